@@ -1,0 +1,45 @@
+# make run: set up and run the demo. make test: set up and run the tests. Nothing else is needed but Python 3.11.
+PYTHON ?= python3.11
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+READY := .venv/.ready
+
+.PHONY: setup run test test-full lint bench lock clean help
+
+help:
+	@grep -E '^# |^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
+
+setup: $(READY)
+
+# Again only if the lock, the project's metadata or this file changed.
+$(READY): requirements.lock pyproject.toml Makefile
+	@command -v $(PYTHON) >/dev/null || { echo "Shelfmark needs Python 3.11: $(PYTHON) is not on the PATH (make PYTHON=/path/to/python3.11)"; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' || { echo "Shelfmark needs Python 3.11; $(PYTHON) is another version"; exit 2; }
+	@echo "Setting up .venv (once; takes a minute or two)"
+	@test -x .uv/bin/uv || { $(PYTHON) -m venv .uv && .uv/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION); }
+	@test -x $(BIN)/python || $(PYTHON) -m venv --without-pip .venv
+	@.uv/bin/uv pip sync --quiet --require-hashes --compile-bytecode requirements.lock --python $(BIN)/python
+	@.uv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable . --python $(BIN)/python
+	@touch $(READY)
+
+run: $(READY) ## the main job on the demo catalogue
+	@$(BIN)/shelfmark run
+
+test: $(READY) ## the tests that need no server and no browser
+	@$(BIN)/python -m pytest
+
+test-full: $(READY) ## installs Chromium and PostgreSQL (Debian packages) if absent, then runs every test
+	@bash tests/install_servers.sh
+	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest
+
+lint: $(READY) ## ruff, mypy, import contracts
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+
+bench: $(READY) ## the benchmarks; see benchmarks/README.md
+	@$(BIN)/python -m benchmarks.all
+
+lock: ## resolves requirements.lock anew
+	@.uv/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+
+clean: ## removes the environment; runs/ stays
+	@rm -rf .venv .uv build *.egg-info

@@ -1,0 +1,1 @@
+"""TFMA metrics per category, and the configuration of the Evaluator component."""

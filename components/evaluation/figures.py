@@ -1,0 +1,63 @@
+"""The names under which figures stand in an evaluation, and the dictionaries that hold them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from modules.metrics import ClassReport, ExclusiveReport, Interval, MultiLabelReport
+
+LOWER, UPPER = "/lower", "/upper"
+"""After a figure's name: the ends of its interval."""
+
+FAILED, WORSE, REST_F1 = "categories_failed", "categories_worse", "rest_f1"
+
+PER_CATEGORY = ("precision", "recall", "f1", "auc", "support")
+"""Figures that every category has as TFMA metrics of its own (sub-key: the class index); support sums weights."""
+
+CATEGORIES = "categories"
+"""The metric with all figures of all categories as one array of shape (len(COLUMNS), n_classes), NaN where a category
+has no such figure: a thousand categories with their intervals as single metrics would be most of an evaluation's time."""
+
+COLUMNS = (
+    "precision", "precision/lower", "precision/upper", "recall", "recall/lower", "recall/upper",
+    "f1", "f1/lower", "f1/upper", "auc", "support", "predicted", "examples",
+)  # fmt: skip
+"""Rows of that array; predicted sums weights too, examples is the number of labelled products."""
+
+
+def _with_interval(name: str, interval: Interval) -> dict[str, float]:
+    return {name: interval.value, name + LOWER: interval.lower, name + UPPER: interval.upper}
+
+
+def exclusive_figures(report: ExclusiveReport, top_k: int) -> dict[str, float]:
+    """The figures of one slice; NaN where there is none."""
+    return {
+        "example_count": float(report.examples),
+        "weight": report.weight,
+        **_with_interval("accuracy", report.accuracy),
+        **_with_interval(f"top_{top_k}_accuracy", report.top_k),
+        **_with_interval("macro_f1", report.macro_f1),
+        **_with_interval("weighted_f1", report.weighted_f1),
+        **_with_interval("hierarchical_f1", report.hierarchical_f1),
+        "hierarchical_precision": report.hierarchical_precision,
+        "hierarchical_recall": report.hierarchical_recall,
+        "calibration_error": report.calibration_error,
+    }
+
+
+def multi_label_figures(report: MultiLabelReport) -> dict[str, float]:
+    """The figures of one slice; NaN where there is none."""
+    return {
+        "example_count": float(report.examples),
+        "weight": report.weight,
+        **_with_interval("micro_f1", report.micro_f1),
+        "micro_precision": report.micro_precision,
+        "micro_recall": report.micro_recall,
+        "macro_f1": report.macro_f1,
+        "weighted_f1": report.weighted_f1,
+    }
+
+
+def category_array(classes: ClassReport) -> np.ndarray:
+    """The value of CATEGORIES: float64 of shape (len(COLUMNS), n_classes)."""
+    return np.stack([getattr(classes, name.replace("/", "_")) for name in COLUMNS])

@@ -1,0 +1,113 @@
+"""From a batch of products to the facts that metrics add up."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from components.evaluation.inputs import Batch, first_values, needed_output, output_of, ragged
+from modules.metrics import ExclusiveFacts, MultiLabelFacts, ScoreStore
+
+
+@dataclass(frozen=True)
+class Product:
+    """One product without a batch dimension: its label or labels, its weight (None: one), its outputs."""
+
+    labels: npt.NDArray[Any]
+    weight: float | None
+    scores: npt.NDArray[np.float32]
+    thresholds: npt.NDArray[np.float32] | None
+
+
+@dataclass(frozen=True)
+class Measured:
+    """The facts of a batch's measured products, where these stand in it, and their scores (None: not looked at)."""
+
+    facts: ExclusiveFacts | MultiLabelFacts
+    rows: npt.NDArray[np.intp]
+    scores: npt.NDArray[np.float32] | None
+
+    def take(self, rows: npt.NDArray[np.intp], n: int) -> Measured:
+        """The measured ones among ``rows`` of a batch of ``n`` products, without scores."""
+        wanted = np.zeros(n, bool)
+        wanted[rows] = True
+        kept = np.flatnonzero(wanted[self.rows])
+        return Measured(self.facts.take(kept), self.rows[kept], None)
+
+    def store(self, scores: ScoreStore) -> None:
+        """Adds the scores to ``scores``."""
+        if self.scores is None or not len(self.facts):
+            return
+        if isinstance(self.facts, ExclusiveFacts):
+            scores.add(self.scores, np.arange(len(self.facts)), self.facts.label, self.facts.weight)
+        else:
+            scores.add(self.scores, self.facts.label_row, self.facts.label_class, self.facts.weight)
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How an objective is read; the fields are those of :class:`components.evaluation.metrics.ObjectiveMetrics`."""
+
+    exclusive: bool
+    label_key: str
+    weight_key: str | None
+    probabilities_key: str
+    thresholds_key: str
+    threshold: float
+    top_k: int
+    model_name: str
+
+    def batch(self, batch: Batch) -> Measured:
+        """The facts of a batch as TFMA's extractors left it."""
+        scores = needed_output(batch.predictions, self.probabilities_key, self.model_name)
+        weights = None
+        if self.weight_key is not None:
+            # Without a weight nobody knows how a product came to be labelled: it is not measured on.
+            weights = first_values(batch.features.get(self.weight_key), batch.n, 0.0)
+        offsets, labels = ragged(batch.features.get(self.label_key), batch.n)
+        return self._facts(offsets, labels, scores, weights, self._thresholds(batch.predictions))
+
+    def product(self, features: Any, predictions: Any) -> Product:
+        """One product as TFMA's own extractors hand it over."""
+        scores = needed_output(predictions, self.probabilities_key, self.model_name).reshape(-1)
+        label = features.get(self.label_key)
+        if hasattr(label, "values") and not isinstance(label, np.ndarray):
+            label = label.values
+        labels = np.zeros(0, np.int64) if label is None else np.asarray(label).reshape(-1)
+        weight = None
+        if self.weight_key is not None:
+            found = features.get(self.weight_key)
+            values = np.zeros(0) if found is None else np.asarray(getattr(found, "values", found)).reshape(-1)
+            weight = float(values[0]) if len(values) else 0.0
+        return Product(labels, weight, scores, self._thresholds(predictions))
+
+    def products(self, products: Sequence[Product]) -> Measured:
+        """The facts of products that came one by one."""
+        offsets = np.concatenate([[0], np.cumsum([len(p.labels) for p in products])]).astype(np.int64)
+        labels = np.concatenate([p.labels for p in products])
+        scores = np.stack([p.scores for p in products])
+        weights = None if self.weight_key is None else np.array([p.weight for p in products])
+        given = [p.thresholds for p in products if p.thresholds is not None]
+        thresholds = np.stack(given) if given else None
+        return self._facts(offsets, labels, scores, weights, thresholds)
+
+    def _thresholds(self, predictions: Any) -> npt.NDArray[Any] | None:
+        if self.exclusive or not self.thresholds_key:
+            return None
+        return output_of(predictions, self.thresholds_key, self.model_name)
+
+    def _facts(self, offsets: Any, labels: Any, scores: Any, weights: Any, thresholds: Any) -> Measured:
+        facts: ExclusiveFacts | MultiLabelFacts
+        if self.exclusive:
+            label = np.full(len(scores), -1, np.int64)
+            given = np.diff(offsets) > 0
+            label[given] = labels[offsets[:-1][given]]
+            facts, rows = ExclusiveFacts.of(label, scores, weights, self.top_k)
+        else:
+            threshold = self.threshold if thresholds is None else thresholds
+            facts, rows = MultiLabelFacts.of(offsets, labels, scores, weights, threshold)
+        return Measured(facts, rows, scores if len(rows) == len(scores) else scores[rows])

@@ -1,0 +1,317 @@
+"""TFMA metrics for a thousand categories: one computation per objective, arrays in the place of a metric per class.
+
+TFMA's ``binarize`` runs every metric once per class and product. Here a combiner collects products into batches and
+adds each batch to a few arrays (:mod:`modules.metrics`); the figures per category leave as ordinary TFMA metrics with
+the class index as sub-key. The objective's name is TFMA's output name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Any
+
+import apache_beam as beam
+import numpy as np
+from tensorflow_model_analysis import constants
+from tensorflow_model_analysis.metrics import metric_types
+from tensorflow_model_analysis.proto import config_pb2
+
+from components.evaluation import figures
+from components.evaluation.inputs import PRODUCTS_KEY, Part
+from components.evaluation.measure import Measure, Measured, Product
+from components.evaluation.objectives import unpack_checks, unpack_classes
+from modules.metrics import (
+    ExclusiveCounts,
+    Hierarchy,
+    MultiLabelCounts,
+    ScoreStore,
+    check_categories,
+    check_change,
+)
+from modules.metrics.checks import pooled_f1
+
+_BATCH = 256
+_F1, _EXAMPLES, _POOLED = "_category_f1", "_category_examples", "_pooled_f1"  # private: TFMA does not write them
+
+
+class ObjectiveMetrics(metric_types.Metric):
+    """All metrics of one objective, per category included.
+
+    Figures per category, and AUC, are worked out for the overall slice alone: with
+    :func:`components.evaluation.extractors.custom_extractors` other slices stay small. TFMA's own extractors do not
+    tell a metric which slice it sees; with them, every slice has them all.
+
+    Args:
+      objective: the name, and TFMA's output name.
+      kind: "exclusive" or "multi_label".
+      classes: see :func:`components.evaluation.objectives.pack_classes`.
+      label_key, weight_key, probabilities_key, thresholds_key, threshold: see
+        :class:`components.evaluation.objectives.ObjectiveEval`.
+      top_k: how many classes the label may be among (exclusive).
+      confidence: of the intervals.
+      checks: see :func:`components.evaluation.objectives.pack_checks`; None: categories are not checked.
+      auc_memory: bytes of scores up to which AUC is exact (20,000 products of 1,063 classes are 81 MiB); beyond it
+        comes from a fine histogram, and ``auc_error`` bounds how far any category's may be off.
+    """
+
+    def __init__(
+        self,
+        objective: str,
+        kind: str,
+        classes: str,
+        label_key: str,
+        probabilities_key: str,
+        weight_key: str | None = None,
+        thresholds_key: str = "",
+        threshold: float = 0.5,
+        top_k: int = 5,
+        confidence: float = 0.95,
+        checks: dict[str, Any] | None = None,
+        auc_memory: int = 256 * 2**20,
+        name: str | None = None,
+    ):
+        super().__init__(
+            _computations,
+            objective=objective,
+            kind=kind,
+            classes=classes,
+            label_key=label_key,
+            probabilities_key=probabilities_key,
+            weight_key=weight_key,
+            thresholds_key=thresholds_key,
+            threshold=threshold,
+            top_k=top_k,
+            confidence=confidence,
+            checks=checks,
+            auc_memory=auc_memory,
+            name=name or f"{objective}_metrics",
+        )
+
+
+def _computations(
+    objective: str,
+    kind: str,
+    classes: str,
+    label_key: str,
+    probabilities_key: str,
+    weight_key: str | None,
+    thresholds_key: str,
+    threshold: float,
+    top_k: int,
+    confidence: float,
+    checks: dict[str, Any] | None,
+    auc_memory: int,
+    name: str,
+    eval_config: config_pb2.EvalConfig | None = None,
+    model_names: list[str] | None = None,
+    output_names: list[str] | None = None,  # the objective is the output
+    example_weighted: bool = False,  # weights come from weight_key
+) -> metric_types.MetricComputations:
+    branches = unpack_classes(classes)[1]
+    baselines = {spec.name for spec in (eval_config.model_specs if eval_config else ()) if spec.is_baseline}
+    candidates = [model for model in model_names or [""] if model not in baselines]
+    result: metric_types.MetricComputations = []
+    for model in model_names or [""]:
+        measure = Measure(
+            kind == "exclusive", label_key, weight_key, probabilities_key, thresholds_key, threshold, top_k, model
+        )
+        combiner = _Combiner(objective, measure, branches, confidence, auc_memory, model not in baselines)
+        # Computations are told apart by the preprocessor's name and the keys.
+        reader = _Reader(f"{name}/{objective}/{model}", measure)
+        key = _key("_counts", model, objective)
+        result.append(metric_types.MetricComputation(keys=[key], preprocessors=[reader], combiner=combiner))
+    if checks and candidates:
+        derived = _CheckCategories(objective, checks, candidates[0], next(iter(baselines), None))
+        keys = [_key(n, candidates[0], objective) for n in (figures.FAILED, figures.WORSE, figures.REST_F1)]
+        result.append(metric_types.DerivedMetricComputation(keys=keys, result=derived))
+    return result
+
+
+def _key(name: str, model: str, objective: str, class_id: int | None = None) -> metric_types.MetricKey:
+    sub_key = None if class_id is None else metric_types.SubKey(class_id=class_id)
+    # example_weighted stays None: the thresholds of a MetricsSpec look for that.
+    return metric_types.MetricKey(
+        name=name, model_name=model, output_name=objective, sub_key=sub_key, example_weighted=None
+    )
+
+
+class _Reader(metric_types.Preprocessor):
+    """Takes out of the extracts what the combiner adds up: a slice's part of a batch, or a single product."""
+
+    def __init__(self, name: str, measure: Measure):
+        super().__init__(name=name)
+        self._measure = measure
+
+    def process(self, extracts: Mapping[str, Any]) -> Iterator[Measured | Product]:
+        part: Part | None = extracts.get(PRODUCTS_KEY)
+        if part is None:
+            features = extracts.get(constants.FEATURES_KEY) or {}
+            yield self._measure.product(features, extracts[constants.PREDICTIONS_KEY])
+            return
+        measured = part.batch.once(self.name, lambda: self._measure.batch(part.batch))
+        if part.rows is not None:
+            measured = measured.take(part.rows, part.batch.n)
+        yield measured
+
+
+class _Accumulator:
+    """Sums, whether this is the overall slice, its scores (for AUC), and single products that wait for a batch."""
+
+    def __init__(self) -> None:
+        self.counts: ExclusiveCounts | MultiLabelCounts | None = None
+        self.scores: ScoreStore | None = None
+        self.overall = False
+        self.waiting: list[Product] = []
+
+
+class _Combiner(beam.CombineFn):
+    def __init__(
+        self,
+        objective: str,
+        measure: Measure,
+        branches: list[list[str]],
+        confidence: float,
+        auc_memory: int,
+        per_category: bool,
+    ):
+        self._objective = objective
+        self._measure = measure
+        self._branches = branches
+        self._confidence = confidence
+        self._auc_memory = auc_memory
+        # Not for the baseline: TFMA would work out and write differences of every figure of every category.
+        self._per_category = per_category
+
+    def create_accumulator(self) -> _Accumulator:
+        return _Accumulator()
+
+    def add_input(self, accumulator: _Accumulator, element: Measured | Product) -> _Accumulator:
+        if isinstance(element, Product):
+            accumulator.waiting.append(element)
+            if len(accumulator.waiting) >= _BATCH:
+                self._flush(accumulator)
+        else:
+            self._add(accumulator, element)
+        return accumulator
+
+    def _flush(self, accumulator: _Accumulator) -> None:
+        if accumulator.waiting:
+            self._add(accumulator, self._measure.products(accumulator.waiting))
+            accumulator.waiting = []
+
+    def _add(self, accumulator: _Accumulator, measured: Measured) -> None:
+        counts = self._counts(accumulator)
+        if measured.scores is not None:
+            if measured.scores.shape[1] != counts.n_classes:
+                raise ValueError(
+                    f"the model's output {self._measure.probabilities_key!r} has {measured.scores.shape[1]} classes, "
+                    f"the evaluation was told {counts.n_classes}"
+                )
+            accumulator.overall = True
+            if self._per_category:
+                if accumulator.scores is None:
+                    accumulator.scores = ScoreStore(counts.n_classes, self._auc_memory)
+                measured.store(accumulator.scores)
+        counts.update(measured.facts)  # type: ignore[arg-type]
+
+    def _counts(self, accumulator: _Accumulator) -> ExclusiveCounts | MultiLabelCounts:
+        if accumulator.counts is None:
+            made = ExclusiveCounts if self._measure.exclusive else MultiLabelCounts
+            accumulator.counts = made(len(self._branches))
+        return accumulator.counts
+
+    def merge_accumulators(self, accumulators: Iterable[_Accumulator]) -> _Accumulator:
+        result = _Accumulator()
+        for accumulator in accumulators:
+            self._flush(accumulator)
+            if accumulator.counts is not None:
+                if result.counts is None:
+                    result.counts = accumulator.counts
+                else:
+                    result.counts.merge(accumulator.counts)  # type: ignore[arg-type]
+            result.overall |= accumulator.overall
+            if accumulator.scores is not None:
+                if result.scores is None:
+                    result.scores = accumulator.scores
+                else:
+                    result.scores.merge(accumulator.scores)
+        return result
+
+    def compact(self, accumulator: _Accumulator) -> _Accumulator:
+        self._flush(accumulator)
+        if accumulator.scores is not None:
+            accumulator.scores.compact()
+        return accumulator
+
+    def extract_output(self, accumulator: _Accumulator) -> metric_types.MetricsDict:
+        self._flush(accumulator)
+        counts, model = self._counts(accumulator), self._measure.model_name
+        if isinstance(counts, ExclusiveCounts):
+            exclusive = counts.report(Hierarchy(self._branches), self._confidence)
+            values, classes, sums = (
+                figures.exclusive_figures(exclusive, self._measure.top_k), exclusive.classes, counts.class_sums()
+            )  # fmt: skip
+        else:
+            multi_label = counts.report(self._confidence)
+            values, classes, sums = figures.multi_label_figures(multi_label), multi_label.classes, counts.sums
+        result: dict[metric_types.MetricKey, Any] = {
+            _key(name, model, self._objective): value for name, value in values.items()
+        }
+        if not accumulator.overall:
+            return result
+        if accumulator.scores is not None:
+            classes.auc, error = accumulator.scores.auc()
+            result[_key("auc", model, self._objective)] = classes.macro_auc
+            result[_key("auc_error", model, self._objective)] = float(np.nanmax(error, initial=0.0))
+            array = figures.category_array(classes)
+            result[_key(figures.CATEGORIES, model, self._objective)] = array
+            result.update(self._category_metrics(array))
+        result[_key(_F1, model, self._objective)] = classes.f1
+        result[_key(_EXAMPLES, model, self._objective)] = classes.examples
+        result[_key(_POOLED, model, self._objective)] = sums
+        return result
+
+    def _category_metrics(self, array: np.ndarray) -> metric_types.MetricsDict:
+        """The figures of every category that has a label or a prediction."""
+        columns = [(name, array[figures.COLUMNS.index(name)]) for name in figures.PER_CATEGORY]
+        result: metric_types.MetricsDict = {}
+        for category in np.flatnonzero(np.isfinite(array[figures.COLUMNS.index("f1")])):
+            sub_key = metric_types.SubKey(class_id=int(category))
+            for name, values in columns:
+                if np.isfinite(values[category]):
+                    key = metric_types.MetricKey(name, self._measure.model_name, self._objective, sub_key, None, None)
+                    result[key] = float(values[category])
+        return result
+
+
+class _CheckCategories:
+    """Counts the categories that fall short: TFMA's own thresholds per sub-key fail every slice and every category
+    that has no figure, and look at each threshold once per slice."""
+
+    def __init__(self, objective: str, checks: dict[str, Any], candidate: str, baseline: str | None):
+        self._objective = objective
+        self._checks = checks
+        self._candidate = candidate
+        self._baseline = baseline
+
+    def __call__(self, metrics: metric_types.MetricsDict) -> metric_types.MetricsDict:
+        checks = unpack_checks(self._checks)
+        names = (figures.FAILED, figures.WORSE, figures.REST_F1)
+        failed, worse, rest = (_key(name, self._candidate, self._objective) for name in names)
+        f1 = metrics.get(_key(_F1, self._candidate, self._objective))
+        if f1 is None:  # not the overall slice; a threshold's metric must be there all the same
+            return {failed: float("nan"), worse: float("nan"), rest: float("nan")}
+        examples = metrics[_key(_EXAMPLES, self._candidate, self._objective)]
+        pooled = self._pooled(metrics, self._candidate, examples, checks.minimum)
+        result = {failed: float(len(check_categories(checks, f1, examples, pooled))), worse: 0.0, rest: pooled}
+        before = None
+        if self._baseline is not None:
+            before = metrics.get(_key(_F1, self._baseline, self._objective))
+        if before is not None and self._baseline is not None:
+            pooled_before = self._pooled(metrics, self._baseline, examples, checks.minimum)
+            result[worse] = float(len(check_change(checks, f1, pooled, before, pooled_before, examples)))
+        return result
+
+    def _pooled(self, metrics: metric_types.MetricsDict, model: str, examples: np.ndarray, minimum: int) -> float:
+        sums = metrics[_key(_POOLED, model, self._objective)]
+        return pooled_f1(sums.tp, sums.predicted, sums.support, examples, minimum)

@@ -1,0 +1,1 @@
+"""TFX's ExampleValidator, which can stop the run."""

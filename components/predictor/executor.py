@@ -1,0 +1,71 @@
+"""Beam spreads the example files; each file is predicted in one batched loop (modules.predictions)."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import apache_beam as beam
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.product_example_gen.taxonomy_file import taxonomy_path
+from modules.settings.workflow import Workflow
+
+
+class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
+    """Writes ``Split-<name>/part-<i>.parquet`` beside each other, one per example file."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        examples = artifact_utils.get_single_instance(input_dict["examples"])
+        model = artifact_utils.get_single_instance(input_dict["model"])
+        taxonomy = artifact_utils.get_single_instance(input_dict["taxonomy"])
+        output = artifact_utils.get_single_instance(output_dict["predictions"])
+        output.split_names = examples.split_names
+        workflow = Workflow.model_validate_json(exec_properties["workflow"])
+        work = []
+        for split in artifact_utils.decode_split_names(examples.split_names):
+            target = artifact_utils.get_split_uri([output], split)
+            fileio.makedirs(target)
+            sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*.gz")))
+            for number, source in enumerate(sources):
+                work.append((source, os.path.join(target, f"part-{number:05d}.parquet")))
+        arguments = {
+            "model": path_utils.serving_model_path(model.uri),
+            "taxonomy": taxonomy_path(taxonomy.uri),
+            "workflow": workflow.model_dump_json(),
+            "files": len(work),
+        }
+        if len(work) == 1 or not self._beam_pipeline_args_spread():
+            # One process: no need to send the loop through Beam's serialisation.
+            counts = [predict_shard(pair, **arguments) for pair in work]
+        else:
+            counts = []
+            counts_file = os.path.join(self._get_tmp_dir(), "counts")
+            with self._make_beam_pipeline() as pipeline:
+                (
+                    pipeline
+                    | "Files" >> beam.Create(work)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Predict" >> beam.Map(predict_shard, **arguments)
+                    | "Text" >> beam.Map(str)
+                    | "Counts" >> beam.io.WriteToText(counts_file, num_shards=1, shard_name_template="")
+                )
+            with fileio.open(counts_file) as lines:
+                counts = [int(line) for line in lines]
+        output.set_int_custom_property("products", sum(counts))
+        output.set_string_custom_property("model", model.uri)
+
+    def _beam_pipeline_args_spread(self) -> bool:
+        """Whether Beam runs in more than this process."""
+        text = " ".join(self._beam_pipeline_args or [])
+        return "in_memory" not in text and "BundleBasedDirectRunner" not in text and "FnApiRunner" not in text
+
+
+def predict_shard(pair: tuple[str, str], *, model: str, taxonomy: str, workflow: str, files: int) -> int:
+    """Predicts one example file; module level, so that Beam ships a name and no closure."""
+    from modules.predictions.predict import predict_file
+
+    return predict_file(*pair, model=model, taxonomy=taxonomy, workflow=workflow, files=files)

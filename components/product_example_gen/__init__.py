@@ -1,0 +1,1 @@
+"""ProductExampleGen: product feeds to tf.Examples."""

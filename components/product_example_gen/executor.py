@@ -1,0 +1,179 @@
+"""Runs the Beam pipeline of ProductExampleGen and puts its outcome in order."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import Any
+
+import apache_beam as beam
+from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.dsl.io import fileio
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components.product_example_gen import outcome, tasks
+from modules import examples
+from modules.errors import InputError, Problem
+from modules.feeds.files import parts, size_of
+from modules.feeds.index import by_title
+from modules.feeds.joining import LabelTable, label_table
+from modules.feeds.plan import ExampleSettings, find_dimensions, load_label_files, load_rule_set, load_taxonomy
+from modules.rules import RuleSet
+from modules.settings.feed import SPLITS
+from modules.taxonomy import Taxonomy
+
+_log = logging.getLogger(__name__)
+_WORKERS_ELSEWHERE = 8
+_BYTES_PER_PARTITION = 1 << 28
+
+
+class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
+    """Feeds, labels and rules to examples; see the README for how."""
+
+    def Do(
+        self, input_dict: dict[str, list[Any]], output_dict: dict[str, list[Any]], exec_properties: dict[str, Any]
+    ) -> None:
+        """Writes the three outputs.
+
+        Raises:
+          InputError: a file that cannot be read, unknown categories, too many bad records, or no product at all.
+        """
+        folder = exec_properties["folder"]
+        settings = ExampleSettings.model_validate_json(exec_properties["settings_json"])
+        artifact = artifact_utils.get_single_instance(output_dict["examples"])
+        work = os.path.join(artifact.uri, "_building")
+        fileio.makedirs(work)
+        try:
+            files = settings.feed_files(folder)
+            self._tasks = _tasks(files, workers_of(self._beam_pipeline_args))
+            taxonomy = load_taxonomy(settings, folder, self._truths(settings, work))
+            rules = load_rule_set(settings, folder, taxonomy)
+            labels = load_label_files(settings, folder, taxonomy)
+            table = label_table(labels, settings.objectives, taxonomy, settings.labels)
+            settings = settings.model_copy(update={"dimensions": find_dimensions(settings, files)})
+            partitions = max(len(self._tasks), sum(map(size_of, files)) // _BYTES_PER_PARTITION)
+            self._make_examples(settings, work, partitions, taxonomy, rules, table)
+            result = outcome.collect(work, len(self._tasks), partitions, files, settings, taxonomy)
+            result.counts.rules = len(rules) if rules is not None else 0
+            for name, entries in table.items():
+                result.counts.unmatched_labels[name] += len(entries)
+            quarantine = artifact_utils.get_single_instance(output_dict["quarantine"])
+            artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
+            self._finish(result, artifact, quarantine.uri)
+        finally:
+            fileio.rmtree(work)
+        _describe(artifact, result.counts)
+        for reason, count in result.counts.quarantined.items():
+            quarantine.set_int_custom_property(reason, count)
+        self._write_taxonomy(taxonomy, artifact_utils.get_single_instance(output_dict["taxonomy"]))
+
+    def _truths(self, settings: ExampleSettings, work: str) -> list[tuple[str, ...]]:
+        """The feed's distinct true categories, if the taxonomy is to be made of them."""
+        if not settings.taxonomy.from_truth:
+            return []
+        with self._make_beam_pipeline() as pipeline:
+            finder = tasks.FindTruths(settings.model_dump_json(), work)
+            _ = pipeline | beam.Create(self._tasks) | beam.Reshuffle() | beam.ParDo(finder)
+        found: set[tuple[str, ...]] = set()
+        problems = []
+        for number, _pieces in self._tasks:
+            data = tasks.load_json(os.path.join(work, f"truths-{number}"))
+            found.update(map(tuple, data["truths"]))
+            problems += [Problem(**problem) for problem in data["problems"]]
+        if not problems and not found:
+            column = settings.feed.fields.truth
+            problems.append(Problem("", "a column with true categories", key="feed.fields.truth", value=column))
+        if problems:
+            raise InputError(problems)
+        return sorted(found)
+
+    def _make_examples(
+        self,
+        settings: ExampleSettings,
+        work: str,
+        partitions: int,
+        taxonomy: Taxonomy,
+        rules: RuleSet | None,
+        table: LabelTable,
+    ) -> None:
+        """Products stay in the worker that read them; only the index's packed rows travel."""
+        rules_json = rules.to_json() if rules is not None else None
+        maker = tasks.MakeExamples(settings.model_dump_json(), work, partitions, taxonomy.to_json(), rules_json, table)
+        with self._make_beam_pipeline() as pipeline:
+            titles = (
+                pipeline
+                | "Tasks" >> beam.Create(self._tasks)
+                | "Spread" >> beam.Reshuffle()
+                | "MakeExamples" >> beam.ParDo(maker).with_output_types(tuple[int, bytes])
+                | "ById" >> beam.GroupByKey()
+                | "Duplicates" >> beam.ParDo(tasks.ExaminePartition(work)).with_output_types(bytes)
+            )
+            if settings.feed.split.column is not None:
+                _ = (
+                    titles
+                    | "Titles" >> beam.FlatMap(by_title, partitions).with_output_types(tuple[int, bytes])
+                    | "ByTitle" >> beam.GroupByKey()
+                    | "Leaks" >> beam.ParDo(tasks.CountLeaks(work))
+                )
+
+    def _finish(self, result: outcome.Outcome, artifact: Any, quarantine_uri: str) -> None:
+        """Gives the shards their names, without the duplicates, and writes the quarantine."""
+        rewrites = []
+        for split in SPLITS:
+            folder = artifact_utils.get_split_uri([artifact], split)
+            shards = result.shards[split]
+            fileio.makedirs(folder)
+            for number, (path, left_out) in enumerate(shards):
+                target = os.path.join(folder, f"data_tfrecord-{number:05d}-of-{len(shards):05d}.gz")
+                if left_out:
+                    rewrites.append((path, target, left_out))
+                else:
+                    fileio.rename(path, target)
+        if rewrites:
+            with self._make_beam_pipeline() as pipeline:
+                copy = beam.ParDo(tasks.RewriteShard())
+                _ = pipeline | beam.Create(rewrites) | beam.Reshuffle() | copy
+        outcome.write_quarantine(result, quarantine_uri)
+
+    def _write_taxonomy(self, taxonomy: Taxonomy, artifact: Any) -> None:
+        local = os.path.join(self._get_tmp_dir(), examples.TAXONOMY_FILE)
+        taxonomy.write(local)
+        fileio.copy(local, os.path.join(artifact.uri, examples.TAXONOMY_FILE), overwrite=True)
+        artifact.set_int_custom_property("categories", len(taxonomy))
+        artifact.set_int_custom_property("exclusive_categories", len(taxonomy.exclusive))
+        artifact.set_string_custom_property("fingerprint", taxonomy.fingerprint())
+
+
+def _describe(artifact: Any, counts: examples.Counts) -> None:
+    examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(artifact, "tfrecords_gzip")
+    for name, value in counts.to_properties().items():
+        artifact.set_int_custom_property(name, value)
+    shown = ", ".join(f"{split} {counts.products[split]:,}" for split in SPLITS)
+    _log.info("%s products: %s; %s quarantined", counts.total, shown, counts.quarantined.total())
+    if counts.leaked_titles:
+        _log.warning("%s titles stand in more than one of the feed's splits", counts.leaked_titles)
+
+
+def _tasks(files: list[str], workers: int) -> list[tasks.Task]:
+    place = {file: i for i, file in enumerate(files)}
+    return [
+        (number, [(place[file], file, part, of) for file, part, of in pieces])
+        for number, pieces in enumerate(parts(files, workers))
+    ]
+
+
+def workers_of(beam_pipeline_args: list[str] | None) -> int:
+    """How many tasks Beam can do at a time, as far as its arguments say."""
+    options = PipelineOptions(beam_pipeline_args or [])
+    runner = options.view_as(StandardOptions).runner or "DirectRunner"
+    if "Direct" in runner or "FnApi" in runner:
+        direct = options.view_as(DirectOptions)
+        if direct.direct_running_mode == "in_memory":
+            return 1
+        return direct.direct_num_workers or os.cpu_count() or 1
+    workers = options.view_as(WorkerOptions)
+    return workers.max_num_workers or workers.num_workers or _WORKERS_ELSEWHERE

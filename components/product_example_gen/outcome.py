@@ -1,0 +1,152 @@
+"""What the workers left behind, put together: counts, shards, quarantine, and whether the run may go on."""
+
+from __future__ import annotations
+
+import gzip
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import tensorflow as tf
+from tfx.dsl.io import fileio
+
+from components.product_example_gen.tasks import load_json, raw_of, writer_options
+from modules.errors import InputError, Problem
+from modules.examples import Counts
+from modules.feeds.files import format_of
+from modules.feeds.index import ROW
+from modules.feeds.joining import Signature, unknown_problems
+from modules.feeds.plan import ExampleSettings
+from modules.feeds.quarantine import BadRecord, Tally, tally_from_json
+from modules.feeds.readers import read_records
+from modules.settings.feed import SPLITS, FeedSettings, Split
+from modules.taxonomy import Taxonomy
+
+_COLUMN = {name: i for i, name in enumerate(ROW.names or ())}
+
+
+@dataclass
+class Outcome:
+    """All that is left to do is to give the files their names.
+
+    Attributes:
+      shards: per split (path, positions of duplicates in it).
+      quarantine: files of bad records that have at least one.
+      duplicates: per feed file, line to (file, line) of the first record with its id.
+    """
+
+    counts: Counts
+    settings: FeedSettings
+    shards: dict[Split, list[tuple[str, list[int]]]]
+    quarantine: list[str]
+    duplicates: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
+
+
+def collect(
+    work: str, tasks: int, partitions: int, files: list[str], settings: ExampleSettings, taxonomy: Taxonomy
+) -> Outcome:
+    """Reads what the workers wrote into ``work``.
+
+    Raises:
+      InputError: a file could not be read, a true category is unknown, too many records are bad, or none is good.
+    """
+    summaries = [load_json(os.path.join(work, f"summary-{number}")) for number in range(tasks)]
+    problems = [Problem(**problem) for summary in summaries for problem in summary["problems"]]
+    if problems:
+        raise InputError(problems)
+    unknown = [(tuple(names), *rest) for summary in summaries for names, *rest in summary["unknown"]]
+    if unknown:
+        raise InputError(unknown_problems(unknown, taxonomy, settings.feed.fields.truth or ""))
+    counts = Counts(files=len(files))
+    rows: list[list[int]] = []
+    first: list[list[int]] = []
+    for partition in _existing(work, "partition", partitions):
+        rows += partition["duplicates"]
+        first += partition["first"]
+        for task, code, number in partition["counts"]:
+            _count(counts, Signature(*summaries[task]["signatures"][code]), number)
+    counts.leaked_titles = sum(_existing(work, "leaks", partitions))
+    left_out: dict[tuple[int, int, int], list[int]] = {}
+    duplicates: dict[str, dict[int, tuple[str, int]]] = {}
+    for row, (file, line) in zip(rows, first, strict=True):
+        place = row[_COLUMN["task"]], row[_COLUMN["split"]], row[_COLUMN["shard"]]
+        left_out.setdefault(place, []).append(row[_COLUMN["position"]])
+        duplicates.setdefault(files[row[_COLUMN["file"]]], {})[row[_COLUMN["line"]]] = files[file], line
+    shards: dict[Split, list[tuple[str, list[int]]]] = {split: [] for split in SPLITS}
+    for task, summary in enumerate(summaries):
+        for split, shard, path in summary["shards"]:
+            shards[split].append((path, left_out.get((task, SPLITS.index(split), shard), [])))
+    for split in SPLITS:
+        if not shards[split]:
+            # Readers of the split's files expect at least one.
+            path = os.path.join(work, f"empty-{split}.gz")
+            tf.io.TFRecordWriter(path, writer_options()).close()
+            shards[split].append((path, []))
+    tally = Tally(settings.feed.quarantine.examples)
+    for summary in summaries:
+        tally.merge(tally_from_json(summary["tally"], tally.limit))
+    kept = [summary["quarantine"] for summary in summaries if summary["tally"]["counts"]]
+    result = Outcome(counts, settings.feed, shards, kept, duplicates)
+    _check(tally, result, len(rows))
+    counts.quarantined.update(tally.counts)
+    return result
+
+
+def _existing(work: str, name: str, number: int) -> Iterator[Any]:
+    """What was saved as ``name-0`` to ``name-<number - 1>``; a partition that nothing fell into has no file."""
+    for i in range(number):
+        path = os.path.join(work, f"{name}-{i}")
+        if fileio.exists(path):
+            yield load_json(path)
+
+
+def _count(counts: Counts, signature: Signature, number: int) -> None:
+    counts.products[signature.split] += number
+    counts.rule_products += number * signature.rules
+    for objective, source in signature.labels:
+        counts.labels[objective, source] += number
+    # The number of labels is added later: what remains are those without a product.
+    for objective in signature.joined:
+        counts.unmatched_labels[objective] -= number
+
+
+def _check(tally: Tally, result: Outcome, duplicates: int) -> None:
+    if duplicates:
+        examples = []
+        for bad in duplicate_records(result):
+            examples.append(bad)
+            if len(examples) == tally.limit:
+                break
+        tally.counts["duplicate_id"] += duplicates
+        tally.examples["duplicate_id"] = examples
+    tally.check(result.settings.quarantine.max_share)
+    if not result.counts.total:
+        raise InputError(Problem(", ".join(result.settings.files), "at least one product; the feed has none"))
+
+
+def duplicate_records(result: Outcome) -> Iterator[BadRecord]:
+    """Reads the duplicates again, as nothing else of them was kept."""
+    for file in sorted(result.duplicates):
+        wanted = dict(result.duplicates[file])
+        for record in read_records(file, format_of(file, result.settings), result.settings):
+            origin = wanted.pop(record.line, None)
+            if origin is not None and not isinstance(record, BadRecord):
+                detail = f"{origin[0]}:{origin[1]} has this id already"
+                yield BadRecord(file, record.line, "duplicate_id", detail, raw_of(record))
+            if not wanted:
+                break
+
+
+def write_quarantine(result: Outcome, folder: str) -> None:
+    """Writes ``quarantine-*.jsonl.gz``, at least one, if only an empty one."""
+    fileio.makedirs(folder)
+    with_duplicates = bool(result.duplicates) or not result.quarantine
+    number = len(result.quarantine) + with_duplicates
+    names = [os.path.join(folder, f"quarantine-{i:05d}-of-{number:05d}.jsonl.gz") for i in range(number)]
+    for path, name in zip(result.quarantine, names, strict=False):
+        fileio.rename(path, name)
+    if with_duplicates:
+        with fileio.open(names[-1], "wb") as stored, gzip.GzipFile(fileobj=stored, mode="wb", mtime=0) as stream:
+            for bad in duplicate_records(result):
+                stream.write(bad.to_json())

@@ -1,0 +1,249 @@
+"""What Beam's workers do: read files, write shards of examples, and emit one small row per example."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import os
+import uuid
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from tfx.dsl.io import fileio
+
+from modules.errors import InputError
+from modules.feeds.files import format_of
+from modules.feeds.index import IndexWriter, examine, leaks
+from modules.feeds.joining import Joiner, LabelTable, Signature
+from modules.feeds.mapping import Mapper, NotUsable
+from modules.feeds.plan import ExampleSettings, truths_of
+from modules.feeds.quarantine import BadRecord, Tally, raw_text, tally_to_json
+from modules.feeds.readers import Record, read_records
+from modules.feeds.splitting import Splitter
+from modules.progress import report
+from modules.rules import RuleSet
+from modules.settings.feed import SPLITS, Split
+from modules.taxonomy import Taxonomy
+
+SHARD = 25_000
+"""Examples per shard at most."""
+_FLUSH = 1 << 22
+
+Task = tuple[int, list[tuple[int, str, int, int]]]
+"""(number, [(file's place in the order of files, file, part, number of parts)])."""
+
+
+def save_json(path: str, data: object) -> None:
+    """Overwrites: a repeated bundle writes the same again."""
+    with fileio.open(path, "wb") as stream:
+        stream.write(json.dumps(data).encode())
+
+
+def load_json(path: str) -> Any:
+    """The inverse of :func:`save_json`."""
+    with fileio.open(path, "rb") as stream:
+        return json.loads(stream.read())
+
+
+def writer_options() -> tf.io.TFRecordOptions:
+    """Shards are gzipped TFRecords."""
+    return tf.io.TFRecordOptions(compression_type="GZIP")
+
+
+def raw_of(record: Record) -> str:
+    """The record's text for quarantine, made from its data where the file has none."""
+    return raw_text(record.raw if record.raw is not None else json.dumps(record.data, default=str)[:4000])
+
+
+class ShardWriter:
+    """Writes the examples of one task, a file per split and 25,000 examples."""
+
+    def __init__(self, folder: str, task: int, limit: int = SHARD):
+        self._prefix = os.path.join(folder, f"shard-{task}-{uuid.uuid4().hex}")
+        self._limit = limit
+        self._writers: dict[Split, tf.io.TFRecordWriter] = {}
+        self._shards: dict[Split, int] = dict.fromkeys(SPLITS, 0)
+        self._positions: dict[Split, int] = dict.fromkeys(SPLITS, 0)
+        self.files: list[tuple[str, int, str]] = []
+        """(split, number of the shard within task and split, path)."""
+
+    def write(self, split: Split, example: bytes) -> tuple[int, int]:
+        """Returns where the example went: (shard, position in it)."""
+        if split not in self._writers or self._positions[split] == self._limit:
+            self._open(split)
+        self._writers[split].write(example)
+        position = self._positions[split]
+        self._positions[split] = position + 1
+        return self._shards[split], position
+
+    def _open(self, split: Split) -> None:
+        if split in self._writers:
+            self._writers[split].close()
+            self._shards[split] += 1
+            self._positions[split] = 0
+        shard = self._shards[split]
+        path = f"{self._prefix}-{split}-{shard}.gz"
+        self._writers[split] = tf.io.TFRecordWriter(path, writer_options())
+        self.files.append((split, shard, path))
+
+    def close(self) -> None:
+        """Nothing can be written afterwards."""
+        for writer in self._writers.values():
+            writer.close()
+
+
+class FindTruths(beam.DoFn):
+    """Task to a file with its distinct true categories, for a taxonomy that is made of them."""
+
+    def __init__(self, settings_json: str, folder: str):
+        self._settings_json = settings_json
+        self._folder = folder
+
+    def process(self, task: Task) -> Iterator[str]:
+        """Emits the task's number."""
+        number, pieces = task
+        settings = ExampleSettings.model_validate_json(self._settings_json).feed
+        found: set[tuple[str, ...]] = set()
+        problems: list[dict[str, Any]] = []
+        for _, file, part, of in pieces:
+            try:
+                found |= truths_of(file, settings, part, of)
+            except InputError as error:
+                problems += map(asdict, error.problems)
+        save_json(os.path.join(self._folder, f"truths-{number}"), {"truths": sorted(found), "problems": problems})
+        yield str(number)
+
+
+class MakeExamples(beam.DoFn):
+    """Task to shards, quarantine and a summary on disk; emits (partition, packed rows) of the index."""
+
+    def __init__(
+        self, settings_json: str, folder: str, partitions: int, taxonomy: str, rules: str | None, table: LabelTable
+    ):
+        self._settings_json = settings_json
+        self._folder = folder
+        self._partitions = partitions
+        self._taxonomy = taxonomy
+        self._rules = rules
+        self._table = table
+
+    def setup(self) -> None:
+        """Builds what is the same for all tasks, the rule engine above all."""
+        self._settings = settings = ExampleSettings.model_validate_json(self._settings_json)
+        taxonomy = Taxonomy.from_json(self._taxonomy)
+        rules = RuleSet.from_json(self._rules) if self._rules is not None else None
+        self._mapper = Mapper(settings.feed, settings.dimensions)
+        self._splitter = Splitter(settings.feed.split)
+        self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels)
+
+    def process(self, task: Task) -> Iterator[tuple[int, bytes]]:
+        """Streams; memory does not grow with the files."""
+        number, pieces = task
+        feed = self._settings.feed
+        tally = Tally(feed.quarantine.examples)
+        shards = ShardWriter(self._folder, number)
+        index = IndexWriter(number, self._partitions, titles=feed.split.column is not None)
+        signatures: dict[Signature, int] = {}
+        problems: list[dict[str, Any]] = []
+        quarantine = os.path.join(self._folder, f"quarantine-{number}-{uuid.uuid4().hex}.jsonl.gz")
+        with fileio.open(quarantine, "wb") as stored, gzip.GzipFile(fileobj=stored, mode="wb", mtime=0) as bad_stream:
+            for place, file, part, of in pieces:
+                try:
+                    records = read_records(file, format_of(file, feed), feed, part, of)
+                    for bad in self._read(file, place, records, tally, shards, index, signatures):
+                        if bad is None:
+                            yield from index.take(_FLUSH)
+                            continue
+                        tally.add(bad)
+                        bad_stream.write(bad.to_json())
+                except InputError as error:
+                    # Not raised here: Beam would make another exception of it.
+                    problems += map(asdict, error.problems)
+        shards.close()
+        yield from index.take()
+        summary = {
+            "tally": tally_to_json(tally),
+            "shards": shards.files,
+            "signatures": list(signatures),
+            "quarantine": quarantine,
+            "unknown": self._joiner.take_unknown(),
+            "problems": problems,
+        }
+        save_json(os.path.join(self._folder, f"summary-{number}"), summary)
+
+    def _read(
+        self,
+        file: str,
+        place: int,
+        records: Iterable[Record | BadRecord],
+        tally: Tally,
+        shards: ShardWriter,
+        index: IndexWriter,
+        signatures: dict[Signature, int],
+    ) -> Iterator[BadRecord | None]:
+        """Writes the examples of one file; yields its bad records, and None now and then."""
+        make, split_of, example_of = self._mapper.product, self._splitter.split, self._joiner.example
+        for record in records:
+            tally.read += 1
+            if tally.read % 10_000 == 0:
+                report(tally.read, 0, "products read")
+                yield None
+            if isinstance(record, BadRecord):
+                yield record
+                continue
+            try:
+                product = make(record.data)
+            except NotUsable as error:
+                yield BadRecord(file, record.line, error.reason, error.detail, raw_of(record))
+                continue
+            split = split_of(product.text, product.id, product.split)
+            example, signature = example_of(product, split, file, record.line)
+            shard, position = shards.write(split, example)
+            code = signatures.setdefault(signature, len(signatures))
+            title = product.text.get("title", "")
+            index.add(product.id, title, place, record.line, code, SPLITS.index(split), shard, position)
+
+
+class ExaminePartition(beam.DoFn):
+    """(partition, chunks of the index) to a file with its duplicates and counts; emits the titles."""
+
+    def __init__(self, folder: str):
+        self._folder = folder
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
+        """One partition has to fit into memory."""
+        number, chunks = element
+        found = examine(chunks)
+        data = {"duplicates": found.duplicates.tolist(), "first": found.first.tolist(), "counts": found.counts}
+        save_json(os.path.join(self._folder, f"partition-{number}"), data)
+        if found.titles:
+            yield found.titles
+
+
+class CountLeaks(beam.DoFn):
+    """(partition, chunks of title and split pairs) to a file with the number of titles in several splits."""
+
+    def __init__(self, folder: str):
+        self._folder = folder
+
+    def process(self, element: tuple[int, Iterable[bytes]]) -> None:
+        """One partition has to fit into memory."""
+        number, chunks = element
+        save_json(os.path.join(self._folder, f"leaks-{number}"), leaks(chunks))
+
+
+class RewriteShard(beam.DoFn):
+    """(path, target, positions to leave out): copies a shard without its duplicates."""
+
+    def process(self, element: tuple[str, str, list[int]]) -> None:
+        """Streams."""
+        path, target, left_out = element
+        drop = set(left_out)
+        with tf.io.TFRecordWriter(target, writer_options()) as writer:
+            records = tf.data.TFRecordDataset(path, compression_type="GZIP", buffer_size=1 << 20)
+            for position, record in enumerate(records.as_numpy_iterator()):
+                if position not in drop:
+                    writer.write(record)

@@ -1,0 +1,1 @@
+"""TFX's Trainer with the taxonomy as one more input."""

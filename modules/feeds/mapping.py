@@ -1,0 +1,210 @@
+"""From a feed's record to a product: columns to fields, values to cleaned text and vectors."""
+
+from __future__ import annotations
+
+import datetime
+import decimal
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import orjson
+
+from modules.category_text import names_of
+from modules.feeds.cleaning import clean
+from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
+
+MAX_ID_CHARS = 1000
+
+
+@dataclass(slots=True)
+class Product:
+    """A product as the feed describes it.
+
+    Attributes:
+      id: as in the feed, without white space around it.
+      text: text field to cleaned, non-empty text; a missing field is absent.
+      vectors: vector field to float32 array of its dimension; a missing one is absent.
+      split: the value of the feed's split column, None if there is none.
+      truth: names of the true category from the root down, empty if there is none.
+    """
+
+    id: str
+    text: dict[str, str]
+    vectors: dict[str, np.ndarray]
+    split: str | None = None
+    truth: tuple[str, ...] = ()
+
+
+class NotUsable(ValueError):
+    """A record is no product; ``reason`` is one of :data:`modules.feeds.quarantine.REASONS`."""
+
+    def __init__(self, reason: str, detail: str):
+        self.reason = reason
+        self.detail = detail
+        super().__init__(f"{reason}: {detail}")
+
+
+class Mapper:
+    """Turns records into products by ``settings.fields``."""
+
+    def __init__(self, settings: FeedSettings, dimensions: Mapping[str, int] | None = None):
+        """``dimensions``: vector field to the number of values its vectors must have."""
+        fields = settings.fields
+        self._id = fields.id, _getter(fields.id)
+        self._text = [(f, c, _getter(c)) for f in TEXT_FIELDS if (c := getattr(fields, f))]
+        self._vectors = [(f, c, _getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
+        self._dimensions = dict(dimensions or {})
+        self._truth = _getter(fields.truth) if fields.truth else None
+        self._separator = settings.truth_separator
+        self._split = (settings.split.column, _getter(settings.split.column)) if settings.split.column else None
+        self._max_chars = settings.max_field_chars
+
+    def product(self, record: Any) -> Product:
+        """The product that a record describes.
+
+        Raises:
+          NotUsable: the record goes to quarantine.
+        """
+        if not isinstance(record, dict):
+            raise NotUsable("not_a_product", f"{_kind(record)}, not an object")
+        column, get = self._id
+        product_id = _id_text(column, get(record))
+        text = {}
+        limit = self._max_chars
+        for field, column, get in self._text:
+            value = get(record)
+            if value is None:
+                continue
+            if type(value) is not str:
+                value = _as_text(column, value)
+            value = clean(value, limit)
+            if value:
+                text[field] = value
+        vectors = {}
+        for field, column, get in self._vectors:
+            value = get(record)
+            if value is not None and value != "":
+                vectors[field] = as_vector(column, value, self._dimensions.get(field))
+        if not text and not vectors:
+            raise NotUsable("not_a_product", "none of the mapped columns has a value")
+        product = Product(product_id, text, vectors)
+        if self._split is not None:
+            column, get = self._split
+            value = get(record)
+            product.split = None if value is None else _as_text(column, value).strip()
+        product.truth = self.truth(record)
+        return product
+
+    def truth(self, record: Any) -> tuple[str, ...]:
+        """Names of the record's true category from the root down; empty where it has none."""
+        if self._truth is None or not isinstance(record, dict):
+            return ()
+        return names_of(self._truth(record), self._separator)
+
+
+def _getter(column: str) -> Callable[[dict[str, Any]], Any]:
+    """Reads a column by its literal name, else by its dotted path into nested objects."""
+    if "." not in column:
+        return lambda record: record.get(column)
+    names = column.split(".")
+
+    def get(record: dict[str, Any]) -> Any:
+        if column in record:
+            return record[column]
+        value: Any = record
+        for name in names:
+            if not isinstance(value, dict):
+                return None
+            value = value.get(name)
+        return value
+
+    return get
+
+
+def _kind(value: object) -> str:
+    names = {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}
+    return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
+
+
+def _as_text(column: str, value: Any) -> str:
+    """Text of a single value; a number that is not finite is a missing one."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, int):
+        # str() refuses numbers of thousands of digits.
+        return str(value) if abs(value) < 10**100 else f"{value:#x}"
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            return ""
+        # Whole numbers become 42.0 on their way through data frames; 42 and 42.0 are one size.
+        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
+    if isinstance(value, decimal.Decimal | datetime.date | datetime.time):
+        return str(value)
+    if isinstance(value, bytes):
+        try:
+            return value.decode()
+        except UnicodeDecodeError:
+            raise NotUsable("undecodable", f"{column}: bytes that are no UTF-8") from None
+    raise NotUsable("wrong_type", f"{column}: {_kind(value)} where text is expected")
+
+
+def _id_text(column: str, value: Any) -> str:
+    if isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value) and not value.is_integer()):
+        raise NotUsable("wrong_type", f"{column}: {value} where an id is expected")
+    if isinstance(value, float) and abs(value) >= 2.0**53 and math.isfinite(value):
+        # JSON numbers of this size have lost digits: two ids could become one.
+        raise NotUsable("wrong_type", f"{column}: a number too large to be exact; write the id as text")
+    text = "" if value is None else _as_text(column, value).strip()
+    if not text:
+        raise NotUsable("no_id", f"{column} is missing or empty")
+    if len(text) > MAX_ID_CHARS:
+        raise NotUsable("wrong_type", f"{column}: an id of more than {MAX_ID_CHARS} characters")
+    if not text.isprintable():
+        raise NotUsable("wrong_type", f"{column}: an id with characters that cannot be shown")
+    return text
+
+
+def as_vector(column: str, value: Any, dimension: int | None) -> np.ndarray:
+    """float32 array of a list of numbers, or of a text with numbers (``[1, 2]``, ``1 2``, ``1;2``).
+
+    Raises:
+      NotUsable: something else, a number that is not finite, or not ``dimension`` of them (None: any number).
+    """
+    if isinstance(value, str):
+        value = _vector_from_text(column, value)
+    if isinstance(value, list | tuple):
+        if not set(map(type, value)) <= {int, float}:
+            raise NotUsable("wrong_type", f"{column}: a vector with something else than numbers in it")
+        try:
+            value = np.array(value, dtype=np.float64)
+        except OverflowError:
+            raise NotUsable("wrong_type", f"{column}: a vector with a number that is too large") from None
+    if not isinstance(value, np.ndarray) or value.ndim != 1:
+        raise NotUsable("wrong_type", f"{column}: {_kind(value)} where a vector is expected")
+    if len(value) == 0 or (dimension is not None and len(value) != dimension):
+        expected = "some" if dimension is None else str(dimension)
+        raise NotUsable("wrong_type", f"{column}: a vector of {len(value)} values where {expected} are expected")
+    with np.errstate(over="ignore"):
+        vector = value.astype(np.float32)
+    if not np.isfinite(vector).all():
+        raise NotUsable("wrong_type", f"{column}: a vector with a number that is not finite")
+    return vector
+
+
+def _vector_from_text(column: str, text: str) -> list[Any] | np.ndarray:
+    text = text.strip()
+    if text.startswith("["):
+        try:
+            parsed = orjson.loads(text)
+        except orjson.JSONDecodeError:
+            raise NotUsable("wrong_type", f"{column}: text that is no list of numbers") from None
+        return parsed if isinstance(parsed, list) else []
+    try:
+        return np.array([float(word) for word in text.replace(";", " ").replace(",", " ").split()])
+    except ValueError:
+        raise NotUsable("wrong_type", f"{column}: text that is no list of numbers") from None

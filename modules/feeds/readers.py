@@ -1,0 +1,273 @@
+"""Reads the records of one file in constant memory: JSON Lines, CSV, Parquet.
+
+A reader yields :class:`Record` for what could be read and :class:`~modules.feeds.quarantine.BadRecord` for what could
+not, in file order. A file that cannot be read to its end (truncated gzip, no Parquet file) raises InputError: unlike a
+bad record it says nothing about how much is missing.
+"""
+
+from __future__ import annotations
+
+import csv
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, NamedTuple
+
+import orjson
+
+from modules.errors import InputError, Problem
+from modules.feeds.files import Format, open_plain
+from modules.feeds.quarantine import BadRecord, raw_text
+from modules.settings.feed import FeedSettings
+
+_BLOCK = 1 << 20
+_ROWS = 4096
+_BOM = b"\xef\xbb\xbf"
+_BROKEN_FILE = (EOFError, OSError, zlib.error)
+
+
+class Record(NamedTuple):
+    """One record as the file has it.
+
+    Attributes:
+      line: 1-based line it starts at (Parquet: 1-based row).
+      data: the parsed JSON value, or column to value.
+      raw: the record's text, for quarantine; None where it is to be made from ``data``.
+    """
+
+    line: int
+    data: Any
+    raw: bytes | str | None
+
+
+def read_records(
+    path: str, kind: Format, settings: FeedSettings, part: int = 0, of: int = 1
+) -> Iterator[Record | BadRecord]:
+    """The records of ``path``; with ``of`` > 1 only each ``of``-th stretch of it, starting with stretch ``part``.
+
+    All parts together give every record exactly once, with its line in the whole file.
+
+    Raises:
+      InputError: the file is missing, truncated, no such file, or has no id column.
+    """
+    read = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}[kind]
+    try:
+        yield from read(path, settings, part, of)
+    except _BROKEN_FILE as error:
+        detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise InputError(Problem(path, f"a complete, readable {kind} file ({detail})")) from error
+
+
+def line_blocks(stream: IO[bytes], limit: int) -> Iterator[tuple[int, list[bytes]]]:
+    """Lines without their newline, in blocks of about a megabyte: (number of the first line, lines).
+
+    A line of more than ``limit`` bytes comes as its first ``limit`` + 1 bytes, so that memory stays bounded.
+    """
+    number = 1
+    rest = b""
+    first = True
+    while block := stream.read(_BLOCK):
+        if first:
+            block = block.removeprefix(_BOM)
+            first = False
+        lines = (rest + block).split(b"\n")
+        rest = lines.pop()
+        if len(rest) > limit:
+            rest = rest[: limit + 1]
+        if lines:
+            yield number, lines
+            number += len(lines)
+    if rest:
+        yield number, [rest]
+
+
+def _read_jsonl(path: str, settings: FeedSettings, part: int, of: int) -> Iterator[Record | BadRecord]:
+    limit = settings.max_record_bytes
+    with open_plain(path) as stream:
+        for index, (number, lines) in enumerate(line_blocks(stream, limit)):
+            if index % of != part:
+                continue
+            for line, raw in enumerate(lines, number):
+                if len(raw) > limit:
+                    yield BadRecord(path, line, "too_long", f"more than {limit:,} bytes", raw_text(raw))
+                    continue
+                try:
+                    yield Record(line, orjson.loads(raw), raw)
+                except orjson.JSONDecodeError as error:
+                    if raw.strip():
+                        yield _broken_line(path, line, raw, error)
+
+
+def _broken_line(path: str, line: int, raw: bytes, error: Exception) -> BadRecord:
+    try:
+        raw.decode()
+    except UnicodeDecodeError as undecodable:
+        detail = f"byte {raw[undecodable.start]:#04x} at position {undecodable.start} is no UTF-8"
+        return BadRecord(path, line, "undecodable", detail, raw_text(raw))
+    return BadRecord(path, line, "broken_json", str(error), raw_text(raw))
+
+
+class _TooLong(Exception):
+    pass
+
+
+class _CsvLines:
+    """What csv.reader reads from; remembers the lines of the record that is being read."""
+
+    def __init__(self, stream: IO[bytes], limit: int):
+        self._lines = ((n, raw) for first, lines in line_blocks(stream, limit) for n, raw in enumerate(lines, first))
+        self._limit = limit
+        self.start = 0
+        self.size = 0
+        self.pieces: list[str] = []
+
+    def begin(self) -> None:
+        """A new record starts with the next line."""
+        self.pieces.clear()
+        self.size = 0
+
+    def __iter__(self) -> _CsvLines:
+        return self
+
+    def __next__(self) -> str:
+        number, raw = next(self._lines)
+        if not self.pieces:
+            self.start = number
+        text = raw.decode("utf-8", "surrogateescape") + "\n"
+        self.pieces.append(text)
+        self.size += len(raw) + 1
+        if self.size > self._limit + 1:
+            raise _TooLong
+        return text
+
+
+def _read_csv(path: str, settings: FeedSettings, part: int, of: int) -> Iterator[Record | BadRecord]:
+    limit = settings.max_record_bytes
+    delimiter = "\t" if path.lower().removesuffix(".gz").endswith(".tsv") else settings.delimiter
+    # The limit is the process's, so it is only ever raised; the record's own limit is held by _CsvLines.
+    csv.field_size_limit(max(csv.field_size_limit(), limit + 1))
+    with open_plain(path) as stream:
+        lines = _CsvLines(stream, limit)
+        reader = csv.reader(lines, delimiter=delimiter)
+        header: list[str] | None = None
+        index = -1
+        while True:
+            lines.begin()
+            try:
+                row = next(reader)
+            except StopIteration:
+                break
+            except _TooLong:
+                index += 1
+                if (index // _ROWS) % of == part:
+                    raw = raw_text("".join(lines.pieces)[:4000])
+                    yield BadRecord(path, lines.start, "too_long", f"more than {limit:,} bytes", raw)
+                continue
+            except csv.Error as error:
+                index += 1
+                if (index // _ROWS) % of == part:
+                    yield BadRecord(path, lines.start, "broken_csv", str(error), raw_text("".join(lines.pieces)))
+                continue
+            if not row:
+                continue
+            if header is None:
+                header = [name.strip() for name in row]
+                _check_columns(path, header, settings, "header")
+                continue
+            index += 1
+            if (index // _ROWS) % of != part:
+                continue
+            raw = "".join(lines.pieces)
+            if not raw.isascii() and any("\udc80" <= c <= "\udcff" for c in raw):
+                yield BadRecord(path, lines.start, "undecodable", "bytes that are no UTF-8", raw_text(raw))
+            elif len(row) != len(header):
+                detail = f"{len(row)} fields where the header has {len(header)}"
+                yield BadRecord(path, lines.start, "broken_csv", detail, raw_text(raw))
+            else:
+                yield Record(lines.start, dict(zip(header, row, strict=True)), raw)
+
+
+def _check_columns(path: str, names: list[str], settings: FeedSettings, where: str) -> None:
+    """Without the id column every record would be bad, and the reason would drown."""
+    wanted = settings.fields.id
+    if wanted not in names and wanted.split(".")[0] not in names:
+        shown = ", ".join(names[:30]) or "none"
+        problem = Problem(path, f"a column of the {where}; it has: {shown}", 1, "feed.fields.id", wanted)
+        raise InputError(problem)
+
+
+def mapped_columns(settings: FeedSettings) -> list[str]:
+    """The feed's columns that the mapping and the split name."""
+    fields = settings.fields.model_dump()
+    columns = [column for column in (*fields.values(), settings.split.column) if column]
+    return list(dict.fromkeys(columns))
+
+
+def _read_parquet(path: str, settings: FeedSettings, part: int, of: int) -> Iterator[Record | BadRecord]:
+    import tempfile
+
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with open_plain(path) as stream, tempfile.TemporaryFile() as plain:
+        source: Any = stream
+        if path.lower().endswith(".gz"):
+            # Parquet is read from its end, so an outer gzip has to be unpacked first.
+            while block := stream.read(_BLOCK):
+                plain.write(block)
+            plain.seek(0)
+            source = plain
+        try:
+            file = pq.ParquetFile(source)
+            names = file.schema_arrow.names
+            _check_columns(path, names, settings, "schema")
+            wanted = mapped_columns(settings)
+            columns = [name for name in names if name in wanted or any(c.startswith(name + ".") for c in wanted)]
+            first = 1
+            for group in range(file.num_row_groups):
+                rows = file.metadata.row_group(group).num_rows
+                if group % of == part:
+                    yield from _read_row_group(path, file, group, columns, first, settings.max_record_bytes)
+                first += rows
+        except pa.ArrowException as error:
+            raise InputError(Problem(path, f"a complete, readable parquet file ({error})")) from error
+
+
+def _read_row_group(
+    path: str, file: Any, group: int, columns: list[str], row: int, limit: int
+) -> Iterator[Record | BadRecord]:
+    for batch in file.iter_batches(batch_size=1024, row_groups=[group], columns=columns):
+        try:
+            records = batch.to_pylist()
+        except UnicodeDecodeError:
+            records = _decode_each(batch)
+        for row, data in enumerate(records, row):  # noqa: B020 - goes on counting over the batches
+            undecodable = [name for name, value in data.items() if isinstance(value, UnicodeDecodeError)]
+            if undecodable:
+                raw = raw_text(repr({name: str(value) for name, value in data.items()}))
+                yield BadRecord(path, row, "undecodable", f"{undecodable[0]}: bytes that are no UTF-8", raw)
+            elif sum(len(value) for value in data.values() if isinstance(value, str | bytes)) > limit:
+                yield BadRecord(path, row, "too_long", f"more than {limit:,} characters", raw_text(repr(data)[:4000]))
+            else:
+                yield Record(row, data, None)
+        row += 1
+
+
+def _decode_each(batch: Any) -> list[dict[str, Any]]:
+    """A batch's rows, where text that is no UTF-8 comes as the error that decoding it gives."""
+    import pyarrow as pa
+
+    columns = {}
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+            binary = column.cast(pa.large_binary() if pa.types.is_large_string(column.type) else pa.binary())
+            columns[name] = [_decoded(value) for value in binary.to_pylist()]
+        else:
+            columns[name] = column.to_pylist()
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _decoded(value: bytes | None) -> str | UnicodeDecodeError | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError as error:
+        return error

@@ -1,0 +1,17 @@
+"""Labels: what people (and imports, and models) said about products, and what that comes to."""
+
+from modules.labels.aggregation import resolve
+from modules.labels.model import VALUES, LabelCount, LabelLog, LabelRow, LabelSummary, ResolvedLabel, ResolvedLabels
+from modules.labels.reading import read_labels
+
+__all__ = [
+    "VALUES",
+    "LabelCount",
+    "LabelLog",
+    "LabelRow",
+    "LabelSummary",
+    "ResolvedLabel",
+    "ResolvedLabels",
+    "read_labels",
+    "resolve",
+]

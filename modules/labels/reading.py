@@ -1,0 +1,246 @@
+"""Streams label files into columns, and says everything that is wrong with them."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import io
+import json
+import math
+import zlib
+from collections.abc import Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, NoReturn
+
+from modules.errors import InputError, Problem
+from modules.labels.model import NO, NONE_OF_THESE, VALUES, YES, LabelLog
+from modules.taxonomy import Taxonomy, UnknownCategory
+from modules.taxonomy.documents import did_you_mean
+
+MAX_LINE = 64 << 10
+MAX_TEXT = 1000
+MAX_PROBLEMS = 100
+_KEYS = frozenset(
+    ("product_id", "objective", "category", "value", "annotator", "time", "batch", "source", "inclusion_probability")
+)
+# Without json.loads' guess at the encoding and its two regular expressions.
+_decode = json.JSONDecoder().raw_decode
+_VALUE_CODES = {value: code for code, value in enumerate(VALUES)}
+
+
+def read_labels(
+    paths: Iterable[str | Path] | str | Path, taxonomy: Taxonomy, objectives: Mapping[str, str]
+) -> LabelLog:
+    """Reads JSON Lines, gzipped (``.gz``) or not, one row per answer.
+
+    A row has ``product_id``, ``objective``, ``value``, ``annotator``, ``time`` (ISO 8601; UTC where it has no offset)
+    and ``source``, and where they apply ``category`` (path or id), ``batch`` and ``inclusion_probability`` (over 0, at
+    most 1).
+
+    Args:
+      paths: the files, in the order in which ties in time are settled: later counts.
+      objectives: objective name to ``exclusive`` or ``multi_label``.
+
+    Raises:
+      InputError: what is wrong with the rows, up to 100 mistakes, each with file and line.
+    """
+    reader = _Reader(taxonomy, objectives)
+    for path in [paths] if isinstance(paths, str | Path) else paths:
+        reader.read(Path(path), str(path))
+    if reader.problems:
+        raise InputError(reader.problems)
+    return reader.finish()
+
+
+class _Bad(Exception):
+    """A row cannot be used."""
+
+    def __init__(self, expected: str, key: str = "", value: Any = None, hint: str = ""):
+        super().__init__(expected)
+        text = None if value is None else value if isinstance(value, str) else json.dumps(value)
+        self.details = (expected, key, text, hint)
+
+
+class _Enough(Exception):
+    """More mistakes than anybody wants to see."""
+
+
+class _Reader:
+    def __init__(self, taxonomy: Taxonomy, objectives: Mapping[str, str]):
+        self.problems: list[Problem] = []
+        self._taxonomy = taxonomy
+        self._log = LabelLog(taxonomy, dict(objectives))
+        self._hash = hashlib.sha256()
+        self._objectives = {name: (code, kind == "exclusive") for code, (name, kind) in enumerate(objectives.items())}
+        self._exclusive = [category.exclusive for category in taxonomy]
+        self._categories: dict[str, int] = {}
+        self._unknown: dict[str, str] = {}
+        self._products: dict[str, int] = {}
+        self._annotators: dict[str, int] = {}
+        self._batches: dict[str | None, int] = {None: 0}
+        self._sources: dict[str, int] = {}
+        self._append = [column.append for column in self._log.columns]
+
+    def finish(self) -> LabelLog:
+        log = self._log
+        log.products, log.annotators = list(self._products), list(self._annotators)
+        log.batches, log.sources = list(self._batches), list(self._sources)
+        log.fingerprint = self._hash.hexdigest()
+        return log
+
+    def read(self, path: Path, name: str) -> None:
+        number = 0
+        self._hash.update(b"\0")
+        try:
+            for number, line in _lines(path):
+                if isinstance(line, str):
+                    self._complain(Problem(name, line, number))
+                    continue
+                self._hash.update(line)
+                if line.isspace():
+                    continue
+                try:
+                    self._row(_parse(line))
+                except _Bad as bad:
+                    expected, key, value, hint = bad.details
+                    self._complain(Problem(name, expected, number, key, value, hint))
+        except _Enough:
+            return
+        except (OSError, EOFError, zlib.error) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            self.problems.append(Problem(name, f"cannot be read: {reason}", number + 1 if number else None))
+
+    def _complain(self, problem: Problem) -> None:
+        if len(self.problems) > MAX_PROBLEMS:
+            raise _Enough
+        if len(self.problems) == MAX_PROBLEMS:
+            problem = Problem(problem.file, "more mistakes from here on: mend these first", problem.line)
+        self.problems.append(problem)
+
+    def _row(self, row: Any) -> None:
+        if type(row) is not dict:
+            raise _Bad("expected an object with 'product_id', 'objective' and so on")
+        get = row.get
+        if not _KEYS.issuperset(row):
+            key = next(key for key in row if key not in _KEYS)
+            raise _Bad("unknown key", key, hint=did_you_mean(key, _KEYS))
+        objective, exclusive = self._objectives.get(_text(row, "objective")) or self._no_objective(row["objective"])
+        value = _VALUE_CODES.get(_text(row, "value"))
+        if value is None:
+            expected = f"expected one of {', '.join(VALUES)}"
+            raise _Bad(expected, "value", row["value"], did_you_mean(row["value"], VALUES))
+        product = _code(self._products, row, "product_id")
+        annotator = _code(self._annotators, row, "annotator")
+        source = _code(self._sources, row, "source")
+        batch = self._batches[None] if get("batch") is None else _code(self._batches, row, "batch")
+        category = self._category(get("category"), value, exclusive)
+        probability = get("inclusion_probability")
+        if probability is None:
+            probability = math.nan
+        elif type(probability) not in (float, int) or not 0 < probability <= 1:
+            raise _Bad("expected null or a number over 0 and at most 1", "inclusion_probability", probability)
+        codes = (product, objective, category, value, annotator, _seconds(get("time")), batch, source, probability)
+        for append, code in zip(self._append, codes, strict=True):
+            append(code)
+
+    def _no_objective(self, name: str) -> NoReturn:
+        hint = did_you_mean(name, self._objectives) or f"there are {', '.join(self._objectives)}"
+        raise _Bad("the workflow has no such objective", "objective", name, hint)
+
+    def _category(self, given: Any, value: int, exclusive: bool) -> int:
+        """The index of the row's category in the taxonomy, or -1."""
+        if given is None:
+            if value in (YES, NO):
+                raise _Bad(f"expected a category, as the value is {VALUES[value]!r}", "category")
+            return -1
+        if value == NONE_OF_THESE:
+            raise _Bad("expected null, as the value is 'none_of_these'", "category", given)
+        index = self._categories.get(given) if type(given) is str else self._find(given)
+        if index is None:
+            index = self._categories[given] = self._find(given)
+        if exclusive and not self._exclusive[index]:
+            raise _Bad("expected an exclusive category, which this one is not", "category", given)
+        return index
+
+    def _find(self, given: Any) -> int:
+        if not given or not (
+            isinstance(given, str) or (isinstance(given, list) and all(isinstance(name, str) for name in given))
+        ):
+            raise _Bad("expected null, an id, a path or a list of names", "category", given)
+        text = given if isinstance(given, str) else " > ".join(given)
+        _check_unicode(text, "category")
+        if text in self._unknown:
+            raise _Bad("not in the taxonomy", "category", text, self._unknown[text])
+        try:
+            return self._taxonomy.find(given).index
+        except UnknownCategory as error:
+            self._unknown[text] = error.problems[0].hint
+            raise _Bad("not in the taxonomy", "category", text, self._unknown[text]) from None
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes | str]]:
+    """Numbered lines; in place of one that is too long, a complaint."""
+    with (
+        path.open("rb") as stored,
+        io.BufferedReader(gzip.GzipFile(fileobj=stored) if path.suffix == ".gz" else stored, 1 << 20) as file,  # type: ignore
+    ):
+        number = 0
+        while line := file.readline(MAX_LINE + 1):
+            number += 1
+            if number == 1 and line.startswith(b"\xef\xbb\xbf"):
+                line = line[3:]
+            if len(line) <= MAX_LINE:
+                yield number, line
+                continue
+            yield number, f"expected a line of at most {MAX_LINE >> 10} KiB"
+            while line and not line.endswith(b"\n"):
+                line = file.readline(1 << 20)
+
+
+def _parse(line: bytes) -> Any:
+    try:
+        text = line.decode().strip()
+        value, end = _decode(text)
+        if end < len(text):
+            raise _Bad("not JSON: something follows the object")
+        return value
+    except UnicodeDecodeError:
+        raise _Bad("not UTF-8") from None
+    except RecursionError:
+        raise _Bad("not JSON: nested too deeply") from None
+    except ValueError as error:
+        raise _Bad(f"not JSON: {error}") from None
+
+
+def _text(row: dict[str, Any], key: str) -> str:
+    text = row.get(key)
+    if type(text) is not str or not text or len(text) > MAX_TEXT:
+        raise _Bad(f"expected a text of 1 to {MAX_TEXT} characters", key, text)
+    return text
+
+
+def _code(table: dict[Any, int], row: dict[str, Any], key: str) -> int:
+    """The text's number in ``table``; a new one is checked and added."""
+    text = _text(row, key)
+    code = table.get(text)
+    if code is None:
+        _check_unicode(text, key)
+        code = table[text] = len(table)
+    return code
+
+
+def _check_unicode(text: str, key: str) -> None:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise _Bad("not valid Unicode", key, ascii(text)) from None
+
+
+def _seconds(time: Any) -> float:
+    """Seconds since 1970 of an ISO 8601 time."""
+    try:
+        moment = datetime.fromisoformat(time)
+        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    except (TypeError, ValueError, OverflowError):
+        raise _Bad("expected an ISO 8601 time, like 2026-03-01T09:30:00Z", "time", time) from None

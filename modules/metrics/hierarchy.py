@@ -1,0 +1,63 @@
+"""Hierarchical precision, recall and F1: a mistake inside the right branch is a smaller one.
+
+Kiritchenko, Matwin, Nock and Famili (2006), "Learning and evaluation in the presence of class hierarchies": with T and
+P the true and the predicted class, each with all its ancestors (without the root), hP = sum |T and P| / sum |P|,
+hR = sum |T and P| / sum |T|, hF = 2 hP hR / (hP + hR).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.metrics.intervals import Interval, divide, ratio_interval
+
+Ints = npt.NDArray[np.int64]
+
+
+class Hierarchy:
+    """How many nodes each class has above it (itself included) and how many two classes share.
+
+    Args:
+      branches: per class the set of nodes on its way from the root, itself included, the root left out; any
+        hashable names (ids, paths). A class that is another's ancestor is one of its nodes.
+    """
+
+    def __init__(self, branches: Sequence[Sequence[Hashable]]):
+        numbers: dict[Hashable, int] = {}
+        sets = [sorted({numbers.setdefault(node, len(numbers)) for node in branch}) for branch in branches]
+        self.depth: Ints = np.array([len(nodes) for nodes in sets], np.int64)
+        if len(sets) and self.depth.min() < 1:
+            raise ValueError("every class needs at least itself in its branch")
+        # Nodes per class, filled up with numbers of their own kind so that filling never matches.
+        width = int(self.depth.max()) if len(sets) else 1
+        self._nodes = np.full((len(sets), width), -1, np.int64)
+        for row, nodes in enumerate(sets):
+            self._nodes[row, : len(nodes)] = nodes
+
+    def __len__(self) -> int:
+        return len(self.depth)
+
+    def shared(self, first: Ints, second: Ints) -> Ints:
+        """Number of nodes that the branches of two classes share; int64 of the shape of ``first``."""
+        a, b = self._nodes[first], self._nodes[second]
+        return ((a[..., :, None] == b[..., None, :]) & (a[..., :, None] >= 0)).sum(axis=(-1, -2))
+
+    def f1(
+        self, true: Ints, predicted: Ints, weight: npt.ArrayLike, weight_squared: npt.ArrayLike, z: float
+    ) -> tuple[float, float, Interval]:
+        """hP, hR and hF with its linearised interval, over pairs of true and predicted class with their sums of
+        weights and of squared weights (each of shape (n_pairs,))."""
+        w, w2 = np.asarray(weight, np.float64), np.asarray(weight_squared, np.float64)
+        shared, of_true, of_predicted = self.shared(true, predicted), self.depth[true], self.depth[predicted]
+        common, both = float(w @ shared), float(w @ (of_true + of_predicted))
+        value = float(divide(2.0 * common, both))
+        variance = 0.0
+        if both > 0:
+            residual = 2.0 * shared - value * (of_true + of_predicted)
+            variance = float(w2 @ (residual * residual)) / (both * both)
+        precision = float(divide(common, w @ of_predicted))
+        recall = float(divide(common, w @ of_true))
+        return precision, recall, ratio_interval(value, variance, z)

@@ -1,0 +1,1 @@
+"""The classifiers: one shared body over the features, one head per objective."""

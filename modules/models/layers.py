@@ -1,0 +1,117 @@
+"""Keras layers that the models are made of."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+from keras import ops
+
+PADDING = -1
+"""Id that fills a row of token ids up to its batch's longest."""
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class EmbeddingBag(keras.layers.Layer):
+    """Weighted sum of token embeddings: the product of a sparse (batch, vocabulary) matrix with a dense one.
+
+    Args:
+      vocabulary: number of distinct ids.
+      width: width of the embedding; the number of outputs.
+      initializer: of the table.
+      trainable: False for an embedding that stays as it was drawn.
+      dropout: share of the tokens left out of each row in training.
+
+    Call with ``ids`` (int64, (batch, tokens), -1 pads) and ``weights`` (float32, the same shape); returns (batch, width).
+    """
+
+    def __init__(
+        self,
+        vocabulary: int,
+        width: int,
+        initializer: str | keras.initializers.Initializer = "zeros",
+        dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs,
+    ):
+        super().__init__(**kwargs)
+        self.vocabulary, self.width, self.dropout, self.seed = vocabulary, width, dropout, seed
+        self.initializer = keras.initializers.get(initializer)
+        self._drop = keras.layers.Dropout(dropout, seed=seed) if dropout else None
+
+    def build(self, ids_shape=None, weights_shape=None):
+        self.table = self.add_weight(
+            shape=(self.vocabulary, self.width), initializer=self.initializer, name="table", dtype="float32"
+        )
+
+    def call(self, ids, weights, training=False):
+        if self._drop is not None:
+            weights = self._drop(weights, training=training)
+        if keras.backend.backend() == "tensorflow":
+            # Touches only the rows that occur, and its gradient has only those: 5 times as fast as a dense product.
+            import tensorflow as tf
+
+            batch = tf.shape(ids)[0]
+            at = tf.where(ids >= 0)
+            shape = tf.cast(tf.shape(ids), tf.int64)
+            summed = tf.nn.embedding_lookup_sparse(
+                self.table.value,
+                tf.SparseTensor(at, tf.gather_nd(ids, at), shape),
+                tf.SparseTensor(at, tf.gather_nd(tf.cast(weights, tf.float32), at), shape),
+                combiner="sum",
+                allow_fast_lookup=True,
+            )
+            # Rows at the end without a token are not returned: they are zeros.
+            missing = batch - tf.shape(summed)[0]
+            summed = tf.pad(summed, [[0, missing], [0, 0]])
+            return tf.cast(tf.ensure_shape(summed, [None, self.width]), self.compute_dtype)
+        rows = ops.take(self.table, ops.maximum(ids, 0), axis=0)
+        kept = ops.where(ids >= 0, weights, 0.0)
+        return ops.cast(ops.einsum("bt,btw->bw", kept, rows), self.compute_dtype)
+
+    def compute_output_shape(self, ids_shape, weights_shape=None):
+        return (ids_shape[0], self.width)
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "width": self.width,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class UnitLength(keras.layers.Layer):
+    """Rows scaled to Euclidean length 1 (rows of zeros stay), in float32."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def call(self, vectors):
+        vectors = ops.cast(vectors, "float32")
+        return vectors / ops.maximum(ops.norm(vectors, axis=-1, keepdims=True), 1e-12)
+
+
+def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, seed: int) -> np.ndarray:
+    """Embedding rows from a word vector file (a word and its numbers per line); words it lacks are drawn small.
+
+    Returns:
+      float32 array of shape (rows, width); row i belongs to ``vocabulary[i]``.
+
+    Raises:
+      ValueError: a line's vector is not ``width`` long.
+    """
+    table = np.random.default_rng(seed).normal(0.0, 0.05, (rows, width)).astype(np.float32)
+    index = {word: i for i, word in enumerate(vocabulary)}
+    with open(path, encoding="utf-8") as lines:
+        for number, line in enumerate(lines, 1):
+            word, _, numbers = line.rstrip().partition(" ")
+            if word not in index:
+                continue
+            vector = np.array(numbers.split(), dtype=np.float32)
+            if vector.shape != (width,):
+                raise ValueError(f"{path}:{number}: vector of {len(vector)} numbers for {word!r}, expected {width}")
+            table[index[word]] = vector
+    return table

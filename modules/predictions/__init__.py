@@ -1,0 +1,1 @@
+"""Predictions: made in batches, kept as Parquet, read by everything downstream."""

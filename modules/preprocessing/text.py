@@ -1,0 +1,86 @@
+"""Text to weighted token ids, in TensorFlow ops, so that the same graph runs in Transform and in serving."""
+
+from __future__ import annotations
+
+import tensorflow as tf
+
+# Whatever is no letter, mark or digit separates words: spaces, slashes and arrows of category paths alike.
+_SEPARATORS = r"[^\p{L}\p{M}\p{N}]+"
+# Scripts without spaces are cut into single characters, or a whole title would be one word.
+_UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
+
+
+def words(text: tf.Tensor) -> tf.RaggedTensor:
+    """Lower-cased Unicode words of each text.
+
+    Args:
+      text: string tensor of shape (n,), UTF-8.
+
+    Returns:
+      Ragged string tensor (n, words).
+    """
+    lowered = tf.strings.lower(text, encoding="utf-8")
+    lowered = tf.strings.regex_replace(lowered, _UNSPACED, r" \1 ")
+    return tf.strings.split(tf.strings.strip(tf.strings.regex_replace(lowered, _SEPARATORS, " ")), " ").with_row_splits_dtype(
+        tf.int64
+    )
+
+
+def non_empty(tokens: tf.RaggedTensor) -> tf.RaggedTensor:
+    """Without empty strings (an empty text splits into one)."""
+    return tf.ragged.boolean_mask(tokens, tf.strings.length(tokens) > 0)
+
+
+def word_ngrams(tokens: tf.RaggedTensor, smallest: int, largest: int) -> tf.RaggedTensor:
+    """Word n-grams, joined by a space; ragged string tensor (n, n-grams)."""
+    return tf.strings.ngrams(tokens, tuple(range(smallest, largest + 1)), separator=" ")
+
+
+def character_ngrams(tokens: tf.RaggedTensor, smallest: int, largest: int) -> tf.RaggedTensor:
+    """Character n-grams inside word borders, as ``analyzer="char_wb"`` in scikit-learn; ragged (n, n-grams)."""
+    bordered = tf.strings.join([" ", tokens.flat_values, " "])
+    characters = tf.strings.unicode_split(bordered, "UTF-8").with_row_splits_dtype(tf.int64)
+    grams = tf.strings.ngrams(characters, tuple(range(smallest, largest + 1)), separator="")
+    # Words' rows merged into products' rows: only the outer splits move.
+    splits = tf.gather(grams.row_splits, tokens.row_splits)
+    return tf.RaggedTensor.from_row_splits(grams.flat_values, splits, validate=False)
+
+
+def hashed(tokens: tf.RaggedTensor, buckets: int) -> tf.RaggedTensor:
+    """Token to bucket, int64 in [0, buckets)."""
+    return tf.ragged.map_flat_values(tf.strings.to_hash_bucket_fast, tokens, buckets)
+
+
+def counted(ids: tf.RaggedTensor, size: int) -> tuple[tf.RaggedTensor, tf.Tensor]:
+    """Distinct ids of each row with their counts.
+
+    Args:
+      ids: ragged int64 (n, tokens); negative ids are dropped.
+      size: ids are below it.
+
+    Returns:
+      Ragged int64 (n, distinct ids), ascending within a row, and their counts, float32, in the flat order.
+    """
+    rows = ids.value_rowids()
+    keep = ids.values >= 0
+    keys = tf.sort(tf.boolean_mask(rows, keep) * size + tf.boolean_mask(ids.values, keep))
+    unique, _, counts = tf.unique_with_counts(keys, out_idx=tf.int64)
+    distinct = tf.RaggedTensor.from_value_rowids(unique % size, unique // size, nrows=ids.nrows(), validate=False)
+    return distinct, tf.cast(counts, tf.float32)
+
+
+def document_frequencies(distinct: tf.RaggedTensor, size: int) -> tf.Tensor:
+    """How many of the batch's rows hold each id; float32 of shape (1, size)."""
+    counts = tf.math.bincount(tf.cast(distinct.values, tf.int32), minlength=size, maxlength=size, dtype=tf.float32)
+    return tf.expand_dims(counts, 0)
+
+
+def inverse_document_frequency(frequency: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+    """ln((1 + rows) / (1 + frequency)) + 1, the smoothed form that scikit-learn uses."""
+    return tf.math.log((1.0 + tf.cast(rows, tf.float32)) / (1.0 + frequency)) + 1.0
+
+
+def unit_length(weights: tf.Tensor, rows: tf.Tensor, n_rows: tf.Tensor, scale: float) -> tf.Tensor:
+    """Each row's weights scaled to Euclidean length ``scale``."""
+    squares = tf.math.unsorted_segment_sum(tf.square(weights), rows, n_rows)
+    return scale * weights * tf.gather(tf.math.rsqrt(tf.maximum(squares, 1e-12)), rows)

@@ -1,0 +1,109 @@
+"""Where products come from: files, field mapping, split, quarantine."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field, model_validator
+
+from modules.settings.base import Settings
+
+Split = Literal["train", "eval", "test"]
+SPLITS: tuple[Split, ...] = ("train", "eval", "test")
+
+TEXT_FIELDS = (
+    "title", "description", "brand", "raw_category", "gender", "size", "color",
+    "price", "currency", "availability", "image", "retailer", "url",
+)  # fmt: skip
+"""The product schema's optional fields, all text as the feed has it; ``id`` comes on top and is required."""
+
+VECTOR_FIELDS = ("image_vector",)
+"""The product schema's dense fields: lists of floats that come with the feed."""
+
+PRODUCT_FIELDS = ("id", *TEXT_FIELDS, *VECTOR_FIELDS)
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class FieldSettings(Settings):
+    """Product field to feed column. A dotted name reaches into nested JSON objects (``extra.url``)."""
+
+    id: str = "id"
+    title: str | None = "title"
+    description: str | None = "description"
+    brand: str | None = "brand"
+    raw_category: str | None = "raw_category"
+    gender: str | None = "gender"
+    size: str | None = "size"
+    color: str | None = "color"
+    price: str | None = "price"
+    currency: str | None = "currency"
+    availability: str | None = "availability"
+    image: str | None = "image"
+    retailer: str | None = "retailer"
+    url: str | None = "url"
+    image_vector: str | None = None
+    truth: str | None = None
+    """The column with the true category (text or a list of names), for feeds that carry one; see ``labels.truth``."""
+
+
+class SplitSettings(Settings):
+    """Which split a product falls into: the feed's own column if there is one, else a hash of the normalised title."""
+
+    column: str | None = None
+    """The feed's own split column (dotted)."""
+    values: dict[str, Split] = Field(default_factory=lambda: {"train": "train", "eval": "eval", "test": "test"})
+    """The column's value to a split; any other value is split by hash."""
+    eval_share: Share = 0.1
+    test_share: Share = 0.2
+    """Shares of the hashed products. With a split column, ``eval_share`` is also cut out of the column's train
+    products (by hash of the title) if the column has no value for eval."""
+
+    @model_validator(mode="after")
+    def _shares(self) -> SplitSettings:
+        if self.eval_share + self.test_share >= 1.0:
+            raise ValueError("eval_share + test_share must leave something for train (be below 1)")
+        return self
+
+
+class QuarantineSettings(Settings):
+    max_share: Share = 0.05
+    """Above this share of bad records the run stops."""
+    examples: Annotated[int, Field(ge=1, le=1000)] = 5
+    """How many bad records per reason the error shows."""
+
+
+class DemoSettings(Settings):
+    """The generated catalogue: written into ``feed.folder`` when it is not there yet."""
+
+    products: Annotated[int, Field(ge=50)] = 4000
+    seed: int = 7
+    images: bool = True
+
+
+class FeedSettings(Settings):
+    folder: str | None = None
+    """The folder that ``files`` (and taxonomy, rules, labels) are relative to; default: the workflow file's own
+    folder. ``--feed DIR`` or the environment variable named by ``folder_env`` overrides it."""
+    folder_env: str | None = None
+    files: tuple[str, ...] = ("*.jsonl", "*.jsonl.gz", "*.csv", "*.csv.gz", "*.parquet")
+    """Glob patterns. The format follows from the name unless ``format`` says otherwise."""
+    format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
+    """Of CSV files."""
+    fields: FieldSettings = FieldSettings()
+    truth_separator: Annotated[str, Field(min_length=1, max_length=8)] = ">"
+    """Between the names of a true category that is given as text (``Shoes > Boots``); blanks around names go."""
+    split: SplitSettings = SplitSettings()
+    quarantine: QuarantineSettings = QuarantineSettings()
+    demo: DemoSettings | None = None
+    max_record_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
+    """A longer record goes to quarantine."""
+    max_field_chars: Annotated[int, Field(ge=16)] = 20_000
+    """A longer field is cut."""
+
+    @model_validator(mode="after")
+    def _files(self) -> FeedSettings:
+        if not self.files:
+            raise ValueError("files must name at least one pattern")
+        return self

@@ -1,0 +1,81 @@
+"""Objectives, model, training: the hyperparameters that are kept with the model."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modules.settings.base import Settings
+
+Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
+Positive = Annotated[float, Field(gt=0.0)]
+NotNegative = Annotated[float, Field(ge=0.0)]
+
+
+class ExclusiveObjective(Settings):
+    """One category out of the taxonomy's exclusive ones; labels come from people."""
+
+    kind: Literal["exclusive"] = "exclusive"
+    weight: Positive = 1.0
+    """Of this objective's loss in the sum."""
+    loss: Literal["cross_entropy", "squared_hinge"] = "cross_entropy"
+    """``squared_hinge``: one-versus-rest, as in a linear SVC; strong with few labels per category."""
+    class_weights: Literal["none", "balanced"] = "none"
+    label_smoothing: Probability = 0.0
+
+
+class MultiLabelObjective(Settings):
+    """Independent categories; ``labels: rules`` takes the rules' (with ancestors), ``labels: people`` yes/no labels."""
+
+    kind: Literal["multi_label"] = "multi_label"
+    labels: Literal["rules", "people"] = "rules"
+    weight: Positive = 1.0
+    negative_weight: NotNegative = 1.0
+    """Weight of the categories that no rule gave to a product that some rule reached. Rule labels are only positive:
+    a product that no rule reached is unlabelled, never a negative."""
+    class_weights: Literal["none", "balanced"] = "none"
+
+
+Objective = Annotated[ExclusiveObjective | MultiLabelObjective, Field(discriminator="kind")]
+
+
+class ModelSettings(Settings):
+    kind: Literal["linear", "deep", "wide_deep"] = "wide_deep"
+    text_input: Literal["embedding_bag", "histogram"] = "embedding_bag"
+    """How text enters the deep part: the weighted sum of word embeddings, or the words' weights through a dense
+    layer of ``hidden[0]`` units (the same sum, but not bottlenecked by each feature's ``width``)."""
+    hidden: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (256,)
+    """Widths of the shared layers; the last one is the embedding."""
+    activation: Literal["relu", "gelu", "tanh", "selu", "elu"] = "relu"
+    dropout: Probability = 0.2
+    input_dropout: Probability = 0.0
+    """Share of words that are dropped from each text in training."""
+    normalization: Literal["none", "batch", "layer"] = "none"
+    l2: NotNegative = 0.0
+    embedding_width: Annotated[int, Field(ge=2, le=4096)] = 128
+    """Width of a linear model's embedding (a fixed random projection of its input)."""
+
+
+class TrainingSettings(Settings):
+    solver: Literal["adam", "liblinear"] = "adam"
+    """``liblinear`` (linear models only): the exact optimum by dual coordinate descent; minutes faster and more
+    accurate with up to some 100,000 labels, held in memory."""
+    liblinear_c: Positive = 1.0
+    """Of ``liblinear``: inverse strength of the L2 penalty."""
+    batch_size: Annotated[int, Field(ge=1)] = 128
+    epochs: Annotated[int, Field(ge=1)] = 30
+    learning_rate: Positive = 2e-3
+    learning_rate_decay: Literal["none", "cosine"] = "cosine"
+    patience: Annotated[int, Field(ge=0)] = 5
+    """Epochs without a better eval loss before training stops; 0: never stops early."""
+    monitor: Literal["loss", "accuracy"] = "loss"
+    """What early stopping watches on the eval split (accuracy: the exclusive objective's)."""
+    refit_on_eval: bool = False
+    """After the number of epochs is found, train once more on train and eval together. Calibration and thresholds
+    are kept from the first fit."""
+    clip_norm: Positive | None = 1.0
+    mixed_precision: Literal["auto", "on", "off"] = "auto"
+    """``auto``: on where there is a GPU."""
+    checkpoint: bool = True
+    """Keep a checkpoint per epoch, from which a killed run resumes."""

@@ -1,0 +1,235 @@
+"""The workflow file's whole content."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, model_validator
+
+from modules.settings.base import Settings
+from modules.settings.features import Feature, column_of, default_features
+from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
+from modules.settings.model import (
+    ExclusiveObjective,
+    ModelSettings,
+    MultiLabelObjective,
+    NotNegative,
+    Objective,
+    TrainingSettings,
+)
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class TaxonomySettings(Settings):
+    file: str | None = "taxonomy.yaml"
+    from_truth: bool = False
+    """In place of a file: the categories are the distinct true paths of the feed (``feed.fields.truth``) with their
+    ancestors, sorted; every path that some product has is exclusive. Built when the run starts."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_file(cls, data: object) -> object:
+        if isinstance(data, dict) and data.get("from_truth") is True and "file" not in data:
+            return {**data, "file": None}
+        return data
+
+
+class RulesSettings(Settings):
+    file: str | None = None
+
+
+class TruthSettings(Settings):
+    """Labels from the feed's own true category (``feed.fields.truth``), as imported labels of everybody's products."""
+
+    objective: str = "exclusive"
+    splits: tuple[Split, ...] = ("train", "eval", "test")
+    evaluate: bool = False
+    """Marks these labels as drawn without a choice, so that metrics may stand on them: only where every product of
+    the test split has one."""
+    cut_to_taxonomy: bool = False
+    """A path that is not in the taxonomy is cut to its nearest ancestor that is, in place of an error."""
+
+
+class LabelsSettings(Settings):
+    files: tuple[str, ...] = ()
+    truth: TruthSettings | None = None
+    evaluate_imported: bool = False
+    """Labels with source ``import`` count as random ones in the evaluation."""
+
+
+class ThresholdSettings(Settings):
+    """What the model must reach to be blessed; a key that is left out is not looked at."""
+
+    accuracy: Fraction | None = None
+    macro_f1: Fraction | None = None
+    micro_f1: Fraction | None = None
+    max_drop: NotNegative | None = None
+    """How much accuracy (exclusive) or micro-F1 (multi-label) may fall below the last blessed model's."""
+    category_f1: dict[str, Fraction] = Field(default_factory=dict)
+    """Category (path or id) to the F1 it must reach."""
+    category_min_support: Annotated[int, Field(ge=1)] = 20
+    """Categories with fewer labelled test products are judged together (their pooled F1)."""
+    rest_f1: Fraction | None = None
+    """What the pooled categories must reach."""
+
+
+class EvaluationSettings(Settings):
+    slices: tuple[str, ...] = ("retailer", "top_category")
+    top_k: Annotated[int, Field(ge=1, le=100)] = 5
+    thresholds: dict[str, ThresholdSettings] = Field(default_factory=dict)
+    """Objective to its thresholds."""
+    confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+
+
+class ValidationSettings(Settings):
+    schema_file: str | None = None
+    """A curated TensorFlow Metadata schema (pbtxt); default: the product schema that comes with the package."""
+    stop_on_anomalies: bool = True
+
+
+class PredictionSettings(Settings):
+    batch_size: Annotated[int, Field(ge=1)] = 512
+    top_k: Annotated[int, Field(ge=1, le=1000)] = 32
+
+
+class PushSettings(Settings):
+    folder: str | None = None
+    """Where blessed models go; default: ``pushed/`` in the run folder."""
+
+
+class BeamSettings(Settings):
+    runner: Literal["in_process", "multi_process"] = "in_process"
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Of ``multi_process``; 0: one per core."""
+
+
+class LocalSettings(Settings):
+    folder: str = "runs"
+    """Relative to the directory the program is started in; holds the pipeline root and ML Metadata."""
+    metadata: str | None = None
+    """URL of an ML Metadata database (``mysql://``, ``postgresql://``) in place of SQLite in ``folder``."""
+    beam: BeamSettings = BeamSettings()
+
+
+class KubeflowSettings(Settings):
+    image: str = "shelfmark:latest"
+    pipeline_root: str | None = None
+
+
+class RunnerSettings(Settings):
+    local: LocalSettings = LocalSettings()
+    kubeflow: KubeflowSettings = KubeflowSettings()
+
+
+class Workflow(Settings):
+    """One declarative file: all that a run needs."""
+
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+    """Also the pipeline's name in ML Metadata."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+    feed: FeedSettings = FeedSettings()
+    taxonomy: TaxonomySettings = TaxonomySettings()
+    rules: RulesSettings = RulesSettings()
+    labels: LabelsSettings = LabelsSettings()
+    features: dict[str, Feature] = Field(default_factory=default_features)
+    objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = Field(
+        default_factory=lambda: {"exclusive": ExclusiveObjective(), "rule_based": MultiLabelObjective()}
+    )
+    model: ModelSettings = ModelSettings()
+    training: TrainingSettings = TrainingSettings()
+    evaluation: EvaluationSettings = EvaluationSettings()
+    validation: ValidationSettings = ValidationSettings()
+    prediction: PredictionSettings = PredictionSettings()
+    push: PushSettings = PushSettings()
+    runners: RunnerSettings = RunnerSettings()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _objectives(cls, data: object) -> object:
+        """Without rules there is nothing for a rule_based head to learn, so it is left out by default."""
+        if isinstance(data, dict) and "objectives" not in data:
+            rules = data.get("rules")
+            if not (isinstance(rules, dict) and rules.get("file")):
+                return {**data, "objectives": {"exclusive": {"kind": "exclusive"}}}
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _features(cls, data: object) -> object:
+        """A default feature whose column is null in the mapping is left out; one that is written down is an error."""
+        if isinstance(data, dict) and "features" not in data:
+            return {**data, "features": features_for(data)}
+        return data
+
+    @model_validator(mode="after")
+    def _contradictions(self) -> Workflow:
+        found = contradictions(self)
+        if found:
+            raise ContradictionError(found)
+        return self
+
+
+def features_for(data: dict[str, Any]) -> dict[str, Feature]:
+    """The default features that a workflow's data has the columns for."""
+    feed = data.get("feed")
+    fields = feed.get("fields") if isinstance(feed, dict) else None
+    missing = {name for name, column in fields.items() if column is None} if isinstance(fields, dict) else set()
+    return {name: f for name, f in default_features().items() if column_of(name, f) not in missing}
+
+
+class ContradictionError(ValueError):
+    """Settings that are right each alone, but not together: (key, value, expected) triples."""
+
+    def __init__(self, found: list[tuple[str, object, str]]):
+        self.found = found
+        super().__init__("; ".join(f"{key}: {expected}" for key, _, expected in found))
+
+
+def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
+    """Everything in which two settings contradict each other: (dotted key, value, what was expected)."""
+    found: list[tuple[str, object, str]] = []
+    if not workflow.features:
+        found.append(("features", "{}", "at least one feature"))
+    if not workflow.objectives:
+        found.append(("objectives", "{}", "at least one objective"))
+    for name, feature in workflow.features.items():
+        column = column_of(name, feature)
+        place = f"features.{name}" + (".column" if feature.column else "")
+        if column not in PRODUCT_FIELDS or column == "id":
+            found.append((place, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}"))
+        elif (column in VECTOR_FIELDS) != (feature.kind == "dense"):
+            found.append((place, column, "dense features read vectors, all others read text"))
+        elif getattr(workflow.feed.fields, column) is None:
+            found.append((place, column, f"a column of the feed: feed.fields.{column} is null"))
+    taxonomy = workflow.taxonomy
+    if taxonomy.from_truth and taxonomy.file is not None:
+        found.append(("taxonomy.file", taxonomy.file, "null, since taxonomy.from_truth builds the taxonomy"))
+    elif taxonomy.from_truth and workflow.feed.fields.truth is None:
+        found.append(("taxonomy.from_truth", "true", "feed.fields.truth to name the column with the categories"))
+    elif not taxonomy.from_truth and taxonomy.file is None:
+        found.append(("taxonomy.file", "null", "a file, or taxonomy.from_truth: true"))
+    rules = [name for name, o in workflow.objectives.items() if o.kind == "multi_label" and o.labels == "rules"]
+    if rules and workflow.rules.file is None:
+        found.append((f"objectives.{rules[0]}.labels", "rules", "a rules.file for it to learn from"))
+    truth = workflow.labels.truth
+    if truth is not None:
+        if workflow.feed.fields.truth is None:
+            found.append(("labels.truth", "", "feed.fields.truth to name the column"))
+        if truth.objective not in workflow.objectives:
+            found.append(("labels.truth.objective", truth.objective, f"one of: {', '.join(workflow.objectives)}"))
+        elif workflow.objectives[truth.objective].kind != "exclusive":
+            found.append(("labels.truth.objective", truth.objective, "an exclusive objective"))
+    for name in workflow.evaluation.thresholds:
+        if name not in workflow.objectives:
+            found.append((f"evaluation.thresholds.{name}", name, f"one of: {', '.join(workflow.objectives)}"))
+    for slice_name in workflow.evaluation.slices:
+        if slice_name not in ("top_category", "retailer", "brand", "gender", "availability"):
+            found.append(("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability"))
+    if workflow.training.solver == "liblinear" and workflow.model.kind != "linear":
+        found.append(("training.solver", "liblinear", "model.kind: linear; deep models are trained by adam"))
+    if workflow.training.monitor == "accuracy" and not any(
+        o.kind == "exclusive" for o in workflow.objectives.values()
+    ):
+        found.append(("training.monitor", "accuracy", "an exclusive objective to watch"))
+    return found

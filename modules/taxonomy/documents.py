@@ -1,0 +1,323 @@
+"""Hand-written files (YAML, JSON, JSON Lines, CSV) as trees whose every value knows its line.
+
+The tree is built from the parser's events and not from its objects: lines survive, nothing recurses, aliases cannot
+multiply, and ``No`` or ``501`` stays the text that somebody typed until a reader asks for something else.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modules.errors import InputError, Problem
+
+MAX_BYTES = 64 << 20
+MAX_DEPTH = 32
+
+_NULL = frozenset(("", "~", "null", "Null", "NULL"))
+_TRUE = frozenset(("true", "yes", "on", "1"))
+_FALSE = frozenset(("false", "no", "off", "0"))
+
+
+@dataclass(slots=True)
+class Node:
+    """A value in a file: a scalar (``text``), a list (``items``) or a mapping (``entries``).
+
+    Attributes:
+      line: 1-based line where the value starts.
+      text: the scalar as written, None for lists and mappings.
+      plain: the scalar stood without quotes (YAML) or was no string (JSON), so it may be null or a boolean.
+    """
+
+    line: int
+    text: str | None = None
+    plain: bool = False
+    items: list[Node] | None = None
+    entries: dict[str, Node] | None = None
+
+    @property
+    def is_null(self) -> bool:
+        return self.plain and self.text in _NULL
+
+    def as_text(self) -> str | None:
+        """The scalar as text; None for null, a list or a mapping."""
+        return None if self.is_null else self.text
+
+    def as_bool(self) -> bool | None:
+        """The scalar as a boolean; None if it is none."""
+        folded = (self.text or "").casefold()
+        return True if folded in _TRUE else False if folded in _FALSE else None
+
+    def show(self) -> str:
+        """The value for a message."""
+        if self.text is not None:
+            return self.text
+        return "a list" if self.items is not None else "a mapping"
+
+
+@dataclass(slots=True)
+class Complaints:
+    """Collects what is wrong with one file."""
+
+    file: str
+    problems: list[Problem] = field(default_factory=list)
+
+    def add(
+        self, expected: str, line: int | None = None, key: str = "", value: str | None = None, hint: str = ""
+    ) -> None:
+        self.problems.append(Problem(self.file, expected, line, key, value, hint))
+
+    def unknown_keys(self, node: Node, known: Collection[str], key: str = "") -> None:
+        """Complains of every key of the mapping ``node`` that is not ``known``."""
+        for name, value in (node.entries or {}).items():
+            if name not in known:
+                hint = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
+                self.add("unknown key", value.line, f"{key}.{name}" if key else name, hint=hint)
+
+    def raise_if_any(self) -> None:
+        if self.problems:
+            raise InputError(sorted(self.problems, key=lambda problem: problem.line or 0))
+
+
+def nearest(text: str, choices: Collection[str], cutoff: float = 60.0) -> str | None:
+    """The choice most like ``text``, whatever its case; None if none is at least ``cutoff`` per cent alike."""
+    from rapidfuzz import fuzz, process
+
+    found = process.extractOne(text, choices, scorer=fuzz.ratio, processor=str.casefold, score_cutoff=cutoff)
+    return None if found is None else found[0]
+
+
+def did_you_mean(text: str, choices: Collection[str]) -> str:
+    """``did you mean 'x'?`` for the nearest choice, or the empty string."""
+    found = nearest(text, choices)
+    return "" if found is None else f"did you mean {found!r}?"
+
+
+def read_document(path: str | Path) -> Node:
+    """The tree in a file; ``.json`` is read as JSON, ``.jsonl`` and ``.csv`` as a list of mappings, all else as YAML.
+
+    Raises:
+      InputError: the file cannot be read, decoded or parsed, is larger than 64 MiB or nested deeper than 32.
+    """
+    complaints = Complaints(str(path))
+    text = _read_text(Path(path), complaints)
+    complaints.raise_if_any()
+    suffix = Path(path).suffix.lower()
+    try:
+        if suffix == ".json":
+            node = _parse_json(text, complaints)
+        elif suffix == ".jsonl":
+            node = Node(1, items=list(_parse_json_lines(text, complaints)))
+        elif suffix == ".csv":
+            node = Node(1, items=list(_parse_csv(text, complaints)))
+        else:
+            node = parse_yaml(text, complaints)
+    except RecursionError:
+        complaints.add(f"nested deeper than {MAX_DEPTH} levels")
+    complaints.raise_if_any()
+    return node
+
+
+def _read_text(path: Path, complaints: Complaints) -> str:
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        complaints.add(f"cannot be read: {error.strerror or error}")
+        return ""
+    if len(data) > MAX_BYTES:
+        complaints.add(f"larger than {MAX_BYTES >> 20} MiB")
+        return ""
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        complaints.add("not UTF-8", data.count(b"\n", 0, error.start) + 1, value=repr(data[error.start : error.end]))
+        return ""
+
+
+def parse_yaml(text: str, complaints: Complaints) -> Node:
+    """The one YAML document in ``text``; mistakes go to ``complaints``."""
+    import yaml
+
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+    root = Node(1, text="", plain=True)
+    # The open collections; a mapping's half-read key stands beside it.
+    stack: list[tuple[Node, list[tuple[str, int]]]] = []
+    documents = 0
+    try:
+        for event in yaml.parse(text, Loader=loader):
+            line = event.start_mark.line + 1 if event.start_mark else 1
+            if isinstance(event, yaml.DocumentStartEvent):
+                documents += 1
+                if documents > 1:
+                    complaints.add("expected one YAML document", line, hint="remove the '---'")
+                    break
+                continue
+            if isinstance(event, yaml.CollectionEndEvent):
+                stack.pop()
+                continue
+            if isinstance(event, yaml.AliasEvent):
+                complaints.add("YAML aliases are not read", line, value=f"*{event.anchor}", hint="write the value out")
+                node = Node(line, text="", plain=True)
+            elif isinstance(event, yaml.ScalarEvent):
+                node = Node(line, text=event.value, plain=bool(event.implicit[0]))
+            elif isinstance(event, yaml.MappingStartEvent):
+                node = Node(line, entries={})
+            elif isinstance(event, yaml.SequenceStartEvent):
+                node = Node(line, items=[])
+            else:
+                continue
+            tag = getattr(event, "tag", None)
+            if tag not in (None, "!", "tag:yaml.org,2002:str"):
+                complaints.add("YAML tags are not read", line, value=tag)
+            if stack:
+                _put(*stack[-1], node, complaints)
+            else:
+                root = node
+            if node.text is None:
+                stack.append((node, []))
+                if len(stack) > MAX_DEPTH:
+                    complaints.add(f"nested deeper than {MAX_DEPTH} levels", line)
+                    break
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        complaints.add(f"not YAML: {error.problem}", mark.line + 1 if mark else None)
+    except yaml.YAMLError as error:
+        complaints.add(f"not YAML: {' '.join(str(error).split())}")
+    return root
+
+
+def _put(parent: Node, pending: list[tuple[str, int]], node: Node, complaints: Complaints) -> None:
+    """Adds ``node`` to the open ``parent``; in a mapping every other node is a key."""
+    if parent.items is not None:
+        parent.items.append(node)
+        return
+    assert parent.entries is not None
+    if not pending:
+        if node.text is None:
+            complaints.add("a key must be text", node.line, value=node.show())
+        elif node.text in parent.entries:
+            complaints.add("given twice", node.line, node.text)
+        pending.append((node.text or "", node.line))
+    else:
+        key, line = pending.pop()
+        # A multi-line value starts below its key; the key's line is the one to show.
+        node.line = line if node.text is not None else node.line
+        parent.entries.setdefault(key, node)
+
+
+def _json_node(value: Any, line: int, depth: int = 0) -> Node:
+    if depth > MAX_DEPTH:
+        raise RecursionError
+    if isinstance(value, str):
+        return Node(line, text=value)
+    if isinstance(value, list):
+        return Node(line, items=[_json_node(item, line, depth + 1) for item in value])
+    if isinstance(value, dict):
+        return Node(line, entries={key: _json_node(item, line, depth + 1) for key, item in value.items()})
+    return Node(line, text=json.dumps(value), plain=True)
+
+
+def _parse_json(text: str, complaints: Complaints) -> Node:
+    """JSON where every element of the outermost list (or of a list right under the outermost mapping) has its line."""
+    decoder = json.JSONDecoder()
+    space = json.decoder.WHITESPACE  # type: ignore[attr-defined]
+    try:
+        # First the whole, so that a mistake is told with its own place.
+        whole = json.loads(text)
+    except json.JSONDecodeError as error:
+        complaints.add(f"not JSON: {error.msg}", error.lineno)
+        return Node(1)
+    except ValueError as error:
+        complaints.add(f"not JSON: {error}")
+        return Node(1)
+
+    def line_at(position: int) -> int:
+        return text.count("\n", 0, position) + 1
+
+    def elements(position: int) -> tuple[Node, int]:
+        result = Node(line_at(position), items=[])
+        last, line = position, result.line
+        position = space.match(text, position + 1).end()
+        while text[position] != "]":
+            line += text.count("\n", last, position)
+            last = position
+            value, position = decoder.raw_decode(text, position)
+            result.items.append(_json_node(value, line))  # type: ignore[union-attr]
+            position = space.match(text, position).end()
+            if text[position] == ",":
+                position = space.match(text, position + 1).end()
+        return result, position + 1
+
+    start = space.match(text, 0).end()
+    if isinstance(whole, list):
+        return elements(start)[0]
+    if not isinstance(whole, dict):
+        return _json_node(whole, 1)
+    root = Node(line_at(start), entries={})
+    position = space.match(text, start + 1).end()
+    while text[position] != "}":
+        line = line_at(position)
+        key, position = decoder.raw_decode(text, position)
+        position = space.match(text, space.match(text, position).end() + 1).end()
+        if text[position] == "[":
+            node, position = elements(position)
+        else:
+            value, position = decoder.raw_decode(text, position)
+            node = _json_node(value, line)
+        if root.entries is not None and key in root.entries:
+            complaints.add("given twice", line, key)
+        root.entries[key] = node  # type: ignore[index]
+        position = space.match(text, position).end()
+        if text[position] == ",":
+            position = space.match(text, position + 1).end()
+    return root
+
+
+def _parse_json_lines(text: str, complaints: Complaints) -> Iterator[Node]:
+    # Not splitlines(): it also splits at U+2028 and form feeds, which may stand inside a JSON string.
+    for number, line in enumerate(text.split("\n"), start=1):
+        if not line.strip():
+            continue
+        try:
+            yield _json_node(json.loads(line), number)
+        except ValueError as error:
+            complaints.add(f"not JSON: {getattr(error, 'msg', error)}", number, value=line)
+
+
+def _parse_csv(text: str, complaints: Complaints) -> Iterator[Node]:
+    """Rows as mappings; an empty cell is a key that is not there, a cell that is a JSON list of texts is a list."""
+    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
+    header: list[str] = []
+    try:
+        for row in reader:
+            line = reader.line_num
+            if not any(row):
+                continue
+            if not header:
+                header = [name.strip() for name in row]
+                if len(set(header)) < len(header):
+                    complaints.add("a column is named twice", line, value=", ".join(header))
+                continue
+            if len(row) != len(header):
+                complaints.add(f"expected {len(header)} columns as in the header, not {len(row)}", line)
+                continue
+            yield Node(line, entries={key: _cell(cell, line) for key, cell in zip(header, row, strict=True) if cell})
+    except csv.Error as error:
+        complaints.add(f"not CSV: {error}", reader.line_num)
+
+
+def _cell(cell: str, line: int) -> Node:
+    if cell.startswith("["):
+        try:
+            value = json.loads(cell)
+        except ValueError:
+            value = None
+        if isinstance(value, list) and all(isinstance(item, str) for item in value):
+            return _json_node(value, line)
+    return Node(line, text=cell)

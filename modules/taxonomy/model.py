@@ -1,0 +1,274 @@
+"""Categories and the tree that they form."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Literal
+
+from modules.errors import InputError, Problem
+
+SEPARATOR = " > "
+
+Path_ = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Category:
+    """One node of the taxonomy.
+
+    Attributes:
+      id: stable and unique; given in the file or made from the path alone.
+      path: names from the root to this node.
+      name: what people see; by default the path's last name.
+      exclusive: a product can be in at most one of the exclusive categories. One that has exclusive descendants means
+        "the rest of it".
+      parent: the parent's id, None for a root.
+      index: position in the file, from 0.
+    """
+
+    id: str
+    path: Path_
+    name: str
+    exclusive: bool
+    parent: str | None
+    index: int
+
+    @property
+    def level(self) -> int:
+        """1 for a root, 2 for its children, and so on."""
+        return len(self.path)
+
+    @property
+    def text(self) -> str:
+        """The path's names joined by " > "."""
+        return SEPARATOR.join(self.path)
+
+
+class UnknownCategory(InputError):
+    """A text names no category.
+
+    Attributes:
+      text: what was looked for.
+      suggestion: the nearest category, or None if none is near.
+    """
+
+    def __init__(self, text: str, suggestion: Category | None, place: Problem | None = None):
+        self.text = text
+        self.suggestion = suggestion
+        hint = f"did you mean {suggestion.text!r}?" if suggestion else "the taxonomy has nothing like it"
+        file, line, key = (place.file, place.line, place.key) if place else ("", None, "category")
+        super().__init__(Problem(file, "not in the taxonomy", line, key, text, hint))
+
+
+class Taxonomy:
+    """An immutable tree of categories in file order.
+
+    Build one with :meth:`load`, :meth:`from_paths` or :meth:`from_json`.
+    """
+
+    def __init__(self, categories: Iterable[Category]):
+        """Takes categories that are consistent already: :mod:`modules.taxonomy.reading` checks."""
+        self._categories = tuple(categories)
+        self._by_id = {category.id: category for category in self._categories}
+        self._by_path = {category.path: category for category in self._categories}
+        self._by_text = {category.text: category for category in self._categories}
+        children: dict[str | None, list[Category]] = {}
+        for category in self._categories:
+            children.setdefault(category.parent, []).append(category)
+        self._children = {parent: tuple(below) for parent, below in children.items()}
+
+    @classmethod
+    def load(cls, path: str | Path) -> Taxonomy:
+        """Reads ``.yaml``, ``.json``, ``.jsonl`` or ``.csv``.
+
+        Raises:
+          InputError: everything that is wrong with the file, at once.
+        """
+        from modules.taxonomy.reading import read_taxonomy
+
+        return read_taxonomy(path)
+
+    @classmethod
+    def from_paths(
+        cls, paths: Iterable[str | Sequence[str]], exclusive: Literal["leaves", "all", "given"] = "leaves"
+    ) -> Taxonomy:
+        """The tree of ``paths`` and all their ancestors, in the order of the paths.
+
+        Args:
+          paths: texts with " > " or sequences of names; repeats are fine.
+          exclusive: which categories are exclusive: those without children, all, or those in ``paths`` themselves.
+
+        Raises:
+          InputError: a path is empty or unusable, or two of them read the same when written with " > ".
+        """
+        from modules.taxonomy.reading import assemble
+
+        given = {split_path(path) for path in paths}
+        nodes = {path[:depth] for path in given for depth in range(1, len(path) + 1)}
+        parents = {path[:-1] for path in nodes}
+        if exclusive not in ("leaves", "all", "given"):
+            raise ValueError(f"exclusive must be 'leaves', 'all' or 'given', not {exclusive!r}")
+        wanted = {"leaves": nodes - parents, "all": nodes, "given": given}[exclusive]
+        return assemble([{"path": path, "exclusive": path in wanted} for path in sorted(nodes)])
+
+    @classmethod
+    def from_json(cls, text: str) -> Taxonomy:
+        """The inverse of :meth:`to_json`; for handing a taxonomy that was checked from one process to another."""
+        rows = json.loads(text)
+        return cls(Category(i, tuple(p), n, e, parent, k) for k, (i, p, n, e, parent) in enumerate(rows))
+
+    def to_json(self) -> str:
+        """Everything, as one line of JSON."""
+        rows = [[c.id, c.path, c.name, c.exclusive, c.parent] for c in self._categories]
+        return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+    def write(self, path: str | Path) -> None:
+        """Writes a file that :meth:`load` reads back as an equal taxonomy; the suffix says in which format."""
+        from modules.taxonomy.writing import write_taxonomy
+
+        write_taxonomy(self, path)
+
+    def __iter__(self) -> Iterator[Category]:
+        return iter(self._categories)
+
+    def __len__(self) -> int:
+        return len(self._categories)
+
+    def __getitem__(self, category_id: str) -> Category:
+        """The category with this id; KeyError if there is none."""
+        return self._by_id[category_id]
+
+    def __contains__(self, category_id: object) -> bool:
+        return category_id in self._by_id
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Taxonomy) and self._categories == other._categories
+
+    def __hash__(self) -> int:
+        return hash(self._categories)
+
+    def __repr__(self) -> str:
+        return f"Taxonomy({len(self)} categories, {len(self.exclusive)} exclusive)"
+
+    def find(self, text: str | Sequence[str]) -> Category:
+        """The category with this id or path (" > " between the names, or a sequence of names).
+
+        Raises:
+          UnknownCategory: there is none; it carries the nearest one.
+        """
+        if not isinstance(text, str):
+            found = self._by_path.get(tuple(text))
+            if found is None:
+                found = self._by_path.get(tuple(tidy(name) for name in text))
+            if found is None:
+                joined = SEPARATOR.join(text)
+                raise UnknownCategory(joined, self.nearest(joined))
+            return found
+        found = self._by_id.get(text) or self._by_text.get(text) or self._by_text.get(tidy(text))
+        if found is None:
+            raise UnknownCategory(text, self.nearest(text))
+        return found
+
+    def nearest(self, text: str) -> Category | None:
+        """The category whose name, path or id is most like ``text``; None if none is."""
+        from modules.taxonomy.documents import nearest
+
+        folded = tidy(text).casefold()
+        same_name = [c for c in self._categories if folded in (c.path[-1].casefold(), c.name.casefold())]
+        if same_name:
+            return same_name[0]
+        found = nearest(text, list(self._spellings))
+        return None if found is None else self._spellings[found]
+
+    @cached_property
+    def _spellings(self) -> Mapping[str, Category]:
+        return self._by_id | self._by_text
+
+    def ancestors(self, category: Category | str) -> tuple[Category, ...]:
+        """All categories above, the root first, without the category itself."""
+        category = self._own(category)
+        return tuple(self._by_path[category.path[:depth]] for depth in range(1, len(category.path)))
+
+    def children(self, category: Category | str | None) -> tuple[Category, ...]:
+        """The categories right below, in file order; the roots for None."""
+        return self._children.get(None if category is None else self._own(category).id, ())
+
+    def descendants(self, category: Category | str) -> tuple[Category, ...]:
+        """All categories below, a category before its children."""
+        result: list[Category] = []
+        queue = list(reversed(self.children(category)))
+        while queue:
+            result.append(queue.pop())
+            queue.extend(reversed(self.children(result[-1])))
+        return tuple(result)
+
+    @property
+    def roots(self) -> tuple[Category, ...]:
+        """The categories without a parent, in file order."""
+        return self._children.get(None, ())
+
+    @cached_property
+    def exclusive(self) -> tuple[Category, ...]:
+        """The exclusive categories in file order: the order of the exclusive head's classes."""
+        return tuple(category for category in self._categories if category.exclusive)
+
+    @cached_property
+    def comparable(self) -> frozenset[str]:
+        """Ids of the categories that an exclusive label says something about: exclusive ones, all above, all below."""
+        found: set[str] = set()
+        for category in self.exclusive:
+            found.add(category.id)
+            found.update(above.id for above in self.ancestors(category))
+            found.update(below.id for below in self.descendants(category))
+        return frozenset(found)
+
+    def top(self, category: Category | str) -> Category:
+        """The root above the category, or itself."""
+        return self._by_path[self._own(category).path[:1]]
+
+    def level(self, category: Category | str) -> int:
+        """1 for a root, 2 for its children, and so on."""
+        return self._own(category).level
+
+    def path_text(self, category: Category | str) -> str:
+        """The path's names joined by " > "."""
+        return self._own(category).text
+
+    def fingerprint(self) -> str:
+        """64 hex digits that change with any category's id, path, name, exclusiveness or place in the order."""
+        return hashlib.sha256(self.to_json().encode("utf-8", "surrogatepass")).hexdigest()
+
+    def _own(self, category: Category | str) -> Category:
+        return self._by_id[category] if isinstance(category, str) else category
+
+
+def tidy(name: str) -> str:
+    """NFC, runs of white space as one blank, none at the ends."""
+    return unicodedata.normalize("NFC", " ".join(name.split()))
+
+
+def split_path(path: str | Sequence[str]) -> Path_:
+    """The names of a path given as text with " > " or as a sequence, tidied."""
+    names: Collection[str] = tidy(path).split(SEPARATOR) if isinstance(path, str) else path
+    return tuple(tidy(name) for name in names)
+
+
+def default_id(path: Sequence[str]) -> str:
+    """An id that depends on nothing but the path: a readable slug and 40 bits of the path's hash.
+
+    The slug alone would not do: 'T Shirts' and 'T-Shirts' share it.
+    """
+    ascii_text = unicodedata.normalize("NFKD", " ".join(path)).encode("ascii", "ignore").decode().lower()
+    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.replace("'", "")).strip("-")
+    if len(slug) > 48:
+        # The end says more than the beginning; cut at a word.
+        slug = slug[-48:].split("-", 1)[-1]
+    digest = hashlib.sha256(json.dumps(list(path)).encode()).hexdigest()[:10]
+    return f"{slug}-{digest}" if slug else f"category-{digest}"

@@ -1,0 +1,52 @@
+"""Writing a taxonomy so that it reads back as the same."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules.taxonomy.model import default_id, split_path
+
+if TYPE_CHECKING:
+    from modules.taxonomy.model import Category, Taxonomy
+
+
+def write_taxonomy(taxonomy: Taxonomy, path: str | Path) -> None:
+    """See :meth:`Taxonomy.write`."""
+    path = Path(path)
+    rows = [_row(category) for category in taxonomy]
+    suffix = path.suffix.lower()
+    with path.open("w", encoding="utf-8", newline="") as file:
+        if suffix == ".json":
+            json.dump({"categories": rows}, file, ensure_ascii=False, indent=1)
+            file.write("\n")
+        elif suffix == ".jsonl":
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+        elif suffix == ".csv":
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow(("path", "id", "name", "exclusive"))
+            for row in rows:
+                names = row["path"]
+                text = names if isinstance(names, str) else json.dumps(names, ensure_ascii=False)
+                writer.writerow((text, row.get("id"), row.get("name"), "true" if "exclusive" in row else ""))
+        else:
+            import yaml
+
+            dumper = getattr(yaml, "CSafeDumper", yaml.SafeDumper)
+            yaml.dump({"categories": rows}, file, dumper, allow_unicode=True, sort_keys=False, width=10_000)
+
+
+def _row(category: Category) -> dict[str, Any]:
+    """What differs from the defaults; the path as a list only where its text would be read differently."""
+    text = category.text
+    as_text = split_path(text) == category.path and not text.startswith("[")
+    row: dict[str, Any] = {"path": text if as_text else list(category.path)}
+    if category.id != default_id(category.path):
+        row["id"] = category.id
+    if category.name != category.path[-1]:
+        row["name"] = category.name
+    if category.exclusive:
+        row["exclusive"] = True
+    return row

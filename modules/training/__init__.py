@@ -1,0 +1,1 @@
+"""Fitting a model: data, losses, optimiser, the loop, calibration, export."""

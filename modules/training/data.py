@@ -1,0 +1,129 @@
+"""Transformed examples to batches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import tensorflow as tf
+
+from modules.models.layers import PADDING
+from modules.settings.features import CategoricalFeature, DenseFeature, Feature, PriceFeature, TextFeature
+from modules.settings.workflow import Workflow
+
+CACHE_BYTES = 256 * 2**20
+"""Files below this size in all are kept in memory (uncompressed, as serialised examples) after the first epoch."""
+
+
+def input_spec(features: Mapping[str, Feature]) -> dict[str, Any]:
+    """How a transformed example's model inputs are parsed."""
+    spec: dict[str, Any] = {}
+    for name, feature in features.items():
+        if isinstance(feature, TextFeature):
+            spec[f"{name}/ids"] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
+            spec[f"{name}/weights"] = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
+        elif isinstance(feature, CategoricalFeature):
+            spec[f"{name}/index"] = tf.io.FixedLenFeature([], tf.int64)
+        elif isinstance(feature, DenseFeature):
+            spec[f"{name}/vector"] = tf.io.FixedLenFeature([feature.dimension + 1], tf.float32)
+        elif isinstance(feature, PriceFeature):
+            spec[f"{name}/price"] = tf.io.FixedLenFeature([2], tf.float32)
+    return spec
+
+
+def label_spec(workflow: Workflow) -> dict[str, Any]:
+    """How a transformed example's labels are parsed."""
+    spec: dict[str, Any] = {}
+    for name, objective in workflow.objectives.items():
+        if objective.kind == "exclusive":
+            spec[f"label/{name}"] = tf.io.FixedLenFeature([], tf.int64, -1)
+        else:
+            spec[f"label/{name}"] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
+            if objective.labels == "people":
+                spec[f"label/{name}/no"] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
+    return spec
+
+
+def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, tf.Tensor]:
+    """Parsed (or freshly transformed) features in the form the model takes: token ids padded with -1."""
+    inputs: dict[str, tf.Tensor] = {}
+    for name, feature in features.items():
+        if isinstance(feature, TextFeature):
+            ids, weights = parsed[f"{name}/ids"], parsed[f"{name}/weights"]
+            if isinstance(ids, tf.SparseTensor):
+                ids, weights = tf.RaggedTensor.from_sparse(ids), tf.RaggedTensor.from_sparse(weights)
+            inputs[f"{name}/ids"] = ids.to_tensor(tf.constant(PADDING, tf.int64))
+            inputs[f"{name}/weights"] = weights.to_tensor(0.0)
+        else:
+            key = next(k for k in (f"{name}/index", f"{name}/vector", f"{name}/price") if k in parsed)
+            inputs[key] = parsed[key]
+    return inputs
+
+
+def targets(parsed: Mapping[str, Any], workflow: Workflow, classes: Mapping[str, int]) -> dict[str, tf.Tensor]:
+    """What the losses take: exclusive class index or -1; multi-label (batch, classes) of 1 yes, 0 no, -1 unknown."""
+    found: dict[str, tf.Tensor] = {}
+    for name, objective in workflow.objectives.items():
+        labels = parsed[f"label/{name}"]
+        if objective.kind == "exclusive":
+            found[name] = labels
+            continue
+        positive = multi_hot(labels, classes[name])
+        if objective.labels == "rules":
+            # No rule reached the product: unknown, not "no" everywhere.
+            reached = tf.reduce_any(positive, axis=1, keepdims=True)
+            found[name] = tf.where(positive, 1.0, tf.where(reached, 0.0, -1.0))
+        else:
+            negative = multi_hot(parsed[f"label/{name}/no"], classes[name])
+            found[name] = tf.where(positive, 1.0, tf.where(negative, 0.0, -1.0))
+    return found
+
+
+def multi_hot(indices: tf.RaggedTensor, classes: int) -> tf.Tensor:
+    """Bool (batch, classes)."""
+    at = tf.stack([indices.value_rowids(), indices.values], axis=1)
+    shape = tf.stack([indices.nrows(), tf.constant(classes, tf.int64)])
+    return tf.scatter_nd(at, tf.ones_like(indices.values, tf.int32), shape) > 0
+
+
+def batches(
+    files: Sequence[str],
+    workflow: Workflow,
+    classes: Mapping[str, int],
+    *,
+    batch_size: int,
+    shuffle_seed: int | None = None,
+) -> tf.data.Dataset:
+    """Batches of (model inputs, targets) out of gzipped TFRecord files.
+
+    With ``shuffle_seed``, another order every time it is iterated, the same orders for the same seed; in a catalogue
+    larger than the shuffle buffer the files are interleaved as well.
+    """
+    spec = {**input_spec(workflow.features), **label_spec(workflow)}
+    ordered = sorted(files)
+    size = sum(tf.io.gfile.stat(name).length for name in ordered)
+    shuffled = shuffle_seed is not None
+
+    def read(name):
+        return tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
+
+    if not ordered:
+        records = tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
+    else:
+        names = tf.data.Dataset.from_tensor_slices(tf.constant(ordered))
+        # gzip shrinks these files about fourfold.
+        if shuffled and size * 4 > CACHE_BYTES:
+            names = names.shuffle(len(ordered), seed=shuffle_seed)
+            records = names.interleave(read, cycle_length=8, block_length=16, deterministic=True)
+        else:
+            records = names.flat_map(read)
+            if size * 4 <= CACHE_BYTES:
+                records = records.cache()
+    if shuffled:
+        records = records.shuffle(100_000, seed=shuffle_seed)
+
+    def parse(serialised):
+        parsed = tf.io.parse_example(serialised, spec)
+        return dense_inputs(parsed, workflow.features), targets(parsed, workflow, classes)
+
+    return records.batch(batch_size).map(parse, num_parallel_calls=2, deterministic=True).prefetch(4)

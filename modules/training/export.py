@@ -1,0 +1,136 @@
+"""The SavedModel: raw products in; categories, uncertainties and embedding out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from modules.models.build import EMBEDDING
+from modules.settings.features import column_of
+from modules.settings.workflow import Workflow
+from modules.training.calibration import Calibration
+from modules.training.data import dense_inputs
+
+
+def exclusive_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+    """Entropy in nats, margin between the best two, and 1 - the best; float32 (batch,) each (Settles 2009, 3.1)."""
+    best = tf.math.top_k(probabilities, k=min(2, probabilities.shape[-1])).values
+    second = best[:, 1] if best.shape[-1] > 1 else tf.zeros_like(best[:, 0])
+    entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
+    return {"entropy": entropy, "margin": best[:, 0] - second, "least_confidence": 1.0 - best[:, 0]}
+
+
+def multi_label_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
+    """The same for independent categories: summed binary entropies; the least |2p - 1|; 1 - the least max(p, 1 - p)."""
+    opposite = 1.0 - probabilities
+    entropy = -tf.reduce_sum(
+        tf.math.xlogy(probabilities, probabilities) + tf.math.xlogy(opposite, opposite), axis=-1
+    )
+    margin = tf.reduce_min(tf.abs(2.0 * probabilities - 1.0), axis=-1)
+    sure = tf.reduce_min(tf.maximum(probabilities, opposite), axis=-1)
+    return {"entropy": entropy, "margin": margin, "least_confidence": 1.0 - sure}
+
+
+class ServingModule(tf.Module):
+    """Transform's graph, the model, calibration and top-k as one module.
+
+    Args:
+      transform: callable from raw feature tensors to transformed ones (Transform's own graph).
+      raw_spec: feature name to parsing spec of the raw columns that the model reads.
+      classes: objective to its category ids, in the head's order.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        transform: Any,
+        raw_spec: Mapping[str, Any],
+        workflow: Workflow,
+        calibration: Calibration,
+        classes: Mapping[str, Sequence[str]],
+    ):
+        super().__init__()
+        self.model, self.transform = model, transform
+        used = {column_of(name, feature) for name, feature in workflow.features.items()}
+        self.raw_spec = {name: spec for name, spec in raw_spec.items() if name in used}
+        self.workflow, self.calibration = workflow, calibration
+        self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
+        self.classes = {name: tf.constant(list(ids), tf.string) for name, ids in classes.items()}
+
+    def _logits(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        raw = tf.io.parse_example(serialised, self.raw_spec)
+        return self.model(dense_inputs(self.transform(raw), self.workflow.features), training=False)
+
+    def _probabilities(self, outputs: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
+        logits = tf.cast(outputs[name], tf.float32)
+        if self.kinds[name] == "exclusive":
+            return tf.nn.softmax(logits / self.calibration.temperature.get(name, 1.0))
+        return tf.sigmoid(logits)
+
+    def evaluate(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        """All probabilities. A multi-label objective's are shifted so that its category's threshold lies at 0.5."""
+        outputs = self._logits(serialised)
+        found = {}
+        for name, kind in self.kinds.items():
+            if kind == "exclusive":
+                found[f"{name}/probabilities"] = self._probabilities(outputs, name)
+            else:
+                cut = np.clip(np.array(self._thresholds(name), np.float64), 1e-6, 1.0 - 1e-6)
+                shift = np.log(cut / (1.0 - cut)).astype(np.float32)
+                found[f"{name}/probabilities"] = tf.sigmoid(tf.cast(outputs[name], tf.float32) - shift)
+        return found
+
+    def _thresholds(self, name: str) -> list[float]:
+        return self.calibration.thresholds.get(name) or [0.5] * int(self.classes[name].shape[0])
+
+    def predict(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Top categories with probabilities, the rest's mass, uncertainties, assigned categories, embedding.
+
+        Per objective o: ``o/categories`` (batch, k) ids and ``o/probabilities`` (batch, k) float32, best first;
+        ``o/classes`` (batch, k) int32 class indices; ``o/rest`` (batch,): the mass outside the k (multi-label: the
+        expected number of further categories); ``o/entropy``, ``o/margin``, ``o/least_confidence`` (batch,);
+        multi-label: ``o/assigned`` (batch, k) int32, 1 where the probability reaches the category's threshold.
+        ``embedding`` (batch, width) float32, rows of unit length.
+        """
+        outputs = self._logits(serialised)
+        found: dict[str, tf.Tensor] = {EMBEDDING: tf.cast(outputs[EMBEDDING], tf.float32)}
+        for name, kind in self.kinds.items():
+            probabilities = self._probabilities(outputs, name)
+            k = min(self.workflow.prediction.top_k, int(self.classes[name].shape[0]))
+            if kind == "exclusive":
+                best = tf.math.top_k(probabilities, k=k)
+                uncertainty = exclusive_uncertainty(probabilities)
+            else:
+                # Those over their thresholds first, or a rare category with a low threshold is lost.
+                cut = tf.constant(self._thresholds(name), tf.float32)
+                over = tf.cast(probabilities >= cut, tf.float32)
+                best = tf.math.top_k(probabilities + over, k=k)
+                found[f"{name}/assigned"] = tf.cast(tf.gather(over, best.indices, batch_dims=1), tf.int32)
+                uncertainty = multi_label_uncertainty(probabilities)
+            top = tf.gather(probabilities, best.indices, batch_dims=1)
+            found[f"{name}/classes"] = best.indices
+            found[f"{name}/categories"] = tf.gather(self.classes[name], best.indices)
+            found[f"{name}/probabilities"] = top
+            found[f"{name}/rest"] = tf.maximum(tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0)
+            for key, value in uncertainty.items():
+                found[f"{name}/{key}"] = value
+        return found
+
+
+def export_model(module: ServingModule, transform_layer: Any, output: str) -> None:
+    """Writes the SavedModel with Keras' ExportArchive, whose variables TF1-style loaders (RunInference) find too.
+
+    Signatures: ``serving_default`` (:meth:`ServingModule.predict`) and ``evaluate``; both take ``examples``, serialised
+    tf.Examples of raw products, string (batch,).
+    """
+    archive = keras.export.ExportArchive()
+    archive.track(module.model)
+    archive.track(transform_layer)
+    signature = [tf.TensorSpec([None], tf.string, name="examples")]
+    archive.add_endpoint("serving_default", lambda examples: module.predict(examples), input_signature=signature)
+    archive.add_endpoint("evaluate", lambda examples: module.evaluate(examples), input_signature=signature)
+    archive.write_out(output, verbose=False)

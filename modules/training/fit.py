@@ -1,0 +1,179 @@
+"""The training loop: Keras' own ``fit`` with masked losses, early stopping, checkpoints and resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from modules.models.build import EMBEDDING
+from modules.settings.workflow import Workflow
+from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MaskedMean, MultiLabelLoss
+from modules.training.optimizer import LazyAdam
+
+
+@dataclass(frozen=True)
+class FitResult:
+    """What training did: epochs run, the best one (1-based), seconds, and the eval figures of the best one."""
+
+    epochs: int
+    best_epoch: int
+    seconds: float
+    history: dict[str, list[float]]
+
+
+def losses_of(workflow: Workflow, class_weights: Mapping[str, list[float] | None]) -> dict[str, keras.losses.Loss]:
+    """Objective to its masked loss."""
+    found: dict[str, keras.losses.Loss] = {}
+    for name, objective in workflow.objectives.items():
+        weights = class_weights.get(name)
+        if objective.kind == "exclusive":
+            found[name] = ExclusiveLoss(objective.loss, weights, objective.label_smoothing)
+        else:
+            found[name] = MultiLabelLoss(objective.negative_weight, weights)
+    return found
+
+
+def balanced_weights(counts: np.ndarray) -> list[float]:
+    """n / (classes * count) per class, of the classes that occur (as scikit-learn's ``balanced``); 1 for the others."""
+    present = counts > 0
+    weights = np.ones(len(counts))
+    weights[present] = counts.sum() / (present.sum() * counts[present])
+    return [float(w) for w in weights]
+
+
+def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, keras.losses.Loss], steps: int) -> None:
+    """Optimiser, losses and metrics as the workflow declares them; ``steps``: of the whole training."""
+    training = workflow.training
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
+    if training.learning_rate_decay == "cosine":
+        rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, max(1, steps), alpha=0.02)
+    model.compile(
+        optimizer=LazyAdam(rate, global_clipnorm=training.clip_norm),
+        loss={**losses, EMBEDDING: None},
+        loss_weights={**{name: o.weight for name, o in workflow.objectives.items()}, EMBEDDING: 0.0},
+        metrics={
+            name: [MaskedMean(losses[name])] + ([MaskedAccuracy()] if objective.kind == "exclusive" else [])
+            for name, objective in workflow.objectives.items()
+        },
+        jit_compile=False,
+    )
+
+
+class BestEpoch(keras.callbacks.Callback):
+    """Early stopping on the eval split, keeping the best weights; its state survives a kill (``state_file``).
+
+    Args:
+      watch: logs of an epoch to the number to be as low as possible.
+      patience: epochs without a better one before training stops; 0 never stops.
+      state_file: where to keep state and best weights, or None.
+    """
+
+    def __init__(self, watch: Callable[[Mapping[str, float]], float], patience: int, folder: Path | None):
+        super().__init__()
+        self.watch, self.patience, self.folder = watch, patience, folder
+        self.best, self.best_epoch, self.weights = float("inf"), 0, None
+        self.history: dict[str, list[float]] = {}
+
+    def on_train_begin(self, logs=None):
+        if self.folder is None or not (self.folder / "best.json").exists():
+            return
+        state = json.loads((self.folder / "best.json").read_text())
+        self.best, self.best_epoch, self.history = state["best"], state["best_epoch"], state["history"]
+        with np.load(self.folder / "best.npz") as stored:
+            self.weights = [stored[f"w{i}"] for i in range(len(stored.files))]
+
+    def on_epoch_end(self, epoch, logs=None):
+        logs = {key: float(value) for key, value in (logs or {}).items()}
+        for key, value in logs.items():
+            self.history.setdefault(key, []).append(value)
+        value = self.watch(logs)
+        better = value < self.best
+        if better:
+            self.best, self.best_epoch, self.weights = value, epoch + 1, self.model.get_weights()
+        if self.folder is not None:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            if better:
+                np.savez(self.folder / "best.npz", **{f"w{i}": w for i, w in enumerate(self.weights)})
+            state = {"best": self.best, "best_epoch": self.best_epoch, "history": self.history}
+            (self.folder / "best.json").write_text(json.dumps(state))
+        if self.patience and epoch + 1 - self.best_epoch >= self.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs=None):
+        if self.weights is not None:
+            self.model.set_weights(self.weights)
+
+
+class ProgressLine(keras.callbacks.Callback):
+    """Tells ``report(done, total, text)`` after each epoch."""
+
+    def __init__(self, report: Callable[[int, int, str], None], epochs: int):
+        super().__init__()
+        self.report, self.epochs = report, epochs
+
+    def on_epoch_end(self, epoch, logs=None):
+        shown = ", ".join(f"{key[4:]} {value:.3f}" for key, value in (logs or {}).items() if key.startswith("val_"))
+        self.report(epoch + 1, self.epochs, shown or f"loss {(logs or {}).get('loss', float('nan')):.3f}")
+
+
+def watched(workflow: Workflow, has_eval: bool) -> Callable[[Mapping[str, float]], float]:
+    """What early stopping keeps low: the weighted sum of exact eval losses, or minus the exclusive accuracy."""
+    prefix = "val_" if has_eval else ""
+    exclusive = [name for name, o in workflow.objectives.items() if o.kind == "exclusive"]
+    if workflow.training.monitor == "accuracy":
+        return lambda logs: -logs[f"{prefix}{exclusive[0]}_accuracy"]
+    weights = {name: o.weight for name, o in workflow.objectives.items()}
+    return lambda logs: sum(weight * logs[f"{prefix}{name}_labelled_loss"] for name, weight in weights.items())
+
+
+def fit(
+    model: keras.Model,
+    workflow: Workflow,
+    train: tf.data.Dataset,
+    validation: tf.data.Dataset | None,
+    losses: Mapping[str, keras.losses.Loss],
+    *,
+    steps_per_epoch: int,
+    epochs: int | None = None,
+    checkpoints: Path | None = None,
+    logs: Path | None = None,
+    report: Callable[[int, int, str], None] | None = None,
+    callbacks: Sequence[keras.callbacks.Callback] = (),
+) -> FitResult:
+    """Trains ``model`` in place and leaves it at its best epoch's weights.
+
+    Args:
+      epochs: fixed number of epochs, without early stopping; None: as the workflow says.
+      checkpoints: folder for a checkpoint per epoch. A run that was killed goes on from the last one there.
+      logs: folder for TensorBoard.
+      report: called with (epochs done, epochs in all, text).
+    """
+    fixed = epochs is not None
+    total = epochs if epochs is not None else workflow.training.epochs
+    compile_model(model, workflow, losses, total * steps_per_epoch)
+    used: list[keras.callbacks.Callback] = []
+    best = None
+    if not fixed:
+        best = BestEpoch(watched(workflow, validation is not None), workflow.training.patience, checkpoints)
+        used.append(best)
+    if checkpoints is not None:
+        # First in the list would delete the state before the others are done with it, so it comes last.
+        used.append(keras.callbacks.BackupAndRestore(str(checkpoints / "backup"), delete_checkpoint=False))
+    if logs is not None:
+        used.append(keras.callbacks.TensorBoard(str(logs), write_graph=False, update_freq="epoch"))
+    if report is not None:
+        used.append(ProgressLine(report, total))
+    started = time.monotonic()
+    history = model.fit(
+        train, validation_data=validation, epochs=total, verbose=0, callbacks=[*used, *callbacks]
+    )
+    ran = best.history if best is not None else {k: [float(x) for x in v] for k, v in history.history.items()}
+    count = len(next(iter(ran.values()), []))
+    return FitResult(count, best.best_epoch if best else count, time.monotonic() - started, ran)

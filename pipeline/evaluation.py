@@ -1,0 +1,43 @@
+"""The workflow's evaluation settings in the terms of ``components.evaluation``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from components.evaluation.config import build_eval_config
+from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
+from modules.objectives import classes_of
+from modules.settings.workflow import Workflow
+from modules.taxonomy import Taxonomy
+
+
+def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEval]:
+    """What is measured: one entry per objective, its classes in the head's order."""
+    found = []
+    for name, objective in workflow.objectives.items():
+        classes = classes_of(objective, taxonomy)
+        found.append(
+            ObjectiveEval(
+                name=name,
+                kind=objective.kind,
+                classes=[(c.id, taxonomy.path_text(c)) for c in classes],
+                branches=[[taxonomy.path_text(a) for a in (*taxonomy.ancestors(c), c)] for c in classes],
+                weight_key=f"eval_weight/{name}",
+            )
+        )
+    return found
+
+
+def eval_config(workflow: Workflow, taxonomy: Taxonomy) -> Any:
+    """TFMA's EvalConfig of the workflow."""
+    thresholds = {
+        name: ObjectiveThresholds(**bounds.model_dump()) for name, bounds in workflow.evaluation.thresholds.items()
+    }
+    return build_eval_config(
+        objective_evals(workflow, taxonomy),
+        workflow.evaluation.slices,
+        thresholds,
+        top_k=workflow.evaluation.top_k,
+        confidence=workflow.evaluation.confidence,
+        signature_name="evaluate",
+    )

@@ -1,0 +1,129 @@
+"""What the values of each column look like, over a sample of the products."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+MAX_DISTINCT = 200_000
+_URL = re.compile(r"(?:https?:)?//\S+\.\S+", re.I)
+_IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|avif|tiff?|bmp)(?:[?#]\S*)?", re.I)
+_PRICE = re.compile(r"(?:[A-Z]{2,3}|[^\w\s])?\.?\s*\d[\d.,'\u00a0 ]*(?:\s*(?:[A-Z]{2,3}|[^\w\s]))?", re.I)
+_HTML = re.compile(r"<[a-zA-Z/]")
+
+
+@dataclass
+class Column:
+    """One column's sample.
+
+    Attributes:
+      rows: records looked at, whether they have the column or not.
+      filled: how many have a value that is not blank.
+      distinct: the distinct values' texts (up to a limit).
+      texts, numbers, lists, vectors: values of each kind; a number in text counts as text.
+    """
+
+    name: str
+    rows: int = 0
+    filled: int = 0
+    characters: int = 0
+    words: int = 0
+    urls: int = 0
+    images: int = 0
+    prices: int = 0
+    html: int = 0
+    texts: int = 0
+    numbers: int = 0
+    lists: int = 0
+    vectors: int = 0
+    vector_length: int = 0
+    nested: int = 0
+    distinct: dict[str, int] = field(default_factory=dict)
+
+    def add(self, value: Any) -> None:
+        if isinstance(value, (list, tuple)):
+            if not value:
+                return
+            self.filled += 1
+            if len(value) >= 8 and all(isinstance(item, (int, float)) for item in value):
+                self.vectors += 1
+                self.vector_length = len(value)
+                return
+            if all(isinstance(item, str) for item in value):
+                self.lists += 1
+                self._count(" > ".join(value))
+            else:
+                self.nested += 1
+            return
+        if isinstance(value, bool):
+            text = "true" if value else "false"
+        elif isinstance(value, (int, float)):
+            text = f"{value:g}" if isinstance(value, float) else str(value)
+            self.numbers += 1
+        elif isinstance(value, str):
+            text = value.strip()
+        else:
+            return
+        if not text:
+            return
+        self.filled += 1
+        self.texts += not isinstance(value, (int, float))
+        self.characters += len(text)
+        self.words += len(text.split())
+        self.images += _IMAGE.fullmatch(text[:500]) is not None
+        self.urls += _URL.fullmatch(text[:500]) is not None
+        self.prices += len(text) < 30 and _PRICE.fullmatch(text) is not None
+        self.html += _HTML.search(text[:500]) is not None
+        self._count(text)
+
+    def _count(self, text: str) -> None:
+        if text in self.distinct or len(self.distinct) < MAX_DISTINCT:
+            self.distinct[text] = self.distinct.get(text, 0) + 1
+
+    def share(self, count: int) -> float:
+        """Of the filled values."""
+        return count / self.filled if self.filled else 0.0
+
+    @property
+    def fill(self) -> float:
+        return self.filled / self.rows if self.rows else 0.0
+
+    @property
+    def uniqueness(self) -> float:
+        """1: every filled value is another one."""
+        return self.share(len(self.distinct))
+
+    @property
+    def mean_characters(self) -> float:
+        return self.share(self.characters)
+
+    @property
+    def mean_words(self) -> float:
+        return self.share(self.words)
+
+    def examples(self, count: int = 3, limit: int = 48) -> list[str]:
+        """The first distinct values, on one line each, cut."""
+        found = []
+        for text in self.distinct:
+            text = " ".join(text.split())
+            found.append(text if len(text) <= limit else text[: limit - 1] + "…")
+            if len(found) == count:
+                break
+        return found
+
+
+def summarise(records: Iterable[dict[str, Any]]) -> tuple[dict[str, Column], list[dict[str, Any]]]:
+    """Columns by name, in the order they were met, and the records themselves."""
+    columns: dict[str, Column] = {}
+    kept = []
+    for record in records:
+        kept.append(record)
+        for name, value in record.items():
+            if name not in columns:
+                columns[name] = Column(name)
+            columns[name].add(value)
+    for column in columns.values():
+        column.rows = len(kept)
+    return columns, kept

@@ -1,0 +1,194 @@
+"""All guesses about somebody's feed, put together."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modules.category_text import names_of
+from modules.errors import InputError, Problem
+from modules.settings.feed import Split
+from pipeline.init.categories import (
+    CategoryGuess,
+    Names,
+    Node,
+    build_taxonomy,
+    gives_away,
+    guess_category,
+    judge_category,
+    minimum_for,
+)
+from pipeline.init.columns import Column, summarise
+from pipeline.init.fields import CATEGORY_ALIASES, FieldGuess, guess_fields, name_score, split_column, vector_column
+from pipeline.init.files import FeedFiles, find_files
+
+SAMPLE = 20_000
+MAX_COUNTED = 1_000_000
+LEAK = 0.5
+
+
+@dataclass(frozen=True)
+class Guess:
+    """What a feed looks like.
+
+    Attributes:
+      fields: product fields and their columns (without the true category).
+      category: the column to learn from, if there is one.
+      nodes: the taxonomy's categories.
+      minimum: how many products each of them has at least.
+      products: products counted for the taxonomy (all, up to a million).
+      vector: (column, length) of vectors that come with the feed.
+      split: the feed's own split column and what its values mean.
+      unused: columns that were given no field.
+      notes: what somebody should know before they trust the result.
+    """
+
+    files: FeedFiles
+    fields: tuple[FieldGuess, ...]
+    category: CategoryGuess | None
+    nodes: tuple[Node, ...]
+    minimum: int
+    products: int
+    vector: tuple[str, int] | None = None
+    split: tuple[str, tuple[tuple[str, Split], ...]] | None = None
+    unused: tuple[str, ...] = ()
+    notes: tuple[str, ...] = field(default=())
+
+    def column(self, field_name: str) -> str | None:
+        """The column of a product field, None where none was found."""
+        return next((guess.column for guess in self.fields if guess.field == field_name), None)
+
+
+def detect(feeds: Sequence[Path], category: str | None = None, separator: str | None = None) -> Guess:
+    """Looks at feed files and guesses how to read them.
+
+    Args:
+      feeds: files and folders.
+      category: the category column, in place of a guess.
+      separator: what stands between its names, in place of a guess.
+
+    Raises:
+      InputError: the files cannot be used, or have no column that could be a product's id.
+    """
+    files = find_files(feeds)
+    columns, sample = summarise(files.records(-(-SAMPLE // len(files.paths))))
+    if not sample:
+        raise InputError(Problem(str(files.paths[0]), "expected products, found no record that can be read"))
+    notes = []
+    if files.undecodable > 0.001:
+        notes.append(f"{files.undecodable:.1%} of the lines are no UTF-8 and will be left out (iconv converts files)")
+    chosen = _category(columns, category, separator)
+    taken = {chosen.column} if chosen else set()
+    fields, others = _fields(columns, sample, chosen, taken, notes)
+    if "id" not in {guess.field for guess in fields}:
+        expected = "expected a column with another value for each product, to be its id"
+        hint = f"the columns are: {', '.join(list(columns)[:30])}"
+        raise InputError(Problem(str(files.paths[0]), expected, hint=hint))
+    if "title" not in {guess.field for guess in fields}:
+        notes.append("no title column was found: there is little to learn from")
+    vector = vector_column(columns)
+    nodes: tuple[Node, ...] = ()
+    counted, minimum = len(sample), minimum_for(len(sample))
+    if chosen is None:
+        notes.append("no category column was found: write your categories into the taxonomy file, then label products")
+    else:
+        counts, counted = _count_paths(files, sample, chosen)
+        minimum = minimum_for(counted)
+        nodes = tuple(build_taxonomy(counts, minimum))
+        _note_categories(nodes, counts, counted, minimum, notes)
+    split = split_column(columns, taken | {guess.column for guess in fields})
+    used = {guess.column for guess in fields} | taken
+    used |= {vector.name} if vector else set()
+    used |= {split[0]} if split else set()
+    unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
+    return Guess(
+        files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
+        split, unused, tuple(notes + others),
+    )  # fmt: skip
+
+
+def _category(columns: dict[str, Column], name: str | None, separator: str | None) -> CategoryGuess | None:
+    if name is None:
+        guess = guess_category(columns)
+    elif name not in columns:
+        known = ", ".join(list(columns)[:30])
+        raise InputError(Problem("--category", f"expected one of the feed's columns: {known}", value=name))
+    else:
+        guess = judge_category(columns[name], by_name=1.0, named=True)
+    if guess is None or separator is None:
+        return guess
+    examples = tuple((text, names_of(text, separator)) for text, _ in guess.examples)
+    return CategoryGuess(guess.column, "text", separator, guess.confidence, guess.separators, examples)
+
+
+def _fields(
+    columns: dict[str, Column], sample: list[dict[str, Any]], chosen: CategoryGuess | None, taken: set[str],
+    notes: list[str],
+) -> tuple[list[FieldGuess], list[str]]:  # fmt: skip
+    """The fields; a second category column becomes ``raw_category`` unless it tells the first one's answer."""
+    others: list[str] = []
+    raw: FieldGuess | None = None
+    by_name = sorted(columns, key=lambda name: -name_score(name, CATEGORY_ALIASES))
+    for name in by_name:
+        column = columns[name]
+        score = name_score(name, CATEGORY_ALIASES)
+        if score < 0.55 or name in taken or not column.filled or column.numbers > column.filled / 2 or column.nested:
+            continue
+        share = gives_away(sample, name, chosen.column, chosen.separator) if chosen else 0.0
+        if chosen and share >= LEAK:
+            taken.add(name)
+            others.append(
+                f"column {name!r} is not used: it names the category to learn for {share:.0%} of the products"
+            )
+        elif raw is None and not column.lists:
+            raw = FieldGuess("raw_category", name, round(score, 2), tuple(column.examples()))
+    if raw is not None:
+        taken.add(raw.column)
+    fields = guess_fields(columns, taken)
+    if raw is not None:
+        first = ("id", "title", "description", "brand")
+        fields.insert(sum(guess.field in first for guess in fields), raw)
+    return fields, others
+
+
+def _count_paths(files: FeedFiles, sample: list[dict[str, Any]], chosen: CategoryGuess) -> tuple[Counter[Names], int]:
+    counts: Counter[Names] = Counter()
+    total = 0
+    whole = len(sample) < -(-SAMPLE // len(files.paths))
+    cache: dict[str, Names] = {}
+    for record in sample if whole else files.records():
+        value = record.get(chosen.column)
+        if isinstance(value, str):
+            names = cache.get(value)
+            if names is None:
+                names = cache[value] = names_of(value, chosen.separator)
+        else:
+            names = names_of(value, chosen.separator)
+        total += 1
+        if names:
+            counts[names] += 1
+        if total >= MAX_COUNTED:
+            break
+    return counts, total
+
+
+def _note_categories(
+    nodes: tuple[Node, ...], counts: Counter[Names], counted: int, minimum: int, notes: list[str]
+) -> None:
+    exclusive = {node.path for node in nodes if node.exclusive}
+    kept = {node.path for node in nodes}
+    lost = 0
+    for path, count in counts.items():
+        while path and path not in kept:
+            path = path[:-1]
+        lost += count if path not in exclusive else 0
+    missing = counted - counts.total()
+    if missing:
+        notes.append(f"{missing:,} of {counted:,} products have no category: they are unlabelled")
+    if lost:
+        notes.append(f"{lost:,} products are in categories of fewer than {minimum} products: they are unlabelled")
+    if len(exclusive) < 2:
+        notes.append("fewer than 2 categories have enough products: there is nothing to tell apart")

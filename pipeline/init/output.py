@@ -1,0 +1,179 @@
+"""The files that ``shelfmark init`` writes."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import re
+from pathlib import Path
+
+from modules.errors import InputError, Problem
+from pipeline.init.detect import Guess
+from pipeline.init.fields import ALIASES
+
+FIELD_ORDER = (*list(ALIASES)[:4], "raw_category", *list(ALIASES)[4:])
+
+
+def slug(text: str) -> str:
+    """A name that a workflow may have."""
+    text = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")[:40]
+    return text if text[:1].isalpha() else f"feed_{text}".rstrip("_")
+
+
+def write_workflow(guess: Guess, output: Path, name: str, force: bool = False) -> list[Path]:
+    """Writes workflow, taxonomy, rules and an empty label file into ``output``, all of them or none.
+
+    Returns:
+      The files, the workflow first.
+
+    Raises:
+      InputError: one of them is there already and ``force`` is not set.
+    """
+    files: dict[str, str] = {}
+    rules = _rules(guess)
+    files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules=bool(rules))
+    files[f"{name}.taxonomy.yaml"] = render_taxonomy(guess)
+    if rules:
+        files[f"{name}.rules.yaml"] = rules
+    files[f"{name}.labels.jsonl"] = ""
+    # The label file is what people have worked on: not even --force empties it.
+    labels = output / f"{name}.labels.jsonl"
+    if force and labels.exists():
+        del files[labels.name]
+    there = [output / file for file in files if (output / file).exists()]
+    if there and not force:
+        hint = "--force overwrites it, or choose another --name or --output"
+        raise InputError(Problem(str(path), "expected no such file yet", hint=hint) for path in there)
+    output.mkdir(parents=True, exist_ok=True)
+    for file, text in files.items():
+        temporary = output / f".{file}.new"
+        temporary.write_text(text, "utf-8")
+        os.replace(temporary, output / file)
+    return [output / file for file in files]
+
+
+def _quote(text: str) -> str:
+    """A YAML scalar: plain where that is safe, else as JSON has it, which is YAML too."""
+    plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./*-]*", text)
+    if plain and text.casefold() not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):
+        return text
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _folder(guess: Guess, output: Path) -> tuple[str, list[str]]:
+    """The feed's folder as seen from ``output`` (absolute where they share nothing), and the files in it."""
+    paths = [Path(os.path.abspath(path)) for path in guess.files.paths]
+    parent = Path(os.path.commonpath([path.parent for path in paths]))
+    target = Path(os.path.abspath(output))
+    shared = os.path.commonpath([parent, target])
+    folder = os.path.relpath(parent, target) if shared != os.path.sep else str(parent)
+    return folder, [glob.escape(path.relative_to(parent).as_posix()) for path in paths]
+
+
+def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool) -> str:
+    """The workflow file's text, with a comment where a reader may want to change something."""
+    folder, files = _folder(guess, output)
+    lines = [
+        "# Written by `shelfmark init` from a look at the feed; everything here is a guess that you may correct.",
+        "# Check it with `shelfmark validate`, run it with `shelfmark run`, both with this file's name.",
+        f"name: {name}",
+        "",
+        "feed:",
+        f"  folder: {_quote(folder)}",
+        "  files:",
+        *[f"    - {_quote(file)}" for file in files],
+    ]
+    if guess.files.format != "auto":
+        lines.append(f"  format: {guess.files.format}")
+    if "csv" in guess.files.kinds and guess.files.delimiter != ",":
+        lines.append(f"  delimiter: {json.dumps(guess.files.delimiter)}")
+    lines += ["  fields: # product field: column of the feed (null: the feed has none)"]
+    for field in FIELD_ORDER:
+        column = guess.column(field)
+        lines.append(f"    {field}: {_quote(column) if column else 'null'}")
+    if guess.vector:
+        lines.append(f"    image_vector: {_quote(guess.vector[0])}")
+    if guess.category:
+        lines += [
+            f"    truth: {_quote(guess.category.column)} # the category to learn, so it is no feature",
+            f"  truth_separator: {json.dumps(guess.category.separator, ensure_ascii=False)}",
+        ]
+    if guess.split:
+        values = ", ".join(f"{_quote(value)}: {split}" for value, split in guess.split[1])
+        lines += ["  split:", f"    column: {_quote(guess.split[0])}", f"    values: {{{values}}}"]
+    lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
+    if with_rules:
+        lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
+    lines += ["labels:", "  files:", f"    - {name}.labels.jsonl # hand-made labels go here"]
+    if guess.category:
+        lines += [
+            "  truth: # the feed's own categories count as labels",
+            "    evaluate: true",
+            "    cut_to_taxonomy: true # a category that is too small for the taxonomy counts for the one above it",
+        ]
+    return "\n".join([*lines, "", *_features(guess), ""])
+
+
+def _features(guess: Guess) -> list[str]:
+    lines = ["features:"]
+    templates = {
+        "title": ["  title: {kind: text, vocabulary: 8000}"],
+        "description": ["  description: {kind: text, vocabulary: 8000}"],
+        "brand": ["  brand: {kind: categorical, vocabulary: 5000, width: 10}"],
+        "raw_category": [
+            "  category: {kind: categorical, column: raw_category, vocabulary: 950, width: 6}",
+            "  raw_category: {kind: text, vocabulary: 1000}",
+        ],
+        "gender": ["  gender: {kind: categorical}"],
+        "size": ["  size: {kind: categorical, vocabulary: 100}"],
+    }
+    for field, template in templates.items():
+        if guess.column(field):
+            lines += template
+    if guess.vector:
+        lines.append(f"  image_vector: {{kind: dense, dimension: {guess.vector[1]}}}")
+    if len(lines) == 1:
+        lines.append("  title: {kind: text} # no column was recognised: name one in feed.fields.title")
+    return lines
+
+
+def render_taxonomy(guess: Guess) -> str:
+    """The taxonomy file's text."""
+    if not guess.nodes:
+        return (
+            "# No category column was found in the feed. Write your categories here, for example:\n"
+            "#   - {path: [Shoes]}\n#   - {path: [Shoes, Boots], exclusive: true}\ncategories: []\n"
+        )
+    lines = [
+        f"# From the feed's column {guess.category.column if guess.category else ''}: categories of at least "
+        f"{guess.minimum} products.",
+        "# exclusive: a product belongs to exactly one of these.",
+        "categories:",
+    ]
+    for node in guess.nodes:
+        path = ", ".join(json.dumps(part, ensure_ascii=False) for part in node.path)
+        exclusive = ", exclusive: true" if node.exclusive else ""
+        lines.append(f"  - {{path: [{path}]{exclusive}}} # {node.total:,}")
+    return "\n".join(lines) + "\n"
+
+
+def _rules(guess: Guess) -> str:
+    """Suggested rules as text; empty where there is nothing to suggest."""
+    if not guess.nodes:
+        return ""
+    import tempfile
+
+    from modules.rules import write_rules
+    from modules.rules.suggest import suggest_rules
+    from modules.taxonomy import Taxonomy
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "taxonomy.yaml")
+        path.write_text(render_taxonomy(guess), "utf-8")
+        taxonomy = Taxonomy.load(path)
+        rules = suggest_rules(taxonomy)
+        if not rules:
+            return ""
+        write_rules(rules, Path(folder, "rules.yaml"), taxonomy)
+        return Path(folder, "rules.yaml").read_text("utf-8")

@@ -1,0 +1,209 @@
+"""Runs a workflow on this machine: Beam in process, ML Metadata in SQLite (or a database by URL)."""
+
+from __future__ import annotations
+
+import datetime
+import logging
+import os
+import shlex
+import sys
+import time
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+from modules.errors import InputError, Problem
+from pipeline.run_folder import RunFolder
+from pipeline.workflow_file import LoadedWorkflow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+IN_PROCESS = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
+
+
+@dataclass
+class Step:
+    """One component of a run; ``state``: done, cached, failed, stopped or left out."""
+
+    component: str
+    state: str
+    seconds: float = 0.0
+
+
+@dataclass
+class RunResult:
+    """What a run did.
+
+    Attributes:
+      run_id: its name in ML Metadata.
+      steps: the components in the order they ran.
+      folder: where everything lies. log: this run's log file. report: the HTML report, if one was written.
+      error: why it failed, for people.
+    """
+
+    run_id: str
+    folder: RunFolder
+    log: Path
+    steps: list[Step] = field(default_factory=list)
+    seconds: float = 0.0
+    report: Path | None = None
+    error: str | None = None
+
+    @property
+    def failed(self) -> bool:
+        return self.error is not None
+
+
+def run(
+    loaded: LoadedWorkflow,
+    *,
+    console: Console,
+    to: str | None = None,
+    from_: str | None = None,
+    cache: bool = True,
+) -> RunResult:
+    """Runs the workflow, or the part of it between two components.
+
+    Args:
+      to: the last component to run. from_: the first one; what lies before is taken from the last run.
+      cache: take a component's results from an earlier run if its inputs and settings are the same.
+
+    Raises:
+      InputError: an unknown component, or another run of this workflow is under way.
+    """
+    folder = RunFolder.of(loaded.workflow)
+    run_id = datetime.datetime.now().strftime("%Y-%m-%dT%H-%M-%S.%f")[:-3]
+    with folder.locked():
+        for part in (folder.logs, folder.reports, folder.root):
+            part.mkdir(parents=True, exist_ok=True)
+        result = RunResult(run_id, folder, folder.logs / f"{run_id}.log")
+        started = time.monotonic()
+        with result.log.open("a", buffering=1) as log, _everything_else_to(log, console):
+            try:
+                _run(loaded, result, console, to, from_, cache)
+            except KeyboardInterrupt:
+                _cancel(result)
+                result.error = "stopped"
+            except InputError as error:
+                if not result.steps:
+                    raise
+                log.write(traceback.format_exc())
+                result.error = str(error)
+            except Exception as error:
+                log.write(traceback.format_exc())
+                result.error = _reason(error)
+        result.seconds = time.monotonic() - started
+        if result.failed:
+            console.print(f"\n{result.error}")
+            console.print(f"log: {_near(result.log)}")
+            console.print("what is done is kept; to go on from there:")
+            console.print(f"  {resume_command()}")
+        return result
+
+
+def resume_command() -> str:
+    """The command that was given: components that are done are taken from the cache."""
+    return shlex.join(["shelfmark", *(sys.argv[1:] if sys.argv[1:2] == ["run"] else ["run", *sys.argv[1:]])])
+
+
+def _run(
+    loaded: LoadedWorkflow, result: RunResult, console: Console, to: str | None, from_: str | None, cache: bool
+) -> None:
+    from pipeline.steps import Progress
+
+    with Progress(console) as progress:
+        progress.start("TensorFlow and TFX")
+        from pipeline.compiled import compile_local, launch_nodes
+
+        progress.clear()
+        pipeline, nodes = compile_local(loaded, result.folder, result.run_id, cache=cache)
+        _check_components(nodes, to, from_)
+        for step in launch_nodes(pipeline, progress, to=to, from_=from_):
+            result.steps.append(step)
+    if to is None:
+        from pipeline.summary import summarise
+
+        result.report = summarise(loaded, result, console)
+
+
+def _check_components(nodes: list[str], *names: str | None) -> None:
+    from rapidfuzz import process
+
+    for option, name in zip(("--to", "--from"), names, strict=True):
+        if name is not None and name not in nodes:
+            near = process.extractOne(name, nodes, score_cutoff=60)
+            raise InputError(
+                Problem(
+                    option, f"one of: {', '.join(nodes)}", value=name, hint=f"did you mean {near[0]!r}?" if near else ""
+                )
+            )
+
+
+def _reason(error: BaseException) -> str:
+    """The error in a sentence or two; Beam puts whole tracebacks into its messages."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, InputError):
+            return str(cause)
+        cause = cause.__cause__ or cause.__context__
+    lines = [line for line in str(error).strip().splitlines() if line.strip()]
+    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:2000]
+
+
+def _cancel(result: RunResult) -> None:
+    """Marks what was under way as cancelled, so that nothing in ML Metadata claims to be running."""
+    from pipeline.compiled import cancel_running
+
+    cancel_running(result.folder, result.run_id)
+
+
+@contextmanager
+def _everything_else_to(log: IO[str], console: Console) -> Iterator[None]:
+    """Sends what libraries print and log (C++ included) to the run's log; only the console speaks to the user."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    console.file = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1) if console.file is sys.stdout and _real(
+        sys.stdout
+    ) else console.file
+    handler = logging.StreamHandler(log)
+    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
+    root = logging.getLogger()
+    before_handlers, before_level = root.handlers[:], root.level
+    root.handlers[:] = [handler]
+    root.setLevel(logging.INFO)
+    out, err = sys.stdout, sys.stderr
+    sys.stdout = sys.stderr = log
+    saved = os.dup(2) if _real(err) else None
+    if saved is not None:
+        os.dup2(log.fileno(), 2)
+    try:
+        yield
+    finally:
+        if saved is not None:
+            os.dup2(saved, 2)
+            os.close(saved)
+        sys.stdout, sys.stderr = out, err
+        root.handlers[:], root.level = before_handlers, before_level
+
+
+def _real(stream: IO[str]) -> bool:
+    try:
+        stream.fileno()
+    except (OSError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def _near(path: Path) -> str:
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
+
+
+def components_state(steps: list[Step]) -> dict[str, Any]:
+    """Component to its state, for reports and tests."""
+    return {step.component: step.state for step in steps}

@@ -1,0 +1,72 @@
+"""A workflow's products read in this process, for what needs no run: the taxonomy from the truth, reports on rules."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modules.category_text import names_of
+from modules.feeds.files import format_of
+from modules.feeds.mapping import Mapper, NotUsable, Product
+from modules.feeds.quarantine import BadRecord
+from modules.feeds.readers import read_records
+from modules.settings.feed import FeedSettings, FieldSettings
+
+if TYPE_CHECKING:
+    from modules.labels import ResolvedLabel
+    from modules.taxonomy import Taxonomy
+    from pipeline.workflow_file import LoadedWorkflow
+
+
+def read_products(loaded: LoadedWorkflow, settings: FeedSettings | None = None) -> Iterator[Product]:
+    """Streams the feed's usable products, cleaned as in a run; a repeated id comes as often as the feed has it.
+
+    Args:
+      settings: in place of the workflow's, for a part of the columns.
+
+    Raises:
+      InputError: a file is missing or broken.
+    """
+    feed = settings or loaded.workflow.feed
+    mapper = Mapper(feed)
+    for path in loaded.feed_files():
+        for record in read_records(path, format_of(path, feed), feed):
+            if not isinstance(record, BadRecord):
+                try:
+                    yield mapper.product(record.data)
+                except NotUsable:
+                    continue
+
+
+def true_paths(loaded: LoadedWorkflow) -> list[tuple[str, ...]]:
+    """The distinct true category paths of the feed's usable products, sorted."""
+    separator = loaded.workflow.feed.truth_separator
+    products = read_products(loaded, _only_truth(loaded))
+    spellings = {product.truth for product in products if product.truth is not None}
+    paths = {names_of(truth, separator) for truth in spellings}
+    return sorted(path for path in paths if path)
+
+
+def true_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> dict[str, ResolvedLabel]:
+    """Product id to the label that its true category is; products of unknown or no category are left out."""
+    from modules.labels import ResolvedLabel
+
+    separator = loaded.workflow.feed.truth_separator
+    truth = loaded.workflow.labels.truth
+    by_path = {category.path: category for category in taxonomy}
+    found: dict[str, ResolvedLabel] = {}
+    for product in read_products(loaded, _only_truth(loaded)):
+        path = names_of(product.truth, separator)
+        while truth is not None and truth.cut_to_taxonomy and path and path not in by_path:
+            path = path[:-1]
+        if path in by_path and by_path[path].exclusive:
+            label = ResolvedLabel(by_path[path].id, (), (), "import", None, (), 1.0)
+            found.setdefault(product.id, label)
+    return found
+
+
+def _only_truth(loaded: LoadedWorkflow) -> FeedSettings:
+    """Cleaning the other fields would cost most of the time; a product needs one of them, so the title stays."""
+    feed = loaded.workflow.feed
+    unmapped = {name: None for name in FieldSettings.model_fields if name not in ("id", "title", "truth")}
+    return feed.model_copy(update={"fields": feed.fields.model_copy(update=unmapped)})

@@ -1,0 +1,79 @@
+"""Where runs on this machine keep their things. Light: no TensorFlow."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from modules.errors import InputError, Problem
+from modules.settings.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class RunFolder:
+    """``<runners.local.folder>/<workflow name>/`` and what lies in it."""
+
+    path: Path
+    metadata_url: str | None = None
+
+    @classmethod
+    def of(cls, workflow: Workflow) -> RunFolder:
+        """The folder of a workflow's runs; it need not exist yet."""
+        local = workflow.runners.local
+        return cls(Path(os.path.abspath(local.folder)) / workflow.name, local.metadata)
+
+    @property
+    def metadata(self) -> str:
+        """ML Metadata: a database URL, or the SQLite file's path."""
+        return self.metadata_url or str(self.path / "metadata.sqlite")
+
+    @property
+    def root(self) -> Path:
+        return self.path / "pipeline"
+
+    @property
+    def pushed(self) -> Path:
+        return self.path / "pushed"
+
+    @property
+    def checkpoints(self) -> Path:
+        return self.path / "checkpoints"
+
+    @property
+    def logs(self) -> Path:
+        return self.path / "logs"
+
+    @property
+    def reports(self) -> Path:
+        return self.path / "reports"
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Only one run of a workflow at a time: SQLite and the pipeline root are shared between runs.
+
+        Raises:
+          InputError: another process holds the lock.
+        """
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("a+") as handle:
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                handle.seek(0)
+                holder = handle.read().strip()
+                raise InputError(
+                    Problem(
+                        str(self.path),
+                        f"another run of this workflow is under way (process {holder or 'unknown'})",
+                        hint="wait for it, or give this one another name (--set name=...)",
+                    )
+                ) from None
+            handle.seek(0)
+            handle.truncate()
+            handle.write(str(os.getpid()))
+            handle.flush()
+            yield

@@ -1,0 +1,211 @@
+"""What can be checked of a workflow without running it: its files, and that they fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeVar
+
+from modules.errors import InputError, Problem
+from modules.feeds.files import is_remote, size_of
+from modules.settings.features import column_of
+from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
+from modules.taxonomy import Taxonomy
+from pipeline.peek import Peek, format_of, peek
+from pipeline.workflow_file import LoadedWorkflow
+
+T = TypeVar("T")
+
+PEEKED_FILES = 20
+"""How many feed files are looked into; all of them are looked for."""
+
+
+@dataclass
+class Report:
+    """What a check found.
+
+    Attributes:
+      problems: every mistake; empty if the workflow can be run.
+      counts: what there is, in words ("categories" to "61, 58 of them exclusive").
+      notes: what could not be checked yet.
+    """
+
+    problems: list[Problem] = field(default_factory=list)
+    counts: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+def validate_workflow(loaded: LoadedWorkflow) -> list[Problem]:
+    """Every problem of the workflow's files; see :func:`check`."""
+    return check(loaded).problems
+
+
+def check(loaded: LoadedWorkflow) -> Report:
+    """Checks that files exist and parse, that rules and labels fit the taxonomy, and that the feed has the columns."""
+    report = Report()
+    if loaded.workflow.feed.demo is not None and not loaded.folder.exists():
+        report.notes.append(f"the demo catalogue is written to {loaded.folder} by the first run; it is not there yet")
+        return report
+    _check_feed(loaded, report)
+    taxonomy = _check_taxonomy(loaded, report)
+    if taxonomy is not None:
+        _check_rules(loaded, taxonomy, report)
+        _check_labels(loaded, taxonomy, report)
+        _check_category_thresholds(loaded, taxonomy, report)
+    _check_other_files(loaded, report)
+    return report
+
+
+def _collect(report: Report, action: Callable[[], T]) -> T | None:
+    try:
+        return action()
+    except InputError as error:
+        report.problems += error.problems
+        return None
+
+
+def _exists(loaded: LoadedWorkflow, path: Path, key: str, name: str, report: Report) -> bool:
+    if path.is_file():
+        return True
+    where = f"expected a file in {loaded.folder} or beside the workflow file"
+    report.problems.append(loaded.problem(key, where, name))
+    return False
+
+
+def _check_taxonomy(loaded: LoadedWorkflow, report: Report) -> Taxonomy | None:
+    path = loaded.taxonomy_file
+    if path is None:
+        report.counts["taxonomy"] = f"built from the feed's column {loaded.workflow.feed.fields.truth!r} by the run"
+        return None
+    if not _exists(loaded, path, "taxonomy.file", str(loaded.workflow.taxonomy.file), report):
+        return None
+    taxonomy = _collect(report, lambda: Taxonomy.load(path))
+    if taxonomy is None:
+        return None
+    report.counts["taxonomy"] = f"{len(taxonomy):,} categories, {len(taxonomy.exclusive):,} of them exclusive"
+    objectives = loaded.workflow.objectives
+    exclusive = [name for name, objective in objectives.items() if objective.kind == "exclusive"]
+    if exclusive and len(taxonomy.exclusive) < 2:
+        expected = f"expected at least 2 categories with exclusive: true, for objective {exclusive[0]!r}"
+        report.problems.append(Problem(str(path), expected, value=str(len(taxonomy.exclusive))))
+    return taxonomy
+
+
+def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> None:
+    path = loaded.rules_file
+    if path is None or not _exists(loaded, path, "rules.file", str(loaded.workflow.rules.file), report):
+        return
+    from modules.rules import load_rules
+
+    rules = _collect(report, lambda: load_rules(path, taxonomy, fields=TEXT_FIELDS))
+    if rules is not None:
+        report.counts["rules"] = f"{len(rules):,}"
+
+
+def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> None:
+    paths = []
+    for index, (name, path) in enumerate(zip(loaded.workflow.labels.files, loaded.label_files, strict=True)):
+        if _exists(loaded, path, f"labels.files[{index}]", name, report):
+            paths.append(path)
+    if not paths:
+        return
+    from modules.labels import read_labels
+
+    kinds = {name: objective.kind for name, objective in loaded.workflow.objectives.items()}
+    log = _collect(report, lambda: read_labels(paths, taxonomy, kinds))
+    if log is not None:
+        report.counts["labels"] = f"{len(log):,} rows"
+
+
+def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> None:
+    for objective, thresholds in loaded.workflow.evaluation.thresholds.items():
+        for category in thresholds.category_f1:
+            try:
+                taxonomy.find(category)
+            except (InputError, ValueError) as error:
+                near = getattr(error, "suggestion", None)
+                hint = f"did you mean {taxonomy.path_text(near)!r}?" if near is not None else ""
+                key = f"evaluation.thresholds.{objective}.category_f1.{category}"
+                report.problems.append(loaded.problem(key, "expected a category of the taxonomy", category, hint))
+
+
+def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
+    schema = loaded.workflow.validation.schema_file
+    if schema is not None:
+        path = loaded.find(schema)
+        if _exists(loaded, path, "validation.schema_file", schema, report):
+            try:
+                text = path.read_text("utf-8")
+            except (OSError, UnicodeDecodeError) as error:
+                text = ""
+                report.problems.append(Problem(str(path), f"expected a schema in text form: {error}"))
+            if text.count("{") != text.count("}") or "feature" not in text:
+                expected = "expected a TensorFlow Metadata schema in text form (feature { name: ... })"
+                report.problems.append(Problem(str(path), expected))
+    for name, feature in loaded.workflow.features.items():
+        pretrained = getattr(feature, "pretrained", None)
+        if pretrained is not None:
+            _exists(loaded, loaded.find(pretrained), f"features.{name}.pretrained", pretrained, report)
+
+
+def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
+    feed = loaded.workflow.feed
+    try:
+        files = loaded.feed_files()
+    except InputError as error:
+        for problem in error.problems:
+            expected = f"expected a pattern that matches a file in {loaded.folder}"
+            report.problems.append(loaded.problem("feed.files", expected, problem.value))
+        return
+    if not files:
+        expected = f"expected a feed file in {loaded.folder}"
+        report.problems.append(loaded.problem("feed.files", expected, ", ".join(feed.files)))
+        return
+    if any(is_remote(path) for path in files):
+        report.counts["feed"] = f"{len(files):,} files, not looked into"
+        return
+    size = sum(size_of(path) for path in files)
+    shown = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+    report.counts["feed"] = f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {shown}"
+    peeks: list[Peek] = []
+    for path in map(Path, files):
+        kind = feed.format if feed.format != "auto" else format_of(path)
+        if kind is None:
+            expected = "expected a name ending in .jsonl, .csv or .parquet (.gz or not), or feed.format to say it"
+            report.problems.append(Problem(str(path), expected))
+        elif len(peeks) < PEEKED_FILES:
+            found = _collect(report, lambda path=path, kind=kind: peek(path, kind, feed.delimiter))  # type: ignore[misc]
+            if found is not None:
+                peeks.append(found)
+    if peeks:
+        _check_columns(loaded, peeks, report)
+
+
+def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) -> None:
+    """Columns that somebody wrote down must be there; a default that the feed lacks is a missing field."""
+    workflow = loaded.workflow
+    known: dict[str, None] = {}
+    for found in peeks:
+        known.update(dict.fromkeys(found.columns))
+    wanted: dict[str, str] = {"feed.fields.id": workflow.feed.fields.id}
+    fields = workflow.feed.fields
+    for name in (*PRODUCT_FIELDS, "truth"):
+        column = getattr(fields, name)
+        if column is not None and f"feed.fields.{name}" in loaded.lines:
+            wanted[f"feed.fields.{name}"] = column
+    for name, feature in workflow.features.items():
+        field_name = column_of(name, feature)
+        key = f"feed.fields.{field_name}"
+        if f"features.{name}" in loaded.lines and key not in wanted:
+            wanted[f"features.{name}"] = getattr(fields, field_name)
+    if workflow.feed.split.column is not None:
+        wanted["feed.split.column"] = workflow.feed.split.column
+    for key, column in wanted.items():
+        if column in known or any(name.startswith(f"{column}.") for name in known):
+            continue
+        import difflib
+
+        near = difflib.get_close_matches(column, list(known), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else f"the feed has: {', '.join(list(known)[:30])}"
+        report.problems.append(loaded.problem(key, "expected a column of the feed", column, hint))

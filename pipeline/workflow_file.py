@@ -1,0 +1,230 @@
+"""Reading a workflow file into settings: places for error messages, overrides, and where its files lie.
+
+The base folder is the first of: ``--feed DIR``; the environment variable that ``feed.folder_env`` names;
+``feed.folder`` (relative to the workflow file); the workflow file's own folder. ``feed.files`` are searched in the base
+folder only. ``taxonomy.file``, ``rules.file``, ``labels.files``, ``validation.schema_file`` and a feature's
+``pretrained`` are searched in the base folder first, then in the workflow file's folder. Environment variables inside
+values are not expanded.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules.errors import InputError, Problem
+from modules.feeds.files import find_files, is_remote
+from modules.settings.workflow import Workflow, features_for
+from pipeline.settings_errors import validate_data
+from pipeline.yaml_tree import MAX_BYTES, KeyPath, dotted, parse_yaml
+
+if TYPE_CHECKING:
+    from modules.taxonomy import Taxonomy
+
+OVERRIDE = "--set"
+REPOSITORY = Path(__file__).resolve().parents[1]
+DEFAULT_WORKFLOW = REPOSITORY / "workflows" / "demo.yaml"
+
+
+@dataclass(frozen=True)
+class LoadedWorkflow:
+    """A workflow with where it came from.
+
+    Attributes:
+      workflow: the typed settings.
+      path: the workflow file, as it was named.
+      folder: the base folder, absolute.
+      lines: dotted key to its 1-based line in the file; None for a key that ``--set`` gave.
+    """
+
+    workflow: Workflow
+    path: Path
+    folder: Path
+    lines: Mapping[str, int | None] = field(default_factory=dict)
+
+    def place(self, key: str) -> tuple[str, int | None]:
+        """File and line of the dotted ``key``, or of the nearest key around it that the file has."""
+        while key and key not in self.lines:
+            cut = max(key.rfind("."), key.rfind("["))
+            key = key[:cut] if cut > 0 else ""
+        if not key:
+            return str(self.path), None
+        line = self.lines[key]
+        return (OVERRIDE, None) if line is None else (str(self.path), line)
+
+    def problem(self, key: str, expected: str, value: object = None, hint: str = "") -> Problem:
+        """A problem with the setting at ``key``."""
+        file, line = self.place(key)
+        return Problem(file, expected, line=line, key=key, value=None if value is None else str(value), hint=hint)
+
+    def find(self, name: str) -> Path:
+        """The absolute path of a file that the workflow names; it need not exist (then it is in the base folder)."""
+        for folder in (self.folder, self.path.resolve().parent):
+            if (folder / name).is_file():
+                return folder / name
+        return self.folder / name
+
+    def feed_files(self) -> list[str]:
+        """The files that ``feed.files`` match, sorted, each once; taxonomy, rules and label files are none of them.
+
+        Raises:
+          InputError: a pattern without a match.
+        """
+        others = [self.taxonomy_file, self.rules_file, *self.label_files]
+        excluded = {path.resolve() for path in others if path is not None}
+        found = find_files(self.workflow.feed, str(self.folder))
+        return [path for path in found if is_remote(path) or Path(path).resolve() not in excluded]
+
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy that the workflow names, or the one of its feed's true categories.
+
+        Raises:
+          InputError: the file has mistakes, or the feed has no true category.
+        """
+        from modules.taxonomy import Taxonomy
+
+        if self.taxonomy_file is not None:
+            return Taxonomy.load(self.taxonomy_file)
+        from pipeline.products import true_paths
+
+        paths = true_paths(self)
+        if not paths:
+            column = self.workflow.feed.fields.truth
+            raise InputError(self.problem("feed.fields.truth", "expected a column with true categories", column))
+        return Taxonomy.from_paths(paths, exclusive="given")
+
+    @property
+    def taxonomy_file(self) -> Path | None:
+        """None where the taxonomy is built from the feed's truth."""
+        return self.find(self.workflow.taxonomy.file) if self.workflow.taxonomy.file else None
+
+    @property
+    def rules_file(self) -> Path | None:
+        return self.find(self.workflow.rules.file) if self.workflow.rules.file else None
+
+    @property
+    def label_files(self) -> list[Path]:
+        return [self.find(name) for name in self.workflow.labels.files]
+
+
+def load_workflow(
+    path: str | Path, overrides: Sequence[str] = (), feed_folder: str | Path | None = None
+) -> LoadedWorkflow:
+    """Reads a workflow file.
+
+    Args:
+      path: the YAML file.
+      overrides: ``key.path=value`` texts, the value in YAML; later ones win.
+      feed_folder: the base folder, in place of the one that the file names.
+
+    Raises:
+      InputError: with every problem found, each with its file, line and key.
+    """
+    path = Path(path)
+    tree = parse_yaml(_read(path), str(path))
+    data = tree.data if tree.data is not None else {}
+    if not isinstance(data, dict):
+        raise InputError(Problem(str(path), "expected a mapping of settings (name: ..., feed: ..., ...)", line=1))
+    lines: dict[KeyPath, int | None] = dict(tree.lines)
+    problems = list(tree.problems)
+    for text in _in_order(overrides):
+        problems += _override(data, lines, text)
+
+    def place(key: KeyPath) -> tuple[str, int | None]:
+        while key and key not in lines:
+            key = key[:-1]
+        if not key:
+            return str(path), None
+        return (OVERRIDE, None) if lines[key] is None else (str(path), lines[key])
+
+    workflow, found = validate_data(data, place)
+    problems += found
+    if workflow is None or problems:
+        raise InputError(problems)
+    folder, problem = _base_folder(workflow, path, feed_folder)
+    if problem:
+        raise InputError(problem)
+    return LoadedWorkflow(workflow, path, folder, {dotted(key): line for key, line in lines.items()})
+
+
+def _read(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        hint = "`shelfmark init FEED...` writes one" if isinstance(error, FileNotFoundError) else ""
+        raise InputError(Problem(str(path), f"expected a workflow file: {error.strerror}", hint=hint)) from None
+    if len(raw) > MAX_BYTES:
+        raise InputError(Problem(str(path), f"expected at most {MAX_BYTES:,} bytes"))
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise InputError(Problem(str(path), "expected UTF-8 text", line=line)) from None
+
+
+def _in_order(overrides: Sequence[str]) -> list[str]:
+    """As given, but features and objectives last: their defaults depend on ``feed.fields`` and ``rules.file``."""
+    return sorted(overrides, key=lambda text: text.startswith(("features.", "objectives.")))
+
+
+def _override(data: dict[str, Any], lines: dict[KeyPath, int | None], text: str) -> list[Problem]:
+    """Puts one ``key.path=value`` into ``data``."""
+    key, equals, value_text = text.partition("=")
+    path = tuple(key.strip().split("."))
+    if not equals or not all(path):
+        hint = "for example --set training.epochs=5"
+        return [Problem(OVERRIDE, "expected key.path=value", value=text, hint=hint)]
+    try:
+        tree = parse_yaml(value_text, OVERRIDE)
+    except InputError as error:
+        return [Problem(OVERRIDE, p.expected, key=key, value=value_text) for p in error.problems]
+    if tree.problems:
+        return [Problem(OVERRIDE, p.expected, key=key, value=value_text) for p in tree.problems]
+    if len(path) > 1 and path[0] not in data:
+        _fill_default(data, path[0])
+    parent: Any = data
+    for depth, part in enumerate(path[:-1]):
+        if parent.get(part) is None:
+            parent[part] = {}
+            lines[path[: depth + 1]] = None
+        parent = parent[part]
+        if not isinstance(parent, dict):
+            where = dotted(path[: depth + 1])
+            return [Problem(OVERRIDE, f"expected a key; {where} is no mapping", key=key, value=value_text)]
+    parent[path[-1]] = tree.data
+    for known in [known for known in lines if known[: len(path)] == path]:
+        del lines[known]
+    lines[path] = None
+    return []
+
+
+def _fill_default(data: dict[str, Any], section: str) -> None:
+    """``--set features.title.vocabulary=100`` changes one of the default features; it does not replace them all."""
+    if section == "features":
+        data[section] = {name: feature.model_dump() for name, feature in features_for(data).items()}
+    elif section == "objectives":
+        rules = data.get("rules")
+        data[section] = {"exclusive": {"kind": "exclusive"}}
+        if isinstance(rules, dict) and rules.get("file"):
+            data[section]["rule_based"] = {"kind": "multi_label"}
+
+
+def _base_folder(workflow: Workflow, path: Path, given: str | Path | None) -> tuple[Path, Problem | None]:
+    feed = workflow.feed
+    named_by, folder = "", path.parent
+    if given is not None:
+        named_by, folder = "--feed", Path(given)
+    elif feed.folder_env and os.environ.get(feed.folder_env):
+        named_by, folder = f"environment variable {feed.folder_env}", Path(os.environ[feed.folder_env])
+    elif feed.folder is not None:
+        folder = path.parent / feed.folder
+    elif feed.folder_env:
+        expected = f"expected a folder: give --feed DIR or set the environment variable {feed.folder_env}"
+        return folder, Problem(str(path), expected, key="feed.folder")
+    if named_by and feed.demo is None and not folder.is_dir():
+        return folder, Problem(named_by, "expected a folder that exists", value=str(folder))
+    return Path(os.path.abspath(folder)), None

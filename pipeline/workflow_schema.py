@@ -1,0 +1,44 @@
+"""The workflow file's JSON Schema, for editors and other tools: ``python -m pipeline.workflow_schema`` writes it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from modules.settings.workflow import Workflow
+
+PATH = Path(__file__).resolve().parents[1] / "schemas" / "workflow.schema.json"
+
+
+def workflow_schema() -> dict[str, Any]:
+    """The schema (draft 2020-12); it cannot say that two settings contradict each other."""
+    schema = Workflow.model_json_schema()
+    schema["title"] = "Shelfmark workflow"
+    _tighten(schema)
+    return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+
+
+def _tighten(node: Any) -> None:
+    """``kind`` chooses a union's member, so it is required there; keys beside a pattern are errors."""
+    if isinstance(node, dict):
+        if "patternProperties" in node:
+            node["additionalProperties"] = False
+        properties = node.get("properties")
+        if isinstance(properties, dict) and "const" in properties.get("kind", {}):
+            node["required"] = sorted({*node.get("required", ()), "kind"})
+        for child in node.values():
+            _tighten(child)
+    elif isinstance(node, list):
+        for child in node:
+            _tighten(child)
+
+
+def schema_text() -> str:
+    """The file's text."""
+    return json.dumps(workflow_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    PATH.write_text(schema_text(), "utf-8")
+    print(PATH)

@@ -1,0 +1,1 @@
+"""Shelfmark's command line."""

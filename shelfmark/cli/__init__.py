@@ -1,0 +1,86 @@
+"""The ``shelfmark`` program.
+
+Exit codes: 0 done, 1 the run (or the program) failed, 2 bad input. What a command needs is imported when it runs, so
+that ``--help`` and bad input answer at once.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+import typer
+
+from modules.errors import InputError
+from shelfmark.cli import demo, evaluation, init, metrics, predictions, rules, run, validate
+
+app = typer.Typer(
+    name="shelfmark",
+    help="Puts every product of a shop into the right category with few hand-made labels.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command("init")(init.init)
+app.command("run")(run.run)
+app.command("validate")(validate.validate)
+app.command("metrics")(metrics.metrics)
+app.command("evaluation")(evaluation.evaluation)
+app.command("predictions")(predictions.predictions)
+app.command("demo")(demo.demo)
+app.add_typer(rules.app, name="rules")
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs the command line and leaves with its exit code."""
+    sys.exit(_run(app, arguments, "shelfmark"))
+
+
+def run_main(program: str) -> NoReturn:
+    """The same for a program that is ``shelfmark run`` alone."""
+    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    single.command()(run.run)
+    sys.exit(_run(single, None, program))
+
+
+def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
+    try:
+        program(args=None if arguments is None else list(arguments), prog_name=name)
+    except SystemExit as left:
+        return left.code if isinstance(left.code, int) else int(left.code is not None)
+    except InputError as error:
+        for problem in error.problems:
+            print(problem, file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("stopped", file=sys.stderr)
+        return 130
+    except BrokenPipeError:
+        # The reader (head, less) has seen enough; without this Python complains once more when it flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    except Exception as error:
+        log = _write_log()
+        what = str(error).strip().splitlines()
+        print(f"{type(error).__name__}: {what[0] if what else 'no message'} (log: {log})", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _write_log() -> Path:
+    """Keeps the traceback in ``runs/logs`` if there is a ``runs`` here, else among the temporary files."""
+    runs = Path("runs")
+    folder = runs / "logs" if runs.is_dir() and os.access(runs, os.W_OK) else Path(tempfile.gettempdir())
+    folder.mkdir(exist_ok=True)
+    handle, name = tempfile.mkstemp(".log", time.strftime("error-%Y%m%d-%H%M%S-"), folder, text=True)
+    with os.fdopen(handle, "w", encoding="utf-8") as file:
+        file.write(f"shelfmark {' '.join(sys.argv[1:])}\n\n{traceback.format_exc()}")
+    return Path(name)

@@ -1,0 +1,26 @@
+"""``shelfmark evaluation``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shelfmark.cli.options import SetOption, WorkflowOption, load
+
+
+def evaluation(
+    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or 'latest'.")] = "latest",
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")] = Path(
+        "evaluation.html"
+    ),
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Write TFMA's own view of a run's evaluation as a page that needs nothing else."""
+    loaded = load(workflow, overrides)
+    from pipeline import results
+
+    results.write_evaluation(loaded, run, output)
+    typer.echo(f"{output}: evaluation of run {run}")

@@ -1,0 +1,58 @@
+"""Arguments that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from pipeline.workflow_file import LoadedWorkflow
+
+WorkflowArgument = Annotated[
+    Path | None,
+    typer.Argument(metavar="[WORKFLOW]", help="Workflow file; default: the demo.", show_default=False),
+]
+WorkflowOption = Annotated[
+    Path | None, typer.Option("--workflow", "-w", metavar="FILE", help="Workflow file; default: the demo.")
+]
+SetOption = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY.PATH=VALUE", help="Override one setting; may be given again."),
+]
+FeedOption = Annotated[
+    Path | None, typer.Option("--feed", metavar="DIR", help="Folder with the feed files, in place of the workflow's.")
+]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def load(
+    workflow: Path | None, overrides: list[str] | None = None, feed: Path | None = None, *, products: bool = False
+) -> LoadedWorkflow:
+    """The workflow that the arguments name; with ``products`` the demo's are written if they are not there."""
+    from pipeline.workflow_file import DEFAULT_WORKFLOW, load_workflow
+
+    loaded = load_workflow(near(DEFAULT_WORKFLOW) if workflow is None else workflow, overrides or (), feed)
+    if products and loaded.workflow.feed.demo is not None:
+        from pipeline.demo_feed import ensure_demo
+
+        ensure_demo(loaded, console(stderr=True))
+    return loaded
+
+
+def near(path: Path) -> Path:
+    """``path`` relative to the current directory where it lies under it."""
+    try:
+        return path.relative_to(Path.cwd())
+    except ValueError:
+        return path
+
+
+def console(stderr: bool = False) -> Console:
+    """A console that writes plain text when it is no terminal."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, markup=False, emoji=False)

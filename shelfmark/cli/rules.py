@@ -1,0 +1,120 @@
+"""``shelfmark rules suggest`` and ``shelfmark rules report``."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowArgument, load
+
+if TYPE_CHECKING:
+    from modules.rules.report import RulesReport
+    from modules.taxonomy import Taxonomy
+    from pipeline.workflow_file import LoadedWorkflow
+
+app = typer.Typer(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("suggest")
+def suggest(
+    workflow: WorkflowArgument = None,
+    taxonomy_file: Annotated[
+        Path | None, typer.Option("--taxonomy", metavar="FILE", help="Taxonomy, in place of the workflow's.")
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write there; default: the screen.")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite the output file.")] = False,
+    overrides: SetOption = None,
+    feed: FeedOption = None,
+) -> None:
+    """Write first rules from the taxonomy's names alone; no product and no label is looked at."""
+    import tempfile
+
+    from modules.errors import InputError, Problem
+    from modules.rules import write_rules
+    from modules.rules.suggest import suggest_rules
+    from modules.taxonomy import Taxonomy
+
+    if output is not None and output.exists() and not force:
+        raise InputError(Problem(str(output), "expected no such file yet", hint="--force overwrites it"))
+    taxonomy = Taxonomy.load(taxonomy_file) if taxonomy_file else _taxonomy(load(workflow, overrides, feed, products=True))
+    rules = suggest_rules(taxonomy)
+    if output is not None:
+        write_rules(rules, output, taxonomy)
+        typer.echo(f"{output}: {len(rules):,} rules for {len(taxonomy):,} categories")
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        write_rules(rules, Path(folder, "rules.yaml"), taxonomy)
+        sys.stdout.write(Path(folder, "rules.yaml").read_text("utf-8"))
+
+
+@app.command("report")
+def report(
+    workflow: WorkflowArgument = None,
+    objective: Annotated[
+        str | None,
+        typer.Option("--objective", metavar="NAME", help="Whose labels judge; default: the first exclusive one's."),
+    ] = None,
+    as_json: JsonOption = False,
+    overrides: SetOption = None,
+    feed: FeedOption = None,
+) -> None:
+    """State the rules' coverage of the feed and, where labels exist, their precision."""
+    import json
+
+    from modules.errors import InputError, Problem
+    from modules.labels import read_labels, resolve
+    from modules.rules import load_rules
+    from modules.rules.report import rules_report
+    from modules.settings.feed import TEXT_FIELDS
+    from pipeline.products import read_products, true_labels
+
+    loaded = load(workflow, overrides, feed, products=True)
+    kinds = {name: settings.kind for name, settings in loaded.workflow.objectives.items()}
+    if objective is not None and objective not in kinds:
+        raise InputError(Problem("--objective", f"expected one of: {', '.join(kinds)}", value=objective))
+    judge = objective or next((name for name, kind in kinds.items() if kind == "exclusive"), None)
+    taxonomy = _taxonomy(loaded)
+    if loaded.rules_file is None:
+        raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))
+    rules = load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS)
+    labels = {}
+    truth = loaded.workflow.labels.truth
+    if truth is not None and truth.objective == judge:
+        labels = true_labels(loaded, taxonomy)
+    if judge is not None:
+        labels = {**labels, **resolve(read_labels(loaded.label_files, taxonomy, kinds))[judge]}
+    products = ({"id": product.id, **product.text} for product in read_products(loaded))
+    result = rules_report(rules, products, labels)
+    if as_json:
+        parts = {"totals": result.totals(), "rules": result.to_rows(), "pairs": result.pair_rows()}
+        typer.echo(json.dumps(parts, ensure_ascii=False, indent=2))
+    else:
+        _show(result)
+
+
+def _show(result: RulesReport) -> None:
+    judged = f", precision {result.precision:.1%} of {result.judged:,} judged" if result.precision is not None else ""
+    typer.echo(f"{len(result.rules):,} rules, {result.products:,} products: coverage {result.coverage:.1%}{judged}")
+    typer.echo(f"{result.contradicted:,} products with rules that contradict each other")
+    typer.echo(f"{'products':>8} {'alone':>8} {'judged':>7} {'right':>7}  rule -> category")
+    for count in sorted(result.rules, key=lambda count: -count.products):
+        right = f"{count.precision:.0%}" if count.precision is not None else ""
+        figures = f"{count.products:>8,} {count.alone:>8,} {count.judged:>7,} {right:>7}"
+        typer.echo(f"{figures}  {count.rule.id} -> {count.category.text}")
+    contradictions = [pair for pair in result.pairs if pair.contradiction]
+    for pair in contradictions[:10]:
+        typer.echo(f"contradict each other on {pair.products:,} products: {pair.first.id}, {pair.second.id}")
+
+
+def _taxonomy(loaded: LoadedWorkflow) -> Taxonomy:
+    from modules.errors import InputError
+    from modules.taxonomy import Taxonomy
+
+    if loaded.taxonomy_file is None:
+        raise InputError(loaded.problem("taxonomy.file", "expected a taxonomy file for this command"))
+    return Taxonomy.load(loaded.taxonomy_file)

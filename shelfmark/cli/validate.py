@@ -1,0 +1,23 @@
+"""``shelfmark validate``."""
+
+from __future__ import annotations
+
+import typer
+
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, load
+
+
+def validate(workflow: WorkflowArgument = None, overrides: SetOption = None, feed: FeedOption = None) -> None:
+    """Check a workflow and all its files without running it."""
+    from modules.errors import InputError
+    from pipeline.validate import check
+
+    loaded = load(workflow, overrides, feed)
+    report = check(loaded)
+    if report.problems:
+        raise InputError(report.problems)
+    for name, count in report.counts.items():
+        typer.echo(f"{name}: {count}")
+    for note in report.notes:
+        typer.echo(f"note: {note}")
+    typer.echo(f"{loaded.path}: ok")

@@ -1,0 +1,200 @@
+"""What `shelfmark init` guesses from columns and category texts."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modules.category_text import names_of
+from pipeline.init.categories import SEPARATORS, build_taxonomy, guess_category, guess_separator
+from pipeline.init.columns import summarise
+from pipeline.init.fields import ALIASES, guess_fields, name_score, normalise, split_column
+from pipeline.init.files import guess_delimiter
+
+TREE = [
+    ("Home", "Kitchen, Dining & Bar", "Knives"), ("Home", "Kitchen, Dining & Bar", "Pans"), ("Home", "Bedding"),
+    ("Fashion", "Men", "T-Shirts/Polos"), ("Fashion", "Men", "Shoes"), ("Fashion", "Women", "Shoes"), ("Fashion", "Women"),
+    ("Fashion", "Women", "Dresses"), ("Garden", "Tools - Hand"), ("Garden", "Plants"), ("Garden", "Plants", "Trees"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("separator", [" > ", ">", " >> ", ">>", " | ", "|", "||", " // ", "//", "::", ";", " » ", " → ", "\\"])
+def test_the_separator_that_makes_a_tree_is_found(separator: str) -> None:
+    values = {separator.join(path): 10 for path in TREE}
+    assert guess_separator(values)[0].separator == separator.strip()
+    assert {names_of(value, guess_separator(values)[0].separator) for value in values} == set(TREE)
+
+
+@pytest.mark.parametrize("separator", ["/", " / ", " - ", ",", ", ", ":"])
+def test_separators_that_are_also_found_in_names(separator: str) -> None:
+    clean = [tuple(name.replace("/", " ").replace(",", "").replace(" - ", " ") for name in path) for path in TREE]
+    values = {separator.join(path): 10 for path in clean}
+    expected = separator if separator == " - " else separator.strip()
+    assert guess_separator(values)[0].separator == expected
+
+
+def test_leading_and_trailing_separators_are_no_empty_names() -> None:
+    values = {"/" + "/".join(path).replace("T-Shirts/Polos", "Polos") + "/": 1 for path in TREE}
+    assert guess_separator(values)[0].separator == "/"
+
+
+def test_single_names_have_no_separator() -> None:
+    values = {name: 5 for name in ("Shoes", "Bags & Purses", "Salt, Pepper", "T-Shirts", "TV/Video", "Hats", "Belts", "Gloves",
+                                   "Watches", "Socks", "Coats", "Scarves")}  # fmt: skip
+    assert guess_separator(values) == ()
+
+
+names = st.text(st.characters(whitelist_categories=("Lu", "Ll")), min_size=1, max_size=8)
+
+
+@given(
+    st.sampled_from([s for s in SEPARATORS if s not in (".", " - ")]),
+    st.dictionaries(names, st.lists(names, min_size=2, max_size=4, unique=True), min_size=2, max_size=4),
+)
+def test_any_tree_of_plain_names_comes_back(separator: str, tree: dict[str, list[str]]) -> None:
+    paths = {(top, child) for top, children in tree.items() for child in children}
+    values = {separator.join(path): 3 for path in paths}
+    guess = guess_separator(values)
+    # A child's name under each top says nothing about which name is the parent; the separator is still the only one.
+    assert not guess or guess[0].separator == separator
+    if len({child for _, child in paths}) == len(paths):
+        assert {names_of(value, guess[0].separator) for value in values} == paths
+
+
+@pytest.mark.parametrize(
+    ("value", "separator", "expected"),
+    [
+        ("A > B", ">", ("A", "B")),
+        (" A >  > B  C ", ">", ("A", "B C")),
+        (["A > B"], ">", ("A", "B")),
+        (["A", "B > C"], ">", ("A", "B > C")),
+        ('["A >> B"]', ">>", ("A", "B")),
+        ('["A", "B"]', "|", ("A", "B")),
+        ('[{"name": "A"}, {"name": "B"}]', ">", ("A", "B")),
+        ("[A", ">", ("[A",)),
+        ("[1, 2]", ">", ()),
+        ("[" * 100_000 + "]", ">", ("[" * 100_000 + "]",)),
+        ("", ">", ()),
+        (None, ">", ()),
+        (3, ">", ()),
+        (["A", None, 3, " "], ">", ("A",)),
+    ],
+)
+def test_names_of(value: object, separator: str, expected: tuple[str, ...]) -> None:
+    assert names_of(value, separator) == expected
+
+
+@given(st.text(max_size=40), st.sampled_from(sorted(SEPARATORS)))
+def test_names_of_never_fails_and_names_are_tidy(text: str, separator: str) -> None:
+    for name in names_of(text, separator):
+        assert name == " ".join(name.split()) and name
+
+
+def test_the_taxonomy_keeps_what_has_enough_products() -> None:
+    paths = Counter({("A", "x"): 5, ("A", "y"): 1, ("A", "z"): 2, ("A",): 1, ("B", "x", "p"): 4, ("C",): 2})
+    nodes = {node.path: node for node in build_taxonomy(paths, 3)}
+    assert set(nodes) == {("A",), ("A", "x"), ("B",), ("B", "x"), ("B", "x", "p")}
+    # y and z are too small: with A's own product they make 4 that mean "the rest of A".
+    assert nodes["A",].direct == 4 and nodes["A",].exclusive
+    assert not nodes["B",].exclusive and not nodes["B", "x"].exclusive and nodes["B", "x", "p"].exclusive
+
+
+@given(st.dictionaries(st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(tuple), st.integers(1, 9)), st.integers(1, 9))
+def test_the_taxonomy_is_a_tree_and_loses_no_product_of_a_kept_category(paths: dict[tuple[str, ...], int], minimum: int) -> None:
+    nodes = build_taxonomy(paths, minimum)
+    kept = [node.path for node in nodes]
+    assert kept == sorted(kept)
+    for node in nodes:
+        assert node.total >= minimum
+        assert len(node.path) == 1 or node.path[:-1] in kept
+        is_leaf = not any(other[:-1] == node.path for other in kept)
+        assert node.exclusive == (is_leaf or node.direct >= minimum)
+        below = sum(count for path, count in paths.items() if path[: len(node.path)] == node.path)
+        assert node.total == below
+    tops = sum(count for path, count in paths.items() if path[:1] in kept)
+    assert sum(node.direct for node in nodes) == tops
+
+
+PRODUCTS = [
+    {"nr": f"A{i:04}", "what": f"{color} {thing} model {i}", "cost": f"{i},99 EUR", "group": f"Shop/{thing}s"}
+    for i, (color, thing) in enumerate((c, t) for c in ("Red", "Blue", "Green") for t in ("boot", "hat", "bag", "sock") * 5)
+]
+SPELLINGS = {
+    "english": ("product_id", "product_name", "sale_price", "product_type"),
+    "shopify": ("Variant SKU", "Title", "Variant Price", "Product Category"),
+    "google": ("g:id", "g:title", "g:price", "g:product_type"),
+    "camel": ("itemId", "productName", "currentPrice", "categoryName"),
+    "german": ("Artikelnummer", "Bezeichnung", "Preis", "Warengruppe"),
+    "french": ("Référence", "Libellé", "Prix", "Catégorie"),
+    "spanish": ("Código", "Nombre", "Precio", "Categoría"),
+    "italian": ("Codice", "Titolo", "Prezzo", "Reparto"),
+    "russian": ("Артикул", "Название", "Цена", "Категория"),
+    "nested": ("product.sku", "product.title", "offer.price", "product.category_path"),
+}
+
+
+@pytest.mark.parametrize("columns", SPELLINGS.values(), ids=SPELLINGS.keys())
+def test_fields_by_their_names_in_several_languages(columns: tuple[str, ...]) -> None:
+    sample = [dict(zip(columns, product.values(), strict=True)) for product in PRODUCTS]
+    stats, _ = summarise(sample)
+    category = guess_category(stats)
+    assert category is not None and (category.column, category.separator) == (columns[3], "/")
+    found = {guess.field: guess.column for guess in guess_fields(stats, {category.column})}
+    assert found == {"id": columns[0], "title": columns[1], "price": columns[2]}
+
+
+def test_values_tell_what_names_do_not() -> None:
+    sample = [
+        {"c1": f"k{i}", "c2": f"A rather long name {i} of a thing", "c3": "text " * 60 + str(i),
+         "c4": f"https://shop.example/p/{i}", "c5": f"https://cdn.example/{i}.jpg"}
+        for i in range(60)
+    ]  # fmt: skip
+    stats, _ = summarise(sample)
+    found = {guess.field: guess.column for guess in guess_fields(stats, set())}
+    assert found == {"id": "c1", "title": "c2", "description": "c3", "url": "c4", "image": "c5"}
+
+
+def test_a_name_does_not_win_against_its_values() -> None:
+    sample = [{"id": "same", "sku": f"s{i}", "name": f"https://x.example/{i}", "title": f"Red boots {i}"} for i in range(50)]
+    stats, _ = summarise(sample)
+    found = {guess.field: guess.column for guess in guess_fields(stats, set())}
+    assert found["id"] == "sku" and found["title"] == "title"
+
+
+def test_ids_and_tags_are_no_categories() -> None:
+    sample = [{"id": i, "category_id": i % 5, "category_url": f"https://x.example/{i % 5}", "category": None} for i in range(60)]
+    assert guess_category(summarise(sample)[0]) is None
+
+
+def test_split_columns() -> None:
+    def found(*values: str) -> object:
+        return split_column(summarise([{"fold": value} for value in values * 5])[0], set())
+
+    assert found("train", "test") == ("fold", (("test", "test"), ("train", "train")))
+    assert found("Train", "valid") == ("fold", (("Train", "train"), ("valid", "test")))
+    assert found("train", "val", "test") == ("fold", (("test", "test"), ("train", "train"), ("val", "eval")))
+    assert found("train", "other") is None
+    assert found("train") is None
+    assert found("test", "val") is None
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+def test_delimiters(delimiter: str) -> None:
+    rows = [["id", "name", "text"], *[[str(i), f"a{i}", '"x, y; z | w"'] for i in range(20)]]
+    assert guess_delimiter("\n".join(delimiter.join(row) for row in rows)) == delimiter
+
+
+def test_one_column_is_no_table() -> None:
+    assert guess_delimiter("name\na\nb, c\n") is None
+    assert guess_delimiter("") is None
+
+
+def test_normalise_and_aliases() -> None:
+    assert normalise("g:imageLink") == ("image", "link")
+    assert normalise("Größe (EU)") == ("große".replace("ß", "ss"), "eu")
+    assert all(name_score(alias, aliases) >= 0.7 for aliases in ALIASES.values() for alias in aliases.split())
+    assert name_score("colour", ALIASES["color"]) > name_score("frame_colour", ALIASES["color"]) > 0
+    assert name_score("colourful_story", ALIASES["color"]) == 0
