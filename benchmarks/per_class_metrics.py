@@ -4,8 +4,9 @@
     python -m benchmarks.per_class_metrics --sizes 5000x500 --binarize   # two minutes more
 
 Every row of the table is one TFMA run (`ExtractEvaluateAndWriteResults`) over the same tf.Examples with materialised
-predictions, all in one process after a warm-up run, in turns. Bar: ours takes at most 1.5 times SparseCategoricalAccuracy
-alone, and its figures equal scikit-learn's to 1e-6. Results go to benchmarks/results/per_class_metrics.json.
+predictions, all in one process after a warm-up run, in turns. Bar: ours takes at most 1.5 times
+SparseCategoricalAccuracy alone, and its figures equal scikit-learn's to 1e-6. Results go to
+benchmarks/results/per_class_metrics.json.
 """
 
 from __future__ import annotations
@@ -187,7 +188,7 @@ def main() -> None:
                 if not name.startswith("binarize"):
                     run(small, config, by_batch, os.path.join(folder, "warm-up"))
             taken: dict[str, list[tuple[float, float]]] = {name: [] for name in cases}
-            errors = {}
+            errors: dict[str, float] = {}
             for repeat in range(arguments.repeats):
                 for name, (config, by_batch) in cases.items():
                     if name.startswith("binarize") and not (arguments.binarize and repeat == 0):

@@ -19,3 +19,19 @@ class ProductTaxonomy(Artifact):
     """A folder with the taxonomy as a run used it (``modules.examples.TAXONOMY_FILE``)."""
 
     TYPE_NAME = "components.ProductTaxonomy"
+
+
+class Predictions(Artifact):
+    """A folder of ``Split-<name>/part-*.parquet``: one row per product (``modules.predictions.predict``)."""
+
+    TYPE_NAME = "components.Predictions"
+
+
+class CategoryMetrics(Artifact):
+    """A run's metrics, overall and per category, as custom properties: ML Metadata holds them without any file.
+
+    ``<objective>/<figure>`` (double), ``category/<objective>/<category id>`` (a small JSON object with the path and the
+    category's figures), ``failed/<objective>`` (a JSON list of the categories below their bounds).
+    """
+
+    TYPE_NAME = "components.CategoryMetrics"

@@ -8,22 +8,20 @@ from pathlib import Path
 
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
+from tfx import v1 as _tfx  # noqa: F401  (must be the first of TFX, TFDV and TFMA to be imported)
+from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
-from tfx.orchestration.local import local_dag_runner
-from tfx.dsl.compiler import compiler, constants
 
 from components.class_metrics.queries import connection_config
-from modules.taxonomy import Taxonomy
-from pipeline.local import Step
+from pipeline.inputs import taxonomy_of
 from pipeline.pipeline import Places, create_pipeline
 from pipeline.run_folder import RunFolder
-from pipeline.steps import Progress
-from pipeline.workflow_file import REPOSITORY, LoadedWorkflow
-
-PRODUCT_SCHEMA = REPOSITORY / "schemas" / "product.schema.pbtxt"
+from pipeline.schema import write_run_schema
+from pipeline.steps import Progress, Step
+from pipeline.workflow_file import LoadedWorkflow
 
 IN_PROCESS = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
 """Beam in this process, chosen on purpose: ``DirectRunner`` first tries to download the Prism runner."""
@@ -33,12 +31,11 @@ def compile_local(
     loaded: LoadedWorkflow, folder: RunFolder, run_id: str, *, cache: bool = True
 ) -> tuple[pipeline_pb2.Pipeline, list[str]]:
     """The pipeline in TFX's intermediate form, and its component names in order."""
-    taxonomy = loaded.taxonomy()
-    schema = loaded.workflow.validation.schema_file
+    taxonomy = taxonomy_of(loaded)
     places = Places(
         root=str(folder.root),
         pushed=str(folder.pushed),
-        schema=str(loaded.find(schema) if schema else PRODUCT_SCHEMA),
+        schema=str(write_run_schema(loaded, folder.path / "schema")),
         checkpoints=str(folder.checkpoints),
     )
     built = create_pipeline(
@@ -130,6 +127,3 @@ def cancel_running(folder: RunFolder, run_id: str) -> None:
         for written in Path(folder.root).glob(f"*/*/{execution.id}"):
             shutil.rmtree(written, ignore_errors=True)
 
-
-def taxonomy_of(loaded: LoadedWorkflow) -> Taxonomy:
-    return loaded.taxonomy()

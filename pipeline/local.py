@@ -13,26 +13,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING
 
 from modules.errors import InputError, Problem
 from pipeline.run_folder import RunFolder
+from pipeline.steps import Progress, Step
 from pipeline.workflow_file import LoadedWorkflow
 
 if TYPE_CHECKING:
     from rich.console import Console
-
-IN_PROCESS = ["--runner=apache_beam.runners.portability.fn_api_runner.FnApiRunner"]
-
-
-@dataclass
-class Step:
-    """One component of a run; ``state``: done, cached, failed, stopped or left out."""
-
-    component: str
-    state: str
-    seconds: float = 0.0
-
 
 @dataclass
 class RunResult:
@@ -113,8 +102,6 @@ def resume_command() -> str:
 def _run(
     loaded: LoadedWorkflow, result: RunResult, console: Console, to: str | None, from_: str | None, cache: bool
 ) -> None:
-    from pipeline.steps import Progress
-
     with Progress(console) as progress:
         progress.start("TensorFlow and TFX")
         from pipeline.compiled import compile_local, launch_nodes
@@ -203,7 +190,3 @@ def _near(path: Path) -> str:
     except ValueError:
         return str(path)
 
-
-def components_state(steps: list[Step]) -> dict[str, Any]:
-    """Component to its state, for reports and tests."""
-    return {step.component: step.state for step in steps}

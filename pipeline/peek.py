@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,6 +15,9 @@ from modules.errors import InputError, Problem
 from modules.feeds import files
 from modules.feeds.files import Format
 from modules.settings.feed import FeedSettings
+
+# pyarrow's errors and gzip's are among these.
+_BROKEN = (OSError, EOFError, ValueError, zlib.error)
 
 MAX_LINE = 4_194_304
 MAX_CELL = 1_048_576
@@ -54,28 +58,48 @@ def flatten(record: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[st
 
 
 def records(path: Path, kind: Format, delimiter: str = ",") -> Iterator[dict[str, Any]]:
-    """Streams a file's readable records, flat. Undecodable bytes become U+FFFD; broken records are left out."""
-    if kind == "parquet":
-        yield from _parquet_records(path)
-    elif kind == "jsonl":
-        with files.open_plain(str(path)) as file:
-            while line := file.readline(MAX_LINE):
-                try:
-                    record = json.loads(line)
-                except (ValueError, RecursionError):
-                    continue
-                if isinstance(record, dict):
-                    yield flatten(record)
-    else:
-        csv.field_size_limit(MAX_CELL)
-        with files.open_plain(str(path)) as file, io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
-            rows = csv.DictReader((line.replace("\0", "") for line in text), delimiter=delimiter)
+    """Streams a file's readable records, flat. Undecodable bytes become U+FFFD; broken records are left out.
+
+    Raises:
+      InputError: the file cannot be read to its end, or is not of this format at all.
+    """
+    try:
+        if kind == "parquet":
+            yield from _parquet_records(path)
+        elif kind == "jsonl":
+            yield from _json_records(path)
+        else:
+            yield from _csv_records(path, delimiter)
+    except _BROKEN as error:
+        raise _unreadable(path, kind, error) from None
+
+
+def _unreadable(path: Path, kind: Format, error: Exception) -> InputError:
+    reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+    return InputError(Problem(str(path), f"expected a readable {kind} file: {reason}"))
+
+
+def _json_records(path: Path) -> Iterator[dict[str, Any]]:
+    with files.open_plain(str(path)) as file:
+        while line := file.readline(MAX_LINE):
             try:
-                for row in rows:
-                    row.pop(None, None)  # type: ignore[call-overload]
-                    yield {key: value for key, value in row.items() if value is not None}
-            except csv.Error:
-                return
+                record = json.loads(line)
+            except (ValueError, RecursionError):
+                continue
+            if isinstance(record, dict):
+                yield flatten(record)
+
+
+def _csv_records(path: Path, delimiter: str) -> Iterator[dict[str, Any]]:
+    csv.field_size_limit(MAX_CELL)
+    with files.open_plain(str(path)) as file, io.TextIOWrapper(file, "utf-8-sig", "replace", newline="") as text:
+        rows = csv.DictReader((line.replace("\0", "") for line in text), delimiter=delimiter)
+        try:
+            for row in rows:
+                row.pop(None, None)  # type: ignore[call-overload]
+                yield {key: value for key, value in row.items() if value is not None}
+        except csv.Error:
+            return
 
 
 def peek(path: Path, kind: Format, delimiter: str = ",", limit: int = 200) -> Peek:
@@ -96,9 +120,8 @@ def peek(path: Path, kind: Format, delimiter: str = ",", limit: int = 200) -> Pe
             head.append(record)
             if len(head) >= limit:
                 break
-    except (OSError, EOFError, ValueError) as error:  # pyarrow's errors and gzip.BadGzipFile are among these
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise InputError(Problem(str(path), f"expected a readable {kind} file: {reason}")) from None
+    except _BROKEN as error:
+        raise _unreadable(path, kind, error) from None
     if kind == "jsonl":
         seen: dict[str, None] = {}
         for record in head:

@@ -15,6 +15,7 @@ from components.product_example_gen.component import ProductExampleGen
 from components.trainer.component import ProductTrainer
 from modules.taxonomy import Taxonomy
 from pipeline.evaluation import eval_config, objective_evals
+from pipeline.inputs import example_inputs
 from pipeline.workflow_file import LoadedWorkflow
 
 PARTS = {
@@ -33,7 +34,7 @@ class Places:
       root: pipeline root.
       pushed: where blessed models go.
       checkpoints: where a killed training finds its checkpoints again; None: nowhere.
-      schema: folder that holds the curated schema as ``schema.pbtxt``.
+      schema: the schema file (pbtxt) that products are validated against.
     """
 
     root: str
@@ -57,7 +58,7 @@ def create_pipeline(
     def settings(component: str) -> str:
         return workflow.model_dump_json(include=PARTS[component])
 
-    example_gen = ProductExampleGen.from_workflow(loaded.workflow, **loaded.inputs())
+    example_gen = ProductExampleGen(*example_inputs(loaded))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
     statistics_gen = tfx.components.StatisticsGen(examples=examples)
     schema_gen = tfx.components.ImportSchemaGen(schema_file=places.schema)

@@ -1,11 +1,10 @@
-"""A workflow's products read in this process, for what needs no run: the taxonomy from the truth, reports on rules."""
+"""A workflow's products read in this process, for what needs no run."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from modules.category_text import names_of
 from modules.feeds.files import format_of
 from modules.feeds.mapping import Mapper, NotUsable, Product
 from modules.feeds.quarantine import BadRecord
@@ -38,25 +37,15 @@ def read_products(loaded: LoadedWorkflow, settings: FeedSettings | None = None) 
                     continue
 
 
-def true_paths(loaded: LoadedWorkflow) -> list[tuple[str, ...]]:
-    """The distinct true category paths of the feed's usable products, sorted."""
-    separator = loaded.workflow.feed.truth_separator
-    products = read_products(loaded, _only_truth(loaded))
-    spellings = {product.truth for product in products if product.truth is not None}
-    paths = {names_of(truth, separator) for truth in spellings}
-    return sorted(path for path in paths if path)
-
-
 def true_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> dict[str, ResolvedLabel]:
     """Product id to the label that its true category is; products of unknown or no category are left out."""
     from modules.labels import ResolvedLabel
 
-    separator = loaded.workflow.feed.truth_separator
     truth = loaded.workflow.labels.truth
     by_path = {category.path: category for category in taxonomy}
     found: dict[str, ResolvedLabel] = {}
     for product in read_products(loaded, _only_truth(loaded)):
-        path = names_of(product.truth, separator)
+        path = product.truth
         while truth is not None and truth.cut_to_taxonomy and path and path not in by_path:
             path = path[:-1]
         if path in by_path and by_path[path].exclusive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import dataclass
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,15 @@ if TYPE_CHECKING:
     from rich.status import Status
 
 SIGNS = {"done": "done", "cached": "unchanged", "failed": "FAILED", "stopped": "stopped"}
+
+
+@dataclass
+class Step:
+    """One component of a run; ``state``: done, cached, failed, stopped or left out."""
+
+    component: str
+    state: str
+    seconds: float = 0.0
 
 
 class Progress:

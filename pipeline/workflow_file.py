@@ -13,16 +13,13 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from modules.errors import InputError, Problem
-from modules.feeds.files import find_files, is_remote
+from modules.feeds.files import find_files
 from modules.settings.workflow import Workflow, features_for
 from pipeline.settings_errors import validate_data
 from pipeline.yaml_tree import MAX_BYTES, KeyPath, dotted, parse_yaml
-
-if TYPE_CHECKING:
-    from modules.taxonomy import Taxonomy
 
 OVERRIDE = "--set"
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -74,27 +71,7 @@ class LoadedWorkflow:
           InputError: a pattern without a match.
         """
         others = [self.taxonomy_file, self.rules_file, *self.label_files]
-        excluded = {path.resolve() for path in others if path is not None}
-        found = find_files(self.workflow.feed, str(self.folder))
-        return [path for path in found if is_remote(path) or Path(path).resolve() not in excluded]
-
-    def taxonomy(self) -> Taxonomy:
-        """The taxonomy that the workflow names, or the one of its feed's true categories.
-
-        Raises:
-          InputError: the file has mistakes, or the feed has no true category.
-        """
-        from modules.taxonomy import Taxonomy
-
-        if self.taxonomy_file is not None:
-            return Taxonomy.load(self.taxonomy_file)
-        from pipeline.products import true_paths
-
-        paths = true_paths(self)
-        if not paths:
-            column = self.workflow.feed.fields.truth
-            raise InputError(self.problem("feed.fields.truth", "expected a column with true categories", column))
-        return Taxonomy.from_paths(paths, exclusive="given")
+        return find_files(self.workflow.feed, str(self.folder), exclude=[str(path) for path in others if path])
 
     @property
     def taxonomy_file(self) -> Path | None:

@@ -16,7 +16,7 @@ PER_CATEGORY = ("precision", "recall", "f1", "auc", "support")
 
 CATEGORIES = "categories"
 """The metric with all figures of all categories as one array of shape (len(COLUMNS), n_classes), NaN where a category
-has no such figure: a thousand categories with their intervals as single metrics would be most of an evaluation's time."""
+has no such figure: with their intervals as single metrics, a thousand categories would be most of a run's time."""
 
 COLUMNS = (
     "precision", "precision/lower", "precision/upper", "recall", "recall/lower", "recall/upper",

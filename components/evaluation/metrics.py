@@ -239,8 +239,6 @@ class _Combiner(beam.CombineFn):
 
     def compact(self, accumulator: _Accumulator) -> _Accumulator:
         self._flush(accumulator)
-        if accumulator.scores is not None:
-            accumulator.scores.compact()
         return accumulator
 
     def extract_output(self, accumulator: _Accumulator) -> metric_types.MetricsDict:

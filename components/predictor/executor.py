@@ -11,7 +11,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.product_example_gen.taxonomy_file import taxonomy_path
+from modules.examples import TAXONOMY_FILE
 from modules.settings.workflow import Workflow
 
 
@@ -24,7 +24,7 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
         taxonomy = artifact_utils.get_single_instance(input_dict["taxonomy"])
         output = artifact_utils.get_single_instance(output_dict["predictions"])
         output.split_names = examples.split_names
-        workflow = Workflow.model_validate_json(exec_properties["workflow"])
+        workflow = Workflow.from_part(exec_properties["workflow"])
         work = []
         for split in artifact_utils.decode_split_names(examples.split_names):
             target = artifact_utils.get_split_uri([output], split)
@@ -34,7 +34,7 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
                 work.append((source, os.path.join(target, f"part-{number:05d}.parquet")))
         arguments = {
             "model": path_utils.serving_model_path(model.uri),
-            "taxonomy": taxonomy_path(taxonomy.uri),
+            "taxonomy": os.path.join(taxonomy.uri, TAXONOMY_FILE),
             "workflow": workflow.model_dump_json(),
             "files": len(work),
         }

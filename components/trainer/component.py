@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
 from tfx import types
@@ -14,7 +15,7 @@ from tfx.types.standard_component_specs import TrainerSpec
 from tfx.utils import json_utils
 
 from components.artifact_types import ProductTaxonomy
-from components.product_example_gen.taxonomy_file import taxonomy_path
+from modules.examples import TAXONOMY_FILE
 
 
 class ProductTrainerSpec(TrainerSpec):
@@ -29,7 +30,7 @@ class ProductTrainerExecutor(tfx_executor.GenericExecutor):
     def _GetFnArgs(self, input_dict, output_dict, exec_properties):
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         taxonomy = artifact_utils.get_single_instance(input_dict["taxonomy"])
-        fn_args.custom_config = {**(fn_args.custom_config or {}), "taxonomy": taxonomy_path(taxonomy.uri)}
+        fn_args.custom_config = {**(fn_args.custom_config or {}), "taxonomy": os.path.join(taxonomy.uri, TAXONOMY_FILE)}
         return fn_args
 
 

@@ -19,7 +19,7 @@ ROW = np.dtype([
     ("high", "<u8"), ("low", "<u8"), ("title", "<u8"), ("line", "<u8"),
     ("file", "<u4"), ("task", "<u2"), ("signature", "<u2"), ("position", "<u4"), ("shard", "<u2"), ("split", "<u2"),
 ])  # fmt: skip
-"""``high`` and ``low``: 128 bits of the id's hash; ``title``: 64 of the normalised title's, 0 if it is empty or does not
+"""``high`` and ``low``: 128 bits of the id's hash; ``title``: 64 of the normalised title's, 0 if it is empty or no
 matter; ``file`` and ``line``: where the product stood; ``task``, ``split``, ``shard`` and ``position``: where its
 example went; ``signature``: what is to be counted about it, an index into the task's list."""
 
@@ -120,4 +120,3 @@ def leaks(chunks: Iterable[bytes]) -> int:
     pairs = np.unique(np.frombuffer(b"".join(chunks), dtype=_TITLE))
     _, splits = np.unique(pairs["title"], return_counts=True)
     return int((splits > 1).sum())
-

@@ -8,11 +8,12 @@ from typing import NamedTuple
 
 from modules import examples
 from modules.errors import Problem
+from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, int_entry
 from modules.feeds.mapping import Product
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import classes_of
 from modules.rules import RuleSet
-from modules.settings.feed import Split
+from modules.settings.feed import TEXT_FIELDS, Split
 from modules.settings.model import Objective
 from modules.settings.workflow import LabelsSettings
 from modules.taxonomy import Taxonomy, UnknownCategory
@@ -97,32 +98,24 @@ class Joiner:
         table: LabelTable,
         settings: LabelsSettings,
     ):
-        import tensorflow as tf
-
-        self._example = tf.train.Example
         self._taxonomy = taxonomy
         self._engine = rules.compile() if rules is not None else None
         self._truth = settings.truth
         self._truth_weight = 1.0 if settings.truth and (settings.truth.evaluate or settings.evaluate_imported) else 0.0
         self._exclusive = [
-            (name, table.get(name, {}), settings.truth is not None and settings.truth.objective == name, _names(name))
+            (name, table.get(name, {}), settings.truth is not None and settings.truth.objective == name)
             for name, objective in objectives.items()
             if objective.kind == "exclusive"
         ]
-        self._people = [
-            (name, table.get(name, {}), _names(name))
-            for name, objective in objectives.items()
-            if objective.kind == "multi_label" and objective.labels == "people"
-        ]
-        self._by_rules = [
-            (name, _names(name))
-            for name, objective in objectives.items()
-            if objective.kind == "multi_label" and objective.labels == "rules"
-        ]
+        multi_label = {name: o.labels for name, o in objectives.items() if o.kind == "multi_label"}
+        self._people = [(name, table.get(name, {})) for name, labels in multi_label.items() if labels == "people"]
+        self._by_rules = [name for name, labels in multi_label.items() if labels == "rules"]
+        self._headers = {name: TextHeaders(name) for name in (examples.ID, *TEXT_FIELDS, examples.TOP_CATEGORY)}
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}
-        self._fired: dict[tuple[str, ...], tuple[list[bytes], list[int], bytes]] = {}
+        self._fired: dict[tuple[str, ...], tuple[bool, bytes, bytes]] = {}
+        self._labels: dict[tuple[str, Entry | None], bytes] = {}
         self._truths: dict[tuple[str, ...], int] = {}
         self._unknown: dict[tuple[str, ...], list[object]] = {}
 
@@ -131,61 +124,67 @@ class Joiner:
 
         ``file`` and ``line`` say where the product stood, for problems with its true category.
         """
-        example = self._example()
-        feature = example.features.feature
-        feature[examples.ID].bytes_list.value.append(product.id.encode())
+        data = product.id.encode()
+        entries = [self._headers[examples.ID][len(data)], data]
         for name, text in product.text.items():
-            feature[name].bytes_list.value.append(text.encode())
-        for name, vector in product.vectors.items():
-            feature[name].float_list.value.extend(vector.tolist())
-        rule_ids, implied, top = self._rules(product.text)
-        feature[examples.RULES].bytes_list.value.extend(rule_ids)
-        counted, joined = [], []
-        for name, (label, _, _, weight) in self._by_rules:
-            feature[label].int64_list.value.extend(implied)
-            feature[weight].float_list.value.append(1.0)
-            if implied:
-                counted.append((name, RULES_SOURCE))
+            data = text.encode()
+            entries += self._headers[name][len(data)], data
+        entries += [float_entry(name, vector) for name, vector in product.vectors.items()]
+        fired, rule_entries, top = self._rules(product.text)
+        entries.append(rule_entries)
+        counted, joined = [(name, RULES_SOURCE) for name in self._by_rules] if fired else [], []
         labelled = False
-        for name, entries, from_truth, (label, _, source, weight) in self._exclusive:
-            entry = entries.get(product.id)
+        for name, table, from_truth in self._exclusive:
+            entry = table.get(product.id)
             if entry is not None:
                 joined.append(name)
             elif from_truth and product.truth:
                 entry = self._from_truth(product.truth, split, file, line)
-            if entry is None or not entry.classes:
-                feature[label].int64_list.value.append(examples.UNLABELLED)
-                feature[weight].float_list.value.append(0.0)
-                continue
-            feature[label].int64_list.value.append(entry.classes[0])
-            feature[source].bytes_list.value.append(entry.source.encode())
-            feature[weight].float_list.value.append(entry.weight)
-            counted.append((name, entry.source))
-            if not labelled:
-                top, labelled = self._top[entry.classes[0]], True
-        for name, entries, (label, no, source, weight) in self._people:
-            entry = entries.get(product.id)
-            feature[label].int64_list.value.extend(entry.classes if entry else ())
-            feature[no].int64_list.value.extend(entry.no if entry else ())
-            feature[weight].float_list.value.append(entry.weight if entry else 0.0)
+            if entry is not None and not entry.classes:
+                entry = None
+            entries.append(self._label(name, entry, exclusive=True))
             if entry is not None:
-                feature[source].bytes_list.value.append(entry.source.encode())
+                counted.append((name, entry.source))
+                if not labelled:
+                    top, labelled = self._top[entry.classes[0]], True
+        for name, table in self._people:
+            entry = table.get(product.id)
+            entries.append(self._label(name, entry, exclusive=False))
+            if entry is not None:
                 counted.append((name, entry.source))
                 joined.append(name)
-        feature[examples.TOP_CATEGORY].bytes_list.value.append(top)
-        return example.SerializeToString(), Signature(split, bool(rule_ids), tuple(counted), tuple(joined))
+        entries += self._headers[examples.TOP_CATEGORY][len(top)], top
+        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined))
 
-    def _rules(self, text: Mapping[str, str]) -> tuple[list[bytes], list[int], bytes]:
-        """Ids of the rules that fire, classes they imply, name of the first one's top-level category."""
-        if self._engine is None:
-            return [], [], b""
-        fired = self._engine.fire(text)
+    def _label(self, objective: str, entry: Entry | None, exclusive: bool) -> bytes:
+        """The features of a label, or of none."""
+        key = objective, entry
+        found = self._labels.get(key)
+        if found is None:
+            classes = entry.classes if entry else (examples.UNLABELLED,) if exclusive else ()
+            found = int_entry(examples.label(objective), classes)
+            found += float_entry(examples.eval_weight(objective), [entry.weight if entry else 0.0])
+            if entry is not None:
+                found += bytes_entry(examples.label_source(objective), [entry.source.encode()])
+            if not exclusive:
+                found += int_entry(examples.label_no(objective), entry.no if entry else ())
+            if len(self._labels) < _CACHE:
+                self._labels[key] = found
+        return found
+
+    def _rules(self, text: Mapping[str, str]) -> tuple[bool, bytes, bytes]:
+        """Whether a rule fires, the features that follow from the rules, the first one's top-level category."""
+        fired = self._engine.fire(text) if self._engine is not None else []
         key = tuple(rule.id for rule in fired)
         found = self._fired.get(key)
         if found is None:
-            implied = [self._index[category] for category in self._engine.implied(fired)]
+            entries = bytes_entry(examples.RULES, [rule.encode() for rule in key])
+            implied = self._engine.implied(fired) if self._engine is not None else ()
+            for name in self._by_rules:
+                entries += int_entry(examples.label(name), [self._index[category] for category in implied])
+                entries += float_entry(examples.eval_weight(name), [1.0])
             top = self._taxonomy.top(fired[0].category).name.encode() if fired else b""
-            found = [rule.encode() for rule in key], implied, top
+            found = bool(fired), entries, top
             if len(self._fired) < _CACHE:
                 self._fired[key] = found
         return found
@@ -225,15 +224,6 @@ class Joiner:
         found = [(names, str(seen[0]), seen[1], seen[2]) for names, seen in self._unknown.items()]
         self._unknown.clear()
         return found  # type: ignore[return-value]
-
-
-def _names(objective: str) -> tuple[str, str, str, str]:
-    return (
-        examples.label(objective),
-        examples.label_no(objective),
-        examples.label_source(objective),
-        examples.eval_weight(objective),
-    )
 
 
 def unknown_problems(

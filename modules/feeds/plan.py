@@ -12,12 +12,13 @@ from modules.feeds.files import find_files, format_of, resolve
 from modules.feeds.mapping import Mapper, NotUsable
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
-from modules.labels import read_labels, resolve as resolve_labels
+from modules.labels import read_labels
+from modules.labels import resolve as resolve_labels
 from modules.labels.model import ResolvedLabels
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
-from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
 from modules.settings.features import column_of
+from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
 from modules.settings.model import ExclusiveObjective, MultiLabelObjective, Objective
 from modules.settings.workflow import LabelsSettings, RulesSettings, TaxonomySettings, Workflow
 from modules.taxonomy import Taxonomy
@@ -130,4 +131,3 @@ def head_of(path: str, settings: FeedSettings, limit: int = _LOOK_AHEAD) -> Iter
     """The data of a file's first usable records, at most ``limit``, one by one."""
     records = read_records(path, format_of(path, settings), settings)
     return (record.data for record in islice(records, limit) if not isinstance(record, BadRecord))
-

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import orjson
 
@@ -110,17 +111,16 @@ class Tally:
         raise InputError(problems)
 
 
-def tally_to_json(tally: Tally) -> dict[str, object]:
+def tally_to_json(tally: Tally) -> dict[str, Any]:
     """For handing a tally from one process to another."""
     examples = [[b.file, b.line, b.reason, b.detail, b.raw] for rows in tally.examples.values() for b in rows]
     return {"read": tally.read, "counts": dict(tally.counts), "examples": examples}
 
 
-def tally_from_json(data: Mapping[str, object], limit: int) -> Tally:
+def tally_from_json(data: Mapping[str, Any], limit: int) -> Tally:
     """The inverse of :func:`tally_to_json`."""
-    tally = Tally(limit, data["read"], Counter(data["counts"]))  # type: ignore[arg-type]
-    rows: Sequence[Sequence[object]] = data["examples"]  # type: ignore[assignment]
-    for row in rows:
-        bad = BadRecord(*row)  # type: ignore[arg-type]
+    tally = Tally(limit, data["read"], Counter(data["counts"]))
+    for row in data["examples"]:
+        bad = BadRecord(*row)
         tally.examples.setdefault(bad.reason, []).append(bad)
     return tally

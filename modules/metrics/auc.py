@@ -20,6 +20,10 @@ SCORE_BINS = 2 * _SIDE + 1
 """Bins of :class:`ScoreStore`'s histogram per class."""
 
 
+Scores = npt.NDArray[np.floating]
+Rows = npt.NDArray[np.intp]
+
+
 def auc_exclusive(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Floats:
     """Exact AUC per class where each product has one class.
 
@@ -30,10 +34,7 @@ def auc_exclusive(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.Arr
     Returns:
       float64 of shape (n_classes,); NaN where a class has no positives or no negatives.
     """
-    matrix, y = np.asarray(scores), np.asarray(labels)
-    order = np.argsort(y, kind="stable")
-    bounds = np.searchsorted(y[order], np.arange(matrix.shape[1] + 1))
-    return _auc(matrix, order, bounds, weights)
+    return auc_multi_label(scores, np.arange(len(np.asarray(labels))), labels, weights)
 
 
 def auc_multi_label(
@@ -52,51 +53,52 @@ def auc_multi_label(
     Returns:
       float64 of shape (n_classes,); NaN where a class has no positives or no negatives.
     """
-    matrix, rows, classes = np.asarray(scores), np.asarray(label_rows, np.intp), np.asarray(label_classes)
-    order = np.argsort(classes, kind="stable")
-    bounds = np.searchsorted(classes[order], np.arange(matrix.shape[1] + 1))
-    return _auc(matrix, rows[order], bounds, weights)
+    matrix = np.asarray(scores)
+    w = np.ones(len(matrix)) if weights is None else np.asarray(weights, np.float64)
+    return _auc([matrix], np.asarray(label_rows, np.intp), np.asarray(label_classes), w)
 
 
-def _auc(
-    matrix: npt.NDArray[np.floating], positives: npt.NDArray[np.intp], bounds: npt.NDArray[np.intp],
-    weights: npt.ArrayLike | None,
-) -> Floats:
-    """``positives[bounds[c]:bounds[c + 1]]`` are the rows of class c."""
-    n, n_classes = matrix.shape
+def _auc(parts: list[Scores], rows: Rows, classes: npt.NDArray[np.integer], w: Floats) -> Floats:
+    """AUC over the stacked ``parts``, which are never put together as a whole."""
+    n, n_classes = sum(len(part) for part in parts), parts[0].shape[1]
     result = np.full(n_classes, np.nan)
-    w = None if weights is None else np.asarray(weights, np.float64)
-    if w is not None and n and (w == w[0]).all():
-        w = None  # AUC does not change with the scale of the weights
+    order = np.argsort(classes, kind="stable")
+    positives, bounds = rows[order], np.searchsorted(classes[order], np.arange(n_classes + 1))
+    total = float(w.sum())
+    buffer = np.empty((_CLASSES_AT_ONCE, n), parts[0].dtype)
     for first in range(0, n_classes, _CLASSES_AT_ONCE):
         last = min(first + _CLASSES_AT_ONCE, n_classes)
         wanted = [c for c in range(first, last) if 0 < bounds[c + 1] - bounds[c] < n]
         if not wanted:
             continue
-        columns = np.ascontiguousarray(matrix[:, first:last].T)
+        start = 0
+        for part in parts:
+            buffer[: last - first, start : start + len(part)] = part[:, first:last].T
+            start += len(part)
         for c in wanted:
-            rows, column = positives[bounds[c] : bounds[c + 1]], columns[c - first]
-            result[c] = _unweighted(column, rows) if w is None else _weighted(column, rows, w)
+            result[c] = _auc_of(buffer[c - first], positives[bounds[c] : bounds[c + 1]], w, total)
     return result
 
 
-def _unweighted(column: npt.NDArray[np.floating], rows: npt.NDArray[np.intp]) -> float:
-    own = np.sort(column[rows])
-    everything = np.sort(column)
-    # Twice the number of pairs won, ties once: all products below and up to each positive, less the positives there.
-    among_all = np.searchsorted(everything, own, "left") + np.searchsorted(everything, own, "right")
-    among_own = np.searchsorted(own, own, "left") + np.searchsorted(own, own, "right")
-    return float(among_all.sum() - among_own.sum()) / (2.0 * len(own) * (len(column) - len(own)))
-
-
-def _weighted(column: npt.NDArray[np.floating], rows: npt.NDArray[np.intp], w: Floats) -> float:
-    order = np.argsort(column)
-    values, negative = column[order], w.copy()
-    negative[rows] = 0.0
-    below = np.concatenate([[0.0], np.cumsum(negative[order])])
+def _auc_of(column: Scores, rows: Rows, w: Floats, total: float) -> float:
+    """AUC of one class whose products are ``rows``. All that scores below every one of them has lost to them all;
+    only the rest is sorted, which in a model that works is little."""
     own, own_w = column[rows], w[rows]
-    won = below[np.searchsorted(values, own, "left")] + below[np.searchsorted(values, own, "right")]
-    return float(own_w @ won) / (2.0 * float(own_w.sum()) * float(below[-1]))
+    weight = float(own_w.sum())
+    rest = np.flatnonzero(column >= own.min())
+    scores, rest_w = column[rest], w[rest]
+    order = np.argsort(scores)
+    scores = scores[order]
+    below = np.concatenate([[0.0], np.cumsum(rest_w[order])])
+    own_order = np.argsort(own)
+    own, own_w = own[own_order], own_w[own_order]
+    own_below = np.concatenate([[0.0], np.cumsum(own_w)])
+    # Twice the weight below each of them and half-way among its equals, less that of its own kind.
+    won = below[np.searchsorted(scores, own, "left")] + below[np.searchsorted(scores, own, "right")]
+    won -= own_below[np.searchsorted(own, own, "left")] + own_below[np.searchsorted(own, own, "right")]
+    others = total - weight
+    lost = total - float(below[-1])
+    return float(own_w @ (won + 2.0 * lost)) / (2.0 * weight * others)
 
 
 def score_bin(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
@@ -123,9 +125,9 @@ class ScoreStore:
     def __init__(self, n_classes: int, limit: int = 256 * 2**20):
         self.n_classes = n_classes
         self.limit = limit
-        self._scores: list[npt.NDArray[np.float32]] = []
+        self._scores: list[Scores] = []
         self._weights: list[Floats] = []
-        self._rows: list[npt.NDArray[np.intp]] = []  # rows and classes of labels, rows within their batch
+        self._rows: list[Rows] = []  # rows and classes of labels, rows within their batch
         self._classes: list[npt.NDArray[np.int64]] = []
         self._histogram: Floats | None = None  # (2, n_classes, SCORE_BINS): other, labelled
 
@@ -174,23 +176,11 @@ class ScoreStore:
         if self.bytes > self.limit:
             self._to_histogram()
 
-    def compact(self) -> None:
-        """Joins the batches, so that few large arrays travel between workers."""
-        if len(self._scores) > 1:
-            scores, rows, classes, weights = self._joined()
-            self._scores, self._weights, self._rows, self._classes = [scores], [weights], [rows], [classes]
-
-    def _joined(
-        self,
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], npt.NDArray[np.int64], Floats]:
-        if not self._scores:
-            nothing = np.zeros(0, np.int64)
-            return np.zeros((0, self.n_classes), np.float32), nothing.astype(np.intp), nothing, np.zeros(0)
-        if len(self._scores) == 1:
-            return self._scores[0], self._rows[0], self._classes[0], self._weights[0]
+    def _pairs(self) -> tuple[Rows, npt.NDArray[np.int64], Floats]:
+        """Rows (of all batches together) and classes of the labels, and the products' weights."""
         starts = np.cumsum([0] + [len(part) for part in self._scores[:-1]])
         rows = np.concatenate([part + start for part, start in zip(self._rows, starts, strict=True)])
-        return np.concatenate(self._scores), rows, np.concatenate(self._classes), np.concatenate(self._weights)
+        return rows, np.concatenate(self._classes), np.concatenate(self._weights)
 
     def _to_histogram(self) -> None:
         if self._histogram is None:
@@ -199,18 +189,20 @@ class ScoreStore:
             own = score_bin(scores[rows, classes])
             np.add.at(self._histogram[1], (classes, own), weights[rows])
             np.subtract.at(self._histogram[0], (classes, own), weights[rows])
-        scores, _, _, weights = self._joined()
-        for first in range(0, self.n_classes, _CLASSES_AT_ONCE):
-            bins = score_bin(np.ascontiguousarray(scores[:, first : first + _CLASSES_AT_ONCE].T))
-            for offset, row in enumerate(bins):
-                self._histogram[0, first + offset] += np.bincount(row, weights=weights, minlength=SCORE_BINS)
+        if self._scores:
+            weights = np.concatenate(self._weights)
+            for first in range(0, self.n_classes, _CLASSES_AT_ONCE):
+                columns = np.concatenate([part[:, first : first + _CLASSES_AT_ONCE].T for part in self._scores], axis=1)
+                for offset, row in enumerate(score_bin(columns)):
+                    self._histogram[0, first + offset] += np.bincount(row, weights=weights, minlength=SCORE_BINS)
         self._scores, self._weights, self._rows, self._classes = [], [], [], []
 
     def auc(self) -> tuple[Floats, Floats]:
         """AUC per class and how far it may be off: float64 of shape (n_classes,), NaN where AUC is not defined."""
         if self._histogram is None:
-            scores, rows, classes, weights = self._joined()
-            result = auc_multi_label(scores, rows, classes, weights)
+            if not self._scores:
+                return np.full(self.n_classes, np.nan), np.full(self.n_classes, np.nan)
+            result = _auc(self._scores, *self._pairs())
             return result, np.where(np.isfinite(result), 0.0, np.nan)
         self._to_histogram()
         other, labelled = np.maximum(self._histogram[0], 0.0), self._histogram[1]

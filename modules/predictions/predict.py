@@ -37,7 +37,7 @@ def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflo
     Returns:
       The number of products.
     """
-    settings = Workflow.model_validate_json(workflow)
+    settings = Workflow.from_part(workflow)
     columns = PredictionColumns(settings, Taxonomy.load(taxonomy))
     _, signature = _signature(model)
     spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}

@@ -38,7 +38,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       per dense one ``<name>/vector`` (dimension + 1 floats, the last one flags presence); per price ``<name>/price``
       (value and presence flag). Labels pass through.
     """
-    workflow = Workflow.model_validate_json(custom_config["workflow"])
+    workflow = Workflow.from_part(custom_config["workflow"])
     outputs: dict[str, Any] = {}
     for name, feature in workflow.features.items():
         column = inputs[column_of(name, feature)]

@@ -8,15 +8,15 @@ without such a key (only ``not``) is always a candidate.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modules.rules import regexes
+from modules.rules.conditions import Product, View, check, phrases_of
 from modules.rules.model import All, Condition, Leaf, Not, Rule, RuleSet
 from modules.rules.text import find_words, whole, words
 from modules.taxonomy import Category
 
-Product = Mapping[str, str | None]
 # ("word", field, word), ("equals", field, folded text) or ("regex", field, pattern)
 _Key = tuple[str, str, str]
 
@@ -48,49 +48,6 @@ class Match:
     text: str
 
 
-class _View:
-    """A product as the conditions look at it; everything is worked out once, when first asked for."""
-
-    __slots__ = ("_equal", "_lines", "_words", "data", "product")
-
-    def __init__(self, product: Product):
-        self.product = product
-        self._words: dict[str, set[str]] = {}
-        self._lines: dict[str, str] = {}
-        self._equal: dict[str, str] = {}
-        self.data: dict[str, bytes] = {}
-
-    def words(self, field: str) -> set[str]:
-        found = self._words.get(field)
-        if found is None:
-            text = self.product.get(field)
-            row = words(text) if text else []
-            found = self._words[field] = set(row)
-            self._lines[field] = f" {' '.join(row)} "
-        return found
-
-    def line(self, field: str) -> str:
-        """The field's words, each between two blanks."""
-        if field not in self._lines:
-            self.words(field)
-        return self._lines[field]
-
-    def equal(self, field: str) -> str:
-        found = self._equal.get(field)
-        if found is None:
-            found = self._equal[field] = whole(self.product.get(field) or "")
-        return found
-
-    def encoded(self, field: str) -> bytes:
-        found = self.data.get(field)
-        if found is None:
-            found = self.data[field] = regexes.encode(self.product.get(field) or "")
-        return found
-
-
-_Check = Callable[[_View], bool]
-
-
 class RuleEngine:
     """Made by :meth:`RuleSet.compile`; holds RE2 objects, so build one per process instead of pickling it."""
 
@@ -102,7 +59,7 @@ class RuleEngine:
             for category in {rule.category for rule in rules}
         }
         self._ids = [category.id for category in taxonomy]
-        self._checks = [_check(rule.when) for rule in rules]
+        self._checks = [check(rule.when) for rule in rules]
         # How many rules speak of a key: the rarer it is, the better it is for filing.
         counts = Counter(key for rule in rules for key in set(_all_keys(rule.when)))
         self._always: list[int] = []
@@ -157,26 +114,25 @@ class RuleEngine:
         ]
 
     def _fire(self, product: Product) -> list[int]:
-        view = _View(product)
-        candidates = set(self._always)
+        view = View(product)
+        candidates = self._always.copy()
         for field, by_word in self._by_word.items():
-            for word in view.words(field) & by_word.keys():
-                candidates.update(by_word[word])
+            for word in view.words(field):
+                if word in by_word:
+                    candidates += by_word[word]
         for field, by_text in self._by_equal.items():
             found = by_text.get(view.equal(field))
             if found is not None:
-                candidates.update(found)
+                candidates += found
         for field, patterns, users in self._patterns:
             data = view.encoded(field)
             if data:
                 for place in patterns.match(data):
-                    candidates.update(users[place])
+                    candidates += users[place]
+        if not candidates:
+            return candidates
         checks = self._checks
-        return [index for index in sorted(candidates) if checks[index](view)]
-
-
-def _phrases(leaf: Leaf) -> list[list[str]]:
-    return [words(value) for value in leaf.values]
+        return [index for index in sorted(set(candidates)) if checks[index](view)]
 
 
 def _all_keys(condition: Condition) -> Iterable[_Key]:
@@ -184,7 +140,7 @@ def _all_keys(condition: Condition) -> Iterable[_Key]:
         return
     if isinstance(condition, Leaf):
         if condition.operator in ("word", "phrase"):
-            for phrase in _phrases(condition):
+            for phrase in phrases_of(condition):
                 for word in phrase:
                     yield "word", condition.field, word
         return
@@ -201,7 +157,7 @@ def _required(condition: Condition, counts: Mapping[_Key, int]) -> set[_Key] | N
             return {("regex", condition.field, value) for value in condition.values}
         if condition.operator == "equals":
             return {("equals", condition.field, whole(value)) for value in condition.values}
-        choices = [[("word", condition.field, word) for word in phrase] for phrase in _phrases(condition)]
+        choices = [[("word", condition.field, word) for word in phrase] for phrase in phrases_of(condition)]
         # Of two words that are as rare among the rules, the longer one is rarer in titles.
         return {min(keys, key=lambda key: (counts[key], -len(key[2]))) for keys in choices if keys}
     parts = [_required(part, counts) for part in condition.conditions]
@@ -217,55 +173,6 @@ def _price(keys: set[_Key], counts: Mapping[_Key, int]) -> tuple[bool, int]:
     return any(kind == "regex" for kind, _, _ in keys), sum(counts.get(key, 1) for key in keys)
 
 
-def _check(condition: Condition) -> _Check:
-    """``condition`` as a function of a view."""
-    if isinstance(condition, Leaf):
-        return _leaf_check(condition)
-    if isinstance(condition, Not):
-        inner = _check(condition.condition)
-        return lambda view: not inner(view)
-    parts = tuple(_check(part) for part in condition.conditions)
-    if len(parts) == 1:
-        return parts[0]
-
-    def every(view: _View) -> bool:
-        for part in parts:  # noqa: SIM110 - all() over a generator takes twice as long
-            if not part(view):
-                return False
-        return True
-
-    def some(view: _View) -> bool:
-        for part in parts:  # noqa: SIM110
-            if part(view):
-                return True
-        return False
-
-    return every if isinstance(condition, All) else some
-
-
-def _leaf_check(leaf: Leaf) -> _Check:
-    field = leaf.field
-    if leaf.operator == "regex":
-        patterns = tuple(regexes.Pattern(value) for value in leaf.values)
-        # A missing field meets no condition, even if the pattern matches the empty text.
-        return lambda view: bool(data := view.encoded(field)) and any(pattern(data) for pattern in patterns)
-    if leaf.operator == "equals":
-        texts = frozenset(whole(value) for value in leaf.values)
-        return lambda view: view.equal(field) in texts
-    phrases = [phrase for phrase in _phrases(leaf) if phrase]
-    singles = frozenset(phrase[0] for phrase in phrases if len(phrase) == 1)
-    rows = tuple(f" {' '.join(phrase)} " for phrase in phrases if len(phrase) > 1)
-    if len(singles) == 1 and not rows:
-        (only,) = singles
-        return lambda view: only in view.words(field)
-    if not rows:
-        return lambda view: not singles.isdisjoint(view.words(field))
-    if not singles and len(rows) == 1:
-        (row,) = rows
-        return lambda view: row in view.line(field)
-    return lambda view: not singles.isdisjoint(view.words(field)) or any(row in view.line(field) for row in rows)
-
-
 def _matches(condition: Condition, product: Product) -> Iterable[Match]:
     """The comparisons that hold, outside of any ``not``, from left to right."""
     if isinstance(condition, Leaf):
@@ -275,10 +182,10 @@ def _matches(condition: Condition, product: Product) -> Iterable[Match]:
             if span is not None:
                 yield Match(condition.field, condition.operator, value, *span, text[span[0] : span[1]])
     elif not isinstance(condition, Not):
-        view = _View(product)
+        view = View(product)
         for part in condition.conditions:
             # Of an alternative that fails as a whole, the parts that hold explain nothing.
-            if _check(part)(view):
+            if check(part)(view):
                 yield from _matches(part, product)
 
 

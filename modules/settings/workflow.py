@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from modules.settings.base import Settings
 from modules.settings.features import Feature, column_of, default_features
@@ -17,6 +17,9 @@ from modules.settings.model import (
     Objective,
     TrainingSettings,
 )
+
+_PART = "part"
+"""Validation context of a part: contradictions were looked for in the whole."""
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -163,11 +166,16 @@ class Workflow(Settings):
         return data
 
     @model_validator(mode="after")
-    def _contradictions(self) -> Workflow:
-        found = contradictions(self)
+    def _contradictions(self, info: ValidationInfo) -> Workflow:
+        found = [] if info.context == _PART else contradictions(self)
         if found:
             raise ContradictionError(found)
         return self
+
+    @classmethod
+    def from_part(cls, text: str) -> Workflow:
+        """The workflow out of JSON that holds only the sections a component needs; all others have their defaults."""
+        return cls.model_validate_json(text, context=_PART)
 
 
 def features_for(data: dict[str, Any]) -> dict[str, Feature]:

@@ -88,7 +88,7 @@ def nearest(text: str, choices: Collection[str], cutoff: float = 60.0) -> str | 
     """The choice most like ``text``, whatever its case; None if none is at least ``cutoff`` per cent alike."""
     from rapidfuzz import fuzz, process
 
-    found = process.extractOne(text, choices, scorer=fuzz.ratio, processor=str.casefold, score_cutoff=cutoff)
+    found = process.extractOne(text, list(choices), scorer=fuzz.ratio, processor=str.casefold, score_cutoff=cutoff)
     return None if found is None else found[0]
 
 

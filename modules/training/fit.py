@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import time
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +13,6 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modules.models.build import EMBEDDING
 from modules.settings.workflow import Workflow
 from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MaskedMean, MultiLabelLoss
 from modules.training.optimizer import LazyAdam
@@ -56,8 +56,8 @@ def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, k
         rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, max(1, steps), alpha=0.02)
     model.compile(
         optimizer=LazyAdam(rate, global_clipnorm=training.clip_norm),
-        loss={**losses, EMBEDDING: None},
-        loss_weights={**{name: o.weight for name, o in workflow.objectives.items()}, EMBEDDING: 0.0},
+        loss=dict(losses),
+        loss_weights={name: o.weight for name, o in workflow.objectives.items()},
         metrics={
             name: [MaskedMean(losses[name])] + ([MaskedAccuracy()] if objective.kind == "exclusive" else [])
             for name, objective in workflow.objectives.items()
@@ -157,6 +157,10 @@ def fit(
     """
     fixed = epochs is not None
     total = epochs if epochs is not None else workflow.training.epochs
+    # The same layers without the embedding output, which has no target.
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
+        model = keras.Model(model.input, {name: model.output[name] for name in workflow.objectives})
     compile_model(model, workflow, losses, total * steps_per_epoch)
     used: list[keras.callbacks.Callback] = []
     best = None
@@ -172,7 +176,7 @@ def fit(
         used.append(ProgressLine(report, total))
     started = time.monotonic()
     history = model.fit(
-        train, validation_data=validation, epochs=total, verbose=0, callbacks=[*used, *callbacks]
+        train, validation_data=validation, epochs=total, shuffle=False, verbose=0, callbacks=[*used, *callbacks]
     )
     ran = best.history if best is not None else {k: [float(x) for x in v] for k, v in history.history.items()}
     count = len(next(iter(ran.values()), []))

@@ -45,7 +45,7 @@ def run_fn(fn_args: Any) -> None:
         ``checkpoints`` (folder that outlives a killed run).
     """
     config = fn_args.custom_config
-    workflow = Workflow.model_validate_json(config["workflow"])
+    workflow = Workflow.from_part(config["workflow"])
     taxonomy = Taxonomy.load(config["taxonomy"])
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     train(

@@ -162,18 +162,8 @@ def _rules(guess: Guess) -> str:
     """Suggested rules as text; empty where there is nothing to suggest."""
     if not guess.nodes:
         return ""
-    import tempfile
-
-    from modules.rules import write_rules
-    from modules.rules.suggest import suggest_rules
     from modules.taxonomy import Taxonomy
+    from pipeline.suggested_rules import suggested_rules_text
 
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "taxonomy.yaml")
-        path.write_text(render_taxonomy(guess), "utf-8")
-        taxonomy = Taxonomy.load(path)
-        rules = suggest_rules(taxonomy)
-        if not rules:
-            return ""
-        write_rules(rules, Path(folder, "rules.yaml"), taxonomy)
-        return Path(folder, "rules.yaml").read_text("utf-8")
+    text, count = suggested_rules_text(Taxonomy.from_paths([node.path for node in guess.nodes]))
+    return text if count else ""

@@ -83,4 +83,4 @@ def _write_log() -> Path:
     handle, name = tempfile.mkstemp(".log", time.strftime("error-%Y%m%d-%H%M%S-"), folder, text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(f"shelfmark {' '.join(sys.argv[1:])}\n\n{traceback.format_exc()}")
-    return Path(name)
+    return folder / Path(name).name

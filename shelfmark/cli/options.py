@@ -36,11 +36,17 @@ def load(
     from pipeline.workflow_file import DEFAULT_WORKFLOW, load_workflow
 
     loaded = load_workflow(near(DEFAULT_WORKFLOW) if workflow is None else workflow, overrides or (), feed)
-    if products and loaded.workflow.feed.demo is not None:
+    if products:
+        write_demo_products(loaded)
+    return loaded
+
+
+def write_demo_products(loaded: LoadedWorkflow) -> None:
+    """Writes the demo catalogue if the workflow is one of it and it is not there yet."""
+    if loaded.workflow.feed.demo is not None:
         from pipeline.demo_feed import ensure_demo
 
         ensure_demo(loaded, console(stderr=True))
-    return loaded
 
 
 def near(path: Path) -> Path:

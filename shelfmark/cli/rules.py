@@ -8,12 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowArgument, load
+from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowArgument, load, write_demo_products
 
 if TYPE_CHECKING:
     from modules.rules.report import RulesReport
-    from modules.taxonomy import Taxonomy
-    from pipeline.workflow_file import LoadedWorkflow
 
 app = typer.Typer(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
 
@@ -32,24 +30,24 @@ def suggest(
     feed: FeedOption = None,
 ) -> None:
     """Write first rules from the taxonomy's names alone; no product and no label is looked at."""
-    import tempfile
-
     from modules.errors import InputError, Problem
-    from modules.rules import write_rules
-    from modules.rules.suggest import suggest_rules
     from modules.taxonomy import Taxonomy
+    from pipeline.suggested_rules import suggested_rules_text
 
     if output is not None and output.exists() and not force:
         raise InputError(Problem(str(output), "expected no such file yet", hint="--force overwrites it"))
-    taxonomy = Taxonomy.load(taxonomy_file) if taxonomy_file else _taxonomy(load(workflow, overrides, feed, products=True))
-    rules = suggest_rules(taxonomy)
+    if taxonomy_file is not None:
+        taxonomy = Taxonomy.load(taxonomy_file)
+    else:
+        from pipeline.inputs import taxonomy_of
+
+        taxonomy = taxonomy_of(load(workflow, overrides, feed, products=True))
+    text, count = suggested_rules_text(taxonomy)
     if output is not None:
-        write_rules(rules, output, taxonomy)
-        typer.echo(f"{output}: {len(rules):,} rules for {len(taxonomy):,} categories")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        write_rules(rules, Path(folder, "rules.yaml"), taxonomy)
-        sys.stdout.write(Path(folder, "rules.yaml").read_text("utf-8"))
+        output.write_text(text, "utf-8")
+        typer.echo(f"{output}: {count:,} rules for {len(taxonomy):,} categories")
+    else:
+        sys.stdout.write(text)
 
 
 @app.command("report")
@@ -71,14 +69,16 @@ def report(
     from modules.rules import load_rules
     from modules.rules.report import rules_report
     from modules.settings.feed import TEXT_FIELDS
+    from pipeline.inputs import taxonomy_of
     from pipeline.products import read_products, true_labels
 
-    loaded = load(workflow, overrides, feed, products=True)
+    loaded = load(workflow, overrides, feed)
     kinds = {name: settings.kind for name, settings in loaded.workflow.objectives.items()}
     if objective is not None and objective not in kinds:
         raise InputError(Problem("--objective", f"expected one of: {', '.join(kinds)}", value=objective))
+    write_demo_products(loaded)
     judge = objective or next((name for name, kind in kinds.items() if kind == "exclusive"), None)
-    taxonomy = _taxonomy(loaded)
+    taxonomy = taxonomy_of(loaded)
     if loaded.rules_file is None:
         raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))
     rules = load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS)
@@ -109,12 +109,3 @@ def _show(result: RulesReport) -> None:
     contradictions = [pair for pair in result.pairs if pair.contradiction]
     for pair in contradictions[:10]:
         typer.echo(f"contradict each other on {pair.products:,} products: {pair.first.id}, {pair.second.id}")
-
-
-def _taxonomy(loaded: LoadedWorkflow) -> Taxonomy:
-    from modules.errors import InputError
-    from modules.taxonomy import Taxonomy
-
-    if loaded.taxonomy_file is None:
-        raise InputError(loaded.problem("taxonomy.file", "expected a taxonomy file for this command"))
-    return Taxonomy.load(loaded.taxonomy_file)

@@ -33,7 +33,8 @@ RULES = "rules:\n  - {id: boots, category: Shoes > Boots, when: {field: title, w
 
 def label(**changes: object) -> str:
     row: dict[str, object] = {
-        "product_id": "1", "objective": "exclusive", "category": "Shoes > Boots", "value": "yes", "annotator": "annotator-1",
+        "product_id": "1", "objective": "exclusive", "category": "Shoes > Boots", "value": "yes",
+        "annotator": "annotator-1",
         "time": "2026-01-01T00:00:00Z", "batch": "b", "source": "random", "inclusion_probability": 0.5,
     }  # fmt: skip
     return json.dumps({**row, **changes}) + "\n"
@@ -77,7 +78,12 @@ def test_all_files_are_looked_at_and_all_their_problems_told(shop: Path) -> None
 
 @pytest.mark.parametrize(
     ("name", "key", "line"),
-    [("t.yaml", "taxonomy.file", 5), ("r.yaml", "rules.file", 6), ("l.jsonl", "labels.files[0]", 7), ("a.csv", "feed.files", 3)],
+    [
+        ("t.yaml", "taxonomy.file", 5),
+        ("r.yaml", "rules.file", 6),
+        ("l.jsonl", "labels.files[0]", 7),
+        ("a.csv", "feed.files", 3),
+    ],
 )
 def test_missing_files_are_told_with_the_setting_that_names_them(shop: Path, name: str, key: str, line: int) -> None:
     (shop / name).unlink()
@@ -123,7 +129,9 @@ def test_feeds_that_are_something_else(shop: Path) -> None:
 
 def test_thresholds_name_categories_of_the_taxonomy(shop: Path) -> None:
     (shop / "w.yaml").write_text(
-        WORKFLOW + "evaluation:\n  thresholds:\n    exclusive:\n      category_f1:\n        Shoes > Boots: 0.5\n        Shoes > Boot: 0.5\n"
+        WORKFLOW
+        + "evaluation:\n  thresholds:\n    exclusive:\n      category_f1:\n"
+        + "        Shoes > Boots: 0.5\n        Shoes > Boot: 0.5\n"
     )
     (problem,) = problems(shop)
     assert (problem.line, problem.value) == (15, "Shoes > Boot")

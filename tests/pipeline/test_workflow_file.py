@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.errors import InputError, Problem
+from pipeline.inputs import taxonomy_of
 from pipeline.workflow_file import DEFAULT_WORKFLOW, LoadedWorkflow, load_workflow
 from pipeline.yaml_tree import parse_yaml
 
@@ -155,7 +156,8 @@ def test_duplicate_keys_are_errors(tmp_path: Path) -> None:
 
 
 def test_yaml_1_2_scalars() -> None:
-    text = "a: on\nb: no\nc: 2e-3\nd: 0o17\ne: 0x1F\nf: 12:30\ng: 1_000\nh: ~\ni: 2020-01-01\nj: '5'\nk: true\nl: !!str 5\n"
+    text = "a: on\nb: no\nc: 2e-3\nd: 0o17\ne: 0x1F\nf: 12:30\ng: 1_000\nh: ~\ni: 2020-01-01\nj: '5'\nk: true\n"
+    text += "l: !!str 5\n"
     assert parse_yaml(text, "t").data == {
         "a": "on", "b": "no", "c": 0.002, "d": 15, "e": 31, "f": "12:30", "g": "1_000", "h": None, "i": "2020-01-01",
         "j": "5", "k": True, "l": "5",
@@ -231,7 +233,13 @@ def test_overrides(tmp_path: Path) -> None:
     path = write(tmp_path, "name: shop\nmodel: {dropout: 0.1, hidden: [8]}\n")
     loaded = load_workflow(
         path,
-        ["model.hidden=[32, 16]", "training.epochs=3", "training.epochs=4", "rules.file=r.yaml", "feed.fields.brand=null"],
+        [
+            "model.hidden=[32, 16]",
+            "training.epochs=3",
+            "training.epochs=4",
+            "rules.file=r.yaml",
+            "feed.fields.brand=null",
+        ],
     )
     assert loaded.workflow.model.hidden == (32, 16)
     assert loaded.workflow.model.dropout == 0.1
@@ -300,7 +308,15 @@ def test_the_base_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_files_are_searched_in_the_base_folder_first(tmp_path: Path) -> None:
     (tmp_path / "feed").mkdir()
     path = write(tmp_path, "name: s\nfeed: {folder: feed}\nrules: {file: r.yaml}\nlabels: {files: [l.jsonl]}\n")
-    for name in ("feed/taxonomy.yaml", "taxonomy.yaml", "r.yaml", "feed/l.jsonl", "feed/a.jsonl", "feed/b.csv.gz", "c.csv"):
+    for name in (
+        "feed/taxonomy.yaml",
+        "taxonomy.yaml",
+        "r.yaml",
+        "feed/l.jsonl",
+        "feed/a.jsonl",
+        "feed/b.csv.gz",
+        "c.csv",
+    ):
         (tmp_path / name).touch()
     loaded = load_workflow(path)
     assert loaded.taxonomy_file == tmp_path / "feed" / "taxonomy.yaml"
@@ -316,7 +332,7 @@ def test_a_taxonomy_from_the_truth(tmp_path: Path) -> None:
         '{"id": 5, "title": "x", "t": ["Shoes", "Boots"]}\n'
     )
     text = "name: s\nfeed: {fields: {truth: t}, truth_separator: /, files: [a.jsonl]}\ntaxonomy: {from_truth: true}\n"
-    taxonomy = load_workflow(write(tmp_path, text)).taxonomy()
+    taxonomy = taxonomy_of(load_workflow(write(tmp_path, text)))
     assert [(c.path, c.exclusive) for c in taxonomy] == [
         (("Bags",), False), (("Bags", "Totes"), True), (("Shoes",), True), (("Shoes", "Boots"), True),
     ]  # fmt: skip

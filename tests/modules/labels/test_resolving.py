@@ -22,7 +22,14 @@ START = datetime(2026, 3, 1, tzinfo=UTC)
 
 def row(who: str, value: str, category: str | None = None, minute: int = 0, objective: str = "kind", **more) -> dict:
     time = (START + timedelta(minutes=minute)).isoformat()
-    base = {"product_id": "p", "objective": objective, "category": category, "value": value, "annotator": who, "time": time}
+    base = {
+        "product_id": "p",
+        "objective": objective,
+        "category": category,
+        "value": value,
+        "annotator": who,
+        "time": time,
+    }
     return base | {"batch": "b1", "source": "margin", "inclusion_probability": None} | more
 
 
@@ -113,7 +120,12 @@ def multi(who: str, value: str, category: str | None = None, minute: int = 0, **
 
 
 def test_multi_label_answers_are_per_category(tmp_path):
-    rows = [multi("a", "yes", BOOTS, 1), multi("a", "no", HATS, 2), multi("a", "yes", HATS, 3), multi("b", "no", SANDALS, 1)]
+    rows = [
+        multi("a", "yes", BOOTS, 1),
+        multi("a", "no", HATS, 2),
+        multi("a", "yes", HATS, 3),
+        multi("b", "no", SANDALS, 1),
+    ]
     found = outcome(tmp_path, rows, "themes")
     assert found is not None and (found.category_id, found.yes, found.no) == (None, (HATS, BOOTS), (SANDALS,))
     found = outcome(tmp_path, [*rows, multi("b", "no", HATS)], "themes")

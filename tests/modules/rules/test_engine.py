@@ -17,7 +17,22 @@ TAXONOMY = Taxonomy.from_paths(["Shoes > Boots > Chelsea", "Shoes > Sandals", "H
 IDS = [category.id for category in TAXONOMY]
 
 # Few words and fields, so that rules and products meet often; some that only folding brings together.
-WORDS = ["boot", "boots", "cut", "t", "shirt", "women", "s", "ÉTÉ", "e\u0301te\u0301", "straße", "STRASSE", "ﬁt", "2", "जूते"]
+WORDS = [
+    "boot",
+    "boots",
+    "cut",
+    "t",
+    "shirt",
+    "women",
+    "s",
+    "ÉTÉ",
+    "e\u0301te\u0301",
+    "straße",
+    "STRASSE",
+    "ﬁt",
+    "2",
+    "जूते",
+]
 GLUE = [" ", "  ", "-", "'", ", ", "™ ", "\u00ad", "_", ""]
 PATTERNS = ["boots?", "(?i)BOOT", "^boot", "cut$", "[0-9]", "boot.*cut", ".", "", "x*", "é", "[ -]cut", "(?i)straSSe"]
 FIELDS = ["title", "brand"]
@@ -41,9 +56,11 @@ leaf = (
 )
 conditions = st.recursive(
     leaf,
-    lambda inner: st.builds(Not, inner)
-    | st.builds(All, st.lists(inner, min_size=1, max_size=3).map(tuple))
-    | st.builds(AnyOf, st.lists(inner, min_size=1, max_size=3).map(tuple)),
+    lambda inner: (
+        st.builds(Not, inner)
+        | st.builds(All, st.lists(inner, min_size=1, max_size=3).map(tuple))
+        | st.builds(AnyOf, st.lists(inner, min_size=1, max_size=3).map(tuple))
+    ),
     max_leaves=6,
 )
 products = st.fixed_dictionaries({}, optional={field: st.none() | texts for field in FIELDS})
@@ -132,6 +149,28 @@ def test_what_the_operators_mean(operator, value, title, expected):
     assert fires(Not(Leaf("title", operator, (value,))), title) is not expected
 
 
+@pytest.mark.parametrize(
+    ("title", "expected"),
+    [
+        ("a b", True),
+        ("a", False),
+        ("b", False),
+        ("a b c", False),
+        ("a b d", False),
+        ("a b d e", True),
+        ("a b x y", False),
+    ],
+)
+def test_conditions_within_conditions(title, expected):
+    def has(*texts: str) -> Leaf:
+        return Leaf("title", "phrase", texts)
+
+    unless = (Not(has("c", "C")), Not(All((has("d"), Not(has("e"))))), Not(has("x y")))
+    assert fires(All((has("a"), All((has("b"), All(unless))))), title) is expected
+    assert fires(All((All(unless), All((has("b"), has("a"))))), title) is expected
+    assert fires(Not(AnyOf((Not(has("a")), Not(All((has("b"), *unless)))))), title) is expected
+
+
 @pytest.mark.parametrize("title", [None, ""])
 def test_a_missing_field_meets_no_condition(title):
     for operator, value in (("word", "a"), ("phrase", "a b"), ("equals", "a"), ("regex", "")):
@@ -148,7 +187,9 @@ def test_explain_answers_which_rule_put_this_product_here():
         )
     )
     chelsea, sandals = TAXONOMY.find("Shoes > Boots > Chelsea"), TAXONOMY.find("Shoes > Sandals")
-    rules = RuleSet((Rule("boots", chelsea.id, both), Rule("other", sandals.id, Leaf("title", "word", ("é",)))), TAXONOMY)
+    rules = RuleSet(
+        (Rule("boots", chelsea.id, both), Rule("other", sandals.id, Leaf("title", "word", ("é",)))), TAXONOMY
+    )
     engine = rules.compile()
     product = {"title": "Schöne Stiefel™ BOOTS", "brand": "Çe BÖÖT"}
     (explanation,) = engine.explain(product, "Shoes")
@@ -169,7 +210,9 @@ def test_text_that_is_no_valid_unicode_does_not_stop_the_run():
 def test_regexes_that_blow_up_elsewhere_take_linear_time():
     import time
 
-    rules = rule_set([Leaf("title", "regex", (pattern,)) for pattern in ("(a+)+$", "(a|aa)*b", "(.*a){10}c", "a*a*a*a*b")])
+    rules = rule_set(
+        [Leaf("title", "regex", (pattern,)) for pattern in ("(a+)+$", "(a|aa)*b", "(.*a){10}c", "a*a*a*a*b")]
+    )
     engine = rules.compile()
     start = time.process_time()
     assert engine.fire_ids({"title": "a" * 20_000 + "!"}) == []
@@ -197,6 +240,8 @@ def test_only_candidates_are_evaluated():
     whens = [All((Leaf("title", "word", (f"w{i}",)), Leaf("title", "word", ("common",)))) for i in range(500)]
     engine = rule_set(whens).compile()
     seen = []
-    engine._checks = [lambda view, i=i, check=check: seen.append(i) or check(view) for i, check in enumerate(engine._checks)]
+    engine._checks = [
+        lambda view, i=i, check=check: seen.append(i) or check(view) for i, check in enumerate(engine._checks)
+    ]
     assert engine.fire_ids({"title": "common w7 and w8"}) == ["r7", "r8"]
     assert seen == [7, 8]

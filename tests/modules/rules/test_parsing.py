@@ -196,7 +196,9 @@ def test_written_rules_read_back_the_same(tmp_path_factory, when):
     if not can_fire(when) or any(pattern in str(when) for pattern in ("('',)", "'', ", ", ''")):
         return
     folder = tmp_path_factory.mktemp("rules")
-    whole = RuleSet((Rule("a", TAXONOMY.find("Shoes > Boots").id, when), Rule("no", TAXONOMY.roots[0].id, when)), TAXONOMY)
+    whole = RuleSet(
+        (Rule("a", TAXONOMY.find("Shoes > Boots").id, when), Rule("no", TAXONOMY.roots[0].id, when)), TAXONOMY
+    )
     for name in ("r.yaml", "r.json"):
         write_rules(whole, folder / name)
         read = load_rules(folder / name, TAXONOMY)

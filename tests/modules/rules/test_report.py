@@ -31,7 +31,14 @@ RULES = RuleSet((rule("boot", BOOTS), rule("chelsea", CHELSEA), rule("sandal", S
 
 
 def test_figures():
-    titles = {"1": "boot", "2": "chelsea boot", "3": "chelsea sandal", "4": "scarf", "5": "sandal", "6": "chelsea sandal"}
+    titles = {
+        "1": "boot",
+        "2": "chelsea boot",
+        "3": "chelsea sandal",
+        "4": "scarf",
+        "5": "sandal",
+        "6": "chelsea sandal",
+    }
     labels = {"1": label(CHELSEA), "2": label(SANDALS), "3": label(CHELSEA), "5": label(None), "none": label(HATS)}
     products = iter([{"id": i, "title": title} for i, title in titles.items()] + [{"title": "boot"}])
     report = rules_report(RULES, products, labels)

@@ -100,7 +100,9 @@ def test_words_that_have_no_singular(word):
 
 
 names = st.lists(
-    st.sampled_from(["Boots", "Men's", "Women's Shoes", "T-Shirts", "A & B", "&", "Other", "Kids / Baby", "靴", "2", "s"]),
+    st.sampled_from(
+        ["Boots", "Men's", "Women's Shoes", "T-Shirts", "A & B", "&", "Other", "Kids / Baby", "靴", "2", "s"]
+    ),
     min_size=1,
     max_size=4,
 )

@@ -97,7 +97,9 @@ def test_an_unknown_category_carries_the_nearest(shop, text, nearest):
 
 name = st.text(st.characters(exclude_categories=("Cc", "Cs")), min_size=1, max_size=8).filter(
     lambda text: bool(text.split())
-) | st.sampled_from(["No", "null", "501", "a > b", ">", "> x", "x >", '["x"]', "[x]", "- a", "#", "'", "T-Shirts", "T Shirts"])
+) | st.sampled_from(
+    ["No", "null", "501", "a > b", ">", "> x", "x >", '["x"]', "[x]", "- a", "#", "'", "T-Shirts", "T Shirts"]
+)
 paths = st.lists(st.lists(name, min_size=1, max_size=4), min_size=1, max_size=12)
 
 

@@ -75,7 +75,9 @@ def test_cycles_of_any_length(tmp_path, size):
 
 def test_parents_may_stand_anywhere(tmp_path):
     path = tmp_path / "t.yaml"
-    path.write_text("- {id: c, name: C, parent: b}\n- {id: b, name: B, parent: A}\n- path: A\n- {name: D, parent: A > B}\n")
+    path.write_text(
+        "- {id: c, name: C, parent: b}\n- {id: b, name: B, parent: A}\n- path: A\n- {name: D, parent: A > B}\n"
+    )
     assert [c.text for c in Taxonomy.load(path)] == ["A > B > C", "A > B", "A", "A > B > D"]
 
 
@@ -147,7 +149,9 @@ def test_an_alias_bomb_stays_small(tmp_path):
 
 def test_csv_and_json_lines_say_what_yaml_says(tmp_path):
     (tmp_path / "t.csv").write_text('path,id,name,exclusive\nA,,,\n"[""A"", ""B > C""]",b,Bee,TRUE\n', "utf-8-sig")
-    (tmp_path / "t.jsonl").write_text('{"path": "A"}\n{"path": ["A", "B > C"], "id": "b", "name": "Bee", "exclusive": true}')
+    (tmp_path / "t.jsonl").write_text(
+        '{"path": "A"}\n{"path": ["A", "B > C"], "id": "b", "name": "Bee", "exclusive": true}'
+    )
     csv, jsonl = Taxonomy.load(tmp_path / "t.csv"), Taxonomy.load(tmp_path / "t.jsonl")
     assert csv == jsonl
     assert csv["b"].path == ("A", "B > C") and csv["b"].exclusive and csv["b"].name == "Bee"

@@ -112,6 +112,7 @@ def transformed(folder: Path, settings: Workflow, splits: dict[str, list[dict]])
         first = (pipeline | "first" >> beam.Create(rows(names[0])), metadata)
         transform_fn = first | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
         _ = transform_fn | tft_beam.WriteTransformFn(output)
+        _ = metadata | tft_beam.WriteMetadata(str(folder / "transform" / "metadata"), pipeline)
         for split in names:
             data = (pipeline | split >> beam.Create(rows(split)), metadata)
             records, _ = (data, transform_fn) | f"transform {split}" >> tft_beam.TransformDataset(

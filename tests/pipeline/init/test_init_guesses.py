@@ -16,12 +16,15 @@ from pipeline.init.files import guess_delimiter
 
 TREE = [
     ("Home", "Kitchen, Dining & Bar", "Knives"), ("Home", "Kitchen, Dining & Bar", "Pans"), ("Home", "Bedding"),
-    ("Fashion", "Men", "T-Shirts/Polos"), ("Fashion", "Men", "Shoes"), ("Fashion", "Women", "Shoes"), ("Fashion", "Women"),
+    ("Fashion", "Men", "T-Shirts/Polos"), ("Fashion", "Men", "Shoes"), ("Fashion", "Women", "Shoes"),
+    ("Fashion", "Women"),
     ("Fashion", "Women", "Dresses"), ("Garden", "Tools - Hand"), ("Garden", "Plants"), ("Garden", "Plants", "Trees"),
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("separator", [" > ", ">", " >> ", ">>", " | ", "|", "||", " // ", "//", "::", ";", " » ", " → ", "\\"])
+@pytest.mark.parametrize(
+    "separator", [" > ", ">", " >> ", ">>", " | ", "|", "||", " // ", "//", "::", ";", " » ", " → ", "\\"]
+)
 def test_the_separator_that_makes_a_tree_is_found(separator: str) -> None:
     values = {separator.join(path): 10 for path in TREE}
     assert guess_separator(values)[0].separator == separator.strip()
@@ -42,7 +45,8 @@ def test_leading_and_trailing_separators_are_no_empty_names() -> None:
 
 
 def test_single_names_have_no_separator() -> None:
-    values = {name: 5 for name in ("Shoes", "Bags & Purses", "Salt, Pepper", "T-Shirts", "TV/Video", "Hats", "Belts", "Gloves",
+    values = {name: 5 for name in ("Shoes", "Bags & Purses", "Salt, Pepper", "T-Shirts", "TV/Video", "Hats", "Belts",
+                                   "Gloves",
                                    "Watches", "Socks", "Coats", "Scarves")}  # fmt: skip
     assert guess_separator(values) == ()
 
@@ -102,8 +106,13 @@ def test_the_taxonomy_keeps_what_has_enough_products() -> None:
     assert not nodes["B",].exclusive and not nodes["B", "x"].exclusive and nodes["B", "x", "p"].exclusive
 
 
-@given(st.dictionaries(st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(tuple), st.integers(1, 9)), st.integers(1, 9))
-def test_the_taxonomy_is_a_tree_and_loses_no_product_of_a_kept_category(paths: dict[tuple[str, ...], int], minimum: int) -> None:
+@given(
+    st.dictionaries(st.lists(st.sampled_from("abc"), min_size=1, max_size=3).map(tuple), st.integers(1, 9)),
+    st.integers(1, 9),
+)
+def test_the_taxonomy_is_a_tree_and_loses_no_product_of_a_kept_category(
+    paths: dict[tuple[str, ...], int], minimum: int
+) -> None:
     nodes = build_taxonomy(paths, minimum)
     kept = [node.path for node in nodes]
     assert kept == sorted(kept)
@@ -120,7 +129,9 @@ def test_the_taxonomy_is_a_tree_and_loses_no_product_of_a_kept_category(paths: d
 
 PRODUCTS = [
     {"nr": f"A{i:04}", "what": f"{color} {thing} model {i}", "cost": f"{i},99 EUR", "group": f"Shop/{thing}s"}
-    for i, (color, thing) in enumerate((c, t) for c in ("Red", "Blue", "Green") for t in ("boot", "hat", "bag", "sock") * 5)
+    for i, (color, thing) in enumerate(
+        (c, t) for c in ("Red", "Blue", "Green") for t in ("boot", "hat", "bag", "sock") * 5
+    )
 ]
 SPELLINGS = {
     "english": ("product_id", "product_name", "sale_price", "product_type"),
@@ -158,14 +169,19 @@ def test_values_tell_what_names_do_not() -> None:
 
 
 def test_a_name_does_not_win_against_its_values() -> None:
-    sample = [{"id": "same", "sku": f"s{i}", "name": f"https://x.example/{i}", "title": f"Red boots {i}"} for i in range(50)]
+    sample = [
+        {"id": "same", "sku": f"s{i}", "name": f"https://x.example/{i}", "title": f"Red boots {i}"} for i in range(50)
+    ]
     stats, _ = summarise(sample)
     found = {guess.field: guess.column for guess in guess_fields(stats, set())}
     assert found["id"] == "sku" and found["title"] == "title"
 
 
 def test_ids_and_tags_are_no_categories() -> None:
-    sample = [{"id": i, "category_id": i % 5, "category_url": f"https://x.example/{i % 5}", "category": None} for i in range(60)]
+    sample = [
+        {"id": i, "category_id": i % 5, "category_url": f"https://x.example/{i % 5}", "category": None}
+        for i in range(60)
+    ]
     assert guess_category(summarise(sample)[0]) is None
 
 

@@ -1,0 +1,50 @@
+"""What a pipeline is compiled with that lies outside the workflow file: where the feed is, and the taxonomy."""
+
+from __future__ import annotations
+
+from modules.errors import InputError
+from modules.feeds.plan import ExampleSettings, load_taxonomy, truths_of
+from modules.taxonomy import Taxonomy
+from pipeline.workflow_file import LoadedWorkflow
+
+
+def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
+    """The part of the workflow that decides the examples; files outside the base folder by their full paths."""
+    settings = ExampleSettings.of(loaded.workflow)
+
+    def named(name: str | None) -> str | None:
+        if name is None or (loaded.folder / name).is_file():
+            return name
+        return str(loaded.find(name))
+
+    return settings.model_copy(
+        update={
+            "taxonomy": settings.taxonomy.model_copy(update={"file": named(settings.taxonomy.file)}),
+            "rules": settings.rules.model_copy(update={"file": named(settings.rules.file)}),
+            "labels": settings.labels.model_copy(
+                update={"files": tuple(named(name) or name for name in settings.labels.files)}
+            ),
+        }
+    )
+
+
+def example_inputs(loaded: LoadedWorkflow) -> tuple[str, str]:
+    """ProductExampleGen's settings and the feed's folder."""
+    return example_settings(loaded).model_dump_json(), str(loaded.folder)
+
+
+def taxonomy_of(loaded: LoadedWorkflow) -> Taxonomy:
+    """The taxonomy that a run will use: the evaluation's configuration holds its categories.
+
+    Raises:
+      InputError: the file is wrong, or the feed has no true category to make one of.
+    """
+    settings = example_settings(loaded)
+    folder = str(loaded.folder)
+    truths: set[tuple[str, ...]] = set()
+    if settings.taxonomy.from_truth:
+        for path in settings.feed_files(folder):
+            truths |= truths_of(path, settings.feed)
+        if not truths:
+            raise InputError(loaded.problem("taxonomy.from_truth", "no product of the feed has a true category"))
+    return load_taxonomy(settings, folder, sorted(truths))
