@@ -28,15 +28,19 @@ def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEva
     return found
 
 
-def eval_config(workflow: Workflow, taxonomy: Taxonomy) -> Any:
-    """TFMA's EvalConfig of the workflow."""
-    thresholds = {
+def objective_thresholds(workflow: Workflow) -> dict[str, ObjectiveThresholds]:
+    """Objective to what it must reach for the model to be blessed."""
+    return {
         name: ObjectiveThresholds(**bounds.model_dump()) for name, bounds in workflow.evaluation.thresholds.items()
     }
+
+
+def eval_config(workflow: Workflow, taxonomy: Taxonomy) -> Any:
+    """TFMA's EvalConfig of the workflow."""
     return build_eval_config(
         objective_evals(workflow, taxonomy),
         workflow.evaluation.slices,
-        thresholds,
+        objective_thresholds(workflow),
         top_k=workflow.evaluation.top_k,
         confidence=workflow.evaluation.confidence,
         signature_name="evaluate",

@@ -5,7 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfx import v1 as tfx
+from tfx.components import Evaluator, Pusher, StatisticsGen, Transform
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.common.resolver import Resolver
+from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+from tfx.orchestration.pipeline import Pipeline
+from tfx.proto import pusher_pb2, transform_pb2
+from tfx.types import Channel
+from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.class_metrics.component import ClassMetrics
 from components.evaluation.config import MODULE as EVALUATION_MODULE
@@ -14,7 +21,7 @@ from components.predictor.component import Predictor
 from components.product_example_gen.component import ProductExampleGen
 from components.trainer.component import ProductTrainer
 from modules.taxonomy import Taxonomy
-from pipeline.evaluation import eval_config, objective_evals
+from pipeline.evaluation import eval_config, objective_evals, objective_thresholds
 from pipeline.inputs import example_inputs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -51,7 +58,7 @@ def create_pipeline(
     metadata_connection_config: Any = None,
     beam_pipeline_args: list[str] | None = None,
     enable_cache: bool = True,
-) -> tfx.dsl.Pipeline:
+) -> Pipeline:
     """The workflow as a TFX pipeline, the same for every runner."""
     workflow = loaded.workflow
 
@@ -60,17 +67,17 @@ def create_pipeline(
 
     example_gen = ProductExampleGen(*example_inputs(loaded))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
-    statistics_gen = tfx.components.StatisticsGen(examples=examples)
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=places.schema)
+    statistics_gen = StatisticsGen(examples=examples)
+    schema_gen = ImportSchemaGen(schema_file=places.schema)
     schema = schema_gen.outputs["schema"]
     validator = ProductValidator(
         statistics_gen.outputs["statistics"], schema, workflow.validation.stop_on_anomalies
     ).with_id("ExampleValidator")
-    transform = tfx.components.Transform(
+    transform = Transform(
         examples=examples,
         schema=schema,
         preprocessing_fn="modules.preprocessing.transform.preprocessing_fn",
-        splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
         custom_config={"workflow": settings("Transform")},
         # Statistics of transformed examples cost a third of the component's time, and nobody looks at them.
         disable_statistics=True,
@@ -82,12 +89,12 @@ def create_pipeline(
         run_fn="modules.training.run.run_fn",
         custom_config={"workflow": settings("Trainer"), "checkpoints": places.checkpoints},
     ).with_id("Trainer")
-    blessed = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    blessed = Resolver(
+        strategy_class=LatestBlessedModelStrategy,
+        model=Channel(type=Model),
+        model_blessing=Channel(type=ModelBlessing),
     ).with_id("LastBlessedModel")
-    evaluator = tfx.components.Evaluator(
+    evaluator = Evaluator(
         examples=examples,
         example_splits=["test"],
         model=trainer.outputs["model"],
@@ -98,12 +105,13 @@ def create_pipeline(
     class_metrics = ClassMetrics(
         evaluation=evaluator.outputs["evaluation"],
         objectives=objective_evals(workflow, taxonomy),
+        thresholds=objective_thresholds(workflow),
     )
-    pusher = tfx.components.Pusher(
+    pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=places.pushed)
+        push_destination=pusher_pb2.PushDestination(
+            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=places.pushed)
         ),
     )
     predictor = Predictor(
@@ -111,7 +119,7 @@ def create_pipeline(
     )
     # Anomalies stop the run before anything is learnt from them.
     transform.add_upstream_node(validator)
-    return tfx.dsl.Pipeline(
+    return Pipeline(
         pipeline_name=workflow.name,
         pipeline_root=places.root,
         components=[

@@ -141,11 +141,11 @@ def _metrics(store: Any, artifact: Any) -> RunMetrics | None:
     categories, failed = [], {}
     for name, value in artifact.custom_properties.items():
         kind = value.WhichOneof("value")
-        of_category = split_category_name(name)
+        of_category = split_category_name(name) if kind == "string_value" else None
         if of_category is not None:
             path, found = unpack(value.string_value)
             categories.append(Category(of_category[0], of_category[1], path, found))
-        elif name.startswith(FAILED):
+        elif name.startswith(FAILED) and kind == "string_value":
             failed[name.removeprefix(FAILED)] = json.loads(value.string_value)
         elif kind == "double_value" and "/" in name:
             objective, _, figure = name.partition("/")

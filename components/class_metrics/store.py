@@ -73,6 +73,6 @@ def open_store(uri: str) -> Any:
         config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     try:
         return metadata_store.MetadataStore(config)
-    except errors.StatusError as error:
+    except (errors.StatusError, RuntimeError) as error:
         shown = uri if "://" not in uri else uri.rpartition("@")[2]
         raise InputError(Problem(shown, f"ML Metadata cannot be opened: {error}")) from error

@@ -77,7 +77,8 @@ class Measure:
         label = features.get(self.label_key)
         if hasattr(label, "values") and not isinstance(label, np.ndarray):
             label = label.values
-        labels = np.zeros(0, np.int64) if label is None else np.asarray(label).reshape(-1)
+        # TFMA hands over an empty list as an array of floats.
+        labels = np.zeros(0, np.int64) if label is None else np.asarray(label).reshape(-1).astype(np.int64)
         weight = None
         if self.weight_key is not None:
             found = features.get(self.weight_key)

@@ -6,10 +6,10 @@ import os
 from typing import Any
 
 from tfx import types
-from tfx import v1 as tfx
 from tfx.components.trainer import executor as tfx_executor
 from tfx.dsl.components.base import base_component, executor_spec
-from tfx.types import artifact_utils
+from tfx.proto import trainer_pb2
+from tfx.types import artifact_utils, standard_artifacts
 from tfx.types.component_spec import ChannelParameter
 from tfx.types.standard_component_specs import TrainerSpec
 from tfx.utils import json_utils
@@ -63,11 +63,11 @@ class ProductTrainer(base_component.BaseComponent):
                 examples=examples,
                 transform_graph=transform_graph,
                 taxonomy=taxonomy,
-                train_args=tfx.proto.TrainArgs(splits=["train"]),
-                eval_args=tfx.proto.EvalArgs(splits=["eval"]),
+                train_args=trainer_pb2.TrainArgs(splits=["train"]),
+                eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
                 run_fn=run_fn,
                 custom_config=json_utils.dumps(custom_config),
-                model=types.Channel(type=tfx.types.standard_artifacts.Model),
-                model_run=types.Channel(type=tfx.types.standard_artifacts.ModelRun),
+                model=types.Channel(type=standard_artifacts.Model),
+                model_run=types.Channel(type=standard_artifacts.ModelRun),
             )
         )

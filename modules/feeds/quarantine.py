@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
-
-import orjson
 
 from modules.errors import InputError, Problem
 
@@ -48,7 +47,8 @@ class BadRecord:
     def to_json(self) -> bytes:
         """One line of the quarantine file."""
         record = {"file": self.file, "line": self.line, "reason": self.reason, "detail": self.detail, "raw": self.raw}
-        return orjson.dumps(record) + b"\n"
+        # File names need not be UTF-8; their odd bytes become escapes.
+        return json.dumps(record, ensure_ascii=False).encode("utf-8", "backslashreplace") + b"\n"
 
 
 def raw_text(raw: bytes | str) -> str:

@@ -66,9 +66,11 @@ def build_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
         for name, parts in logits.items():
             parts.append(
                 keras.layers.Dense(
-                    sizes.classes[name], kernel_regularizer=builder.l2(), name=f"{name}_deep", dtype="float32"
+                    sizes.classes[name],
+                    kernel_initializer=keras.initializers.GlorotUniform(builder.next_seed()),
+                    name=f"{name}_deep", dtype="float32",
                 )(body)
-            )
+            )  # fmt: skip
     else:
         embedding = builder.summed(inputs, workflow.model.embedding_width, "projection", trainable=False)
     if kind in ("linear", "wide_deep"):
@@ -105,9 +107,6 @@ class _Builder:
         self.features, self.settings, self.sizes = workflow.features, workflow.model, sizes
         self.seed = workflow.seed
 
-    def l2(self) -> keras.Regularizer | None:
-        return keras.regularizers.L2(self.settings.l2) if self.settings.l2 else None
-
     def next_seed(self) -> int:
         self.seed += 1
         return self.seed
@@ -136,9 +135,9 @@ class _Builder:
                 )
             else:
                 parts.append(
-                    keras.layers.Dense(width, use_bias=False, kernel_initializer=start, name=layer, trainable=trainable)(
-                        inputs[self._vector_name(feature_name, feature)]
-                    )
+                    keras.layers.Dense(
+                        width, use_bias=False, kernel_initializer=start, name=layer, trainable=trainable
+                    )(inputs[self._vector_name(feature_name, feature)])
                 )
         return parts[0] if len(parts) == 1 else keras.layers.Add(name=f"{name}_sum")(parts)
 
@@ -156,7 +155,6 @@ class _Builder:
             values = keras.layers.Dense(
                 width,
                 kernel_initializer=keras.initializers.GlorotUniform(self.next_seed()),
-                kernel_regularizer=self.l2(),
                 name=f"hidden_{number}",
             )(values)
             values = self._finish(values, number)

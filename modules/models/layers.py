@@ -6,6 +6,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from modules.errors import InputError, Problem
+
 PADDING = -1
 """Id that fills a row of token ids up to its batch's longest."""
 
@@ -21,7 +23,8 @@ class EmbeddingBag(keras.layers.Layer):
       trainable: False for an embedding that stays as it was drawn.
       dropout: share of the tokens left out of each row in training.
 
-    Call with ``ids`` (int64, (batch, tokens), -1 pads) and ``weights`` (float32, the same shape); returns (batch, width).
+    Call with ``ids`` (int64, (batch, tokens), -1 pads) and ``weights`` (float32, the same shape); returns
+    (batch, width).
     """
 
     def __init__(
@@ -33,15 +36,17 @@ class EmbeddingBag(keras.layers.Layer):
         seed: int = 0,
         **kwargs,
     ):
-        super().__init__(**kwargs)
+        # Weights come in full precision whatever the policy: 16 bits are too few for TF-IDF.
+        super().__init__(**{"autocast": False, **kwargs})
         self.vocabulary, self.width, self.dropout, self.seed = vocabulary, width, dropout, seed
         self.initializer = keras.initializers.get(initializer)
         self._drop = keras.layers.Dropout(dropout, seed=seed) if dropout else None
 
     def build(self, ids_shape=None, weights_shape=None):
         self.table = self.add_weight(
-            shape=(self.vocabulary, self.width), initializer=self.initializer, name="table", dtype="float32"
-        )
+            shape=(self.vocabulary, self.width), initializer=self.initializer, name="table", dtype="float32",
+            autocast=False,
+        )  # fmt: skip
 
     def call(self, ids, weights, training=False):
         if self._drop is not None:
@@ -101,7 +106,7 @@ def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, se
       float32 array of shape (rows, width); row i belongs to ``vocabulary[i]``.
 
     Raises:
-      ValueError: a line's vector is not ``width`` long.
+      InputError: a known word's vector is not ``width`` numbers long.
     """
     table = np.random.default_rng(seed).normal(0.0, 0.05, (rows, width)).astype(np.float32)
     index = {word: i for i, word in enumerate(vocabulary)}
@@ -110,8 +115,11 @@ def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, se
             word, _, numbers = line.rstrip().partition(" ")
             if word not in index:
                 continue
-            vector = np.array(numbers.split(), dtype=np.float32)
+            try:
+                vector = np.array(numbers.split(), dtype=np.float32)
+            except ValueError:
+                vector = np.zeros(0, np.float32)
             if vector.shape != (width,):
-                raise ValueError(f"{path}:{number}: vector of {len(vector)} numbers for {word!r}, expected {width}")
+                raise InputError(Problem(path, f"{width} numbers, as the feature's width says", number, word, numbers))
             table[index[word]] = vector
     return table

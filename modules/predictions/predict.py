@@ -63,6 +63,11 @@ def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflo
             writer.write_batch(batch)
             done += batch.num_rows
             progress.report(done, 0, f"{done:,} products of {files} file{'s' if files > 1 else ''}")
+        if writer is None:  # an empty split: a table without rows
+            outputs = {name: value.numpy() for name, value in signature(examples=tf.constant([], tf.string)).items()}
+            raw = load(tf.constant([], tf.string))[1]
+            batch = columns.record_batch({name: value.numpy() for name, value in raw.items()}, outputs)
+            writer = pq.ParquetWriter(target, batch.schema, compression="zstd", use_dictionary=True)
     finally:
         if writer is not None:
             writer.close()

@@ -10,6 +10,11 @@ _SEPARATORS = r"[^\p{L}\p{M}\p{N}]+"
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
 
 
+def lowered(text: tf.Tensor) -> tf.Tensor:
+    """Unicode lower case; undecodable bytes become U+FFFD, and NUL, where TensorFlow's own op ends the text, a blank."""
+    return tf.strings.lower(tf.strings.regex_replace(text, r"\x00", " "), encoding="utf-8")
+
+
 def words(text: tf.Tensor) -> tf.RaggedTensor:
     """Lower-cased Unicode words of each text.
 
@@ -19,11 +24,9 @@ def words(text: tf.Tensor) -> tf.RaggedTensor:
     Returns:
       Ragged string tensor (n, words).
     """
-    lowered = tf.strings.lower(text, encoding="utf-8")
-    lowered = tf.strings.regex_replace(lowered, _UNSPACED, r" \1 ")
-    return tf.strings.split(tf.strings.strip(tf.strings.regex_replace(lowered, _SEPARATORS, " ")), " ").with_row_splits_dtype(
-        tf.int64
-    )
+    spaced = tf.strings.regex_replace(lowered(text), _UNSPACED, r" \1 ")
+    spaced = tf.strings.strip(tf.strings.regex_replace(spaced, _SEPARATORS, " "))
+    return tf.strings.split(spaced, " ").with_row_splits_dtype(tf.int64)
 
 
 def non_empty(tokens: tf.RaggedTensor) -> tf.RaggedTensor:
@@ -40,7 +43,10 @@ def character_ngrams(tokens: tf.RaggedTensor, smallest: int, largest: int) -> tf
     """Character n-grams inside word borders, as ``analyzer="char_wb"`` in scikit-learn; ragged (n, n-grams)."""
     bordered = tf.strings.join([" ", tokens.flat_values, " "])
     characters = tf.strings.unicode_split(bordered, "UTF-8").with_row_splits_dtype(tf.int64)
-    grams = tf.strings.ngrams(characters, tuple(range(smallest, largest + 1)), separator="")
+    # A word shorter than the smallest n-gram is one n-gram itself, as in scikit-learn.
+    grams = tf.strings.ngrams(
+        characters, tuple(range(smallest, largest + 1)), separator="", preserve_short_sequences=True
+    )
     # Words' rows merged into products' rows: only the outer splits move.
     splits = tf.gather(grams.row_splits, tokens.row_splits)
     return tf.RaggedTensor.from_row_splits(grams.flat_values, splits, validate=False)

@@ -33,10 +33,10 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 
     Returns:
       Per text feature ``<name>/ids`` (sparse int64) and ``<name>/weights`` (sparse float32) with ids of words, hashed
-      word n-grams and hashed character n-grams one behind the other (``sizes.text_size`` of them), and ``<name>/tokens`` if a
-      sequence is asked for (int64 of fixed length, 0 pads); per categorical one ``<name>/index`` (int64);
-      per dense one ``<name>/vector`` (dimension + 1 floats, the last one flags presence); per price ``<name>/price``
-      (value and presence flag). Labels pass through.
+      word n-grams and hashed character n-grams one behind the other (``sizes.text_size`` of them), and
+      ``<name>/tokens`` if a sequence is asked for (int64 of fixed length, 0 pads, 1 is out of vocabulary); per
+      categorical one ``<name>/index`` (int64); per dense one ``<name>/vector`` (dimension + 1 floats, the last one
+      flags presence); per price ``<name>/price`` (value and presence flag). Labels pass through.
     """
     workflow = Workflow.from_part(custom_config["workflow"])
     outputs: dict[str, Any] = {}
@@ -117,7 +117,7 @@ def _weighted(
 
 
 def _categorical(name: str, feature: CategoricalFeature, text: tf.Tensor) -> tf.Tensor:
-    value = tf.strings.strip(tf.strings.lower(text, encoding="utf-8"))
+    value = tf.strings.strip(text_ops.lowered(text))
     present = tf.strings.length(value) > 0
     rows = tf.where(present)
     index = tft.compute_and_apply_vocabulary(
@@ -135,8 +135,9 @@ def _dense(feature: DenseFeature, column: tf.SparseTensor) -> tf.Tensor:
     )
     present = tf.equal(lengths[: column.dense_shape[0]], feature.dimension)
     vectors = tf.RaggedTensor.from_sparse(column).to_tensor(0.0, shape=[None, feature.dimension])
-    flag = tf.cast(present, tf.float32)[:, None]
-    return tf.ensure_shape(tf.concat([vectors * flag, flag], axis=1), [None, feature.dimension + 1])
+    present = (present & tf.reduce_all(tf.math.is_finite(vectors), axis=1))[:, None]
+    shown = tf.concat([tf.where(present, vectors, 0.0), tf.cast(present, tf.float32)], axis=1)
+    return tf.ensure_shape(shown, [None, feature.dimension + 1])
 
 
 def parse_price(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -144,7 +145,7 @@ def parse_price(text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     A separator with one or two digits behind it at the end is the decimal one; all others group thousands.
     """
-    number = tf.strings.regex_replace(text, r"^[^0-9]*([0-9][0-9.,]*)?.*$", r"\1")
+    number = tf.strings.regex_replace(text, r"(?s)^[^0-9]*([0-9][0-9.,]*)?.*$", r"\1")
     number = tf.strings.regex_replace(number, r"[.,]+$", "")
     decimal = tf.strings.regex_full_match(number, r".*[.,][0-9]{1,2}")
     whole = tf.strings.regex_replace(tf.strings.regex_replace(number, r"[.,][0-9]{1,2}$", ""), r"[.,]", "")

@@ -53,6 +53,7 @@ class ModelSettings(Settings):
     """Share of words that are dropped from each text in training."""
     normalization: Literal["none", "batch", "layer"] = "none"
     l2: NotNegative = 0.0
+    """Penalty on the squares of all weight matrices and embedding tables, of what a batch has a gradient for."""
     embedding_width: Annotated[int, Field(ge=2, le=4096)] = 128
     """Width of a linear model's embedding (a fixed random projection of its input)."""
 

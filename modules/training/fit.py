@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from modules.settings.workflow import Workflow
+from modules.training.checkpoints import Checkpoints
 from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MaskedMean, MultiLabelLoss
 from modules.training.optimizer import LazyAdam
 
@@ -55,7 +56,7 @@ def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, k
     if training.learning_rate_decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, max(1, steps), alpha=0.02)
     model.compile(
-        optimizer=LazyAdam(rate, global_clipnorm=training.clip_norm),
+        optimizer=LazyAdam(rate, clip_norm=training.clip_norm, l2=workflow.model.l2),
         loss=dict(losses),
         loss_weights={name: o.weight for name, o in workflow.objectives.items()},
         metrics={
@@ -67,44 +68,38 @@ def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, k
 
 
 class BestEpoch(keras.callbacks.Callback):
-    """Early stopping on the eval split, keeping the best weights; its state survives a kill (``state_file``).
+    """Early stopping on the eval split, keeping the best weights.
 
     Args:
       watch: logs of an epoch to the number to be as low as possible.
       patience: epochs without a better one before training stops; 0 never stops.
-      state_file: where to keep state and best weights, or None.
     """
 
-    def __init__(self, watch: Callable[[Mapping[str, float]], float], patience: int, folder: Path | None):
+    def __init__(self, watch: Callable[[Mapping[str, float]], float], patience: int):
         super().__init__()
-        self.watch, self.patience, self.folder = watch, patience, folder
+        self.watch, self.patience = watch, patience
         self.best, self.best_epoch, self.weights = float("inf"), 0, None
         self.history: dict[str, list[float]] = {}
+        self.stopped = False
 
-    def on_train_begin(self, logs=None):
-        if self.folder is None or not (self.folder / "best.json").exists():
-            return
-        state = json.loads((self.folder / "best.json").read_text())
-        self.best, self.best_epoch, self.history = state["best"], state["best_epoch"], state["history"]
-        with np.load(self.folder / "best.npz") as stored:
-            self.weights = [stored[f"w{i}"] for i in range(len(stored.files))]
+    def state(self) -> dict[str, Any]:
+        """All but the weights, for a checkpoint."""
+        return {"best": self.best, "best_epoch": self.best_epoch, "stopped": self.stopped, "history": self.history}
+
+    def restore(self, state: Mapping[str, Any], weights: list[np.ndarray] | None) -> None:
+        """The inverse of :meth:`state`."""
+        self.best, self.best_epoch, self.stopped = state["best"], state["best_epoch"], state["stopped"]
+        self.history, self.weights = state["history"], weights
 
     def on_epoch_end(self, epoch, logs=None):
         logs = {key: float(value) for key, value in (logs or {}).items()}
         for key, value in logs.items():
             self.history.setdefault(key, []).append(value)
         value = self.watch(logs)
-        better = value < self.best
-        if better:
+        if value < self.best:
             self.best, self.best_epoch, self.weights = value, epoch + 1, self.model.get_weights()
-        if self.folder is not None:
-            self.folder.mkdir(parents=True, exist_ok=True)
-            if better:
-                np.savez(self.folder / "best.npz", **{f"w{i}": w for i, w in enumerate(self.weights)})
-            state = {"best": self.best, "best_epoch": self.best_epoch, "history": self.history}
-            (self.folder / "best.json").write_text(json.dumps(state))
         if self.patience and epoch + 1 - self.best_epoch >= self.patience:
-            self.model.stop_training = True
+            self.stopped = self.model.stop_training = True
 
     def on_train_end(self, logs=None):
         if self.weights is not None:
@@ -165,19 +160,28 @@ def fit(
     used: list[keras.callbacks.Callback] = []
     best = None
     if not fixed:
-        best = BestEpoch(watched(workflow, validation is not None), workflow.training.patience, checkpoints)
+        best = BestEpoch(watched(workflow, validation is not None), workflow.training.patience)
         used.append(best)
+    done = 0
     if checkpoints is not None:
-        # First in the list would delete the state before the others are done with it, so it comes last.
-        used.append(keras.callbacks.BackupAndRestore(str(checkpoints / "backup"), delete_checkpoint=False))
+        keeper = Checkpoints(checkpoints, best)
+        used.append(keeper)
+        done = keeper.resume(model)
+        for _ in range(done):
+            iter(train)  # moves its shuffling on by an epoch
     if logs is not None:
         used.append(keras.callbacks.TensorBoard(str(logs), write_graph=False, update_freq="epoch"))
     if report is not None:
         used.append(ProgressLine(report, total))
     started = time.monotonic()
+    if best is not None and best.stopped:
+        # Killed after its last epoch.
+        model.set_weights(best.weights)
+        return FitResult(done, best.best_epoch, time.monotonic() - started, best.history)
     history = model.fit(
-        train, validation_data=validation, epochs=total, shuffle=False, verbose=0, callbacks=[*used, *callbacks]
-    )
+        train, validation_data=validation, initial_epoch=done, epochs=total, shuffle=False, verbose=0,
+        callbacks=[*used, *callbacks],
+    )  # fmt: skip
     ran = best.history if best is not None else {k: [float(x) for x in v] for k, v in history.history.items()}
     count = len(next(iter(ran.values()), []))
     return FitResult(count, best.best_epoch if best else count, time.monotonic() - started, ran)

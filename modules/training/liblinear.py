@@ -111,7 +111,8 @@ def fit_exact(
             rows = matrix[known_rows]
             for index in range(classes):
                 column = labels[known_rows, index]
-                used = column >= 0
+                # Without weight a "no" is no label.
+                used = (column > 0.5) if objective.negative_weight == 0.0 else (column >= 0)
                 yes = column[used] > 0.5
                 if not used.any() or yes.all() or not yes.any():
                     bias[index] = 5.0 if used.any() and yes.all() else -5.0

@@ -8,11 +8,18 @@ from keras import ops
 UNLABELLED = -1
 
 
+def _mean(losses, weights):
+    """The weighted mean; 0 where nothing has weight."""
+    total = ops.sum(weights)
+    return ops.sum(losses * weights) / ops.where(total > 0.0, total, 1.0)
+
+
 @keras.saving.register_keras_serializable("shelfmark")
 class ExclusiveLoss(keras.losses.Loss):
     """Softmax cross-entropy or one-versus-rest squared hinge over the labelled examples of a batch.
 
-    ``y_true``: int (batch,), -1 unlabelled. ``y_pred``: logits (batch, classes). The mean over the labelled ones.
+    ``y_true``: int (batch,), -1 unlabelled. ``y_pred``: logits (batch, classes). The mean over the labelled ones,
+    weighted by their class.
 
     Args:
       loss: ``cross_entropy`` or ``squared_hinge``: sum over classes of max(0, 1 - s_c z_c)^2, s_c = 1 for the label
@@ -44,8 +51,7 @@ class ExclusiveLoss(keras.losses.Loss):
         return losses, weights
 
     def call(self, y_true, y_pred):
-        losses, weights = self.per_example(y_true, y_pred)
-        return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+        return _mean(*self.per_example(y_true, y_pred))
 
     def get_config(self):
         return {
@@ -83,8 +89,7 @@ class MultiLabelLoss(keras.losses.Loss):
         return ops.sum(losses, axis=-1), ops.cast(ops.any(labels >= 0, axis=-1), "float32")
 
     def call(self, y_true, y_pred):
-        losses, weights = self.per_example(y_true, y_pred)
-        return ops.sum(losses * weights) / ops.maximum(ops.sum(weights), 1.0)
+        return _mean(*self.per_example(y_true, y_pred))
 
     def get_config(self):
         return {"negative_weight": self.negative_weight, "class_weights": self.class_weights, "name": self.name}

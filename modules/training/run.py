@@ -7,7 +7,8 @@ import hashlib
 import json
 import shutil
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,16 +17,18 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from modules import progress
 from modules.models.build import EMBEDDING, InputSizes, build_model
 from modules.models.layers import pretrained_table
 from modules.objectives import classes_of
 from modules.preprocessing.sizes import text_size
 from modules.preprocessing.transform import FIRST_VALUE
 from modules.settings.features import CategoricalFeature, TextFeature
+from modules.settings.model import TrainingSettings
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.calibration import Calibration, calibrate
-from modules.training.data import batches
+from modules.training.data import batches, label_batches
 from modules.training.export import ServingModule, export_model
 from modules.training.fit import FitResult, balanced_weights, fit, losses_of
 
@@ -57,8 +60,13 @@ def run_fn(fn_args: Any) -> None:
         output=fn_args.serving_model_dir,
         logs=Path(fn_args.model_run_dir),
         checkpoints=Path(config["checkpoints"]) if config.get("checkpoints") else None,
-        report=lambda done, total, text: print(f"epoch {done}/{total}  {text}", flush=True),
+        report=_report,
     )
+
+
+def _report(done: int, total: int, text: str) -> None:
+    print(f"epoch {done}/{total}  {text}", flush=True)
+    progress.report(done, total, text)
 
 
 def _expand(patterns: list[str]) -> list[str]:
@@ -82,10 +90,6 @@ def train(
     Raises:
       TrainingError: no example of the train split has a label for any objective.
     """
-    if workflow.training.mixed_precision == "on" or (
-        workflow.training.mixed_precision == "auto" and tf.config.list_physical_devices("GPU")
-    ):
-        keras.mixed_precision.set_global_policy("mixed_float16")
     keras.utils.set_random_seed(workflow.seed)
     classes = {name: [c.id for c in classes_of(o, taxonomy)] for name, o in workflow.objectives.items()}
     counts = {name: len(ids) for name, ids in classes.items()}
@@ -95,8 +99,8 @@ def train(
         train_files, workflow, counts, batch_size=workflow.training.batch_size, shuffle_seed=workflow.seed
     )
     eval_data = batches(eval_files, workflow, counts, batch_size=512)
-    examples, label_counts = count_labels(batches(train_files, workflow, counts, batch_size=1024), counts)
-    _, eval_counts = count_labels(eval_data, counts)
+    examples, label_counts = count_labels(label_batches(train_files, workflow, counts), counts)
+    eval_examples, eval_counts = count_labels(label_batches(eval_files, workflow, counts), counts)
     if not any(c.sum() for c in label_counts.values()):
         raise TrainingError(
             "no product of the train split has a label for any objective: add rules, label files or labels.truth"
@@ -110,30 +114,35 @@ def train(
             if objective.class_weights == "balanced"
         },
     )
-    model = build_model(workflow, sizes)
-    folder = _checkpoint_folder(checkpoints, workflow, train_files, eval_files)
-    if workflow.training.solver == "liblinear":
-        result = _fit_exact(model, workflow, train_files, counts, sizes)
-    else:
-        steps = -(-examples // workflow.training.batch_size)
-        result = fit(
-            model, workflow, train_data, eval_data if has_eval else None, losses,
-            steps_per_epoch=steps, checkpoints=folder, logs=logs, report=report,
-        )  # fmt: skip
+    folder = _checkpoint_folder(checkpoints, workflow, classes, train_files, eval_files)
+    batch_size = workflow.training.batch_size
+    with precision(workflow):
+        model = build_model(workflow, sizes)
+        if workflow.training.solver == "liblinear":
+            result = _fit_exact(model, workflow, train_files, counts, sizes)
+        else:
+            result = fit(
+                model, workflow, train_data, eval_data if has_eval else None, losses,
+                steps_per_epoch=-(-examples // batch_size), checkpoints=folder, logs=logs, report=report,
+            )  # fmt: skip
+        model = _full_precision(model, workflow, sizes)
 
     kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
     calibration = calibrate(lambda: predicted(model, eval_data), kinds, minimum=10) if has_eval else Calibration()
     if workflow.training.refit_on_eval and has_eval:
-        model = build_model(workflow, sizes)
         both = [*train_files, *eval_files]
-        if workflow.training.solver == "liblinear":
-            _fit_exact(model, workflow, both, counts, sizes)
-        else:
-            data = batches(both, workflow, counts, batch_size=workflow.training.batch_size, shuffle_seed=workflow.seed)
-            fit(
-                model, workflow, data, None, losses,
-                steps_per_epoch=steps, epochs=max(1, result.best_epoch), report=report,
-            )  # fmt: skip
+        with precision(workflow):
+            model = build_model(workflow, sizes)
+            if workflow.training.solver == "liblinear":
+                _fit_exact(model, workflow, both, counts, sizes)
+            else:
+                fit(
+                    model, workflow,
+                    batches(both, workflow, counts, batch_size=batch_size, shuffle_seed=workflow.seed), None, losses,
+                    steps_per_epoch=-(-(examples + eval_examples) // batch_size), epochs=max(1, result.best_epoch),
+                    report=report,
+                )  # fmt: skip
+            model = _full_precision(model, workflow, sizes)
     transform_layer = transform_output.transform_features_layer()
     module = ServingModule(
         model, transform_layer, transform_output.raw_feature_spec(), workflow, calibration, classes
@@ -142,6 +151,33 @@ def train(
     write_facts(output, workflow, classes, label_counts, calibration, result, model)
     if folder is not None:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def precision(workflow: Workflow) -> Iterator[None]:
+    """Keras' global policy as the workflow asks for it, inside the block only."""
+    wanted, before = workflow.training.mixed_precision, keras.mixed_precision.dtype_policy()
+    gpus = tf.config.list_physical_devices("GPU")
+    policy = "float32"
+    if wanted == "on" or (wanted == "auto" and gpus):
+        # bfloat16 needs no scaled loss, but GPUs before Ampere (8.0) are slow at it.
+        ability = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
+        policy = "mixed_float16" if ability and min(ability) < (8, 0) else "mixed_bfloat16"
+    keras.mixed_precision.set_dtype_policy(policy)
+    try:
+        yield
+    finally:
+        keras.mixed_precision.set_dtype_policy(before)
+
+
+def _full_precision(model: keras.Model, workflow: Workflow, sizes: InputSizes) -> keras.Model:
+    """The same weights in a float32 model: what serves runs anywhere, and a CPU is slow at 16 bits."""
+    if keras.mixed_precision.dtype_policy().name == "float32":
+        return model
+    with precision(workflow.model_copy(update={"training": TrainingSettings(mixed_precision="off")})):
+        full = build_model(workflow, sizes)
+    full.set_weights(model.get_weights())
+    return full
 
 
 def input_sizes(workflow: Workflow, transform_output: tft.TFTransformOutput, classes: dict[str, int]) -> InputSizes:
@@ -159,10 +195,10 @@ def input_sizes(workflow: Workflow, transform_output: tft.TFTransformOutput, cla
 
 
 def count_labels(data: tf.data.Dataset, classes: dict[str, int]) -> tuple[int, dict[str, np.ndarray]]:
-    """Examples, and per objective the positive labels of each class."""
+    """Examples of batches of targets, and per objective the positive labels of each class."""
     examples = 0
     counts = {name: np.zeros(n, np.int64) for name, n in classes.items()}
-    for _, targets in data.as_numpy_iterator():
+    for targets in data.as_numpy_iterator():
         for name, labels in targets.items():
             if labels.ndim == 1:
                 counts[name] += np.bincount(labels[labels >= 0], minlength=classes[name])
@@ -196,11 +232,14 @@ def _fit_exact(model, workflow, files, counts, sizes) -> FitResult:
     return FitResult(0, 0, time.monotonic() - started, {})
 
 
-def _checkpoint_folder(root: Path | None, workflow: Workflow, *files: list[str]) -> Path | None:
+def _checkpoint_folder(
+    root: Path | None, workflow: Workflow, classes: dict[str, list[str]], *files: list[str]
+) -> Path | None:
     """A folder for exactly this training: the same settings on the same inputs find their own checkpoints again."""
     if root is None or not workflow.training.checkpoint or workflow.training.solver == "liblinear":
         return None
-    parts = [workflow.model_dump_json(include={"features", "objectives", "model", "training", "seed"})]
+    settings = workflow.model_dump_json(include={"features", "objectives", "model", "training", "seed"})
+    parts = [settings, json.dumps(classes)]
     parts += [f"{name}:{tf.io.gfile.stat(name).length}" for group in files for name in group]
     return root / hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
 
@@ -215,6 +254,7 @@ def write_facts(output, workflow, classes, label_counts, calibration, result: Fi
         "objectives": {name: objective.model_dump(mode="json") for name, objective in workflow.objectives.items()},
         "model": workflow.model.model_dump(mode="json"),
         "training": workflow.training.model_dump(mode="json"),
+        "prediction": workflow.prediction.model_dump(mode="json"),
         "classes": classes,
         "training_labels": {name: [int(n) for n in counts] for name, counts in label_counts.items()},
         "calibration": dataclasses.asdict(calibration),

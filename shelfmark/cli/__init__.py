@@ -18,7 +18,7 @@ from typing import NoReturn
 import typer
 
 from modules.errors import InputError
-from shelfmark.cli import demo, evaluation, init, metrics, predictions, rules, run, validate
+from shelfmark.cli import demo, evaluation, init, metrics, predictions, rules, run, statistics, validate
 
 app = typer.Typer(
     name="shelfmark",
@@ -34,6 +34,7 @@ app.command("run")(run.run)
 app.command("validate")(validate.validate)
 app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
+app.command("statistics")(statistics.statistics)
 app.command("predictions")(predictions.predictions)
 app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")

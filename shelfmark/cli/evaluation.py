@@ -11,7 +11,7 @@ from shelfmark.cli.options import SetOption, WorkflowOption, load
 
 
 def evaluation(
-    run: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, or 'latest'.")] = "latest",
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id.", show_default=True)] = "latest",
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The page to write.")] = Path(
         "evaluation.html"
     ),
@@ -22,5 +22,5 @@ def evaluation(
     loaded = load(workflow, overrides)
     from pipeline import results
 
-    results.write_evaluation(loaded, run, output)
-    typer.echo(f"{output}: evaluation of run {run}")
+    found = results.write_evaluation(loaded, run, output)
+    typer.echo(f"{output}: evaluation of run {found}")

@@ -30,10 +30,13 @@ def metrics(
     from components.class_metrics import queries
 
     store = queries.open_store(RunFolder.of(loaded.workflow).metadata)
+    # A database may hold other workflows' runs as well.
+    name = loaded.workflow.name
+    result: queries.Comparison | queries.CategoryHistory | queries.RunMetrics
     if compare is not None:
-        result = queries.compare(store, *compare)
+        result = queries.compare(store, *compare, name)
     elif category is not None:
-        result = queries.category_history(store, category)
+        result = queries.category_history(store, category, name)
     else:
-        result = queries.latest_metrics(store, loaded.workflow.name)
+        result = queries.latest_metrics(store, name)
     typer.echo(result.to_json() if as_json else str(result))

@@ -21,10 +21,32 @@ class Split(StrEnum):
     test = "test"
 
 
+class Uncertainty(StrEnum):
+    """The scores that say how unsure the model is."""
+
+    entropy = "entropy"
+    least_confidence = "least_confidence"
+    margin = "margin"
+
+
 def predictions(
+    run: Annotated[str, typer.Argument(metavar="[RUN]", help="A run's id.", show_default=True)] = "latest",
     split: Annotated[Split | None, typer.Option("--split", help="Only products of this split.")] = None,
     category: Annotated[
-        str | None, typer.Option("--category", metavar="CATEGORY", help="Only products predicted to be in it.")
+        str | None,
+        typer.Option("--category", metavar="CATEGORY", help="Only products predicted to be in it or below it."),
+    ] = None,
+    objective: Annotated[
+        str | None, typer.Option("--objective", metavar="NAME", help="Only this objective; default: all are shown.")
+    ] = None,
+    sort: Annotated[
+        Uncertainty | None, typer.Option("--sort", help="Most uncertain first; when writing, give --limit too.")
+    ] = None,
+    min_uncertainty: Annotated[
+        float | None,
+        typer.Option(
+            "--min-uncertainty", metavar="X", help="Least value of the --sort score (entropy; for margin, 1 - margin)."
+        ),
     ] = None,
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="How many; default: 20 shown, all written.")
@@ -32,7 +54,6 @@ def predictions(
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write .csv, .jsonl or .parquet.")
     ] = None,
-    run: Annotated[str, typer.Option("--run", metavar="RUN", help="A run's id, or 'latest'.")] = "latest",
     workflow: WorkflowOption = None,
     overrides: SetOption = None,
 ) -> None:
@@ -45,9 +66,17 @@ def predictions(
     loaded = load(workflow, overrides)
     from pipeline import results
 
-    wanted = {"run": run, "split": split.value if split else None, "category": category}
+    wanted = {
+        "run": run,
+        "split": split.value if split else None,
+        "category": category,
+        "objective": objective,
+        "sort": sort.value if sort else None,
+        "min_uncertainty": min_uncertainty,
+        "limit": limit,
+    }
     if output is None:
-        results.show_predictions(loaded, **wanted, limit=limit or 20, console=console())
+        results.show_predictions(loaded, console(), **wanted)
     else:
-        count = results.export_predictions(loaded, output, **wanted, limit=limit)
+        count = results.export_predictions(loaded, output, **wanted)
         typer.echo(f"{output}: {count:,} predictions")

@@ -45,6 +45,7 @@ def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
                 "title": title if rng.random() > 0.05 else None,
                 "brand": f"brand{rng.integers(3)}" if rng.random() > 0.2 else None,
                 "price": f"{rng.integers(5, 90)}.50" if rng.random() > 0.2 else None,
+                "image_vector": rng.normal(size=4).astype(np.float32).tolist() if rng.random() > 0.3 else None,
                 "truth": index[name],
                 "label/exclusive": index[name] if rng.random() < labelled else -1,
                 "label/rule_based": [everything[parts[0]], everything[name]] if by_rule else [],
@@ -77,6 +78,9 @@ RAW_SPEC = {
     "title": tf.io.VarLenFeature(tf.string),
     "brand": tf.io.VarLenFeature(tf.string),
     "price": tf.io.VarLenFeature(tf.string),
+    "size": tf.io.VarLenFeature(tf.string),
+    "description": tf.io.VarLenFeature(tf.string),
+    "image_vector": tf.io.VarLenFeature(tf.float32),
     "label/exclusive": tf.io.FixedLenFeature([], tf.int64),
     "label/rule_based": tf.io.VarLenFeature(tf.int64),
 }
@@ -85,9 +89,13 @@ RAW_SPEC = {
 def raw_example(row: dict) -> bytes:
     """A product as a serialised raw tf.Example."""
     feature = {}
-    for name in ("id", "title", "brand", "price"):
+    for name in ("id", "title", "brand", "price", "size", "description"):
         if row.get(name) is not None:
             feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row[name].encode()]))
+    if row.get("image_vector") is not None:
+        feature["image_vector"] = tf.train.Feature(float_list=tf.train.FloatList(value=row["image_vector"]))
+    if "label/exclusive" not in row:
+        return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
     feature["label/exclusive"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[row["label/exclusive"]]))
     feature["label/rule_based"] = tf.train.Feature(int64_list=tf.train.Int64List(value=row["label/rule_based"]))
     return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()

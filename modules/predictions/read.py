@@ -1,0 +1,240 @@
+"""Reads a run's predictions back: which products, in which order. Streams; the whole table is never in memory.
+
+The files are those of :class:`modules.predictions.predict.PredictionColumns`, in one folder per split.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+from modules.errors import InputError, Problem
+from modules.taxonomy import Category, Taxonomy
+
+Uncertainty = Literal["entropy", "least_confidence", "margin"]
+UNCERTAINTIES: tuple[Uncertainty, ...] = ("entropy", "least_confidence", "margin")
+
+SPLIT = "split"
+"""The column that reading adds: which split a product is of."""
+
+_SPLIT_FOLDER = "Split-"
+_BATCH = 1 << 16
+_SPARE = 1 << 14
+"""Candidates that are kept beyond the limit while the best ones are looked for."""
+
+
+@dataclass(frozen=True)
+class Query:
+    """Which predictions.
+
+    Attributes:
+      split: only this one; None: all, in the order train, eval, test.
+      objective: whose category and uncertainty count; None: the first exclusive one.
+      categories: ids of which a product must be predicted to be in one; None: any.
+      min_uncertainty: least value of :func:`uncertainty_of` the ``sort`` score (entropy without one).
+      sort: most uncertain first by this score; None: as they are stored.
+      limit: how many; needed with ``sort``, so that memory stays bounded.
+    """
+
+    split: str | None = None
+    objective: str | None = None
+    categories: Collection[str] | None = None
+    min_uncertainty: float | None = None
+    sort: Uncertainty | None = None
+    limit: int | None = None
+
+    def __post_init__(self) -> None:
+        if self.sort is not None and self.limit is None:
+            raise InputError(Problem("", "a limit beside a sort order", key="--sort", hint="add --limit N"))
+
+
+def category_and_below(taxonomy: Taxonomy, text: str) -> tuple[Category, frozenset[str]]:
+    """The category of this id or path, and the ids of it and of everything below it.
+
+    Raises:
+      InputError: the taxonomy has no such category.
+    """
+    category = taxonomy.find(text)
+    return category, frozenset({category.id, *(below.id for below in taxonomy.descendants(category))})
+
+
+def uncertainty_of(score: Uncertainty, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+    """The score so that more is more uncertain: 1 - margin, the others as they are; float64 of the same shape."""
+    wide = np.asarray(values, np.float64)
+    return 1.0 - wide if score == "margin" else wide
+
+
+class PredictionFiles:
+    """The Parquet files of one run's predictions.
+
+    Attributes:
+      files: split to its files.
+      schema: of the files.
+      kinds: objective to ``exclusive`` or ``multi_label``, in the order of the columns.
+    """
+
+    def __init__(self, folder: str | Path):
+        """Looks into ``folder``, which holds ``Split-<name>/*.parquet``.
+
+        Raises:
+          InputError: there is no prediction in it.
+        """
+        self.folder = Path(folder)
+        order = {"train": 0, "eval": 1, "test": 2}
+        folders = [f for f in self.folder.glob(f"{_SPLIT_FOLDER}*") if f.is_dir()]
+        names = sorted((f.name[len(_SPLIT_FOLDER) :] for f in folders), key=lambda name: (order.get(name, 3), name))
+        found = {name: sorted((self.folder / f"{_SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
+        self.files = {name: files for name, files in found.items() if files}
+        if not self.files:
+            hint = "predict again with `shelfmark run --from Predictor`"
+            raise InputError(Problem(str(folder), "predictions (Split-*/*.parquet); there are none", hint=hint))
+        self.schema: pa.Schema = pq.read_schema(next(iter(self.files.values()))[0])
+        names = [name.removesuffix("/category_id") for name in self.schema.names if name.endswith("/category_id")]
+        self.kinds = {
+            name: "exclusive" if f"{name}/label" in self.schema.names else "multi_label" for name in names
+        }
+
+    def objective(self, name: str | None) -> str:
+        """``name``, or the first exclusive objective, or the first one.
+
+        Raises:
+          InputError: there is no such objective.
+        """
+        if name is None:
+            return next((o for o, kind in self.kinds.items() if kind == "exclusive"), next(iter(self.kinds)))
+        if name not in self.kinds:
+            raise InputError(Problem("", f"one of: {', '.join(self.kinds)}", key="--objective", value=name))
+        return name
+
+    def products(self, split: str | None = None) -> int:
+        """How many there are, from the files' footers alone."""
+        return sum(pq.read_metadata(file).num_rows for file in self._files(split))
+
+    def scan(self, columns: Sequence[str], split: str | None = None) -> Iterator[pa.RecordBatch]:
+        """All products' ``columns``, batch by batch."""
+        for name in [split] if split is not None else list(self.files):
+            files = self.files.get(name, [])
+            if files:
+                dataset = ds.dataset([str(file) for file in files], schema=self.schema, format="parquet")
+                # Read-ahead holds whole batches in memory; two are enough to keep the disk busy.
+                yield from dataset.to_batches(
+                    columns=list(columns), batch_size=_BATCH, batch_readahead=2, fragment_readahead=1
+                )
+
+    def select(self, query: Query, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The products that the query asks for: tables of ``columns`` and ``split``, text columns as plain strings.
+
+        Raises:
+          InputError: the query names an unknown objective or split.
+        """
+        if query.split is not None and query.split not in self.files:
+            expected = f"one of the splits that have products: {', '.join(self.files)}"
+            raise InputError(Problem("", expected, key="--split", value=query.split))
+        objective = self.objective(query.objective)
+        if query.sort is not None:
+            yield from self._most_uncertain(query, objective, columns)
+            return
+        left = query.limit
+        for table, _ in self._matching(query, objective, columns):
+            if left is not None:
+                table = table.slice(0, left)
+                left -= table.num_rows
+            if table.num_rows:
+                yield table
+            if left == 0:
+                return
+
+    def _matching(
+        self, query: Query, objective: str, columns: Sequence[str]
+    ) -> Iterator[tuple[pa.Table, npt.NDArray[np.float64]]]:
+        """Tables of the products that pass the filters, and their uncertainties."""
+        score: Uncertainty = query.sort or "entropy"
+        scored = query.sort is not None or query.min_uncertainty is not None
+        membership = f"{objective}/{'category_id' if self.kinds[objective] == 'exclusive' else 'assigned'}"
+        wanted = [name for name in columns if name != SPLIT]
+        read = list(dict.fromkeys([*wanted, *([f"{objective}/{score}"] if scored else [])]))
+        if query.categories is not None and membership not in read:
+            read.append(membership)
+        for split in self.files if query.split is None else [query.split]:
+            for batch in self.scan(read, split):
+                keep = np.ones(batch.num_rows, bool)
+                values = np.zeros(batch.num_rows)
+                if query.categories is not None:
+                    keep &= _in_any(batch.column(membership), query.categories)
+                if scored:
+                    values = uncertainty_of(score, batch.column(f"{objective}/{score}").to_numpy(zero_copy_only=False))
+                    if query.min_uncertainty is not None:
+                        keep &= values >= query.min_uncertainty
+                if not keep.all():
+                    batch, values = batch.filter(pa.array(keep)), values[keep]
+                table = pa.Table.from_batches([batch]).select(wanted)
+                yield plain(table.append_column(SPLIT, pa.array([split] * batch.num_rows, pa.string()))), values
+
+    def _most_uncertain(self, query: Query, objective: str, columns: Sequence[str]) -> Iterator[pa.Table]:
+        """The ``limit`` most uncertain products, ties in stored order; memory for some more than ``limit`` rows."""
+        limit = query.limit or 0
+        kept: list[pa.Table] = []
+        scores: list[npt.NDArray[np.float64]] = []
+        least = -np.inf
+        for table, values in self._matching(query, objective, columns):
+            good = values > least
+            kept.append(table if good.all() else table.filter(pa.array(good)))
+            scores.append(values[good])
+            if sum(map(len, scores)) > limit + _SPARE:
+                best, values = _first(kept, scores, limit)
+                kept, scores, least = [best], [values], values[-1] if len(values) else least
+        if kept:
+            best, _ = _first(kept, scores, limit)
+            if best.num_rows:
+                yield best
+
+    def _files(self, split: str | None) -> list[Path]:
+        return [file for name, files in self.files.items() if split in (None, name) for file in files]
+
+
+def _first(
+    kept: list[pa.Table], scores: list[npt.NDArray[np.float64]], limit: int
+) -> tuple[pa.Table, npt.NDArray[np.float64]]:
+    values = np.concatenate(scores)
+    order = np.argsort(-values, kind="stable")[:limit]
+    return pa.concat_tables(kept).take(pa.array(order)), values[order]
+
+
+def _in_any(column: pa.Array, categories: Collection[str]) -> npt.NDArray[np.bool_]:
+    """Per row whether its category (text), or one of its categories (list of text), is one of ``categories``."""
+    wanted = pa.array(sorted(categories), pa.string())
+    if isinstance(column, pa.DictionaryArray):
+        known = pc.is_in(column.dictionary, value_set=wanted)
+        return np.asarray(known.take(column.indices).fill_null(False))
+    if pa.types.is_list(column.type):
+        hit = pc.is_in(column.flatten(), value_set=wanted)
+        rows = pc.list_parent_indices(column).filter(hit)
+        found = np.zeros(len(column), bool)
+        found[np.asarray(rows)] = True
+        return found
+    return np.asarray(pc.is_in(column, value_set=wanted))
+
+
+def plain(table: pa.Table) -> pa.Table:
+    """The table with dictionary columns decoded, so that tables of different files go together."""
+    for i, field in enumerate(table.schema):
+        if pa.types.is_dictionary(field.type):
+            table = table.set_column(i, field.name, table.column(i).cast(field.type.value_type))
+    return table
+
+
+def class_paths(kinds: Mapping[str, str], taxonomy: Taxonomy) -> dict[str, list[str]]:
+    """Objective to its classes' paths as text, in the order of the class indices (:mod:`modules.objectives`)."""
+    return {
+        name: [c.text for c in (taxonomy.exclusive if kind == "exclusive" else taxonomy)]
+        for name, kind in kinds.items()
+    }

@@ -1,0 +1,138 @@
+"""From what lies in a run's folders to the report's parts; plain files and dictionaries in, :mod:`.model` out."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from modules.examples import Counts
+from modules.reporting.model import BadExample, CategoryRow, Estimate, Predicted, Training
+from modules.taxonomy import Category, Taxonomy
+
+MODEL_FACTS = "shelfmark.json"
+PER_REASON = 5
+_LINES = 50_000
+"""Lines of quarantine that are looked at for examples: a reason that is rarer than that has none."""
+
+
+def counts_of(properties: Mapping[str, object]) -> Counts:
+    """What was read, out of the examples artifact's properties."""
+    return Counts.from_properties(properties)
+
+
+def category_rows(
+    paths: Mapping[str, str],
+    measured: Mapping[str, Mapping[str, float]],
+    before: Mapping[str, Mapping[str, float]],
+    predicted: Predicted | None,
+) -> list[CategoryRow]:
+    """One row per category.
+
+    Args:
+      paths: category id to its path, in the order of the classes (which ``predicted`` counts).
+      measured, before: category id to its figures in this run and in the last one.
+      predicted: counts per class, if there are predictions.
+    """
+    known = predicted if predicted is not None and len(predicted.predicted) == len(paths) else None
+    rows = []
+    for index, (identity, path) in enumerate(paths.items()):
+        values = measured.get(identity, {})
+        rows.append(
+            CategoryRow(
+                identity,
+                path,
+                Estimate.of(values, "f1"),
+                values.get("precision"),
+                values.get("recall"),
+                values.get("auc"),
+                values.get("support", 0.0),
+                int(values.get("examples", 0)),
+                int(known.predicted[index]) if known is not None else None,
+                int(known.labelled[index]) if known is not None and known.labelled is not None else None,
+                before.get(identity, {}).get("f1"),
+            )
+        )
+    return rows
+
+
+def top_level(
+    taxonomy: Taxonomy, classes: Sequence[Category], predicted: Predicted
+) -> list[tuple[str, int, int | None]]:
+    """(name, predicted products, labelled products) per root, most predicted first.
+
+    Exclusive classes are added up under their root. Independent categories hold their ancestors already, so that the
+    root's own count is the whole.
+    """
+    exclusive = predicted.labelled is not None
+    found: dict[str, list[int]] = {}
+    for index, category in enumerate(classes):
+        root = taxonomy.top(category)
+        if exclusive or category.id == root.id:
+            sums = found.setdefault(root.name, [0, 0])
+            sums[0] += int(predicted.predicted[index])
+            sums[1] += int(predicted.labelled[index]) if predicted.labelled is not None else 0
+    rows = [(name, a, b if exclusive else None) for name, (a, b) in found.items() if a or b]
+    return sorted(rows, key=lambda row: (-row[1], row[0]))
+
+
+def training_of(model: Path) -> Training | None:
+    """What training did, from the facts beside the SavedModel; None if there are none.
+
+    Args:
+      model: the model artifact's folder.
+    """
+    file = next((f for f in (model / "Format-Serving" / MODEL_FACTS, model / MODEL_FACTS) if f.is_file()), None)
+    if file is None:
+        return None
+    facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
+    result, settings = facts.get("result", {}), facts.get("model", {})
+    training = facts.get("training", {})
+    hidden = " x ".join(map(str, settings.get("hidden", ())))
+    shown = [
+        ("model", f"{settings.get('kind', '?')}{f', hidden {hidden}' if settings.get('kind') != 'linear' else ''}"),
+        ("parameters", f"{facts.get('parameters', 0):,}"),
+        ("features", ", ".join(facts.get("features", {}))),
+        ("solver", f"{training.get('solver', '?')}, batch {training.get('batch_size', '?')}"),
+        ("epochs", f"{result.get('epochs', 0)}, the best was {result.get('best_epoch', 0)}"),
+        ("fitted in", f"{result.get('seconds', 0.0):.1f} s"),
+        ("embedding", f"{facts.get('embedding_width', '?')} numbers per product"),
+    ]
+    for name, counts in facts.get("training_labels", {}).items():
+        few = sum(1 for count in counts if 0 < count < 5)
+        none = sum(1 for count in counts if count == 0)
+        text = f"{sum(counts):,} in {len(counts):,} categories; {none:,} without any, {few:,} with fewer than 5"
+        shown.append((f"training labels of {name}", text))
+    for name, value in facts.get("calibration", {}).get("temperature", {}).items():
+        shown.append((f"temperature of {name}", f"{value:.3f}"))
+    shown.append(("seed", str(facts.get("seed", "?"))))
+    return Training(int(result.get("epochs", 0)), int(result.get("best_epoch", 0)), result.get("history", {}), shown)
+
+
+def bad_examples(quarantine: Path, per_reason: int = PER_REASON) -> list[BadExample]:
+    """The first bad records of each reason, of ``quarantine-*.jsonl.gz`` in a folder, sorted by reason."""
+    found: dict[str, list[BadExample]] = {}
+    left = _LINES
+    for file in sorted(quarantine.glob("quarantine-*.jsonl.gz")):
+        with gzip.open(file, "rb") as stream:
+            for line in islice(stream, left):
+                left -= 1
+                record = json.loads(line)
+                kept = found.setdefault(record["reason"], [])
+                if len(kept) < per_reason:
+                    place = f"{record['file']}:{record['line']}"
+                    kept.append(BadExample(record["reason"], place, record["detail"], record["raw"]))
+    return [example for reason in sorted(found) for example in found[reason]]
+
+
+def bins_of(reliability: np.ndarray) -> list[tuple[float, float, int]]:
+    """(mean probability, share of hits, products) of the bins that have products."""
+    products, confidence, hits = reliability
+    return [
+        (float(confidence[i] / n), float(hits[i] / n), int(n)) for i, n in enumerate(products.tolist()) if n > 0
+    ]

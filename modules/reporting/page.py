@@ -1,0 +1,234 @@
+"""HTML pages that need nothing else: style, script and plots are inside, and nothing is loaded from anywhere.
+
+Feeds are hostile: every text is escaped by the templates, and the page's content security policy lets only its own
+script run (by hash), so that a text that slipped through could neither run nor call home.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from markupsafe import Markup
+
+from modules.reporting.collect import bins_of
+from modules.reporting.model import HistoryPoint, ObjectiveReport, Report, Training
+from modules.reporting.svg import Series, bar, heat_map, line_chart, reliability_chart
+from modules.reporting.text import (
+    change_text,
+    interval_text,
+    label_lines,
+    products_line,
+    quarantine_line,
+    rules_line,
+    unmeasured_text,
+)
+
+if TYPE_CHECKING:
+    import jinja2
+
+FOLDER = Path(__file__).parent
+_CURVES = 3
+
+
+def write_report(report: Report, path: str | Path) -> None:
+    """Writes the run's report, complete or not at all."""
+    write_page(path, render_report(report))
+
+
+def write_page(path: str | Path, text: str) -> None:
+    """Writes a page; a reader never sees half of it."""
+    path = Path(path)
+    part = path.with_name(f".{path.name}.part")
+    try:
+        # A lone surrogate (from a feed's JSON) is no UTF-8; it must not cost the page.
+        part.write_text(text, "utf-8", errors="backslashreplace")
+        os.replace(part, path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def render_report(report: Report) -> str:
+    """The report as HTML."""
+    longest = max((step.seconds for step in report.steps), default=0.0)
+    return render(
+        "report.html.j2",
+        report=report,
+        duration=duration_text(report.seconds),
+        cards=_cards(report),
+        facts=_facts(report),
+        objectives=[_objective(objective) for objective in report.objectives],
+        curves=_curves(report.training) if report.training else [],
+        step_bars=[bar([step.seconds], longest) for step in report.steps],
+        change=change_text,
+        interval=interval_text,
+    )
+
+
+def render(template: str, **values: Any) -> str:
+    """A page out of a template that extends ``base.html.j2``."""
+    style, script = _inside("page.css"), _inside("page.js")
+    policy = (
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
+        "base-uri 'none'; form-action 'none'"
+    )
+    return _environment().get_template(template).render(style=style, script=script, policy=policy, **values)
+
+
+@functools.cache
+def _environment() -> jinja2.Environment:
+    import jinja2
+
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+
+
+@functools.cache
+def _inside(name: str) -> Markup:
+    # Our own files, not a feed's text.
+    return Markup((FOLDER / name).read_text("utf-8"))
+
+
+def _hash(text: str) -> str:
+    digest = hashlib.sha256(text.encode()).digest()
+    return f"'sha256-{base64.b64encode(digest).decode()}'"
+
+
+def duration_text(seconds: float) -> str:
+    """"3 min 20 s"."""
+    whole = round(seconds)
+    if whole < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def _cards(report: Report) -> list[tuple[str, str]]:
+    found = []
+    if report.counts is not None:
+        found.append((f"{report.counts.total:,}", "products"))
+        found.append((f"{report.counts.quarantined.total():,}", "records in quarantine"))
+        for objective in report.objectives:
+            labels = sum(n for (name, _), n in report.counts.labels.items() if name == objective.name)
+            found.append((f"{labels:,}", f"labelled for {objective.name}"))
+    for objective in report.objectives:
+        for figure in objective.figures[:1]:
+            found.append((f"{figure.now.value:.1%}", f"{objective.name}: {figure.title}"))
+    return found
+
+
+def _facts(report: Report) -> list[tuple[str, str]]:
+    counts = report.counts
+    if counts is None:
+        return [("products", "not known: the run made no examples")]
+    found = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    leaks = f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"
+    found.append(("leaks", leaks if counts.leaked_titles else "no title stands in more than one of the feed's splits"))
+    names = [objective.name for objective in report.objectives]
+    found += [(f"labels for {name}", line) for name, line in label_lines(counts, names)]
+    found.append(("rules", rules_line(counts) if counts.rules else "none"))
+    return found
+
+
+@dataclass(frozen=True)
+class _Objective:
+    """An objective and its plots."""
+
+    report: ObjectiveReport
+    exclusive: bool
+    unmeasured: str
+    history: Markup
+    history_names: Sequence[str]
+    bars: Sequence[Markup]
+    confusion: Markup
+    reliability: Markup
+
+
+def _objective(report: ObjectiveReport) -> _Objective:
+    exclusive = report.kind == "exclusive"
+    history, names = _history(report)
+    most = max((max(a, b or 0) for _, a, b in report.top_level), default=0)
+    sums = sum(a for _, a, _ in report.top_level), sum(b or 0 for _, _, b in report.top_level)
+    shares = [
+        [a / sums[0] if sums[0] else 0.0, *([(b or 0) / sums[1] if sums[1] else 0.0] if exclusive else [])]
+        for _, a, b in report.top_level
+    ]
+    longest = max((max(share) for share in shares), default=0.0) if most else 0.0
+    confusion = reliability = Markup("")
+    if report.predicted is not None and report.predicted.confusion is not None:
+        matrix = report.predicted.confusion
+        confusion = heat_map(f"Confusion of {report.name} by top-level category", matrix.names, matrix.counts)
+    if report.predicted is not None and report.predicted.reliability is not None:
+        reliability = reliability_chart(f"Reliability of {report.name}", bins_of(report.predicted.reliability))
+    return _Objective(
+        report,
+        exclusive,
+        unmeasured_text(report),
+        history,
+        names,
+        [bar(share, longest) for share in shares],
+        confusion,
+        reliability,
+    )
+
+
+def _history(report: ObjectiveReport) -> tuple[Markup, list[str]]:
+    """The first figures over the last runs, the first one with its interval."""
+    if len(report.history) < 2:
+        return Markup(""), []
+    series = []
+    for number, figure in enumerate(report.figures[:4]):
+        points = [(float(i), p.values.get(figure.name, float("nan"))) for i, p in enumerate(report.history)]
+        band = [_band(point, figure.name) for point in report.history] if number == 0 else []
+        series.append(Series(figure.title, points, band))
+    labels = [point.run for point in report.history]
+    chart = line_chart(f"Figures of {report.name} over {len(labels)} runs", series, labels=labels)
+    return chart, [one.name for one in series]
+
+
+def _band(point: HistoryPoint, name: str) -> tuple[float, float] | None:
+    low, high = point.values.get(f"{name}/lower"), point.values.get(f"{name}/upper")
+    return None if low is None or high is None else (low, high)
+
+
+@dataclass(frozen=True)
+class _Curve:
+    title: str
+    names: Sequence[str]
+    svg: Markup
+
+
+def _curves(training: Training) -> list[_Curve]:
+    """Train and eval beside each other, a plot per figure; what has an eval side first."""
+    history: Mapping[str, Sequence[float]] = training.history
+    bases = [name for name in history if not name.startswith("val_") and name != "learning_rate"]
+    bases.sort(key=lambda name: (f"val_{name}" not in history, name == "loss", "labelled_loss" not in name, name))
+    if any("labelled_loss" in name for name in bases):
+        # The plain losses are the same ones before masks are taken out.
+        bases = [name for name in bases if name == "loss" or not name.endswith("_loss") or "labelled" in name]
+    found = []
+    for base in bases[: 2 * _CURVES]:
+        pairs = [("train", history[base])]
+        if f"val_{base}" in history:
+            pairs.append(("eval", history[f"val_{base}"]))
+        series = [Series(name, [(float(i + 1), y) for i, y in enumerate(values)]) for name, values in pairs]
+        title = base.replace("_labelled_loss", " loss").replace("_", " ")
+        mark = float(training.best_epoch) if training.best_epoch else None
+        epochs = ["", *(f"epoch {i + 1}" for i in range(max(len(values) for _, values in pairs)))]
+        chart = line_chart(f"{title} per epoch", series, labels=epochs, mark=mark, width=360, height=200)
+        if chart:
+            found.append(_Curve(title, [name for name, _ in pairs], chart))
+    return found

@@ -1,0 +1,194 @@
+"""The summary of a run on the console: plain text, aligned; colours only where there is a terminal."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from modules.errors import shorten
+from modules.examples import Counts
+from modules.reporting.model import Blessing, CategoryRow, Figure, ObjectiveReport, Report
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+BEST_AND_WORST = 5
+_REASONS = 10
+_FILE_WIDTH = 160
+_SPLITS = {"train": 0, "eval": 1, "test": 2}
+
+
+def print_summary(
+    report: Report, console: Console, *, report_file: str | None = None, missing: Sequence[str] = ()
+) -> None:
+    """Prints the summary.
+
+    Args:
+      report_file: the HTML report, None if there is none. missing: what could not be read or written.
+    """
+    # A log file has no width; wrapping at 80 columns would only cut paths in two.
+    width = None if console.is_terminal else max(console.width, _FILE_WIDTH)
+
+    def show(*parts: Table | Text) -> None:
+        console.print(*parts, width=width)
+
+    console.print()
+    show(_facts(_lines(report)))
+    for objective in report.objectives:
+        console.print()
+        for part in _objective(report, objective):
+            show(part)
+    if report.blessing is not None:
+        console.print()
+        for text in _blessing(report.blessing):
+            show(text)
+    console.print()
+    places = [("report", report_file)] if report_file else []
+    show(_facts([*places, *report.places]))
+    for sentence in missing:
+        show(_text(f"could not be read or written: {sentence}", "yellow"))
+
+
+def _text(value: str, style: str = "") -> Text:
+    """Text that is printed as it is: feeds may hold markup and control characters."""
+    from rich.text import Text
+
+    return Text(shorten(value, 2000), style=style)
+
+
+def _facts(rows: Iterable[tuple[str, str]]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, min_width=12)
+    table.add_column(overflow="fold")
+    for title, value in rows:
+        table.add_row(_text(title, "bold"), _text(value))
+    return table
+
+
+def _lines(report: Report) -> list[tuple[str, str]]:
+    counts = report.counts
+    if counts is None:
+        return [("products", "not known: the run made no examples")]
+    found = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    if counts.leaked_titles:
+        found.append(("leaks", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
+    found += [(f"labels {name}", line) for name, line in label_lines(counts, [o.name for o in report.objectives])]
+    if counts.rules:
+        found.append(("rules", rules_line(counts)))
+    return found
+
+
+def products_line(counts: Counts) -> str:
+    """How many products came from how many files, per split."""
+    splits = sorted(counts.products, key=lambda split: (_SPLITS.get(split, 3), split))
+    parts = ", ".join(f"{split} {counts.products[split]:,}" for split in splits)
+    files = f" of {counts.files:,} file{'s' if counts.files != 1 else ''}" if counts.files else ""
+    return f"{counts.total:,}{files}: {parts}"
+
+
+def quarantine_line(counts: Counts) -> str:
+    """How many records could not be used, per reason, the most frequent first."""
+    total = counts.quarantined.total()
+    if not total:
+        return "no bad records"
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.quarantined.most_common())
+    return f"{total:,} bad records ({total / (total + counts.total):.1%}): {reasons}"
+
+
+def label_lines(counts: Counts, objectives: Sequence[str]) -> list[tuple[str, str]]:
+    """Per objective its labelled products by source, and labels that found no product."""
+    found = []
+    for name in objectives:
+        sources = {source: n for (objective, source), n in counts.labels.items() if objective == name and n}
+        line = ", ".join(f"{source} {n:,}" for source, n in sorted(sources.items(), key=lambda item: -item[1]))
+        if counts.unmatched_labels[name]:
+            line = f"{line or 'none'}; {counts.unmatched_labels[name]:,} of products that no feed has"
+        found.append((name, line or "none"))
+    return found
+
+
+def rules_line(counts: Counts) -> str:
+    """The rules' coverage."""
+    share = counts.rule_products / counts.total if counts.total else 0.0
+    return f"{counts.rules:,} rules reach {counts.rule_products:,} products ({share:.1%})"
+
+
+def change_text(figure: Figure, unchanged: bool = False) -> str:
+    """The change since the last run in words; empty on a first run."""
+    if figure.difference is None:
+        return ""
+    if unchanged or figure.difference == 0.0:
+        return "unchanged"
+    within = "" if figure.certain is not False else ", within the interval"
+    return f"{figure.difference:+.3f}{within}"
+
+
+def interval_text(figure: Figure) -> str:
+    """The figure's interval; empty where it has none."""
+    if figure.now.lower is None or figure.now.upper is None:
+        return ""
+    return f"{figure.now.lower:.3f} - {figure.now.upper:.3f}"
+
+
+def unmeasured_text(objective: ObjectiveReport) -> str:
+    """Why an objective has no figures."""
+    if objective.kind == "exclusive":
+        return (
+            "not measured: no test product has a label that was drawn at random "
+            "(source random, or labels.evaluate_imported: true)"
+        )
+    return "not measured: no test product has a label"
+
+
+def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | Text]:
+    from rich.table import Table
+
+    if not objective.figures:
+        yield _facts([(objective.name, unmeasured_text(objective))])
+        return
+    since = f", change since {report.previous}" if report.previous else ", the first run with metrics"
+    yield _text(f"{objective.name}, on {objective.measured:,} labelled test products{since}", "bold")
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    for justify in ("left", "right", "left", "left"):
+        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+    for figure in objective.figures:
+        style = "" if not figure.certain else ("green" if figure.better else "red")
+        change = _text(change_text(figure, report.unchanged), style)
+        table.add_row(f"  {figure.title}", f"{figure.now.value:.3f}", interval_text(figure), change)
+    yield table
+    ranked = objective.ranked()
+    if len(ranked) > 2 * BEST_AND_WORST:
+        best, worst = ranked[:BEST_AND_WORST], ranked[-BEST_AND_WORST:][::-1]
+    else:
+        best, worst = ranked[: (len(ranked) + 1) // 2], ranked[(len(ranked) + 1) // 2 :][::-1]
+    for title, rows in (("best", best), ("worst", worst)):
+        if rows:
+            yield _categories(title, rows)
+
+
+def _categories(title: str, rows: Sequence[CategoryRow]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True, min_width=7)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for number, row in enumerate(rows):
+        f1 = f"F1 {row.f1.value:.2f}" if row.f1 else ""
+        products = f"{row.examples:,} product{'s' if row.examples != 1 else ''}"
+        table.add_row(f"  {title}" if not number else "", f1, products, _text(row.path))
+    return table
+
+
+def _blessing(blessing: Blessing) -> Iterator[Text]:
+    style = {"blessed": "green", "not blessed": "red"}.get(blessing.state, "")
+    yield _text(f"model {blessing.state}: {blessing.sentence}", style)
+    for reason in blessing.reasons[:_REASONS]:
+        yield _text(f"  {reason}")
+    if len(blessing.reasons) > _REASONS:
+        yield _text(f"  and {len(blessing.reasons) - _REASONS:,} more")

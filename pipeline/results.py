@@ -1,0 +1,147 @@
+"""What the command line shows and writes of a run that is done."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from modules.errors import InputError, Problem, shorten
+from pipeline.runs import LATEST, Run, Runs
+from pipeline.workflow_file import LoadedWorkflow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from modules.predictions.read import PredictionFiles, Query
+    from modules.taxonomy import Taxonomy
+
+SHOWN = 20
+_TITLE = 60
+
+
+def show_predictions(
+    loaded: LoadedWorkflow, console: Console, *, run: str = LATEST, limit: int | None = None, **wanted: Any
+) -> int:
+    """Prints a run's predictions as a table.
+
+    Args:
+      run: its id, or ``latest``: the newest one with predictions. limit: how many rows; default 20.
+      wanted: ``split``, ``category`` (path or id; everything below it counts), ``objective``, ``sort``,
+        ``min_uncertainty``, as in :class:`modules.predictions.read.Query`.
+
+    Returns:
+      The number of rows.
+
+    Raises:
+      InputError: there is no such run, category, objective or split.
+    """
+    from rich.table import Table
+    from rich.text import Text
+
+    from modules.predictions.read import SPLIT
+
+    found, files, taxonomy, query = _query(loaded, run, limit or SHOWN, wanted)
+    names = [query.objective] if query.objective else list(files.kinds)
+    main = files.objective(query.objective)
+    score = query.sort or "entropy"
+    columns = ["id", "title", "retailer", *(f"{name}/{part}" for name in names for part in ("category", "probability"))]
+    columns.append(f"{main}/{score}")
+    table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
+    for heading in ("id", "title", "retailer", SPLIT):
+        table.add_column(heading, overflow="ellipsis", no_wrap=heading != "title")
+    for name in names:
+        table.add_column(name, overflow="fold")
+        table.add_column("p", justify="right")
+    table.add_column(score.replace("_", " "), justify="right")
+    count = 0
+    for rows in files.select(query, columns):
+        for row in rows.to_pylist():
+            cells = [shorten(row["id"]), shorten(row["title"], _TITLE), shorten(row["retailer"], 30), row[SPLIT]]
+            for name in names:
+                cells += [shorten(row[f"{name}/category"], 200), f"{row[f'{name}/probability']:.3f}"]
+            table.add_row(*(Text(cell) for cell in cells), f"{row[f'{main}/{score}']:.3f}")
+            count += 1
+    # Out of a terminal nothing is cut to a width that nobody has.
+    width = None if console.is_terminal else 250
+    if count:
+        console.print(table, width=width)
+    of = f" of {query.split}" if query.split else ""
+    console.print(f"run {found.id}: {count:,} shown of {files.products(query.split):,} predictions{of}")
+    return count
+
+
+def export_predictions(
+    loaded: LoadedWorkflow, output: Path, *, run: str = LATEST, limit: int | None = None, **wanted: Any
+) -> int:
+    """Writes a run's predictions as .csv, .jsonl or .parquet; arguments as for :func:`show_predictions`.
+
+    Returns:
+      The number of products.
+
+    Raises:
+      InputError: as there, or the file cannot be written.
+    """
+    from modules.predictions.export import export
+
+    _, files, taxonomy, query = _query(loaded, run, limit, wanted)
+    return export(files, query, taxonomy, output)
+
+
+def _query(
+    loaded: LoadedWorkflow, run: str, limit: int | None, wanted: dict[str, Any]
+) -> tuple[Run, PredictionFiles, Taxonomy, Query]:
+    from modules.predictions.read import PredictionFiles, Query, category_and_below
+
+    found = Runs.of(loaded).find(run, "predictions")
+    files = PredictionFiles(found.folder("predictions"))
+    taxonomy = found.taxonomy()
+    category = wanted.pop("category", None)
+    below = category_and_below(taxonomy, category)[1] if category is not None else None
+    query = Query(categories=below, limit=limit, **wanted)
+    files.objective(query.objective)
+    return found, files, taxonomy, query
+
+
+def write_evaluation(loaded: LoadedWorkflow, run: str, output: Path) -> str:
+    """Writes TFMA's own view of a run's evaluation as a page; returns the run's id.
+
+    Raises:
+      InputError: there is no such run, or it has no evaluation, or the page cannot be written.
+    """
+    found = Runs.of(loaded).find(run, "evaluation")
+    folder = found.folder("evaluation")
+    _writable(output)
+    from modules.reporting.tfma_page import write_evaluation_page
+
+    write_evaluation_page(str(folder), str(output))
+    return found.id
+
+
+def write_statistics(loaded: LoadedWorkflow, run: str, output: Path) -> str:
+    """Writes a run's TFDV statistics as a page; returns the run's id.
+
+    Raises:
+      InputError: there is no such run, or it has no statistics, or the page cannot be written.
+    """
+    from pipeline.statistics_page import subtitle_of, write_statistics_page
+
+    found = Runs.of(loaded).find(run, "statistics")
+    folder = found.folder("statistics")
+    _writable(output)
+    anomalies = found.outputs.get("anomalies")
+    write_statistics_page(
+        folder,
+        output,
+        title=loaded.workflow.name,
+        subtitle=subtitle_of(found.id, found.outputs["statistics"].properties),
+        anomalies=anomalies.folder if anomalies is not None and anomalies.folder.exists() else None,
+    )
+    return found.id
+
+
+def _writable(output: Path) -> None:
+    folder = output.absolute().parent
+    if not folder.is_dir():
+        raise InputError(Problem(str(output), "a file in a folder that exists", key="--output"))
+    if output.is_dir():
+        raise InputError(Problem(str(output), "a file; this is a folder", key="--output"))

@@ -1,0 +1,168 @@
+"""A workflow's runs as ML Metadata knows them. Light: no TensorFlow, no TFX."""
+
+from __future__ import annotations
+
+import urllib.parse
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from modules.errors import InputError, Problem
+from modules.examples import TAXONOMY_FILE
+from modules.taxonomy import Taxonomy
+from pipeline.run_folder import RunFolder
+from pipeline.workflow_file import LoadedWorkflow
+
+LATEST = "latest"
+
+PRODUCED_BY = {
+    "examples": "ProductExampleGen",
+    "quarantine": "ProductExampleGen",
+    "taxonomy": "ProductExampleGen",
+    "statistics": "StatisticsGen",
+    "model": "Trainer",
+    "evaluation": "Evaluator",
+    "blessing": "Evaluator",
+    "metrics": "ClassMetrics",
+    "pushed_model": "Pusher",
+    "predictions": "Predictor",
+}
+"""Output key to the component that makes it."""
+
+Value = int | float | str
+
+
+@dataclass(frozen=True)
+class Output:
+    """An artifact: where it lies, and what ML Metadata says of it. ``id`` tells a new one from one of the cache."""
+
+    id: int
+    uri: str
+    properties: Mapping[str, Value]
+
+    @property
+    def folder(self) -> Path:
+        """The folder on this machine."""
+        return Path(urllib.parse.unquote(self.uri.removeprefix("file://")))
+
+
+@dataclass(frozen=True)
+class Run:
+    """One run.
+
+    Attributes:
+      id: its name in ML Metadata. outputs: output key to the artifact, made by this run or taken from the cache.
+    """
+
+    id: str
+    outputs: Mapping[str, Output]
+
+    def taxonomy(self) -> Taxonomy:
+        """The taxonomy that the run used.
+
+        Raises:
+          InputError: the run has none, or its file is gone.
+        """
+        return Taxonomy.load(self.folder("taxonomy") / TAXONOMY_FILE)
+
+    def folder(self, key: str) -> Path:
+        """The folder of an output.
+
+        Raises:
+          InputError: the run has no such output, or the folder is gone.
+        """
+        if key not in self.outputs:
+            expected = f"a run with {key}; this one ended before {PRODUCED_BY.get(key, key)}"
+            raise InputError(Problem("", expected, key="run", value=self.id))
+        found = self.outputs[key].folder
+        if not found.exists():
+            raise InputError(Problem(str(found), f"the {key} of run {self.id}; the folder is gone"))
+        return found
+
+
+class Runs:
+    """The runs of one workflow.
+
+    Attributes:
+      ids: oldest first.
+    """
+
+    def __init__(self, store: Any, pipeline: str):
+        """``store``: an ``ml_metadata.MetadataStore``; ``pipeline``: the workflow's name."""
+        self.store, self.pipeline = store, pipeline
+        context = self._context("pipeline", pipeline)
+        runs = [] if context is None else store.get_children_contexts_by_context(context.id)
+        runs = sorted(
+            (run for run in runs if run.type == "pipeline_run"), key=lambda run: (run.create_time_since_epoch, run.id)
+        )
+        self._contexts = {run.name: run.id for run in runs}
+        self.ids = list(self._contexts)
+
+    @classmethod
+    def of(cls, loaded: LoadedWorkflow) -> Runs:
+        """The runs of a workflow on this machine.
+
+        Raises:
+          InputError: there is no ML Metadata yet.
+        """
+        from components.class_metrics.queries import open_store
+
+        return cls(open_store(RunFolder.of(loaded.workflow).metadata), loaded.workflow.name)
+
+    def find(self, run: str = LATEST, having: str | None = None) -> Run:
+        """The run of this id, or the latest one that has the output ``having``.
+
+        Raises:
+          InputError: there is none.
+        """
+        if run == LATEST:
+            for name in reversed(self.ids):
+                found = self._read(name)
+                if having is None or having in found.outputs:
+                    return found
+            wanted = f" with {having}" if having else ""
+            hint = "run the workflow first: shelfmark run"
+            raise InputError(Problem("", f"no run of {self.pipeline!r}{wanted} yet", hint=hint))
+        if run not in self._contexts:
+            raise InputError(Problem("", self._expected(), key="run", value=run, hint=self._near(run)))
+        found = self._read(run)
+        if having is not None and having not in found.outputs:
+            found.folder(having)
+        return found
+
+    def _expected(self) -> str:
+        return f"a run of {self.pipeline!r}: {', '.join(self.ids[-5:]) or 'there is none yet'}"
+
+    def _near(self, run: str) -> str:
+        # Many people copy the beginning of an id.
+        beginning = [name for name in self.ids if run and name.startswith(run)]
+        return f"did you mean {beginning[-1]!r}?" if beginning else ""
+
+    def _read(self, name: str) -> Run:
+        from ml_metadata.proto import metadata_store_pb2 as pb
+
+        executions = self.store.get_executions_by_context(self._contexts[name])
+        events = self.store.get_events_by_execution_ids([execution.id for execution in executions])
+        keys = {
+            event.artifact_id: event.path.steps[0].key
+            for event in sorted(events, key=lambda event: event.execution_id)
+            if event.type == pb.Event.OUTPUT and event.path.steps
+        }
+        outputs: dict[str, Output] = {}
+        for artifact in sorted(self.store.get_artifacts_by_id(list(keys)), key=lambda artifact: artifact.id):
+            if artifact.state in (pb.Artifact.LIVE, pb.Artifact.UNKNOWN):
+                outputs[keys[artifact.id]] = Output(artifact.id, artifact.uri, _properties(artifact))
+        return Run(name, outputs)
+
+    def _context(self, kind: str, name: str) -> Any:
+        return self.store.get_context_by_type_and_name(kind, name)
+
+
+def _properties(artifact: Any) -> dict[str, Value]:
+    found: dict[str, Value] = {}
+    for name, value in [*artifact.properties.items(), *artifact.custom_properties.items()]:
+        kind = value.WhichOneof("value")
+        if kind in ("int_value", "double_value", "string_value"):
+            found[name] = getattr(value, kind)
+    return found

@@ -1,0 +1,246 @@
+"""Questions to ML Metadata, on SQLite and on a real PostgreSQL server."""
+
+from __future__ import annotations
+
+import glob
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ml_metadata.metadata_store import metadata_store
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.class_metrics import queries
+from components.class_metrics.properties import category_name, pack, split_category_name, unpack
+from modules.errors import InputError
+
+
+def _context(store: Any, kind: str, name: str) -> int:
+    found = store.get_context_by_type_and_name(kind, name)
+    if found:
+        return found.id
+    type_id = store.put_context_type(mlmd.ContextType(name=kind))
+    return store.put_contexts([mlmd.Context(type_id=type_id, name=name)])[0]
+
+
+def put(
+    store: Any, run: str, artifact: Any, pipeline: str = "shop", artifact_type: Any = None, state: Any = None
+) -> int:
+    """An artifact with its execution, in the contexts of a run, as TFX publishes it."""
+    kind = artifact_type or mlmd.ArtifactType(name=queries.TYPE_NAME)
+    copy = mlmd.Artifact()
+    copy.CopyFrom(artifact)
+    copy.type_id = store.put_artifact_type(kind)
+    copy.state = mlmd.Artifact.LIVE if state is None else state
+    execution_type = store.put_execution_type(mlmd.ExecutionType(name="ClassMetrics"))
+    full = store.get_contexts_by_id([_context(store, "pipeline", pipeline), _context(store, "pipeline_run", run)])
+    event = mlmd.Event(type=mlmd.Event.OUTPUT)
+    execution = mlmd.Execution(type_id=execution_type, last_known_state=mlmd.Execution.COMPLETE)
+    return store.put_execution(execution, [(copy, event)], full)[1][0]
+
+
+def reuse(store: Any, run: str, artifact: int, pipeline: str = "shop") -> None:
+    """A later run that takes the artifact from the cache."""
+    found = store.get_artifacts_by_id([artifact])[0]
+    execution_type = store.put_execution_type(mlmd.ExecutionType(name="ClassMetrics"))
+    ids = [_context(store, "pipeline", pipeline), _context(store, "pipeline_run", run)]
+    execution = mlmd.Execution(type_id=execution_type, last_known_state=mlmd.Execution.CACHED)
+    store.put_execution(execution, [(found, mlmd.Event(type=mlmd.Event.OUTPUT))], store.get_contexts_by_id(ids))
+
+
+def metrics(accuracy: float, half: float = 0.02, **f1: tuple[float, float]) -> Any:
+    """An artifact with an objective's figures and of each category F1 with half its interval's width."""
+    artifact = mlmd.Artifact(uri="/gone")
+
+    def real(name: str, value: float) -> None:
+        artifact.custom_properties[f"exclusive/{name}"].double_value = value
+
+    real("accuracy", accuracy)
+    real("accuracy/lower", accuracy - half)
+    real("accuracy/upper", accuracy + half)
+    real("weight", 400.0)
+    for category, (value, width) in f1.items():
+        figures = {"f1": value, "f1/lower": value - width, "f1/upper": value + width, "support": 40.0, "examples": 30.0}
+        path = f"Shoes > {category.capitalize()}"
+        artifact.custom_properties[f"category/exclusive/{category}"].string_value = pack(path, figures)
+    artifact.custom_properties["name"].string_value = "something of TFX's own"
+    return artifact
+
+
+def _fill(store: Any) -> None:
+    before = metrics(0.7, boots=(0.5, 0.05), sandals=(0.9, 0.05), clogs=(0.4, 0.2), mules=(0.3, 0.1))
+    first = put(store, "run-1", before)
+    put(store, "run-2", metrics(0.8, boots=(0.7, 0.05), sandals=(0.8, 0.05), clogs=(0.5, 0.2), loafers=(0.6, 0.1)))
+    put(store, "other-1", metrics(0.1, boots=(0.1, 0.05)), pipeline="other")
+    put(store, "run-3", metrics(0.99), state=mlmd.Artifact.PENDING)
+    reuse(store, "run-4", first)
+
+
+def check_answers(store: Any) -> None:
+    """What every database must answer."""
+    latest = queries.latest_metrics(store, "shop")
+    assert (latest.run, latest.reused_by, latest.pipeline) == ("run-1", ["run-4"], "shop")
+    expected = {"accuracy": 0.7, "accuracy/lower": 0.68, "accuracy/upper": 0.72, "weight": 400.0}
+    assert list(latest.values) == ["exclusive"] and latest.values["exclusive"] == pytest.approx(expected)
+    assert [item.path for item in latest.categories] == [f"Shoes > {n}" for n in ("Boots", "Clogs", "Mules", "Sandals")]
+    assert queries.run_metrics(store, "run-4") == latest
+    history = queries.category_history(store, "Shoes > Boots", "shop")
+    assert [(run.run, run.values["f1"]) for run in history.runs] == [("run-1", 0.5), ("run-2", 0.7)]
+    assert [run.run for run in queries.category_history(store, "boots").runs] == ["run-1", "run-2", "other-1"]
+    compared = queries.compare(store, "run-1", "run-2")
+    assert [(c.path, round(c.difference, 6)) for c in compared.better] == [("Shoes > Boots", 0.2)]
+    assert [(c.path, round(c.difference, 6)) for c in compared.worse] == [("Shoes > Sandals", -0.1)]
+    assert [c.path for c in compared.uncertain] == ["Shoes > Clogs"]
+    assert (compared.only_in_a, compared.only_in_b) == (["Shoes > Mules"], ["Shoes > Loafers"])
+    assert [(c.figure, c.certain, c.support) for c in compared.overall] == [("accuracy", True, (400.0, 400.0))]
+
+
+def test_sqlite_answers_and_reading_writes_nothing(store_uri: str) -> None:
+    _fill(metadata_store.MetadataStore(queries.connection_config(store_uri)))
+    before = Path(store_uri).read_bytes()
+    check_answers(queries.open_store(store_uri))
+    check_answers(queries.open_store(f"sqlite://{store_uri}"))
+    assert Path(store_uri).read_bytes() == before
+
+
+def test_answers_are_json_and_text(store_uri: str) -> None:
+    _fill(metadata_store.MetadataStore(queries.connection_config(store_uri)))
+    store = queries.open_store(store_uri)
+    latest = queries.latest_metrics(store, "shop")
+    assert json.loads(latest.to_json())["categories"][0]["values"]["f1"] == 0.5
+    assert "accuracy  0.7000  (0.6800 - 0.7200)" in str(latest)
+    assert "Shoes > Boots" in str(latest) and "0.45 - 0.55" in str(latest)
+    history = queries.category_history(store, "boots")
+    assert json.loads(history.to_json())["runs"][1]["run"] == "run-2" and "other-1" in str(history)
+    compared = queries.compare(store, "run-1", "run-2")
+    assert json.loads(compared.to_json())["better"][0]["path"] == "Shoes > Boots"
+    assert "Better: 1" in str(compared) and "+0.200" in str(compared)
+    assert "Only in run-2: Shoes > Loafers" in str(compared)
+
+
+def test_a_difference_within_the_intervals_is_not_certain(store_uri: str) -> None:
+    """Newcombe's interval by hand: the difference 0.1 against the root of 0.08 and 0.07 squared, 0.106."""
+    store = metadata_store.MetadataStore(queries.connection_config(store_uri))
+    for run, value, width in (("a", 0.5, 0.08), ("b", 0.6, 0.07), ("c", 0.6, 0.05)):
+        put(store, run, metrics(value, width))
+    assert [change.certain for change in queries.compare(store, "a", "b").overall] == [False]
+    assert [change.certain for change in queries.compare(store, "a", "c").overall] == [True]
+    assert [change.certain for change in queries.compare(store, "c", "a").overall] == [True]
+
+
+def test_what_is_not_there_is_said(store_uri: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no ML Metadata yet; run the workflow first"):
+        queries.open_store(str(tmp_path / "none.sqlite"))
+    assert not (tmp_path / "none.sqlite").exists()
+    writable = metadata_store.MetadataStore(queries.connection_config(store_uri))
+    with pytest.raises(InputError, match="no run of 'shop' has metrics yet"):
+        queries.latest_metrics(writable, "shop")
+    with pytest.raises(InputError, match="no run has metrics yet"):
+        queries.category_history(writable, "boots")
+    _fill(writable)
+    with pytest.raises(InputError, match="did you mean 'Shoes > Boots'"):
+        queries.category_history(writable, "Shoe > Boot")
+    with pytest.raises(InputError, match="run = 'run-9': expected a run with metrics: .*run-2"):
+        queries.compare(writable, "run-1", "run-9")
+    (tmp_path / "text.sqlite").write_text("no database at all, but long enough to have been one" * 30)
+    with pytest.raises(InputError, match="cannot be opened"):
+        queries.open_store(str(tmp_path / "text.sqlite"))
+
+
+@pytest.mark.parametrize(
+    "uri", ["oracle://x/y", "mysql://host", "postgresql:///db", "mysql://host/a/b", "grpc://host", "sqlite://", "mysql://h:x/d"]
+)
+def test_other_addresses_are_refused_without_their_password(uri: str) -> None:
+    with pytest.raises(InputError) as caught:
+        queries.connection_config(uri.replace("://h", "://me:secret@h"))
+    assert "secret" not in str(caught.value)
+
+
+def test_addresses_are_read() -> None:
+    mysql = queries.connection_config("mysql://me:p%40ss@db.example:3307/shelf").mysql
+    assert (mysql.host, mysql.port, mysql.user, mysql.password, mysql.database) == (
+        "db.example", 3307, "me", "p@ss", "shelf"
+    )  # fmt: skip
+    postgres = queries.connection_config("postgresql://me@db.example/shelf").postgresql
+    assert (postgres.host, postgres.port, postgres.user, postgres.dbname) == ("db.example", "5432", "me", "shelf")
+    grpc = queries.connection_config("grpc://metadata:8080")
+    assert (grpc.host, grpc.port) == ("metadata", 8080)
+    assert queries.connection_config("runs/shop/metadata.sqlite").sqlite.filename_uri == "runs/shop/metadata.sqlite"
+
+
+def test_a_category_is_kept_to_seven_digits_and_without_what_is_not_finite() -> None:
+    text = pack('Schuhe > "Größe"', {"f1": 0.123456789, "auc": float("nan"), "support": 1234567.0})
+    assert unpack(text) == ('Schuhe > "Größe"', {"f1": 0.1234568, "support": 1234567.0})
+    assert split_category_name(category_name("exclusive", "a/b")) == ("exclusive", "a/b")
+    assert split_category_name("exclusive/accuracy") is None
+    with pytest.raises(ValueError, match="255 characters"):
+        category_name("exclusive", "x" * 250)
+
+
+def test_asking_loads_no_tensorflow(store_uri: str) -> None:
+    _fill(metadata_store.MetadataStore(queries.connection_config(store_uri)))
+    code = (
+        "import sys; from components.class_metrics import queries; "
+        f"str(queries.latest_metrics(queries.open_store({store_uri!r}))); "
+        "sys.exit(any(m in sys.modules for m in ('tensorflow', 'tfx', 'apache_beam', 'numpy')))"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True, cwd=Path(__file__).parents[2])
+
+
+def _program(name: str) -> str | None:
+    found = sorted(glob.glob(f"/usr/lib/postgresql/*/bin/{name}"))
+    return shutil.which(name) or (found[-1] if found else None)
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The URL of an empty database on a server of its own, on loopback, in a folder of its own."""
+    initdb, server = _program("initdb"), _program("postgres")
+    if not initdb or not server:
+        pytest.skip("PostgreSQL (initdb, postgres) is not installed")
+    initdb, server = os.path.realpath(initdb), os.path.realpath(server)
+    as_other: list[str] = []
+    # Not pytest's own temporary folder, into which only its owner may look.
+    folder = Path(tempfile.mkdtemp(prefix="shelfmark-postgres-"))
+    if os.getuid() == 0:  # PostgreSQL does not run as root
+        if not shutil.which("setpriv"):
+            pytest.skip("setpriv is not installed; PostgreSQL does not run as root")
+        as_other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+        shutil.chown(folder, "nobody", "nogroup")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    data = folder / "data"
+    options = ["-A", "trust", "-U", "shelf", "-E", "UTF8", "--no-locale", "--no-sync"]
+    subprocess.run([*as_other, initdb, "-D", str(data), *options], check=True, capture_output=True, cwd="/")
+    settings = {"listen_addresses": "127.0.0.1", "unix_socket_directories": "", "fsync": "off", "port": port}
+    arguments = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
+    process = subprocess.Popen(
+        [*as_other, server, "-D", str(data), *arguments], stderr=subprocess.PIPE, text=True, cwd="/"
+    )
+    try:
+        assert process.stderr is not None
+        # The server says when it takes connections, or ends.
+        if not any("ready to accept connections" in line for line in process.stderr):
+            pytest.fail(f"PostgreSQL ended with {process.wait()}")
+        yield f"postgresql://shelf@127.0.0.1:{port}/shelf"
+    finally:
+        process.send_signal(signal.SIGINT)  # "fast": it does not wait for clients to leave
+        process.wait(timeout=30)
+        process.stderr.close()
+        shutil.rmtree(folder)
+
+
+@pytest.mark.postgres
+def test_postgresql_answers(postgres: str) -> None:
+    _fill(metadata_store.MetadataStore(queries.connection_config(postgres)))
+    check_answers(queries.open_store(postgres))

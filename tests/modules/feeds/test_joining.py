@@ -1,0 +1,180 @@
+"""Examples: labels, true categories and rules end up in the features that the contract names."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+
+from modules.feeds.joining import Joiner, Signature, label_table, unknown_problems
+from modules.feeds.mapping import Product
+from modules.labels.model import ResolvedLabel, ResolvedLabels
+from modules.rules import Leaf, Rule, RuleSet
+from modules.settings.model import ExclusiveObjective, MultiLabelObjective
+from modules.settings.workflow import LabelsSettings, TruthSettings
+from modules.taxonomy import Taxonomy
+
+tf = pytest.importorskip("tensorflow")
+
+TAXONOMY = Taxonomy.from_paths(["Shoes > Boots", "Shoes > Sandals", "Home > Lamps", "Shoes"], exclusive="leaves")
+CLASS = {category.text: i for i, category in enumerate(TAXONOMY.exclusive)}
+INDEX = {category.text: category.index for category in TAXONOMY}
+ID = {category.text: category.id for category in TAXONOMY}
+OBJECTIVES = {"exclusive": ExclusiveObjective(), "rule_based": MultiLabelObjective()}
+RULES = RuleSet(
+    (
+        Rule("r-boot", ID["Shoes > Boots"], Leaf("title", "word", ("boot",))),
+        Rule("r-lamp", ID["Home > Lamps"], Leaf("title", "word", ("lamp",))),
+        Rule("r-red", ID["Shoes > Sandals"], Leaf("color", "equals", ("red",))),
+    ),
+    TAXONOMY,
+)
+
+
+def person(
+    category: str | None = None, source: str = "random", probability: float | None = None, yes: Any = (), no: Any = ()
+) -> ResolvedLabel:
+    category_id = ID[category] if category else None
+    return ResolvedLabel(category_id, tuple(map(ID.get, yes)), tuple(map(ID.get, no)), source, probability, ("p",), 1.0)
+
+
+def features(
+    product: Product,
+    labels: dict[str, dict[str, ResolvedLabel]] | None = None,
+    split: str = "train",
+    objectives: Any = OBJECTIVES,
+    rules: RuleSet | None = RULES,
+    **settings: Any,
+) -> tuple[dict[str, list], Signature]:
+    chosen = LabelsSettings(**settings)
+    resolved = ResolvedLabels({name: (labels or {}).get(name, {}) for name in objectives}, {})
+    table = label_table(resolved, objectives, TAXONOMY, chosen)
+    joiner = Joiner(objectives, TAXONOMY, rules, table, chosen)
+    # Everything is asked for twice: what a cache gives must be what was worked out.
+    first, second = (joiner.example(product, split, "a.csv", 7) for _ in range(2))  # type: ignore[arg-type]
+    assert first == second
+    parsed = tf.train.Example.FromString(first[0]).features.feature
+    return {name: list(getattr(f, f.WhichOneof("kind")).value) for name, f in parsed.items()}, first[1]
+
+
+def product(**text: str) -> Product:
+    return Product("p1", text, {})
+
+
+def test_an_unlabelled_product_that_no_rule_reaches() -> None:
+    vectors = {"image_vector": np.array([1, 2], np.float32)}
+    found, counted = features(Product("é1", {"title": "Hat", "brand": "ü"}, vectors))
+    assert found == {
+        "id": ["é1".encode()],
+        "title": [b"Hat"],
+        "brand": ["ü".encode()],
+        "image_vector": [1.0, 2.0],
+        "rules": [],
+        "label/exclusive": [-1],
+        "eval_weight/exclusive": [0.0],
+        "label/rule_based": [],
+        "eval_weight/rule_based": [1.0],
+        "top_category": [b""],
+    }
+    assert counted == Signature("train", False, (), ())
+
+
+def test_rules_imply_ancestors_and_the_first_gives_the_slice() -> None:
+    found, counted = features(product(title="Lamp boot", color="Red"))
+    assert found["rules"] == [b"r-boot", b"r-lamp", b"r-red"]
+    assert sorted(found["label/rule_based"]) == sorted(INDEX.values())
+    assert found["top_category"] == [b"Shoes"]
+    assert counted == Signature("train", True, (("rule_based", "rules"),), ())
+    found, _ = features(product(title="Boots lamp"))
+    assert found["label/rule_based"] == sorted([INDEX["Home"], INDEX["Home > Lamps"]])
+    assert found["top_category"] == [b"Home"]
+
+
+@pytest.mark.parametrize(
+    ("label", "settings", "weight"),
+    [
+        (person("Shoes > Boots", "random", 0.25), {}, 4.0),
+        (person("Shoes > Boots", "random"), {}, 1.0),
+        (person("Shoes > Boots", "margin"), {}, 0.0),
+        (person("Shoes > Boots", "import"), {}, 0.0),
+        (person("Shoes > Boots", "import"), {"evaluate_imported": True}, 1.0),
+        (person("Shoes > Boots", "margin"), {"evaluate_imported": True}, 0.0),
+    ],
+)
+def test_only_labels_drawn_without_a_choice_are_measured_on(label: ResolvedLabel, settings: Any, weight: float) -> None:
+    found, counted = features(product(title="lamp"), {"exclusive": {"p1": label}}, **settings)
+    assert found["label/exclusive"] == [CLASS["Shoes > Boots"]]
+    assert found["label_source/exclusive"] == [label.source.encode()]
+    assert found["eval_weight/exclusive"] == [weight]
+    assert found["top_category"] == [b"Shoes"]
+    assert counted.labels == (("rule_based", "rules"), ("exclusive", label.source))
+    assert counted.joined == ("exclusive",)
+
+
+def test_none_of_these_is_no_class_but_overrules_the_truth() -> None:
+    truth = TruthSettings(evaluate=True)
+    sold = Product("p1", {"title": "x"}, {}, truth=("Home", "Lamps"))
+    found, counted = features(sold, {"exclusive": {"p1": person(None)}}, truth=truth)
+    assert (found["label/exclusive"], found["eval_weight/exclusive"]) == ([-1], [0.0])
+    assert "label_source/exclusive" not in found
+    assert (counted.labels, counted.joined) == ((), ("exclusive",))
+    found, _ = features(sold, {"exclusive": {"p1": person("Shoes > Boots", "margin")}}, truth=truth)
+    assert (found["label/exclusive"], found["eval_weight/exclusive"]) == ([CLASS["Shoes > Boots"]], [0.0])
+
+
+@pytest.mark.parametrize(
+    ("names", "truth", "split", "expected"),
+    [
+        (("Home", "Lamps"), {}, "test", ("Home > Lamps", 0.0)),
+        (("Home", "Lamps"), {"evaluate": True}, "test", ("Home > Lamps", 1.0)),
+        (("Home > Lamps",), {}, "test", ("Home > Lamps", 0.0)),
+        (("Home", "Lamps"), {"splits": ("train",)}, "test", None),
+        (("Home", "Lamps"), {"splits": ("train",)}, "train", ("Home > Lamps", 0.0)),
+        (("Home",), {}, "test", None),
+        (("Home", "Lamps", "Desk"), {"cut_to_taxonomy": True}, "test", ("Home > Lamps", 0.0)),
+        (("Home", "Chairs"), {"cut_to_taxonomy": True}, "test", None),
+        (("Nowhere",), {"cut_to_taxonomy": True}, "test", None),
+        ((), {}, "test", None),
+    ],
+)
+def test_truth(names: tuple[str, ...], truth: Any, split: str, expected: tuple[str, float] | None) -> None:
+    sold = Product("p1", {"title": "x"}, {}, truth=names)
+    found, counted = features(sold, split=split, truth=TruthSettings(**truth))
+    assert found["label/exclusive"] == ([CLASS[expected[0]]] if expected else [-1])
+    assert found["eval_weight/exclusive"] == [expected[1] if expected else 0.0]
+    assert counted.labels == ((("exclusive", "import"),) if expected else ())
+
+
+def test_an_unknown_truth_is_said_with_place_number_and_nearest() -> None:
+    joiner = Joiner(OBJECTIVES, TAXONOMY, None, {}, LabelsSettings(truth=TruthSettings()))
+    for line in range(3, 6):
+        joiner.example(Product(str(line), {"title": "x"}, {}, truth=("Home", "Lamp")), "test", "a.csv", line)
+    unknown = joiner.take_unknown()
+    assert unknown == [(("Home", "Lamp"), "a.csv", 3, 3)]
+    assert joiner.take_unknown() == []
+    (problem,) = unknown_problems(unknown + [(("Home", "Lamp"), "a.csv", 2, 5)], TAXONOMY, "path")
+    assert str(problem) == (
+        "a.csv:2: path = 'Home > Lamp': not in the taxonomy (8 products); did you mean 'Home > Lamps'?"
+    )
+    many = [((f"x{i}",), "a", 1, 1) for i in range(50)]
+    assert len(unknown_problems(many, TAXONOMY, "path")) == 21
+
+
+def test_people_s_yes_and_no() -> None:
+    objectives = {"style": MultiLabelObjective(labels="people")}
+    label = person(source="random", probability=0.5, yes=["Shoes > Boots"], no=["Home", "Home > Lamps"])
+    found, counted = features(product(title="boot"), {"style": {"p1": label}}, objectives=objectives)
+    assert found["label/style"] == [INDEX["Shoes > Boots"]]
+    assert sorted(found["label/style/no"]) == sorted([INDEX["Home"], INDEX["Home > Lamps"]])
+    assert found["label_source/style"] == [b"random"]
+    assert found["eval_weight/style"] == [2.0]
+    assert counted == Signature("train", True, (("style", "random"),), ("style",))
+    found, counted = features(product(title="hat"), objectives=objectives)
+    assert (found["label/style"], found["label/style/no"], found["eval_weight/style"]) == ([], [], [0.0])
+    assert "label_source/style" not in found
+
+
+def test_without_rules() -> None:
+    found, _ = features(product(title="boot"), rules=None, objectives={"exclusive": ExclusiveObjective()})
+    assert found["rules"] == [] and "label/rule_based" not in found

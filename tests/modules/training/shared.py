@@ -1,0 +1,140 @@
+"""One run of Transform over the tiny catalogue, and one trained model, for all test folders of a session."""
+
+from __future__ import annotations
+
+import functools
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from tests.modules.training import catalogue
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from modules.objectives import classes_of
+from modules.settings.workflow import Workflow
+from modules.training.run import train
+
+FEATURES: dict[str, dict[str, Any]] = {
+    "title": {"kind": "text", "vocabulary": 200, "width": 16, "characters": {"buckets": 4096}, "sequence": 3},
+    "grams": {
+        "kind": "text", "column": "title", "vocabulary": 40, "sublinear": True, "scale": 3.0, "width": 8,
+        "word_ngrams": {"ngrams": [2, 3], "buckets": 2**20},
+    },
+    "description": {"kind": "text", "vocabulary": 50, "characters": {"buckets": 256}, "sequence": 2},
+    "brand": {"kind": "categorical", "vocabulary": 2},
+    "size": {"kind": "categorical"},
+    "price": {"kind": "price"},
+    "no_price": {"kind": "price", "column": "size"},
+    "image": {"kind": "dense", "column": "image_vector", "dimension": 4},
+}  # fmt: skip
+"""``description`` and ``size`` are missing in every product."""
+
+SMALL = ("title", "brand", "price", "image", "description", "size", "no_price")
+"""What most models of these tests read."""
+
+
+@dataclass(frozen=True)
+class Built:
+    """The catalogue after Transform."""
+
+    folder: Path
+    workflow: Workflow
+    transform: tft.TFTransformOutput
+    files: dict[str, str]
+    rows: dict[str, list[dict]]
+
+    def settings(self, features: tuple[str, ...] = SMALL, **changes: Any) -> Workflow:
+        """The tiny workflow over some of the features that were transformed."""
+        return tiny(features, **changes)
+
+    def raw(self, split: str) -> list[bytes]:
+        """The split's products as serialised raw examples."""
+        return [catalogue.raw_example(row) for row in self.rows[split]]
+
+    def columns(self, split: str, names: list[str]) -> list[dict[str, np.ndarray]]:
+        """Each transformed example's values."""
+        found = []
+        for record in tf.data.TFRecordDataset(self.files[split], compression_type="GZIP"):
+            example = tf.train.Example.FromString(record.numpy())
+            found.append({name: _values(example.features.feature[name]) for name in names})
+        return found
+
+
+def _values(feature: tf.train.Feature) -> np.ndarray:
+    kind = feature.WhichOneof("kind")
+    return np.array(getattr(feature, kind).value if kind else [])
+
+
+def tiny(features: tuple[str, ...], **changes: Any) -> Workflow:
+    """The catalogue's workflow with these features."""
+    fields = {"image_vector": "image_vector"}
+    return catalogue.workflow(
+        **{"features": {name: FEATURES[name] for name in features}, "feed": {"fields": fields}, **changes}
+    )
+
+
+def classes() -> dict[str, list[str]]:
+    """Objective to class ids."""
+    objectives = tiny(SMALL).objectives
+    return {name: [c.id for c in classes_of(o, catalogue.TREE)] for name, o in objectives.items()}
+
+
+def class_counts() -> dict[str, int]:
+    """Objective to number of classes."""
+    return {name: len(ids) for name, ids in classes().items()}
+
+
+def split_rows() -> dict[str, list[dict]]:
+    """Products by split; the first ones have the odd cases."""
+    rows = {"train": catalogue.products(240, 1), "eval": catalogue.products(80, 2)}
+    rows["train"][0]["image_vector"] = [1.0, 2.0]
+    rows["train"][1]["image_vector"] = [1.0, 2.0, 3.0, 4.0, 5.0]
+    rows["train"][2]["image_vector"] = [1.0, float("nan"), 3.0, 4.0]
+    rows["train"][3]["title"] = "Boot boot BOOT 靴 ботинок"
+    rows["train"][4].update(title=None, brand=None, price=None, image_vector=None)
+    rows["train"][5].update(brand="  BRAND1 ", price="gratis")
+    rows["eval"][0].update(brand="never seen", title="unheard of words")
+    rows["eval"][1].update(title=None, brand=None, price=None, image_vector=None)
+    return rows
+
+
+@functools.cache
+def _folder() -> tempfile.TemporaryDirectory:
+    return tempfile.TemporaryDirectory(prefix="shelfmark-tests-")
+
+
+@functools.cache
+def _built() -> Built:
+    folder = Path(_folder().name)
+    rows = split_rows()
+    settings = tiny(tuple(FEATURES))
+    transform, files = catalogue.transformed(folder, settings, rows)
+    return Built(folder, settings, tft.TFTransformOutput(transform), files, rows)
+
+
+@functools.cache
+def _exported() -> tuple[Workflow, str]:
+    data = _built()
+    settings = data.settings(training={**TRAINING, "epochs": 6})
+    output = str(data.folder / "exported")
+    train(settings, catalogue.TREE, data.transform, [data.files["train"]], [data.files["eval"]], output=output)
+    return settings, output
+
+
+TRAINING = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01, "mixed_precision": "off"}
+
+
+@pytest.fixture(scope="session")
+def built() -> Built:
+    """The transformed catalogue (Transform runs once in a session)."""
+    return _built()
+
+
+@pytest.fixture(scope="session")
+def exported(built: Built) -> tuple[Workflow, str]:
+    """A wide & deep model, trained for some epochs, and its folder."""
+    return _exported()
