@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from modules.errors import InputError, Problem, shorten
+from modules.errors import InputError, Problem
 from pipeline.runs import LATEST, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -36,9 +36,9 @@ def show_predictions(
       InputError: there is no such run, category, objective or split.
     """
     from rich.table import Table
-    from rich.text import Text
 
     from modules.predictions.read import SPLIT
+    from modules.reporting.console import show, text
 
     found, files, taxonomy, query = _query(loaded, run, limit or SHOWN, wanted)
     names = [query.objective] if query.objective else list(files.kinds)
@@ -56,17 +56,15 @@ def show_predictions(
     count = 0
     for rows in files.select(query, columns):
         for row in rows.to_pylist():
-            cells = [shorten(row["id"]), shorten(row["title"], _TITLE), shorten(row["retailer"], 30), row[SPLIT]]
+            cells = [text(row["id"]), text(row["title"], limit=_TITLE), text(row["retailer"], limit=30), text(row[SPLIT])]
             for name in names:
-                cells += [shorten(row[f"{name}/category"], 200), f"{row[f'{name}/probability']:.3f}"]
-            table.add_row(*(Text(cell) for cell in cells), f"{row[f'{main}/{score}']:.3f}")
+                cells += [text(row[f"{name}/category"]), text(f"{row[f'{name}/probability']:.3f}")]
+            table.add_row(*cells, f"{row[f'{main}/{score}']:.3f}")
             count += 1
-    # Out of a terminal nothing is cut to a width that nobody has.
-    width = None if console.is_terminal else 250
     if count:
-        console.print(table, width=width)
+        show(console, table)
     of = f" of {query.split}" if query.split else ""
-    console.print(f"run {found.id}: {count:,} shown of {files.products(query.split):,} predictions{of}")
+    show(console, text(f"run {found.id}: {count:,} shown of {files.products(query.split):,} predictions{of}"))
     return count
 
 

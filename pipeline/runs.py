@@ -140,8 +140,9 @@ class Runs:
         return f"did you mean {beginning[-1]!r}?" if beginning else ""
 
     def _read(self, name: str) -> Run:
-        from ml_metadata.proto import metadata_store_pb2 as pb
+        from ml_metadata.proto import metadata_store_pb2
 
+        pb: Any = metadata_store_pb2
         executions = self.store.get_executions_by_context(self._contexts[name])
         events = self.store.get_events_by_execution_ids([execution.id for execution in executions])
         keys = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
 from modules.metrics import ClassReport, ExclusiveReport, Interval, MultiLabelReport
 
@@ -61,3 +62,20 @@ def multi_label_figures(report: MultiLabelReport) -> dict[str, float]:
 def category_array(classes: ClassReport) -> np.ndarray:
     """The value of CATEGORIES: float64 of shape (len(COLUMNS), n_classes)."""
     return np.stack([getattr(classes, name.replace("/", "_")) for name in COLUMNS])
+
+
+def calibration_buckets(bins: np.ndarray) -> metrics_for_slice_pb2.CalibrationHistogramBuckets:
+    """The value of TFMA's calibration plot: how often the predicted class is right, by its probability.
+
+    Args:
+      bins: rows weight, weighted confidence, weighted hits, over equal-width bins of confidence.
+    """
+    found = metrics_for_slice_pb2.CalibrationHistogramBuckets()
+    for index, (weight, confidence, hits) in enumerate(bins.T):
+        bucket = found.buckets.add(
+            lower_threshold_inclusive=index / bins.shape[1], upper_threshold_exclusive=(index + 1) / bins.shape[1]
+        )
+        bucket.num_weighted_examples.value = weight
+        bucket.total_weighted_refined_prediction.value = confidence
+        bucket.total_weighted_label.value = hits
+    return found

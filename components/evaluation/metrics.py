@@ -257,6 +257,9 @@ class _Combiner(beam.CombineFn):
         }
         if not accumulator.overall:
             return result
+        if isinstance(counts, ExclusiveCounts) and self._per_category:
+            plot = metric_types.PlotKey("calibration_plot", model, self._objective, None, None, None)
+            result[plot] = figures.calibration_buckets(counts.bins)
         if accumulator.scores is not None:
             classes.auc, error = accumulator.scores.auc()
             result[_key("auc", model, self._objective)] = classes.macro_auc

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,6 +12,7 @@ from tensorflow_model_analysis.slicer import slicer_lib as slicer
 from tensorflow_model_analysis.writers.metrics_plots_and_validations_writer import load_and_deserialize_metrics
 
 from components.evaluation import figures
+from components.evaluation.objectives import unpack_classes
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,19 @@ def read_evaluation(folder: str) -> list[Slice]:
     if not slices:
         raise ValueError(f"there is no evaluation in {folder}")
     return sorted(slices, key=lambda item: (item.name != "Overall", item.name))
+
+
+def read_classes(folder: str) -> dict[str, list[str]]:
+    """Objective to its categories' paths, in the order of the head's outputs, as the evaluation was configured."""
+    from tensorflow_model_analysis.api import model_eval_lib
+
+    found = {}
+    for spec in model_eval_lib.load_eval_result(folder).config.metrics_specs:
+        for metric in spec.metrics:
+            parameters = json.loads(metric.config or "{}")
+            if "classes" in parameters:
+                found[parameters["objective"]] = [path for _, path in unpack_classes(parameters["classes"])[0]]
+    return found
 
 
 def _read(message: metrics_for_slice_pb2.MetricsForSlice) -> Slice:

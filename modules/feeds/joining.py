@@ -110,6 +110,10 @@ class Joiner:
         multi_label = {name: o.labels for name, o in objectives.items() if o.kind == "multi_label"}
         self._people = [(name, table.get(name, {})) for name, labels in multi_label.items() if labels == "people"]
         self._by_rules = [name for name, labels in multi_label.items() if labels == "rules"]
+        # A product that no rule reached has nothing to be measured on, unless it stands for a "no" to everything.
+        self._unreached_weight = {
+            name: 1.0 if o.unreached == "no" else 0.0 for name, o in objectives.items() if o.kind == "multi_label"
+        }
         self._headers = {name: TextHeaders(name) for name in (examples.ID, *TEXT_FIELDS, examples.TOP_CATEGORY)}
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
@@ -182,7 +186,7 @@ class Joiner:
             implied = self._engine.implied(fired) if self._engine is not None else ()
             for name in self._by_rules:
                 entries += int_entry(examples.label(name), [self._index[category] for category in implied])
-                entries += float_entry(examples.eval_weight(name), [1.0])
+                entries += float_entry(examples.eval_weight(name), [1.0 if fired else self._unreached_weight[name]])
             top = self._taxonomy.top(fired[0].category).name.encode() if fired else b""
             found = bool(fired), entries, top
             if len(self._fired) < _CACHE:

@@ -44,7 +44,9 @@ class ExampleSettings(Settings):
     def of(cls, workflow: Workflow) -> ExampleSettings:
         """The part of ``workflow``; where the feed lies and how the demo is made stay out as well."""
         objectives: dict[str, Objective] = {
-            name: ExclusiveObjective() if o.kind == "exclusive" else MultiLabelObjective(labels=o.labels)
+            name: ExclusiveObjective()
+            if o.kind == "exclusive"
+            else MultiLabelObjective(labels=o.labels, unreached=o.unreached)
             for name, o in workflow.objectives.items()
         }
         dimensions = {column_of(n, f): f.dimension for n, f in workflow.features.items() if f.kind == "dense"}

@@ -119,11 +119,13 @@ class _CsvLines:
         self.start = 0
         self.size = 0
         self.pieces: list[str] = []
+        self.undecodable = False
 
     def begin(self) -> None:
         """A new record starts with the next line."""
         self.pieces.clear()
         self.size = 0
+        self.undecodable = False
 
     def __iter__(self) -> _CsvLines:
         return self
@@ -132,7 +134,11 @@ class _CsvLines:
         number, raw = next(self._lines)
         if not self.pieces:
             self.start = number
-        text = raw.decode("utf-8", "surrogateescape") + "\n"
+        try:
+            text = raw.decode() + "\n"
+        except UnicodeDecodeError:
+            text = raw.decode("utf-8", "surrogateescape") + "\n"
+            self.undecodable = True
         self.pieces.append(text)
         self.size += len(raw) + 1
         if self.size > self._limit + 1:
@@ -177,7 +183,7 @@ def _read_csv(path: str, settings: FeedSettings, part: int, of: int) -> Iterator
             if (index // _ROWS) % of != part:
                 continue
             raw = "".join(lines.pieces)
-            if not raw.isascii() and any("\udc80" <= c <= "\udcff" for c in raw):
+            if lines.undecodable:
                 yield BadRecord(path, lines.start, "undecodable", "bytes that are no UTF-8", raw_text(raw))
             elif len(row) != len(header):
                 detail = f"{len(row)} fields where the header has {len(header)}"

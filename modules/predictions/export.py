@@ -26,8 +26,8 @@ BASE = ("id", "title", "retailer")
 _SCORES = ("probability", "entropy", "margin", "least_confidence")
 _ROW_GROUP = 1 << 16
 
-_FORMULA = r"^[\s\x00]*[=+\-@]|^[\t\r\n]"
-"""Text that a spreadsheet may take for a formula (OWASP, CSV injection), also after white space."""
+_FORMULA = r"^[\s\x0b\x00\p{Z}]*[=+\-@＝＋－＠]|^[\t\r\n]"
+"""Text that a spreadsheet may take for a formula (OWASP, CSV injection), also after white space or in full width."""
 
 
 def export(

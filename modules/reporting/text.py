@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from modules.errors import shorten
 from modules.examples import Counts
+from modules.reporting.console import show, text
 from modules.reporting.model import Blessing, CategoryRow, Figure, ObjectiveReport, Report
 
 if TYPE_CHECKING:
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 BEST_AND_WORST = 5
 _REASONS = 10
-_FILE_WIDTH = 160
 _SPLITS = {"train": 0, "eval": 1, "test": 2}
 
 
@@ -28,34 +27,15 @@ def print_summary(
     Args:
       report_file: the HTML report, None if there is none. missing: what could not be read or written.
     """
-    # A log file has no width; wrapping at 80 columns would only cut paths in two.
-    width = None if console.is_terminal else max(console.width, _FILE_WIDTH)
-
-    def show(*parts: Table | Text) -> None:
-        console.print(*parts, width=width)
-
-    console.print()
-    show(_facts(_lines(report)))
+    parts: list[Table | Text] = [text(""), _facts(_lines(report))]
     for objective in report.objectives:
-        console.print()
-        for part in _objective(report, objective):
-            show(part)
+        parts += [text(""), *_objective(report, objective)]
     if report.blessing is not None:
-        console.print()
-        for text in _blessing(report.blessing):
-            show(text)
-    console.print()
+        parts += [text(""), *_blessing(report.blessing)]
     places = [("report", report_file)] if report_file else []
-    show(_facts([*places, *report.places]))
-    for sentence in missing:
-        show(_text(f"could not be read or written: {sentence}", "yellow"))
-
-
-def _text(value: str, style: str = "") -> Text:
-    """Text that is printed as it is: feeds may hold markup and control characters."""
-    from rich.text import Text
-
-    return Text(shorten(value, 2000), style=style)
+    parts += [text(""), _facts([*places, *report.places])]
+    parts += [text(f"could not be read or written: {sentence}", "yellow") for sentence in missing]
+    show(console, *parts)
 
 
 def _facts(rows: Iterable[tuple[str, str]]) -> Table:
@@ -65,7 +45,7 @@ def _facts(rows: Iterable[tuple[str, str]]) -> Table:
     table.add_column(no_wrap=True, min_width=12)
     table.add_column(overflow="fold")
     for title, value in rows:
-        table.add_row(_text(title, "bold"), _text(value))
+        table.add_row(text(title, "bold"), text(value))
     return table
 
 
@@ -151,13 +131,13 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
         yield _facts([(objective.name, unmeasured_text(objective))])
         return
     since = f", change since {report.previous}" if report.previous else ", the first run with metrics"
-    yield _text(f"{objective.name}, on {objective.measured:,} labelled test products{since}", "bold")
+    yield text(f"{objective.name}, on {objective.measured:,} labelled test products{since}", "bold")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "left"):
         table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for figure in objective.figures:
         style = "" if not figure.certain else ("green" if figure.better else "red")
-        change = _text(change_text(figure, report.unchanged), style)
+        change = text(change_text(figure, report.unchanged), style)
         table.add_row(f"  {figure.title}", f"{figure.now.value:.3f}", interval_text(figure), change)
     yield table
     ranked = objective.ranked()
@@ -181,14 +161,14 @@ def _categories(title: str, rows: Sequence[CategoryRow]) -> Table:
     for number, row in enumerate(rows):
         f1 = f"F1 {row.f1.value:.2f}" if row.f1 else ""
         products = f"{row.examples:,} product{'s' if row.examples != 1 else ''}"
-        table.add_row(f"  {title}" if not number else "", f1, products, _text(row.path))
+        table.add_row(f"  {title}" if not number else "", f1, products, text(row.path))
     return table
 
 
 def _blessing(blessing: Blessing) -> Iterator[Text]:
     style = {"blessed": "green", "not blessed": "red"}.get(blessing.state, "")
-    yield _text(f"model {blessing.state}: {blessing.sentence}", style)
+    yield text(f"model {blessing.state}: {blessing.sentence}", style)
     for reason in blessing.reasons[:_REASONS]:
-        yield _text(f"  {reason}")
+        yield text(f"  {reason}")
     if len(blessing.reasons) > _REASONS:
-        yield _text(f"  and {len(blessing.reasons) - _REASONS:,} more")
+        yield text(f"  and {len(blessing.reasons) - _REASONS:,} more")

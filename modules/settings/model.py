@@ -32,8 +32,11 @@ class MultiLabelObjective(Settings):
     labels: Literal["rules", "people"] = "rules"
     weight: Positive = 1.0
     negative_weight: NotNegative = 1.0
-    """Weight of the categories that no rule gave to a product that some rule reached. Rule labels are only positive:
-    a product that no rule reached is unlabelled, never a negative."""
+    """Weight of the categories that no rule gave to a product that some rule reached."""
+    unreached: Literal["unknown", "no"] = "unknown"
+    """What a product that no rule reached says. Rule labels are only positive, so by default it says nothing: it is
+    unlabelled, in training and in the evaluation, and the head is free to find what the rules missed. ``no``: none of
+    the categories; the head then copies the rules, their gaps included."""
     class_weights: Literal["none", "balanced"] = "none"
 
 

@@ -70,8 +70,8 @@ def targets(parsed: Mapping[str, Any], workflow: Workflow, classes: Mapping[str,
             continue
         positive = multi_hot(labels, classes[name])
         if objective.labels == "rules":
-            # No rule reached the product: unknown, not "no" everywhere.
-            reached = tf.reduce_any(positive, axis=1, keepdims=True)
+            # By default a product that no rule reached is unknown, not "no" everywhere.
+            reached = tf.reduce_any(positive, axis=1, keepdims=True) | (objective.unreached == "no")
             found[name] = tf.where(positive, 1.0, tf.where(reached, 0.0, -1.0))
         else:
             negative = multi_hot(parsed[f"label/{name}/no"], classes[name])

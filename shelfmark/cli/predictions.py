@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
@@ -66,7 +66,7 @@ def predictions(
     loaded = load(workflow, overrides)
     from pipeline import results
 
-    wanted = {
+    wanted: dict[str, Any] = {
         "run": run,
         "split": split.value if split else None,
         "category": category,

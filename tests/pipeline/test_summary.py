@@ -1,0 +1,257 @@
+"""The end of a run, from recorded runs to the console and the report."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from modules.errors import InputError
+from modules.examples import TAXONOMY_FILE, Counts
+from pipeline.local import RunResult, Step
+from pipeline.run_folder import RunFolder
+from pipeline.runs import Runs
+from pipeline.summary import summarise
+from pipeline.workflow_file import LoadedWorkflow, load_workflow
+from tests.modules.reporting.sample import taxonomy, write_predictions
+from tests.pipeline.recorded import Recorder, category
+
+FIRST, SECOND, THIRD, FOURTH = (f"2031-05-0{day}T10-00-00.000" for day in range(1, 5))
+
+
+def metrics(accuracy: float, spread: float, boots: float = 0.9) -> dict[str, Any]:
+    tree = taxonomy()
+    by_path = {c.text: c.id for c in tree}
+    figures = {
+        "exclusive/accuracy": accuracy,
+        "exclusive/accuracy/lower": accuracy - spread,
+        "exclusive/accuracy/upper": accuracy + spread,
+        "exclusive/top_5_accuracy": 0.97,
+        "exclusive/macro_f1": 0.5,
+        "exclusive/calibration_error": 0.04,
+        "exclusive/example_count": 24.0,
+    }
+    for number, path in enumerate(["Shoes > Boots", "Shoes > Sandals", "Bags > Totes", "Hats"]):
+        f1 = boots if number == 0 else 0.8 - 0.25 * number
+        text = category(path, f1=f1, f1__lower=f1 / 2, f1__upper=1.0, precision=0.5, support=3.0, examples=3 + number)
+        figures[f"category/exclusive/{by_path[path]}"] = text
+    return figures
+
+
+@pytest.fixture
+def loaded(tmp_path: Path) -> LoadedWorkflow:
+    (tmp_path / "feed.csv").write_text("id,title\n1,Red boots\n")
+    (tmp_path / "taxonomy.yaml").write_text("categories:\n  - {path: [Shoes], exclusive: true}\n")
+    (tmp_path / "rules.yaml").write_text("rules: []\n")
+    (tmp_path / "shop.yaml").write_text(
+        "name: shop\nfeed: {files: [feed.csv]}\ntaxonomy: {file: taxonomy.yaml}\nrules: {file: rules.yaml}\n"
+        f"runners: {{local: {{folder: {tmp_path / 'runs'}}}}}\n"
+    )
+    return load_workflow(tmp_path / "shop.yaml")
+
+
+@pytest.fixture
+def folder(loaded: LoadedWorkflow) -> RunFolder:
+    found = RunFolder.of(loaded.workflow)
+    for part in (found.root, found.logs):
+        part.mkdir(parents=True)
+    return found
+
+
+@pytest.fixture
+def recorder(folder: RunFolder) -> Recorder:
+    return Recorder(Path(folder.metadata), "shop")
+
+
+def outputs(folder: RunFolder, run: str, **changed: Any) -> dict[str, Any]:
+    """A whole run's outputs, written for real; ``changed`` by key, None leaves one out."""
+    root = folder.root / run
+    counts = Counts(leaked_titles=2, rule_products=40, rules=7, files=3)
+    counts.products.update(train=60, test=40)
+    counts.quarantined.update(no_id=4, broken_json=1)
+    counts.labels.update({("exclusive", "random"): 24, ("exclusive", "margin"): 9, ("rule_based", "rules"): 40})
+    counts.unmatched_labels.update(exclusive=5)
+    (root / "taxonomy").mkdir(parents=True)
+    taxonomy().write(root / "taxonomy" / TAXONOMY_FILE)
+    write_predictions(root / "predictions", {"train": 60, "test": 40})
+    (root / "quarantine").mkdir()
+    bad = {"file": "feed.csv", "line": 7, "reason": "no_id", "detail": "<b>no id</b>", "raw": "</code><script>x()</script>"}
+    with gzip.open(root / "quarantine" / "quarantine-00000-of-00001.jsonl.gz", "wt") as stream:
+        stream.write(json.dumps(bad) + "\n")
+    (root / "model" / "Format-Serving").mkdir(parents=True)
+    history = {"loss": [2.0, 1.0, 0.7], "val_loss": [2.1, 1.4, 1.5]}
+    facts = {"parameters": 1234, "result": {"epochs": 3, "best_epoch": 2, "seconds": 4.5, "history": history}}
+    (root / "model" / "Format-Serving" / "shelfmark.json").write_text(json.dumps(facts))
+    found: dict[str, Any] = {
+        "examples": (root / "examples", counts.to_properties()),
+        "quarantine": (root / "quarantine", {}),
+        "taxonomy": (root / "taxonomy", {}),
+        "model": (root / "model", {}),
+        "evaluation": (root / "evaluation", {}),
+        "blessing": (root / "blessing", {"blessed": 1}),
+        "metrics": (root / "metrics", metrics(0.7, 0.1)),
+        "pushed_model": (root / "pushed_model", {"pushed": 1, "pushed_destination": str(folder.pushed / "17")}),
+        "predictions": (root / "predictions", {"products": 100}),
+        **changed,
+    }
+    return {key: value for key, value in found.items() if value is not None}
+
+
+def told(loaded: LoadedWorkflow, folder: RunFolder, run: str) -> tuple[str, Path | None]:
+    """What the console shows of a run, and the report."""
+    steps = [Step("ProductExampleGen", "done", 4.0), Step("Trainer", "cached", 0.1)]
+    result = RunResult(run, folder, folder.logs / f"{run}.log", steps)
+    stream = io.StringIO()
+    path = summarise(loaded, result, Console(file=stream, highlight=False, markup=False, emoji=False))
+    return stream.getvalue(), path
+
+
+def line(text: str, beginning: str) -> str:
+    return next(" ".join(row.split()) for row in text.splitlines() if row.strip().startswith(beginning))
+
+
+def test_a_first_run_says_what_it_read_measured_and_where_it_lies(loaded, folder, recorder) -> None:
+    recorder.run(FIRST, outputs(folder, FIRST))
+    text, path = told(loaded, folder, FIRST)
+    assert line(text, "products") == "products 100 of 3 files: train 60, test 40"
+    assert line(text, "quarantine") == "quarantine 5 bad records (4.8%): no_id 4, broken_json 1"
+    assert line(text, "leaks") == "leaks 2 titles stand in more than one of the feed's own splits"
+    assert line(text, "labels exclusive").endswith("random 24, margin 9; 5 of products that no feed has")
+    assert line(text, "rules") == "rules 7 rules reach 40 products (40.0%)"
+    assert "exclusive, on 24 labelled test products, the first run with metrics" in text
+    assert line(text, "accuracy") == "accuracy 0.700 0.600 - 0.800"
+    assert "rule_based not measured" in " ".join(text.split())
+    assert line(text, "model blessed") == "model blessed: the model holds against the thresholds, and is pushed"
+    assert line(text, "best") == "best F1 0.90 3 products Shoes > Boots"
+    assert line(text, "worst") == "worst F1 0.05 6 products Hats"
+    assert line(text, "pushed model").endswith(str(folder.pushed / "17"))
+    assert path is not None and path.read_bytes() == (folder.reports / "latest.html").read_bytes()
+    assert str(path) in text and str(folder.metadata) in text and "could not be" not in text
+
+
+def test_a_change_within_the_interval_is_not_sold_as_one(loaded, folder, recorder) -> None:
+    recorder.run(FIRST, outputs(folder, FIRST, metrics=(folder.root, metrics(0.70, 0.1))))
+    recorder.run(SECOND, outputs(folder, SECOND, metrics=(folder.root, metrics(0.75, 0.1))))
+    recorder.run(THIRD, outputs(folder, THIRD, metrics=(folder.root, metrics(0.40, 0.1))))
+    text, _ = told(loaded, folder, SECOND)
+    assert line(text, "accuracy") == "accuracy 0.750 0.650 - 0.850 +0.050, within the interval"
+    assert line(text, "macro F1").endswith("0.500 unchanged")
+    assert f"change since {FIRST}" in text
+    text, path = told(loaded, folder, THIRD)
+    assert line(text, "accuracy") == "accuracy 0.400 0.300 - 0.500 -0.350"
+    assert path is not None and "polyline" in path.read_text("utf-8")
+
+
+def test_metrics_from_the_cache_are_unchanged(loaded, folder, recorder) -> None:
+    ids = recorder.run(FIRST, outputs(folder, FIRST))
+    recorder.run(SECOND, dict(ids))
+    text, _ = told(loaded, folder, SECOND)
+    assert line(text, "accuracy").endswith("unchanged") and f"change since {FIRST}" in text
+
+
+def test_runs_of_another_workflow_in_the_same_database_do_not_count(loaded, folder, recorder) -> None:
+    other = Recorder(Path(folder.metadata), "other")
+    other.run(FIRST, {"metrics": (folder.root, metrics(0.1, 0.05))})
+    recorder.run(SECOND, outputs(folder, SECOND))
+    text, _ = told(loaded, folder, SECOND)
+    assert "the first run with metrics" in text
+
+
+@pytest.mark.parametrize("lost", ["taxonomy", "predictions", "quarantine", "model"])
+def test_a_part_that_is_gone_is_said_and_costs_nothing_else(loaded, folder, recorder, lost: str) -> None:
+    recorder.run(FIRST, outputs(folder, FIRST))
+    shutil.rmtree(folder.root / FIRST / lost)
+    text, path = told(loaded, folder, FIRST)
+    assert "Traceback" not in text and path is not None
+    assert line(text, "accuracy") == "accuracy 0.700 0.600 - 0.800"
+    if lost in ("taxonomy", "predictions"):
+        assert f"could not be read or written: the {lost}" in text
+
+
+def test_broken_files_are_said_in_words(loaded, folder, recorder) -> None:
+    recorder.run(FIRST, outputs(folder, FIRST))
+    root = folder.root / FIRST
+    next(root.glob("predictions/Split-test/*")).write_bytes(b"no parquet")
+    (root / "model" / "Format-Serving" / "shelfmark.json").write_text("{")
+    (root / "quarantine" / "quarantine-00000-of-00001.jsonl.gz").write_bytes(b"no gzip")
+    text, path = told(loaded, folder, FIRST)
+    for what in ("the predictions", "what training did", "the quarantine"):
+        assert f"could not be read or written: {what}" in text
+    assert path is not None and "Traceback" not in text
+
+
+def test_a_run_without_a_model_or_metrics_still_has_a_summary(loaded, folder, recorder) -> None:
+    keys = ("model", "evaluation", "blessing", "metrics", "pushed_model", "predictions")
+    recorder.run(FIRST, outputs(folder, FIRST, **dict.fromkeys(keys)))
+    text, path = told(loaded, folder, FIRST)
+    assert "exclusive not measured" in " ".join(text.split())
+    assert "model unknown: this run evaluated no model" in text
+    assert path is not None
+
+
+def test_without_ml_metadata_the_summary_says_so(loaded, folder) -> None:
+    text, path = told(loaded, folder, FIRST)
+    assert "could not be read or written: ML Metadata" in text and path is not None
+
+
+def test_why_a_model_is_not_blessed(loaded, folder, recorder) -> None:
+    figures = metrics(0.7, 0.1)
+    figures["failed/exclusive"] = json.dumps([{"path": "Hats", "f1": 0.05, "bound": 0.5}])
+    recorder.run(FIRST, outputs(folder, FIRST, blessing=(folder.root, {"blessed": 0}), metrics=(folder.root, figures)))
+    _validations(folder.root / FIRST / "evaluation")
+    text, path = told(loaded, folder, FIRST)
+    assert "model not blessed: so the model is not pushed" in text
+    assert "exclusive: accuracy is 0.7000, 0.9 is needed" in text
+    assert "exclusive: accuracy fell by 0.0500, 0.01 is allowed" in text
+    assert "exclusive: 3 categories are below their bound" in text
+    assert "exclusive: category 'Hats' is below F1 0.5" in text
+    assert path is not None and "Hats: F1 0.050, needed 0.5" in path.read_text("utf-8")
+
+
+def test_without_thresholds_the_model_is_not_checked(loaded, folder, recorder) -> None:
+    recorder.run(FIRST, outputs(folder, FIRST, blessing=(folder.root, {})))
+    assert "model not checked: the workflow has no evaluation.thresholds" in told(loaded, folder, FIRST)[0]
+
+
+def _validations(folder: Path) -> None:
+    import tensorflow as tf
+    from tensorflow_model_analysis.proto import validation_result_pb2
+
+    result = validation_result_pb2.ValidationResult()
+    part = result.metric_validations_per_slice.add()
+    for name, value in (("accuracy", 0.7), ("categories_failed", 3.0)):
+        failure = part.failures.add()
+        failure.metric_key.name, failure.metric_key.output_name = name, "exclusive"
+        failure.metric_value.double_value.value = value
+        failure.metric_threshold.value_threshold.lower_bound.value = 0.9
+    failure = part.failures.add()
+    failure.metric_key.name, failure.metric_key.output_name = "accuracy", "exclusive"
+    failure.metric_value.double_value.value = -0.05
+    failure.metric_threshold.change_threshold.absolute.value = -0.01
+    folder.mkdir(parents=True)
+    with tf.io.TFRecordWriter(str(folder / "validations.tfrecord-00000-of-00001")) as writer:
+        writer.write(result.SerializeToString())
+
+
+def test_the_latest_run_is_the_newest_one_that_has_what_is_asked_for(loaded, folder, recorder) -> None:
+    recorder.run(FIRST, outputs(folder, FIRST))
+    recorder.run(SECOND, outputs(folder, SECOND, predictions=None))
+    runs = Runs.of(loaded)
+    assert runs.ids == [FIRST, SECOND]
+    assert runs.find().id == SECOND and runs.find("latest", "predictions").id == FIRST
+    assert runs.find(SECOND).taxonomy() == taxonomy()
+    with pytest.raises(InputError, match=f"ended before Predictor.*|{SECOND}"):
+        runs.find(SECOND, "predictions")
+    with pytest.raises(InputError, match=f"did you mean '{SECOND}'"):
+        runs.find("2031-05-02")
+    with pytest.raises(InputError, match="no run of 'shop' with statistics yet"):
+        runs.find("latest", "statistics")
+    shutil.rmtree(folder.root / FIRST / "predictions")
+    with pytest.raises(InputError, match="the folder is gone"):
+        runs.find(FIRST).folder("predictions")
