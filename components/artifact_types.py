@@ -6,7 +6,7 @@ A type's name is ``<module>.<Class>`` with one dot, importable under that name: 
 
 from __future__ import annotations
 
-from tfx.types.artifact import Artifact, Property, PropertyType
+from tfx.types.artifact import Artifact
 
 
 class Quarantine(Artifact):
@@ -25,7 +25,6 @@ class Predictions(Artifact):
     """A folder of ``Split-<name>/part-*.parquet``: one row per product (``modules.predictions.predict``)."""
 
     TYPE_NAME = "components.Predictions"
-    PROPERTIES = {"split_names": Property(type=PropertyType.STRING)}  # noqa: RUF012  (TFX reads it as it is)
 
 
 class CategoryMetrics(Artifact):

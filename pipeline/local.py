@@ -87,10 +87,10 @@ def run(
                 result.error = _reason(error)
         result.seconds = time.monotonic() - started
         if result.failed:
-            console.print(f"\n{result.error}")
-            console.print(f"log: {_near(result.log)}")
+            console.print(f"\n{result.error}", soft_wrap=True)
+            console.print(f"log: {_near(result.log)}", soft_wrap=True)
             console.print("what is done is kept; to go on from there:")
-            console.print(f"  {resume_command()}")
+            console.print(f"  {resume_command()}", soft_wrap=True)
         return result
 
 

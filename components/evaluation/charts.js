@@ -245,11 +245,11 @@
       }
       return low <= high ? [low, high] : [0, 1];
     }
-    mark(shape, row, text) {
+    mark(shape, row, text, place) {
       shape.appendChild(element('title', {}, text));
       if (this.options.enableInteractivity !== false) shape.addEventListener('click', () => this.select(row));
       shape.dataset.row = row;
-      this.svg.appendChild(shape);
+      (place || this.svg).appendChild(shape);
     }
     show() {
       if (!this.svg) return;
@@ -269,10 +269,16 @@
       const ranges = columns.map((column) => this.range(own ? [column] : columns, true));
       this.frame([0, Math.max(count, 1)], ranges[0] || [0, 1], 200);
       this.legend(1);
+      // TFMA looks for the bars where Google Charts has them: in the second group of the first clipped one; their labels
+      // in the third group after that.
+      const clipped = element('g', { 'clip-path': 'none' }), bars = element('g'), labels = element('g');
+      clipped.append(element('g'), bars);
+      this.svg.append(clipped, element('g'), element('g'), labels);
       for (let row = 0; row < count; row += 1) {
         columns.forEach((column, index) => {
           const value = this.number(row, column);
-          if (!Number.isFinite(value)) return;
+          labels.appendChild(element('g'));
+          if (!Number.isFinite(value)) { bars.appendChild(element('g')); return; }
           const [low, high] = ranges[index], scale = (ranges[0][1] - ranges[0][0] || 1) / (high - low || 1);
           const top = this.y(ranges[0][0] + (value - low) * scale), zero = this.y(0);
           const width = ((this.x(1) - this.x(0)) * 0.8) / series;
@@ -280,7 +286,7 @@
             x: this.x(row + 0.1) + index * width, width, y: Math.min(top, zero), height: Math.max(Math.abs(zero - top), 0.5),
             fill: COLOURS[index % COLOURS.length],
           });
-          this.mark(shape, row, `${this.table.getFormattedValue(row, 0)}: ${shown(value)}`);
+          this.mark(shape, row, `${this.table.getFormattedValue(row, 0)}: ${shown(value)}`, bars);
         });
       }
     }

@@ -23,15 +23,16 @@ _TEMPLATE = """<!DOCTYPE html>
 body {{ font-family: system-ui, sans-serif; margin: 0 auto; max-width: 1400px; padding: 1rem; }}
 nav button {{ font: inherit; margin: 0 .5rem .5rem 0; padding: .3rem .8rem; }}
 nav button[aria-pressed=true] {{ font-weight: bold; }}
+main {{ overflow-x: auto; }}
 input {{ font: inherit; padding: .3rem; width: 20rem; }}
 </style>
 </head>
 <body>
 <h1>{title}</h1>
-<nav id="views" aria-label="Views"></nav>
-<p id="search" hidden><label>Find a category: <input id="filter" type="search"></label></p>
-<main id="view"></main>
-<script type="application/json" id="data">{data}</script>
+<nav id="evaluation-views" aria-label="Views"></nav>
+<p id="evaluation-search" hidden><label>Find a category: <input id="evaluation-filter" type="search"></label></p>
+<main id="evaluation-view"></main>
+<script type="application/json" id="evaluation-data">{data}</script>
 <script>{charts}</script>
 <script>{tfma}</script>
 <script>{page}</script>
@@ -42,9 +43,10 @@ input {{ font: inherit; padding: .3rem; width: 20rem; }}
 _PAGE = """
 (function () {
   'use strict';
-  const views = JSON.parse(document.getElementById('data').textContent);
-  const nav = document.getElementById('views'), place = document.getElementById('view');
-  const search = document.getElementById('search'), filter = document.getElementById('filter');
+  // TFMA puts elements of its own into the page: ids have a prefix.
+  const views = JSON.parse(document.getElementById('evaluation-data').textContent);
+  const nav = document.getElementById('evaluation-views'), place = document.getElementById('evaluation-view');
+  const search = document.getElementById('evaluation-search'), filter = document.getElementById('evaluation-filter');
   let shown = null;
   function show(view) {
     shown = view;
@@ -128,7 +130,8 @@ def overall_views(evaluation: str) -> list[dict[str, Any]]:
             for index, path in enumerate(paths[objective]):
                 values = dict(zip(COLUMNS, array[:, index].tolist(), strict=True))
                 if math.isfinite(values["f1"]):
-                    rows.append(_row(path, {**values, "example_count": values.pop("examples")}))
+                    values["example_count"] = values.pop("examples")
+                    rows.append(_row(path, values))
             views.append({**_metrics_view(f"{objective}: categories", rows), "categories": True})
     return [view for view in views if view["data"]] + _plots(evaluation)
 

@@ -23,11 +23,12 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
         model = artifact_utils.get_single_instance(input_dict["model"])
         taxonomy = artifact_utils.get_single_instance(input_dict["taxonomy"])
         output = artifact_utils.get_single_instance(output_dict["predictions"])
-        output.split_names = examples.split_names
+        # Not as a typed property: Kubeflow's compiler knows those of TFX's own types only.
+        output.set_string_custom_property("split_names", examples.split_names)
         workflow = Workflow.from_part(exec_properties["workflow"])
         work = []
         for split in artifact_utils.decode_split_names(examples.split_names):
-            target = artifact_utils.get_split_uri([output], split)
+            target = os.path.join(output.uri, f"Split-{split}")
             fileio.makedirs(target)
             sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*.gz")))
             for number, source in enumerate(sources):

@@ -128,7 +128,7 @@ class RunnerSettings(Settings):
 class Workflow(Settings):
     """One declarative file: all that a run needs."""
 
-    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")]
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
     """Also the pipeline's name in ML Metadata."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
     feed: FeedSettings = FeedSettings()
