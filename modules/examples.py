@@ -10,7 +10,7 @@
 | ``label/<objective>`` | exclusive: int64[1], index of the class, -1 where unlabelled; multi-label: int64, indices of the positive classes |
 | ``label/<objective>/no`` | multi-label from people: int64, indices of the classes that people said no to |
 | ``label_source/<objective>`` | exclusive, and multi-label from people: bytes[1]; absent where unlabelled |
-| ``eval_weight/<objective>`` | float[1], weight in the evaluation: 0 where it must not be measured on |
+| ``eval_weight/<objective>`` | float[1], weight in the evaluation: 0 where it must not be measured on; labels from rules: 1 where a rule fired, or everywhere if the objective's ``unreached`` is ``no`` |
 
 Classes are counted as in :func:`modules.objectives.classes_of`.
 """  # noqa: E501

@@ -17,8 +17,8 @@ FIELD_ORDER = (*list(ALIASES)[:4], "raw_category", *list(ALIASES)[4:])
 
 def slug(text: str) -> str:
     """A name that a workflow may have."""
-    text = re.sub(r"[^a-z0-9]+", "_", text.casefold()).strip("_")[:40]
-    return text if text[:1].isalpha() else f"feed_{text}".rstrip("_")
+    text = re.sub(r"[^a-z0-9]+", "-", text.casefold()).strip("-")[:40]
+    return text if text[:1].isalpha() else f"feed-{text}".rstrip("-")
 
 
 def write_workflow(guess: Guess, output: Path, name: str, force: bool = False) -> list[Path]:

@@ -289,6 +289,8 @@ def test_what_does_not_matter_for_examples_is_not_in_the_settings() -> None:
     other = workflow(training={"epochs": 3}, model={"kind": "linear"}, feed={"folder": "/x"}, seed=9)
     assert ExampleSettings.of(other).model_dump_json() == one
     assert ExampleSettings.of(workflow(labels={"evaluate_imported": True})).model_dump_json() != one
+    unreached = workflow(objectives={"rule_based": {"kind": "multi_label", "unreached": "no"}})
+    assert ExampleSettings.of(unreached).objectives["rule_based"].unreached == "no"
 
 
 @pytest.mark.parametrize(

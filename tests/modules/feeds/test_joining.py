@@ -62,9 +62,11 @@ def product(**text: str) -> Product:
     return Product("p1", text, {})
 
 
-def test_an_unlabelled_product_that_no_rule_reaches() -> None:
+@pytest.mark.parametrize(("unreached", "weight"), [("unknown", 0.0), ("no", 1.0)])
+def test_an_unlabelled_product_that_no_rule_reaches(unreached: Any, weight: float) -> None:
     vectors = {"image_vector": np.array([1, 2], np.float32)}
-    found, counted = features(Product("é1", {"title": "Hat", "brand": "ü"}, vectors))
+    objectives = OBJECTIVES | {"rule_based": MultiLabelObjective(unreached=unreached)}
+    found, counted = features(Product("é1", {"title": "Hat", "brand": "ü"}, vectors), objectives=objectives)
     assert found == {
         "id": ["é1".encode()],
         "title": [b"Hat"],
@@ -74,7 +76,7 @@ def test_an_unlabelled_product_that_no_rule_reaches() -> None:
         "label/exclusive": [-1],
         "eval_weight/exclusive": [0.0],
         "label/rule_based": [],
-        "eval_weight/rule_based": [1.0],
+        "eval_weight/rule_based": [weight],
         "top_category": [b""],
     }
     assert counted == Signature("train", False, (), ())
@@ -85,6 +87,7 @@ def test_rules_imply_ancestors_and_the_first_gives_the_slice() -> None:
     assert found["rules"] == [b"r-boot", b"r-lamp", b"r-red"]
     assert sorted(found["label/rule_based"]) == sorted(INDEX.values())
     assert found["top_category"] == [b"Shoes"]
+    assert found["eval_weight/rule_based"] == [1.0]
     assert counted == Signature("train", True, (("rule_based", "rules"),), ())
     found, _ = features(product(title="Boots lamp"))
     assert found["label/rule_based"] == sorted([INDEX["Home"], INDEX["Home > Lamps"]])

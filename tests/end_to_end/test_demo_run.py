@@ -1,0 +1,133 @@
+"""One whole run of the demo at small size, through the command line's own path, and what must hold around it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from pipeline.workflow_file import REPOSITORY
+
+pytestmark = pytest.mark.slow
+PRODUCTS = 500
+
+
+class Shop:
+    """A folder with the demo workflow, run by the command line in a process of its own."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        self.runs = folder / "runs" / "demo"
+
+    def shelfmark(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "shelfmark", *arguments],
+            cwd=self.folder, capture_output=True, text=True, timeout=900,
+            env={**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1", "COLUMNS": "200"},
+        )  # fmt: skip
+        assert done.returncode == code, done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+    def run(self, *arguments: str, code: int = 0) -> str:
+        return self.shelfmark(
+            "run", *arguments, "--feed", str(self.folder / "catalogue"),
+            "--set", f"feed.demo.products={PRODUCTS}", "--set", "training.epochs=6",
+            "--set", "evaluation.thresholds.exclusive.accuracy=0.05",
+            "--set", "evaluation.thresholds.exclusive.max_drop=1.0",
+            "--set", "evaluation.thresholds.rule_based.micro_f1=0.05",
+            code=code,
+        )  # fmt: skip
+
+    def predictions(self) -> Path:
+        folders = sorted((self.runs / "pipeline" / "Predictor" / "predictions").iterdir(), key=lambda f: int(f.name))
+        return folders[-1]
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    found = Shop(tmp_path_factory.mktemp("shop"))
+    found.first = found.run()  # type: ignore[attr-defined]
+    return found
+
+
+def states(output: str) -> dict[str, str]:
+    """Component to what the run said of it."""
+    rows = [line.split() for line in output.splitlines() if line.endswith(" s")]
+    return {row[0]: row[1] for row in rows if len(row) == 4}
+
+
+def test_the_run_goes_through_all_components_and_pushes(shop: Shop) -> None:
+    said = states(shop.first)  # type: ignore[attr-defined]
+    expected = {
+        "ProductExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Transform", "Trainer",
+        "Evaluator", "ClassMetrics", "Pusher", "Predictor", "LastBlessedModel",
+    }  # fmt: skip
+    assert set(said) == expected
+    assert set(said.values()) == {"done"}
+    assert len(list((shop.runs / "pushed").iterdir())) == 1
+    assert (shop.runs / "reports" / "latest.html").is_file()
+
+
+def test_every_product_of_every_split_is_predicted_once(shop: Shop) -> None:
+    import pyarrow.dataset as ds
+
+    table = ds.dataset(shop.predictions(), format="parquet").to_table(columns=["id", "exclusive/probability"])
+    truth = subprocess.run(
+        ["gzip", "-dc", str(shop.folder / "catalogue" / "truth.jsonl.gz")], capture_output=True, check=True
+    )
+    ids = {json.loads(line)["id"] for line in truth.stdout.splitlines()}
+    assert len(table) == len(set(table["id"].to_pylist()))
+    missing = ids - set(table["id"].to_pylist())
+    assert len(missing) <= 10, "only the quarantined records may be missing"
+    assert set(table["id"].to_pylist()) <= ids
+
+
+def test_metrics_come_from_ml_metadata_alone(shop: Shop, tmp_path: Path) -> None:
+    root = shop.runs / "pipeline"
+    hidden = root.rename(shop.runs / "hidden")
+    try:
+        catalogue = ("--feed", str(shop.folder / "catalogue")) if "--feed" in shop.shelfmark("metrics", "--help") else ()
+        latest = json.loads(shop.shelfmark("metrics", "--json", *catalogue))
+    finally:
+        hidden.rename(root)
+    assert "exclusive" in json.dumps(latest)
+
+
+def test_a_second_run_takes_everything_from_the_cache(shop: Shop) -> None:
+    said = states(shop.run())
+    costly = {"ProductExampleGen", "StatisticsGen", "Transform", "Trainer", "Predictor"}
+    assert {said[name] for name in costly} == {"unchanged"}
+
+
+def test_a_part_runs_alone_and_an_unknown_one_is_named(shop: Shop) -> None:
+    said = states(shop.run("--to", "StatisticsGen"))
+    assert set(said) <= {"ProductExampleGen", "StatisticsGen"} and "StatisticsGen" in said
+    assert "Trainer" in shop.run("--to", "Trainr", code=2)
+
+
+def test_a_changed_label_file_is_seen(shop: Shop) -> None:
+    labels = shop.folder / "catalogue" / "labels.jsonl"
+    lines = labels.read_text().splitlines()
+    labels.write_text("\n".join(lines[:-20]) + "\n")
+    try:
+        said = states(shop.run("--to", "ProductExampleGen"))
+    finally:
+        labels.write_text("\n".join(lines) + "\n")
+    assert said["ProductExampleGen"] == "done"
+
+
+def test_a_failed_run_says_how_to_resume(shop: Shop) -> None:
+    feed = shop.folder / "catalogue" / "feed"
+    spoilt = feed / "zzz.jsonl"
+    spoilt.write_text("{broken\n" * 400)
+    try:
+        output = shop.run(code=1)
+    finally:
+        spoilt.unlink()
+    assert "zzz.jsonl" in output and "broken_json" in output
+    assert "shelfmark run" in output
