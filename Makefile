@@ -3,6 +3,8 @@ PYTHON ?= python3.11
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 READY := .venv/.ready
+# Which tests: a pytest marker expression; empty: all, the slow ones too (plain `pytest` leaves those out).
+TESTS ?=
 
 .PHONY: setup run test test-full lint bench lock clean help
 
@@ -26,11 +28,11 @@ run: $(READY) ## the main job on the demo catalogue
 	@$(BIN)/shelfmark run
 
 test: $(READY) ## the tests that need no server and no browser
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 
 test-full: $(READY) ## installs Chromium and PostgreSQL (Debian packages) if absent, then runs every test
 	@bash tests/install_servers.sh
-	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest
+	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 
 lint: $(READY) ## ruff, mypy, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -127,6 +127,6 @@ def create_pipeline(
             pusher, predictor,
         ],
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=beam_pipeline_args or [],
+        beam_pipeline_args=[*(beam_pipeline_args or [])],
         enable_cache=enable_cache,
     )  # fmt: skip

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -30,9 +31,7 @@ _FORMULA = r"^[\s\x0b\x00\p{Z}]*[=+\-@＝＋－＠]|^[\t\r\n]"
 """Text that a spreadsheet may take for a formula (OWASP, CSV injection), also after white space or in full width."""
 
 
-def export(
-    files: PredictionFiles, query: Query, taxonomy: Taxonomy, output: str | Path
-) -> int:
+def export(files: PredictionFiles, query: Query, taxonomy: Taxonomy, output: str | Path) -> int:
     """Writes the products that the query asks for; the file appears when it is complete.
 
     CSV and JSON Lines have one row or object per product, with category paths in the place of class indices. In CSV
@@ -175,22 +174,46 @@ def _jsonl(files: PredictionFiles, query: Query, taxonomy: Taxonomy, name: str) 
     count = 0
     with open(name, "wb") as stream:
         for table in files.select(query, columns):
-            for row in table.to_pylist():
-                stream.write(orjson.dumps(_nested(row, objectives, paths), option=orjson.OPT_APPEND_NEWLINE))
+            rows = [table.column(part).to_pylist() for part in (*BASE, SPLIT)]
+            found = [dict(zip((*BASE, SPLIT), values, strict=True)) for values in zip(*rows, strict=True)]
+            for objective, kind in objectives.items():
+                parts_of = _objective_parts(table, objective, kind, paths[objective])
+                for row, answer in zip(found, parts_of, strict=True):
+                    row[objective] = answer
+            for row in found:
+                stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
             count += table.num_rows
     return count
 
 
-def _nested(row: dict[str, Any], objectives: dict[str, str], paths: dict[str, list[str]]) -> dict[str, Any]:
-    found: dict[str, Any] = {part: row[part] for part in (*BASE, SPLIT)}
-    for objective, kind in objectives.items():
-        mark = f"{objective}/"
-        parts = {key[len(mark) :]: value for key, value in row.items() if key.startswith(mark)}
-        classes, probabilities = parts.pop("classes"), parts.pop("probabilities")
-        names = paths[objective]
-        top = zip(classes[:TOP], probabilities[:TOP], strict=True)
-        parts["top"] = [{"category": names[c], "probability": round(p, 6)} for c, p in top]
-        if kind == "exclusive":
-            parts["label"] = names[parts["label"]] if parts["label"] >= 0 else None
-        found[objective] = {key: round(v, 6) if isinstance(v, float) else v for key, v in parts.items()}
-    return found
+def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str]) -> Iterator[dict[str, Any]]:
+    """Per row an objective's part of its JSON object; worked out column by column, which is many times faster."""
+
+    def column(part: str) -> pa.ChunkedArray:
+        return table.column(f"{objective}/{part}")
+
+    k = min(TOP, column("classes").type.list_size)
+    classes, probabilities = (_matrix(column(part))[:, :k] for part in ("classes", "probabilities"))
+    names = np.array(paths, object)[classes].tolist()
+    top = (
+        [{"category": c, "probability": p} for c, p in zip(some, their, strict=True)]
+        for some, their in zip(names, _rounded(probabilities), strict=True)
+    )
+    values: dict[str, Any] = {part: column(part).to_pylist() for part in ("category", "category_id", "ancestors")}
+    values |= {part: _rounded(column(part).to_numpy()) for part in (*_SCORES, "rest")}
+    values["top"] = top
+    if kind == "exclusive":
+        values["label"] = labels_as_text(table, objective, paths).to_pylist()
+    else:
+        values["assigned"] = column("assigned").to_pylist()
+    for row in zip(*values.values(), strict=True):
+        yield dict(zip(values, row, strict=True))
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of lists of one length as (rows, length)."""
+    return np.concatenate([np.asarray(chunk.flatten()) for chunk in column.chunks]).reshape(-1, column.type.list_size)
+
+
+def _rounded(values: np.ndarray) -> list[Any]:
+    return np.round(values.astype(np.float64), 6).tolist()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,9 @@ from modules import progress
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+
+ROW_GROUP = 8192
+"""Rows per row group, at least: a reader of one column pays for each group."""
 
 SHOWN = ("title", "retailer")
 """Raw columns that are kept beside a prediction, so that people can look at it without a join."""
@@ -53,25 +57,63 @@ def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflo
 
     records = tf.data.TFRecordDataset(source, compression_type="GZIP", buffer_size=2**20)
     data = records.batch(settings.prediction.batch_size).map(load, num_parallel_calls=2).prefetch(2)
-    done, writer = 0, None
-    try:
+    wanted = columns.outputs()
+
+    def batch_of(serialised, raw) -> pa.RecordBatch:
+        outputs = signature(examples=serialised)
+        # Without the category ids: top_k Python strings per product that the taxonomy has already.
+        return columns.record_batch(
+            {name: value.numpy() for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
+        )
+
+    done = 0
+    with _Writer(target, batch_of(*load(tf.constant([], tf.string))).schema) as writer:
         for serialised, raw in data:
-            outputs = {name: value.numpy() for name, value in signature(examples=serialised).items()}
-            batch = columns.record_batch({name: value.numpy() for name, value in raw.items()}, outputs)
-            if writer is None:
-                writer = pq.ParquetWriter(target, batch.schema, compression="zstd", use_dictionary=True)
-            writer.write_batch(batch)
+            batch = batch_of(serialised, raw)
+            writer.add(batch)
             done += batch.num_rows
             progress.report(done, 0, f"{done:,} products of {files} file{'s' if files > 1 else ''}")
-        if writer is None:  # an empty split: a table without rows
-            outputs = {name: value.numpy() for name, value in signature(examples=tf.constant([], tf.string)).items()}
-            raw = load(tf.constant([], tf.string))[1]
-            batch = columns.record_batch({name: value.numpy() for name, value in raw.items()}, outputs)
-            writer = pq.ParquetWriter(target, batch.schema, compression="zstd", use_dictionary=True)
-    finally:
-        if writer is not None:
-            writer.close()
     return done
+
+
+class _Writer:
+    """Parquet in row groups of at least ``ROW_GROUP`` rows; the columns that repeat are dictionaries."""
+
+    def __init__(self, target: str, schema: pa.Schema):
+        repeated = ["retailer", *(f"{f.name}.list.element" for f in schema if f.type == pa.list_(pa.string()))]
+        repeated += [f.name for f in schema if pa.types.is_dictionary(f.type)]
+        plain = "embedding.list.element"  # numbers without repetition: nothing to win
+        leaves = [*_leaves(schema)]
+        self.writer = pq.ParquetWriter(
+            target, schema, use_dictionary=repeated, write_statistics=False,
+            compression={leaf: "NONE" if leaf == plain else "ZSTD" for leaf in leaves},
+        )  # fmt: skip
+        self.waiting: list[pa.RecordBatch] = []
+
+    def __enter__(self) -> _Writer:
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self.flush()
+        self.writer.close()
+
+    def add(self, batch: pa.RecordBatch) -> None:
+        """Takes a batch; writes when enough rows wait."""
+        self.waiting.append(batch)
+        if sum(one.num_rows for one in self.waiting) >= ROW_GROUP:
+            self.flush()
+
+    def flush(self) -> None:
+        """Writes what waits as one row group."""
+        if self.waiting:
+            self.writer.write_table(pa.Table.from_batches(self.waiting), row_group_size=2**20)
+            self.waiting = []
+
+
+def _leaves(schema: pa.Schema) -> Iterator[str]:
+    for field in schema:
+        nested = pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)
+        yield f"{field.name}.list.element" if nested else field.name
 
 
 class PredictionColumns:
@@ -88,12 +130,24 @@ class PredictionColumns:
         self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
         self.paths: dict[str, pa.Array] = {}
         self.ids: dict[str, pa.Array] = {}
-        self.ancestors: dict[str, list[list[str]]] = {}
+        self.ancestors: dict[str, pa.Array] = {}
+        self.lines: dict[str, pa.Array] = {}  # the same as class indices; multi-label only
         for name, objective in workflow.objectives.items():
             classes = classes_of(objective, taxonomy)
             self.paths[name] = pa.array([taxonomy.path_text(c) for c in classes], pa.string())
             self.ids[name] = pa.array([c.id for c in classes], pa.string())
-            self.ancestors[name] = [[a.id for a in taxonomy.ancestors(c)] + [c.id] for c in classes]
+            lineages = [[*(above.id for above in taxonomy.ancestors(c)), c.id] for c in classes]
+            self.ancestors[name] = pa.array(lineages, pa.list_(pa.string()))
+            if objective.kind == "multi_label":
+                index = {c.id: i for i, c in enumerate(classes)}
+                self.lines[name] = pa.array([[index[id] for id in line] for line in lineages], pa.list_(pa.int64()))
+
+    def outputs(self) -> list[str]:
+        """Names of the signature's outputs that the table is made of."""
+        scores = ("classes", "probabilities", "rest", "entropy", "margin", "least_confidence")
+        found = [f"{name}/{score}" for name in self.kinds for score in scores]
+        found += [f"{name}/assigned" for name, kind in self.kinds.items() if kind != "exclusive"]
+        return [*found, "embedding"]
 
     def record_batch(self, raw: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
@@ -103,7 +157,7 @@ class PredictionColumns:
             best = classes[:, 0]
             arrays[f"{name}/category"] = pa.DictionaryArray.from_arrays(pa.array(best), self.paths[name])
             arrays[f"{name}/category_id"] = pa.DictionaryArray.from_arrays(pa.array(best), self.ids[name])
-            arrays[f"{name}/ancestors"] = self._lineages(name, best)
+            arrays[f"{name}/ancestors"] = self.ancestors[name].take(pa.array(best))
             arrays[f"{name}/probability"] = pa.array(outputs[f"{name}/probabilities"][:, 0])
             arrays[f"{name}/classes"] = _fixed(classes)
             arrays[f"{name}/probabilities"] = _fixed(outputs[f"{name}/probabilities"])
@@ -116,21 +170,23 @@ class PredictionColumns:
         arrays["embedding"] = _fixed(outputs["embedding"].astype(np.float32))
         return pa.RecordBatch.from_pydict(arrays)
 
-    def _lineages(self, name: str, classes: np.ndarray) -> pa.Array:
-        known = self.ancestors[name]
-        return pa.array([known[c] for c in classes.tolist()], pa.list_(pa.string()))
-
     def _assigned(self, name: str, classes: np.ndarray, assigned: np.ndarray) -> pa.Array:
-        known = self.ancestors[name]
-        rows: list[list[str]] = []
-        for row, over in zip(classes.tolist(), assigned.tolist(), strict=True):
-            # dict keeps the order: most probable lineage first, each category once.
-            rows.append(list(dict.fromkeys(a for c, hit in zip(row, over, strict=True) if hit for a in known[c])))
-        return pa.array(rows, pa.list_(pa.string()))
+        """Per row the lineages of its assigned classes, most probable first, each category once."""
+        rows, places = np.nonzero(assigned)
+        lines = self.lines[name].take(pa.array(classes[rows, places]))
+        rows = np.repeat(rows, np.diff(lines.offsets.to_numpy()))
+        found = lines.flatten().to_numpy(zero_copy_only=False)
+        keys = rows * len(self.ids[name]) + found
+        first = np.sort(np.unique(keys, return_index=True)[1])
+        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[first], minlength=len(classes)))]).astype(np.int32)
+        return pa.ListArray.from_arrays(offsets, self.ids[name].take(pa.array(found[first])))
 
 
 def _text(values: np.ndarray) -> pa.Array:
-    return pa.array([value.decode("utf-8", "replace") for value in values.tolist()], pa.string())
+    try:
+        return pa.array(values, pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:  # not UTF-8
+        return pa.array([value.decode("utf-8", "replace") for value in values.tolist()], pa.string())
 
 
 def _fixed(values: np.ndarray) -> pa.Array:

@@ -51,7 +51,7 @@ def line_chart(
     labels: Sequence[str] = (),
     y_range: tuple[float, float] | None = None,
     mark: float | None = None,
-    width: int = 560,
+    width: int = 500,
     height: int = 230,
 ) -> Markup:
     """Lines over whole numbers.
@@ -137,13 +137,15 @@ def heat_map(
       counts: shape (n, n), rows and columns named by ``names``.
     """
     n = len(names)
-    cell, left, top = (26 if n <= 12 else 20), 170, 130
-    width, height = left + n * cell + 10, top + n * cell + 10
+    shown = [text if len(text) <= 24 else text[:23] + "…" for text in names]
+    cell, longest = (26 if n <= 12 else 20), 7 * max(map(len, shown))
+    # Headings stand at 45 degrees: they need as much height as width, and lean out to the right.
+    left, top = 14 + longest, 14 + round(0.72 * longest)
+    width, height = left + n * cell + round(0.72 * longest), top + n * cell + 10
     sums = counts.sum(axis=1, keepdims=True)
     share = np.divide(counts, sums, out=np.zeros(counts.shape), where=sums > 0)
     parts: list[Markup] = []
-    for i, text in enumerate(names):
-        short = text if len(text) <= 24 else text[:23] + "…"
+    for i, short in enumerate(shown):
         middle = top + (i + 0.5) * cell
         parts.append(element("text", short, class_="tick", x=left - 6, y=middle + 4, text_anchor="end"))
         across = left + (i + 0.5) * cell + 4

@@ -52,7 +52,7 @@ class SplitSettings(Settings):
 
     column: str | None = None
     """The feed's own split column (dotted)."""
-    values: dict[str, Split] = Field(default_factory=lambda: {"train": "train", "eval": "eval", "test": "test"})
+    values: dict[str, Split] = {"train": "train", "eval": "eval", "test": "test"}
     """The column's value to a split; any other value is split by hash."""
     eval_share: Share = 0.1
     test_share: Share = 0.2

@@ -136,9 +136,10 @@ class Workflow(Settings):
     rules: RulesSettings = RulesSettings()
     labels: LabelsSettings = LabelsSettings()
     features: dict[str, Feature] = Field(default_factory=default_features)
-    objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = Field(
-        default_factory=lambda: {"exclusive": ExclusiveObjective(), "rule_based": MultiLabelObjective()}
-    )
+    objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = {
+        "exclusive": ExclusiveObjective(),
+        "rule_based": MultiLabelObjective(),
+    }
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     evaluation: EvaluationSettings = EvaluationSettings()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -27,7 +27,7 @@ class Calibration:
     thresholds: dict[str, list[float]] = field(default_factory=dict)
 
 
-def calibrate(predict: Callable[[], tuple[dict, dict]], kinds: dict[str, str], minimum: int) -> Calibration:
+def calibrate(predict: Callable[[], tuple[dict, dict]], kinds: Mapping[str, str], minimum: int) -> Calibration:
     """Fits temperatures and thresholds.
 
     Args:

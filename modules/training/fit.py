@@ -78,7 +78,8 @@ class BestEpoch(keras.callbacks.Callback):
     def __init__(self, watch: Callable[[Mapping[str, float]], float], patience: int):
         super().__init__()
         self.watch, self.patience = watch, patience
-        self.best, self.best_epoch, self.weights = float("inf"), 0, None
+        self.best, self.best_epoch = float("inf"), 0
+        self.weights: list[np.ndarray] | None = None
         self.history: dict[str, list[float]] = {}
         self.stopped = False
 

@@ -173,6 +173,7 @@ def test_a_worse_model_than_the_last_is_not(
     models: tuple[str, str], examples: str, data: small.Data, tmp_path: Path
 ) -> None:
     from components.evaluation.objectives import ObjectiveThresholds
+    from components.evaluation.page import overall_views
 
     config = _with_models(ObjectiveThresholds(max_drop=0.01, category_max_drop=0.05, category_min_support=20))
     folder = small.evaluate(
@@ -187,7 +188,10 @@ def test_a_worse_model_than_the_last_is_not(
     enough = now.classes.examples >= 20
     worse = int((now.classes.f1[enough] < before.classes.f1[enough] - 0.05).sum())
     assert worse <= failures["categories_worse"] <= worse + 1  # and the pooled ones
-    # The candidate's figures are read, not the baseline's.
+    # The candidate's figures are read and shown, not the baseline's.
+    shown = {view["title"]: view["data"] for view in overall_views(folder)}
+    figure = shown["exclusive: overall"][0]["metrics"][""][""]["accuracy"]["boundedValue"]["value"]
+    assert figure == pytest.approx(now.accuracy.value, abs=1e-6) and "exclusive: plots" in shown
     assert _slices(folder)["Overall"].values["exclusive"]["accuracy"] == pytest.approx(now.accuracy.value, abs=1e-6)
 
 
