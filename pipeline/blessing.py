@@ -7,13 +7,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from components.class_metrics.queries import RunMetrics
 from modules.reporting.model import Blessing, Estimate, Figure
 from modules.settings.workflow import Workflow
+from pipeline.measured import Measured
 from pipeline.runs import Run
 
 
-def blessing_of(run: Run, metrics: RunMetrics | None, workflow: Workflow) -> Blessing:
+def blessing_of(run: Run, metrics: Measured | None, workflow: Workflow) -> Blessing:
     """What the Evaluator decided about the run's model.
 
     Args:

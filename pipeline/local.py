@@ -152,6 +152,8 @@ def _cancel(result: RunResult) -> None:
 def _everything_else_to(log: IO[str], console: Console) -> Iterator[None]:
     """Sends what libraries print and log (C++ included) to the run's log; only the console speaks to the user."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # Beam makes thousands of argument parsers, and each looks for translations on the disk unless told not to.
+    os.environ["LANGUAGE"] = "C"
     console.file = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1) if console.file is sys.stdout and _real(
         sys.stdout
     ) else console.file

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from modules.taxonomy import Taxonomy
 
 SHOWN = 20
-_TITLE = 60
+_TITLE, _RETAILER = 60, 30
 
 
 def show_predictions(
@@ -56,7 +56,8 @@ def show_predictions(
     count = 0
     for rows in files.select(query, columns):
         for row in rows.to_pylist():
-            cells = [text(row["id"]), text(row["title"], limit=_TITLE), text(row["retailer"], limit=30), text(row[SPLIT])]
+            cells = [text(row["id"]), text(row["title"], limit=_TITLE), text(row["retailer"], limit=_RETAILER)]
+            cells.append(text(row[SPLIT]))
             for name in names:
                 cells += [text(row[f"{name}/category"]), text(f"{row[f'{name}/probability']:.3f}")]
             table.add_row(*cells, f"{row[f'{main}/{score}']:.3f}")

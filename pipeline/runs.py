@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -139,22 +139,49 @@ class Runs:
         beginning = [name for name in self.ids if run and name.startswith(run)]
         return f"did you mean {beginning[-1]!r}?" if beginning else ""
 
+    def until(self, run: str, key: str, last: int) -> list[tuple[str, Output]]:
+        """(run, output) of ``run`` and the runs before it that have the output ``key``, at most ``last``, oldest first.
+
+        An output that was taken from the cache comes as often as there are runs with it.
+        """
+        ids: list[tuple[str, int]] = []
+        for name in reversed(self.ids[: self.ids.index(run) + 1]):
+            found = [artifact for artifact, its_key in self._output_ids(name).items() if its_key == key]
+            if found:
+                ids.append((name, max(found)))
+            if len(ids) == last:
+                break
+        outputs = self._outputs({artifact for _, artifact in ids})
+        return [(name, outputs[artifact]) for name, artifact in reversed(ids) if artifact in outputs]
+
     def _read(self, name: str) -> Run:
+        keys = self._output_ids(name)
+        return Run(name, {keys[artifact]: output for artifact, output in self._outputs(keys).items()})
+
+    def _output_ids(self, name: str) -> dict[int, str]:
+        """Artifact id to output key, of a run's outputs."""
         from ml_metadata.proto import metadata_store_pb2
 
         pb: Any = metadata_store_pb2
         executions = self.store.get_executions_by_context(self._contexts[name])
         events = self.store.get_events_by_execution_ids([execution.id for execution in executions])
-        keys = {
+        return {
             event.artifact_id: event.path.steps[0].key
             for event in sorted(events, key=lambda event: event.execution_id)
             if event.type == pb.Event.OUTPUT and event.path.steps
         }
-        outputs: dict[str, Output] = {}
-        for artifact in sorted(self.store.get_artifacts_by_id(list(keys)), key=lambda artifact: artifact.id):
-            if artifact.state in (pb.Artifact.LIVE, pb.Artifact.UNKNOWN):
-                outputs[keys[artifact.id]] = Output(artifact.id, artifact.uri, _properties(artifact))
-        return Run(name, outputs)
+
+    def _outputs(self, ids: Iterable[int]) -> dict[int, Output]:
+        """Artifact id to the artifact, oldest first; what a failed component left behind is passed over."""
+        from ml_metadata.proto import metadata_store_pb2
+
+        pb: Any = metadata_store_pb2
+        artifacts = self.store.get_artifacts_by_id(sorted(ids))
+        return {
+            artifact.id: Output(artifact.id, artifact.uri, _properties(artifact))
+            for artifact in sorted(artifacts, key=lambda artifact: artifact.id)
+            if artifact.state in (pb.Artifact.LIVE, pb.Artifact.UNKNOWN)
+        }
 
     def _context(self, kind: str, name: str) -> Any:
         return self.store.get_context_by_type_and_name(kind, name)

@@ -8,7 +8,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from components.class_metrics.queries import RunMetrics, all_metrics
 from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
 from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of
@@ -26,6 +25,7 @@ from modules.reporting.predicted import read_predicted
 from modules.reporting.text import print_summary
 from modules.taxonomy import Taxonomy
 from pipeline.blessing import blessing_of
+from pipeline.measured import Measured
 from pipeline.runs import Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
-HISTORY = 50
+HISTORY = 20
 """Runs in the report's history."""
 
 
@@ -64,19 +64,16 @@ def collect(loaded: LoadedWorkflow, result: RunResult, runs: Runs, missing: list
     if run is None:
         return _bare(loaded, result, missing)
     taxonomy = _try("the taxonomy", run.taxonomy, missing)
-    metrics = _try("the metrics", lambda: _metrics_by_run(runs), missing) or {}
+    found = _try("the metrics", lambda: _metrics(runs, run), missing) or []
     predicted: dict[str, Predicted] | None = None
     if "predictions" in run.outputs and taxonomy is not None:
         folder = run.outputs["predictions"].folder
         predicted = _try("the predictions", lambda: read_predicted(PredictionFiles(folder), taxonomy), missing)
-    earlier = [name for name in runs.ids[: runs.ids.index(run.id)] if name in metrics]
-    previous = earlier[-1] if earlier else None
-    now = metrics.get(run.id)
-    before = metrics[previous] if previous else None
-    history = [*earlier[-(HISTORY - 1) :], *([run.id] if now else [])]
-    points = [(name, metrics[name]) for name in history]
+    now = found[-1][1] if found and found[-1][0] == run.id else None
+    earlier = found[:-1] if now else found
+    previous, before = earlier[-1] if now and earlier else (None, None)
     objectives = [
-        _objective(loaded, name, taxonomy, now, before, points, (predicted or {}).get(name))
+        _objective(loaded, name, taxonomy, now, before, found if now else [], (predicted or {}).get(name))
         for name in loaded.workflow.objectives
     ]
     training = None
@@ -93,7 +90,7 @@ def collect(loaded: LoadedWorkflow, result: RunResult, runs: Runs, missing: list
         steps=_timings(result),
         objectives=objectives,
         previous=previous,
-        unchanged=now is not None and before is now,
+        unchanged=now is not None and before is not None and before.artifact == now.artifact,
         blessing=_try("the model's blessing", lambda: blessing_of(run, now, loaded.workflow), missing)
         or Blessing("unknown", "it is not known whether the model is blessed"),
         training=training,
@@ -119,37 +116,46 @@ def _try(what: str, read: Callable[[], T], missing: list[str]) -> T | None:
         return None
 
 
-def _metrics_by_run(runs: Runs) -> dict[str, RunMetrics]:
-    return {
-        name: metrics
-        for metrics in all_metrics(runs.store, runs.pipeline)
-        for name in (metrics.run, *metrics.reused_by)
-    }
+def _metrics(runs: Runs, run: Run) -> list[tuple[str, Measured]]:
+    """(run, metrics) of the run and those before it, the run itself last if it has any."""
+    known: dict[int, Measured] = {}
+    found = []
+    for name, output in runs.until(run.id, "metrics", HISTORY):
+        if output.id not in known:
+            known[output.id] = Measured.of(output)
+        found.append((name, known[output.id]))
+    return found
 
 
 def _objective(
     loaded: LoadedWorkflow,
     name: str,
     taxonomy: Taxonomy | None,
-    now: RunMetrics | None,
-    before: RunMetrics | None,
-    points: list[tuple[str, RunMetrics]],
+    now: Measured | None,
+    before: Measured | None,
+    history: list[tuple[str, Measured]],
     predicted: Predicted | None,
 ) -> ObjectiveReport:
     settings = loaded.workflow.objectives[name]
     values = now.values.get(name, {}) if now else {}
-    measured = {c.id: c.values for c in now.categories if c.objective == name} if now else {}
-    old = {c.id: c.values for c in before.categories if c.objective == name} if before else {}
-    paths = {c.id: c.path for c in now.categories if c.objective == name} if now else {}
+    measured = now.categories(name) if now else {}
+    old = before.categories(name) if before else {}
+    paths = {identity: path for identity, (path, _) in measured.items()}
     if taxonomy is not None:
-        paths |= {c.id: c.text for c in classes_of(settings, taxonomy)}
+        # In the order of the classes, which the predictions are counted by.
+        paths = {c.id: c.text for c in classes_of(settings, taxonomy)}
     return ObjectiveReport(
         name=name,
         kind=settings.kind,
         measured=int(values.get("example_count", 0)),
         figures=main_figures(values, before.values.get(name) if before else None),
-        categories=category_rows(paths, measured, old, predicted),
-        history=[HistoryPoint(run, metrics.values[name]) for run, metrics in points if name in metrics.values],
+        categories=category_rows(
+            paths,
+            {identity: figures for identity, (_, figures) in measured.items()},
+            {identity: figures for identity, (_, figures) in old.items()},
+            predicted,
+        ),
+        history=[HistoryPoint(run, metrics.values[name]) for run, metrics in history if name in metrics.values],
         failed=[_failed(row) for row in (now.failed.get(name, []) if now else [])],
         predicted=predicted,
         top_level=top_level(taxonomy, classes_of(settings, taxonomy), predicted) if taxonomy and predicted else (),

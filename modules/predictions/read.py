@@ -99,9 +99,7 @@ class PredictionFiles:
             raise InputError(Problem(str(folder), "predictions (Split-*/*.parquet); there are none", hint=hint))
         self.schema: pa.Schema = pq.read_schema(next(iter(self.files.values()))[0])
         names = [name.removesuffix("/category_id") for name in self.schema.names if name.endswith("/category_id")]
-        self.kinds = {
-            name: "exclusive" if f"{name}/label" in self.schema.names else "multi_label" for name in names
-        }
+        self.kinds = {name: "exclusive" if f"{name}/label" in self.schema.names else "multi_label" for name in names}
 
     def objective(self, name: str | None) -> str:
         """``name``, or the first exclusive objective, or the first one.

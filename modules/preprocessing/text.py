@@ -76,14 +76,14 @@ def counted(ids: tf.RaggedTensor, size: int) -> tuple[tf.RaggedTensor, tf.Tensor
 
 
 def document_frequencies(distinct: tf.RaggedTensor, size: int) -> tf.Tensor:
-    """How many of the batch's rows hold each id; float32 of shape (1, size)."""
-    counts = tf.math.bincount(tf.cast(distinct.values, tf.int32), minlength=size, maxlength=size, dtype=tf.float32)
+    """How many of the batch's rows hold each id; int64 of shape (1, size)."""
+    counts = tf.math.bincount(tf.cast(distinct.values, tf.int32), minlength=size, maxlength=size, dtype=tf.int64)
     return tf.expand_dims(counts, 0)
 
 
 def inverse_document_frequency(frequency: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
     """ln((1 + rows) / (1 + frequency)) + 1, the smoothed form that scikit-learn uses."""
-    return tf.math.log((1.0 + tf.cast(rows, tf.float32)) / (1.0 + frequency)) + 1.0
+    return tf.math.log((1.0 + tf.cast(rows, tf.float32)) / (1.0 + tf.cast(frequency, tf.float32))) + 1.0
 
 
 def unit_length(weights: tf.Tensor, rows: tf.Tensor, n_rows: tf.Tensor, scale: float) -> tf.Tensor:

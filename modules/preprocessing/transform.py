@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import tensorflow as tf
@@ -40,11 +41,19 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     """
     workflow = Workflow.from_part(custom_config["workflow"])
     outputs: dict[str, Any] = {}
+    texts = {
+        name: (feature, *_parts(name, feature, one_per_row(inputs[column_of(name, feature)])))
+        for name, feature in workflow.features.items()
+        if isinstance(feature, TextFeature)
+    }
+    weighted = {name: parts for name, (feature, _, parts) in texts.items() if feature.weights == "tfidf"}
+    everything = [part for parts in weighted.values() for part in parts]
+    frequencies = iter(_inverse_frequencies(everything, everything[0].distinct.nrows()) if everything else [])
+    for name, (feature, word_ids, parts) in texts.items():
+        outputs.update(_text(name, feature, word_ids, parts, [next(frequencies) for _ in weighted.get(name, ())]))
     for name, feature in workflow.features.items():
         column = inputs[column_of(name, feature)]
-        if isinstance(feature, TextFeature):
-            outputs.update(_text(name, feature, one_per_row(column)))
-        elif isinstance(feature, CategoricalFeature):
+        if isinstance(feature, CategoricalFeature):
             outputs[f"{name}/index"] = _categorical(name, feature, one_per_row(column))
         elif isinstance(feature, DenseFeature):
             outputs[f"{name}/vector"] = _dense(feature, column)
@@ -62,26 +71,51 @@ def one_per_row(column: tf.SparseTensor) -> tf.Tensor:
     return tf.sparse.to_dense(rows, default_value="")[:, 0]
 
 
-def _text(name: str, feature: TextFeature, text: tf.Tensor) -> dict[str, Any]:
+@dataclass
+class _Part:
+    """One kind of a text feature's tokens in a batch: distinct ids in [0, size) per row, and how often each stands there."""
+
+    size: int
+    distinct: tf.RaggedTensor
+    counts: tf.Tensor
+
+
+def _parts(name: str, feature: TextFeature, text: tf.Tensor) -> tuple[tf.RaggedTensor, list[_Part]]:
+    """Word ids in the text's order (-1: not in the vocabulary), and the feature's parts: words, word n-grams, characters."""
     tokens = text_ops.non_empty(text_ops.words(text))
     known = tft.compute_and_apply_vocabulary(
         tokens.flat_values, top_k=feature.vocabulary, default_value=-1, vocab_filename=f"{name}_words"
     )
     word_ids = tokens.with_flat_values(known)
-    parts = [(word_ids, feature.vocabulary)]
+    found = [(word_ids, feature.vocabulary)]
     if feature.word_ngrams is not None:
         grams = text_ops.word_ngrams(tokens, *feature.word_ngrams.ngrams)
-        parts.append((text_ops.hashed(grams, feature.word_ngrams.buckets), feature.word_ngrams.buckets))
+        found.append((text_ops.hashed(grams, feature.word_ngrams.buckets), feature.word_ngrams.buckets))
     if feature.characters is not None:
         grams = text_ops.character_ngrams(tokens, *feature.characters.ngrams)
-        parts.append((text_ops.hashed(grams, feature.characters.buckets), feature.characters.buckets))
-    n_rows = tf.size(text, out_type=tf.int64)
+        found.append((text_ops.hashed(grams, feature.characters.buckets), feature.characters.buckets))
+    return word_ids, [_Part(size, *text_ops.counted(ids, size)) for ids, size in found]
+
+
+def _inverse_frequencies(parts: Sequence[_Part], n_rows: tf.Tensor) -> list[tf.Tensor]:
+    """Of each part's ids, over the analysed split; float32 (size,) each.
+
+    One analyzer counts for all parts of all features: each one more costs Transform a pass of its own.
+    """
+    counted = [text_ops.document_frequencies(part.distinct, part.size) for part in parts]
+    sums = tft.sum(tf.concat([*counted, tf.reshape(n_rows, [1, 1])], axis=1), reduce_instance_dims=False)
+    *frequencies, total = tf.split(sums, [*(part.size for part in parts), 1])
+    return [text_ops.inverse_document_frequency(frequency, total) for frequency in frequencies]
+
+
+def _text(
+    name: str, feature: TextFeature, word_ids: tf.RaggedTensor, parts: Sequence[_Part], idf: Sequence[tf.Tensor]
+) -> dict[str, Any]:
     all_ids, all_weights, offset = [], [], 0
-    for ids, size in parts:
-        distinct, weights = _weighted(ids, size, feature, n_rows)
-        all_ids.append(tf.ragged.map_flat_values(tf.add, distinct, tf.constant(offset, tf.int64)))
-        all_weights.append(distinct.with_values(weights))
-        offset += size
+    for part, inverse in zip(parts, idf or [None] * len(parts), strict=True):
+        all_ids.append(tf.ragged.map_flat_values(tf.add, part.distinct, tf.constant(offset, tf.int64)))
+        all_weights.append(part.distinct.with_values(_weights(part, feature, inverse)))
+        offset += part.size
     outputs = {
         f"{name}/ids": _two_dimensional(tf.concat(all_ids, axis=1).to_sparse()),
         f"{name}/weights": _two_dimensional(tf.concat(all_weights, axis=1).to_sparse()),
@@ -99,21 +133,16 @@ def _two_dimensional(values: tf.SparseTensor) -> tf.SparseTensor:
     )
 
 
-def _weighted(
-    ids: tf.RaggedTensor, size: int, feature: TextFeature, n_rows: tf.Tensor
-) -> tuple[tf.RaggedTensor, tf.Tensor]:
-    distinct, counts = text_ops.counted(ids, size)
-    weights = counts
+def _weights(part: _Part, feature: TextFeature, idf: tf.Tensor | None) -> tf.Tensor:
+    """Weight of each distinct id, rows of Euclidean length ``feature.scale``; float32, in the flat order."""
+    weights = part.counts
     if feature.sublinear:
-        weights = 1.0 + tf.math.log(counts)
+        weights = 1.0 + tf.math.log(weights)
     if feature.weights == "binary":
-        weights = tf.ones_like(counts)
-    elif feature.weights == "tfidf":
-        frequency = tft.sum(text_ops.document_frequencies(distinct, size), reduce_instance_dims=False)
-        total = tft.sum(tf.expand_dims(tf.cast(n_rows, tf.float32), 0), reduce_instance_dims=False)
-        idf = text_ops.inverse_document_frequency(frequency, total)
-        weights = weights * tf.gather(idf, distinct.values)
-    return distinct, text_ops.unit_length(weights, distinct.value_rowids(), n_rows, feature.scale)
+        weights = tf.ones_like(weights)
+    elif idf is not None:
+        weights = weights * tf.gather(idf, part.distinct.values)
+    return text_ops.unit_length(weights, part.distinct.value_rowids(), part.distinct.nrows(), feature.scale)
 
 
 def _categorical(name: str, feature: CategoricalFeature, text: tf.Tensor) -> tf.Tensor:

@@ -133,6 +133,4 @@ def bad_examples(quarantine: Path, per_reason: int = PER_REASON) -> list[BadExam
 def bins_of(reliability: np.ndarray) -> list[tuple[float, float, int]]:
     """(mean probability, share of hits, products) of the bins that have products."""
     products, confidence, hits = reliability
-    return [
-        (float(confidence[i] / n), float(hits[i] / n), int(n)) for i, n in enumerate(products.tolist()) if n > 0
-    ]
+    return [(float(confidence[i] / n), float(hits[i] / n), int(n)) for i, n in enumerate(products.tolist()) if n > 0]

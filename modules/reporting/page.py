@@ -76,8 +76,7 @@ def render(template: str, **values: Any) -> str:
     """A page out of a template that extends ``base.html.j2``."""
     style, script = _inside("page.css"), _inside("page.js")
     policy = (
-        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; "
-        "base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'; form-action 'none'"
     )
     return _environment().get_template(template).render(style=style, script=script, policy=policy, **values)
 
@@ -107,7 +106,7 @@ def _hash(text: str) -> str:
 
 
 def duration_text(seconds: float) -> str:
-    """"3 min 20 s"."""
+    """ "3 min 20 s"."""
     whole = round(seconds)
     if whole < 60:
         return f"{seconds:.1f} s"

@@ -41,7 +41,8 @@ def recorded(workflow: Path) -> RunFolder:
     taxonomy().write(folder.root / "taxonomy" / TAXONOMY_FILE)
     write_predictions(folder.root / "predictions", {"train": 40, "eval": 5, "test": 30})
     boots = next(c for c in taxonomy() if c.text == "Shoes > Boots")
-    figures = {"exclusive/accuracy": 0.7, f"category/exclusive/{boots.id}": category("Shoes > Boots", f1=0.5, examples=3)}
+    of_boots = category("Shoes > Boots", f1=0.5, examples=3)
+    figures = {"exclusive/accuracy": 0.7, f"category/exclusive/{boots.id}": of_boots}
     Recorder(Path(folder.metadata), "shop").run(
         RUN,
         {
@@ -64,7 +65,7 @@ def test_predictions_are_shown_as_plain_lines(capsys, workflow: Path, recorded: 
     assert "\x1b" not in out and "\x07" not in out
 
 
-def test_predictions_of_a_category_and_all_below_it(capsys, workflow: Path, recorded: RunFolder, tmp_path: Path) -> None:
+def test_predictions_of_a_category_and_all_below_it(capsys, workflow: Path, recorded, tmp_path: Path) -> None:
     code, out, _ = run(capsys, "predictions", RUN, "-w", workflow, "--category", "Shoes", "-o", tmp_path / "shoes.csv")
     with (tmp_path / "shoes.csv").open(newline="") as stream:
         paths = {row["exclusive/category"] for row in csv.DictReader(stream)}

@@ -30,7 +30,7 @@ class Recorder:
         config.sqlite.filename_uri = str(file)
         self.store = metadata_store.MetadataStore(config)
         self._context_types = {
-            name: self.store.put_context_type(pb.ContextType(name=name)) for name in ("pipeline", "pipeline_run", "node")
+            name: self.store.put_context_type(pb.ContextType(name=name)) for name in ("pipeline", "pipeline_run")
         }
         self._execution_type = self.store.put_execution_type(pb.ExecutionType(name="component"))
         self.pipeline_name = pipeline

@@ -17,7 +17,7 @@ from modules.examples import TAXONOMY_FILE, Counts
 from pipeline.local import RunResult, Step
 from pipeline.run_folder import RunFolder
 from pipeline.runs import Runs
-from pipeline.summary import summarise
+from pipeline.summary import collect, summarise
 from pipeline.workflow_file import LoadedWorkflow, load_workflow
 from tests.modules.reporting.sample import taxonomy, write_predictions
 from tests.pipeline.recorded import Recorder, category
@@ -81,7 +81,7 @@ def outputs(folder: RunFolder, run: str, **changed: Any) -> dict[str, Any]:
     taxonomy().write(root / "taxonomy" / TAXONOMY_FILE)
     write_predictions(root / "predictions", {"train": 60, "test": 40})
     (root / "quarantine").mkdir()
-    bad = {"file": "feed.csv", "line": 7, "reason": "no_id", "detail": "<b>no id</b>", "raw": "</code><script>x()</script>"}
+    bad = {"file": "feed.csv", "line": 7, "reason": "no_id", "detail": "<b>no id</b>", "raw": "<script>x()</script>"}
     with gzip.open(root / "quarantine" / "quarantine-00000-of-00001.jsonl.gz", "wt") as stream:
         stream.write(json.dumps(bad) + "\n")
     (root / "model" / "Format-Serving").mkdir(parents=True)
@@ -153,6 +153,22 @@ def test_metrics_from_the_cache_are_unchanged(loaded, folder, recorder) -> None:
     recorder.run(SECOND, dict(ids))
     text, _ = told(loaded, folder, SECOND)
     assert line(text, "accuracy").endswith("unchanged") and f"change since {FIRST}" in text
+
+
+def test_the_history_is_of_the_last_runs_in_their_order(loaded, folder, recorder) -> None:
+    names = [f"2031-06-{day:02d}T10-00-00.000" for day in range(1, 28)]
+    for number, name in enumerate(names):
+        # Some runs stop before they measure, one takes its metrics from the cache.
+        figures = {"exclusive/accuracy": 0.5 + number / 100}
+        recorder.run(name, {} if number in (20, 25) else {"metrics": (folder.root, figures)})
+    recorder.run(THIRD, outputs(folder, THIRD))
+    runs = Runs.of(loaded)
+    missing: list[str] = []
+    report = collect(loaded, RunResult(THIRD, folder, folder.logs / "x.log"), runs, missing)
+    expected = [name for number, name in enumerate(names) if number not in (20, 25)][-19:] + [THIRD]
+    history = report.objectives[0].history
+    assert [point.run for point in history] == expected and report.previous == names[26] and missing == []
+    assert [point.values["accuracy"] for point in history][-2:] == [0.76, 0.7]
 
 
 def test_runs_of_another_workflow_in_the_same_database_do_not_count(loaded, folder, recorder) -> None:

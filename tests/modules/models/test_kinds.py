@@ -1,4 +1,4 @@
-"""One contract for every kind of model: it builds, trains an epoch, exports, and its signatures say what they promise."""
+"""One contract for every kind of model: it builds, trains, exports, and its signatures say what they promise."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from scipy.special import expit, logit, xlogy
-from tests.modules.training.catalogue import TREE
-from tests.modules.training.shared import SMALL, TRAINING, Built, class_counts, classes
 
 from modules.models.build import build_model
 from modules.settings.workflow import Workflow
 from modules.training.data import batches
 from modules.training.fit import compile_model, losses_of
 from modules.training.run import MODEL_FACTS, input_sizes, train
+from tests.modules.training.catalogue import TREE
+from tests.modules.training.shared import SMALL, TRAINING, Built, class_counts, classes
 
 KINDS = {
     "linear": {"kind": "linear", "embedding_width": 12},

@@ -35,9 +35,7 @@ def padded(rows: list[list[tuple[int, float]]]) -> tuple[np.ndarray, np.ndarray,
     return ids, weights, matrix
 
 
-ROWS = st.lists(
-    st.lists(st.tuples(st.integers(0, VOCABULARY - 1), st.floats(-2, 2, width=32)), max_size=5), max_size=6
-)
+ROWS = st.lists(st.lists(st.tuples(st.integers(0, VOCABULARY - 1), st.floats(-2, 2, width=32)), max_size=5), max_size=6)
 
 
 class TestEmbeddingBag:

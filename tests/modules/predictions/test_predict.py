@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
-from tests.modules.training.catalogue import TREE, raw_example
-from tests.modules.training.shared import Built, classes
 
 from modules.predictions.predict import predict_file
+from tests.modules.training.catalogue import TREE, raw_example
+from tests.modules.training.shared import Built, classes
 
 SCHEMA = {
     "id": pa.string(), "title": pa.string(), "retailer": pa.string(),
@@ -37,9 +37,7 @@ def predict(folder: Path, examples: list[bytes], exported) -> pa.Table:
             writer.write(example)
     taxonomy.write_text(TREE.to_json(), encoding="utf-8")
     small = workflow.model_copy(update={"prediction": workflow.prediction.model_copy(update={"batch_size": 32})})
-    n = predict_file(
-        str(source), str(target), model=model, taxonomy=str(taxonomy), workflow=small.model_dump_json()
-    )
+    n = predict_file(str(source), str(target), model=model, taxonomy=str(taxonomy), workflow=small.model_dump_json())
     table = pq.read_table(target)
     assert n == table.num_rows == len(examples)
     return table
@@ -122,5 +120,6 @@ def test_hostile_products(exported, tmp_path):
 
 def test_undecodable_bytes_become_replacement_characters(exported, tmp_path):
     feature = {n: tf.train.Feature(bytes_list=tf.train.BytesList(value=[b"a\xff\xfe"])) for n in ("id", "title")}
-    table = predict(tmp_path, [tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()], exported)
+    example = tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
+    table = predict(tmp_path, [example], exported)
     assert table["title"].to_pylist() == ["a\ufffd\ufffd"]

@@ -83,9 +83,8 @@ def test_the_most_uncertain_are_kept_when_candidates_are_thrown_away(written, mo
 def test_splits_come_in_their_order_and_are_named(written) -> None:
     files, rows = written
     tables = list(files.select(Query(), ["id", "title"]))
-    assert [(i, s) for t in tables for i, s in zip(*map(list, t.select(["id", "split"]).to_pydict().values()), strict=True)] == [
-        (row["id"], row["split"]) for row in rows
-    ]
+    found = [(row["id"], row["split"]) for table in tables for row in table.to_pylist()]
+    assert found == [(row["id"], row["split"]) for row in rows]
     assert [t for table in tables for t in table.column("title").to_pylist()] == [row["title"] for row in rows]
     assert files.products() == sum(SIZES.values()) and files.products("eval") == SIZES["eval"]
 

@@ -10,14 +10,15 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
+
+from modules.preprocessing import text as text_ops
+from modules.preprocessing.sizes import text_size
+from modules.preprocessing.transform import _Part, _weights, parse_price
+from modules.settings.features import TextFeature
+from modules.training.data import dense_inputs, input_spec
 from tests.modules.preprocessing.test_text import oracle_words
 from tests.modules.training import catalogue
 from tests.modules.training.shared import FEATURES, Built
-
-from modules.preprocessing.sizes import text_size
-from modules.preprocessing.transform import _weighted, parse_price
-from modules.settings.features import TextFeature
-from modules.training.data import dense_inputs, input_spec
 
 
 def titles(built: Built, split: str) -> list[str]:
@@ -72,9 +73,9 @@ class TestTextWeights:
 
     @pytest.mark.parametrize("split", ["train", "eval"])
     def test_hashed_word_ngrams_are_scikit_learns(self, built, split):
-        counter = CountVectorizer(
-            tokenizer=oracle_words, token_pattern=None, lowercase=False, ngram_range=(2, 3)
-        ).fit(titles(built, "train") + titles(built, "eval"))
+        counter = CountVectorizer(tokenizer=oracle_words, token_pattern=None, lowercase=False, ngram_range=(2, 3)).fit(
+            titles(built, "train") + titles(built, "eval")
+        )
         columns = buckets(list(counter.get_feature_names_out()), 2**20)
         weights = TfidfTransformer(sublinear_tf=True).fit(counter.transform(titles(built, "train")))
         expected = 3.0 * weights.transform(counter.transform(titles(built, split))).toarray()
@@ -113,7 +114,8 @@ class TestTextWeights:
     )
     def test_other_weights_of_the_asked_length(self, changes, weigh):
         rows = [[0, 0, 0, 2], [], [1, 2, 2, -1], [-1]]
-        distinct, weights = _weighted(tf.ragged.constant(rows, tf.int64, ragged_rank=1), 3, TextFeature(**changes), 4)
+        distinct, ids = text_ops.counted(tf.ragged.constant(rows, tf.int64, ragged_rank=1), 3)
+        weights = _weights(_Part(3, distinct, ids), TextFeature(**changes), None)
         counts = np.array([[row.count(i) for i in range(3)] for row in rows], float)
         with np.errstate(divide="ignore"):
             expected = weigh(np.where(counts > 0, counts, np.nan))

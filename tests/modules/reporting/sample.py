@@ -27,7 +27,7 @@ WORKFLOW = Workflow.model_validate(
 HOSTILE = (
     "<script>alert(1)</script>",
     '"><img src=x onerror=alert(2)>',
-    "=HYPERLINK(\"http://x\",\"y\")",
+    '=HYPERLINK("http://x","y")',
     "+1+1",
     "-2+3",
     "@SUM(A1)",
@@ -35,7 +35,7 @@ HOSTILE = (
     " =1+1",
     "{{ 7*7 }} {% raw %}",
     "\x1b[31mred\x1b[0m\x07",
-    "a,\"b\"\nc",
+    'a,"b"\nc',
     "Größe 42 – “quoted”",
 )
 

@@ -99,8 +99,12 @@ def test_the_facts_stand_on_the_page() -> None:
         "Boots: F1 0.1, needed 0.5",
     ):
         assert words.replace(" ", "") in page.text.replace(" ", ""), words
-    assert {"Confusion of exclusive by top-level category", "Reliability of exclusive", "loss per epoch",
-            "Figures of exclusive over 2 runs"} == {a["aria-label"] for a in page.named("svg") if "role" in a}  # fmt: skip
+    assert {a["aria-label"] for a in page.named("svg") if "role" in a} == {
+        "Confusion of exclusive by top-level category",
+        "Reliability of exclusive",
+        "loss per epoch",
+        "Figures of exclusive over 2 runs",
+    }
 
 
 def test_every_table_has_a_caption_and_headings() -> None:
@@ -121,9 +125,10 @@ def test_a_thousand_categories_stay_under_a_megabyte() -> None:
 def test_a_report_of_nothing_is_still_a_page() -> None:
     page = assert_harmless(render_report(Report("shop", "run-1", 0.0)))
     assert "the run made no examples" in page.text
-    assert "source random, or labels.evaluate_imported" in Page(
-        render_report(Report("shop", "r", 1.0, objectives=[ObjectiveReport("exclusive", "exclusive")]))
-    ).text
+    assert (
+        "source random, or labels.evaluate_imported"
+        in Page(render_report(Report("shop", "r", 1.0, objectives=[ObjectiveReport("exclusive", "exclusive")]))).text
+    )
 
 
 def test_a_lone_surrogate_does_not_cost_the_page(tmp_path: Path) -> None:
@@ -139,7 +144,8 @@ def test_half_a_page_is_never_seen(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("seconds", "text"), [(0.04, "0.0 s"), (59.4, "59.4 s"), (59.7, "1 min 0 s"), (200, "3 min 20 s"), (7260, "2 h 1 min")]
+    ("seconds", "text"),
+    [(0.04, "0.0 s"), (59.4, "59.4 s"), (59.7, "1 min 0 s"), (200, "3 min 20 s"), (7260, "2 h 1 min")],
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text

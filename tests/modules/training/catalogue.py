@@ -4,15 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import apache_beam as beam
 import numpy as np
-from tfx import v1 as tfx  # noqa: F401  (mends tfx-bsl for TFDV; must come before tensorflow_transform)
 import tensorflow as tf
-import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
-import apache_beam as beam
-from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+from tfx_bsl.coders.example_coder import RecordBatchToExamplesEncoder
 
 from modules.preprocessing.transform import preprocessing_fn
 from modules.settings.workflow import Workflow
@@ -116,7 +114,9 @@ def transformed(folder: Path, settings: Workflow, splits: dict[str, list[dict]])
     def rows(split):
         return [{key: _instance(key, row.get(key)) for key in RAW_SPEC} for row in splits[split]]
 
-    with beam.Pipeline(runner=FnApiRunner()) as pipeline, tft_beam.Context(temp_dir=str(folder / "tmp")):
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline, tft_beam.Context(
+        temp_dir=str(folder / "tmp"), desired_batch_size=400, use_deep_copy_optimization=False
+    ):
         first = (pipeline | "first" >> beam.Create(rows(names[0])), metadata)
         transform_fn = first | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
         _ = transform_fn | tft_beam.WriteTransformFn(output)

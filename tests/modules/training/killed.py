@@ -6,7 +6,6 @@ import sys
 from pathlib import Path
 
 import keras
-from tfx import v1 as tfx  # noqa: F401  (must come before tensorflow_transform)
 import tensorflow_transform as tft
 
 from modules.models.build import build_model

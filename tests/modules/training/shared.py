@@ -10,13 +10,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-from tests.modules.training import catalogue
 import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.training.run import train
+from tests.modules.training import catalogue
 
 FEATURES: dict[str, dict[str, Any]] = {
     "title": {"kind": "text", "vocabulary": 200, "width": 16, "characters": {"buckets": 4096}, "sequence": 3},
@@ -24,7 +24,7 @@ FEATURES: dict[str, dict[str, Any]] = {
         "kind": "text", "column": "title", "vocabulary": 40, "sublinear": True, "scale": 3.0, "width": 8,
         "word_ngrams": {"ngrams": [2, 3], "buckets": 2**20},
     },
-    "description": {"kind": "text", "vocabulary": 50, "characters": {"buckets": 256}, "sequence": 2},
+    "description": {"kind": "text", "vocabulary": 50, "characters": {"buckets": 256}},
     "brand": {"kind": "categorical", "vocabulary": 2},
     "size": {"kind": "categorical"},
     "price": {"kind": "price"},

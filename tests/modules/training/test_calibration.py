@@ -8,12 +8,12 @@ import pytest
 import tensorflow as tf
 from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
-from tests.modules.training.shared import class_counts, classes
 
 from modules.models.build import build_model
 from modules.training.calibration import LEAST_LABELS, Calibration, calibrate
 from modules.training.export import ServingModule
 from modules.training.run import input_sizes
+from tests.modules.training.shared import class_counts, classes
 
 RNG = np.random.default_rng(11)
 KINDS = {"exclusive": "exclusive", "rule_based": "multi_label"}

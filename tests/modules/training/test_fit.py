@@ -11,7 +11,6 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
-from tests.modules.training.shared import SMALL, TRAINING, Built, class_counts, tiny
 
 from modules.models.build import build_model
 from modules.settings.workflow import Workflow
@@ -19,6 +18,7 @@ from modules.training.checkpoints import STATE
 from modules.training.data import batches
 from modules.training.fit import BestEpoch, FitResult, fit, losses_of
 from modules.training.run import input_sizes
+from tests.modules.training.shared import SMALL, TRAINING, Built, class_counts, tiny
 
 MODEL = {"kind": "wide_deep", "hidden": [12], "normalization": "batch", "dropout": 0.3, "input_dropout": 0.2}
 

@@ -7,12 +7,12 @@ import pytest
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
 from sklearn.svm import LinearSVC
-from tests.modules.training.shared import Built, class_counts, tiny
 
 from modules.models.build import build_model
 from modules.training.data import batches
 from modules.training.liblinear import design_matrix, fit_exact
 from modules.training.run import input_sizes, predicted
+from tests.modules.training.shared import Built, class_counts, tiny
 
 FEATURES = ("title", "brand", "price", "image")
 

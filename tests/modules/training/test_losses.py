@@ -64,7 +64,8 @@ def test_multi_label_by_hand():
 
 def test_far_logits_stay_finite():
     logits = np.array([[3e4, -3e4, 0.0]], np.float32)
-    for loss, labels in ((ExclusiveLoss(), [1]), (ExclusiveLoss("squared_hinge"), [1]), (MultiLabelLoss(), [[0, 1, 1]])):
+    hinge = ExclusiveLoss("squared_hinge")
+    for loss, labels in ((ExclusiveLoss(), [1]), (hinge, [1]), (MultiLabelLoss(), [[0, 1, 1]])):
         assert np.isfinite(float(loss(np.array(labels), logits)))
 
 

@@ -12,14 +12,14 @@ import pytest
 import tensorflow as tf
 from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 from apache_beam.testing.util import assert_that
-from tests.modules.training.catalogue import TREE
-from tests.modules.training.shared import SMALL, TRAINING, class_counts, tiny
 from tfx_bsl.public.beam import RunInference
 from tfx_bsl.public.proto import model_spec_pb2
 
 from modules.training import run as training
 from modules.training.data import batches, label_batches
 from modules.training.run import MODEL_FACTS, TrainingError, count_labels, precision, train
+from tests.modules.training.catalogue import TREE
+from tests.modules.training.shared import SMALL, TRAINING, class_counts, tiny
 
 
 def test_learns_the_catalogue_from_half_its_labels(exported, built):
@@ -55,9 +55,7 @@ def test_tfx_run_inference_reads_the_model(exported, built):
             np.testing.assert_allclose(value.ravel(), [entropy[request]], atol=1e-5)
 
     with beam.Pipeline(runner=FnApiRunner()) as pipeline:
-        found = (
-            pipeline | beam.Create(raw) | beam.Map(tf.train.Example.FromString) | RunInference(spec)
-        )
+        found = pipeline | beam.Create(raw) | beam.Map(tf.train.Example.FromString) | RunInference(spec)
         assert_that(found, same)
 
 
@@ -141,10 +139,8 @@ def test_refit_trains_on_eval_as_well(built, tmp_path):
     )  # fmt: skip
     files = [built.files["train"]], [built.files["eval"]]
     outputs = []
-    for name, workflow in {
-        "refit": settings,
-        "plain": settings.model_copy(update={"training": settings.training.model_copy(update={"refit_on_eval": False})}),
-    }.items():
+    once = settings.training.model_copy(update={"refit_on_eval": False})
+    for name, workflow in {"refit": settings, "plain": settings.model_copy(update={"training": once})}.items():
         output = str(tmp_path / name)
         train(workflow, TREE, built.transform, *files, output=output)
         facts = json.loads((Path(output) / MODEL_FACTS).read_text())
