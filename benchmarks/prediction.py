@@ -94,7 +94,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[str]:
     """The table's rows."""
     (folder / "taxonomy.yaml").write_text(taxonomy_yaml(), encoding="utf-8")
     taxonomy = Taxonomy.load(folder / "taxonomy.yaml")
-    (folder / "taxonomy.json").write_text(taxonomy.to_json(), encoding="utf-8")
+    taxonomy.write(folder / "taxonomy.json")
     workflow = Workflow.model_validate(
         {"name": "benchmark", "rules": {"file": "rules.yaml"}, "prediction": {"batch_size": options.batch_size}}
     )

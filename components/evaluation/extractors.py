@@ -6,7 +6,9 @@ Evaluator component takes :func:`custom_extractors` from the module that its ``m
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import json
+import sys
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import apache_beam as beam
@@ -17,8 +19,12 @@ from tensorflow_model_analysis.extractors import extractor, slice_key_extractor,
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib as slicer
 
-from components.evaluation.inputs import PRODUCTS_KEY, Batch, Part, ragged
-from components.evaluation.metrics import ObjectiveMetrics
+from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc, Part, ragged
+from components.evaluation.measure import Block
+from components.evaluation.metrics import ObjectiveMetrics, Reader
+from modules.metrics import ScoreStore
+
+_CLASSES = 64
 
 
 def custom_extractors(
@@ -63,7 +69,53 @@ def takes_batches(eval_config: config_pb2.EvalConfig) -> bool:
 @beam.typehints.with_input_types(types.Extracts)
 @beam.typehints.with_output_types(types.Extracts)
 def _SliceBatches(extracts: beam.PCollection, eval_config: config_pb2.EvalConfig) -> beam.PCollection:  # noqa: N802
-    return extracts | "SliceBatches" >> beam.ParDo(_SliceBatchesFn(eval_config))
+    """Slices, and the overall slice's AUC: its scores are grouped by block of classes, so that they travel once, no
+    worker holds more than a block's, and AUC is exact for any number of products."""
+    batches = extracts | "Batches" >> beam.Map(_batch)
+    slices = batches | "SliceBatches" >> beam.ParDo(_SliceBatchesFn(eval_config))
+    auc = (
+        batches
+        | "CutIntoBlocks" >> beam.FlatMap(_blocks, candidate_readers(eval_config))
+        | "GroupByBlock" >> beam.GroupByKey()
+        | "BlockAuc" >> beam.MapTuple(_block_auc)
+    )
+    return (slices, auc) | "SlicesAndAuc" >> beam.Flatten()
+
+
+def candidate_readers(eval_config: config_pb2.EvalConfig) -> list[Reader]:
+    """The readers of all objectives, of the candidate model alone."""
+    baselines = {spec.name for spec in eval_config.model_specs if spec.is_baseline}
+    found = []
+    for spec in eval_config.metrics_specs:
+        models = [name for name in spec.model_names or [""] if name not in baselines]
+        for metric in spec.metrics:
+            computations = ObjectiveMetrics(**json.loads(metric.config)).computations(eval_config, model_names=models)
+            found += [reader for c in computations for reader in getattr(c, "preprocessors", ())]
+    return found
+
+
+def _batch(extracts: Mapping[str, Any]) -> Batch:
+    features = extracts.get(constants.FEATURES_KEY) or {}
+    return Batch(features, extracts[constants.PREDICTIONS_KEY], len(extracts[constants.INPUT_KEY]))
+
+
+def _blocks(batch: Batch, readers: list[Reader]) -> Iterator[tuple[tuple[str, int], Block]]:
+    for reader in readers:
+        for first, block in reader.measured(batch).blocks(_CLASSES):
+            yield (reader.name, first), block
+
+
+def _block_auc(key: tuple[str, int], blocks: Iterable[Block]) -> dict[str, Any]:
+    store: ScoreStore | None = None
+    for scores, rows, classes, weights in blocks:
+        store = store or ScoreStore(scores.shape[1], sys.maxsize)
+        store.add(scores, rows, classes, weights)
+    assert store is not None  # a group has at least one element
+    return _extract((), BlockAuc(key[0], key[1], store.auc()[0]))
+
+
+def _extract(key: Any, content: Part | BlockAuc) -> dict[str, Any]:
+    return {constants.SLICE_KEY_TYPES_KEY: slicer.slice_keys_to_numpy_array([key]), PRODUCTS_KEY: content}
 
 
 class _SliceBatchesFn(beam.DoFn):
@@ -77,14 +129,11 @@ class _SliceBatchesFn(beam.DoFn):
             {key for spec in eval_config.slicing_specs for key in [*spec.feature_keys, *spec.feature_values]}
         )
 
-    def process(self, extracts: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
-        features = extracts.get(constants.FEATURES_KEY) or {}
-        n = len(extracts[constants.INPUT_KEY])
-        batch = Batch(features, extracts[constants.PREDICTIONS_KEY], n)
+    def process(self, batch: Batch) -> Iterator[dict[str, Any]]:
         if self._overall:
-            yield self._extract((), Part(batch, None))
-        for key, rows in self._slices(features, n).items():
-            yield self._extract(key, Part(batch, np.array(rows, np.intp)))
+            yield _extract((), Part(batch, None))
+        for key, rows in self._slices(batch.features, batch.n).items():
+            yield _extract(key, Part(batch, np.array(rows, np.intp)))
 
     def _slices(self, features: Mapping[str, Any], n: int) -> dict[Any, list[int]]:
         """Slice key to the rows it holds. TFMA's slicer decides, asked once per combination of values."""
@@ -103,7 +152,3 @@ class _SliceBatchesFn(beam.DoFn):
             for key in set(slicer.get_slices_for_features_dicts([], named, self._specs)):
                 slices.setdefault(key, []).extend(rows)
         return {key: sorted(rows) for key, rows in slices.items()}
-
-    @staticmethod
-    def _extract(key: Any, part: Part) -> dict[str, Any]:
-        return {constants.SLICE_KEY_TYPES_KEY: slicer.slice_keys_to_numpy_array([key]), PRODUCTS_KEY: part}

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 PRODUCTS_KEY = "shelfmark_products"
-"""Extract with a :class:`Part`, put there by our slicing extractor in the place of single products."""
+"""Extract with a :class:`Part` or a :class:`BlockAuc`, put there by our extractor in the place of single products."""
 
 
 class Batch:
@@ -38,6 +38,18 @@ class Part:
 
     batch: Batch
     rows: npt.NDArray[np.intp] | None
+
+
+@dataclass(frozen=True)
+class BlockAuc:
+    """AUC of the classes from ``first`` on, over all products: float64 of shape (n_classes_of_the_block,).
+
+    ``reader`` names the objective and model it belongs to.
+    """
+
+    reader: str
+    first: int
+    values: npt.NDArray[np.float64]
 
 
 def ragged(feature: Any, n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:

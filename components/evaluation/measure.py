@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,9 @@ import numpy.typing as npt
 
 from components.evaluation.inputs import Batch, first_values, needed_output, output_of, ragged
 from modules.metrics import ExclusiveFacts, MultiLabelFacts, ScoreStore
+
+Block = tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.float64]]
+"""Scores of some products and classes, rows and classes of the labels among them, the products' weights."""
 
 
 @dataclass(frozen=True)
@@ -25,27 +28,47 @@ class Product:
 
 @dataclass(frozen=True)
 class Measured:
-    """The facts of a batch's measured products, where these stand in it, and their scores (None: not looked at)."""
+    """The facts of a batch's measured products, where these stand in it, and their scores (None: not looked at).
+
+    ``overall``: these are all products, not a slice's.
+    """
 
     facts: ExclusiveFacts | MultiLabelFacts
     rows: npt.NDArray[np.intp]
     scores: npt.NDArray[np.float32] | None
+    n_classes: int
+    overall: bool = True
 
     def take(self, rows: npt.NDArray[np.intp], n: int) -> Measured:
         """The measured ones among ``rows`` of a batch of ``n`` products, without scores."""
         wanted = np.zeros(n, bool)
         wanted[rows] = True
         kept = np.flatnonzero(wanted[self.rows])
-        return Measured(self.facts.take(kept), self.rows[kept], None)
+        return Measured(self.facts.take(kept), self.rows[kept], None, self.n_classes, overall=False)
+
+    def labels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+        """Rows (among the measured products) and classes of the labels."""
+        if isinstance(self.facts, ExclusiveFacts):
+            return np.arange(len(self.facts)), self.facts.label
+        return self.facts.label_row, self.facts.label_class
 
     def store(self, scores: ScoreStore) -> None:
         """Adds the scores to ``scores``."""
+        if self.scores is not None and len(self.facts):
+            scores.add(self.scores, *self.labels(), self.facts.weight)
+
+    def blocks(self, width: int) -> Iterator[tuple[int, Block]]:
+        """The scores cut into blocks of ``width`` classes: the first class of each, and what its AUC needs."""
         if self.scores is None or not len(self.facts):
             return
-        if isinstance(self.facts, ExclusiveFacts):
-            scores.add(self.scores, np.arange(len(self.facts)), self.facts.label, self.facts.weight)
-        else:
-            scores.add(self.scores, self.facts.label_row, self.facts.label_class, self.facts.weight)
+        rows, classes = self.labels()
+        order = np.argsort(classes, kind="stable")
+        rows, classes = rows[order], classes[order]
+        bounds = np.searchsorted(classes, np.arange(0, self.n_classes + width, width))
+        for index, first in enumerate(range(0, self.n_classes, width)):
+            part = slice(bounds[index], bounds[index + 1])
+            scores = np.ascontiguousarray(self.scores[:, first : first + width])
+            yield first, (scores, rows[part], classes[part] - first, self.facts.weight)
 
 
 @dataclass(frozen=True)
@@ -111,4 +134,5 @@ class Measure:
         else:
             threshold = self.threshold if thresholds is None else thresholds
             facts, rows = MultiLabelFacts.of(offsets, labels, scores, weights, threshold)
-        return Measured(facts, rows, scores if len(rows) == len(scores) else scores[rows])
+        kept = scores if len(rows) == len(scores) else scores[rows]
+        return Measured(facts, rows, kept, scores.shape[1])

@@ -17,21 +17,18 @@ from tensorflow_model_analysis.metrics import metric_types
 from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation import figures
-from components.evaluation.inputs import PRODUCTS_KEY, Part
+from components.evaluation.blessing import EXAMPLES, F1, SUMS, CheckCategories, metric_key
+from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc, Part
 from components.evaluation.measure import Measure, Measured, Product
-from components.evaluation.objectives import unpack_checks, unpack_classes
+from components.evaluation.objectives import unpack_classes
 from modules.metrics import (
     ExclusiveCounts,
     Hierarchy,
     MultiLabelCounts,
     ScoreStore,
-    check_categories,
-    check_change,
 )
-from modules.metrics.checks import pooled_f1
 
 _BATCH = 256
-_F1, _EXAMPLES, _POOLED = "_category_f1", "_category_examples", "_pooled_f1"  # private: TFMA does not write them
 
 
 class ObjectiveMetrics(metric_types.Metric):
@@ -50,8 +47,9 @@ class ObjectiveMetrics(metric_types.Metric):
       top_k: how many classes the label may be among (exclusive).
       confidence: of the intervals.
       checks: see :func:`components.evaluation.objectives.pack_checks`; None: categories are not checked.
-      auc_memory: bytes of scores up to which AUC is exact (20,000 products of 1,063 classes are 81 MiB); beyond it
-        comes from a fine histogram, and ``auc_error`` bounds how far any category's may be off.
+      auc_memory: with TFMA's own extractors: bytes of scores up to which AUC is exact (20,000 products of 1,063
+        classes are 81 MiB); beyond it comes from a fine histogram, and ``auc_error`` bounds how far any category's may
+        be off. With ours AUC is always exact.
     """
 
     def __init__(
@@ -117,50 +115,52 @@ def _computations(
         )
         combiner = _Combiner(objective, measure, branches, confidence, auc_memory, model not in baselines)
         # Computations are told apart by the preprocessor's name and the keys.
-        reader = _Reader(f"{name}/{objective}/{model}", measure)
-        key = _key("_counts", model, objective)
+        reader = Reader(f"{name}/{objective}/{model}", measure)
+        key = metric_key("_counts", model, objective)
         result.append(metric_types.MetricComputation(keys=[key], preprocessors=[reader], combiner=combiner))
     if checks and candidates:
-        derived = _CheckCategories(objective, checks, candidates[0], next(iter(baselines), None))
-        keys = [_key(n, candidates[0], objective) for n in (figures.FAILED, figures.WORSE, figures.REST_F1)]
+        derived = CheckCategories(objective, checks, candidates[0], next(iter(baselines), None))
+        keys = [metric_key(n, candidates[0], objective) for n in (figures.FAILED, figures.WORSE, figures.REST_F1)]
         result.append(metric_types.DerivedMetricComputation(keys=keys, result=derived))
     return result
 
 
-def _key(name: str, model: str, objective: str, class_id: int | None = None) -> metric_types.MetricKey:
-    sub_key = None if class_id is None else metric_types.SubKey(class_id=class_id)
-    # example_weighted stays None: the thresholds of a MetricsSpec look for that.
-    return metric_types.MetricKey(
-        name=name, model_name=model, output_name=objective, sub_key=sub_key, example_weighted=None
-    )
-
-
-class _Reader(metric_types.Preprocessor):
+class Reader(metric_types.Preprocessor):
     """Takes out of the extracts what the combiner adds up: a slice's part of a batch, or a single product."""
 
     def __init__(self, name: str, measure: Measure):
         super().__init__(name=name)
         self._measure = measure
 
-    def process(self, extracts: Mapping[str, Any]) -> Iterator[Measured | Product]:
-        part: Part | None = extracts.get(PRODUCTS_KEY)
-        if part is None:
+    def measured(self, batch: Batch) -> Measured:
+        """The facts of a batch."""
+        return batch.once(self.name, lambda: self._measure.batch(batch))
+
+    def process(self, extracts: Mapping[str, Any]) -> Iterator[Measured | Product | BlockAuc]:
+        given: Part | BlockAuc | None = extracts.get(PRODUCTS_KEY)
+        if given is None:
             features = extracts.get(constants.FEATURES_KEY) or {}
             yield self._measure.product(features, extracts[constants.PREDICTIONS_KEY])
-            return
-        measured = part.batch.once(self.name, lambda: self._measure.batch(part.batch))
-        if part.rows is not None:
-            measured = measured.take(part.rows, part.batch.n)
-        yield measured
+        elif isinstance(given, Part):
+            measured = self.measured(given.batch)
+            if given.rows is None:
+                # The scores went their own way, to become BlockAuc.
+                yield Measured(measured.facts, measured.rows, None, measured.n_classes)
+            else:
+                yield measured.take(given.rows, given.batch.n)
+        elif given.reader == self.name:
+            yield given
 
 
 class _Accumulator:
-    """Sums, whether this is the overall slice, its scores (for AUC), and single products that wait for a batch."""
+    """Sums, and whether this is the overall slice; its AUC per block of classes, or the scores that it will come from;
+    and single products that wait for a batch."""
 
     def __init__(self) -> None:
         self.counts: ExclusiveCounts | MultiLabelCounts | None = None
         self.scores: ScoreStore | None = None
         self.overall = False
+        self.auc: dict[int, np.ndarray] = {}
         self.waiting: list[Product] = []
 
 
@@ -185,8 +185,10 @@ class _Combiner(beam.CombineFn):
     def create_accumulator(self) -> _Accumulator:
         return _Accumulator()
 
-    def add_input(self, accumulator: _Accumulator, element: Measured | Product) -> _Accumulator:
-        if isinstance(element, Product):
+    def add_input(self, accumulator: _Accumulator, element: Measured | Product | BlockAuc) -> _Accumulator:
+        if isinstance(element, BlockAuc):
+            accumulator.auc[element.first] = element.values
+        elif isinstance(element, Product):
             accumulator.waiting.append(element)
             if len(accumulator.waiting) >= _BATCH:
                 self._flush(accumulator)
@@ -201,17 +203,16 @@ class _Combiner(beam.CombineFn):
 
     def _add(self, accumulator: _Accumulator, measured: Measured) -> None:
         counts = self._counts(accumulator)
-        if measured.scores is not None:
-            if measured.scores.shape[1] != counts.n_classes:
-                raise ValueError(
-                    f"the model's output {self._measure.probabilities_key!r} has {measured.scores.shape[1]} classes, "
-                    f"the evaluation was told {counts.n_classes}"
-                )
-            accumulator.overall = True
-            if self._per_category:
-                if accumulator.scores is None:
-                    accumulator.scores = ScoreStore(counts.n_classes, self._auc_memory)
-                measured.store(accumulator.scores)
+        if measured.n_classes != counts.n_classes:
+            raise ValueError(
+                f"the model's output {self._measure.probabilities_key!r} has {measured.n_classes} classes, "
+                f"the evaluation was told {counts.n_classes}"
+            )
+        accumulator.overall |= measured.overall
+        if measured.scores is not None and self._per_category:
+            if accumulator.scores is None:
+                accumulator.scores = ScoreStore(counts.n_classes, self._auc_memory)
+            measured.store(accumulator.scores)
         counts.update(measured.facts)  # type: ignore[arg-type]
 
     def _counts(self, accumulator: _Accumulator) -> ExclusiveCounts | MultiLabelCounts:
@@ -230,6 +231,7 @@ class _Combiner(beam.CombineFn):
                 else:
                     result.counts.merge(accumulator.counts)  # type: ignore[arg-type]
             result.overall |= accumulator.overall
+            result.auc.update(accumulator.auc)
             if accumulator.scores is not None:
                 if result.scores is None:
                     result.scores = accumulator.scores
@@ -253,24 +255,33 @@ class _Combiner(beam.CombineFn):
             multi_label = counts.report(self._confidence)
             values, classes, sums = figures.multi_label_figures(multi_label), multi_label.classes, counts.sums
         result: dict[metric_types.MetricKey, Any] = {
-            _key(name, model, self._objective): value for name, value in values.items()
+            metric_key(name, model, self._objective): value for name, value in values.items()
         }
         if not accumulator.overall:
             return result
         if isinstance(counts, ExclusiveCounts) and self._per_category:
             plot = metric_types.PlotKey("calibration_plot", model, self._objective, None, None, None)
             result[plot] = figures.calibration_buckets(counts.bins)
-        if accumulator.scores is not None:
-            classes.auc, error = accumulator.scores.auc()
-            result[_key("auc", model, self._objective)] = classes.macro_auc
-            result[_key("auc_error", model, self._objective)] = float(np.nanmax(error, initial=0.0))
+        if self._per_category:
+            classes.auc, error = self._auc(accumulator, counts.n_classes)
+            result[metric_key("auc", model, self._objective)] = classes.macro_auc
+            result[metric_key("auc_error", model, self._objective)] = float(np.nanmax(error, initial=0.0))
             array = figures.category_array(classes)
-            result[_key(figures.CATEGORIES, model, self._objective)] = array
+            result[metric_key(figures.CATEGORIES, model, self._objective)] = array
             result.update(self._category_metrics(array))
-        result[_key(_F1, model, self._objective)] = classes.f1
-        result[_key(_EXAMPLES, model, self._objective)] = classes.examples
-        result[_key(_POOLED, model, self._objective)] = sums
+        result[metric_key(F1, model, self._objective)] = classes.f1
+        result[metric_key(EXAMPLES, model, self._objective)] = classes.examples
+        result[metric_key(SUMS, model, self._objective)] = sums
         return result
+
+    @staticmethod
+    def _auc(accumulator: _Accumulator, n_classes: int) -> tuple[np.ndarray, np.ndarray]:
+        if accumulator.scores is not None:
+            return accumulator.scores.auc()
+        values = np.full(n_classes, np.nan)
+        for first, block in accumulator.auc.items():
+            values[first : first + len(block)] = block
+        return values, np.zeros(n_classes)
 
     def _category_metrics(self, array: np.ndarray) -> metric_types.MetricsDict:
         """The figures of every category that has a label or a prediction."""
@@ -283,36 +294,3 @@ class _Combiner(beam.CombineFn):
                     key = metric_types.MetricKey(name, self._measure.model_name, self._objective, sub_key, None, None)
                     result[key] = float(values[category])
         return result
-
-
-class _CheckCategories:
-    """Counts the categories that fall short: TFMA's own thresholds per sub-key fail every slice and every category
-    that has no figure, and look at each threshold once per slice."""
-
-    def __init__(self, objective: str, checks: dict[str, Any], candidate: str, baseline: str | None):
-        self._objective = objective
-        self._checks = checks
-        self._candidate = candidate
-        self._baseline = baseline
-
-    def __call__(self, metrics: metric_types.MetricsDict) -> metric_types.MetricsDict:
-        checks = unpack_checks(self._checks)
-        names = (figures.FAILED, figures.WORSE, figures.REST_F1)
-        failed, worse, rest = (_key(name, self._candidate, self._objective) for name in names)
-        f1 = metrics.get(_key(_F1, self._candidate, self._objective))
-        if f1 is None:  # not the overall slice; a threshold's metric must be there all the same
-            return {failed: float("nan"), worse: float("nan"), rest: float("nan")}
-        examples = metrics[_key(_EXAMPLES, self._candidate, self._objective)]
-        pooled = self._pooled(metrics, self._candidate, examples, checks.minimum)
-        result = {failed: float(len(check_categories(checks, f1, examples, pooled))), worse: 0.0, rest: pooled}
-        before = None
-        if self._baseline is not None:
-            before = metrics.get(_key(_F1, self._baseline, self._objective))
-        if before is not None and self._baseline is not None:
-            pooled_before = self._pooled(metrics, self._baseline, examples, checks.minimum)
-            result[worse] = float(len(check_change(checks, f1, pooled, before, pooled_before, examples)))
-        return result
-
-    def _pooled(self, metrics: metric_types.MetricsDict, model: str, examples: np.ndarray, minimum: int) -> float:
-        sums = metrics[_key(_POOLED, model, self._objective)]
-        return pooled_f1(sums.tp, sums.predicted, sums.support, examples, minimum)

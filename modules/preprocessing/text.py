@@ -11,7 +11,7 @@ _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanma
 
 
 def lowered(text: tf.Tensor) -> tf.Tensor:
-    """Unicode lower case; undecodable bytes become U+FFFD, and NUL, where TensorFlow's own op ends the text, a blank."""
+    """Unicode lower case; undecodable bytes become U+FFFD, and NUL, where TensorFlow's own op would stop, a blank."""
     return tf.strings.lower(tf.strings.regex_replace(text, r"\x00", " "), encoding="utf-8")
 
 

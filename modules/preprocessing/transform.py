@@ -73,7 +73,7 @@ def one_per_row(column: tf.SparseTensor) -> tf.Tensor:
 
 @dataclass
 class _Part:
-    """One kind of a text feature's tokens in a batch: distinct ids in [0, size) per row, and how often each stands there."""
+    """One kind of a text feature's tokens: the distinct ids in [0, size) of each row, and how often each is there."""
 
     size: int
     distinct: tf.RaggedTensor
@@ -81,7 +81,7 @@ class _Part:
 
 
 def _parts(name: str, feature: TextFeature, text: tf.Tensor) -> tuple[tf.RaggedTensor, list[_Part]]:
-    """Word ids in the text's order (-1: not in the vocabulary), and the feature's parts: words, word n-grams, characters."""
+    """Word ids in the text's order (-1: not in the vocabulary); the parts: words, word n-grams, characters."""
     tokens = text_ops.non_empty(text_ops.words(text))
     known = tft.compute_and_apply_vocabulary(
         tokens.flat_values, top_k=feature.vocabulary, default_value=-1, vocab_filename=f"{name}_words"

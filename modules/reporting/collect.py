@@ -93,13 +93,16 @@ def training_of(model: Path) -> Training | None:
     facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
     result, settings = facts.get("result", {}), facts.get("model", {})
     training = facts.get("training", {})
+    solver = f"{training.get('solver', '?')}, batches of {training.get('batch_size', '?')}"
+    solver += f", {result.get('epochs', 0)} epochs, the best was number {result.get('best_epoch', 0)}"
+    if training.get("solver") == "liblinear":
+        solver = f"liblinear, C {training.get('liblinear_c', '?')}"
     hidden = " x ".join(map(str, settings.get("hidden", ())))
     shown = [
         ("model", f"{settings.get('kind', '?')}{f', hidden {hidden}' if settings.get('kind') != 'linear' else ''}"),
         ("parameters", f"{facts.get('parameters', 0):,}"),
         ("features", ", ".join(facts.get("features", {}))),
-        ("solver", f"{training.get('solver', '?')}, batch {training.get('batch_size', '?')}"),
-        ("epochs", f"{result.get('epochs', 0)}, the best was {result.get('best_epoch', 0)}"),
+        ("solver", solver),
         ("fitted in", f"{result.get('seconds', 0.0):.1f} s"),
         ("embedding", f"{facts.get('embedding_width', '?')} numbers per product"),
     ]

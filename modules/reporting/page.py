@@ -22,6 +22,7 @@ from modules.reporting.model import HistoryPoint, ObjectiveReport, Report, Train
 from modules.reporting.svg import Series, bar, heat_map, line_chart, reliability_chart
 from modules.reporting.text import (
     change_text,
+    compared_text,
     interval_text,
     label_lines,
     products_line,
@@ -67,6 +68,7 @@ def render_report(report: Report) -> str:
         objectives=[_objective(objective) for objective in report.objectives],
         curves=_curves(report.training) if report.training else [],
         step_bars=[bar([step.seconds], longest) for step in report.steps],
+        compared=compared_text(report),
         change=change_text,
         interval=interval_text,
     )

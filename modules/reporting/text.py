@@ -97,14 +97,23 @@ def rules_line(counts: Counts) -> str:
     return f"{counts.rules:,} rules reach {counts.rule_products:,} products ({share:.1%})"
 
 
-def change_text(figure: Figure, unchanged: bool = False) -> str:
+def change_text(figure: Figure) -> str:
     """The change since the last run in words; empty on a first run."""
     if figure.difference is None:
         return ""
-    if unchanged or figure.difference == 0.0:
+    if figure.difference == 0.0:
         return "unchanged"
     within = "" if figure.certain is not False else ", within the interval"
     return f"{figure.difference:+.3f}{within}"
+
+
+def compared_text(report: Report) -> str:
+    """What the run is compared with."""
+    if report.previous is None:
+        return "the first run with metrics"
+    if report.unchanged:
+        return f"taken from the cache, as in {report.previous}"
+    return f"change since {report.previous}"
 
 
 def interval_text(figure: Figure) -> str:
@@ -130,14 +139,13 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
     if not objective.figures:
         yield _facts([(objective.name, unmeasured_text(objective))])
         return
-    since = f", change since {report.previous}" if report.previous else ", the first run with metrics"
-    yield text(f"{objective.name}, on {objective.measured:,} labelled test products{since}", "bold")
+    yield text(f"{objective.name}, on {objective.measured:,} labelled test products, {compared_text(report)}", "bold")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "left"):
         table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
     for figure in objective.figures:
         style = "" if not figure.certain else ("green" if figure.better else "red")
-        change = text(change_text(figure, report.unchanged), style)
+        change = text(change_text(figure), style)
         table.add_row(f"  {figure.title}", f"{figure.now.value:.3f}", interval_text(figure), change)
     yield table
     ranked = objective.ranked()

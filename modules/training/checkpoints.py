@@ -56,7 +56,7 @@ class Checkpoints(keras.callbacks.Callback):
                 best = [stored[f"best/{i}"] for i in range(sum(name.startswith("best/") for name in stored.files))]
             if any(value.shape != tuple(variable.shape) for value, variable in zip(values, variables, strict=True)):
                 raise ValueError("its parameters have other shapes")
-        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
             _log.warning("%s cannot be used, training starts anew: %s", path, error)
             return 0
         for variable, value in zip(variables, values, strict=True):

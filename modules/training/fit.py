@@ -18,6 +18,9 @@ from modules.training.checkpoints import Checkpoints
 from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MaskedMean, MultiLabelLoss
 from modules.training.optimizer import LazyAdam
 
+METRICS = ("labelled_loss", "accuracy")
+"""Of each objective, in Keras' logs as ``<objective>_<metric>``; with ``val_`` before it on the eval split."""
+
 
 @dataclass(frozen=True)
 class FitResult:
@@ -129,6 +132,14 @@ def watched(workflow: Workflow, has_eval: bool) -> Callable[[Mapping[str, float]
     return lambda logs: sum(weight * logs[f"{prefix}{name}_labelled_loss"] for name, weight in weights.items())
 
 
+def _named(logs: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
+    if len(workflow.objectives) > 1:
+        return dict(logs)
+    (only,) = workflow.objectives
+    own = {f"{prefix}{metric}": f"{prefix}{only}_{metric}" for prefix in ("", "val_") for metric in METRICS}
+    return {own.get(key, key): value for key, value in logs.items()}
+
+
 def fit(
     model: keras.Model,
     workflow: Workflow,
@@ -161,7 +172,8 @@ def fit(
     used: list[keras.callbacks.Callback] = []
     best = None
     if not fixed:
-        best = BestEpoch(watched(workflow, validation is not None), workflow.training.patience)
+        watch = watched(workflow, validation is not None)
+        best = BestEpoch(lambda logs: watch(_named(logs, workflow)), workflow.training.patience)
         used.append(best)
     done = 0
     if checkpoints is not None:
@@ -178,11 +190,11 @@ def fit(
     if best is not None and best.stopped:
         # Killed after its last epoch.
         model.set_weights(best.weights)
-        return FitResult(done, best.best_epoch, time.monotonic() - started, best.history)
+        return FitResult(done, best.best_epoch, time.monotonic() - started, _named(best.history, workflow))
     history = model.fit(
         train, validation_data=validation, initial_epoch=done, epochs=total, shuffle=False, verbose=0,
         callbacks=[*used, *callbacks],
     )  # fmt: skip
     ran = best.history if best is not None else {k: [float(x) for x in v] for k, v in history.history.items()}
     count = len(next(iter(ran.values()), []))
-    return FitResult(count, best.best_epoch if best else count, time.monotonic() - started, ran)
+    return FitResult(count, best.best_epoch if best else count, time.monotonic() - started, _named(ran, workflow))

@@ -62,7 +62,13 @@ def test_predictions_are_shown_as_plain_lines(capsys, workflow: Path, recorded: 
     assert len(lines) == 9 and lines[-1] == f"run {RUN}: 7 shown of 30 predictions of test"
     scores = [float(line.split()[-1]) for line in lines[1:-1]]
     assert scores == sorted(scores, reverse=True)
-    assert "\x1b" not in out and "\x07" not in out
+
+
+def test_control_characters_of_a_feed_do_not_reach_the_terminal(capsys, workflow: Path, recorded: RunFolder) -> None:
+    _, out, _ = run(capsys, "predictions", "-w", workflow, "--split", "test", "-n", 30)
+    assert "\\x1b[31mred" in out and "\x1b" not in out and "\x07" not in out
+    # A line break in a title would have made two lines of one product.
+    assert len(out.splitlines()) == 32
 
 
 def test_predictions_of_a_category_and_all_below_it(capsys, workflow: Path, recorded, tmp_path: Path) -> None:

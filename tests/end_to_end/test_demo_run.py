@@ -124,7 +124,8 @@ def test_a_changed_label_file_is_seen(shop: Shop) -> None:
 def test_a_failed_run_says_how_to_resume(shop: Shop) -> None:
     feed = shop.folder / "catalogue" / "feed"
     spoilt = feed / "zzz.jsonl"
-    spoilt.write_text("{broken\n" * 400)
+    # The first line is looked at before a run starts; the rest is found by the run.
+    spoilt.write_text('{"id": "fine", "title": "fine"}\n' + "{broken\n" * 400)
     try:
         output = shop.run(code=1)
     finally:

@@ -152,7 +152,8 @@ def test_metrics_from_the_cache_are_unchanged(loaded, folder, recorder) -> None:
     ids = recorder.run(FIRST, outputs(folder, FIRST))
     recorder.run(SECOND, dict(ids))
     text, _ = told(loaded, folder, SECOND)
-    assert line(text, "accuracy").endswith("unchanged") and f"change since {FIRST}" in text
+    assert line(text, "accuracy").endswith("unchanged")
+    assert f"taken from the cache, as in {FIRST}" in text
 
 
 def test_the_history_is_of_the_last_runs_in_their_order(loaded, folder, recorder) -> None:
@@ -228,6 +229,14 @@ def test_why_a_model_is_not_blessed(loaded, folder, recorder) -> None:
     assert "exclusive: 3 categories are below their bound" in text
     assert "exclusive: category 'Hats' is below F1 0.5" in text
     assert path is not None and "Hats: F1 0.050, needed 0.5" in path.read_text("utf-8")
+
+
+def test_control_characters_are_made_visible(loaded, folder, recorder) -> None:
+    figures = metrics(0.7, 0.1)
+    figures["failed/exclusive"] = json.dumps([{"path": "\x1b[31mHats", "f1": 0.1, "bound": 0.5}])
+    recorder.run(FIRST, outputs(folder, FIRST, blessing=(folder.root, {"blessed": 0}), metrics=(folder.root, figures)))
+    text, _ = told(loaded, folder, FIRST)
+    assert "\x1b" not in text and "\\x1b[31mHats" in text
 
 
 def test_without_thresholds_the_model_is_not_checked(loaded, folder, recorder) -> None:

@@ -35,7 +35,7 @@ def predict(folder: Path, examples: list[bytes], exported) -> pa.Table:
     with tf.io.TFRecordWriter(str(source), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
         for example in examples:
             writer.write(example)
-    taxonomy.write_text(TREE.to_json(), encoding="utf-8")
+    TREE.write(taxonomy)
     small = workflow.model_copy(update={"prediction": workflow.prediction.model_copy(update={"batch_size": 32})})
     n = predict_file(str(source), str(target), model=model, taxonomy=str(taxonomy), workflow=small.model_dump_json())
     table = pq.read_table(target)

@@ -91,7 +91,7 @@ def test_hostile_texts_stay_text(text: str) -> None:
 def test_the_facts_stand_on_the_page() -> None:
     page = Page(render_report(report()))
     for words in (
-        "Run run-2, 3 min 20 s; compared with run run-1",
+        "Run run-2, 3 min 20 s; metrics: change since run-1",
         "15 of 1 file: train 10, test 5",
         "accuracy 0.8120 0.741 - 0.867 +0.012, within the interval",
         "macro F1 0.6100 not measured then",

@@ -114,8 +114,9 @@ def transformed(folder: Path, settings: Workflow, splits: dict[str, list[dict]])
     def rows(split):
         return [{key: _instance(key, row.get(key)) for key in RAW_SPEC} for row in splits[split]]
 
-    with beam.Pipeline(runner=FnApiRunner()) as pipeline, tft_beam.Context(
-        temp_dir=str(folder / "tmp"), desired_batch_size=400, use_deep_copy_optimization=False
+    with (
+        beam.Pipeline(runner=FnApiRunner()) as pipeline,
+        tft_beam.Context(temp_dir=str(folder / "tmp"), desired_batch_size=400, use_deep_copy_optimization=False),
     ):
         first = (pipeline | "first" >> beam.Create(rows(names[0])), metadata)
         transform_fn = first | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))

@@ -119,12 +119,13 @@ def _built() -> Built:
 @functools.cache
 def _exported() -> tuple[Workflow, str]:
     data = _built()
-    settings = data.settings(training={**TRAINING, "epochs": 6})
+    settings = data.settings(model=WIDE_DEEP, training={**TRAINING, "epochs": 6})
     output = str(data.folder / "exported")
     train(settings, catalogue.TREE, data.transform, [data.files["train"]], [data.files["eval"]], output=output)
     return settings, output
 
 
+WIDE_DEEP = {"kind": "wide_deep", "hidden": [12], "normalization": "layer", "input_dropout": 0.1, "l2": 1e-4}
 TRAINING = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01, "mixed_precision": "off"}
 
 
