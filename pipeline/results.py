@@ -110,9 +110,9 @@ def write_evaluation(loaded: LoadedWorkflow, run: str, output: Path) -> str:
     found = Runs.of(loaded).find(run, "evaluation")
     folder = found.folder("evaluation")
     _writable(output)
-    from modules.reporting.tfma_page import write_evaluation_page
+    from components.evaluation.page import write_evaluation_page
 
-    write_evaluation_page(str(folder), str(output))
+    write_evaluation_page(str(folder), str(output), f"{loaded.workflow.name}, run {found.id}")
     return found.id
 
 

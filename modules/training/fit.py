@@ -191,10 +191,13 @@ def fit(
         # Killed after its last epoch.
         model.set_weights(best.weights)
         return FitResult(done, best.best_epoch, time.monotonic() - started, _named(best.history, workflow))
-    history = model.fit(
-        train, validation_data=validation, initial_epoch=done, epochs=total, shuffle=False, verbose=0,
-        callbacks=[*used, *callbacks],
-    )  # fmt: skip
+    with warnings.catch_warnings():
+        # Every dataset ends; only its length is not known before.
+        warnings.filterwarnings("ignore", message="Your input ran out of data")
+        history = model.fit(
+            train, validation_data=validation, initial_epoch=done, epochs=total, shuffle=False, verbose=0,
+            callbacks=[*used, *callbacks],
+        )  # fmt: skip
     ran = best.history if best is not None else {k: [float(x) for x in v] for k, v in history.history.items()}
     count = len(next(iter(ran.values()), []))
     return FitResult(count, best.best_epoch if best else count, time.monotonic() - started, _named(ran, workflow))
