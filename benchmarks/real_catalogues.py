@@ -3,8 +3,8 @@
     python -m benchmarks.real_catalogues mwpd_gpc=FOLDER flipkart_20k=FOLDER [fashion_product_images_small=FOLDER]
 
 Runs each workflow whole, then scores its predictions of the test split with scikit-learn, all categories counted. The
-peer is what a user would try first: TF-IDF of words (1-2) and characters (2-5) of the same columns into LinearSVC, fitted
-on the same train and eval products, scored on the same test products. Costs some 10 minutes per catalogue on two cores.
+peer is what a user would try first: TF-IDF of words (1-2) and characters (2-5) of the same columns into LinearSVC,
+fitted on the same train and eval products, scored on the same test products. Costs some 10 minutes per catalogue on two cores.
 Each row of the table is scored once; settings were chosen on an inner split of the training rows (docs/results.md).
 """
 
@@ -91,7 +91,10 @@ def run_peer(name: str, folder: str, predictions: Path) -> tuple[dict[str, float
 
 def main(arguments: list[str]) -> None:
     results = REPOSITORY / "benchmarks" / "results"
-    lines = ["| catalogue | model | accuracy | macro-F1 | weighted F1 | seconds |", "| --- | --- | --- | --- | --- | --- |"]
+    lines = [
+        "| catalogue | model | accuracy | macro-F1 | weighted F1 | seconds |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
     facts = {}
     for argument in arguments:
         name, _, folder = argument.partition("=")

@@ -53,9 +53,7 @@ def compile_local(
         enable_cache=cache,
     )
     compiled = compiler.Compiler().compile(built)
-    runtime_parameter_utils.substitute_runtime_parameter(
-        compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
-    )
+    runtime_parameter_utils.substitute_runtime_parameter(compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     return compiled, [node.pipeline_node.node_info.id for node in compiled.nodes]
 
 
@@ -76,9 +74,7 @@ def launch_nodes(
         deployment.metadata_connection_config, deployment.metadata_connection_config.WhichOneof("connection_config")
     )
     if to is not None or from_ is not None:
-        partial_run_utils.mark_pipeline(
-            pipeline, from_nodes=[from_] if from_ else None, to_nodes=[to] if to else None
-        )
+        partial_run_utils.mark_pipeline(pipeline, from_nodes=[from_] if from_ else None, to_nodes=[to] if to else None)
     for node in pipeline.nodes:
         one = node.pipeline_node
         name = one.node_info.id
@@ -128,7 +124,6 @@ def cancel_running(folder: RunFolder, run_id: str) -> None:
     for execution in stopped:
         for written in Path(folder.root).glob(f"*/*/{execution.id}"):
             shutil.rmtree(written, ignore_errors=True)
-
 
 
 def compile_kubeflow(loaded: LoadedWorkflow, output: Path, *, schema_folder: Path) -> None:

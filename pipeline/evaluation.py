@@ -30,9 +30,7 @@ def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEva
 
 def objective_thresholds(workflow: Workflow) -> dict[str, ObjectiveThresholds]:
     """Objective to what it must reach for the model to be blessed."""
-    return {
-        name: ObjectiveThresholds(**bounds.model_dump()) for name, bounds in workflow.evaluation.thresholds.items()
-    }
+    return {name: ObjectiveThresholds(**bounds.model_dump()) for name, bounds in workflow.evaluation.thresholds.items()}
 
 
 def eval_config(workflow: Workflow, taxonomy: Taxonomy) -> Any:

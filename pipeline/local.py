@@ -23,6 +23,7 @@ from pipeline.workflow_file import LoadedWorkflow
 if TYPE_CHECKING:
     from rich.console import Console
 
+
 @dataclass
 class RunResult:
     """What a run did.
@@ -154,9 +155,11 @@ def _everything_else_to(log: IO[str], console: Console) -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # Beam makes thousands of argument parsers, and each looks for translations on the disk unless told not to.
     os.environ["LANGUAGE"] = "C"
-    console.file = os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1) if console.file is sys.stdout and _real(
-        sys.stdout
-    ) else console.file
+    console.file = (
+        os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
+        if console.file is sys.stdout and _real(sys.stdout)
+        else console.file
+    )
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -191,4 +194,3 @@ def _near(path: Path) -> str:
         return str(path.relative_to(Path.cwd()))
     except ValueError:
         return str(path)
-

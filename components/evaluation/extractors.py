@@ -19,8 +19,8 @@ from tensorflow_model_analysis.extractors import extractor, slice_key_extractor,
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib as slicer
 
-from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc, Part, ragged
-from components.evaluation.measure import Block
+from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc, ragged
+from components.evaluation.measure import Block, Measured
 from components.evaluation.metrics import ObjectiveMetrics, Reader
 from modules.metrics import ScoreStore
 
@@ -75,19 +75,19 @@ def _SliceBatches(extracts: beam.PCollection, eval_config: config_pb2.EvalConfig
     slices = batches | "SliceBatches" >> beam.ParDo(_SliceBatchesFn(eval_config))
     auc = (
         batches
-        | "CutIntoBlocks" >> beam.FlatMap(_blocks, candidate_readers(eval_config))
+        | "CutIntoBlocks" >> beam.FlatMap(_blocks, readers_of(eval_config, baselines=False))
         | "GroupByBlock" >> beam.GroupByKey()
         | "BlockAuc" >> beam.MapTuple(_block_auc)
     )
     return (slices, auc) | "SlicesAndAuc" >> beam.Flatten()
 
 
-def candidate_readers(eval_config: config_pb2.EvalConfig) -> list[Reader]:
-    """The readers of all objectives, of the candidate model alone."""
-    baselines = {spec.name for spec in eval_config.model_specs if spec.is_baseline}
+def readers_of(eval_config: config_pb2.EvalConfig, *, baselines: bool = True) -> list[Reader]:
+    """The readers of all objectives and models, with or without the baseline model's."""
+    left_out = {spec.name for spec in eval_config.model_specs if spec.is_baseline and not baselines}
     found = []
     for spec in eval_config.metrics_specs:
-        models = [name for name in spec.model_names or [""] if name not in baselines]
+        models = [name for name in spec.model_names or [""] if name not in left_out]
         for metric in spec.metrics:
             computations = ObjectiveMetrics(**json.loads(metric.config)).computations(eval_config, model_names=models)
             found += [reader for c in computations for reader in getattr(c, "preprocessors", ())]
@@ -114,26 +114,28 @@ def _block_auc(key: tuple[str, int], blocks: Iterable[Block]) -> dict[str, Any]:
     return _extract((), BlockAuc(key[0], key[1], store.auc()[0]))
 
 
-def _extract(key: Any, content: Part | BlockAuc) -> dict[str, Any]:
+def _extract(key: Any, content: Mapping[str, Measured] | BlockAuc) -> dict[str, Any]:
     return {constants.SLICE_KEY_TYPES_KEY: slicer.slice_keys_to_numpy_array([key]), PRODUCTS_KEY: content}
 
 
 class _SliceBatchesFn(beam.DoFn):
-    """A batch in; out come its slices: an extract per slice with the slice's key and its :class:`Part`."""
+    """A batch in; out come its slices: an extract per slice with the slice's key and its facts."""
 
     def __init__(self, eval_config: config_pb2.EvalConfig):
         specs = [slicer.SingleSliceSpec(spec=spec) for spec in eval_config.slicing_specs] or [slicer.SingleSliceSpec()]
         self._specs = [spec for spec in specs if spec != slicer.SingleSliceSpec()]
         self._overall = len(self._specs) < len(specs)
+        self._readers = readers_of(eval_config)
         self._columns = sorted(
             {key for spec in eval_config.slicing_specs for key in [*spec.feature_keys, *spec.feature_values]}
         )
 
     def process(self, batch: Batch) -> Iterator[dict[str, Any]]:
+        facts = {reader.name: reader.measured(batch).without_scores() for reader in self._readers}
         if self._overall:
-            yield _extract((), Part(batch, None))
+            yield _extract((), facts)
         for key, rows in self._slices(batch.features, batch.n).items():
-            yield _extract(key, Part(batch, np.array(rows, np.intp)))
+            yield _extract(key, {name: found.take(np.array(rows), batch.n) for name, found in facts.items()})
 
     def _slices(self, features: Mapping[str, Any], n: int) -> dict[Any, list[int]]:
         """Slice key to the rows it holds. TFMA's slicer decides, asked once per combination of values."""

@@ -10,14 +10,12 @@ import numpy as np
 import numpy.typing as npt
 
 PRODUCTS_KEY = "shelfmark_products"
-"""Extract with a :class:`Part` or a :class:`BlockAuc`, put there by our extractor in the place of single products."""
+"""Extract in the place of single products: a slice's facts per reader's name, or a :class:`BlockAuc`. Neither holds
+scores: between extracts and metrics, Beam writes everything down."""
 
 
 class Batch:
-    """A batch of products: raw features and model outputs as TFMA's extractors left them.
-
-    Slices of the batch share it, so that what a metric works out for the batch is worked out once.
-    """
+    """A batch of products: raw features and model outputs as TFMA's extractors left them."""
 
     def __init__(self, features: Mapping[str, Any], predictions: Any, n: int):
         self.features = features
@@ -30,14 +28,6 @@ class Batch:
         if name not in self._worked_out:
             self._worked_out[name] = work()
         return self._worked_out[name]
-
-
-@dataclass(frozen=True)
-class Part:
-    """The products of ``batch`` that belong to one slice; ``rows`` None: all, which is the overall slice."""
-
-    batch: Batch
-    rows: npt.NDArray[np.intp] | None
 
 
 @dataclass(frozen=True)

@@ -46,6 +46,9 @@ class Measured:
         kept = np.flatnonzero(wanted[self.rows])
         return Measured(self.facts.take(kept), self.rows[kept], None, self.n_classes, overall=False)
 
+    def without_scores(self) -> Measured:
+        return Measured(self.facts, self.rows, None, self.n_classes, self.overall)
+
     def labels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
         """Rows (among the measured products) and classes of the labels."""
         if isinstance(self.facts, ExclusiveFacts):

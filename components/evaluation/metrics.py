@@ -18,7 +18,7 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation import figures
 from components.evaluation.blessing import EXAMPLES, F1, SUMS, CheckCategories, metric_key
-from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc, Part
+from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc
 from components.evaluation.measure import Measure, Measured, Product
 from components.evaluation.objectives import unpack_classes
 from modules.metrics import (
@@ -126,7 +126,7 @@ def _computations(
 
 
 class Reader(metric_types.Preprocessor):
-    """Takes out of the extracts what the combiner adds up: a slice's part of a batch, or a single product."""
+    """Takes out of the extracts what the combiner adds up: the facts of a slice, or a single product."""
 
     def __init__(self, name: str, measure: Measure):
         super().__init__(name=name)
@@ -137,17 +137,12 @@ class Reader(metric_types.Preprocessor):
         return batch.once(self.name, lambda: self._measure.batch(batch))
 
     def process(self, extracts: Mapping[str, Any]) -> Iterator[Measured | Product | BlockAuc]:
-        given: Part | BlockAuc | None = extracts.get(PRODUCTS_KEY)
+        given: Mapping[str, Measured] | BlockAuc | None = extracts.get(PRODUCTS_KEY)
         if given is None:
             features = extracts.get(constants.FEATURES_KEY) or {}
             yield self._measure.product(features, extracts[constants.PREDICTIONS_KEY])
-        elif isinstance(given, Part):
-            measured = self.measured(given.batch)
-            if given.rows is None:
-                # The scores went their own way, to become BlockAuc.
-                yield Measured(measured.facts, measured.rows, None, measured.n_classes)
-            else:
-                yield measured.take(given.rows, given.batch.n)
+        elif not isinstance(given, BlockAuc):
+            yield given[self.name]
         elif given.reader == self.name:
             yield given
 

@@ -84,8 +84,12 @@ class MultiLabelFacts:
         labels, predictions = place[self.label_row], place[self.predicted_row]
         kept, kept_too = labels >= 0, predictions >= 0
         return MultiLabelFacts(
-            self.weight[rows], labels[kept], self.label_class[kept],
-            predictions[kept_too], self.predicted_class[kept_too], self.right[kept_too],
+            self.weight[rows],
+            labels[kept],
+            self.label_class[kept],
+            predictions[kept_too],
+            self.predicted_class[kept_too],
+            self.right[kept_too],
         )
 
 
@@ -107,7 +111,9 @@ class MultiLabelCounts:
         columns: list[Floats] = []
         for values in (w, w * w, np.ones_like(w)):
             for rows, classes in (
-                (tp_row, tp_class), (facts.predicted_row, facts.predicted_class), (facts.label_row, facts.label_class)
+                (tp_row, tp_class),
+                (facts.predicted_row, facts.predicted_class),
+                (facts.label_row, facts.label_class),
             ):
                 columns.append(_sums(classes, values[rows], n))
         self.sums.add(ClassSums(*columns))
@@ -189,5 +195,3 @@ def multi_label_metrics(
     report = counts.report(confidence)
     report.classes.auc = auc_multi_label(scores[rows], facts.label_row, facts.label_class, facts.weight)
     return report
-
-

@@ -59,12 +59,18 @@ class ClassSums:
         )
         f1 = divide(2.0 * self.tp, self.predicted + self.support)
         return ClassReport(
-            precision=precision[0], precision_lower=precision[1], precision_upper=precision[2],
-            recall=recall[0], recall_lower=recall[1], recall_upper=recall[2],
+            precision=precision[0],
+            precision_lower=precision[1],
+            precision_upper=precision[2],
+            recall=recall[0],
+            recall_lower=recall[1],
+            recall_upper=recall[2],
             f1=f1,
             f1_lower=np.minimum(2.0 * jaccard[1] / (1.0 + jaccard[1]), f1),
             f1_upper=np.maximum(2.0 * jaccard[2] / (1.0 + jaccard[2]), f1),
-            support=self.support.copy(), predicted=self.predicted.copy(), examples=self.support_n.copy(),
+            support=self.support.copy(),
+            predicted=self.predicted.copy(),
+            examples=self.support_n.copy(),
         )
 
 

@@ -69,7 +69,7 @@ class CategoricalFeature(Settings):
 
 
 class DenseFeature(Settings):
-    """A vector that comes with the feed; a missing one (or one of another length, or not finite) is zeros and a flag."""
+    """A vector that comes with the feed; one that is missing, of another length or not finite is zeros and a flag."""
 
     kind: Literal["dense"] = "dense"
     column: str | None = None

@@ -234,11 +234,11 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             found.append((f"evaluation.thresholds.{name}", name, f"one of: {', '.join(workflow.objectives)}"))
     for slice_name in workflow.evaluation.slices:
         if slice_name not in ("top_category", "retailer", "brand", "gender", "availability"):
-            found.append(("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability"))
+            found.append(
+                ("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability")
+            )
     if workflow.training.solver == "liblinear" and workflow.model.kind != "linear":
         found.append(("training.solver", "liblinear", "model.kind: linear; deep models are trained by adam"))
-    if workflow.training.monitor == "accuracy" and not any(
-        o.kind == "exclusive" for o in workflow.objectives.values()
-    ):
+    if workflow.training.monitor == "accuracy" and not any(o.kind == "exclusive" for o in workflow.objectives.values()):
         found.append(("training.monitor", "accuracy", "an exclusive objective to watch"))
     return found

@@ -27,9 +27,7 @@ def exclusive_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
 def multi_label_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
     """The same for independent categories: summed binary entropies; the least |2p - 1|; 1 - the least max(p, 1 - p)."""
     opposite = 1.0 - probabilities
-    entropy = -tf.reduce_sum(
-        tf.math.xlogy(probabilities, probabilities) + tf.math.xlogy(opposite, opposite), axis=-1
-    )
+    entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities) + tf.math.xlogy(opposite, opposite), axis=-1)
     margin = tf.reduce_min(tf.abs(2.0 * probabilities - 1.0), axis=-1)
     sure = tf.reduce_min(tf.maximum(probabilities, opposite), axis=-1)
     return {"entropy": entropy, "margin": margin, "least_confidence": 1.0 - sure}

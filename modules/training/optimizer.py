@@ -82,9 +82,7 @@ def _summed_by_row(gradient: Any) -> Any:
 def _clipped(grads: Sequence[Any], limit: float) -> list[Any]:
     """All gradients scaled so that their joint Euclidean length is at most ``limit``; rows must stand only once."""
     present = [grad for grad in grads if grad is not None]
-    squares = [
-        ops.sum(ops.square(ops.cast(grad.values if _is_sparse(grad) else grad, "float32"))) for grad in present
-    ]
+    squares = [ops.sum(ops.square(ops.cast(grad.values if _is_sparse(grad) else grad, "float32"))) for grad in present]
     length = ops.sqrt(ops.sum(ops.stack(squares)))
     scale = limit / ops.maximum(length, limit)
     return [grad if grad is None else _scaled(grad, scale) for grad in grads]

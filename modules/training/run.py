@@ -144,9 +144,7 @@ def train(
                 )  # fmt: skip
             model = _full_precision(model, workflow, sizes)
     transform_layer = transform_output.transform_features_layer()
-    module = ServingModule(
-        model, transform_layer, transform_output.raw_feature_spec(), workflow, calibration, classes
-    )
+    module = ServingModule(model, transform_layer, transform_output.raw_feature_spec(), workflow, calibration, classes)
     export_model(module, transform_layer, output)
     write_facts(output, workflow, classes, label_counts, calibration, result, model)
     if folder is not None:

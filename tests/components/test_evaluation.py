@@ -176,9 +176,7 @@ def test_a_worse_model_than_the_last_is_not(
     from components.evaluation.page import overall_views
 
     config = _with_models(ObjectiveThresholds(max_drop=0.01, category_max_drop=0.05, category_min_support=20))
-    folder = small.evaluate(
-        examples, config, tmp_path / "out", models={"candidate": models[1], "baseline": models[0]}
-    )
+    folder = small.evaluate(examples, config, tmp_path / "out", models={"candidate": models[1], "baseline": models[0]})
     blessed, failures = _validation(folder)
     assert not blessed and set(failures) == {"accuracy", "categories_worse"}
     rows = data.labels >= 0

@@ -13,7 +13,7 @@ import pytest
 from tests.components import evaluation_data as small
 
 HOSTILE = '<img src=x onerror="window.hacked=1">'
-SCRIPT = '</script><script>window.hacked=1</script><!--<script>'
+SCRIPT = "</script><script>window.hacked=1</script><!--<script>"
 
 
 @pytest.fixture(scope="module")

@@ -157,7 +157,16 @@ def test_what_is_not_there_is_said(store_uri: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "uri", ["oracle://x/y", "mysql://host", "postgresql:///db", "mysql://host/a/b", "grpc://host", "sqlite://", "mysql://h:x/d"]
+    "uri",
+    [
+        "oracle://x/y",
+        "mysql://host",
+        "postgresql:///db",
+        "mysql://host/a/b",
+        "grpc://host",
+        "sqlite://",
+        "mysql://h:x/d",
+    ],
 )
 def test_other_addresses_are_refused_without_their_password(uri: str) -> None:
     with pytest.raises(InputError) as caught:

@@ -91,7 +91,9 @@ def test_metrics_come_from_ml_metadata_alone(shop: Shop, tmp_path: Path) -> None
     root = shop.runs / "pipeline"
     hidden = root.rename(shop.runs / "hidden")
     try:
-        catalogue = ("--feed", str(shop.folder / "catalogue")) if "--feed" in shop.shelfmark("metrics", "--help") else ()
+        catalogue = (
+            ("--feed", str(shop.folder / "catalogue")) if "--feed" in shop.shelfmark("metrics", "--help") else ()
+        )
         latest = json.loads(shop.shelfmark("metrics", "--json", *catalogue))
     finally:
         hidden.rename(root)

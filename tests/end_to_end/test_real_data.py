@@ -17,7 +17,8 @@ FOLDER = Path(os.environ.get("SHELFMARK_DATA_FLIPKART_1050") or REPOSITORY.paren
 
 
 @pytest.mark.skipif(
-    not FOLDER.is_dir(), reason="the catalogue flipkart_1050 is not here; name its folder in SHELFMARK_DATA_FLIPKART_1050"
+    not FOLDER.is_dir(),
+    reason="the catalogue flipkart_1050 is not here; name its folder in SHELFMARK_DATA_FLIPKART_1050",
 )
 def test_init_then_run_without_touching_a_file(tmp_path: Path) -> None:
     feed = next(FOLDER.glob("products.jsonl*"))

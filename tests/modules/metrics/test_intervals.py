@@ -41,9 +41,7 @@ def test_the_value_lies_in_its_interval_and_the_interval_in_zero_to_one(
     w, x = np.array(weights), np.array(hits[: len(weights)])
     found = [
         float(part)
-        for part in proportion_interval(
-            w[x].sum(), w.sum(), (w[x] ** 2).sum(), (w**2).sum(), len(w), z_of(confidence)
-        )
+        for part in proportion_interval(w[x].sum(), w.sum(), (w[x] ** 2).sum(), (w**2).sum(), len(w), z_of(confidence))
     ]
     value, lower, upper = found
     assert 0.0 <= lower <= value <= upper <= 1.0
