@@ -18,6 +18,7 @@ from modules import progress
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+from modules.training.export import TABLE
 
 ROW_GROUP = 8192
 """Rows per row group, at least: a reader of one column pays for each group."""
@@ -33,7 +34,8 @@ SHOWN = ("title", "retailer")
 def _signature(model: str) -> tuple[Any, Any]:
     # The loaded object must stay alive as long as its signature is used.
     loaded = tf.saved_model.load(model)
-    return loaded, loaded.signatures["serving_default"]
+    name = TABLE if TABLE in loaded.signatures else "serving_default"
+    return loaded, loaded.signatures[name]
 
 
 def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflow: str, files: int = 1) -> int:
@@ -67,7 +69,6 @@ def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflo
 
     def batch_of(serialised, raw) -> pa.RecordBatch:
         outputs = signature(examples=serialised)
-        # Without the category ids: top_k Python strings per product that the taxonomy has already.
         return columns.record_batch(
             {name: value.numpy() for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
         )

@@ -15,19 +15,27 @@ from modules.settings.workflow import Workflow
 from modules.training.calibration import Calibration
 from modules.training.data import dense_inputs
 
+TABLE = "table"
+"""The signature that predictions for the table of all products come from."""
+
 
 def exclusive_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
     """Entropy in nats, margin between the best two, and 1 - the best; float32 (batch,) each (Settles 2009, 3.1)."""
     best = tf.math.top_k(probabilities, k=min(2, probabilities.shape[-1])).values
     second = best[:, 1] if best.shape[-1] > 1 else tf.zeros_like(best[:, 0])
-    entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities), axis=-1)
+    entropy = tf.reduce_sum(_surprise(probabilities), axis=-1)
     return {"entropy": entropy, "margin": best[:, 0] - second, "least_confidence": 1.0 - best[:, 0]}
+
+
+def _surprise(probabilities: tf.Tensor) -> tf.Tensor:
+    """-p ln p, 0 at 0; TensorFlow's own xlogy is slower, since no vector instruction does it."""
+    return -probabilities * tf.math.log(tf.maximum(probabilities, 1e-30))
 
 
 def multi_label_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
     """The same for independent categories: summed binary entropies; the least |2p - 1|; 1 - the least max(p, 1 - p)."""
     opposite = 1.0 - probabilities
-    entropy = -tf.reduce_sum(tf.math.xlogy(probabilities, probabilities) + tf.math.xlogy(opposite, opposite), axis=-1)
+    entropy = tf.reduce_sum(_surprise(probabilities) + _surprise(opposite), axis=-1)
     margin = tf.reduce_min(tf.abs(2.0 * probabilities - 1.0), axis=-1)
     sure = tf.reduce_min(tf.maximum(probabilities, opposite), axis=-1)
     return {"entropy": entropy, "margin": margin, "least_confidence": 1.0 - sure}
@@ -85,6 +93,10 @@ class ServingModule(tf.Module):
     def _thresholds(self, name: str) -> list[float]:
         return self.calibration.thresholds.get(name) or [0.5] * int(self.classes[name].shape[0])
 
+    def table(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        """:meth:`predict` without the category ids, which follow from ``classes`` and cost as much as the model."""
+        return self._predicted(serialised, ids=False)
+
     def predict(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         """Top categories with probabilities, the rest's mass, uncertainties, assigned categories, embedding.
 
@@ -94,6 +106,9 @@ class ServingModule(tf.Module):
         multi-label: ``o/assigned`` (batch, k) int32, 1 where the probability reaches the category's threshold.
         ``embedding`` (batch, width) float32, rows of unit length.
         """
+        return self._predicted(serialised, ids=True)
+
+    def _predicted(self, serialised: tf.Tensor, ids: bool) -> dict[str, tf.Tensor]:
         outputs = self._logits(serialised)
         found: dict[str, tf.Tensor] = {EMBEDDING: tf.cast(outputs[EMBEDDING], tf.float32)}
         for name, kind in self.kinds.items():
@@ -111,7 +126,8 @@ class ServingModule(tf.Module):
                 uncertainty = multi_label_uncertainty(probabilities)
             top = tf.gather(probabilities, best.indices, batch_dims=1)
             found[f"{name}/classes"] = best.indices
-            found[f"{name}/categories"] = tf.gather(self.classes[name], best.indices)
+            if ids:
+                found[f"{name}/categories"] = tf.gather(self.classes[name], best.indices)
             found[f"{name}/probabilities"] = top
             found[f"{name}/rest"] = tf.maximum(tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0)
             for key, value in uncertainty.items():
@@ -122,13 +138,14 @@ class ServingModule(tf.Module):
 def export_model(module: ServingModule, transform_layer: Any, output: str) -> None:
     """Writes the SavedModel with Keras' ExportArchive, whose variables TF1-style loaders (RunInference) find too.
 
-    Signatures: ``serving_default`` (:meth:`ServingModule.predict`) and ``evaluate``; both take ``examples``, serialised
-    tf.Examples of raw products, string (batch,).
+    Signatures: ``serving_default`` (:meth:`ServingModule.predict`), ``table`` and ``evaluate``; all take ``examples``,
+    serialised tf.Examples of raw products, string (batch,).
     """
     archive = keras.export.ExportArchive()
     archive.track(module.model)
     archive.track(transform_layer)
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
     archive.add_endpoint("serving_default", lambda examples: module.predict(examples), input_signature=signature)
+    archive.add_endpoint(TABLE, lambda examples: module.table(examples), input_signature=signature)
     archive.add_endpoint("evaluate", lambda examples: module.evaluate(examples), input_signature=signature)
     archive.write_out(output, verbose=False)

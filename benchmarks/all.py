@@ -1,0 +1,20 @@
+"""Runs every benchmark that needs no data of the user's, one after the other: `make bench`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+BENCHMARKS = ("rules", "per_class_metrics", "prediction", "scale")
+
+
+def main() -> int:
+    failed = 0
+    for name in BENCHMARKS:
+        print(f"\n== {name}", flush=True)
+        failed |= subprocess.run([sys.executable, "-m", f"benchmarks.{name}"]).returncode
+    return failed
+
+
+if __name__ == "__main__":
+    sys.exit(main())
