@@ -102,7 +102,9 @@ def measure(options: argparse.Namespace, folder: Path) -> list[str]:
     output = transform_graph(workflow, folder, min(options.products, 4000))
     model = build_model(workflow, input_sizes(workflow, output, {name: len(ids) for name, ids in classes.items()}))
     layer = output.transform_features_layer()
-    module = ServingModule(model, layer, output.raw_feature_spec(), workflow, Calibration(), classes)
+    # With weights as drawn every probability is near a half: at this threshold a few categories are assigned.
+    calibration = Calibration(thresholds={"rule_based": [0.6] * len(classes["rule_based"])})
+    module = ServingModule(model, layer, output.raw_feature_spec(), workflow, calibration, classes)
     export_model(module, layer, str(folder / "model"))
     raw = list(examples(options.products))
     for name, count in (("all", len(raw)), ("some", min(len(raw), 2 * options.batch_size))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -91,10 +92,7 @@ def test_metrics_come_from_ml_metadata_alone(shop: Shop, tmp_path: Path) -> None
     root = shop.runs / "pipeline"
     hidden = root.rename(shop.runs / "hidden")
     try:
-        catalogue = (
-            ("--feed", str(shop.folder / "catalogue")) if "--feed" in shop.shelfmark("metrics", "--help") else ()
-        )
-        latest = json.loads(shop.shelfmark("metrics", "--json", *catalogue))
+        latest = json.loads(shop.shelfmark("metrics", "--json"))
     finally:
         hidden.rename(root)
     assert "exclusive" in json.dumps(latest)
@@ -134,3 +132,32 @@ def test_a_failed_run_says_how_to_resume(shop: Shop) -> None:
         spoilt.unlink()
     assert "zzz.jsonl" in output and "broken_json" in output
     assert "shelfmark run" in output
+
+
+def test_an_interrupt_leaves_nothing_half_registered(shop: Shop) -> None:
+    from ml_metadata.metadata_store import metadata_store
+    from ml_metadata.proto import metadata_store_pb2
+
+    from components.class_metrics.store import connection_config
+
+    process = subprocess.Popen(
+        [sys.executable, "-m", "shelfmark", "run", "--feed", str(shop.folder / "catalogue"), "--set", "name=stopped",
+         "--set", f"feed.demo.products={PRODUCTS}"],
+        cwd=shop.folder, stdout=subprocess.PIPE, text=True, bufsize=1,
+        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"},
+    )  # fmt: skip
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.startswith("ExampleValidator"):
+            # Transform is next, and takes seconds.
+            process.send_signal(signal.SIGINT)
+            break
+    rest = process.stdout.read()
+    assert process.wait(timeout=120) == 1
+    assert "stopped" in rest and "shelfmark run" in rest
+    store = metadata_store.MetadataStore(connection_config(str(shop.folder / "runs" / "stopped" / "metadata.sqlite")))
+    known = metadata_store_pb2.Execution
+    states = {execution.last_known_state for execution in store.get_executions()}
+    assert states <= {known.COMPLETE, known.CACHED, known.CANCELED}
+    assert known.COMPLETE in states
+    assert not list((shop.folder / "runs" / "stopped" / "pipeline" / "Transform" / "transform_graph").glob("*"))

@@ -341,4 +341,4 @@ def test_a_taxonomy_from_the_truth(tmp_path: Path) -> None:
 @pytest.mark.parametrize("path", sorted(DEFAULT_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_workflows_load(path: Path, tmp_path: Path) -> None:
     loaded = load_workflow(path, (), tmp_path)
-    assert loaded.workflow.name == path.stem
+    assert loaded.workflow.name == path.stem.replace("_", "-")

@@ -221,7 +221,7 @@ def test_lines_that_are_no_utf8_are_told(tmp_path: Path) -> None:
 
 def test_slugs() -> None:
     assert slug("My Feed (2024)") == "my-feed-2024"
-    assert slug("2024 äö") == "feed_2024"
+    assert slug("2024 äö") == "feed-2024"
     assert slug("***") == "feed"
 
 

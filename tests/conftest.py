@@ -1,0 +1,18 @@
+"""Tests that need a server or a browser run in `make test-full` alone; elsewhere they are skipped by name."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+NEEDS = {"browser": "Chromium", "postgres": "a PostgreSQL server"}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    if os.environ.get("SHELFMARK_TEST_FULL"):
+        return
+    for item in items:
+        for marker, what in NEEDS.items():
+            if item.get_closest_marker(marker):
+                item.add_marker(pytest.mark.skip(reason=f"needs {what}: `make test-full` installs and runs it"))
