@@ -4,7 +4,8 @@
 
 Runs each workflow whole, then scores its predictions of the test split with scikit-learn, all categories counted. The
 peer is what a user would try first: TF-IDF of words (1-2) and characters (2-5) of the same columns into LinearSVC,
-fitted on the same train and eval products, scored on the same test products. Costs some 10 minutes per catalogue on two cores.
+fitted on the same train and eval products, scored on the same test products. Costs some 10 minutes per
+catalogue on two cores.
 Each row of the table is scored once; settings were chosen on an inner split of the training rows (docs/results.md).
 """
 

@@ -49,8 +49,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     weighted = {name: parts for name, (feature, _, parts) in texts.items() if feature.weights == "tfidf"}
     everything = [part for parts in weighted.values() for part in parts]
     frequencies = iter(_inverse_frequencies(everything, everything[0].distinct.nrows()) if everything else [])
-    for name, (feature, word_ids, parts) in texts.items():
-        outputs.update(_text(name, feature, word_ids, parts, [next(frequencies) for _ in weighted.get(name, ())]))
+    for name, (text_feature, word_ids, parts) in texts.items():
+        outputs.update(_text(name, text_feature, word_ids, parts, [next(frequencies) for _ in weighted.get(name, ())]))
     for name, feature in workflow.features.items():
         column = inputs[column_of(name, feature)]
         if isinstance(feature, CategoricalFeature):
