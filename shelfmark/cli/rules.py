@@ -1,4 +1,4 @@
-"""``shelfmark rules suggest`` and ``shelfmark rules report``."""
+"""``shelfmark rules``: suggest them, report on them, explain what they did."""
 
 from __future__ import annotations
 
@@ -109,3 +109,41 @@ def _show(result: RulesReport) -> None:
     contradictions = [pair for pair in result.pairs if pair.contradiction]
     for pair in contradictions[:10]:
         typer.echo(f"contradict each other on {pair.products:,} products: {pair.first.id}, {pair.second.id}")
+
+
+@app.command("why")
+def why(
+    product_id: Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's id.")],
+    workflow: WorkflowArgument = None,
+    category: Annotated[
+        str | None, typer.Option("--category", metavar="CATEGORY", help="Only rules for this one and below it.")
+    ] = None,
+    overrides: SetOption = None,
+    feed: FeedOption = None,
+) -> None:
+    """Say which rules put a product where, and which words made them fire."""
+    from modules.errors import InputError, Problem, shorten
+    from modules.rules import load_rules
+    from modules.settings.feed import TEXT_FIELDS
+    from pipeline.inputs import taxonomy_of
+    from pipeline.products import read_products
+
+    loaded = load(workflow, overrides, feed)
+    write_demo_products(loaded)
+    if loaded.rules_file is None:
+        raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))
+    taxonomy = taxonomy_of(loaded)
+    engine = load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS).compile()
+    asked = taxonomy.find(category) if category is not None else None
+    product = next((product for product in read_products(loaded) if product.id == product_id), None)
+    if product is None:
+        raise InputError(Problem("PRODUCT", "expected the id of a product in the feed", value=product_id))
+    typer.echo(shorten(product.text.get("title") or "(no title)", 200))
+    categories = [asked] if asked is not None else [taxonomy[rule.category] for rule in engine.fire(product.text)]
+    found = {one.rule: one for wanted in categories for one in engine.explain(product.text, wanted)}
+    for one in found.values():
+        typer.echo(f"{one.rule} -> {taxonomy.path_text(one.category)}")
+        for match in one.matches:
+            typer.echo(f"  {match.field} {match.operator} {match.value!r}: {shorten(match.text)!r}")
+    if not found:
+        typer.echo("no rule reaches this product" + (f" for {taxonomy.path_text(asked)}" if asked else ""))

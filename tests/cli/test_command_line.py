@@ -140,6 +140,25 @@ def test_init_then_validate(
     assert code == 2 and "--force" in err
 
 
+def test_which_rule_put_a_product_where(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, workflow: Path
+) -> None:
+    rules = "rules:\n  - {id: boots, category: Shoes > Boots, when: {field: title, word: boots}}\n"
+    (workflow.parent / "r.yaml").write_text(rules)
+    asked = (workflow, "--set", "rules.file=r.yaml")
+    code, out, _ = run(capsys, "rules", "why", 1, *asked)
+    assert code == 0
+    assert out.splitlines() == ["Red boots", "boots -> Shoes > Boots", "  title word 'boots': 'boots'"]
+    code, out, _ = run(capsys, "rules", "why", 1, *asked, "--category", "Shoes")
+    assert code == 0 and "boots -> Shoes > Boots" in out
+    code, out, _ = run(capsys, "rules", "why", 2, *asked)
+    assert code == 0 and "no rule reaches this product" in out
+    code, _, err = run(capsys, "rules", "why", 3, *asked)
+    assert code == 2 and "'3'" in err
+    code, _, err = run(capsys, "rules", "why", 1, *asked, "--category", "Shoe")
+    assert code == 2 and "did you mean 'Shoes'" in err
+
+
 def test_demo_rules_suggest_and_report(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
