@@ -144,6 +144,8 @@ def test_an_interrupt_leaves_nothing_half_registered(shop: Shop) -> None:
         [sys.executable, "-m", "shelfmark", "run", "--feed", str(shop.folder / "catalogue"), "--set", "name=stopped",
          "--set", f"feed.demo.products={PRODUCTS}"],
         cwd=shop.folder, stdout=subprocess.PIPE, text=True, bufsize=1,
+        # A background job inherits an ignored SIGINT, which Python then leaves ignored.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
         env={**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1"},
     )  # fmt: skip
     assert process.stdout is not None
