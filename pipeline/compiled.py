@@ -6,10 +6,11 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-# The first of TFX, TFDV and TFMA to be imported: it mends what they miss of each other. Not tfx.v1: that loads the
-# client of Vertex AI as well, a quarter of the whole start.
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
+
+# The first of TFX, TFDV and TFMA to be imported: it mends what they miss of each other. Not tfx.v1: that loads the
+# client of Vertex AI as well, a quarter of the whole start.
 from tfx import components as _components  # noqa: F401
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata

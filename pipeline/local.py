@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from modules.errors import InputError, Problem
+from modules.paths import near
 from pipeline.run_folder import RunFolder
 from pipeline.steps import Progress, Step
 from pipeline.workflow_file import LoadedWorkflow
@@ -76,7 +77,8 @@ def run(
             try:
                 _run(loaded, result, console, to, from_, cache)
             except KeyboardInterrupt:
-                _cancel(result)
+                if result.steps:
+                    _cancel(result)
                 result.error = "stopped"
             except InputError as error:
                 if not result.steps:
@@ -89,7 +91,7 @@ def run(
         result.seconds = time.monotonic() - started
         if result.failed:
             console.print(f"\n{result.error}", soft_wrap=True)
-            console.print(f"log: {_near(result.log)}", soft_wrap=True)
+            console.print(f"log: {near(result.log)}", soft_wrap=True)
             console.print("what is done is kept; to go on from there:")
             console.print(f"  {resume_command()}", soft_wrap=True)
         return result
@@ -119,16 +121,12 @@ def _run(
 
 
 def _check_components(nodes: list[str], *names: str | None) -> None:
-    from rapidfuzz import process
+    from modules.taxonomy.documents import did_you_mean
 
     for option, name in zip(("--to", "--from"), names, strict=True):
         if name is not None and name not in nodes:
-            near = process.extractOne(name, nodes, score_cutoff=60)
-            raise InputError(
-                Problem(
-                    option, f"one of: {', '.join(nodes)}", value=name, hint=f"did you mean {near[0]!r}?" if near else ""
-                )
-            )
+            expected = f"one of: {', '.join(nodes)}"
+            raise InputError(Problem(option, expected, value=name, hint=did_you_mean(name, nodes)))
 
 
 def _reason(error: BaseException) -> str:
@@ -155,11 +153,8 @@ def _everything_else_to(log: IO[str], console: Console) -> Iterator[None]:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # Beam makes thousands of argument parsers, and each looks for translations on the disk unless told not to.
     os.environ["LANGUAGE"] = "C"
-    console.file = (
-        os.fdopen(os.dup(sys.stdout.fileno()), "w", buffering=1)
-        if console.file is sys.stdout and _real(sys.stdout)
-        else console.file
-    )
+    # Pinned: without a file of its own the console follows sys.stdout, which is about to be the log.
+    console.file = console.file
     handler = logging.StreamHandler(log)
     handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
     root = logging.getLogger()
@@ -187,10 +182,3 @@ def _real(stream: IO[str]) -> bool:
     except (OSError, ValueError, AttributeError):
         return False
     return True
-
-
-def _near(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -11,7 +11,7 @@ from modules import progress as reports
 
 if TYPE_CHECKING:
     from rich.console import Console
-    from rich.status import Status
+    from rich.live import Live
 
 SIGNS = {"done": "done", "cached": "unchanged", "failed": "FAILED", "stopped": "stopped"}
 
@@ -30,7 +30,7 @@ class Progress:
 
     def __init__(self, console: Console):
         self.console = console
-        self.status: Status | None = None
+        self.live: Live | None = None
         self.name = ""
         self.started = 0.0
         self._listening = reports.listening(self._reported)
@@ -49,14 +49,21 @@ class Progress:
         """``name`` begins."""
         self.name, self.started = name, time.monotonic()
         if self.console.is_terminal:
-            self.status = self.console.status(f"{name} ...")
-            self.status.start()
+            from rich.live import Live
+            from rich.spinner import Spinner
+
+            self.spinner = Spinner("dots", f"{name} ...")
+            # Not console.status: that sends to the screen whatever anybody prints meanwhile, and libraries print much.
+            self.live = Live(
+                self.spinner, console=self.console, transient=True, redirect_stdout=False, redirect_stderr=False
+            )
+            self.live.start()
 
     def clear(self) -> None:
         """Removes the living line."""
-        if self.status is not None:
-            self.status.stop()
-            self.status = None
+        if self.live is not None:
+            self.live.stop()
+            self.live = None
 
     def end(self, state: str) -> float:
         """The component that was begun ended in ``state``; returns its seconds."""
@@ -66,7 +73,7 @@ class Progress:
         return seconds
 
     def _reported(self, done: int, total: int, text: str) -> None:
-        if self.status is not None:
+        if self.live is not None:
             count = f"{done:,}/{total:,}" if total else ""
             seconds = time.monotonic() - self.started
-            self.status.update(f"{self.name} ... {count} {text}  ({seconds:.0f} s)")
+            self.spinner.update(text=f"{self.name} ... {count} {text}  ({seconds:.0f} s)")

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from modules.objectives import classes_of
+from modules.paths import near
 from modules.predictions.read import PredictionFiles
 from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of
 from modules.reporting.model import (
@@ -186,14 +187,6 @@ def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     shown = near(Path(url)) if "://" not in url else f"{url.partition('://')[0]}://{url.rpartition('@')[2]}"
     found += [("metadata", shown), ("log", near(result.log))]
     return found
-
-
-def near(path: Path) -> str:
-    """``path`` relative to the current directory where it lies under it."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
 
 
 def _write(report: Report, path: Path) -> Path:

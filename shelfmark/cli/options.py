@@ -33,6 +33,7 @@ def load(
     workflow: Path | None, overrides: list[str] | None = None, feed: Path | None = None, *, products: bool = False
 ) -> LoadedWorkflow:
     """The workflow that the arguments name; with ``products`` the demo's are written if they are not there."""
+    from modules.paths import near
     from pipeline.workflow_file import DEFAULT_WORKFLOW, load_workflow
 
     loaded = load_workflow(near(DEFAULT_WORKFLOW) if workflow is None else workflow, overrides or (), feed)
@@ -47,14 +48,6 @@ def write_demo_products(loaded: LoadedWorkflow) -> None:
         from pipeline.demo_feed import ensure_demo
 
         ensure_demo(loaded, console(stderr=True))
-
-
-def near(path: Path) -> Path:
-    """``path`` relative to the current directory where it lies under it."""
-    try:
-        return path.relative_to(Path.cwd())
-    except ValueError:
-        return path
 
 
 def console(stderr: bool = False) -> Console:
