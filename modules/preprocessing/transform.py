@@ -82,7 +82,7 @@ class _Part:
 
 def _parts(name: str, feature: TextFeature, text: tf.Tensor) -> tuple[tf.RaggedTensor, list[_Part]]:
     """Word ids in the text's order (-1: not in the vocabulary); the parts: words, word n-grams, characters."""
-    tokens = text_ops.non_empty(text_ops.words(text))
+    tokens = text_ops.words(text)
     known = tft.compute_and_apply_vocabulary(
         tokens.flat_values, top_k=feature.vocabulary, default_value=-1, vocab_filename=f"{name}_words"
     )

@@ -92,7 +92,7 @@ class ValidationSettings(Settings):
 
 
 class PredictionSettings(Settings):
-    batch_size: Annotated[int, Field(ge=1)] = 512
+    batch_size: Annotated[int, Field(ge=1)] = 2048
     top_k: Annotated[int, Field(ge=1, le=1000)] = 32
 
 
