@@ -4,10 +4,10 @@
 
 All predict the same demo products with the same model (the default features, wide & deep, its weights as drawn: speed
 does not depend on them). Plain ``model.predict`` is what one would write by hand: a tf.data pipeline that reads the
-same file, parses and transforms it in parallel, and Keras' predict on it, which gathers the logits of all categories and
-the embeddings in memory. ``predict_file`` does the same work, then takes the top categories and uncertainties and writes
-Parquet. ``model.predict`` on ready inputs gets the transformed, padded batches out of memory: it pays for neither
-reading, parsing nor Transform's graph, and shows how much of the time these are.
+same file, parses and transforms it in parallel, and Keras' predict on it, which gathers the logits of all categories
+and the embeddings in memory. ``predict_file`` does the same work, then takes the top categories and uncertainties
+and writes Parquet. ``model.predict`` on ready inputs gets the transformed, padded batches out of memory: it pays for
+neither reading, parsing nor Transform's graph, and shows how much of the time these are.
 RunInference is what TFX's BulkInferrer runs; its results are counted, not written. Passes alternate, each way's best
 counts.
 Bar: predict_file at 0.7 of plain ``model.predict``. Results are kept in benchmarks/results/prediction.md (--write).
