@@ -55,7 +55,8 @@ class ExampleSettings(Settings):
             feed=feed,
             taxonomy=workflow.taxonomy,
             rules=workflow.rules,
-            labels=workflow.labels,
+            # A run reads the store's snapshot, and ML Metadata has no use for a database's address.
+            labels=workflow.labels.model_copy(update={"store": None}),
             objectives=objectives,
             dimensions=dimensions,
         )

@@ -1,4 +1,4 @@
-"""Linear, deep and wide & deep models over the workflow's features."""
+"""Linear, LSA, deep and wide & deep models over the workflow's features."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import numpy as np
 from modules.models.layers import EmbeddingBag, UnitLength
 from modules.preprocessing.sizes import text_size
 from modules.settings.features import CategoricalFeature, DenseFeature, Feature, PriceFeature, TextFeature
+from modules.settings.model import ModelSettings
 from modules.settings.workflow import Workflow
 
 EMBEDDING = "embedding"
+LSA = "lsa"
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,11 @@ class InputSizes:
     categorical: Mapping[str, int]
     classes: Mapping[str, int]
     pretrained: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+
+def projection_width(settings: ModelSettings) -> int:
+    """Width of the embedding of a model without hidden layers."""
+    return settings.embedding_width or (512 if settings.kind == LSA else 128)
 
 
 def model_inputs(features: Mapping[str, Feature]) -> dict[str, keras.KerasTensor]:
@@ -71,8 +78,16 @@ def build_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
                     name=f"{name}_deep", dtype="float32",
                 )(body)
             )  # fmt: skip
+    elif kind == LSA:
+        # The SVD's weights and the heads' are set when training has found them.
+        width = projection_width(workflow.model)
+        embedding = UnitLength(name="unit_projection")(
+            builder.summed(inputs, width, "projection", initializer="zeros", trainable=False)
+        )
+        for name, parts in logits.items():
+            parts.append(keras.layers.Dense(sizes.classes[name], name=f"{name}_head", dtype="float32")(embedding))
     else:
-        embedding = builder.summed(inputs, workflow.model.embedding_width, "projection", trainable=False)
+        embedding = builder.summed(inputs, projection_width(workflow.model), "projection", trainable=False)
     if kind in ("linear", "wide_deep"):
         for name, parts in logits.items():
             wide = builder.summed(inputs, sizes.classes[name], f"{name}_wide", initializer="zeros")

@@ -23,6 +23,9 @@ class ExclusiveObjective(Settings):
     """``squared_hinge``: one-versus-rest, as in a linear SVC; strong with few labels per category."""
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Probability = 0.0
+    ancestor_weight: NotNegative = 0.0
+    """``liblinear`` only: each ancestor in the taxonomy gets a score of its own, learnt from the labels of all
+    categories below it, and adds this much of it to theirs. Worth a try (0.2) with few labels per category."""
 
 
 class MultiLabelObjective(Settings):
@@ -44,7 +47,9 @@ Objective = Annotated[ExclusiveObjective | MultiLabelObjective, Field(discrimina
 
 
 class ModelSettings(Settings):
-    kind: Literal["linear", "deep", "wide_deep"] = "wide_deep"
+    kind: Literal["linear", "lsa", "deep", "wide_deep"] = "wide_deep"
+    """``lsa`` (latent semantic analysis): linear heads on the embedding that a truncated SVD finds in all products of
+    the train split, labelled or not. The one for few labels: some hundreds in all."""
     text_input: Literal["embedding_bag", "histogram"] = "embedding_bag"
     """How text enters the deep part: the weighted sum of word embeddings, or the words' weights through a dense
     layer of ``hidden[0]`` units (the same sum, but not bottlenecked by each feature's ``width``)."""
@@ -57,8 +62,8 @@ class ModelSettings(Settings):
     normalization: Literal["none", "batch", "layer"] = "none"
     l2: NotNegative = 0.0
     """Penalty on the squares of all weight matrices and embedding tables, of what a batch has a gradient for."""
-    embedding_width: Annotated[int, Field(ge=2, le=4096)] = 128
-    """Width of a linear model's embedding (a fixed random projection of its input)."""
+    embedding_width: Annotated[int, Field(ge=2, le=4096)] | None = None
+    """Width of the embedding of a linear model (a fixed random projection of its input; 128) or of ``lsa`` (512)."""
 
 
 class TrainingSettings(Settings):

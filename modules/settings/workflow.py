@@ -56,6 +56,9 @@ class TruthSettings(Settings):
 
 class LabelsSettings(Settings):
     files: tuple[str, ...] = ()
+    store: str | None = None
+    """The label store whose labels come on top of ``files``: a SQLite file, relative to the directory the program is
+    started in, or ``postgresql://user@host/database``. A run takes a snapshot of it."""
     truth: TruthSettings | None = None
     evaluate_imported: bool = False
     """Labels with source ``import`` count as random ones in the evaluation."""
@@ -237,8 +240,15 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             found.append(
                 ("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability")
             )
-    if workflow.training.solver == "liblinear" and workflow.model.kind != "linear":
-        found.append(("training.solver", "liblinear", "model.kind: linear; deep models are trained by adam"))
+    exact = workflow.training.solver == "liblinear"
+    if exact and workflow.model.kind not in ("linear", "lsa"):
+        found.append(("training.solver", "liblinear", "model.kind: linear or lsa; deep models are trained by adam"))
+    if workflow.model.kind == "lsa" and not exact:
+        found.append(("model.kind", "lsa", "training.solver: liblinear"))
+    for name, objective in workflow.objectives.items():
+        if objective.kind == "exclusive" and objective.ancestor_weight and not exact:
+            place = f"objectives.{name}.ancestor_weight"
+            found.append((place, f"{objective.ancestor_weight:g}", "training.solver: liblinear, or 0"))
     if workflow.training.monitor == "accuracy" and not any(o.kind == "exclusive" for o in workflow.objectives.values()):
         found.append(("training.monitor", "accuracy", "an exclusive objective to watch"))
     return found

@@ -9,9 +9,14 @@ import numpy as np
 
 from modules.metrics.calibration import fit_temperature
 from modules.metrics.thresholds import fit_thresholds
+from modules.settings.model import Objective
 
 LEAST_LABELS = 20
-"""With fewer labelled eval products the temperature stays 1."""
+"""With fewer labelled eval products the temperature is not fitted."""
+
+UNCALIBRATED = {"cross_entropy": 1.0, "squared_hinge": 0.25}
+"""The temperature by loss where none can be fitted. One-versus-rest scores lie around -1 and 1: over hundreds of
+classes their plain softmax is nearly flat, though its order is right."""
 
 
 @dataclass(frozen=True)
@@ -26,24 +31,29 @@ class Calibration:
     temperature: dict[str, float] = field(default_factory=dict)
     thresholds: dict[str, list[float]] = field(default_factory=dict)
 
+    @classmethod
+    def before_eval(cls, objectives: Mapping[str, Objective]) -> Calibration:
+        """What holds without labelled eval products."""
+        return cls({name: UNCALIBRATED[o.loss] for name, o in objectives.items() if o.kind == "exclusive"})
 
-def calibrate(predict: Callable[[], tuple[dict, dict]], kinds: Mapping[str, str], minimum: int) -> Calibration:
+
+def calibrate(
+    predict: Callable[[], tuple[dict, dict]], objectives: Mapping[str, Objective], minimum: int
+) -> Calibration:
     """Fits temperatures and thresholds.
 
     Args:
       predict: gives (logits by objective, targets by objective) of the eval split as NumPy arrays.
-      kinds: objective to ``exclusive`` or ``multi_label``.
       minimum: categories with fewer positive eval products share one threshold.
     """
     logits, targets = predict()
-    found = Calibration()
-    for name, kind in kinds.items():
-        if kind == "exclusive":
+    found = Calibration.before_eval(objectives)
+    for name, objective in objectives.items():
+        if objective.kind == "exclusive":
             known = targets[name] >= 0
             enough = int(known.sum()) >= LEAST_LABELS
-            found.temperature[name] = (
-                float(fit_temperature(logits[name][known], targets[name][known])) if enough else 1.0
-            )
+            if enough:
+                found.temperature[name] = float(fit_temperature(logits[name][known], targets[name][known]))
         else:
             scores = 1.0 / (1.0 + np.exp(-logits[name].astype(np.float64)))
             labels = targets[name]

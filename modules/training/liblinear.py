@@ -1,4 +1,4 @@
-"""The linear model's exact optimum by dual coordinate descent (LIBLINEAR, through scikit-learn).
+"""Linear models at their exact optimum by dual coordinate descent (LIBLINEAR, through scikit-learn).
 
 For a few thousand labels this takes seconds where a gradient method takes minutes, and it is what few labels per
 category want: each one-versus-rest problem is solved to its regularised optimum in place of being stopped early.
@@ -6,16 +6,19 @@ category want: each one-versus-rest problem is solved to its regularised optimum
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import keras
 import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
+from modules.models.build import LSA, projection_width
 from modules.preprocessing.sizes import text_size
 from modules.settings.features import CategoricalFeature, DenseFeature, TextFeature
 from modules.settings.workflow import Workflow
+from modules.training.heads import fit_exclusive, fit_multi_label
+from modules.training.projection import ROWS, embed, fit_projection
 
 
 def columns_of(workflow: Workflow, categorical: Mapping[str, int]) -> dict[str, tuple[int, int]]:
@@ -34,13 +37,23 @@ def columns_of(workflow: Workflow, categorical: Mapping[str, int]) -> dict[str, 
 
 
 def design_matrix(
-    dataset: tf.data.Dataset, workflow: Workflow, categorical: Mapping[str, int]
+    batches: Iterable[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+    workflow: Workflow,
+    categorical: Mapping[str, int],
+    *,
+    unlabelled: float = 1.0,
 ) -> tuple[sparse.csr_matrix, dict[str, np.ndarray]]:
-    """All examples of ``dataset`` as one sparse float32 matrix (examples, inputs), and their targets."""
+    """Examples as one sparse float32 matrix (examples, inputs), and their targets.
+
+    Args:
+      batches: (model inputs, targets) as arrays.
+      unlabelled: share of the examples without a label for any objective that are kept, drawn by the workflow's seed.
+    """
     ranges = columns_of(workflow, categorical)
+    rng = np.random.default_rng(workflow.seed)
     blocks: list[sparse.csr_matrix] = []
     targets: dict[str, list[np.ndarray]] = {name: [] for name in workflow.objectives}
-    for inputs, labels in dataset.as_numpy_iterator():
+    for inputs, labels in batches:
         parts = []
         for name, feature in workflow.features.items():
             width = ranges[name][1] - ranges[name][0]
@@ -55,10 +68,20 @@ def design_matrix(
             else:
                 key = f"{name}/vector" if isinstance(feature, DenseFeature) else f"{name}/price"
                 parts.append(sparse.csr_matrix(inputs[key]))
-        blocks.append(sparse.hstack(parts, format="csr", dtype=np.float32))
+        block = sparse.hstack(parts, format="csr", dtype=np.float32)
+        kept = np.ones(block.shape[0], bool)
+        if unlabelled < 1.0:
+            kept = labelled(labels) | (rng.random(block.shape[0]) < unlabelled)
+        blocks.append(block if kept.all() else block[kept])
         for name in targets:
-            targets[name].append(labels[name])
+            targets[name].append(labels[name][kept])
     return sparse.vstack(blocks, format="csr"), {name: np.concatenate(parts) for name, parts in targets.items()}
+
+
+def labelled(targets: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which examples have a label for any objective; bool (examples,)."""
+    known = [(labels >= 0) if labels.ndim == 1 else (labels >= 0).any(axis=1) for labels in targets.values()]
+    return np.logical_or.reduce(known)
 
 
 def fit_exact(
@@ -66,73 +89,45 @@ def fit_exact(
     workflow: Workflow,
     dataset: tf.data.Dataset,
     categorical: Mapping[str, int],
+    *,
+    examples: int = 0,
+    ancestors: Mapping[str, Sequence[Sequence[int]]] | None = None,
 ) -> None:
-    """Sets a linear model's weights to the optimum of each head's loss with an L2 penalty, in place.
+    """Sets the weights of a linear or LSA model to the optimum of each head's loss with an L2 penalty, in place.
 
-    The penalty's strength is ``training.liblinear_c`` (scikit-learn's C, in units of 1 / penalty). A multi-label
-    head is one binary problem per category over the products with a known yes or no; a category that has only one
-    of the two gets a constant.
+    The penalty's strength is ``training.liblinear_c`` (scikit-learn's C, in units of 1 / penalty). The embedding of an
+    LSA model is found first, on labelled and unlabelled examples.
+
+    Args:
+      examples: how many there are, about; of more than ``ROWS`` only so many unlabelled ones are looked at.
+      ancestors: exclusive objective to its :func:`modules.objectives.ancestor_levels`.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.svm import LinearSVC
-
-    matrix, targets = design_matrix(dataset, workflow, categorical)
+    lsa = workflow.model.kind == LSA
+    share = min(1.0, ROWS / max(examples, 1)) if lsa else 0.0
+    design, targets = design_matrix(dataset.as_numpy_iterator(), workflow, categorical, unlabelled=share)
     ranges = columns_of(workflow, categorical)
-    c = workflow.training.liblinear_c
+    matrix = design
+    if lsa:
+        projection = fit_projection(design, projection_width(workflow.model), workflow.seed)
+        for feature, (start, end) in ranges.items():
+            model.get_layer(f"projection_{feature}").set_weights([projection[start:end]])
+        matrix = embed(design, projection)
+    c, seed = workflow.training.liblinear_c, workflow.seed
     for name, objective in workflow.objectives.items():
         labels = targets[name]
-        balanced = "balanced" if objective.class_weights == "balanced" else None
         if objective.kind == "exclusive":
-            known = labels >= 0
-            classes = model.get_layer(f"{name}_bias").bias.shape[0]
-            table = np.zeros((matrix.shape[1], classes), np.float32)
-            # A class without any label must never win.
-            bias = np.full(classes, -10.0, np.float32)
-            present = np.unique(labels[known])
-            if len(present) == 1:
-                bias[present[0]] = 0.0
-            elif len(present) > 1:
-                if objective.loss == "squared_hinge":
-                    solver = LinearSVC(C=c, class_weight=balanced, random_state=workflow.seed)
-                else:
-                    # One binary problem per class, like the SVC.
-                    logistic = LogisticRegression(
-                        C=c, class_weight=balanced, solver="liblinear", random_state=workflow.seed
-                    )
-                    solver = OneVsRestClassifier(logistic)
-                solver.fit(matrix[known], labels[known])
-                coefficients, intercepts = _both_sides(solver, len(present))
-                table[:, present], bias[present] = coefficients.T, intercepts
+            rows = np.flatnonzero(labels >= 0)
+            classes = model.output[name].shape[-1]
+            levels = (ancestors or {}).get(name, ())
+            table, bias = fit_exclusive(
+                matrix[rows], labels[rows], classes, objective, c=c, seed=seed, ancestors=levels
+            )
         else:
-            classes = labels.shape[1]
-            table, bias = np.zeros((matrix.shape[1], classes), np.float32), np.zeros(classes, np.float32)
-            known_rows = np.flatnonzero((labels >= 0).any(axis=1))
-            rows = matrix[known_rows]
-            for index in range(classes):
-                column = labels[known_rows, index]
-                # Without weight a "no" is no label.
-                used = (column > 0.5) if objective.negative_weight == 0.0 else (column >= 0)
-                yes = column[used] > 0.5
-                if not used.any() or yes.all() or not yes.any():
-                    bias[index] = 5.0 if used.any() and yes.all() else -5.0
-                    continue
-                weights = np.where(yes, 1.0, objective.negative_weight)
-                solver = LogisticRegression(C=c, class_weight=balanced, solver="liblinear", random_state=workflow.seed)
-                solver.fit(rows[used] if not used.all() else rows, yes, sample_weight=weights)
-                table[:, index], bias[index] = solver.coef_[0], solver.intercept_[0]
+            rows = np.flatnonzero((labels >= 0).any(axis=1))
+            table, bias = fit_multi_label(matrix[rows], labels[rows], objective, c=c, seed=seed)
+        if lsa:
+            model.get_layer(f"{name}_head").set_weights([table, bias])
+            continue
         for feature, (start, end) in ranges.items():
             model.get_layer(f"{name}_wide_{feature}").set_weights([table[start:end]])
         model.get_layer(f"{name}_bias").set_weights([bias])
-
-
-def _both_sides(solver, classes: int) -> tuple[np.ndarray, np.ndarray]:
-    """Coefficients with one row per class; with two classes scikit-learn gives only the second one's."""
-    if hasattr(solver, "estimators_"):
-        coefficients = np.vstack([one.coef_ for one in solver.estimators_])
-        intercepts = np.concatenate([one.intercept_ for one in solver.estimators_])
-    else:
-        coefficients, intercepts = solver.coef_, solver.intercept_
-    if classes == 2:
-        return np.vstack([-coefficients, coefficients]), np.concatenate([-intercepts, intercepts])
-    return coefficients, intercepts

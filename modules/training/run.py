@@ -20,7 +20,7 @@ import tensorflow_transform as tft
 from modules import progress
 from modules.models.build import EMBEDDING, InputSizes, build_model
 from modules.models.layers import pretrained_table
-from modules.objectives import classes_of
+from modules.objectives import ancestor_levels, classes_of
 from modules.preprocessing.sizes import text_size
 from modules.preprocessing.transform import FIRST_VALUE
 from modules.settings.features import CategoricalFeature, TextFeature
@@ -119,7 +119,7 @@ def train(
     with precision(workflow):
         model = build_model(workflow, sizes)
         if workflow.training.solver == "liblinear":
-            result = _fit_exact(model, workflow, train_files, counts, sizes)
+            result = _fit_exact(model, workflow, taxonomy, train_files, examples, sizes)
         else:
             result = fit(
                 model, workflow, train_data, eval_data if has_eval else None, losses,
@@ -127,14 +127,15 @@ def train(
             )  # fmt: skip
         model = _full_precision(model, workflow, sizes)
 
-    kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
-    calibration = calibrate(lambda: predicted(model, eval_data), kinds, minimum=10) if has_eval else Calibration()
+    calibration = Calibration.before_eval(workflow.objectives)
+    if has_eval:
+        calibration = calibrate(lambda: predicted(model, eval_data), workflow.objectives, minimum=10)
     if workflow.training.refit_on_eval and has_eval:
         both = [*train_files, *eval_files]
         with precision(workflow):
             model = build_model(workflow, sizes)
             if workflow.training.solver == "liblinear":
-                _fit_exact(model, workflow, both, counts, sizes)
+                _fit_exact(model, workflow, taxonomy, both, examples + eval_examples, sizes)
             else:
                 fit(
                     model, workflow,
@@ -222,11 +223,19 @@ def predicted(model: keras.Model, data: tf.data.Dataset) -> tuple[dict[str, np.n
     )
 
 
-def _fit_exact(model, workflow, files, counts, sizes) -> FitResult:
+def _fit_exact(
+    model: keras.Model, workflow: Workflow, taxonomy: Taxonomy, files: list[str], examples: int, sizes: InputSizes
+) -> FitResult:
     from modules.training.liblinear import fit_exact
 
     started = time.monotonic()
-    fit_exact(model, workflow, batches(files, workflow, counts, batch_size=1024), sizes.categorical)
+    data = batches(files, workflow, sizes.classes, batch_size=1024)
+    ancestors = {
+        name: ancestor_levels(classes_of(objective, taxonomy), taxonomy)
+        for name, objective in workflow.objectives.items()
+        if objective.kind == "exclusive"
+    }
+    fit_exact(model, workflow, data, sizes.categorical, examples=examples, ancestors=ancestors)
     return FitResult(0, 0, time.monotonic() - started, {})
 
 

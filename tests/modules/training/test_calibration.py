@@ -10,13 +10,14 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from modules.models.build import build_model
+from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 from modules.training.calibration import LEAST_LABELS, Calibration, calibrate
 from modules.training.export import ServingModule
 from modules.training.run import input_sizes
 from tests.modules.training.shared import class_counts, classes
 
 RNG = np.random.default_rng(11)
-KINDS = {"exclusive": "exclusive", "rule_based": "multi_label"}
+OBJECTIVES = {"exclusive": ExclusiveObjective(), "rule_based": MultiLabelObjective()}
 
 
 def overconfident(n: int) -> tuple[dict, dict]:
@@ -30,7 +31,7 @@ def overconfident(n: int) -> tuple[dict, dict]:
 
 def test_temperature_is_the_one_with_the_least_cross_entropy_on_labelled_rows():
     logits, targets = overconfident(300)
-    found = calibrate(lambda: (logits, targets), KINDS, 10).temperature["exclusive"]
+    found = calibrate(lambda: (logits, targets), OBJECTIVES, 10).temperature["exclusive"]
     known = targets["exclusive"] >= 0
     z, y = logits["exclusive"][known], targets["exclusive"][known]
     best = minimize_scalar(
@@ -39,11 +40,14 @@ def test_temperature_is_the_one_with_the_least_cross_entropy_on_labelled_rows():
     assert found == pytest.approx(best.x, rel=1e-3) and found > 1.5
 
 
-def test_too_few_labels_leave_the_temperature_at_1():
+@pytest.mark.parametrize(("loss", "expected"), [("cross_entropy", 1.0), ("squared_hinge", 0.25)])
+def test_too_few_labels_leave_the_temperature_of_the_loss(loss, expected):
     logits, targets = overconfident(300)
     known = np.flatnonzero(targets["exclusive"] >= 0)
     targets["exclusive"][known[LEAST_LABELS - 1 :]] = -1
-    assert calibrate(lambda: (logits, targets), KINDS, 10).temperature["exclusive"] == 1.0
+    objectives = {"exclusive": ExclusiveObjective(loss=loss)}
+    assert calibrate(lambda: (logits, targets), objectives, 10).temperature["exclusive"] == expected
+    assert Calibration.before_eval(objectives).temperature == {"exclusive": expected}
 
 
 def test_thresholds_have_the_best_f1_on_known_pairs():
@@ -51,7 +55,7 @@ def test_thresholds_have_the_best_f1_on_known_pairs():
     labels = RNG.choice([-1.0, 0.0, 1.0], (n, 2))
     logits = RNG.normal(0, 1, (n, 2)) + 1.5 * (labels > 0) - 2.0
     found = calibrate(
-        lambda: ({"rule_based": logits}, {"rule_based": labels}), {"rule_based": "multi_label"}, 10
+        lambda: ({"rule_based": logits}, {"rule_based": labels}), {"rule_based": MultiLabelObjective()}, 10
     ).thresholds["rule_based"]
     for index, threshold in enumerate(found):
         known = labels[:, index] >= 0
@@ -66,7 +70,7 @@ def test_thresholds_have_the_best_f1_on_known_pairs():
 def test_no_labels_at_all():
     logits = {"exclusive": np.zeros((3, 4)), "rule_based": np.zeros((3, 2))}
     targets = {"exclusive": np.full(3, -1), "rule_based": np.full((3, 2), -1.0)}
-    found = calibrate(lambda: (logits, targets), KINDS, 10)
+    found = calibrate(lambda: (logits, targets), OBJECTIVES, 10)
     assert found == Calibration({"exclusive": 1.0}, {"rule_based": [0.5, 0.5]})
 
 

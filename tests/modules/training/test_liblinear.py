@@ -31,7 +31,8 @@ def fitted(built: Built, objectives: dict, c: float = 1.0):
     held_out = batches([built.files["eval"]], settings, counts, batch_size=64)
     fit_exact(model, settings, train, sizes.categorical)
     logits, _ = predicted(model, held_out)
-    return logits, *(design_matrix(data, settings, sizes.categorical) for data in (train, held_out)), settings.seed
+    both = (design_matrix(data.as_numpy_iterator(), settings, sizes.categorical) for data in (train, held_out))
+    return logits, *both, settings.seed
 
 
 def test_design_matrix_is_the_transformed_examples(built):

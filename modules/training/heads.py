@@ -1,0 +1,126 @@
+"""Linear heads at their exact optimum, NumPy (or SciPy) in and NumPy out, by LIBLINEAR through scikit-learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+from scipy import sparse
+
+from modules.settings.model import ExclusiveObjective, MultiLabelObjective
+
+Matrix: TypeAlias = npt.NDArray[np.float32] | sparse.csr_matrix
+Floats: TypeAlias = npt.NDArray[np.float32]
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+NEVER = -10.0
+"""Bias of a class without any label, so that it never wins."""
+
+
+def fit_exclusive(
+    matrix: Matrix,
+    labels: Integers,
+    classes: int,
+    objective: ExclusiveObjective,
+    *,
+    c: float,
+    seed: int,
+    ancestors: Sequence[Sequence[int]] = (),
+) -> tuple[Floats, Floats]:
+    """One-versus-rest weights of an exclusive objective.
+
+    With ``objective.ancestor_weight`` w, each level of the taxonomy gets one-versus-rest scores of its own, and a
+    class's score becomes its own plus w times the sum of its ancestors'. What categories of one branch have in
+    common is then learnt from the labels of all of them. Sums of linear scores are linear: the head keeps its form.
+
+    Args:
+      matrix: shape (n, inputs), a row per labelled product.
+      labels: shape (n,), classes in [0, classes).
+      c: inverse strength of the L2 penalty (scikit-learn's C). seed: of LIBLINEAR's order of rows.
+      ancestors: per level of the taxonomy, each class's ancestor there, -1 where it has none
+        (:func:`modules.objectives.ancestor_levels`).
+
+    Returns:
+      Weights (inputs, classes) and biases (classes,), float32.
+    """
+    table = np.zeros((matrix.shape[1], classes), np.float32)
+    bias = np.full(classes, NEVER, np.float32)
+    present = np.unique(labels)
+    if len(present) == 0:
+        return table, bias
+    table[:, present], bias[present] = _one_versus_rest(matrix, labels, objective, c, seed)
+    for level in map(np.asarray, ancestors if objective.ancestor_weight else ()):
+        # A class that ends above this level stands for itself, among the other branches.
+        groups = np.where(level >= 0, level, len(level) + int(level.max()) + np.arange(classes))
+        inside = present[level[present] >= 0]
+        if len(inside) == 0 or len(np.unique(groups[present])) < 2:
+            continue
+        weights, offsets = _one_versus_rest(matrix, groups[labels], objective, c, seed)
+        at = np.searchsorted(np.unique(groups[present]), groups[inside])
+        table[:, inside] += objective.ancestor_weight * weights[:, at]
+        bias[inside] += objective.ancestor_weight * offsets[at]
+    return table, bias
+
+
+def _one_versus_rest(
+    matrix: Matrix, labels: Integers, objective: ExclusiveObjective, c: float, seed: int
+) -> tuple[Floats, Floats]:
+    """Weights (inputs, present) and biases (present,) of the classes that occur, in ascending order."""
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.svm import LinearSVC
+
+    present = np.unique(labels)
+    if len(present) == 1:
+        return np.zeros((matrix.shape[1], 1), np.float32), np.zeros(1, np.float32)
+    balanced = "balanced" if objective.class_weights == "balanced" else None
+    solver: Any
+    if objective.loss == "squared_hinge":
+        solver = LinearSVC(C=c, class_weight=balanced, random_state=seed).fit(matrix, labels)
+        coefficients, intercepts = solver.coef_, solver.intercept_
+    else:
+        # One binary problem per class, like the SVC.
+        logistic = LogisticRegression(C=c, class_weight=balanced, solver="liblinear", random_state=seed)
+        solver = OneVsRestClassifier(logistic).fit(matrix, labels)
+        coefficients = np.vstack([one.coef_ for one in solver.estimators_])
+        intercepts = np.concatenate([one.intercept_ for one in solver.estimators_])
+    if len(present) == 2:
+        # scikit-learn gives only the second one's.
+        coefficients = np.vstack([-coefficients, coefficients])
+        intercepts = np.concatenate([-intercepts, intercepts])
+    return coefficients.T.astype(np.float32), intercepts.astype(np.float32)
+
+
+def fit_multi_label(
+    matrix: Matrix, labels: Floats, objective: MultiLabelObjective, *, c: float, seed: int
+) -> tuple[Floats, Floats]:
+    """One logistic regression per category over the products with a known yes or no.
+
+    A category that has only one of the two gets a constant.
+
+    Args:
+      matrix: shape (n, inputs). labels: shape (n, classes): 1 yes, 0 no, -1 unknown.
+
+    Returns:
+      Weights (inputs, classes) and biases (classes,), float32.
+    """
+    from sklearn.linear_model import LogisticRegression
+
+    balanced = "balanced" if objective.class_weights == "balanced" else None
+    classes = labels.shape[1]
+    table, bias = np.zeros((matrix.shape[1], classes), np.float32), np.zeros(classes, np.float32)
+    for index in range(classes):
+        column = labels[:, index]
+        # Without weight a "no" is no label.
+        used = (column > 0.5) if objective.negative_weight == 0.0 else (column >= 0)
+        yes = column[used] > 0.5
+        if not used.any() or yes.all() or not yes.any():
+            bias[index] = 5.0 if used.any() and yes.all() else -5.0
+            continue
+        weights = np.where(yes, 1.0, objective.negative_weight)
+        solver = LogisticRegression(C=c, class_weight=balanced, solver="liblinear", random_state=seed)
+        solver.fit(matrix[used] if not used.all() else matrix, yes, sample_weight=weights)
+        table[:, index], bias[index] = solver.coef_[0], solver.intercept_[0]
+    return table, bias
