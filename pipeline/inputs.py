@@ -17,13 +17,14 @@ def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
             return name
         return str(loaded.find(name))
 
+    files = [named(name) or name for name in settings.labels.files]
+    if loaded.snapshot is not None:
+        files.append(str(loaded.label_files[-1]))
     return settings.model_copy(
         update={
             "taxonomy": settings.taxonomy.model_copy(update={"file": named(settings.taxonomy.file)}),
             "rules": settings.rules.model_copy(update={"file": named(settings.rules.file)}),
-            "labels": settings.labels.model_copy(
-                update={"files": tuple(named(name) or name for name in settings.labels.files)}
-            ),
+            "labels": settings.labels.model_copy(update={"files": tuple(files)}),
         }
     )
 

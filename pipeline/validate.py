@@ -105,7 +105,9 @@ def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> 
 
 def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> None:
     paths = []
-    for index, (name, path) in enumerate(zip(loaded.workflow.labels.files, loaded.label_files, strict=True)):
+    # The label store's snapshot comes last and has no setting of its own.
+    names = [*loaded.workflow.labels.files, *(["snapshot"] if loaded.snapshot is not None else [])]
+    for index, (name, path) in enumerate(zip(names, loaded.label_files, strict=True)):
         if _exists(loaded, path, f"labels.files[{index}]", name, report):
             paths.append(path)
     if not paths:

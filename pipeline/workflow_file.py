@@ -35,12 +35,14 @@ class LoadedWorkflow:
       path: the workflow file, as it was named.
       folder: the base folder, absolute.
       lines: dotted key to its 1-based line in the file; None for a key that ``--set`` gave.
+      snapshot: folder with a snapshot of the label store (``labels.jsonl``, ``queued.jsonl``), None without one.
     """
 
     workflow: Workflow
     path: Path
     folder: Path
     lines: Mapping[str, int | None] = field(default_factory=dict)
+    snapshot: Path | None = None
 
     def place(self, key: str) -> tuple[str, int | None]:
         """File and line of the dotted ``key``, or of the nearest key around it that the file has."""
@@ -84,7 +86,14 @@ class LoadedWorkflow:
 
     @property
     def label_files(self) -> list[Path]:
-        return [self.find(name) for name in self.workflow.labels.files]
+        """Those of the workflow, then the label store's: of answers at the same time the later file's counts."""
+        files = [self.find(name) for name in self.workflow.labels.files]
+        return files if self.snapshot is None else [*files, self.snapshot / "labels.jsonl"]
+
+    @property
+    def queued_file(self) -> Path | None:
+        """What was queued for labelling in the label store's snapshot; None without one."""
+        return None if self.snapshot is None else self.snapshot / "queued.jsonl"
 
 
 def load_workflow(

@@ -18,7 +18,7 @@ from typing import NoReturn
 import typer
 
 from modules.errors import InputError
-from shelfmark.cli import demo, evaluation, init, metrics, predictions, rules, run, statistics, validate
+from shelfmark.cli import demo, evaluation, init, label, metrics, predictions, rules, run, statistics, validate
 
 app = typer.Typer(
     name="shelfmark",
@@ -38,6 +38,7 @@ app.command("statistics")(statistics.statistics)
 app.command("predictions")(predictions.predictions)
 app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")
+app.add_typer(label.app, name="label")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from shelfmark.cli.label.store import with_labels
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
 
 
@@ -24,7 +25,7 @@ def run(
     from modules.errors import InputError
     from pipeline.validate import check
 
-    loaded = load(workflow, overrides, feed, products=True)
+    loaded = with_labels(load(workflow, overrides, feed, products=True))
     report = check(loaded)
     if report.problems:
         raise InputError(report.problems)

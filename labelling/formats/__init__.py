@@ -1,0 +1,1 @@
+"""Labels as files of other programs, and back: JSON Lines, CSV, Label Studio's JSON."""

@@ -1,0 +1,110 @@
+"""Rows of any format through the one check that label files get, :func:`modules.labels.read_labels`."""
+
+from __future__ import annotations
+
+import json
+import math
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from labelling.store.rows import Label, microseconds
+from modules.errors import InputError, Problem
+from modules.feeds.files import open_plain
+from modules.labels import read_labels
+from modules.taxonomy import Taxonomy, UnknownCategory
+
+MORE: dict[str, type] = {
+    "suggestion": str, "suggestion_probability": float, "model": str, "seconds": float, "note": str,
+}  # fmt: skip
+_LONGEST = 5000
+MAX_LINE = 64 << 10
+
+
+@dataclass(frozen=True)
+class Given:
+    """A row as it came, and its line (of JSON that is no list of lines: its number)."""
+
+    line: int
+    row: dict[str, Any]
+
+
+def json_lines(file: Path) -> Iterator[Given]:
+    """The objects of a JSON Lines file, gzipped or not."""
+    number = 0
+    try:
+        with open_plain(str(file)) as stream:
+            for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), start=1):
+                if len(line) > MAX_LINE:
+                    raise InputError(Problem(str(file), f"expected a line of at most {MAX_LINE >> 10} KiB", number))
+                if line.strip():
+                    row = orjson.loads(line)
+                    if not isinstance(row, dict):
+                        raise InputError(Problem(str(file), "expected an object", number))
+                    yield Given(number, row)
+    except (OSError, EOFError) as error:
+        raise InputError(Problem(str(file), f"cannot be read: {getattr(error, 'strerror', None) or error}")) from None
+    except orjson.JSONDecodeError as error:
+        raise InputError(Problem(str(file), f"not JSON: {error}", number)) from None
+
+
+def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: Mapping[str, str]) -> list[Label]:
+    """The rows as labels.
+
+    Raises:
+      InputError: everything that is wrong with them, each with its line in ``file``.
+    """
+    lines: list[int] = []
+    more: list[dict[str, Any]] = []
+    problems: list[Problem] = []
+    with tempfile.NamedTemporaryFile("wb", suffix=".jsonl") as plain:
+        for one in given:
+            row = {name: value for name, value in one.row.items() if name not in MORE}
+            plain.write(orjson.dumps(row, default=str) + b"\n")
+            lines.append(one.line)
+            more.append(_more(file, one, taxonomy, problems))
+        plain.flush()
+        try:
+            log = read_labels(plain.name, taxonomy, objectives)
+        except InputError as error:
+            found = [replace(p, file=file, line=lines[p.line - 1] if p.line else None) for p in error.problems]
+            raise InputError([*found, *problems]) from None
+    if problems:
+        raise InputError(problems)
+    return [
+        Label(
+            row.product_id, row.objective, row.category, row.value, row.annotator, microseconds(row.time), row.source,
+            row.batch, row.inclusion_probability, **extra,
+        )
+        for row, extra in zip(log, more, strict=True)
+    ]  # fmt: skip
+
+
+def _more(file: str, one: Given, taxonomy: Taxonomy, problems: list[Problem]) -> dict[str, Any]:
+    """The columns that a label file does not have."""
+    found: dict[str, Any] = {}
+    for name, kind in MORE.items():
+        value = one.row.get(name)
+        if isinstance(value, int) and kind is float and not isinstance(value, bool):
+            value = float(value)
+        good = isinstance(value, kind)
+        if isinstance(value, str):
+            good = good and len(value) <= _LONGEST
+        elif isinstance(value, float):
+            good = good and math.isfinite(value)
+        if value is not None and not good:
+            what = f"text of at most {_LONGEST:,} characters" if kind is str else "a number"
+            problems.append(Problem(file, f"expected {what}", one.line, name, json.dumps(value, default=str)[:80]))
+        elif name == "suggestion" and value is not None:
+            # A category that is gone from the taxonomy says nothing any more.
+            try:
+                found[name] = taxonomy.find(value).id
+            except UnknownCategory:
+                found[name] = None
+        else:
+            found[name] = value
+    return found

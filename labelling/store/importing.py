@@ -1,0 +1,209 @@
+"""Puts batches, and what the pages show beside them, into the store. Importing the same thing again changes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, Table, delete, insert, select
+from sqlalchemy.dialects import postgresql, sqlite
+
+from labelling.content import Batch, Neighbour, Product, Run
+from labelling.store import tables as t
+from labelling.store.queue import item_of
+from modules.errors import InputError, Problem
+from modules.taxonomy import Taxonomy
+
+_CHUNK = 500
+T = TypeVar("T")
+
+__all__ = ["Imported", "batch", "item_of", "neighbours", "objectives", "products", "run", "taxonomy"]
+
+
+@dataclass(frozen=True)
+class Imported:
+    """Items added, and those left out: ``labelled`` or ``queued`` already, or in the batch since an earlier import."""
+
+    added: int
+    labelled: int
+    queued: int
+    known: int
+
+
+def taxonomy(connection: Connection, tree: Taxonomy, now: int) -> None:
+    """Keeps the taxonomy; the pages show the one that came last."""
+    row = {"fingerprint": tree.fingerprint(), "content": tree.to_json(), "time": now}
+    upsert(connection, t.taxonomies, [row])
+
+
+def objectives(connection: Connection, kinds: Mapping[str, str]) -> None:
+    """Keeps the objectives' kinds.
+
+    Raises:
+      InputError: one of them is of another kind in the store.
+    """
+    known = dict(connection.execute(select(t.objectives.c.name, t.objectives.c.kind)).tuples().all())
+    for name, kind in kinds.items():
+        if known.get(name, kind) != kind:
+            expected = f"objective {name!r} is {known[name]} in this label store, not {kind}"
+            raise InputError(Problem("", expected, hint="a store is for one workflow; name another one"))
+    rows = [{"name": name, "kind": kind, "position": i} for i, (name, kind) in enumerate(kinds.items())]
+    upsert(connection, t.objectives, rows)
+
+
+def batch(connection: Connection, new: Batch, now: int, *, wanted: int = 1) -> Imported:
+    """Queues a batch's items, except those that are labelled or queued already; a review asks about them anyway.
+
+    Args:
+      wanted: how many annotators are to answer each.
+    """
+    number = connection.scalar(select(t.batches.c.number).where(t.batches.c.id == new.id))
+    if number is None:
+        row = {name: getattr(new, name) for name in ("id", "kind", "objective", "run", "strategy", "round", "uri")}
+        row |= {"state": "open", "time": now, "facts": dict(new.facts)}
+        number = connection.execute(insert(t.batches).values(row).returning(t.batches.c.number)).scalar_one()
+    same = select(t.items.c.product_id, t.items.c.category).where(t.items.c.objective == new.objective)
+    known = set(connection.execute(same.where(t.items.c.batch == number)).tuples())
+    queued: set[tuple[str, str]] = set()
+    labelled: set[tuple[str, str]] = set()
+    if new.kind == "batch":
+        opened = same.join(t.batches).where(t.items.c.state == "open", t.batches.c.state == "open")
+        queued = set(connection.execute(opened.where(t.batches.c.kind == "batch")).tuples()) - known
+        labelled = _labelled(connection, new)
+    rows = []
+    counts = {"known": 0, "queued": 0, "labelled": 0}
+    for item in new.items:
+        key = (item.product_id, item.category)
+        why = "known" if key in known else "queued" if key in queued else "labelled" if key in labelled else ""
+        if why:
+            counts[why] += 1
+            continue
+        known.add(key)
+        rows.append(
+            {
+                **{name: getattr(item, name) for name in _ITEM},
+                "batch": number,
+                "objective": new.objective,
+                "predicted": item.suggestions[0][0] if item.suggestions else None,
+                "suggestions": [[category, probability] for category, probability in item.suggestions],
+                "parts": dict(item.parts),
+                "reason": dict(item.reason) if item.reason is not None else None,
+                "state": "open",
+                "wanted": wanted,
+            }
+        )
+    for chunk in _chunks(rows):
+        connection.execute(insert(t.items), chunk)
+    return Imported(len(rows), **counts)
+
+
+_ITEM = (
+    "rank", "product_id", "category", "utility", "strategy", "source", "inclusion_probability", "round", "seed",
+    "model", "split",
+)  # fmt: skip
+
+
+def _labelled(connection: Connection, new: Batch) -> set[tuple[str, str]]:
+    """(product, category of the question) that somebody's answer stands for."""
+    from labelling.store.rows import standing_of
+
+    kinds = dict(connection.execute(select(t.objectives.c.name, t.objectives.c.kind)).tuples().all())
+    several = kinds.get(new.objective) == "multi_label"
+    found = standing_of(connection, (item.product_id for item in new.items), kinds)
+    return {
+        (product, (row.category or "") if several else "")
+        for product, rows in found.items()
+        for row in rows
+        if row.objective == new.objective
+    }
+
+
+def products(connection: Connection, new: Iterable[Product], run: str | None, now: int) -> int:
+    """Keeps products and their predictions of a run; a product that is known already is replaced."""
+    count = 0
+    for chunk in _chunks(new):
+        rows = [
+            {
+                "id": one.id, "fields": dict(one.fields), "image": one.image, "image_folder": one.image_folder,
+                "rules": list(one.rules), "split": one.split, "run": run, "time": now,
+            }
+            for one in chunk
+        ]  # fmt: skip
+        upsert(connection, t.products, rows)
+        if run is not None:
+            predicted = [
+                {
+                    "product_id": one.id, "objective": objective, "run": run, "top": [list(pair) for pair in top],
+                    "scores": dict(one.scores.get(objective, {})),
+                }
+                for one in chunk
+                for objective, top in one.predictions.items()
+            ]  # fmt: skip
+            upsert(connection, t.predictions, predicted)
+        count += len(rows)
+    return count
+
+
+def neighbours(connection: Connection, new: Sequence[Neighbour]) -> None:
+    """Replaces the neighbours of the products that these are of."""
+    fields = ("product_id", "other", "kind", "similarity", "category")
+    for chunk in _chunks(sorted({one.product_id for one in new})):
+        connection.execute(delete(t.neighbours).where(t.neighbours.c.product_id.in_(chunk)))
+    best: dict[tuple[str, str], Neighbour] = {}
+    for one in new:
+        best.setdefault((one.product_id, one.other), one)
+    for some in _chunks(best.values()):
+        connection.execute(insert(t.neighbours), [{name: getattr(one, name) for name in fields} for one in some])
+
+
+def run(connection: Connection, new: Run) -> None:
+    """Keeps a run, in place of what was known of it."""
+    for table in (t.category_metrics, t.confusions, t.rules, t.category_rules):
+        connection.execute(delete(table).where(table.c.run == new.id))
+    row = {"id": new.id, "workflow": new.workflow, "time": new.time, "facts": dict(new.facts)}
+    upsert(connection, t.runs, [row])
+    parts: dict[Table, list[dict[str, Any]]] = {
+        t.category_metrics: [
+            {"objective": objective, "category": category, "figures": dict(figures)}
+            for (objective, category), figures in new.categories.items()
+        ],
+        t.confusions: [
+            {"objective": o, "category": label, "predicted": predicted, "products": count, "examples": list(examples)}
+            for (o, label, predicted), (count, examples) in new.confusions.items()
+        ],
+        t.rules: [
+            {
+                "rule": rule.rule, "category": rule.category, "condition": dict(rule.condition),
+                "figures": dict(rule.figures), "examples": {name: list(ids) for name, ids in rule.examples.items()},
+            }
+            for rule in new.rules
+        ],
+        t.category_rules: [
+            {"category": category, "figures": dict(figures), "examples": list(examples)}
+            for category, (figures, examples) in new.missed.items()
+        ],
+    }  # fmt: skip
+    for table, rows in parts.items():
+        for chunk in _chunks(rows):
+            connection.execute(insert(table), [{"run": new.id, **row} for row in chunk])
+
+
+def upsert(connection: Connection, table: Table, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Inserts rows; one whose primary key is known is overwritten."""
+    if not rows:
+        return
+    dialect = postgresql if connection.dialect.name == "postgresql" else sqlite
+    keys = [column.name for column in table.primary_key]
+    # In one statement a row must not come twice.
+    last = {tuple(row[key] for key in keys): dict(row) for row in rows}
+    statement: Any = dialect.insert(table)
+    changed = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    connection.execute(statement.on_conflict_do_update(index_elements=keys, set_=changed), list(last.values()))
+
+
+def _chunks(rows: Iterable[T]) -> Iterator[list[T]]:
+    iterator = iter(rows)
+    while chunk := list(islice(iterator, _CHUNK)):
+        yield chunk

@@ -1,0 +1,272 @@
+"""The store's tables. The migrations make them; a test holds both together.
+
+Times are whole microseconds since 1970 (UTC): exact in both databases, and in order without a thought of time zones.
+``labels`` and ``audit`` are append-only, which triggers hold against everybody.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    JSON,
+    BigInteger,
+    Boolean,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+
+# Constraints have names, so that a migration can speak of them in either database.
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "fk": "fk_%(table_name)s_%(column_0_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+# SQLite numbers rows by itself only if the column's type is INTEGER.
+Key = BigInteger().with_variant(Integer, "sqlite")
+Time = BigInteger
+
+APPEND_ONLY = ("labels", "audit")
+
+labels = Table(
+    "labels",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("product_id", Text, nullable=False),
+    Column("objective", String(200), nullable=False),
+    Column("category", Text),  # id
+    Column("value", String(20), nullable=False),
+    Column("annotator", Text, nullable=False),
+    Column("time", Time, nullable=False),
+    Column("batch", Text),
+    Column("source", Text, nullable=False),
+    Column("inclusion_probability", Double),
+    # What the model said when the label was given.
+    Column("suggestion", Text),
+    Column("suggestion_probability", Double),
+    Column("model", Text),
+    Column("seconds", Double),
+    Column("note", Text),
+    Column("item", Key),
+    Column("undoes", Key),
+    # A browser sends an answer again until it is acknowledged; the same request never counts twice.
+    Column("request", String(64)),
+    Column("part", Integer),
+    UniqueConstraint("request", "part"),
+    Index("ix_labels_product", "product_id", "objective"),
+    Index("ix_labels_annotator", "annotator", "id"),
+    sqlite_autoincrement=True,
+)
+
+batches = Table(
+    "batches",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("id", Text, nullable=False, unique=True),
+    Column("kind", String(20), nullable=False),  # batch or review
+    Column("objective", String(200), nullable=False),
+    Column("state", String(10), nullable=False),  # open or closed
+    Column("time", Time, nullable=False),
+    Column("run", Text),
+    Column("strategy", Text),
+    Column("round", Integer),
+    Column("uri", Text),
+    Column("facts", JSON, nullable=False),
+)
+
+items = Table(
+    "items",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("batch", Key, ForeignKey("batches.number"), nullable=False),
+    Column("rank", Integer, nullable=False),
+    Column("product_id", Text, nullable=False),
+    Column("objective", String(200), nullable=False),
+    # The category of a yes/no question; empty where any category can be the answer. Not null: it is part of a key.
+    Column("category", Text, nullable=False, default=""),
+    Column("predicted", Text),  # id of the most probable category
+    Column("suggestions", JSON, nullable=False),  # [[category id, probability], ...], most probable first
+    Column("utility", Double),
+    Column("parts", JSON, nullable=False),
+    Column("strategy", Text),
+    Column("source", Text, nullable=False),
+    Column("inclusion_probability", Double),
+    Column("round", Integer),
+    Column("seed", BigInteger),
+    Column("model", Text),
+    Column("split", String(20)),
+    Column("reason", JSON),  # of a review: what is suspicious
+    Column("state", String(10), nullable=False),  # open, done or closed
+    Column("assigned", Text),
+    Column("wanted", Integer, nullable=False, default=1),  # how many annotators are to answer
+    UniqueConstraint("batch", "product_id", "objective", "category"),
+    Index("ix_items_queue", "state", "batch", "rank"),
+    Index("ix_items_product", "product_id", "objective"),
+)
+
+answers = Table(
+    "answers",
+    metadata,
+    Column("item", Key, ForeignKey("items.id"), primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("label", Key, nullable=False),
+    Column("value", String(20), nullable=False),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("item", Key, ForeignKey("items.id"), primary_key=True),
+    Column("annotator", Text, primary_key=True),
+    Column("until", Time, nullable=False),
+    Index("ix_leases_annotator", "annotator"),
+)
+
+products = Table(
+    "products",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("fields", JSON, nullable=False),
+    Column("image", Text),  # file name relative to image_folder, or a URL
+    Column("image_folder", Text),
+    Column("rules", JSON, nullable=False),  # ids of the rules that fired
+    Column("split", String(20)),
+    Column("run", Text),
+    Column("time", Time, nullable=False),
+)
+
+predictions = Table(
+    "predictions",
+    metadata,
+    Column("product_id", Text, primary_key=True),
+    Column("objective", String(200), primary_key=True),
+    Column("run", Text, primary_key=True),
+    Column("top", JSON, nullable=False),
+    Column("scores", JSON, nullable=False),
+)
+
+neighbours = Table(
+    "neighbours",
+    metadata,
+    Column("product_id", Text, primary_key=True),
+    Column("other", Text, primary_key=True),
+    Column("kind", String(20), nullable=False),  # duplicate or labelled
+    Column("similarity", Double, nullable=False),
+    Column("category", Text),  # the label that the run knew
+)
+
+taxonomies = Table(
+    "taxonomies",
+    metadata,
+    Column("fingerprint", String(64), primary_key=True),
+    Column("content", Text, nullable=False),
+    Column("time", Time, nullable=False),
+)
+
+objectives = Table(
+    "objectives",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("kind", String(20), nullable=False),
+    Column("position", Integer, nullable=False),
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("workflow", Text, nullable=False),
+    Column("time", Time, nullable=False),
+    Column("facts", JSON, nullable=False),
+)
+
+category_metrics = Table(
+    "category_metrics",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("objective", String(200), primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("figures", JSON, nullable=False),
+)
+
+confusions = Table(
+    "confusions",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("objective", String(200), primary_key=True),
+    Column("category", Text, primary_key=True),  # the label
+    Column("predicted", Text, primary_key=True),
+    Column("products", Integer, nullable=False),
+    Column("examples", JSON, nullable=False),
+)
+
+rules = Table(
+    "rules",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("rule", Text, primary_key=True),
+    Column("category", Text, nullable=False),
+    Column("condition", JSON, nullable=False),
+    Column("figures", JSON, nullable=False),
+    Column("examples", JSON, nullable=False),
+    Index("ix_rules_category", "run", "category"),
+)
+
+category_rules = Table(
+    "category_rules",
+    metadata,
+    Column("run", Text, ForeignKey("runs.id"), primary_key=True),
+    Column("category", Text, primary_key=True),
+    Column("figures", JSON, nullable=False),
+    Column("examples", JSON, nullable=False),
+)
+
+accounts = Table(
+    "accounts",
+    metadata,
+    Column("name", String(200), primary_key=True),
+    Column("password", Text, nullable=False),
+    Column("role", String(20), nullable=False),
+    Column("active", Boolean, nullable=False),
+    Column("time", Time, nullable=False),
+)
+
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("token", String(64), primary_key=True),  # SHA-256: who reads the store cannot sign in with it
+    Column("account", Text, nullable=False),
+    Column("csrf", String(64), nullable=False),
+    Column("until", Time, nullable=False),
+)
+
+sign_ins = Table(
+    "sign_ins",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False),
+    Column("time", Time, nullable=False),
+    Index("ix_sign_ins_time", "time"),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("time", Time, nullable=False),
+    Column("account", Text, nullable=False),
+    Column("address", Text, nullable=False, default=""),
+    Column("action", String(50), nullable=False),
+    Column("detail", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)

@@ -1,0 +1,201 @@
+"""A product as the labelling page shows it: everything a template needs, as plain values."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from sqlalchemy import Connection, select
+
+from labelling.store import queue, rows, status
+from labelling.store.tables import neighbours, products
+from labelling.web.app import Names
+from modules.settings.feed import TEXT_FIELDS
+
+KEYS = 9
+"""Suggestions that have a number key."""
+
+WORDS = {
+    "random": "a random pick, so that accuracy can be measured without bias",
+    "margin": "the model hesitates between its first two categories",
+    "entropy": "the model spreads its belief over many categories",
+    "least_confidence": "the model is not sure of its first category",
+    "review": "somebody's label for it looks wrong",
+}
+REASONS = {
+    "label_error": "The model is sure of another category than the label.",
+    "rule_contradicted": "The model contradicts a rule that put the product there.",
+    "disagreement": "The annotators disagree.",
+}
+
+
+@dataclass(frozen=True)
+class Thumb:
+    """A product in a list."""
+
+    id: str
+    title: str
+    retailer: str = ""
+    image: str | None = None
+    note: str = ""
+    labelled: str = ""
+
+
+@dataclass(frozen=True)
+class Option:
+    """A category to answer with; ``key``: the number key, None beyond the ninth."""
+
+    id: str
+    path: str
+    name: str
+    above: str
+    probability: float | None
+    key: int | None
+
+
+@dataclass(frozen=True)
+class Card:
+    """One question."""
+
+    item: int
+    product: str
+    objective: str
+    kind: str
+    question: str
+    question_id: str
+    title: str
+    retailer: str
+    image: str | None
+    fields: Sequence[tuple[str, str]]
+    options: Sequence[Option]
+    duplicates: Sequence[Thumb]
+    labelled: Sequence[Thumb]
+    why: Sequence[tuple[str, str]]
+    pick: str
+    batch: str
+    review: Sequence[tuple[str, str]] = field(default_factory=tuple)
+    note: str = ""
+
+
+def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) -> Card | None:
+    """The card of an item."""
+    found = queue.item_of(connection, item)
+    if found is None:
+        return None
+    kinds = status.kinds(connection)
+    product = connection.execute(select(products).where(products.c.id == found.product_id)).first()
+    fields = dict(product.fields) if product is not None else {}
+    near, labelled = _neighbours(connection, found.product_id, names, kinds, hosts, found.objective)
+    title = fields.pop("title", "") or found.product_id
+    retailer = fields.pop("retailer", "")
+    return Card(
+        item=item,
+        product=found.product_id,
+        objective=found.objective,
+        kind=kinds.get(found.objective, "exclusive"),
+        question=names(found.category) if found.category else "",
+        question_id=found.category,
+        title=title,
+        retailer=retailer,
+        image=image_url(product, hosts),
+        fields=ordered(fields),
+        options=options(found.suggestions, names),
+        duplicates=near,
+        labelled=labelled,
+        why=_why(found),
+        pick=WORDS.get(found.strategy or found.source, found.strategy or found.source),
+        batch=found.batch_id,
+        review=_review(found.reason, names),
+    )
+
+
+def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
+    """Suggestions as answers; categories that the taxonomy has lost are none."""
+    known = [(found, p) for category, p in suggestions if (found := names.get(category)) is not None]
+    return [
+        Option(c.id, c.text, c.path[-1], " > ".join(c.path[:-1]), p, i + 1 if i < KEYS else None)
+        for i, (c, p) in enumerate(known[:KEYS])
+    ]
+
+
+def ordered(fields: dict[str, str]) -> list[tuple[str, str]]:
+    """Fields in the order of the product schema, with their titles for people."""
+    order = {name: i for i, name in enumerate(TEXT_FIELDS)}
+    found = sorted(fields.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0]))
+    return [(name.replace("_", " "), value) for name, value in found if value]
+
+
+def image_url(product: Any, hosts: Sequence[str]) -> str | None:
+    """Where the browser finds a product's image; None where it may not load it."""
+    from urllib.parse import urlencode, urlsplit
+
+    if product is None or not product.image:
+        return None
+    if product.image_folder:
+        return f"/image?{urlencode({'id': product.id})}"
+    try:
+        url = urlsplit(product.image)
+    except ValueError:
+        return None
+    return product.image if url.scheme == "https" and url.hostname in hosts else None
+
+
+def thumbs(
+    connection: Connection, ids: Sequence[str], hosts: Sequence[str], notes: dict[str, str] | None = None
+) -> list[Thumb]:
+    """Products in the order of their ids; one that the store does not know shows its id."""
+    found: dict[str, Any] = {}
+    for start in range(0, len(ids), 500):
+        query = select(products).where(products.c.id.in_(ids[start : start + 500]))
+        found |= {row.id: row for row in connection.execute(query)}
+    made = []
+    for name in ids:
+        row = found.get(name)
+        fields = row.fields if row is not None else {}
+        note = (notes or {}).get(name, "")
+        made.append(Thumb(name, fields.get("title") or name, fields.get("retailer", ""), image_url(row, hosts), note))
+    return made
+
+
+def _neighbours(
+    connection: Connection, product: str, names: Names, kinds: dict[str, str], hosts: Sequence[str], objective: str
+) -> tuple[list[Thumb], list[Thumb]]:
+    """Near-duplicates, and the nearest labelled products."""
+    query = select(neighbours).where(neighbours.c.product_id == product)
+    found = connection.execute(query.order_by(neighbours.c.similarity.desc(), neighbours.c.other)).all()
+    shown = {thumb.id: thumb for thumb in thumbs(connection, [row.other for row in found], hosts)}
+    standing = rows.standing_of(connection, [row.other for row in found], kinds)
+    lists: dict[str, list[Thumb]] = {"duplicate": [], "labelled": []}
+    for row in found:
+        said = [
+            names(one.category) or "none of these"
+            for one in standing.get(row.other, [])
+            if one.objective == objective and one.value in ("yes", "none_of_these")
+        ]
+        label = said[-1] if said else names(row.category)
+        thumb = shown[row.other]
+        note = f"{row.similarity:.2f}"
+        lists[row.kind].append(Thumb(thumb.id, thumb.title, thumb.retailer, thumb.image, note, label))
+    return lists["duplicate"], lists["labelled"]
+
+
+def _why(item: Any) -> list[tuple[str, str]]:
+    """Why the product was picked, for whoever wants to know."""
+    found = [("strategy", item.strategy), ("utility", item.utility), *sorted(item.parts.items())]
+    found += [("rank in batch", item.rank + 1), ("round", item.round), ("split", item.split), ("model", item.model)]
+    found += [("inclusion probability", item.inclusion_probability), ("seed", item.seed)]
+    return [
+        (name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        for name, value in found
+        if value is not None
+    ]
+
+
+def _review(reason: Any, names: Names) -> list[tuple[str, str]]:
+    if not reason:
+        return []
+    found = [("why", REASONS.get(reason.get("reason"), reason.get("reason")))]
+    found += [("label", names(reason.get("given"))), ("the model says", names(reason.get("suggested")))]
+    found += [("rule", reason.get("rule")), ("annotators", ", ".join(reason.get("annotators") or []))]
+    return [(name, str(value)) for name, value in found if value]

@@ -1,0 +1,123 @@
+"""Starts the server, or says why it may not start."""
+
+from __future__ import annotations
+
+import getpass
+import ipaddress
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from labelling.store import Store, accounts
+from modules.errors import InputError, Problem
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where and for whom to serve.
+
+    Attributes:
+      annotator: who labels without accounts; None: the user who starts the server.
+      accounts: ask for sign-in on loopback, too.
+      certificate, key: PEM files; None: plain HTTP.
+      image_hosts: hosts that browsers may load product images from.
+    """
+
+    host: str = "127.0.0.1"
+    port: int = 8765
+    annotator: str | None = None
+    accounts: bool = False
+    certificate: Path | None = None
+    key: Path | None = None
+    image_hosts: tuple[str, ...] = ()
+
+    @property
+    def loopback(self) -> bool:
+        """Whether nobody on another machine can reach the address."""
+        if self.host == "localhost":
+            return True
+        try:
+            return ipaddress.ip_address(self.host).is_loopback
+        except ValueError:
+            return False
+
+
+def check(store: Store, place: Place) -> None:
+    """Whether the server may start.
+
+    Raises:
+      InputError: others could reach it without signing in, or TLS lacks a file.
+    """
+    if (place.certificate is None) != (place.key is None):
+        raise InputError(Problem("", "--certificate and --key go together"))
+    for file in (place.certificate, place.key):
+        if file is not None and not file.is_file():
+            raise InputError(Problem(str(file), "there is no such file"))
+    for host in place.image_hosts:
+        if not host or any(not (c.isalnum() or c in "-.*:") for c in host):
+            raise InputError(Problem("--image-host", "expected a host name, like images.example.com", value=host))
+    if place.loopback and not place.accounts:
+        return
+    with store.read() as connection:
+        people = [one for one in accounts.everybody(connection) if one.active]
+    if not any(one.role == "admin" for one in people):
+        expected = "listening on more than this machine needs accounts, with an admin among them"
+        if place.loopback:
+            expected = "--accounts needs accounts, with an admin among them"
+        hint = "make one: shelfmark label account put NAME --role admin"
+        raise InputError(Problem("--host", expected, value=place.host, hint=hint))
+    if place.annotator is not None:
+        raise InputError(Problem("--annotator", "with accounts everybody labels under their own name"))
+
+
+def serve_store(store: Store, place: Place, say: Callable[[str], None]) -> None:
+    """Serves until it is stopped.
+
+    Raises:
+      InputError: it may not start, or the port is taken.
+    """
+    check(store, place)
+    import socket
+
+    import uvicorn
+
+    from labelling.web.app import Settings, create_app
+
+    with_accounts = place.accounts or not place.loopback
+    annotator = None if with_accounts else place.annotator or _user()
+    tls = place.certificate is not None
+    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
+    with socket.socket(family) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((place.host, place.port))
+        except OSError as error:
+            value = f"{place.host}:{place.port}"
+            raise InputError(Problem("--port", f"cannot listen there: {error.strerror}", value=value)) from None
+        port = listener.getsockname()[1]
+        shown = f"[{place.host}]" if ":" in place.host else place.host
+        settings = Settings(annotator, tls, place.image_hosts, port if place.loopback else None)
+        if with_accounts and not tls and not place.loopback:
+            say("note: without --certificate passwords travel unencrypted, unless a proxy before this adds TLS")
+        say(f"labelling {store.name} at {'https' if tls else 'http'}://{shown}:{port}/ (stop with Ctrl+C)")
+        config = uvicorn.Config(
+            create_app(store, settings),
+            log_level="warning",
+            access_log=False,
+            server_header=False,
+            # What a client says of itself is no address to count failed sign-ins by.
+            proxy_headers=False,
+            ssl_certfile=str(place.certificate) if tls else None,
+            ssl_keyfile=str(place.key) if tls else None,
+            timeout_graceful_shutdown=5,
+            h11_max_incomplete_event_size=32 << 10,
+        )
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"user-{os.getuid()}"

@@ -1,0 +1,21 @@
+"""``shelfmark label``: the label store, its queues, and the labelling pages."""
+
+from __future__ import annotations
+
+import typer
+
+from shelfmark.cli.label import accounts, batches, files, serve, status
+
+app = typer.Typer(
+    help="Keep labels, hand out batches, and serve the labelling pages.", no_args_is_help=True, rich_markup_mode=None
+)
+app.command("status")(status.status)
+app.command("serve")(serve.serve)
+app.command("import-batch")(batches.import_batch)
+app.command("import-review")(batches.import_review)
+app.command("assign")(batches.assign)
+app.command("close")(batches.close)
+app.command("export")(files.export)
+app.command("import")(files.import_)
+app.command("snapshot")(files.snapshot)
+app.add_typer(accounts.app, name="account")

@@ -1,0 +1,134 @@
+"""``shelfmark label import-batch``, ``import-review``, ``assign`` and ``close``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shelfmark.cli.label.store import StoreOption, open_store, place_of
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, load
+
+if TYPE_CHECKING:
+    from labelling.content import Batch
+
+RunOption = Annotated[str, typer.Option("--run", metavar="RUN", help="A run's id.")]
+OverlapOption = Annotated[
+    int, typer.Option("--overlap", min=1, max=20, metavar="N", help="How many annotators answer each product.")
+]
+
+
+def import_batch(
+    uri: Annotated[
+        str | None,
+        typer.Argument(metavar="[URI]", help="The LabellingBatch; default: the run's own.", show_default=False),
+    ] = None,
+    run: RunOption = "latest",
+    overlap: OverlapOption = 1,
+    name: Annotated[str | None, typer.Option("--name", help="The batch's name; default: from the run.")] = None,
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+    feed: FeedOption = None,
+) -> None:
+    """Queue a batch that a run picked, with all that the labelling page shows beside it."""
+    from labelling.batches.artifact import read_batch
+
+    def read(path: Path, found: str, where: str) -> list[Batch]:
+        return read_batch(path, name or found, run=found, uri=where)
+
+    _import(uri, run, "labelling_batch", overlap, store, workflow, overrides, feed, read)
+
+
+def import_review(
+    uri: Annotated[
+        str | None,
+        typer.Argument(metavar="[URI]", help="The review queue; default: the run's own.", show_default=False),
+    ] = None,
+    run: RunOption = "latest",
+    overlap: OverlapOption = 1,
+    name: Annotated[str | None, typer.Option("--name", help="The queue's name; default: from the run.")] = None,
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+    feed: FeedOption = None,
+) -> None:
+    """Queue products whose labels look wrong, to be looked at again."""
+    from labelling.batches.artifact import read_review
+
+    def read(path: Path, found: str, where: str) -> list[Batch]:
+        return read_review(path, name or f"review-{found}", run=found)
+
+    _import(uri, run, "label_review", overlap, store, workflow, overrides, feed, read)
+
+
+def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> None:  # type: ignore[no-untyped-def]
+    from labelling.store import Store
+    from pipeline.runs import Runs
+    from shelfmark.cli.label.gather import bring
+
+    loaded = load(workflow, overrides, feed)
+    runs = Runs.of(loaded)
+    found, where = bring.find_run(runs, run, uri, key)
+    with bring.local_copy(where or "") as path:
+        batches = read(path, found.id, where)
+        with Store(place_of(store, loaded)) as opened:
+            imported = bring.bring(opened, loaded, found, runs, batches, wanted=overlap)
+    for identity, counts in imported.items():
+        left = {"labelled": counts.labelled, "queued": counts.queued, "imported before": counts.known}
+        out = "; left out: " + ", ".join(f"{n:,} {why}" for why, n in left.items() if n) if any(left.values()) else ""
+        typer.echo(f"{identity}: {counts.added:,} products queued in {opened.name}{out}")
+    if loaded.workflow.labels.store is None:
+        typer.echo("note: runs do not learn from this store yet: set labels.store in the workflow file")
+
+
+def assign(
+    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id, as `label status` shows it.")],
+    annotator: Annotated[str | None, typer.Option("--to", metavar="NAME", help="Whose the products become.")] = None,
+    count: Annotated[
+        int | None, typer.Option("--count", "-n", min=1, metavar="N", help="How many; default: all that are free.")
+    ] = None,
+    overlap: Annotated[
+        int | None, typer.Option("--overlap", min=1, max=20, metavar="N", help="How many annotators answer each.")
+    ] = None,
+    free: Annotated[bool, typer.Option("--free", help="Give products back (those of --to, or all).")] = False,
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Reserve products of a batch for an annotator, or ask for several answers."""
+    from labelling.store import accounts, queue, status
+    from labelling.store.database import now
+    from modules.errors import InputError, Problem
+
+    if annotator is None and overlap is None and not free:
+        raise InputError(Problem("", "expected --to NAME, --overlap N or --free"))
+    with open_store(store, workflow, overrides) as opened, opened.write() as connection:
+        known = [found.id for found in status.queues(connection)]
+        if batch not in known:
+            expected = f"expected one of: {', '.join(known[:20]) or 'there is none yet'}"
+            raise InputError(Problem("", expected, key="batch", value=batch))
+        changed = queue.assign(connection, batch, annotator=annotator, count=count, wanted=overlap, free=free)
+        detail = {"batch": batch, "to": annotator, "count": changed, "overlap": overlap, "free": free}
+        accounts.record(connection, now(), "", "assign", detail)
+    typer.echo(f"{batch}: {changed:,} products changed")
+
+
+def close(
+    batch: Annotated[str, typer.Argument(metavar="BATCH", help="Its id, as `label status` shows it.")],
+    reopen: Annotated[bool, typer.Option("--reopen", help="Open it again.")] = False,
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Close a batch: its products are handed out no more; its labels stay."""
+    from labelling.store import accounts, queue
+    from labelling.store.database import now
+    from modules.errors import InputError, Problem
+
+    with open_store(store, workflow, overrides) as opened, opened.write() as connection:
+        if not queue.close(connection, batch, reopen):
+            raise InputError(Problem("", "there is no such batch", key="batch", value=batch))
+        accounts.record(connection, now(), "", "reopen" if reopen else "close", {"batch": batch})
+    typer.echo(f"{batch}: {'open' if reopen else 'closed'}")

@@ -1,0 +1,110 @@
+"""``shelfmark label export``, ``import`` and ``snapshot``."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shelfmark.cli.label.store import StoreOption, open_store, place_of
+from shelfmark.cli.options import SetOption, WorkflowOption, load
+
+
+class Format(StrEnum):
+    """Of label files."""
+
+    jsonl = "jsonl"
+    csv = "csv"
+    label_studio = "label-studio"
+
+
+FormatOption = Annotated[
+    Format | None, typer.Option("--format", help="Default: by the name (.jsonl, .csv, .json for Label Studio).")
+]
+
+
+def export(
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="The file to write.")],
+    kind: FormatOption = None,
+    standing: Annotated[bool, typer.Option("--standing", help="Only answers that stand, not the whole log.")] = False,
+    full: Annotated[bool, typer.Option("--full", help="With the model's suggestion, seconds and note.")] = False,
+    batch: Annotated[str | None, typer.Option("--batch", metavar="ID", help="Only this batch.")] = None,
+    interface: Annotated[
+        Path | None, typer.Option("--interface", metavar="FILE", help="Label Studio: write the labelling interface.")
+    ] = None,
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Write the labels as JSON Lines or CSV, or tasks with the model's suggestions for Label Studio."""
+    from labelling.formats.files import export_labels, format_of
+    from modules.errors import InputError, Problem
+
+    found = format_of(output, kind.value if kind else None)
+    with open_store(store, workflow, overrides) as opened:
+        if interface is not None:
+            from labelling.formats.label_studio import configuration
+            from labelling.store import status
+
+            with opened.read() as connection:
+                tree, kinds = status.newest_taxonomy(connection), status.kinds(connection)
+                queues = {queue.id: queue.objective for queue in status.queues(connection)}
+            if tree is None:
+                raise InputError(Problem(opened.name, "the label store knows no taxonomy yet"))
+            objective = queues.get(batch or "", next(iter(kinds), "exclusive"))
+            interface.write_text(configuration(tree, kinds.get(objective, "exclusive")), "utf-8")
+        count = export_labels(opened, output, found, full=full, batch=batch, all_rows=not standing)
+    typer.echo(f"{output}: {count:,} {'tasks' if found == 'label-studio' else 'rows'}")
+
+
+def import_(
+    files: Annotated[list[Path], typer.Argument(metavar="FILE...", help="JSON Lines, CSV or Label Studio's JSON.")],
+    kind: FormatOption = None,
+    annotators: Annotated[
+        list[str] | None,
+        typer.Option("--annotator", metavar="USER=NAME", help="Who a Label Studio user is here; may be given again."),
+    ] = None,
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Add labels from files: all of them, or none if anything is wrong. Rows that are there already are left out."""
+    from labelling.formats.files import import_labels
+    from labelling.store import Store
+    from labelling.store.database import now
+    from modules.errors import InputError, Problem
+    from pipeline.inputs import taxonomy_of
+
+    people = {}
+    for text in annotators or ():
+        user, equals, name = text.partition("=")
+        if not (equals and user and name):
+            raise InputError(Problem("--annotator", "expected USER=NAME", value=text))
+        people[user] = name
+    loaded = load(workflow, overrides)
+    tree, kinds = None, None
+    if workflow is not None:
+        tree = taxonomy_of(loaded)
+        kinds = {name: objective.kind for name, objective in loaded.workflow.objectives.items()}
+    with Store(place_of(store, loaded)) as opened:
+        found = import_labels(
+            opened, files, kind.value if kind else None, taxonomy=tree, objectives=kinds, people=people, now=now()
+        )
+    known = f", {found.known:,} were there already" if found.known else ""
+    typer.echo(f"{found.added:,} rows added to {opened.name}{known}")
+
+
+def snapshot(
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Where to.")],
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Write labels and open queues as files, as a run takes them."""
+    from labelling.store.snapshot import write_snapshot
+
+    with open_store(store, workflow, overrides) as opened:
+        found = write_snapshot(opened, output)
+    typer.echo(f"{found.folder}: {found.labels:,} label rows, {found.queued:,} queued")

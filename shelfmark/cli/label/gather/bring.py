@@ -1,0 +1,187 @@
+"""Brings a batch into the store with everything that the pages show beside it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from labelling.batches.neighbours import find_neighbours
+from labelling.content import Batch, Product
+from labelling.store import Store, importing, rows
+from labelling.store.database import now
+from labelling.store.importing import Imported
+from labelling.store.tables import runs as runs_table
+from modules.errors import InputError, Problem
+from modules.feeds.files import is_remote
+from modules.predictions.read import PredictionFiles
+from modules.rules import RuleSet, load_rules
+from modules.settings.feed import TEXT_FIELDS
+from modules.taxonomy import Taxonomy
+from shelfmark.cli.label.gather import examples as ex
+from shelfmark.cli.label.gather import predictions as pr
+from shelfmark.cli.label.gather import runs as rn
+
+if TYPE_CHECKING:
+    from pipeline.runs import Run, Runs
+    from pipeline.workflow_file import LoadedWorkflow
+
+BATCH = "labelling_batch"
+"""Key of ActiveSampler's output."""
+
+
+def bring(
+    store: Store, loaded: LoadedWorkflow, run: Run, runs: Runs, batches: Sequence[Batch], *, wanted: int = 1
+) -> dict[str, Imported]:
+    """Puts batches into the store, and what the pages show of their products and of the run.
+
+    Args:
+      run: whose examples and predictions the batches are of. wanted: how many annotators are to answer each.
+
+    Returns:
+      Batch id to what became of its items.
+
+    Raises:
+      InputError: the run lacks something, or its objectives are others than the store's.
+    """
+    taxonomy = run.taxonomy()
+    files = PredictionFiles(run.folder("predictions"))
+    rules = _rules(loaded, taxonomy)
+    exclusive = next((name for name, kind in files.kinds.items() if kind == "exclusive"), None)
+    asked = sorted({item.product_id for batch in batches for item in batch.items})
+    with store.read() as connection:
+        known = _labelled(connection, files)
+    near = find_neighbours(files, asked, known, classes=pr.class_ids("exclusive", taxonomy) if exclusive else ())
+    tally = ex.tally_rules(run.folder("examples"), rules, taxonomy, exclusive)
+    facts = list(rn.rule_facts(rules, tally, taxonomy)) if rules is not None else []
+    confused = pr.confusions(files, taxonomy)
+    missed = rn.missed(tally)
+    shown = {*asked, *(one.other for one in near)}
+    shown |= {name for fact in facts for ids in fact.examples.values() for name in ids}
+    shown |= {name for _, ids in confused.values() for name in ids} | {
+        name for _, ids in missed.values() for name in ids
+    }
+    predicted = pr.read_wanted(files, taxonomy, shown)
+    products = list(_products(ex.read_examples(run.folder("examples"), shown), predicted, loaded.folder))
+    metrics = rn.measured(runs.store, loaded.workflow.name)
+    mine = rn.run_of(
+        run.id, loaded.workflow.name, metrics.get(run.id) or _reused(metrics, run.id), run.outputs,
+        confusions=confused, rules=facts, missed=missed,
+    )  # fmt: skip
+    time = now()
+    with store.write() as connection:
+        importing.taxonomy(connection, taxonomy, time)
+        importing.objectives(connection, files.kinds)
+        have = set(connection.scalars(runs_table.select().with_only_columns(runs_table.c.id)))
+        for name, found in metrics.items():
+            if name not in have and name != run.id:
+                importing.run(connection, rn.run_of(name, loaded.workflow.name, found))
+        importing.run(connection, mine)
+        importing.products(connection, products, run.id, time)
+        importing.neighbours(connection, near)
+        return {
+            batch.id: importing.batch(connection, _suggested(batch, predicted), time, wanted=wanted)
+            for batch in batches
+        }
+
+
+def _reused(metrics: Mapping[str, Any], run: str) -> Any:
+    """The metrics that a run took from the cache."""
+    return next((found for found in metrics.values() if run in found.reused_by), None)
+
+
+def _rules(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> RuleSet | None:
+    if loaded.rules_file is None or not loaded.rules_file.is_file():
+        return None
+    return load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS)
+
+
+def _labelled(connection: Any, files: PredictionFiles) -> dict[str, str]:
+    """Product to category, of the exclusive objective's answers that stand in the store."""
+    objective = files.objective(None)
+    several = [name for name, kind in files.kinds.items() if kind != "exclusive"]
+    found = rows.standing(rows.read(connection, [objective]), several)
+    return {row.product_id: row.category for row in found if row.value == "yes" and row.category}
+
+
+def _suggested(batch: Batch, predicted: pr.Predicted) -> Batch:
+    """The batch with suggestions for the items that have none, or fewer than the page can show."""
+    items = []
+    for item in batch.items:
+        top = predicted.top.get(item.product_id, {}).get(batch.objective, ())
+        items.append(item if len(item.suggestions) >= min(pr.TOP, len(top)) else replace(item, suggestions=top))
+    return replace(batch, items=items)
+
+
+def _products(found: Mapping[str, ex.Example], predicted: pr.Predicted, folder: Path) -> Iterator[Product]:
+    for name, one in found.items():
+        fields = dict(one.fields)
+        image = fields.pop("image", None)
+        yield Product(
+            name, fields, image, None if image is None or "://" in image else str(folder), one.rules, one.split,
+            predicted.top.get(name, {}), predicted.scores.get(name, {}),
+        )  # fmt: skip
+
+
+@contextmanager
+def local_copy(uri: str) -> Iterator[Path]:
+    """The folder or file at ``uri``; from object storage as a copy that goes away again.
+
+    Raises:
+      InputError: there is nothing.
+    """
+    if not is_remote(uri) or uri.startswith("file://"):
+        import urllib.parse
+
+        path = Path(urllib.parse.unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
+        if not path.exists():
+            raise InputError(Problem(uri, "expected a labelling batch; there is nothing"))
+        yield path
+        return
+    from apache_beam.io.filesystems import FileSystems
+
+    from modules.feeds.files import open_raw
+
+    found = FileSystems.match([uri.rstrip("/") + "/*"])[0].metadata_list
+    if not found:
+        raise InputError(Problem(uri, "expected a labelling batch; there is nothing"))
+    with tempfile.TemporaryDirectory() as folder:
+        for one in found:
+            with open_raw(one.path) as source:
+                (Path(folder) / one.path.rsplit("/", 1)[-1]).write_bytes(source.read())
+        yield Path(folder)
+
+
+def find_run(runs: Runs, run: str, uri: str | None, key: str) -> tuple[Run, str | None]:
+    """The run that a batch belongs to, and the batch's URI.
+
+    Args:
+      run: an id or ``latest``. uri: of the artifact; None: the run's own. key: of the artifact.
+
+    Raises:
+      InputError: there is no such run.
+    """
+    if uri is None:
+        found = runs.find(run, key)
+        return found, found.outputs[key].uri
+    made = _made(runs, uri, key) if run == "latest" else None
+    return made or runs.find(run, "predictions"), uri
+
+
+def _made(runs: Runs, uri: str, key: str) -> Run | None:
+    """The run whose output lies at ``uri``."""
+    wanted = _plain(uri)
+    for name in reversed(runs.ids):
+        found = runs.find(name)
+        if key in found.outputs and _plain(found.outputs[key].uri) == wanted:
+            return found
+    return None
+
+
+def _plain(uri: str) -> str:
+    """One spelling per place."""
+    path = uri.removeprefix("file://").rstrip("/")
+    return path if "://" in path else str(Path(path).absolute())

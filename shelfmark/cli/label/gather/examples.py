@@ -1,0 +1,157 @@
+"""Products and what the rules did to them, out of a run's examples."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from modules.examples import ID, RULES, label
+from modules.rules import RuleSet
+from modules.settings.feed import TEXT_FIELDS
+from modules.taxonomy import Taxonomy
+
+# What TensorFlow says when it starts is for nobody who imports a batch.
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+SHOWN = 8
+"""Examples per rule and kind."""
+
+_BATCH = 4096
+
+
+@dataclass
+class RuleTally:
+    """What the rules did.
+
+    Attributes:
+      fires, alone: rule to products. judged: (rule, label's category) to labelled products.
+      catches: rule to ids of products. judged_ids: (rule, label's category) to ids.
+      labelled, missed: category to labelled products in it or below it, and to those that no rule of it (or below it)
+        reaches. missed_ids: their ids.
+    """
+
+    fires: Counter[str] = field(default_factory=Counter)
+    alone: Counter[str] = field(default_factory=Counter)
+    judged: Counter[tuple[str, str]] = field(default_factory=Counter)
+    catches: dict[str, list[str]] = field(default_factory=dict)
+    judged_ids: dict[tuple[str, str], list[str]] = field(default_factory=dict)
+    labelled: Counter[str] = field(default_factory=Counter)
+    missed: Counter[str] = field(default_factory=Counter)
+    missed_ids: dict[str, list[str]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Example:
+    """A product's text fields, its split and the rules that fired."""
+
+    id: str
+    fields: dict[str, str]
+    split: str
+    rules: tuple[str, ...]
+
+
+def tally_rules(folder: Path, rules: RuleSet | None, taxonomy: Taxonomy, objective: str | None) -> RuleTally:
+    """One pass over all examples.
+
+    Args:
+      objective: the exclusive one, whose labels judge the rules; None: nothing is judged.
+    """
+    import tensorflow as tf
+
+    found = RuleTally()
+    if rules is None:
+        return found
+    lineage = {rule.id: {*(a.id for a in taxonomy.ancestors(rule.category)), rule.category} for rule in rules}
+    has_rules = {category for line in lineage.values() for category in line}
+    spec: dict[str, Any] = {ID: tf.io.FixedLenFeature([], tf.string), RULES: tf.io.VarLenFeature(tf.string)}
+    if objective is not None:
+        spec[label(objective)] = tf.io.FixedLenFeature([], tf.int64, -1)
+    for _, serialised in _batches(folder):
+        parsed = tf.io.parse_example(serialised, spec)
+        ids = parsed[ID].numpy().tolist()
+        fired = tf.RaggedTensor.from_sparse(parsed[RULES]).to_list()
+        classes = parsed[label(objective)].numpy().tolist() if objective is not None else [-1] * len(ids)
+        for product, names, index in zip(ids, fired, classes, strict=True):
+            if names or index >= 0:
+                fired_names = [name.decode() for name in names]
+                category = taxonomy.exclusive[index].id if index >= 0 else None
+                _count(found, product.decode("utf-8", "replace"), fired_names, category, taxonomy, lineage, has_rules)
+    return found
+
+
+def _count(
+    found: RuleTally,
+    product: str,
+    fired: Sequence[str],
+    category: str | None,
+    taxonomy: Taxonomy,
+    lineage: dict[str, set[str]],
+    has_rules: Collection[str],
+) -> None:
+    reached: set[str] = set()
+    for name in fired:
+        found.fires[name] += 1
+        found.alone[name] += len(fired) == 1
+        _keep(found.catches, name, product)
+        reached |= lineage.get(name, set())
+        if category is not None:
+            found.judged[name, category] += 1
+            _keep(found.judged_ids, (name, category), product)
+    if category is not None:
+        for above in (*(a.id for a in taxonomy.ancestors(category)), category):
+            if above in has_rules:
+                found.labelled[above] += 1
+                if above not in reached:
+                    found.missed[above] += 1
+                    _keep(found.missed_ids, above, product)
+
+
+def _keep(ids: dict[Any, list[str]], key: Any, product: str) -> None:
+    kept = ids.setdefault(key, [])
+    if len(kept) < SHOWN:
+        kept.append(product)
+
+
+def read_examples(folder: Path, wanted: Collection[str]) -> dict[str, Example]:
+    """The wanted products, by id."""
+    import numpy as np
+    import tensorflow as tf
+
+    names = np.array(sorted(name.encode() for name in wanted), object)
+    found: dict[str, Example] = {}
+    if not len(names):
+        return found
+    known = set(names.tolist())
+    for split, serialised in _batches(folder):
+        ids = tf.io.parse_example(serialised, {ID: tf.io.FixedLenFeature([], tf.string)})[ID].numpy().tolist()
+        hits = [i for i, name in enumerate(ids) if name in known]
+        for data in tf.gather(serialised, hits).numpy().tolist() if hits else ():
+            one = _example(tf.train.Example.FromString(data), split)
+            found[one.id] = one
+    return found
+
+
+def _example(example: Any, split: str) -> Example:
+    def texts(name: str) -> list[str]:
+        return [value.decode("utf-8", "replace") for value in example.features.feature[name].bytes_list.value]
+
+    fields = {name: values[0] for name in TEXT_FIELDS if (values := texts(name)) and values[0]}
+    return Example(texts(ID)[0], fields, split, tuple(texts(RULES)))
+
+
+def _batches(folder: Path) -> Iterator[tuple[str, Any]]:
+    """(split, serialised examples as a string tensor) of all splits."""
+    import tensorflow as tf
+
+    for part in sorted(folder.glob("Split-*")):
+        files = sorted(str(file) for file in part.iterdir() if file.is_file())
+        if files:
+            data = (
+                tf.data.TFRecordDataset(files, compression_type="GZIP", buffer_size=1 << 20).batch(_BATCH).prefetch(2)
+            )
+            for batch in data:
+                yield part.name.removeprefix("Split-"), batch

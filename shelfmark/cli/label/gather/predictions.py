@@ -1,0 +1,70 @@
+"""What the model says of products, and whom it takes for whom, out of a run's predictions."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from labelling.content import Suggestions
+from modules.predictions.read import UNCERTAINTIES, PredictionFiles
+from modules.taxonomy import Taxonomy
+
+TOP = 9
+"""Categories that the page suggests: one per number key."""
+
+SHOWN = 6
+"""Examples per confusion."""
+
+TEST = "test"
+
+
+@dataclass
+class Predicted:
+    """Per product and objective the first categories, and the uncertainties."""
+
+    top: dict[str, dict[str, Suggestions]] = field(default_factory=dict)
+    scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
+
+
+def class_ids(kind: str, taxonomy: Taxonomy) -> list[str]:
+    """Ids of an objective's classes, in the order of a head's outputs."""
+    return [category.id for category in (taxonomy.exclusive if kind == "exclusive" else taxonomy)]
+
+
+def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[str]) -> Predicted:
+    """The wanted products' predictions."""
+    found = Predicted()
+    values = pa.array(sorted(wanted), pa.string())
+    for name, kind in files.kinds.items():
+        ids = class_ids(kind, taxonomy)
+        columns = ["id", f"{name}/classes", f"{name}/probabilities", *(f"{name}/{score}" for score in UNCERTAINTIES)]
+        for batch in files.scan(columns):
+            for row in batch.filter(pc.is_in(batch.column("id"), value_set=values)).to_pylist():
+                pairs = zip(row[f"{name}/classes"], row[f"{name}/probabilities"], strict=True)
+                top = [(ids[index], float(p)) for index, p in pairs][:TOP]
+                found.top.setdefault(row["id"], {})[name] = top
+                scores: dict[str, float] = {score: float(row[f"{name}/{score}"]) for score in UNCERTAINTIES}
+                found.scores.setdefault(row["id"], {})[name] = scores
+    return found
+
+
+def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, str, str], tuple[int, list[str]]]:
+    """(objective, label, predicted) to the number of labelled test products, and ids of some; exclusive objectives."""
+    counts: Counter[tuple[str, str, str]] = Counter()
+    examples: dict[tuple[str, str, str], list[str]] = {}
+    for name, kind in files.kinds.items():
+        if kind != "exclusive":
+            continue
+        ids = class_ids(kind, taxonomy)
+        for batch in files.scan(["id", f"{name}/label", f"{name}/category_id"], TEST):
+            for row in batch.filter(pc.greater_equal(batch.column(f"{name}/label"), 0)).to_pylist():
+                key = (name, ids[row[f"{name}/label"]], row[f"{name}/category_id"])
+                counts[key] += 1
+                kept = examples.setdefault(key, [])
+                if len(kept) < SHOWN:
+                    kept.append(row["id"])
+    return {key: (count, examples[key]) for key, count in counts.items()}

@@ -1,0 +1,40 @@
+"""``shelfmark label serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shelfmark.cli.label.store import StoreOption, open_store
+from shelfmark.cli.options import SetOption, WorkflowOption
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; another than loopback needs accounts.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8765,
+    annotator: Annotated[
+        str | None, typer.Option("--annotator", metavar="NAME", help="Who labels here, without accounts.")
+    ] = None,
+    accounts: Annotated[bool, typer.Option("--accounts", help="Ask for sign-in on loopback, too.")] = False,
+    certificate: Annotated[
+        Path | None, typer.Option("--certificate", metavar="FILE", help="TLS certificate (PEM).")
+    ] = None,
+    key: Annotated[Path | None, typer.Option("--key", metavar="FILE", help="Its private key (PEM).")] = None,
+    image_hosts: Annotated[
+        list[str] | None,
+        typer.Option("--image-host", metavar="HOST", help="The browser may load product images from there (https)."),
+    ] = None,
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Serve the labelling pages."""
+    from labelling.web.serving import Place, serve_store
+
+    place = Place(host, port, annotator, accounts, certificate, key, tuple(image_hosts or ()))
+    with open_store(store, workflow, overrides) as opened:
+        serve_store(opened, place, lambda line: typer.echo(line))

@@ -1,0 +1,124 @@
+"""``shelfmark label status``."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from shelfmark.cli.label.store import StoreOption, open_store
+from shelfmark.cli.options import JsonOption, SetOption, WorkflowOption, console
+
+if TYPE_CHECKING:
+    from labelling.store import Store
+
+
+def status(
+    store: StoreOption = None, workflow: WorkflowOption = None, overrides: SetOption = None, as_json: JsonOption = False
+) -> None:
+    """Show labels, queues, annotators and how far they agree."""
+    with open_store(store, workflow, overrides) as opened:
+        found = gather(opened)
+        if as_json:
+            typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+        else:
+            show(opened.name, found)
+
+
+def gather(store: Store) -> dict[str, Any]:
+    """Everything that the command shows, as plain values."""
+    from labelling.store import rows
+    from labelling.store import status as counted
+    from labelling.store.agreement import agreement
+    from labelling.store.database import now
+
+    with store.read() as connection:
+        tree = counted.newest_taxonomy(connection)
+
+        def path(category: str) -> str:
+            return tree[category].text if tree is not None and category in tree else category
+
+        agreed = [agreement(connection, name, kind) for name, kind in counted.kinds(connection).items()]
+        people = [counted.work(connection, name, now()) for name, _ in counted.annotators(connection)]
+        return {
+            "labels": [
+                dict(zip(("objective", "source", "value", "rows", "products"), row, strict=True))
+                for row in rows.counts(connection)
+            ],
+            "queues": [
+                {"id": q.id, "kind": q.kind, "objective": q.objective, "state": q.state, "open": q.open, "done": q.done}
+                for q in counted.queues(connection)
+            ],
+            "annotators": [
+                {"name": name, "rows": count, "today": one.today, "pace_per_hour": one.pace}
+                for (name, count), one in zip(counted.annotators(connection), people, strict=True)
+            ],
+            "agreement": [
+                {
+                    "objective": one.objective,
+                    "products": one.products,
+                    "alpha": number(one.alpha),
+                    "annotators": [
+                        {"name": a.annotator, "products": a.products, "same": number(a.same), "kappa": number(a.kappa)}
+                        for a in one.annotators
+                    ],
+                    "categories": [
+                        {"category": path(c.category), "products": c.products, "alpha": number(c.alpha)}
+                        for c in one.categories
+                    ],
+                }
+                for one in agreed
+                if one.products
+            ],
+        }
+
+
+def number(value: float) -> float | None:
+    """None for what is not defined: JSON has no NaN."""
+    return None if math.isnan(value) else round(value, 4)
+
+
+def show(name: str, found: dict[str, Any]) -> None:
+    """Prints it for people."""
+    from rich.table import Table
+
+    from modules.reporting.console import show as put
+    from modules.reporting.console import text
+
+    screen = console()
+    put(screen, text(f"label store {name}"))
+
+    def table(*columns: str) -> Table:
+        made = Table(box=None, padding=(0, 2, 0, 0))
+        for column in columns:
+            numeric = column in ("rows", "products", "open", "done", "today", "per hour", "kappa", "alpha", "same")
+            made.add_column(column, justify="right" if numeric else "left")
+        return made
+
+    parts = [("labels", table("objective", "source", "value", "rows", "products"),
+              [list(row.values()) for row in found["labels"]]),
+             ("queues", table("batch", "kind", "objective", "state", "open", "done"),
+              [list(row.values()) for row in found["queues"]]),
+             ("annotators", table("annotator", "rows", "today", "per hour"),
+              [[a["name"], a["rows"], a["today"], round(a["pace_per_hour"]) if a["pace_per_hour"] else ""]
+               for a in found["annotators"]])]  # fmt: skip
+    for one in found["agreement"]:
+        heading = (
+            f"agreement on {one['objective']}: alpha {one['alpha']}, {one['products']:,} products of several people"
+        )
+        people = [[a["name"], a["products"], a["same"], a["kappa"]] for a in one["annotators"]]
+        parts.append((heading, table("annotator", "products", "same", "kappa"), people))
+        worst = [[c["category"], c["products"], c["alpha"]] for c in one["categories"] if c["alpha"] is not None][:10]
+        parts.append(("least agreed on", table("category", "products", "alpha"), worst))
+    for heading, made, lines in parts:
+        if not lines:
+            continue
+        put(screen, text(""))
+        put(screen, text(heading))
+        for line in lines:
+            made.add_row(
+                *(text(f"{cell:,}" if isinstance(cell, int) else "" if cell is None else str(cell)) for cell in line)
+            )
+        put(screen, made)
