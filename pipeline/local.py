@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 import datetime
-import logging
-import os
 import shlex
 import sys
 import time
 import traceback
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import TYPE_CHECKING
 
 from modules.errors import InputError, Problem
 from modules.paths import near
+from pipeline.quiet import everything_else_to
 from pipeline.run_folder import RunFolder
 from pipeline.steps import Progress, Step
 from pipeline.workflow_file import LoadedWorkflow
@@ -73,7 +70,7 @@ def run(
             part.mkdir(parents=True, exist_ok=True)
         result = RunResult(run_id, folder, folder.logs / f"{run_id}.log")
         started = time.monotonic()
-        with result.log.open("a", buffering=1) as log, _everything_else_to(log, console):
+        with result.log.open("a", buffering=1) as log, everything_else_to(log, console):
             try:
                 _run(loaded, result, console, to, from_, cache)
             except KeyboardInterrupt:
@@ -145,40 +142,3 @@ def _cancel(result: RunResult) -> None:
     from pipeline.compiled import cancel_running
 
     cancel_running(result.folder, result.run_id)
-
-
-@contextmanager
-def _everything_else_to(log: IO[str], console: Console) -> Iterator[None]:
-    """Sends what libraries print and log (C++ included) to the run's log; only the console speaks to the user."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    # Beam makes thousands of argument parsers, and each looks for translations on the disk unless told not to.
-    os.environ["LANGUAGE"] = "C"
-    # Pinned: without a file of its own the console follows sys.stdout, which is about to be the log.
-    console.file = console.file
-    handler = logging.StreamHandler(log)
-    handler.setFormatter(logging.Formatter("%(asctime)s %(levelname).1s %(name)s: %(message)s"))
-    root = logging.getLogger()
-    before_handlers, before_level = root.handlers[:], root.level
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO)
-    out, err = sys.stdout, sys.stderr
-    sys.stdout = sys.stderr = log
-    saved = os.dup(2) if _real(err) else None
-    if saved is not None:
-        os.dup2(log.fileno(), 2)
-    try:
-        yield
-    finally:
-        if saved is not None:
-            os.dup2(saved, 2)
-            os.close(saved)
-        sys.stdout, sys.stderr = out, err
-        root.handlers[:], root.level = before_handlers, before_level
-
-
-def _real(stream: IO[str]) -> bool:
-    try:
-        stream.fileno()
-    except (OSError, ValueError, AttributeError):
-        return False
-    return True

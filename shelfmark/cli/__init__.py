@@ -18,7 +18,19 @@ from typing import NoReturn
 import typer
 
 from modules.errors import InputError
-from shelfmark.cli import demo, evaluation, init, label, metrics, predictions, rules, run, statistics, validate
+from shelfmark.cli import (
+    demo,
+    evaluation,
+    experiment,
+    init,
+    label,
+    metrics,
+    predictions,
+    rules,
+    run,
+    statistics,
+    validate,
+)
 
 app = typer.Typer(
     name="shelfmark",
@@ -39,6 +51,7 @@ app.command("predictions")(predictions.predictions)
 app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")
 app.add_typer(label.app, name="label")
+app.add_typer(experiment.app, name="experiment")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -1,0 +1,75 @@
+"""A catalogue to play labelling on: products of known category, some of them held out to measure on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.errors import InputError, Problem
+from modules.feeds.mapping import Product
+from modules.taxonomy import Taxonomy
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Products with their truth.
+
+    Attributes:
+      products: of distinct titles, in the feed's order.
+      taxonomy: the tree of their categories; its exclusive ones are the classes, in that order.
+      truth: int64 array of shape (products,): each product's class.
+    """
+
+    products: list[Product]
+    taxonomy: Taxonomy
+    truth: Integers
+
+    @property
+    def classes(self) -> int:
+        return len(self.taxonomy.exclusive)
+
+    def fingerprint(self) -> str:
+        """Changes with any product's id, text, vector or category."""
+        digest = hashlib.sha256()
+        for product in self.products:
+            vectors = {name: vector.tobytes() for name, vector in sorted(product.vectors.items())}
+            digest.update(repr((product.id, sorted(product.text.items()), vectors, product.truth)).encode())
+        return digest.hexdigest()[:16]
+
+    def held_out(self, share: float, seed: int) -> tuple[Integers, Integers]:
+        """The rows of the pool, and those held out: drawn at random, ``share`` of them all; both ascending."""
+        order = np.random.default_rng(seed).permutation(len(self.products))
+        count = round(share * len(self.products))
+        return np.sort(order[count:]), np.sort(order[:count])
+
+
+def catalogue_of(products: Iterable[Product], *, minimum: int) -> Catalogue:
+    """The first product of each title, case and blanks aside, of categories with at least ``minimum`` such products.
+
+    Raises:
+      InputError: fewer than two categories are left.
+    """
+    seen: set[str] = set()
+    distinct = []
+    for product in products:
+        title = " ".join(product.text.get("title", "").lower().split())
+        if title and product.truth and title not in seen:
+            seen.add(title)
+            distinct.append(product)
+    counts = Counter(product.truth for product in distinct)
+    kept = [product for product in distinct if counts[product.truth] >= minimum]
+    paths = {product.truth for product in kept}
+    if len(paths) < 2:
+        expected = f"at least two true categories with {minimum} products of distinct titles each"
+        hint = "feed.fields.truth names the column with the true category; --minimum lowers the bound"
+        raise InputError(Problem("the feed", f"{expected}; it has {len(paths)}", hint=hint))
+    taxonomy = Taxonomy.from_paths(sorted(paths), exclusive="given")
+    index = {category.path: i for i, category in enumerate(taxonomy.exclusive)}
+    return Catalogue(kept, taxonomy, np.array([index[product.truth] for product in kept], np.int64))

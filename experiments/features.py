@@ -1,0 +1,95 @@
+"""The workflow's features over products in memory: Transform's own graph, without the component around it."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+import tensorflow_transform.beam as tft_beam
+from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
+
+from modules.feeds.mapping import Product
+from modules.preprocessing.transform import preprocessing_fn
+from modules.settings.features import column_of
+from modules.settings.feed import VECTOR_FIELDS
+from modules.settings.workflow import Workflow
+from modules.training.data import dense_inputs
+
+BATCH = 1024
+
+
+def analysed(products: Sequence[Product], workflow: Workflow, folder: Path) -> tft.TFTransformOutput:
+    """Transform's graph with vocabularies and frequencies of ``products``, written to ``folder``."""
+    import apache_beam as beam
+    from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+
+    metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(_raw_spec(workflow)))
+    config = {"workflow": workflow.model_dump_json(include={"name", "features"})}
+    rows = [_row(product, workflow) for product in products]
+    with (
+        tempfile.TemporaryDirectory() as temporary,
+        beam.Pipeline(runner=FnApiRunner()) as pipeline,
+        tft_beam.Context(temp_dir=temporary, desired_batch_size=BATCH, use_deep_copy_optimization=False),
+    ):
+        data = (pipeline | beam.Create(rows), metadata)
+        graph = data | tft_beam.AnalyzeDataset(lambda inputs: preprocessing_fn(inputs, config))
+        _ = graph | tft_beam.WriteTransformFn(str(folder))
+        _ = metadata | tft_beam.WriteMetadata(str(folder / "metadata"), pipeline)
+    return tft.TFTransformOutput(str(folder))
+
+
+def model_inputs(
+    products: Sequence[Product], workflow: Workflow, graph: tft.TFTransformOutput
+) -> list[dict[str, np.ndarray]]:
+    """What the model takes, in batches of at most ``BATCH`` products, in their order."""
+    layer = graph.transform_features_layer()
+    spec = _raw_spec(workflow)
+    transformed = tf.function(
+        lambda serialised: dense_inputs(layer(tf.io.parse_example(serialised, spec)), workflow.features),
+        input_signature=[tf.TensorSpec([None], tf.string)],
+    )
+    return [
+        {name: value.numpy() for name, value in transformed(tf.constant(batch)).items()}
+        for batch in _serialised(products, workflow)
+    ]
+
+
+def _serialised(products: Sequence[Product], workflow: Workflow) -> Iterator[list[bytes]]:
+    for start in range(0, len(products), BATCH):
+        batch = []
+        for product in products[start : start + BATCH]:
+            features = {}
+            for name, values in _row(product, workflow).items():
+                if name in VECTOR_FIELDS:
+                    features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
+                else:
+                    features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
+            batch.append(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
+        yield batch
+
+
+def _columns(workflow: Workflow) -> set[str]:
+    return {column_of(name, feature) for name, feature in workflow.features.items()}
+
+
+def _raw_spec(workflow: Workflow) -> dict[str, Any]:
+    return {
+        name: tf.io.VarLenFeature(tf.float32 if name in VECTOR_FIELDS else tf.string)
+        for name in sorted(_columns(workflow))
+    }
+
+
+def _row(product: Product, workflow: Workflow) -> dict[str, Any]:
+    """The raw columns: lists of values, empty where the product has none."""
+    row: dict[str, Any] = {}
+    for name in _columns(workflow):
+        if name in VECTOR_FIELDS:
+            row[name] = product.vectors.get(name, ())
+        else:
+            row[name] = [product.text[name].encode()] if name in product.text else []
+    return row

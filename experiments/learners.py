@@ -1,0 +1,154 @@
+"""What is trained after each batch: the pipeline's models over products in memory."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+from experiments.catalogue import Catalogue
+from modules.models.build import EMBEDDING, LSA, InputSizes, build_model
+from modules.models.layers import PADDING
+from modules.objectives import ancestor_levels
+from modules.settings.model import ExclusiveObjective
+from modules.settings.workflow import Workflow
+from modules.training.fit import balanced_weights, fit, losses_of
+from modules.training.heads import fit_exclusive
+from modules.training.liblinear import columns_of, design_matrix
+from modules.training.projection import ROWS, embed, fit_projection
+
+OBJECTIVE = "exclusive"
+_BATCH = 1024
+
+Floats = npt.NDArray[np.float32]
+Integers = npt.NDArray[np.int64]
+Batches = Sequence[Mapping[str, npt.NDArray[Any]]]
+
+
+class Learner(Protocol):
+    """A model over the products of a catalogue, named by their rows."""
+
+    def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
+        """Trains anew on these products."""
+
+    def logits(self, rows: Integers) -> Floats:
+        """Scores (rows, classes)."""
+
+    def embeddings(self, rows: Integers) -> Floats:
+        """Rows of unit length (rows, width). Before the first fit as far as the model has any by then."""
+
+
+def learner_of(workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes, pool: Integers) -> Learner:
+    """The learner for the workflow's model.
+
+    Args:
+      inputs: the model's inputs of all products, in batches, in the catalogue's order.
+      pool: the rows that training may look at, labelled or not.
+    """
+    if workflow.training.solver == "liblinear":
+        return ExactLearner(workflow, catalogue, inputs, sizes, pool)
+    return GradientLearner(workflow, catalogue, inputs, sizes)
+
+
+class ExactLearner:
+    """Linear and LSA models with LIBLINEAR: the design matrix and the SVD are made once, each fit is a head's."""
+
+    def __init__(
+        self, workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes, pool: Integers
+    ) -> None:
+        objective = workflow.objectives[OBJECTIVE]
+        assert isinstance(objective, ExclusiveObjective)
+        self.objective, self.c, self.classes = objective, workflow.training.liblinear_c, catalogue.classes
+        self.ancestors = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)
+        lengths = [len(next(iter(batch.values()))) for batch in inputs]
+        unlabelled = [(batch, {OBJECTIVE: np.full(n, -1)}) for n, batch in zip(lengths, inputs, strict=True)]
+        design, _ = design_matrix(unlabelled, workflow, sizes.categorical)
+        model = build_model(workflow, sizes)
+        if workflow.model.kind == LSA:
+            seen = design[pool]
+            if len(pool) > ROWS:
+                seen = seen[np.random.default_rng(workflow.seed).choice(len(pool), ROWS, replace=False)]
+            self._embeddings = embed(design, fit_projection(seen, model.output[EMBEDDING].shape[-1], workflow.seed))
+            self.matrix = self._embeddings
+        else:
+            ranges = columns_of(workflow, sizes.categorical)
+            tables = [model.get_layer(f"projection_{name}").get_weights()[0] for name in ranges]
+            self._embeddings = embed(design, np.concatenate(tables))
+            self.matrix = design
+        self.table, self.bias = (
+            np.zeros((self.matrix.shape[1], self.classes), np.float32),
+            np.zeros(self.classes, np.float32),
+        )
+
+    def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
+        self.table, self.bias = fit_exclusive(
+            self.matrix[rows], labels, self.classes, self.objective, c=self.c, seed=seed, ancestors=self.ancestors
+        )
+
+    def logits(self, rows: Integers) -> Floats:
+        return np.asarray(self.matrix[rows] @ self.table + self.bias, np.float32)
+
+    def embeddings(self, rows: Integers) -> Floats:
+        return self._embeddings[rows]
+
+
+class GradientLearner:
+    """Models that are trained by gradient descent, drawn anew for each fit; for all epochs, without an eval split."""
+
+    def __init__(self, workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes) -> None:
+        self.workflow, self.sizes, self.classes = workflow, sizes, catalogue.classes
+        self.inputs = _joined(inputs)
+        self.model = build_model(workflow, sizes)
+
+    def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
+        workflow = self.workflow.model_copy(update={"seed": seed})
+        self.model = build_model(workflow, self.sizes)
+        size = min(workflow.training.batch_size, len(rows))
+        data = tf.data.Dataset.from_tensor_slices((self._some(rows), {OBJECTIVE: labels}))
+        data = data.shuffle(len(rows), seed=seed).batch(size)
+        weights = {}
+        if workflow.objectives[OBJECTIVE].class_weights == "balanced":
+            weights[OBJECTIVE] = balanced_weights(np.bincount(labels, minlength=self.classes))
+        fit(
+            self.model, workflow, data, None, losses_of(workflow, weights),
+            steps_per_epoch=-(-len(rows) // size), epochs=workflow.training.epochs,
+        )  # fmt: skip
+
+    def logits(self, rows: Integers) -> Floats:
+        return self._outputs(rows, OBJECTIVE)
+
+    def embeddings(self, rows: Integers) -> Floats:
+        return self._outputs(rows, EMBEDDING)
+
+    def _outputs(self, rows: Integers, name: str) -> Floats:
+        parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
+        found = [np.asarray(self.model(self._some(part), training=False)[name]) for part in parts]
+        return np.concatenate(found).astype(np.float32)
+
+    def _some(self, rows: Integers) -> dict[str, npt.NDArray[Any]]:
+        found = {}
+        for name, values in self.inputs.items():
+            found[name] = values[rows]
+            if name.endswith("/ids"):
+                # No longer than the longest of these rows.
+                longest = max(1, int((found[name] >= 0).sum(axis=1).max()))
+                found[name] = found[name][:, :longest]
+                weights = name.removesuffix("ids") + "weights"
+                found[weights] = self.inputs[weights][rows][:, :longest]
+        return found
+
+
+def _joined(inputs: Batches) -> dict[str, npt.NDArray[Any]]:
+    """All batches as one; token ids and weights are padded to the longest row of all."""
+    found = {}
+    for name in inputs[0]:
+        parts = [batch[name] for batch in inputs]
+        if name.endswith(("/ids", "/weights")):
+            fill = PADDING if name.endswith("/ids") else 0.0
+            longest = max(part.shape[1] for part in parts)
+            parts = [np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=fill) for part in parts]
+        found[name] = np.concatenate(parts)
+    return found

@@ -1,0 +1,79 @@
+"""The contract that all strategies keep."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import ClassVar
+
+import numpy as np
+
+from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best
+from modules.settings.base import Settings
+
+
+class MissingInput(ValueError):
+    """A strategy was asked for what the pool cannot give."""
+
+
+class QueryStrategy(Settings):
+    """Picks the products that people are asked about next. Its parameters are its fields.
+
+    Same pool, parameters and random generator: same picks.
+    """
+
+    kind: str = ""
+    needs: ClassVar[frozenset[str]] = frozenset()
+    """Of ``probabilities``, ``embeddings``, ``committee``, ``members``, ``labels``."""
+
+    def query(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        """The ``n`` best available products, or all if there are fewer.
+
+        Raises:
+          MissingInput: the pool lacks something of ``needs``.
+        """
+        for need in sorted(self.needs):
+            if not _has(pool, need):
+                raise MissingInput(f"strategy {self.kind} needs {_NAMES[need]}")
+        n = min(n, int(pool.available.sum()))
+        if n == 0:
+            return Selection(np.zeros(0, np.int64), np.zeros(0), self.kind)
+        return self._pick(pool, n, rng)
+
+    @abstractmethod
+    def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        """Exactly ``n`` rows; as many are available at least."""
+
+
+class ScoreStrategy(QueryStrategy):
+    """Gives each product a utility of its own; the best are picked, whatever else is."""
+
+    @abstractmethod
+    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+        """(rows,): the higher, the sooner to be asked about."""
+
+    def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        rows = pool.candidates
+        utility = self.utilities(pool, rows)
+        chosen = best(utility, n, rng)
+        return Selection(rows[chosen], utility[chosen].astype(np.float64), self.kind)
+
+
+_NAMES = {
+    "probabilities": "a model's probabilities",
+    "embeddings": "embeddings",
+    "committee": "a committee's disagreement",
+    "members": "the probabilities of a committee's members",
+    "labels": "labels",
+}
+
+
+def _has(pool: Pool, need: str) -> bool:
+    if need == "probabilities":
+        return pool.probabilities is not None
+    if need == "embeddings":
+        return pool.embeddings is not None
+    if need == "members":
+        return pool.members is not None
+    if need == "committee":
+        return pool.members is not None or any(name in pool.scores for name in ("vote_entropy", "bald"))
+    return bool((pool.labels >= 0).any())

@@ -1,0 +1,42 @@
+"""Entropy of the predicted distribution."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from modules.query_strategies.base import ScoreStrategy
+from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+
+
+class Entropy(ScoreStrategy):
+    """Most entropy first (Shannon 1948; the thesis's 2.5): the whole distribution is uncertain."""
+
+    kind: Literal["entropy"] = "entropy"
+    needs: ClassVar[frozenset[str]] = frozenset({"probabilities"})
+
+    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+        """Nats. Where only the most probable classes are known and the model gave no entropy, the rest counts as spread
+        evenly: the upper bound."""
+        if "entropy" in pool.scores:
+            return pool.scores["entropy"][rows]
+        assert pool.probabilities is not None
+        found = np.empty(len(rows), np.float32)
+        width, at = pool.probabilities.shape[1], 0
+        for part in blocks(rows, width):
+            known = np.asarray(pool.probabilities[part], np.float32)
+            found[at : at + len(part)] = entropy_of(known)
+            if pool.categories is not None:
+                rest = np.maximum(1.0 - known.sum(axis=1), 0.0)
+                others = max(pool.classes - width, 1)
+                found[at : at + len(part)] -= rest * np.log(np.maximum(rest / others, 1e-30))
+            at += len(part)
+        return found
+
+
+def entropy_of(probabilities: Floats) -> Floats:
+    """Entropy in nats over the last axis; 0 log 0 is 0."""
+    logarithms = np.maximum(probabilities, 1e-30)
+    np.log(logarithms, out=logarithms)
+    return -np.einsum("...c,...c->...", probabilities, logarithms)

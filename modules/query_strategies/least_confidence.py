@@ -1,0 +1,31 @@
+"""Least confidence in the most probable class."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from modules.query_strategies.base import ScoreStrategy
+from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+
+
+class LeastConfidence(ScoreStrategy):
+    """Least probable top class first (Lewis, Gale 1994; Culotta, McCallum 2005)."""
+
+    kind: Literal["least_confidence"] = "least_confidence"
+    needs: ClassVar[frozenset[str]] = frozenset({"probabilities"})
+
+    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+        """1 minus the largest probability, in [0, 1]."""
+        if "least_confidence" in pool.scores:
+            return pool.scores["least_confidence"][rows]
+        assert pool.probabilities is not None
+        if pool.categories is not None:
+            return 1.0 - pool.probabilities[rows, 0].astype(np.float32)
+        found = np.empty(len(rows), np.float32)
+        at = 0
+        for part in blocks(rows, pool.classes):
+            found[at : at + len(part)] = 1.0 - pool.probabilities[part].max(axis=1)
+            at += len(part)
+        return found

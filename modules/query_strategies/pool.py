@@ -1,0 +1,135 @@
+"""What a strategy may look at, and what it answers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.floating]
+Integers = npt.NDArray[np.int64]
+Bools = npt.NDArray[np.bool_]
+
+BLOCK_BYTES = 8 * 2**20
+"""Rows are looked at in blocks of about this size: what fits the cache is read once, and memory stays flat."""
+
+
+@dataclass(frozen=True)
+class Pool:
+    """Products and what the newest model says of them. Arrays may be memory-mapped; float16 is enough.
+
+    Attributes:
+      available: bool (n,): may be picked. All others were labelled, queued, or are not for training.
+      labels: int64 (n,): class of those that have a label, -1 of the others.
+      classes: how many there are.
+      probabilities: (n, k): of each class (k = classes), or of the ``categories``; None before the first model.
+      categories: int (n, k): which class each probability is of, most probable first; None: column c is class c.
+      scores: name to (n,) values that the model computed over all of its classes: ``entropy`` (nats), ``margin``,
+        ``least_confidence``, ``vote_entropy``, ``kl_to_consensus``, ``bald``. What is absent is computed from the
+        probabilities, if they allow it.
+      embeddings: (n, d), rows of unit length; None: there are none.
+      distributions: rows to their probabilities over all classes (rows, classes), where ``categories`` has only some.
+      members: rows to the committee's probabilities (members, rows, classes).
+      levels: per level of the taxonomy, roots first, each class's ancestor there (any numbering), -1 where it has none
+        (:func:`modules.objectives.ancestor_levels`).
+    """
+
+    available: Bools
+    labels: Integers
+    classes: int
+    probabilities: Floats | None = None
+    categories: npt.NDArray[np.integer] | None = None
+    scores: Mapping[str, Floats] = field(default_factory=dict)
+    embeddings: Floats | None = None
+    distributions: Callable[[Integers], Floats] | None = None
+    members: Callable[[Integers], Floats] | None = None
+    levels: Sequence[Sequence[int]] = ()
+
+    def __len__(self) -> int:
+        return len(self.available)
+
+    @property
+    def candidates(self) -> Integers:
+        """Rows that may be picked, ascending."""
+        return np.flatnonzero(self.available)
+
+    @property
+    def labelled(self) -> Integers:
+        """Rows with a label, ascending."""
+        return np.flatnonzero(self.labels >= 0)
+
+    def only(self, rows: Integers) -> Pool:
+        """The same pool, of which only ``rows`` may be picked."""
+        available = np.zeros(len(self), bool)
+        available[rows] = True
+        return replace(self, available=available & self.available)
+
+    def predicted(self, rows: Integers) -> Integers:
+        """The most probable class of each row."""
+        assert self.probabilities is not None
+        if self.categories is not None:
+            return self.categories[rows, 0].astype(np.int64)
+        parts = [self.probabilities[part].argmax(axis=1) for part in blocks(rows, self.classes)]
+        return np.concatenate([np.zeros(0, np.int64), *parts])
+
+    def full(self, rows: Integers) -> Floats:
+        """Probabilities over all classes, float32 (rows, classes).
+
+        Without ``distributions`` what the most probable classes leave is spread evenly over the others.
+        """
+        if self.distributions is not None:
+            return self.distributions(rows)
+        assert self.probabilities is not None
+        known = np.asarray(self.probabilities[rows], np.float32)
+        if self.categories is None:
+            return known
+        others = self.classes - known.shape[1]
+        rest = np.maximum(1.0 - known.sum(axis=1, keepdims=True), 0.0) / max(others, 1)
+        dense = np.repeat(rest.astype(np.float32), self.classes, axis=1)
+        np.put_along_axis(dense, self.categories[rows].astype(np.int64), known, axis=1)
+        return dense
+
+    def vectors(self, rows: Integers) -> npt.NDArray[np.float32]:
+        """Embeddings, float32 (rows, d)."""
+        assert self.embeddings is not None
+        return np.asarray(self.embeddings[rows], np.float32)
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a strategy picked, best first.
+
+    Attributes:
+      rows: int64 (m,), of the pool, each once. utility: float64 (m,), what the order stands on.
+      parts: what the utility is made of, name to (m,).
+      strategy: the kind that picked.
+    """
+
+    rows: Integers
+    utility: npt.NDArray[np.float64]
+    strategy: str
+    parts: Mapping[str, Floats] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def blocks(rows: Integers, width: int, size: int = BLOCK_BYTES) -> Iterator[Integers]:
+    """``rows`` in pieces whose ``width`` float32 values take about ``size`` bytes."""
+    step = max(1, size // (4 * max(width, 1)))
+    for start in range(0, len(rows), step):
+        yield rows[start : start + step]
+
+
+def best(utility: Floats, n: int, rng: np.random.Generator) -> Integers:
+    """Positions of the ``n`` largest values, largest first; of equals a random choice, in random order."""
+    n = min(n, len(utility))
+    if n == 0:
+        return np.zeros(0, np.int64)
+    least = np.partition(utility, len(utility) - n)[len(utility) - n]
+    above, ties = np.flatnonzero(utility > least), np.flatnonzero(utility == least)
+    chosen = np.concatenate([above, rng.choice(ties, n - len(above), replace=False)])
+    rng.shuffle(chosen)
+    return chosen[np.argsort(-utility[chosen], kind="stable")]

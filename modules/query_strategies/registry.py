@@ -1,0 +1,35 @@
+"""The strategies by name."""
+
+from __future__ import annotations
+
+from typing import Annotated, get_args
+
+from pydantic import Field
+
+from modules.errors import InputError, Problem
+from modules.query_strategies.base import QueryStrategy
+from modules.query_strategies.kinds import Plain
+from modules.query_strategies.schedule import Schedule
+from modules.taxonomy.documents import did_you_mean
+
+Strategy = Annotated[Plain | Schedule, Field(discriminator="kind")]
+"""What ``sampling`` in a workflow file may name."""
+
+STRATEGIES: dict[str, type[QueryStrategy]] = {
+    cls.model_fields["kind"].default: cls for cls in (*get_args(get_args(Plain)[0]), Schedule)
+}
+
+DEFAULT = "schedule"
+
+
+def strategy(name: str) -> QueryStrategy:
+    """The strategy of this kind with its default parameters; ``default`` is the default one.
+
+    Raises:
+      InputError: there is none.
+    """
+    cls = STRATEGIES.get(DEFAULT if name == "default" else name)
+    if cls is None:
+        known = ["default", *STRATEGIES]
+        raise InputError(Problem("--strategy", f"one of: {', '.join(known)}{did_you_mean(name, known)}", value=name))
+    return cls()

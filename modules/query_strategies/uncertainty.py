@@ -1,0 +1,19 @@
+"""The uncertainties that other strategies start from, by name."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from modules.query_strategies.entropy import Entropy
+from modules.query_strategies.least_confidence import LeastConfidence
+from modules.query_strategies.margin import Margin
+from modules.query_strategies.pool import Floats, Integers, Pool
+
+Uncertainty = Literal["margin", "entropy", "least_confidence"]
+
+_BY_NAME = {"margin": Margin(), "entropy": Entropy(), "least_confidence": LeastConfidence()}
+
+
+def uncertainty_of(name: Uncertainty, pool: Pool, rows: Integers) -> Floats:
+    """The utilities of the strategy with this name; the higher, the less certain."""
+    return _BY_NAME[name].utilities(pool, rows)

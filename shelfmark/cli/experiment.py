@@ -1,0 +1,111 @@
+"""``shelfmark experiment``."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
+
+app = typer.Typer(
+    help="Compare strategies and models by playing the labelling, with the feed's truth as the labeller.",
+    no_args_is_help=True,
+)
+
+
+@app.callback()
+def experiment() -> None:
+    """Keeps `label-efficiency` a command of its own."""
+
+
+@app.command("label-efficiency")
+def label_efficiency(
+    workflow: WorkflowArgument = None,
+    feed: FeedOption = None,
+    strategies: Annotated[
+        list[str] | None,
+        typer.Option("--strategy", metavar="NAME", help="May be given again.", show_default="default and random"),
+    ] = None,
+    model: Annotated[
+        str | None,
+        typer.Option("--model", metavar="KIND", help="linear, lsa, deep or wide_deep; default: the workflow's."),
+    ] = None,
+    seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many runs of each strategy.")] = 5,
+    first_seed: Annotated[int, typer.Option(min=0, help="The first one's seed.")] = 1,
+    budget: Annotated[int, typer.Option(min=1, help="Labels in all.")] = 600,
+    batch: Annotated[int, typer.Option(min=1, help="Labels per round.")] = 50,
+    minimum: Annotated[int, typer.Option(min=1, help="Products of distinct titles that a category needs.")] = 10,
+    held_out: Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of the products to measure on.")] = 0.2,
+    held_out_seed: Annotated[int | None, typer.Option(help="Draws them; default: each seed draws its own.")] = None,
+    target: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--target", metavar="FIGURE=VALUE", help="accuracy or macro_f1, as in accuracy=0.9: labels needed for it."
+        ),
+    ] = None,
+    stop_at_target: Annotated[
+        bool, typer.Option("--stop-at-target", help="End a run when it has reached all.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", metavar="DIR", help="Default: in the workflow's run folder.")
+    ] = None,
+    overrides: SetOption = None,
+) -> None:
+    """How many labels a strategy needs. Stopped, it goes on where it was when started again."""
+    from modules.query_strategies import strategy
+
+    names = tuple(dict.fromkeys(strategies or ("default", "random")))
+    for name in names:
+        strategy(name)
+    changes = [*(overrides or ()), *_model(model)]
+    loaded = load(workflow, changes, feed, products=True)
+    targets = _targets(target or [])
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from experiments.catalogue import catalogue_of
+    from experiments.label_efficiency import PAGE_FILE, Settings, describe, digest, run, simulated
+    from modules.reporting.learning_curves import needed
+    from pipeline.products import read_products
+    from pipeline.quiet import everything_else_to
+    from pipeline.run_folder import RunFolder
+
+    played = simulated(loaded.workflow)
+    settings = Settings(
+        names, tuple(range(first_seed, first_seed + seeds)), budget, batch, held_out, held_out_seed, minimum, targets,
+        stop_at_target,
+    )  # fmt: skip
+    said = console()
+    catalogue = catalogue_of(read_products(loaded), minimum=minimum)
+    described = describe(played.name, played, catalogue, settings)
+    folder = output or RunFolder.of(played).path / "experiments" / f"label-efficiency-{digest(described)}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with (folder / "log.txt").open("a", encoding="utf-8") as log, everything_else_to(log, said):
+        page = run(played.name, played, catalogue, settings, folder, said.print)
+    said.print()
+    for row in needed(page.curves, targets):
+        said.print(f"labels needed for {row.figure} {row.target:g} by {row.strategy}: {row}")
+    said.print(f"page: {folder / PAGE_FILE}", soft_wrap=True)
+
+
+def _model(kind: str | None) -> list[str]:
+    """Overrides that make it the model; the solver follows where the kind leaves no choice."""
+    solvers = {"lsa": ["training.solver=liblinear"], "linear": []}
+    return [] if kind is None else [f"model.kind={kind}", *solvers.get(kind, ["training.solver=adam"])]
+
+
+def _targets(given: list[str]) -> dict[str, float]:
+    from modules.errors import InputError, Problem
+
+    found = {}
+    for text in given:
+        name, _, value = text.partition("=")
+        try:
+            found[name] = float(value)
+        except ValueError:
+            found[name] = -1.0
+        if name not in ("accuracy", "macro_f1") or not 0.0 < found[name] <= 1.0:
+            raise InputError(Problem("--target", "accuracy=VALUE or macro_f1=VALUE, above 0 and at most 1", value=text))
+    return found
