@@ -31,13 +31,17 @@ class QueryStrategy(Settings):
         Raises:
           MissingInput: the pool lacks something of ``needs``.
         """
-        for need in sorted(self.needs):
-            if not _has(pool, need):
-                raise MissingInput(f"strategy {self.kind} needs {_NAMES[need]}")
+        self.check(pool)
         n = min(n, int(pool.available.sum()))
         if n == 0:
             return Selection(np.zeros(0, np.int64), np.zeros(0), self.kind)
         return self._pick(pool, n, rng)
+
+    def check(self, pool: Pool) -> None:
+        """Raises :class:`MissingInput` if the pool lacks something of ``needs``."""
+        for need in sorted(self.needs):
+            if not _has(pool, need):
+                raise MissingInput(f"strategy {self.kind} needs {_NAMES[need]}")
 
     @abstractmethod
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
@@ -75,5 +79,5 @@ def _has(pool: Pool, need: str) -> bool:
     if need == "members":
         return pool.members is not None
     if need == "committee":
-        return pool.members is not None or any(name in pool.scores for name in ("vote_entropy", "bald"))
+        return pool.members is not None or bool(pool.scores.keys() & {"vote_entropy", "kl_to_consensus", "bald"})
     return bool((pool.labels >= 0).any())

@@ -34,6 +34,7 @@ class Pool:
       members: rows to the committee's probabilities (members, rows, classes).
       levels: per level of the taxonomy, roots first, each class's ancestor there (any numbering), -1 where it has none
         (:func:`modules.objectives.ancestor_levels`).
+      classes_under: a category's path or id to the classes in its branch.
     """
 
     available: Bools
@@ -46,6 +47,7 @@ class Pool:
     distributions: Callable[[Integers], Floats] | None = None
     members: Callable[[Integers], Floats] | None = None
     levels: Sequence[Sequence[int]] = ()
+    classes_under: Callable[[str], Integers] | None = None
 
     def __len__(self) -> int:
         return len(self.available)

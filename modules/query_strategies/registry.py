@@ -8,15 +8,17 @@ from pydantic import Field
 
 from modules.errors import InputError, Problem
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.kinds import Plain
-from modules.query_strategies.schedule import Schedule
+from modules.query_strategies.combined import Combined
+from modules.query_strategies.kinds import Diverse, Score
+from modules.query_strategies.schedule import Plain, Schedule
 from modules.taxonomy.documents import did_you_mean
 
 Strategy = Annotated[Plain | Schedule, Field(discriminator="kind")]
 """What ``sampling`` in a workflow file may name."""
 
 STRATEGIES: dict[str, type[QueryStrategy]] = {
-    cls.model_fields["kind"].default: cls for cls in (*get_args(get_args(Plain)[0]), Schedule)
+    cls.model_fields["kind"].default: cls
+    for cls in (*get_args(get_args(Score)[0]), *get_args(get_args(Diverse)[0]), Combined, Schedule)
 }
 
 DEFAULT = "schedule"

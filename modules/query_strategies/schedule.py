@@ -8,10 +8,14 @@ import numpy as np
 from pydantic import Field, model_validator
 
 from modules.query_strategies.base import QueryStrategy
+from modules.query_strategies.combined import Combined
 from modules.query_strategies.facility_location import FacilityLocation
-from modules.query_strategies.kinds import Plain
+from modules.query_strategies.kinds import Diverse, Score
 from modules.query_strategies.pool import Pool, Selection
 from modules.settings.base import Settings
+
+Plain = Annotated[Score | Diverse | Combined, Field(discriminator="kind")]
+"""All but the schedule."""
 
 
 class Step(Settings):

@@ -1,0 +1,20 @@
+"""Mutual information of label and model."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from modules.query_strategies.base import ScoreStrategy
+from modules.query_strategies.committee import bald, disagreement
+from modules.query_strategies.pool import Floats, Integers, Pool
+
+
+class BALD(ScoreStrategy):
+    """Most mutual information first (Houlsby et al. 2011): members are each sure, of different classes."""
+
+    kind: Literal["bald"] = "bald"
+    needs: ClassVar[frozenset[str]] = frozenset({"committee"})
+
+    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+        """Nats."""
+        return disagreement(pool, rows, "bald", bald)

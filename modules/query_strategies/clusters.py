@@ -1,0 +1,37 @@
+"""k-means over embeddings, as several strategies need it."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.query_strategies.pool import Floats, Integers, blocks
+
+SAMPLE = 50_000
+"""Centers are found on so many random rows at most."""
+
+
+def centers_of(embeddings: Floats, rows: Integers, count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+    """Cluster centers, (count, d)."""
+    from sklearn.cluster import KMeans, MiniBatchKMeans
+
+    if len(rows) > SAMPLE:
+        rows = np.sort(rng.choice(rows, SAMPLE, replace=False))
+    vectors = np.asarray(embeddings[rows], np.float32)
+    seed = int(rng.integers(2**31))
+    # With few members per center mini-batches leave many centers where they were.
+    small = len(rows) * count <= 2_000_000
+    method = KMeans(count, n_init=1, random_state=seed) if small else MiniBatchKMeans(
+        count, n_init=1, batch_size=max(4096, 4 * count), random_state=seed
+    )  # fmt: skip
+    return method.fit(vectors).cluster_centers_.astype(np.float32)
+
+
+def assigned(embeddings: Floats, rows: Integers, centers: npt.NDArray[np.float32]) -> Integers:
+    """The nearest center of each row."""
+    lengths = np.einsum("kd,kd->k", centers, centers) / 2.0
+    parts = [
+        (np.asarray(embeddings[part], np.float32) @ centers.T - lengths).argmax(axis=1)
+        for part in blocks(rows, len(centers) + embeddings.shape[1])
+    ]
+    return np.concatenate([np.zeros(0, np.int64), *parts])

@@ -1,0 +1,38 @@
+"""Score, prefilter, diversify."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from modules.query_strategies.base import QueryStrategy
+from modules.query_strategies.k_center import KCenter
+from modules.query_strategies.kinds import Diverse, Score
+from modules.query_strategies.margin import Margin
+from modules.query_strategies.pool import Pool, Selection, best
+
+
+class Combined(QueryStrategy):
+    """One strategy scores all products, another picks a diverse batch of the best ones."""
+
+    kind: Literal["combined"] = "combined"
+    needs: ClassVar[frozenset[str]] = frozenset()
+
+    score: Score = Margin()
+    prefilter: Annotated[int, Field(ge=1)] = 1500
+    """So many of the highest score are left to the second one."""
+    diversify: Diverse = KCenter()
+
+    def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        for part in (self.score, self.diversify):
+            part.check(pool)
+        rows = pool.candidates
+        utility = self.score.utilities(pool, rows)
+        kept = np.sort(best(utility, max(n, self.prefilter), rng))
+        found = self.diversify.query(pool.only(rows[kept]), n, rng)
+        place = np.searchsorted(rows[kept], found.rows)
+        parts = {**found.parts, self.score.kind: utility[kept][place]}
+        return replace(found, strategy=f"{self.score.kind}+{found.strategy}", parts=parts)

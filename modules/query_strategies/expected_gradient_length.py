@@ -1,0 +1,34 @@
+"""Expected length of the gradient that a label would cause."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+
+from modules.query_strategies.base import ScoreStrategy
+from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+
+
+class ExpectedGradientLength(ScoreStrategy):
+    """Longest expected gradient of the last layer first (Settles, Craven, Ray 2008).
+
+    With softmax p, one-hot label e_y and last-layer input h (the embedding and a constant for the bias) the gradient is
+    (p - e_y) h^T. Its length over the model's own labels is sum_y p_y |p - e_y| |h|, with
+    |p - e_y|^2 = |p|^2 - 2 p_y + 1: no gradient is ever formed.
+    """
+
+    kind: Literal["expected_gradient_length"] = "expected_gradient_length"
+    needs: ClassVar[frozenset[str]] = frozenset({"probabilities", "embeddings"})
+
+    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+        found = np.empty(len(rows), np.float32)
+        at = 0
+        for part in blocks(rows, pool.classes):
+            p, h = pool.full(part), pool.vectors(part)
+            squares = np.einsum("rc,rc->r", p, p)
+            lengths = np.sqrt(np.maximum(squares[:, None] - 2.0 * p + 1.0, 0.0))
+            width = np.sqrt(np.einsum("rd,rd->r", h, h) + 1.0)
+            found[at : at + len(part)] = np.einsum("rc,rc->r", p, lengths) * width
+            at += len(part)
+        return found

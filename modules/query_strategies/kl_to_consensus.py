@@ -1,0 +1,20 @@
+"""Divergence of the committee's members from their mean."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from modules.query_strategies.base import ScoreStrategy
+from modules.query_strategies.committee import disagreement, kl_to_consensus
+from modules.query_strategies.pool import Floats, Integers, Pool
+
+
+class KLToConsensus(ScoreStrategy):
+    """Largest mean KL divergence from the consensus first (McCallum, Nigam 1998; the thesis's 2.7-2.9)."""
+
+    kind: Literal["kl_to_consensus"] = "kl_to_consensus"
+    needs: ClassVar[frozenset[str]] = frozenset({"committee"})
+
+    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+        """Nats."""
+        return disagreement(pool, rows, "kl_to_consensus", kl_to_consensus)

@@ -1,0 +1,20 @@
+"""Entropy of the committee's votes."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+from modules.query_strategies.base import ScoreStrategy
+from modules.query_strategies.committee import disagreement, vote_entropy
+from modules.query_strategies.pool import Floats, Integers, Pool
+
+
+class VoteEntropy(ScoreStrategy):
+    """Most vote entropy first (Dagan, Engelson 1995; the thesis's 2.6): members vote for different classes."""
+
+    kind: Literal["vote_entropy"] = "vote_entropy"
+    needs: ClassVar[frozenset[str]] = frozenset({"committee"})
+
+    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+        """Nats."""
+        return disagreement(pool, rows, "vote_entropy", vote_entropy)
