@@ -27,6 +27,17 @@ class Predictions(Artifact):
     TYPE_NAME = "components.Predictions"
 
 
+class LabellingBatch(Artifact):
+    """A folder with the questions that people are asked next (``modules.sampling.write``).
+
+    Custom properties: ``model`` and ``predictions`` (URIs), ``parameters`` (JSON), ``<objective>/<fact>``, and
+    ``pick/<objective>/<product id>`` (JSON: rank, source, utility and its parts): ML Metadata alone tells why a product
+    was asked for.
+    """
+
+    TYPE_NAME = "components.LabellingBatch"
+
+
 class CategoryMetrics(Artifact):
     """A run's metrics, overall and per category, as custom properties: ML Metadata holds them without any file.
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+
 from modules.errors import InputError
 from modules.feeds.plan import ExampleSettings, load_taxonomy, truths_of
+from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -32,6 +35,18 @@ def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
 def example_inputs(loaded: LoadedWorkflow) -> tuple[str, str]:
     """ProductExampleGen's settings and the feed's folder."""
     return example_settings(loaded).model_dump_json(), str(loaded.folder)
+
+
+def sampling_labels(loaded: LoadedWorkflow) -> str:
+    """The label files and the queue that ActiveSampler looks at."""
+    queue = None if loaded.queued_file is None else str(loaded.queued_file)
+    files = list(example_settings(loaded).labels.files)
+    return json.dumps({"folder": str(loaded.folder), "files": files, "queue": queue})
+
+
+def any_exclusive(workflow: Workflow) -> bool:
+    """Whether there is an exclusive objective."""
+    return any(objective.kind == "exclusive" for objective in workflow.objectives.values())
 
 
 def taxonomy_of(loaded: LoadedWorkflow) -> Taxonomy:

@@ -14,6 +14,7 @@ from tfx.proto import pusher_pb2, transform_pb2
 from tfx.types import Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
+from components.active_sampler.component import ActiveSampler
 from components.class_metrics.component import ClassMetrics
 from components.evaluation.config import MODULE as EVALUATION_MODULE
 from components.example_validator.component import ProductValidator
@@ -22,13 +23,14 @@ from components.product_example_gen.component import ProductExampleGen
 from components.trainer.component import ProductTrainer
 from modules.taxonomy import Taxonomy
 from pipeline.evaluation import eval_config, objective_evals, objective_thresholds
-from pipeline.inputs import example_inputs
+from pipeline.inputs import any_exclusive, example_inputs, sampling_labels
 from pipeline.workflow_file import LoadedWorkflow
 
 PARTS = {
     "Transform": {"name", "features"},
     "Trainer": {"name", "seed", "features", "objectives", "model", "training", "prediction"},
     "Predictor": {"name", "objectives", "prediction"},
+    "ActiveSampler": {"name", "seed", "objectives", "sampling"},
 }
 """The settings that each component sees: what it does not see cannot invalidate its cache."""
 
@@ -117,6 +119,11 @@ def create_pipeline(
     predictor = Predictor(
         examples=examples, model=trainer.outputs["model"], taxonomy=tree, workflow=settings("Predictor")
     )
+    sampler = []
+    if workflow.sampling is not None and (workflow.sampling.objectives or any_exclusive(workflow)):
+        sampler = [
+            ActiveSampler(predictor.outputs["predictions"], tree, settings("ActiveSampler"), sampling_labels(loaded))
+        ]
     # Anomalies stop the run before anything is learnt from them.
     transform.add_upstream_node(validator)
     return Pipeline(
@@ -124,7 +131,7 @@ def create_pipeline(
         pipeline_root=places.root,
         components=[
             example_gen, statistics_gen, schema_gen, validator, transform, trainer, blessed, evaluator, class_metrics,
-            pusher, predictor,
+            pusher, predictor, *sampler,
         ],
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=[*(beam_pipeline_args or [])],

@@ -27,6 +27,7 @@ PRODUCED_BY = {
     "metrics": "ClassMetrics",
     "pushed_model": "Pusher",
     "predictions": "Predictor",
+    "labelling_batch": "ActiveSampler",
 }
 """Output key to the component that makes it."""
 

@@ -6,7 +6,6 @@ from typing import Annotated, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
-from scipy import sparse
 
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.clusters import assigned, centers_of
@@ -29,6 +28,8 @@ class ProbCover(QueryStrategy):
     """Random products that are covered, and picked from, in a larger pool."""
 
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        from scipy import sparse
+
         rows = pool.candidates
         if len(rows) > max(n, self.sample):
             rows = np.sort(rng.choice(rows, max(n, self.sample), replace=False))

@@ -17,6 +17,7 @@ from modules.settings.model import (
     Objective,
     TrainingSettings,
 )
+from modules.settings.sampling import SamplingSettings
 
 _PART = "part"
 """Validation context of a part: contradictions were looked for in the whole."""
@@ -149,6 +150,8 @@ class Workflow(Settings):
     validation: ValidationSettings = ValidationSettings()
     prediction: PredictionSettings = PredictionSettings()
     push: PushSettings = PushSettings()
+    sampling: SamplingSettings | None = SamplingSettings()
+    """Which products people are asked about next; null: none."""
     runners: RunnerSettings = RunnerSettings()
 
     @model_validator(mode="before")
@@ -251,4 +254,8 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             found.append((place, f"{objective.ancestor_weight:g}", "training.solver: liblinear, or 0"))
     if workflow.training.monitor == "accuracy" and not any(o.kind == "exclusive" for o in workflow.objectives.values()):
         found.append(("training.monitor", "accuracy", "an exclusive objective to watch"))
+    named = workflow.sampling.objectives if workflow.sampling else ()
+    for name in named:
+        if name not in workflow.objectives:
+            found.append(("sampling.objectives", name, f"one of: {', '.join(workflow.objectives)}"))
     return found

@@ -18,7 +18,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules import progress
-from modules.models.build import EMBEDDING, InputSizes, build_model
+from modules.models.build import EMBEDDING, LSA, InputSizes, build_model
 from modules.models.layers import pretrained_table
 from modules.objectives import ancestor_levels, classes_of
 from modules.preprocessing.sizes import text_size
@@ -101,9 +101,11 @@ def train(
     eval_data = batches(eval_files, workflow, counts, batch_size=512)
     examples, label_counts = count_labels(label_batches(train_files, workflow, counts), counts)
     eval_examples, eval_counts = count_labels(label_batches(eval_files, workflow, counts), counts)
-    if not any(c.sum() for c in label_counts.values()):
+    # An LSA model has an embedding before the first label: enough to pick the first batch.
+    if workflow.model.kind != LSA and not any(c.sum() for c in label_counts.values()):
         raise TrainingError(
-            "no product of the train split has a label for any objective: add rules, label files or labels.truth"
+            "no product of the train split has a label for any objective: add rules, label files or labels.truth, "
+            "or start with model.kind: lsa, which needs none"
         )
     has_eval = any(c.sum() for c in eval_counts.values())
     losses = losses_of(

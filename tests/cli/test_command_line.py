@@ -13,7 +13,7 @@ import pytest
 from shelfmark import cli
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-HEAVY = ("tensorflow", "tfx", "apache_beam", "pandas", "pyarrow", "ml_metadata", "numpy", "keras")
+HEAVY = ("tensorflow", "tfx", "apache_beam", "pandas", "pyarrow", "ml_metadata", "scipy", "sklearn", "keras")
 
 
 def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:

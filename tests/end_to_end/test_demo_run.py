@@ -66,7 +66,7 @@ def test_the_run_goes_through_all_components_and_pushes(shop: Shop) -> None:
     said = states(shop.first)  # type: ignore[attr-defined]
     expected = {
         "ProductExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Transform", "Trainer",
-        "Evaluator", "ClassMetrics", "Pusher", "Predictor", "LastBlessedModel",
+        "Evaluator", "ClassMetrics", "Pusher", "Predictor", "ActiveSampler", "LastBlessedModel",
     }  # fmt: skip
     assert set(said) == expected
     assert set(said.values()) == {"done"}

@@ -39,7 +39,16 @@ def test_compiles_for_kubeflow(path: Path, tmp_path: Path) -> None:
     spec = yaml.safe_load(output.read_text())
     spec = spec.get("pipelineSpec", spec)
     executors = spec["deploymentSpec"]["executors"]
-    named = {"ProductExampleGen", "StatisticsGen", "Transform", "Trainer", "Evaluator", "ClassMetrics", "Predictor"}
+    named = {
+        "ProductExampleGen",
+        "StatisticsGen",
+        "Transform",
+        "Trainer",
+        "Evaluator",
+        "ClassMetrics",
+        "Predictor",
+        "ActiveSampler",
+    }
     assert {name.removesuffix("_executor") for name in executors} >= named
     titles = {
         artifact["artifactType"].get("instanceSchema", "").split("title: ")[1].split("\n")[0]
@@ -48,4 +57,5 @@ def test_compiles_for_kubeflow(path: Path, tmp_path: Path) -> None:
         if "title: " in artifact["artifactType"].get("instanceSchema", "")
     }
     own = {title for title in titles if title.startswith("components.")}
-    assert own == {f"components.{n}" for n in ("CategoryMetrics", "Predictions", "ProductTaxonomy", "Quarantine")}
+    expected = ("CategoryMetrics", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine")
+    assert own == {f"components.{name}" for name in expected}

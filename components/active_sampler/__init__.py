@@ -1,0 +1,1 @@
+"""Predicts every product and writes the predictions as Parquet."""

@@ -1,0 +1,63 @@
+"""ActiveSampler: predictions and labels in, the next batch of questions out."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from tfx import types
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+
+from components.active_sampler.driver import ActiveSamplerDriver
+from components.active_sampler.executor import ActiveSamplerExecutor
+from components.artifact_types import LabellingBatch, Predictions, ProductTaxonomy
+
+
+class ActiveSamplerSpec(ComponentSpec):
+    """What ActiveSampler takes and gives."""
+
+    PARAMETERS: ClassVar = {
+        "workflow": ExecutionParameter(type=str),
+        "labels": ExecutionParameter(type=str),
+        "fingerprint": ExecutionParameter(type=str),
+    }
+    INPUTS: ClassVar = {
+        "predictions": ChannelParameter(type=Predictions),
+        "taxonomy": ChannelParameter(type=ProductTaxonomy),
+    }
+    OUTPUTS: ClassVar = {"labelling_batch": ChannelParameter(type=LabellingBatch)}
+
+
+class ActiveSampler(base_component.BaseComponent):
+    """Picks the products that people are asked about next.
+
+    Args:
+      predictions: of all splits. taxonomy: of the ProductExampleGen that made the examples.
+      workflow: the parts of the workflow that the batch depends on, as JSON.
+      labels: JSON object: ``folder``, ``files`` (label files, relative to it) and ``queue`` (open questions, or null).
+      fingerprint: of the label files and the queue; the driver sets it. Only where drivers do not run (Kubeflow) it has
+        to be given.
+    """
+
+    SPEC_CLASS = ActiveSamplerSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ActiveSamplerExecutor)
+    DRIVER_CLASS = ActiveSamplerDriver
+
+    def __init__(
+        self,
+        predictions: types.BaseChannel,
+        taxonomy: types.BaseChannel,
+        workflow: str,
+        labels: str,
+        fingerprint: str = "",
+    ):
+        super().__init__(
+            ActiveSamplerSpec(
+                predictions=predictions,
+                taxonomy=taxonomy,
+                workflow=workflow,
+                labels=labels,
+                fingerprint=fingerprint,
+                labelling_batch=types.Channel(type=LabellingBatch),
+            )
+        )

@@ -1,0 +1,84 @@
+"""Picks a batch per objective; what it stands on goes into ML Metadata."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+from tfx.dsl.components.base import base_executor
+from tfx.types import artifact_utils
+
+from components.active_sampler.driver import label_files
+from modules.errors import InputError, Problem
+from modules.examples import TAXONOMY_FILE
+from modules.objectives import classes_of
+from modules.predictions.read import PredictionFiles
+from modules.query_strategies import MissingInput
+from modules.sampling.asked import read_asked
+from modules.sampling.batch import next_batch
+from modules.sampling.table import read_table
+from modules.sampling.write import write_batches
+from modules.settings.workflow import Workflow
+from modules.taxonomy import Taxonomy
+
+
+class ActiveSamplerExecutor(base_executor.BaseExecutor):
+    """Writes ``batch.parquet`` and ``batch.json``, and the same facts as custom properties."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        predictions = artifact_utils.get_single_instance(input_dict["predictions"])
+        output = artifact_utils.get_single_instance(output_dict["labelling_batch"])
+        workflow = Workflow.from_part(exec_properties["workflow"])
+        settings = workflow.sampling
+        assert settings is not None
+        folder = artifact_utils.get_single_uri(input_dict["taxonomy"])
+        taxonomy = Taxonomy.load(os.path.join(folder, TAXONOMY_FILE))
+        files = PredictionFiles(predictions.uri)
+        kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
+        asked = read_asked(*label_files(exec_properties["labels"]), taxonomy, kinds)
+        batches = []
+        for name in asked_about(workflow):
+            objective = workflow.objectives[name]
+            try:
+                batch = next_batch(
+                    name, objective.kind == "exclusive", read_table(files, name), asked[name],
+                    classes_of(objective, taxonomy), taxonomy, settings, workflow.seed,
+                )  # fmt: skip
+            except MissingInput as error:
+                raise InputError(Problem("", str(error), key="sampling.strategy")) from None
+            batches.append(batch)
+            for key, value in batch.facts.items():
+                _set(output, f"{name}/{key}", value)
+            for pick in batch.picks:
+                about = f"pick/{name}/{pick.product_id}" + (f"/{pick.category}" if pick.category else "")
+                told = {
+                    "rank": pick.rank, "source": pick.source, "utility": pick.utility, **pick.parts,
+                    "inclusion_probability": pick.inclusion_probability, "split": pick.split,
+                }  # fmt: skip
+                _set(output, about, json.dumps({key: value for key, value in told.items() if value is not None}))
+        facts = {
+            "model": predictions.get_string_custom_property("model"),
+            "predictions": predictions.uri,
+            "parameters": json.loads(settings.model_dump_json()),
+            "fingerprint": exec_properties["fingerprint"],
+        }
+        write_batches(output.uri, batches, facts)
+        for key, value in facts.items():
+            _set(output, key, value if isinstance(value, str) else json.dumps(value))
+
+
+def asked_about(workflow: Workflow) -> list[str]:
+    """The objectives that people are asked about: those named, or the exclusive ones."""
+    assert workflow.sampling is not None
+    exclusive = [name for name, objective in workflow.objectives.items() if objective.kind == "exclusive"]
+    return list(workflow.sampling.objectives) or exclusive
+
+
+def _set(artifact: Any, name: str, value: int | float | str) -> None:
+    if isinstance(value, float):
+        artifact.set_float_custom_property(name, value)
+    elif isinstance(value, int):
+        artifact.set_int_custom_property(name, value)
+    else:
+        artifact.set_string_custom_property(name, value)

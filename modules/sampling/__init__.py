@@ -1,0 +1,1 @@
+"""From predictions to the next batch: ActiveSampler without TFX."""

@@ -1,0 +1,249 @@
+"""The next batch of one objective."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.objectives import ancestor_levels
+from modules.query_strategies import Pool, Selection
+from modules.query_strategies.pool import best
+from modules.sampling.asked import Asked
+from modules.sampling.random_share import systematic
+from modules.sampling.table import PredictionTable
+from modules.settings.sampling import SamplingSettings
+from modules.taxonomy import Category, Taxonomy
+
+PAIRS = 50_000
+"""Of a multi-label objective's products and categories the most uncertain ones, of which a strategy picks."""
+
+SUGGESTIONS = 9
+"""Categories that come with a pick: one per number key."""
+
+Integers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Pick:
+    """One question; attributes as in the ``LabellingBatch`` file."""
+
+    rank: int
+    product_id: str
+    objective: str
+    source: str
+    strategy: str
+    split: str
+    utility: float | None = None
+    parts: Mapping[str, float] = field(default_factory=dict)
+    category: str | None = None
+    inclusion_probability: float | None = None
+    suggestions: Sequence[tuple[str, float]] = ()
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Picks in the order of their rank, and what is true of them all.
+
+    Attributes:
+      facts: ``strategy``, ``size``, ``random``, ``pool``, ``labelled``, ``classes``, ``classes_labelled``,
+        ``classes_after`` (if every suggestion were right), ``mean_utility``, ``round``, ``seed``.
+    """
+
+    objective: str
+    picks: Sequence[Pick]
+    facts: Mapping[str, int | float | str]
+
+
+def next_batch(
+    objective: str,
+    exclusive: bool,
+    table: PredictionTable,
+    asked: Asked,
+    classes: Sequence[Category],
+    taxonomy: Taxonomy,
+    settings: SamplingSettings,
+    seed: int,
+) -> Batch:
+    """Picks a batch: a random share over all splits, the rest by the strategy from the train split.
+
+    Same arguments, same batch. Random and chosen picks are mixed in the ranking, so that a batch that is left half done
+    has its share of both.
+
+    Raises:
+      MissingInput: the predictions lack what the strategy needs.
+    """
+    number = len(asked.batches) + 1
+    rng = np.random.default_rng([seed, number])
+    share = settings.first_random_share if asked.random < settings.first_labels else settings.random_share
+    if exclusive:
+        picked = _products(table, asked, classes, taxonomy, settings, share, rng)
+    else:
+        picked = _pairs(table, asked, classes, settings, share, rng)
+    chosen, drawn, facts = picked
+    picks = []
+    for rank, one in enumerate(_mixed(chosen, drawn, rng)):
+        row, category, details = one
+        order = range(min(SUGGESTIONS, table.classes.shape[1]))
+        suggestions = [(classes[table.classes[row, i]].id, float(table.probabilities[row, i])) for i in order]
+        picks.append(
+            Pick(
+                rank,
+                table.ids[row].as_py(),
+                objective,
+                split=table.split_names[table.splits[row]],
+                category=None if category < 0 else classes[category].id,
+                suggestions=suggestions,
+                **details,
+            )  # fmt: skip
+        )
+    utilities = [pick.utility for pick in picks if pick.utility is not None]
+    labelled = {int(label) for label in np.unique(table.labels) if label >= 0}
+    after = labelled | {int(table.classes[row, 0]) for row, _, _ in [*chosen, *drawn]}
+    return Batch(
+        objective, picks,
+        {
+            "strategy": settings.strategy.kind, "size": len(picks), "random": len(drawn), "round": number, "seed": seed,
+            "mean_utility": float(np.mean(utilities)) if utilities else 0.0, "classes": len(classes), **facts,
+            **({"classes_labelled": len(labelled), "classes_after": len(after)} if exclusive else {}),
+        },
+    )  # fmt: skip
+
+
+_Question = tuple[int, int, dict[str, Any]]
+"""Row, category of a yes/no question or -1, and the pick's other attributes."""
+
+
+def _products(
+    table: PredictionTable,
+    asked: Asked,
+    classes: Sequence[Category],
+    taxonomy: Taxonomy,
+    settings: SamplingSettings,
+    share: float,
+    rng: np.random.Generator,
+) -> tuple[list[_Question], list[_Question], dict[str, int]]:
+    free = table.labels < 0
+    free[table.rows_of([product for product, _ in asked.questions])] = False
+    everything = np.flatnonzero(free)
+    places, probability = systematic(table.classes[everything, 0], round(share * settings.size), rng)
+    random = everything[places]
+    drawn = [(int(row), -1, _random(probability)) for row in random]
+    train = _train(table)
+    available = free & train
+    available[random] = False
+    rows = np.flatnonzero(train)
+    index = {category.id: i for i, category in enumerate(classes)}
+
+    def classes_under(name: str) -> Integers:
+        category = taxonomy.find(name)
+        found = [index[one.id] for one in (category, *taxonomy.descendants(category)) if one.id in index]
+        return np.array(found, np.int64)
+
+    pool = Pool(
+        available[rows], np.where(train, table.labels, -1)[rows], len(classes), _some(table.probabilities, rows),
+        _some(table.classes, rows), {name: values[rows] for name, values in table.scores.items()},
+        _some(table.embeddings, rows), levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
+    )  # fmt: skip
+    found = settings.strategy.query(pool, settings.size - len(drawn), rng)
+    chosen = [(int(rows[found.rows[i]]), -1, _chosen(found, i)) for i in range(len(found))]
+    facts = {"pool": int(available.sum()), "labelled": int((table.labels[train] >= 0).sum())}
+    return chosen, drawn, facts
+
+
+def _pairs(
+    table: PredictionTable,
+    asked: Asked,
+    classes: Sequence[Category],
+    settings: SamplingSettings,
+    share: float,
+    rng: np.random.Generator,
+) -> tuple[list[_Question], list[_Question], dict[str, int]]:
+    """Questions about a product and one of its most probable categories: a pool of two classes, no and yes."""
+    index = {category.id: i for i, category in enumerate(classes)}
+    known: dict[str, set[int]] = {}
+    for product, category in asked.questions:
+        if category in index:
+            known.setdefault(product, set()).add(index[category])
+    busy = {int(row): known[table.ids[row].as_py()] for row in table.rows_of(list(known))}
+    width = table.classes.shape[1]
+    # A random product, then one of its listed categories with equal probability.
+    places, probability = systematic(table.classes[:, 0], round(share * settings.size), rng)
+    drawn: list[_Question] = []
+    for row in places:
+        number = int(table.classes[row, rng.integers(width)])
+        if number not in busy.get(int(row), ()):
+            drawn.append((int(row), number, _random(probability / width)))
+            busy.setdefault(int(row), set()).add(number)
+    train = np.flatnonzero(_train(table))
+    rows, columns, likely = _uncertain(table, train, rng)
+    free = np.array([table.classes[r, c] not in busy.get(int(r), ()) for r, c in zip(rows, columns, strict=True)], bool)
+    pool = Pool(
+        free, np.full(len(rows), -1), 2, np.stack([1.0 - likely, likely], axis=1),
+        embeddings=_some(table.embeddings, rows),
+    )  # fmt: skip
+    found = settings.strategy.query(pool, settings.size - len(drawn), rng)
+    chosen = [
+        (int(rows[at]), int(table.classes[rows[at], columns[at]]), _chosen(found, i)) for i, at in enumerate(found.rows)
+    ]
+    return chosen, drawn, {"pool": len(train) * width, "labelled": sum(len(one) for one in known.values())}
+
+
+def _uncertain(
+    table: PredictionTable, train: Integers, rng: np.random.Generator
+) -> tuple[Integers, Integers, npt.NDArray[np.float32]]:
+    """Rows, columns and probabilities of the pairs nearest to 0.5."""
+    width = table.classes.shape[1]
+    kept_rows, kept_columns, kept = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
+    step = max(1, PAIRS // max(width, 1)) * 4
+    for start in range(0, len(train), step):
+        part = train[start : start + step]
+        likely = np.asarray(table.probabilities[part], np.float32).ravel()
+        kept_rows = np.concatenate([kept_rows, np.repeat(part, width)])
+        kept_columns = np.concatenate([kept_columns, np.tile(np.arange(width), len(part))])
+        kept = np.concatenate([kept, likely])
+        nearest = best(-abs(kept - 0.5), PAIRS, rng)
+        kept_rows, kept_columns, kept = kept_rows[nearest], kept_columns[nearest], kept[nearest]
+    return kept_rows, kept_columns, kept
+
+
+def _some(array: npt.NDArray[Any], rows: Integers) -> Any:
+    return _Rows(array, rows)
+
+
+class _Rows:
+    """Some rows of a mapped array, looked up when they are asked for."""
+
+    def __init__(self, array: npt.NDArray[Any], rows: Integers):
+        self.array, self.rows = array, rows
+        self.shape = (len(rows), array.shape[1])
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, tuple):
+            return self.array[self.rows[key[0]], *key[1:]]
+        return self.array[self.rows[key]]
+
+
+def _train(table: PredictionTable) -> npt.NDArray[np.bool_]:
+    return (
+        table.splits == table.split_names.index("train") if "train" in table.split_names else np.zeros(len(table), bool)
+    )
+
+
+def _random(probability: float) -> dict[str, Any]:
+    return {"source": "random", "strategy": "random", "inclusion_probability": probability}
+
+
+def _chosen(found: Selection, i: int) -> dict[str, Any]:
+    parts = {name: float(values[i]) for name, values in found.parts.items()}
+    return {"source": found.strategy, "strategy": found.strategy, "utility": float(found.utility[i]), "parts": parts}
+
+
+def _mixed(chosen: list[_Question], drawn: list[_Question], rng: np.random.Generator) -> list[_Question]:
+    """The random picks at random places among the chosen ones, which keep their order."""
+    turns = rng.permutation(np.repeat([0, 1], [len(chosen), len(drawn)]))
+    sources = (iter(chosen), iter(drawn))
+    return [next(sources[turn]) for turn in turns]

@@ -1,0 +1,103 @@
+"""Predictions in a form that a batch can be picked from without holding them all in memory."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from modules.predictions.read import PredictionFiles
+
+SCORES = ("entropy", "margin", "least_confidence", "vote_entropy", "kl_to_consensus", "bald")
+
+
+@dataclass(frozen=True)
+class PredictionTable:
+    """One objective's predictions of all splits: what is wide lies in files, in half precision, and is mapped.
+
+    Attributes:
+      ids: of the products. splits: index into ``split_names`` per product.
+      classes: int32 (n, k), most probable first. probabilities: float16 (n, k). embeddings: float16 (n, d).
+      scores: name to float32 (n,). labels: int64 (n,), class or -1; all -1 for a multi-label objective.
+    """
+
+    ids: pa.ChunkedArray
+    splits: npt.NDArray[np.int8]
+    split_names: Sequence[str]
+    classes: npt.NDArray[np.int32]
+    probabilities: npt.NDArray[np.float16]
+    embeddings: npt.NDArray[np.float16]
+    scores: dict[str, npt.NDArray[np.float32]]
+    labels: npt.NDArray[np.int64]
+    _folder: Any
+
+    def __len__(self) -> int:
+        return len(self.ids)
+
+    def rows_of(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Rows of those of the products that there are."""
+        import pyarrow.compute as pc
+
+        found = pc.is_in(self.ids, value_set=pa.array(list(ids), pa.string()))
+        return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+
+
+def read_table(files: PredictionFiles, objective: str) -> PredictionTable:
+    """Reads the predictions once, from disk to disk.
+
+    Half precision keeps three digits of a probability: enough to rank candidates, and the exact margins and entropies,
+    which decide, are columns of their own.
+    """
+    exclusive = files.kinds[objective] == "exclusive"
+    scores = [name for name in SCORES if f"{objective}/{name}" in files.schema.names]
+    wide = {
+        "classes": (f"{objective}/classes", np.int32),
+        "probabilities": (f"{objective}/probabilities", np.float16),
+        "embeddings": ("embedding", np.float16),
+    }
+    columns = ["id", *(name for name, _ in wide.values()), *(f"{objective}/{name}" for name in scores)]
+    columns += [f"{objective}/label"] if exclusive else []
+    folder = tempfile.TemporaryDirectory(prefix="shelfmark-sampling-")
+    ids: list[pa.Array] = []
+    splits: list[npt.NDArray[np.int8]] = []
+    narrow: dict[str, list[np.ndarray]] = {name: [] for name in [*scores, "label"]}
+    widths = {}
+    targets = {name: (Path(folder.name) / name).open("wb") for name in wide}
+    try:
+        for number, split in enumerate(files.files):
+            for batch in files.scan(columns, split):
+                ids.append(batch.column("id"))
+                splits.append(np.full(batch.num_rows, number, np.int8))
+                for name in scores:
+                    narrow[name].append(batch.column(f"{objective}/{name}").to_numpy().astype(np.float32))
+                if exclusive:
+                    narrow["label"].append(batch.column(f"{objective}/label").to_numpy().astype(np.int64))
+                for name, (column, dtype) in wide.items():
+                    values = batch.column(column)
+                    widths[name] = values.type.list_size
+                    targets[name].write(values.flatten().to_numpy().astype(dtype).tobytes())
+    finally:
+        for target in targets.values():
+            target.close()
+    count = sum(len(one) for one in ids)
+
+    def mapped(name: str) -> Any:
+        shape = (count, widths.get(name, 1))
+        if count == 0:
+            return np.zeros(shape, wide[name][1])
+        return np.memmap(Path(folder.name) / name, wide[name][1], "r", shape=shape)
+
+    def joined(name: str) -> Any:
+        return np.concatenate([np.zeros(0, np.float32), *narrow[name]])
+
+    return PredictionTable(
+        pa.chunked_array(ids, pa.string()), np.concatenate([np.zeros(0, np.int8), *splits]), list(files.files),
+        mapped("classes"), mapped("probabilities"), mapped("embeddings"), {name: joined(name) for name in scores},
+        joined("label").astype(np.int64) if exclusive else np.full(count, -1), folder,
+    )  # fmt: skip
