@@ -175,7 +175,12 @@ def _timings(result: RunResult) -> list[Timing]:
 def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     """What lies where; only what is there."""
     found = []
-    titles = {"predictions": "predictions", "model": "model", "quarantine": "quarantine"}
+    titles = {
+        "labelling_batch": "next batch",
+        "predictions": "predictions",
+        "model": "model",
+        "quarantine": "quarantine",
+    }
     for key, title in titles.items():
         if key in run.outputs:
             found.append((title, near(run.outputs[key].folder)))
