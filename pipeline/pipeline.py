@@ -28,9 +28,9 @@ from pipeline.workflow_file import LoadedWorkflow
 
 PARTS = {
     "Transform": {"name", "features"},
-    "Trainer": {"name", "seed", "features", "objectives", "model", "training", "prediction"},
-    "Predictor": {"name", "objectives", "prediction"},
-    "ActiveSampler": {"name", "seed", "objectives", "sampling"},
+    "Trainer": {"name", "seed", "features", "objectives", "model", "training", "committee", "prediction"},
+    "Predictor": {"name", "objectives", "prediction", "committee"},
+    "ActiveSampler": {"name", "seed", "objectives", "sampling", "committee"},
 }
 """The settings that each component sees: what it does not see cannot invalidate its cache."""
 

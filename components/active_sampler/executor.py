@@ -37,12 +37,13 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
         files = PredictionFiles(predictions.uri)
         kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
         asked = read_asked(*label_files(exec_properties["labels"]), taxonomy, kinds)
+        members = workflow.committee.answers if workflow.committee else 0
         batches = []
         for name in asked_about(workflow):
             objective = workflow.objectives[name]
             try:
                 batch = next_batch(
-                    name, objective.kind == "exclusive", read_table(files, name), asked[name],
+                    name, objective.kind == "exclusive", read_table(files, name, members), asked[name],
                     classes_of(objective, taxonomy), taxonomy, settings, workflow.seed,
                 )  # fmt: skip
             except MissingInput as error:

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from modules import progress
+from modules.models.consensus import DISAGREEMENT
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -25,6 +26,9 @@ ROW_GROUP = 8192
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 """Batches that are worked on at the same time."""
+
+SCORES = ("rest", "entropy", "margin", "least_confidence")
+"""Outputs that are one number per product."""
 
 SHOWN = ("title", "retailer")
 """Raw columns that are kept beside a prediction, so that people can look at it without a join."""
@@ -143,12 +147,16 @@ class PredictionColumns:
     Per product ``id``, ``title``, ``retailer`` and ``embedding`` (float32 list of fixed length). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
     ``o/probability``; ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``, ``o/entropy``,
-    ``o/margin``, ``o/least_confidence``; ``o/label`` (exclusive: class index or -1); ``o/assigned`` (multi-label: ids
-    of all categories over their thresholds, ancestors included).
+    ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald``
+    and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); ``o/label``
+    (exclusive: class index or -1); ``o/assigned`` (multi-label: ids of all categories over their thresholds, ancestors
+    included).
     """
 
     def __init__(self, workflow: Workflow, taxonomy: Taxonomy):
         self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
+        committee = workflow.committee
+        self.scores = (*SCORES, *DISAGREEMENT) if committee and committee.answers else SCORES
         self.paths: dict[str, pa.Array] = {}
         self.ids: dict[str, pa.Array] = {}
         self.ancestors: dict[str, pa.Array] = {}
@@ -165,9 +173,9 @@ class PredictionColumns:
 
     def outputs(self) -> list[str]:
         """Names of the signature's outputs that the table is made of."""
-        scores = ("classes", "probabilities", "rest", "entropy", "margin", "least_confidence")
-        found = [f"{name}/{score}" for name in self.kinds for score in scores]
+        found = [f"{name}/{score}" for name in self.kinds for score in ("classes", "probabilities", *self.scores)]
         found += [f"{name}/assigned" for name, kind in self.kinds.items() if kind != "exclusive"]
+        found += [f"{name}/members" for name in self.kinds if len(self.scores) > len(SCORES)]
         return [*found, "embedding"]
 
     def record_batch(self, raw: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
@@ -182,8 +190,11 @@ class PredictionColumns:
             arrays[f"{name}/probability"] = pa.array(outputs[f"{name}/probabilities"][:, 0])
             arrays[f"{name}/classes"] = _fixed(classes)
             arrays[f"{name}/probabilities"] = _fixed(outputs[f"{name}/probabilities"])
-            for score in ("rest", "entropy", "margin", "least_confidence"):
+            for score in self.scores:
                 arrays[f"{name}/{score}"] = pa.array(outputs[f"{name}/{score}"])
+            if f"{name}/members" in outputs:
+                members = outputs[f"{name}/members"]
+                arrays[f"{name}/members"] = _fixed(members.reshape(len(members), members.shape[1] * members.shape[2]))
             if kind == "exclusive":
                 arrays[f"{name}/label"] = pa.array(raw[f"label/{name}"].astype(np.int32))
             else:

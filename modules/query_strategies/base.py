@@ -37,6 +37,10 @@ class QueryStrategy(Settings):
             return Selection(np.zeros(0, np.int64), np.zeros(0), self.kind)
         return self._pick(pool, n, rng)
 
+    def all_needs(self) -> frozenset[str]:
+        """``needs`` of it and of the strategies that it is made of."""
+        return self.needs
+
     def check(self, pool: Pool) -> None:
         """Raises :class:`MissingInput` if the pool lacks something of ``needs``."""
         for need in sorted(self.needs):

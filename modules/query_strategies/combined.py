@@ -26,6 +26,10 @@ class Combined(QueryStrategy):
     """So many of the highest score are left to the second one."""
     diversify: Diverse = KCenter()
 
+    def all_needs(self) -> frozenset[str]:
+        """Of both."""
+        return self.score.all_needs() | self.diversify.all_needs()
+
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         for part in (self.score, self.diversify):
             part.check(pool)

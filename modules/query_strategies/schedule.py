@@ -48,5 +48,9 @@ class Schedule(QueryStrategy):
         """The strategy with so many labels."""
         return next(step.strategy for step in self.steps if step.below is None or labels < step.below)
 
+    def all_needs(self) -> frozenset[str]:
+        """Of all steps."""
+        return frozenset().union(*(step.strategy.all_needs() for step in self.steps))
+
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         return self.step(len(pool.labelled)).query(pool, n, rng)

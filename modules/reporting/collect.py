@@ -111,6 +111,13 @@ def training_of(model: Path) -> Training | None:
         none = sum(1 for count in counts if count == 0)
         text = f"{sum(counts):,} in {len(counts):,} categories; {none:,} without any, {few:,} with fewer than 5"
         shown.append((f"training labels of {name}", text))
+    committee = facts.get("committee")
+    if committee:
+        count = len(committee.get("weights", {}).get(next(iter(committee.get("weights", {})), ""), ())) or 1
+        text = f"{count} kept, by {committee.get('by', '?')}, combined by {committee.get('combine', '?')}"
+        shown.append(("committee", text))
+    for name, weights in (committee or {}).get("weights", {}).items():
+        shown.append((f"members' weights in {name}", ", ".join(f"{weight:.2f}" for weight in weights)))
     for name, value in facts.get("calibration", {}).get("temperature", {}).items():
         shown.append((f"temperature of {name}", f"{value:.3f}"))
     shown.append(("seed", str(facts.get("seed", "?"))))

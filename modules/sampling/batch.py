@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -146,7 +146,8 @@ def _products(
     pool = Pool(
         available[rows], np.where(train, table.labels, -1)[rows], len(classes), _some(table.probabilities, rows),
         _some(table.classes, rows), {name: values[rows] for name, values in table.scores.items()},
-        _some(table.embeddings, rows), levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
+        _some(table.embeddings, rows), members=_members(table, rows),
+        levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
     )  # fmt: skip
     found = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [(int(rows[found.rows[i]]), -1, _chosen(found, i)) for i in range(len(found))]
@@ -169,7 +170,8 @@ def _pairs(
         if category in index:
             known.setdefault(product, set()).add(index[category])
     busy = {int(row): known[table.ids[row].as_py()] for row in table.rows_of(list(known))}
-    width = table.classes.shape[1]
+    # Of a committee only what each member says something of.
+    width = table.classes.shape[1] if table.members is None else table.members.shape[2]
     # A random product, then one of its listed categories with equal probability.
     places, probability = systematic(table.classes[:, 0], round(share * settings.size), rng)
     drawn: list[_Question] = []
@@ -179,11 +181,11 @@ def _pairs(
             drawn.append((int(row), number, _random(probability / width)))
             busy.setdefault(int(row), set()).add(number)
     train = np.flatnonzero(_train(table))
-    rows, columns, likely = _uncertain(table, train, rng)
+    rows, columns, likely = _uncertain(table, train, width, rng)
     free = np.array([table.classes[r, c] not in busy.get(int(r), ()) for r, c in zip(rows, columns, strict=True)], bool)
     pool = Pool(
         free, np.full(len(rows), -1), 2, np.stack([1.0 - likely, likely], axis=1),
-        embeddings=_some(table.embeddings, rows),
+        embeddings=_some(table.embeddings, rows), members=_pair_members(table, rows, columns),
     )  # fmt: skip
     found = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [
@@ -193,15 +195,14 @@ def _pairs(
 
 
 def _uncertain(
-    table: PredictionTable, train: Integers, rng: np.random.Generator
+    table: PredictionTable, train: Integers, width: int, rng: np.random.Generator
 ) -> tuple[Integers, Integers, npt.NDArray[np.float32]]:
     """Rows, columns and probabilities of the pairs nearest to 0.5."""
-    width = table.classes.shape[1]
     kept_rows, kept_columns, kept = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
     step = max(1, PAIRS // max(width, 1)) * 4
     for start in range(0, len(train), step):
         part = train[start : start + step]
-        likely = np.asarray(table.probabilities[part], np.float32).ravel()
+        likely = np.asarray(table.probabilities[part], np.float32)[:, :width].ravel()
         kept_rows = np.concatenate([kept_rows, np.repeat(part, width)])
         kept_columns = np.concatenate([kept_columns, np.tile(np.arange(width), len(part))])
         kept = np.concatenate([kept, likely])
@@ -225,6 +226,38 @@ class _Rows:
         if isinstance(key, tuple):
             return self.array[self.rows[key[0]], *key[1:]]
         return self.array[self.rows[key]]
+
+
+def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt.NDArray[np.float32]] | None:
+    """Each member's probabilities of a product's first categories and of all others together.
+
+    Taking classes together can only lower what members disagree about; the others hold next to nothing.
+    """
+    members = table.members
+    if members is None:
+        return None
+
+    def of(some: Integers) -> npt.NDArray[np.float32]:
+        first = np.asarray(members[rows[some]], np.float32).transpose(1, 0, 2)
+        rest = np.maximum(1.0 - first.sum(axis=2, keepdims=True), 0.0)
+        return np.concatenate([first, rest], axis=2)
+
+    return of
+
+
+def _pair_members(
+    table: PredictionTable, rows: Integers, columns: Integers
+) -> Callable[[Integers], npt.NDArray[np.float32]] | None:
+    """Each member's probabilities of no and yes."""
+    members = table.members
+    if members is None:
+        return None
+
+    def of(some: Integers) -> npt.NDArray[np.float32]:
+        yes = np.asarray(members[rows[some], :, columns[some]], np.float32).T
+        return np.stack([1.0 - yes, yes], axis=2)
+
+    return of
 
 
 def _train(table: PredictionTable) -> npt.NDArray[np.bool_]:

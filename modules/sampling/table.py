@@ -24,6 +24,7 @@ class PredictionTable:
     Attributes:
       ids: of the products. splits: index into ``split_names`` per product.
       classes: int32 (n, k), most probable first. probabilities: float16 (n, k). embeddings: float16 (n, d).
+      members: float16 (n, members, m), each member's own probabilities of the first of ``classes``; None: one model.
       scores: name to float32 (n,). labels: int64 (n,), class or -1; all -1 for a multi-label objective.
     """
 
@@ -36,6 +37,7 @@ class PredictionTable:
     scores: dict[str, npt.NDArray[np.float32]]
     labels: npt.NDArray[np.int64]
     _folder: Any
+    members: npt.NDArray[np.float16] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -48,8 +50,11 @@ class PredictionTable:
         return np.flatnonzero(found.to_numpy(zero_copy_only=False))
 
 
-def read_table(files: PredictionFiles, objective: str) -> PredictionTable:
+def read_table(files: PredictionFiles, objective: str, members: int = 0) -> PredictionTable:
     """Reads the predictions once, from disk to disk.
+
+    Args:
+      members: of the committee that made the predictions; 0: a single model.
 
     Half precision keeps three digits of a probability: enough to rank candidates, and the exact margins and entropies,
     which decide, are columns of their own.
@@ -61,6 +66,8 @@ def read_table(files: PredictionFiles, objective: str) -> PredictionTable:
         "probabilities": (f"{objective}/probabilities", np.float16),
         "embeddings": ("embedding", np.float16),
     }
+    if members and f"{objective}/members" in files.schema.names:
+        wide["members"] = (f"{objective}/members", np.float16)
     columns = ["id", *(name for name, _ in wide.values()), *(f"{objective}/{name}" for name in scores)]
     columns += [f"{objective}/label"] if exclusive else []
     folder = tempfile.TemporaryDirectory(prefix="shelfmark-sampling-")
@@ -100,4 +107,5 @@ def read_table(files: PredictionFiles, objective: str) -> PredictionTable:
         pa.chunked_array(ids, pa.string()), np.concatenate([np.zeros(0, np.int8), *splits]), list(files.files),
         mapped("classes"), mapped("probabilities"), mapped("embeddings"), {name: joined(name) for name in scores},
         joined("label").astype(np.int64) if exclusive else np.full(count, -1), folder,
+        mapped("members").reshape(count, members, -1) if "members" in wide else None,
     )  # fmt: skip

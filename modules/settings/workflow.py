@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, ValidationInfo, model_validator
 
 from modules.settings.base import Settings
+from modules.settings.committee import CommitteeSettings
 from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
 from modules.settings.model import (
@@ -146,6 +147,8 @@ class Workflow(Settings):
     }
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    committee: CommitteeSettings | None = None
+    """Several models that answer as one; null: a single model."""
     evaluation: EvaluationSettings = EvaluationSettings()
     validation: ValidationSettings = ValidationSettings()
     prediction: PredictionSettings = PredictionSettings()
@@ -201,6 +204,38 @@ class ContradictionError(ValueError):
         super().__init__("; ".join(f"{key}: {expected}" for key, _, expected in found))
 
 
+def _solver(place: str, model: ModelSettings, training: TrainingSettings) -> list[tuple[str, object, str]]:
+    found: list[tuple[str, object, str]] = []
+    exact = training.solver == "liblinear"
+    if exact and model.kind not in ("linear", "lsa"):
+        expected = "model.kind: linear or lsa; deep models are trained by adam"
+        found.append((f"{place}training.solver", "liblinear", expected))
+    if model.kind == "lsa" and not exact:
+        found.append((f"{place}model.kind", "lsa", "training.solver: liblinear"))
+    return found
+
+
+def _committee(workflow: Workflow, committee: CommitteeSettings) -> list[tuple[str, object, str]]:
+    found: list[tuple[str, object, str]] = []
+    model, by = workflow.model, committee.by
+    if by == "kinds" and not committee.kinds:
+        found.append(("committee.by", "kinds", "committee.kinds to name at least one other model"))
+    if by != "kinds" and committee.kinds:
+        found.append(("committee.by", by, "kinds, since committee.kinds names models"))
+    if by == "seeds" and workflow.training.solver == "liblinear":
+        found.append(("committee.by", "seeds", "bootstrap: liblinear finds the same optimum from any seed"))
+    if by == "dropout":
+        if model.kind not in ("deep", "wide_deep") or not (model.dropout or model.input_dropout):
+            found.append(("committee.by", "dropout", "a deep or wide_deep model with dropout or input_dropout above 0"))
+        if committee.combine == "best":
+            found.append(
+                ("committee.combine", "best", "average, weighted or stacked: masks are not models to choose from")
+            )
+    for number, member in enumerate(committee.kinds):
+        found += _solver(f"committee.kinds.{number}.", member.model, member.training or workflow.training)
+    return found
+
+
 def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     """Everything in which two settings contradict each other: (dotted key, value, what was expected)."""
     found: list[tuple[str, object, str]] = []
@@ -244,16 +279,20 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
                 ("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability")
             )
     exact = workflow.training.solver == "liblinear"
-    if exact and workflow.model.kind not in ("linear", "lsa"):
-        found.append(("training.solver", "liblinear", "model.kind: linear or lsa; deep models are trained by adam"))
-    if workflow.model.kind == "lsa" and not exact:
-        found.append(("model.kind", "lsa", "training.solver: liblinear"))
+    found += _solver("", workflow.model, workflow.training)
+    if workflow.committee is not None:
+        found += _committee(workflow, workflow.committee)
     for name, objective in workflow.objectives.items():
         if objective.kind == "exclusive" and objective.ancestor_weight and not exact:
             place = f"objectives.{name}.ancestor_weight"
             found.append((place, f"{objective.ancestor_weight:g}", "training.solver: liblinear, or 0"))
     if workflow.training.monitor == "accuracy" and not any(o.kind == "exclusive" for o in workflow.objectives.values()):
         found.append(("training.monitor", "accuracy", "an exclusive objective to watch"))
+    disagreeing = workflow.committee and workflow.committee.answers
+    needs = workflow.sampling.strategy.all_needs() if workflow.sampling else frozenset()
+    if workflow.sampling and needs & {"committee", "members"} and not disagreeing:
+        expected = "another strategy, or a committee whose members can disagree (see committee)"
+        found.append(("sampling.strategy", workflow.sampling.strategy.kind, expected))
     named = workflow.sampling.objectives if workflow.sampling else ()
     for name in named:
         if name not in workflow.objectives:

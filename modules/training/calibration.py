@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -38,15 +38,18 @@ class Calibration:
 
 
 def calibrate(
-    predict: Callable[[], tuple[dict, dict]], objectives: Mapping[str, Objective], minimum: int
+    logits: Mapping[str, np.ndarray],
+    targets: Mapping[str, np.ndarray],
+    objectives: Mapping[str, Objective],
+    minimum: int,
 ) -> Calibration:
     """Fits temperatures and thresholds.
 
     Args:
-      predict: gives (logits by objective, targets by objective) of the eval split as NumPy arrays.
+      logits: of the eval split, (rows, classes) by objective.
+      targets: exclusive: (rows,), classes or -1; multi-label: (rows, classes): 1 yes, 0 no, -1 unknown.
       minimum: categories with fewer positive eval products share one threshold.
     """
-    logits, targets = predict()
     found = Calibration.before_eval(objectives)
     for name, objective in objectives.items():
         if objective.kind == "exclusive":

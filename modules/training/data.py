@@ -104,11 +104,14 @@ def batches(
     *,
     batch_size: int,
     shuffle_seed: int | None = None,
+    resample_seed: int | None = None,
 ) -> tf.data.Dataset:
     """Batches of (model inputs, targets) out of gzipped TFRecord files.
 
     With ``shuffle_seed``, another order every time it is iterated, the same orders for the same seed; in a catalogue
-    larger than the shuffle buffer the files are interleaved as well.
+    larger than the shuffle buffer the files are interleaved as well. With ``resample_seed`` each example occurs as
+    often as a Poisson(1) number says, always the same: the bootstrap of streams, whose size differs from the
+    original's by its square root (Oza, Russell 2001).
     """
     spec = {**input_spec(workflow.features), **label_spec(workflow)}
     ordered = sorted(files)
@@ -116,7 +119,17 @@ def batches(
     shuffled = shuffle_seed is not None
 
     def read(name):
-        return tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
+        found = tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
+        if resample_seed is None:
+            return found
+        # The folder's name differs from run to run; the file's own does not.
+        file_seed = tf.strings.to_hash_bucket_fast(tf.strings.split(name, "/")[-1], 2**31)
+
+        def repeat(number, block):
+            seed = tf.stack([file_seed + resample_seed, number])
+            return tf.repeat(block, tf.random.stateless_poisson(tf.shape(block), seed, 1.0, tf.int32))
+
+        return found.batch(1024).enumerate().map(repeat).unbatch()
 
     if not ordered:
         records = tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))

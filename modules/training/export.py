@@ -10,10 +10,14 @@ import numpy as np
 import tensorflow as tf
 
 from modules.models.build import EMBEDDING
+from modules.models.consensus import disagreement, multi_label_disagreement, surprise
 from modules.settings.features import column_of
 from modules.settings.workflow import Workflow
-from modules.training.calibration import Calibration
 from modules.training.data import dense_inputs
+from modules.training.gather import Committee
+
+MEMBER_TOP = 16
+"""Of so many of the top categories each member's own probability is kept."""
 
 TABLE = "table"
 """The signature that predictions for the table of all products come from."""
@@ -23,28 +27,24 @@ def exclusive_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
     """Entropy in nats, margin between the best two, and 1 - the best; float32 (batch,) each (Settles 2009, 3.1)."""
     best = tf.math.top_k(probabilities, k=min(2, probabilities.shape[-1])).values
     second = best[:, 1] if best.shape[-1] > 1 else tf.zeros_like(best[:, 0])
-    entropy = tf.reduce_sum(_surprise(probabilities), axis=-1)
+    entropy = tf.reduce_sum(surprise(probabilities), axis=-1)
     return {"entropy": entropy, "margin": best[:, 0] - second, "least_confidence": 1.0 - best[:, 0]}
-
-
-def _surprise(probabilities: tf.Tensor) -> tf.Tensor:
-    """-p ln p, 0 at 0; TensorFlow's own xlogy is slower, since no vector instruction does it."""
-    return -probabilities * tf.math.log(tf.maximum(probabilities, 1e-30))
 
 
 def multi_label_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
     """The same for independent categories: summed binary entropies; the least |2p - 1|; 1 - the least max(p, 1 - p)."""
     opposite = 1.0 - probabilities
-    entropy = tf.reduce_sum(_surprise(probabilities) + _surprise(opposite), axis=-1)
+    entropy = tf.reduce_sum(surprise(probabilities) + surprise(opposite), axis=-1)
     margin = tf.reduce_min(tf.abs(2.0 * probabilities - 1.0), axis=-1)
     sure = tf.reduce_min(tf.maximum(probabilities, opposite), axis=-1)
     return {"entropy": entropy, "margin": margin, "least_confidence": 1.0 - sure}
 
 
 class ServingModule(tf.Module):
-    """Transform's graph, the model, calibration and top-k as one module.
+    """Transform's graph, the model's members, their consensus, calibration and top-k as one module.
 
     Args:
+      committee: the model; of one member, if it is single.
       transform: callable from raw feature tensors to transformed ones (Transform's own graph).
       raw_spec: feature name to parsing spec of the raw columns that the model reads.
       classes: objective to its category ids, in the head's order.
@@ -52,42 +52,57 @@ class ServingModule(tf.Module):
 
     def __init__(
         self,
-        model: keras.Model,
+        committee: Committee,
         transform: Any,
         raw_spec: Mapping[str, Any],
         workflow: Workflow,
-        calibration: Calibration,
         classes: Mapping[str, Sequence[str]],
     ):
         super().__init__()
-        self.model, self.transform = model, transform
+        self.committee, self.transform = committee, transform
+        # One list: the embedder is a member, but of dropout's.
+        self.models = [committee.embedder, *(m for m in committee.members if m is not committee.embedder)]
         used = {column_of(name, feature) for name, feature in workflow.features.items()}
         self.raw_spec = {name: spec for name, spec in raw_spec.items() if name in used}
-        self.workflow, self.calibration = workflow, calibration
+        self.workflow, self.calibration = workflow, committee.calibration
         self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
         self.classes = {name: tf.constant(list(ids), tf.string) for name, ids in classes.items()}
 
-    def _logits(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _answers(self, serialised: tf.Tensor, embedding: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Logits by objective (and the embedding), and each member's probabilities where there are several."""
         raw = tf.io.parse_example(serialised, self.raw_spec)
-        return self.model(dense_inputs(self.transform(raw), self.workflow.features), training=False)
+        inputs = dense_inputs(self.transform(raw), self.workflow.features)
+        outputs = [member(inputs, training=False) for member in self.committee.members]
+        found, members = {}, {}
+        for name, kind in self.kinds.items():
+            if len(outputs) == 1:
+                found[name] = tf.cast(outputs[0][name], tf.float32)
+            else:
+                stacked = tf.stack([tf.cast(output[name], tf.float32) for output in outputs])
+                members[name] = self.committee.probabilities(stacked, name, kind)
+                found[name] = self.committee.consensus(members[name], name, kind)
+        if embedding:
+            own = [o for o, m in zip(outputs, self.committee.members, strict=True) if m is self.committee.embedder]
+            output = own[0] if own else self.committee.embedder(inputs, training=False)
+            found[EMBEDDING] = tf.cast(output[EMBEDDING], tf.float32)
+        return found, members
 
-    def _probabilities(self, outputs: Mapping[str, tf.Tensor], name: str) -> tf.Tensor:
-        logits = tf.cast(outputs[name], tf.float32)
+    def _probabilities(self, logits: tf.Tensor, name: str) -> tf.Tensor:
         if self.kinds[name] == "exclusive":
             return tf.nn.softmax(logits / self.calibration.temperature.get(name, 1.0))
         return tf.sigmoid(logits)
 
     def evaluate(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         """All probabilities. A multi-label objective's are shifted so that its category's threshold lies at 0.5."""
-        outputs = self._logits(serialised)
+        logits, _ = self._answers(serialised, embedding=False)
         found = {}
         for name, kind in self.kinds.items():
             if kind == "exclusive":
-                found[f"{name}/probabilities"] = self._probabilities(outputs, name)
+                found[f"{name}/probabilities"] = self._probabilities(logits[name], name)
             else:
                 cut = np.clip(np.array(self._thresholds(name), np.float64), 1e-6, 1.0 - 1e-6)
                 shift = np.log(cut / (1.0 - cut)).astype(np.float32)
-                found[f"{name}/probabilities"] = tf.sigmoid(tf.cast(outputs[name], tf.float32) - shift)
+                found[f"{name}/probabilities"] = tf.sigmoid(logits[name] - shift)
         return found
 
     def _thresholds(self, name: str) -> list[float]:
@@ -103,16 +118,18 @@ class ServingModule(tf.Module):
         Per objective o: ``o/categories`` (batch, k) ids and ``o/probabilities`` (batch, k) float32, best first;
         ``o/classes`` (batch, k) int32 class indices; ``o/rest`` (batch,): the mass outside the k (multi-label: the
         expected number of further categories); ``o/entropy``, ``o/margin``, ``o/least_confidence`` (batch,);
-        multi-label: ``o/assigned`` (batch, k) int32, 1 where the probability reaches the category's threshold.
+        multi-label: ``o/assigned`` (batch, k) int32, 1 where the probability reaches the category's threshold;
+        of a committee: ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald`` (batch,), and ``o/members`` (batch,
+        members, at most 16): each member's probabilities of the first of ``o/classes``.
         ``embedding`` (batch, width) float32, rows of unit length.
         """
         return self._predicted(serialised, ids=True)
 
     def _predicted(self, serialised: tf.Tensor, ids: bool) -> dict[str, tf.Tensor]:
-        outputs = self._logits(serialised)
-        found: dict[str, tf.Tensor] = {EMBEDDING: tf.cast(outputs[EMBEDDING], tf.float32)}
+        logits, members = self._answers(serialised, embedding=True)
+        found: dict[str, tf.Tensor] = {EMBEDDING: logits[EMBEDDING]}
         for name, kind in self.kinds.items():
-            probabilities = self._probabilities(outputs, name)
+            probabilities = self._probabilities(logits[name], name)
             k = min(self.workflow.prediction.top_k, int(self.classes[name].shape[0]))
             if kind == "exclusive":
                 best = tf.math.top_k(probabilities, k=k)
@@ -130,6 +147,12 @@ class ServingModule(tf.Module):
                 found[f"{name}/categories"] = tf.gather(self.classes[name], best.indices)
             found[f"{name}/probabilities"] = top
             found[f"{name}/rest"] = tf.maximum(tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0)
+            if name in members:
+                apart = disagreement if kind == "exclusive" else multi_label_disagreement
+                uncertainty |= apart(members[name])
+                first = best.indices[:, : min(k, MEMBER_TOP)]
+                own = tf.gather(tf.transpose(members[name], [1, 2, 0]), first, batch_dims=1)
+                found[f"{name}/members"] = tf.transpose(own, [0, 2, 1])
             for key, value in uncertainty.items():
                 found[f"{name}/{key}"] = value
         return found
@@ -142,7 +165,8 @@ def export_model(module: ServingModule, transform_layer: Any, output: str) -> No
     serialised tf.Examples of raw products, string (batch,).
     """
     archive = keras.export.ExportArchive()
-    archive.track(module.model)
+    for model in module.models:
+        archive.track(model)
     archive.track(transform_layer)
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
     archive.add_endpoint("serving_default", lambda examples: module.predict(examples), input_signature=signature)

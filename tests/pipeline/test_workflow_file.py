@@ -119,6 +119,24 @@ evaluation:
     assert next(p for p in found if p.key == "features.titel").hint == "did you mean 'title'?"
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("committee: {by: kinds}", "committee.by"),
+        ("committee: {by: seeds, kinds: [{model: {kind: deep}}]}", "committee.by"),
+        ("committee: {by: seeds}\nmodel: {kind: linear}\ntraining: {solver: liblinear}", "committee.by"),
+        ("committee: {by: dropout}\nmodel: {kind: linear}", "committee.by"),
+        ("committee: {by: dropout, combine: best}", "committee.combine"),
+        ("committee: {by: kinds, kinds: [{model: {kind: lsa}}]}", "committee.kinds.0.model.kind"),
+        ("sampling: {strategy: {kind: bald}}", "sampling.strategy"),
+        ("sampling: {strategy: {kind: combined, score: {kind: vote_entropy}}}", "sampling.strategy"),
+        ("sampling: {strategy: {kind: batch_bald}}\ncommittee: {combine: best}", "sampling.strategy"),
+    ],
+)
+def test_committees_that_could_not_work_are_said(tmp_path: Path, text: str, key: str) -> None:
+    assert [p.key for p in problems_of(tmp_path, f"name: shop\n{text}\n")] == [key]
+
+
 def test_a_wrong_value_causes_no_contradiction_that_would_vanish_with_it(tmp_path: Path) -> None:
     text = "name: shop\nrules: {file: 3}\nobjectives: {r: {kind: multi_label, labels: rules}}\n"
     assert [p.key for p in problems_of(tmp_path, text)] == ["rules.file"]

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from scipy.special import softmax
 
+from modules.query_strategies.committee import bald
 from modules.taxonomy import Taxonomy
 
 TREE = Taxonomy.from_paths(
@@ -22,7 +23,7 @@ def fixed(values: np.ndarray) -> pa.Array:
 
 
 def write_predictions(
-    folder: Path, sizes: dict[str, int], *, labelled: int = 10, seed: int = 0
+    folder: Path, sizes: dict[str, int], *, labelled: int = 10, members: int = 0
 ) -> dict[str, np.ndarray]:
     """Writes both objectives' columns; gives the exclusive probabilities over all classes, by split."""
     rng = np.random.default_rng(0)
@@ -52,6 +53,18 @@ def write_predictions(
             "rule_based/probabilities": fixed(np.take_along_axis(binary, many, axis=1).astype(np.float32)),
             "embedding": fixed(vectors.astype(np.float32)),
         }
+        if members:
+            # Members that lean to either side of the consensus, by turns.
+            lean = np.linspace(-0.9, 0.9, members)[None, :, None] * rng.random((n, 1, 1))
+            moved = np.minimum(top[:, 1:2], 1 - top[:, :1])[:, None] * lean * np.eye(K)[0]
+            moved -= np.roll(moved, 1, axis=2)
+            own = np.maximum(top[:, None] + moved, 1e-9)
+            yes = np.take_along_axis(binary, many, axis=1)[:, None]
+            doubt = yes + np.minimum(yes, 1 - yes) * lean
+            table["exclusive/members"] = fixed(own.astype(np.float32).reshape(n, -1))
+            table["rule_based/members"] = fixed(doubt.astype(np.float32).reshape(n, -1))
+            whole = np.concatenate([own, np.maximum(1 - own.sum(axis=2, keepdims=True), 0)], axis=2)
+            table["exclusive/bald"] = pa.array(bald(whole.transpose(1, 0, 2)).astype(np.float32))
         (folder / f"Split-{split}").mkdir(parents=True)
         pq.write_table(pa.table(table), folder / f"Split-{split}" / "part-00000.parquet")
         written[split] = p

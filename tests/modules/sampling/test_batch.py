@@ -18,6 +18,7 @@ from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
 from modules.query_strategies.bald import BALD
+from modules.query_strategies.batch_bald import BatchBALD
 from modules.query_strategies.margin import Margin
 from modules.query_strategies.value_weighted import ValueWeighted
 from modules.sampling.asked import Asked, read_asked
@@ -44,9 +45,9 @@ def predictions(tmp_path_factory) -> tuple[PredictionFiles, dict[str, np.ndarray
     return PredictionFiles(folder), written
 
 
-def batch(files, objective="exclusive", asked=Asked(), seed=7, **given):  # noqa: B008
+def batch(files, objective="exclusive", asked=Asked(), seed=7, members=0, **given):  # noqa: B008
     sampling = SamplingSettings(**{"size": 40, "strategy": Margin(), **given})
-    table = read_table(files, objective)
+    table = read_table(files, objective, members)
     return next_batch(
         objective, objective == "exclusive", table, asked, CLASSES[objective], TREE, sampling, seed
     )  # fmt: skip
@@ -153,6 +154,24 @@ def test_values_are_given_by_path_and_hold_for_a_branch(predictions):
 def test_a_strategy_that_needs_a_committee_says_so(predictions):
     with pytest.raises(MissingInput, match="committee"):
         batch(predictions[0], strategy=BALD())
+
+
+def test_a_committee_is_asked_about_what_its_members_disagree_about(tmp_path):
+    """Disagreement from the model's columns for products, from the members' own answers for pairs and batches."""
+    write_predictions(tmp_path, SIZES, members=3)
+    files = PredictionFiles(tmp_path)
+    for objective in ("exclusive", "rule_based"):
+        table = read_table(files, objective, 3)
+        assert table.members.shape == (400, 3, 4)
+        np.testing.assert_allclose(table.members.mean(axis=1), table.probabilities, atol=2e-3)
+    for strategy in (BALD(), BatchBALD()):
+        for objective in ("exclusive", "rule_based"):
+            found = batch(files, objective, strategy=strategy, members=3)
+            utilities = [pick.utility for pick in found.picks if pick.source == strategy.kind]
+            assert len(utilities) == 32 and utilities[0] > 0
+    bald = np.sort(read_table(files, "exclusive", 3).scores["bald"][10:300])[::-1]
+    found = batch(files, strategy=BALD(), members=3, random_share=0.0, first_random_share=0.0)
+    np.testing.assert_allclose([pick.utility for pick in found.picks], bald[:40], rtol=1e-6)
 
 
 @settings(max_examples=80, deadline=None)

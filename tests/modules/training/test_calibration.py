@@ -13,6 +13,7 @@ from modules.models.build import build_model
 from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 from modules.training.calibration import LEAST_LABELS, Calibration, calibrate
 from modules.training.export import ServingModule
+from modules.training.gather import Committee
 from modules.training.run import input_sizes
 from tests.modules.training.shared import class_counts, classes
 
@@ -31,7 +32,7 @@ def overconfident(n: int) -> tuple[dict, dict]:
 
 def test_temperature_is_the_one_with_the_least_cross_entropy_on_labelled_rows():
     logits, targets = overconfident(300)
-    found = calibrate(lambda: (logits, targets), OBJECTIVES, 10).temperature["exclusive"]
+    found = calibrate(logits, targets, OBJECTIVES, 10).temperature["exclusive"]
     known = targets["exclusive"] >= 0
     z, y = logits["exclusive"][known], targets["exclusive"][known]
     best = minimize_scalar(
@@ -46,7 +47,7 @@ def test_too_few_labels_leave_the_temperature_of_the_loss(loss, expected):
     known = np.flatnonzero(targets["exclusive"] >= 0)
     targets["exclusive"][known[LEAST_LABELS - 1 :]] = -1
     objectives = {"exclusive": ExclusiveObjective(loss=loss)}
-    assert calibrate(lambda: (logits, targets), objectives, 10).temperature["exclusive"] == expected
+    assert calibrate(logits, targets, objectives, 10).temperature["exclusive"] == expected
     assert Calibration.before_eval(objectives).temperature == {"exclusive": expected}
 
 
@@ -54,9 +55,8 @@ def test_thresholds_have_the_best_f1_on_known_pairs():
     n = 400
     labels = RNG.choice([-1.0, 0.0, 1.0], (n, 2))
     logits = RNG.normal(0, 1, (n, 2)) + 1.5 * (labels > 0) - 2.0
-    found = calibrate(
-        lambda: ({"rule_based": logits}, {"rule_based": labels}), {"rule_based": MultiLabelObjective()}, 10
-    ).thresholds["rule_based"]
+    objectives = {"rule_based": MultiLabelObjective()}
+    found = calibrate({"rule_based": logits}, {"rule_based": labels}, objectives, 10).thresholds["rule_based"]
     for index, threshold in enumerate(found):
         known = labels[:, index] >= 0
         scores, yes = expit(logits[known, index]), labels[known, index] > 0
@@ -70,7 +70,7 @@ def test_thresholds_have_the_best_f1_on_known_pairs():
 def test_no_labels_at_all():
     logits = {"exclusive": np.zeros((3, 4)), "rule_based": np.zeros((3, 2))}
     targets = {"exclusive": np.full(3, -1), "rule_based": np.full((3, 2), -1.0)}
-    found = calibrate(lambda: (logits, targets), OBJECTIVES, 10)
+    found = calibrate(logits, targets, OBJECTIVES, 10)
     assert found == Calibration({"exclusive": 1.0}, {"rule_based": [0.5, 0.5]})
 
 
@@ -83,7 +83,7 @@ def test_what_leaves_the_model_is_calibrated(built):
 
     def module(calibration):
         spec = built.transform.raw_feature_spec()
-        return ServingModule(model, layer, spec, settings, calibration, classes())
+        return ServingModule(Committee([model], model, [0], calibration), layer, spec, settings, classes())
 
     raw = tf.constant(built.raw("eval"))
     plain, warm = module(Calibration()), module(Calibration({"exclusive": 4.0}, {"rule_based": cuts}))

@@ -11,7 +11,7 @@ from sklearn.svm import LinearSVC
 from modules.models.build import build_model
 from modules.training.data import batches
 from modules.training.liblinear import design_matrix, fit_exact
-from modules.training.run import input_sizes, predicted
+from modules.training.run import input_sizes
 from tests.modules.training.shared import Built, class_counts, tiny
 
 FEATURES = ("title", "brand", "price", "image")
@@ -30,7 +30,8 @@ def fitted(built: Built, objectives: dict, c: float = 1.0):
     train = batches([built.files["train"]], settings, counts, batch_size=64)
     held_out = batches([built.files["eval"]], settings, counts, batch_size=64)
     fit_exact(model, settings, train, sizes.categorical)
-    logits, _ = predicted(model, held_out)
+    parts = [{name: model(inputs)[name].numpy() for name in settings.objectives} for inputs, _ in held_out]
+    logits = {name: np.concatenate([part[name] for part in parts]) for name in settings.objectives}
     both = (design_matrix(data.as_numpy_iterator(), settings, sizes.categorical) for data in (train, held_out))
     return logits, *both, settings.seed
 

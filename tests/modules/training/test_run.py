@@ -17,7 +17,8 @@ from tfx_bsl.public.proto import model_spec_pb2
 
 from modules.training import run as training
 from modules.training.data import batches, label_batches
-from modules.training.run import MODEL_FACTS, TrainingError, count_labels, precision, train
+from modules.training.member import precision
+from modules.training.run import MODEL_FACTS, TrainingError, count_labels, train
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import SMALL, TRAINING, class_counts, tiny
 
@@ -121,7 +122,9 @@ class TestPrecision:
     def test_a_model_trained_in_it_serves_in_full_precision(self, built, tmp_path, monkeypatch):
         kept = {}
         real = training.export_model
-        monkeypatch.setattr(training, "export_model", lambda module, *rest: kept.update(model=module.model))
+        monkeypatch.setattr(
+            training, "export_model", lambda module, *rest: kept.update(model=module.committee.embedder)
+        )
         settings = tiny(
             ("title", "brand"), training={**TRAINING, "epochs": 1, "mixed_precision": "on"},
             model={"kind": "wide_deep", "hidden": [8], "normalization": "batch"},
