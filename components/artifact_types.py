@@ -32,10 +32,19 @@ class LabellingBatch(Artifact):
 
     Custom properties: ``model`` and ``predictions`` (URIs), ``parameters`` (JSON), ``<objective>/<fact>``, and
     ``pick/<objective>/<product id>`` (JSON: rank, source, utility and its parts): ML Metadata alone tells why a product
-    was asked for.
+    was asked for. ``stop_set/<objective>`` are the run's predictions of a fixed sample (``modules.sampling.stopping``).
     """
 
     TYPE_NAME = "components.LabellingBatch"
+
+
+class LabelReview(Artifact):
+    """A folder with suspected label errors (``modules.label_review.queue``).
+
+    Custom properties: ``model`` (URI) and per reason the number of products.
+    """
+
+    TYPE_NAME = "components.LabelReview"
 
 
 class CategoryMetrics(Artifact):

@@ -28,6 +28,7 @@ PRODUCED_BY = {
     "pushed_model": "Pusher",
     "predictions": "Predictor",
     "labelling_batch": "ActiveSampler",
+    "label_review": "ActiveSampler",
 }
 """Output key to the component that makes it."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -26,6 +26,7 @@ from modules.reporting.predicted import read_predicted
 from modules.reporting.text import print_summary
 from modules.taxonomy import Taxonomy
 from pipeline.blessing import blessing_of
+from pipeline.labelling_gain import labelling_gain
 from pipeline.measured import Measured
 from pipeline.runs import Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
@@ -73,8 +74,18 @@ def collect(loaded: LoadedWorkflow, result: RunResult, runs: Runs, missing: list
     now = found[-1][1] if found and found[-1][0] == run.id else None
     earlier = found[:-1] if now else found
     previous, before = earlier[-1] if now and earlier else (None, None)
+    gains = _try("what labelling on would gain", lambda: _gains(loaded, runs, run, found), missing) or {}
     objectives = [
-        _objective(loaded, name, taxonomy, now, before, found if now else [], (predicted or {}).get(name))
+        _objective(
+            loaded,
+            name,
+            taxonomy,
+            now,
+            before,
+            found if now else [],
+            (predicted or {}).get(name),
+            gains.get(name, ()),
+        )  # fmt: skip
         for name in loaded.workflow.objectives
     ]
     training = None
@@ -136,6 +147,7 @@ def _objective(
     before: Measured | None,
     history: list[tuple[str, Measured]],
     predicted: Predicted | None,
+    labelling: Sequence[str],
 ) -> ObjectiveReport:
     settings = loaded.workflow.objectives[name]
     values = now.values.get(name, {}) if now else {}
@@ -160,7 +172,20 @@ def _objective(
         failed=[_failed(row) for row in (now.failed.get(name, []) if now else [])],
         predicted=predicted,
         top_level=top_level(taxonomy, classes_of(settings, taxonomy), predicted) if taxonomy and predicted else (),
+        labelling=labelling,
     )
+
+
+def _gains(
+    loaded: LoadedWorkflow, runs: Runs, run: Run, metrics: list[tuple[str, Measured]]
+) -> dict[str, Sequence[str]]:
+    """Objective to sentences about the next batch."""
+    sampling = loaded.workflow.sampling
+    if sampling is None or "labelling_batch" not in run.outputs:
+        return {}
+    batches = runs.until(run.id, "labelling_batch", HISTORY)
+    found = {name: labelling_gain(name, batches, metrics, sampling) for name in loaded.workflow.objectives}
+    return {name: gain.reasons for name, gain in found.items() if gain is not None}
 
 
 def _failed(row: dict[str, Any]) -> str:
@@ -177,6 +202,7 @@ def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     found = []
     titles = {
         "labelling_batch": "next batch",
+        "label_review": "label review",
         "predictions": "predictions",
         "model": "model",
         "quarantine": "quarantine",

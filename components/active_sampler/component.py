@@ -1,4 +1,4 @@
-"""ActiveSampler: predictions and labels in, the next batch of questions out."""
+"""ActiveSampler: predictions and labels in, the next batch of questions and the suspected label errors out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionP
 
 from components.active_sampler.driver import ActiveSamplerDriver
 from components.active_sampler.executor import ActiveSamplerExecutor
-from components.artifact_types import LabellingBatch, Predictions, ProductTaxonomy
+from components.artifact_types import LabellingBatch, LabelReview, Predictions, ProductTaxonomy
 
 
 class ActiveSamplerSpec(ComponentSpec):
@@ -25,11 +25,14 @@ class ActiveSamplerSpec(ComponentSpec):
         "predictions": ChannelParameter(type=Predictions),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
     }
-    OUTPUTS: ClassVar = {"labelling_batch": ChannelParameter(type=LabellingBatch)}
+    OUTPUTS: ClassVar = {
+        "labelling_batch": ChannelParameter(type=LabellingBatch),
+        "label_review": ChannelParameter(type=LabelReview),
+    }
 
 
 class ActiveSampler(base_component.BaseComponent):
-    """Picks the products that people are asked about next.
+    """Picks the products that people are asked about next, and the labels that somebody should look at again.
 
     Args:
       predictions: of all splits. taxonomy: of the ProductExampleGen that made the examples.
@@ -59,5 +62,6 @@ class ActiveSampler(base_component.BaseComponent):
                 labels=labels,
                 fingerprint=fingerprint,
                 labelling_batch=types.Channel(type=LabellingBatch),
+                label_review=types.Channel(type=LabelReview),
             )
         )

@@ -12,11 +12,14 @@ from tfx.types import artifact_utils
 from components.active_sampler.driver import label_files
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
+from modules.label_review.queue import contradicted_rules, disagreements, label_errors, write_review
+from modules.labels import read_labels
 from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
 from modules.sampling.asked import read_asked
 from modules.sampling.batch import next_batch
+from modules.sampling.stopping import expected_error, stop_set
 from modules.sampling.table import read_table
 from modules.sampling.write import write_batches
 from modules.settings.workflow import Workflow
@@ -24,7 +27,7 @@ from modules.taxonomy import Taxonomy
 
 
 class ActiveSamplerExecutor(base_executor.BaseExecutor):
-    """Writes ``batch.parquet`` and ``batch.json``, and the same facts as custom properties."""
+    """Writes the batch and the review queue, and their facts as custom properties."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         predictions = artifact_utils.get_single_instance(input_dict["predictions"])
@@ -37,13 +40,16 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
         files = PredictionFiles(predictions.uri)
         kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
         asked = read_asked(*label_files(exec_properties["labels"]), taxonomy, kinds)
+        log = read_labels(label_files(exec_properties["labels"])[0], taxonomy, kinds)
+        suspicious: list[dict[str, Any]] = []
         members = workflow.committee.answers if workflow.committee else 0
         batches = []
         for name in asked_about(workflow):
             objective = workflow.objectives[name]
+            table, exclusive = read_table(files, name, members), objective.kind == "exclusive"
             try:
                 batch = next_batch(
-                    name, objective.kind == "exclusive", read_table(files, name, members), asked[name],
+                    name, exclusive, table, asked[name],
                     classes_of(objective, taxonomy), taxonomy, settings, workflow.seed,
                 )  # fmt: skip
             except MissingInput as error:
@@ -51,6 +57,11 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
             batches.append(batch)
             for key, value in batch.facts.items():
                 _set(output, f"{name}/{key}", value)
+            if exclusive:
+                _set(output, f"{name}/expected_error", expected_error(table))
+                _set(output, f"stop_set/{name}", stop_set(table, classes_of(objective, taxonomy)))
+                if settings.review:
+                    suspicious += label_errors(name, table, log, objective, taxonomy, settings.review, workflow.seed)
             for pick in batch.picks:
                 about = f"pick/{name}/{pick.product_id}" + (f"/{pick.category}" if pick.category else "")
                 told = {
@@ -65,6 +76,12 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
             "fingerprint": exec_properties["fingerprint"],
         }
         write_batches(output.uri, batches, facts)
+        if settings.review:
+            suspicious += contradicted_rules(files, workflow.objectives, log, taxonomy, settings.review)
+            suspicious += disagreements(log, taxonomy, settings.review)
+        review = artifact_utils.get_single_instance(output_dict["label_review"])
+        for key, value in {"model": facts["model"], **write_review(review.uri, suspicious, facts)}.items():
+            _set(review, key, value)
         for key, value in facts.items():
             _set(output, key, value if isinstance(value, str) else json.dumps(value))
 

@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from modules import progress
+from modules.examples import RULES
 from modules.models.consensus import DISAGREEMENT
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
@@ -64,6 +65,14 @@ def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflo
         if objective.kind == "exclusive"
     }
 
+    spec |= {
+        f"label/{name}": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
+        for name, objective in settings.objectives.items()
+        if objective.kind == "multi_label" and objective.labels == "rules"
+    }
+    if columns.given:
+        spec[RULES] = tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)
+
     def load(serialised):
         return serialised, tf.io.parse_example(serialised, spec)
 
@@ -74,7 +83,7 @@ def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflo
     def batch_of(serialised, raw) -> pa.RecordBatch:
         outputs = signature(examples=serialised)
         return columns.record_batch(
-            {name: value.numpy() for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
+            {name: _arrays(value) for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
         )
 
     done = 0
@@ -84,6 +93,13 @@ def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflo
             done += batch.num_rows
             progress.report(done, 0, f"{done:,} products of {files} file{'s' if files > 1 else ''}")
     return done
+
+
+def _arrays(value: Any) -> Any:
+    """A tensor as an array; a ragged one as (values, offsets)."""
+    if isinstance(value, tf.RaggedTensor):
+        return value.values.numpy(), value.row_splits.numpy()
+    return value.numpy()
 
 
 def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple]) -> Iterator[pa.RecordBatch]:
@@ -144,19 +160,22 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
 class PredictionColumns:
     """The Parquet table's layout.
 
-    Per product ``id``, ``title``, ``retailer`` and ``embedding`` (float32 list of fixed length). Per objective o:
+    Per product ``id``, ``title``, ``retailer``, ``embedding`` (float32 list of fixed length), and with an objective
+    that learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
     ``o/probability``; ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``, ``o/entropy``,
     ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald``
     and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); ``o/label``
     (exclusive: class index or -1); ``o/assigned`` (multi-label: ids of all categories over their thresholds, ancestors
-    included).
+    included); ``o/given`` (rules' labels: category ids, ancestors included).
     """
 
     def __init__(self, workflow: Workflow, taxonomy: Taxonomy):
         self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
         committee = workflow.committee
         self.scores = (*SCORES, *DISAGREEMENT) if committee and committee.answers else SCORES
+        rules = {n for n, o in workflow.objectives.items() if o.kind == "multi_label" and o.labels == "rules"}
+        self.given = rules
         self.paths: dict[str, pa.Array] = {}
         self.ids: dict[str, pa.Array] = {}
         self.ancestors: dict[str, pa.Array] = {}
@@ -178,7 +197,7 @@ class PredictionColumns:
         found += [f"{name}/members" for name in self.kinds if len(self.scores) > len(SCORES)]
         return [*found, "embedding"]
 
-    def record_batch(self, raw: dict[str, np.ndarray], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
+    def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
         arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in ("id", *SHOWN)}
         for name, kind in self.kinds.items():
@@ -199,6 +218,13 @@ class PredictionColumns:
                 arrays[f"{name}/label"] = pa.array(raw[f"label/{name}"].astype(np.int32))
             else:
                 arrays[f"{name}/assigned"] = self._assigned(name, classes, outputs[f"{name}/assigned"])
+        for name in self.given:
+            values, offsets = raw[f"label/{name}"]
+            ids = self.ids[name].take(pa.array(values))
+            arrays[f"{name}/given"] = pa.ListArray.from_arrays(offsets.astype(np.int32), ids)
+        if self.given:
+            values, offsets = raw[RULES]
+            arrays[RULES] = pa.ListArray.from_arrays(offsets.astype(np.int32), _text(values))
         arrays["embedding"] = _fixed(outputs["embedding"].astype(np.float32))
         return pa.RecordBatch.from_pydict(arrays)
 

@@ -184,6 +184,8 @@ class ObjectiveReport:
     predicted: Predicted | None = None
     top_level: Sequence[tuple[str, int, int | None]] = ()
     """(name, predicted products, labelled products) of the roots of the taxonomy."""
+    labelling: Sequence[str] = ()
+    """Whether labelling on is worth it, in sentences, the verdict first."""
 
     def ranked(self) -> list[CategoryRow]:
         """Categories with labelled test products, the best first; where F1 is the same, more products weigh more."""

@@ -138,6 +138,7 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
 
     if not objective.figures:
         yield _facts([(objective.name, unmeasured_text(objective))])
+        yield from _labelling(objective)
         return
     yield text(f"{objective.name}, on {objective.measured:,} labelled test products, {compared_text(report)}", "bold")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -156,6 +157,12 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
     for title, rows in (("best", best), ("worst", worst)):
         if rows:
             yield _categories(title, rows)
+    yield from _labelling(objective)
+
+
+def _labelling(objective: ObjectiveReport) -> Iterator[Text]:
+    for number, sentence in enumerate(objective.labelling):
+        yield text(f"  {sentence}", "" if number else "bold")
 
 
 def _categories(title: str, rows: Sequence[CategoryRow]) -> Table:

@@ -13,6 +13,19 @@ from modules.settings.base import Settings
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
+class StoppingSettings(Settings):
+    """When labelling on is not worth it."""
+
+    kappa: Fraction = 0.99
+    """Predictions are stable if each round agrees with the one before by at least this (Cohen's kappa) ..."""
+    rounds: Annotated[int, Field(ge=1, le=20)] = 3
+    """... so many times in a row (Bloodgood, Vijay-Shanker 2009)."""
+    min_gain: Fraction = 0.002
+    """Accuracy that a batch must be expected to add, by the learning curve."""
+    min_support: Annotated[int, Field(ge=1)] = 30
+    """Rounds with fewer labelled test products are left out of the learning curve."""
+
+
 class SamplingSettings(Settings):
     """The next batch of each objective."""
 
@@ -27,3 +40,6 @@ class SamplingSettings(Settings):
     objectives: tuple[str, ...] = ()
     """Whose products are asked about; none named: the exclusive ones. Of a multi-label objective yes or no is asked
     about a product and a category."""
+    review: Annotated[int, Field(ge=0, le=10_000)] = 100
+    """Suspected label errors of each kind in the review queue; 0: none are looked for."""
+    stopping: StoppingSettings = StoppingSettings()

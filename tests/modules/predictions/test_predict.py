@@ -24,6 +24,7 @@ SCHEMA = {
     "rule_based/classes": pa.list_(pa.int32(), 3), "rule_based/probabilities": pa.list_(pa.float32(), 3),
     "rule_based/rest": pa.float32(), "rule_based/entropy": pa.float32(), "rule_based/margin": pa.float32(),
     "rule_based/least_confidence": pa.float32(), "rule_based/assigned": pa.list_(pa.string()),
+    "rule_based/given": pa.list_(pa.string()), "rules": pa.list_(pa.string()),
     "embedding": pa.list_(pa.float32(), 256),
 }  # fmt: skip
 CATEGORY_COLUMNS = {f"{o}/{c}" for o in ("exclusive", "rule_based") for c in ("category", "category_id")}
@@ -66,6 +67,13 @@ def test_schema(predictions):
     for name in CATEGORY_COLUMNS:
         kind = schema.field(name).type
         assert (kind.value_type if pa.types.is_dictionary(kind) else kind) == pa.string()
+
+
+def test_what_rules_gave_stands_beside_it(predictions, built):
+    ids = [category.id for category in TREE]
+    found = predictions[0].column("rule_based/given").to_pylist()
+    assert found == [[ids[i] for i in row["label/rule_based"]] for row in built.rows["eval"]]
+    assert any(found) and predictions[0].column("rules").to_pylist() == [[]] * len(found)
 
 
 @pytest.mark.parametrize("objective", ["exclusive", "rule_based"])

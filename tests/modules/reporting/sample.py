@@ -59,6 +59,8 @@ def write_predictions(
             first, last = int(edges[part]), int(edges[part + 1])
             raw, outputs, rows = _products(split, first, last - first, rng, tree)
             found += rows
+            nothing = (np.zeros(0, np.int64), np.zeros(len(rows) + 1, np.int64))
+            raw |= {"label/rule_based": nothing, "rules": (np.zeros(0, object), nothing[1])}
             whole = columns.record_batch(raw, outputs)
             with pq.ParquetWriter(folder / f"Split-{split}" / f"part-{part:05d}.parquet", whole.schema) as writer:
                 for start in range(0, max(last - first, 1), batch):

@@ -1,0 +1,1 @@
+"""Labels that look wrong, as a review queue of their own."""

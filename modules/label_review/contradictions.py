@@ -1,0 +1,106 @@
+"""Rules that the model contradicts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.predictions.read import PredictionFiles
+from modules.taxonomy import Category, Taxonomy
+
+LEAST_PROBABILITY = 0.5
+"""The model's own category must be at least so probable."""
+MOST_LEFT = 0.1
+"""The rule's category, with all below it, must be at most so probable."""
+
+
+@dataclass(frozen=True)
+class Contradiction:
+    """One product that a rule put into a category which the model holds for wrong.
+
+    Attributes:
+      given: index in the taxonomy of the rule's category. suggested: class of the model. score: its probability times
+        the improbability of the rule's.
+    """
+
+    product_id: str
+    split: str
+    rules: tuple[str, ...]
+    given: int
+    suggested: int
+    score: float
+
+
+def contradicted(
+    files: PredictionFiles, ruled: str, exclusive: str, classes: list[Category], taxonomy: Taxonomy, most: int
+) -> list[Contradiction]:
+    """The most contradicted products, the worst first; one pass in batches.
+
+    Args:
+      ruled: objective whose labels are the rules'. exclusive: the one that people's labels teach, which is the judge.
+      classes: of ``exclusive``. most: how many at most.
+    """
+    if f"{ruled}/given" not in files.schema.names:
+        return []
+    nodes = {category.id: category.index for category in taxonomy}
+    parent = np.full(len(taxonomy), -1)
+    under = np.zeros((len(taxonomy), len(classes)), bool)
+    for category in taxonomy:
+        above = taxonomy.ancestors(category)
+        if above:
+            parent[category.index] = above[-1].index
+    for number, category in enumerate(classes):
+        for one in (*taxonomy.ancestors(category), category):
+            under[one.index, number] = True
+    columns = ["id", f"{ruled}/given", "rules", f"{exclusive}/classes", f"{exclusive}/probabilities"]
+    found: list[Contradiction] = []
+    least = 0.0
+    for split in files.files:
+        for batch in files.scan(columns, split):
+            given = batch.column(f"{ruled}/given")
+            sizes = np.diff(given.offsets.to_numpy())
+            rows = np.repeat(np.arange(batch.num_rows), sizes)
+            names = given.flatten().dictionary_encode()
+            index = np.array([nodes.get(name, -1) for name in names.dictionary.to_pylist()] or [-1])
+            at = index[names.indices.to_numpy()] if len(names) else np.zeros(0, np.int64)
+            deepest = _deepest(rows, at, parent, len(taxonomy))
+            rows, at = rows[deepest], at[deepest]
+            top = _matrix(batch.column(f"{exclusive}/classes"))
+            probabilities = _matrix(batch.column(f"{exclusive}/probabilities"))
+            inside = (under[at[:, None], top[rows]] * probabilities[rows]).sum(axis=1)
+            first = probabilities[rows, 0]
+            outside = ~under[at, top[rows, 0]]
+            score = first * (1.0 - inside)
+            wrong = outside & (first >= LEAST_PROBABILITY) & (inside <= MOST_LEFT) & (score > least)
+            for pair in np.flatnonzero(wrong):
+                row = int(rows[pair])
+                found.append(
+                    Contradiction(
+                        batch.column("id")[row].as_py(), split, tuple(batch.column("rules")[row].as_py() or ()),
+                        int(at[pair]), int(top[row, 0]), float(score[pair]),
+                    )
+                )  # fmt: skip
+            if len(found) > 4 * most:
+                found = _worst(found, most)
+                least = found[-1].score
+    return _worst(found, most)
+
+
+def _worst(found: list[Contradiction], most: int) -> list[Contradiction]:
+    return sorted(found, key=lambda one: (-one.score, one.product_id, one.given))[:most]
+
+
+def _deepest(
+    rows: npt.NDArray[np.int64], at: npt.NDArray[np.int64], parent: npt.NDArray[np.int64], nodes: int
+) -> npt.NDArray[np.bool_]:
+    """Which of a product's categories are no other one's parent."""
+    known = at >= 0
+    above = np.where(known, parent[at], -1)
+    parents = (rows * nodes + above)[above >= 0]
+    return known & ~np.isin(rows * nodes + at, parents)
+
+
+def _matrix(column) -> np.ndarray:  # type: ignore[no-untyped-def]
+    return np.asarray(column.flatten()).reshape(-1, column.type.list_size)

@@ -1,0 +1,193 @@
+"""Whether labelling on is worth it: what the next batch would gain."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import zlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.sampling.table import PredictionTable
+from modules.settings.sampling import StoppingSettings
+from modules.taxonomy import Category
+
+STOP_SET = 2000
+"""Products whose predictions are compared from round to round."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one run knew.
+
+    Attributes:
+      labels: of people, that the model had learnt from.
+      expected_error: mean of 1 - the best probability over the products without a label.
+      stop_set: product's hash to its predicted category's id.
+      accuracy, support: measured on labelled test products; None: not measured.
+    """
+
+    labels: int
+    expected_error: float
+    stop_set: dict[int, str]
+    accuracy: float | None = None
+    support: int = 0
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What the next batch would gain.
+
+    Attributes:
+      worth: False: labelling on is not worth it; None: not enough is known.
+      kappa: agreement of the last two rounds' predictions; None: there is one round.
+      expected_error: of the newest model, by its own probabilities.
+      gain: accuracy that the next batch is expected to add, by the learning curve; None: no curve can be fitted.
+      reasons: sentences, the verdict first.
+    """
+
+    worth: bool | None
+    kappa: float | None
+    expected_error: float
+    gain: float | None
+    reasons: Sequence[str]
+
+
+def stop_set(table: PredictionTable, classes: Sequence[Category]) -> str:
+    """Predictions of the products with the smallest hashes, as text: the same products in every run.
+
+    The text is base64 of zlib of JSON, some kilobytes, so that ML Metadata can hold it.
+    """
+    ids = table.ids.to_pylist()
+    hashes = np.array([_hash(name) for name in ids], np.uint64)
+    rows = np.argsort(hashes, kind="stable")[:STOP_SET]
+    names, codes = np.unique([classes[i].id for i in table.classes[rows, 0]], return_inverse=True)
+    document = {"hashes": hashes[rows].tolist(), "names": names.tolist(), "codes": codes.tolist()}
+    return base64.b64encode(zlib.compress(json.dumps(document).encode())).decode()
+
+
+def read_stop_set(text: str) -> dict[int, str]:
+    """What :func:`stop_set` wrote."""
+    document = json.loads(zlib.decompress(base64.b64decode(text)))
+    return {h: document["names"][code] for h, code in zip(document["hashes"], document["codes"], strict=True)}
+
+
+def _hash(name: str) -> int:
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=6).digest(), "big")
+
+
+def expected_error(table: PredictionTable) -> float:
+    """Mean of 1 - the best probability over unlabelled products of the train split; 0 if there are none."""
+    rows = table.labels < 0
+    if "train" in table.split_names:
+        rows &= table.splits == table.split_names.index("train")
+    return float(table.scores["least_confidence"][rows].mean(dtype=np.float64)) if rows.any() else 0.0
+
+
+def cohens_kappa(first: Sequence[str], second: Sequence[str]) -> float:
+    """Agreement beyond chance of two labellings of the same products (Cohen 1960); 1 if both say one thing only."""
+    names = {name: i for i, name in enumerate(sorted({*first, *second}))}
+    a, b = (np.array([names[x] for x in side], np.int64) for side in (first, second))
+    observed = float((a == b).mean())
+    shares = [np.bincount(side, minlength=len(names)) / len(side) for side in (a, b)]
+    chance = float(shares[0] @ shares[1])
+    return 1.0 if chance >= 1.0 else (observed - chance) / (1.0 - chance)
+
+
+def stability(rounds: Sequence[Round]) -> list[float]:
+    """Kappa between each round and the one before, on products that both have (Bloodgood, Vijay-Shanker 2009)."""
+    found = []
+    for before, after in zip(rounds, rounds[1:], strict=False):
+        common = sorted(before.stop_set.keys() & after.stop_set.keys())
+        if common:
+            found.append(cohens_kappa([before.stop_set[h] for h in common], [after.stop_set[h] for h in common]))
+    return found
+
+
+def learning_curve(
+    labels: npt.ArrayLike, accuracy: npt.ArrayLike, support: npt.ArrayLike
+) -> tuple[float, float, float] | None:
+    """Parameters (a, b, c) of accuracy = a - b n^-c (inverse power law; Cortes et al. 1993), by weighted least squares.
+
+    Args:
+      labels: n of each round. accuracy: measured. support: labelled test products behind it.
+
+    Returns:
+      None with fewer than four different n.
+    """
+    from scipy.optimize import curve_fit
+
+    n, y, m = (np.asarray(values, np.float64) for values in (labels, accuracy, support))
+    if len(np.unique(n)) < 4:
+        return None
+    # Binomial, and never 0 for a round that got everything right.
+    deviation = np.sqrt((y * (1 - y) * m + 0.5) / np.maximum(m, 1) ** 2)
+    bounds = ([0.0, 0.0, 0.05], [1.0, 1e3, 3.0])
+    start = (min(1.0, float(y.max()) + 0.02), max(float(y.max() - y.min()), 0.01) * float(n.min()) ** 0.5, 0.5)
+    try:
+        found, _ = curve_fit(_curve, n, y, start, deviation, bounds=bounds, max_nfev=5000)
+    except RuntimeError:
+        return None
+    return float(found[0]), float(found[1]), float(found[2])
+
+
+def _curve(n: npt.NDArray[np.float64], a: float, b: float, c: float) -> npt.NDArray[np.float64]:
+    return a - b * n**-c
+
+
+def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) -> Estimate | None:
+    """What is known after these rounds.
+
+    Args:
+      rounds: oldest first; of rounds with the same number of labels the newest counts.
+      batch: size of the next batch.
+
+    Returns:
+      None before the first label.
+    """
+    newest = {one.labels: one for one in rounds}
+    rounds = [newest[n] for n in sorted(newest) if n > 0]
+    if not rounds:
+        return None
+    now = rounds[-1]
+    kappas = stability(rounds)
+    measured = [one for one in rounds if one.accuracy is not None and one.support >= settings.min_support]
+    curve = (
+        learning_curve(*zip(*[(r.labels, r.accuracy, r.support) for r in measured], strict=True)) if measured else None
+    )
+    gain = None
+    if curve is not None:
+        sizes = np.array([now.labels, now.labels + batch], np.float64)
+        here, there = _curve(sizes, *curve)
+        gain = float(there - here)
+    recent = kappas[-settings.rounds :]
+    stable = len(recent) == settings.rounds and min(recent) >= settings.kappa
+    reasons = []
+    worth: bool | None = None
+    if stable and (gain is None or gain < settings.min_gain):
+        worth = False
+        reasons.append("Labelling on is not worth it.")
+    elif gain is not None and gain < settings.min_gain:
+        worth = False
+        reasons.append("Labelling on is hardly worth it.")
+    elif gain is not None or (recent and recent[-1] < settings.kappa):
+        worth = True
+        reasons.append("Labelling on is worth it.")
+    else:
+        reasons.append("Too early to say whether labelling on is worth it.")
+    if kappas:
+        changed = f"The last {now.labels - rounds[-2].labels:,} labels left predictions at kappa {kappas[-1]:.3f}"
+        bound = f"stable is {settings.kappa:g} for {settings.rounds} rounds"
+        reasons.append(f"{changed} with those before ({bound}).")
+    if gain is not None:
+        reasons.append(
+            f"The next {batch:,} are expected to add {100 * gain:.1f} points of accuracy, by the learning curve."
+        )
+    else:
+        reasons.append("A learning curve needs four rounds that are measured on random labels.")
+    reasons.append(f"By its own probabilities the model is wrong about {100 * now.expected_error:.1f}% of the pool.")
+    return Estimate(worth, kappas[-1] if kappas else None, now.expected_error, gain, reasons)
