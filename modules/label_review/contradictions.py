@@ -71,7 +71,9 @@ def contradicted(
             probabilities = _matrix(batch.column(f"{exclusive}/probabilities"))
             inside = (under[at[:, None], top[rows]] * probabilities[rows]).sum(axis=1)
             first = probabilities[rows, 0]
-            outside = ~under[at, top[rows, 0]]
+            # A product may be in several branches: one rule that the model agrees with is enough.
+            agrees = np.bincount(rows, under[at, top[rows, 0]], batch.num_rows) > 0
+            outside = ~agrees[rows]
             score = first * (1.0 - inside)
             wrong = outside & (first >= LEAST_PROBABILITY) & (inside <= MOST_LEFT) & (score > least)
             for pair in np.flatnonzero(wrong):

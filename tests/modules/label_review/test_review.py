@@ -80,6 +80,7 @@ def test_rules_that_the_model_contradicts(tmp_path):
     boots, sandals, totes = (index[p] for p in (("shoes", "boots"), ("shoes", "sandals"), ("bags", "totes")))
     ids = {c.path: c.id for c in NODES}
     shoes, shoes_boots = ids[("shoes",)], ids[("shoes", "boots")]
+    bags, bags_totes = ids[("bags",)], ids[("bags", "totes")]
     rows = [
         ("agrees", [shoes, shoes_boots], boots, 0.9, sandals, 0.05),
         ("other branch", [shoes, shoes_boots], totes, 0.95, sandals, 0.02),
@@ -87,6 +88,7 @@ def test_rules_that_the_model_contradicts(tmp_path):
         ("unsure", [shoes, shoes_boots], totes, 0.45, sandals, 0.2),
         ("half in it", [shoes, shoes_boots], totes, 0.6, boots, 0.4),
         ("parent only", [shoes], totes, 0.7, sandals, 0.05),
+        ("one of two", [shoes, shoes_boots, bags, bags_totes], totes, 0.9, sandals, 0.05),
         ("no rule", [], totes, 0.99, sandals, 0.0),
     ]
     table = pa.table(
