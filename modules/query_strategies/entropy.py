@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+from modules.query_strategies.pool import Floats, Integers, Pool, per_row
 
 
 class Entropy(ScoreStrategy):
@@ -22,17 +22,18 @@ class Entropy(ScoreStrategy):
         if "entropy" in pool.scores:
             return pool.scores["entropy"][rows]
         assert pool.probabilities is not None
-        found = np.empty(len(rows), np.float32)
-        width, at = pool.probabilities.shape[1], 0
-        for part in blocks(rows, width):
-            known = np.asarray(pool.probabilities[part], np.float32)
-            found[at : at + len(part)] = entropy_of(known)
+        width = pool.probabilities.shape[1]
+        others = max(pool.classes - width, 1)
+
+        def entropy(some: Floats) -> Floats:
+            known = np.asarray(some, np.float32)
+            found = entropy_of(known)
             if pool.categories is not None:
                 rest = np.maximum(1.0 - known.sum(axis=1), 0.0)
-                others = max(pool.classes - width, 1)
-                found[at : at + len(part)] -= rest * np.log(np.maximum(rest / others, 1e-30))
-            at += len(part)
-        return found
+                found -= rest * np.log(np.maximum(rest / others, 1e-30))
+            return found
+
+        return per_row(pool.probabilities, rows, entropy)
 
 
 def entropy_of(probabilities: Floats) -> Floats:

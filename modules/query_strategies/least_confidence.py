@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+from modules.query_strategies.pool import Floats, Integers, Pool, per_row
 
 
 class LeastConfidence(ScoreStrategy):
@@ -23,9 +23,4 @@ class LeastConfidence(ScoreStrategy):
         assert pool.probabilities is not None
         if pool.categories is not None:
             return 1.0 - pool.probabilities[rows, 0].astype(np.float32)
-        found = np.empty(len(rows), np.float32)
-        at = 0
-        for part in blocks(rows, pool.classes):
-            found[at : at + len(part)] = 1.0 - pool.probabilities[part].max(axis=1)
-            at += len(part)
-        return found
+        return 1.0 - per_row(pool.probabilities, rows, lambda some: some.max(axis=1))

@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+from modules.query_strategies.pool import Floats, Integers, Pool, per_row
 
 
 class Margin(ScoreStrategy):
@@ -23,15 +23,12 @@ class Margin(ScoreStrategy):
         assert pool.probabilities is not None
         if pool.categories is not None:
             return 1.0 - (pool.probabilities[rows, 0] - pool.probabilities[rows, 1]).astype(np.float32)
-        found = np.empty(len(rows), np.float32)
-        at = 0
-        for part in blocks(rows, pool.classes):
-            found[at : at + len(part)] = 1.0 - margin_of(pool.probabilities[part])
-            at += len(part)
-        return found
+        return 1.0 - per_row(pool.probabilities, rows, margin_of)
 
 
 def margin_of(probabilities: Floats) -> Floats:
     """Largest minus second largest value of each row, (rows, classes) to (rows,)."""
-    second = np.partition(probabilities, -2, axis=1)[:, -2:]
-    return second[:, 1] - second[:, 0]
+    first = probabilities.argmax(axis=1)[:, None]
+    others = probabilities.copy()
+    np.put_along_axis(others, first, -np.inf, axis=1)
+    return np.take_along_axis(probabilities, first, axis=1)[:, 0] - others.max(axis=1)

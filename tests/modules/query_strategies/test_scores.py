@@ -15,7 +15,8 @@ from modules.query_strategies import Pool, strategy
 from modules.query_strategies.batch_bald import BatchBALD
 from modules.query_strategies.committee import bald, kl_to_consensus, vote_entropy
 from modules.query_strategies.information_density import InformationDensity
-from modules.query_strategies.margin import Margin
+from modules.query_strategies.margin import Margin, margin_of
+from modules.query_strategies.pool import per_row
 from modules.query_strategies.random_sampling import Random
 from modules.query_strategies.schedule import Schedule, Step
 from modules.query_strategies.taxonomy_aware import TaxonomyAware
@@ -167,3 +168,15 @@ def test_a_schedule_follows_the_number_of_labels(pool):
             Schedule(steps=steps)
     with pytest.raises(ValueError, match="rise"):
         Schedule(steps=(Step(below=5, strategy=Random()), Step(below=5, strategy=Random()), Step(strategy=Random())))
+
+
+@pytest.mark.parametrize("rows", [[], [3], [5, 3, 4], [0, 399, 7], [2, 2, 1]])
+def test_scores_of_some_rows_are_those_rows_in_their_order(rows):
+    table = np.random.default_rng(1).random((400, 6), np.float32)
+    before = table.copy()
+    for many in (np.array(rows, np.int64), np.random.default_rng(2).permutation(400)[:250]):
+        for size in (64, 2**20):
+            found = per_row(table, many, margin_of, size)
+            top = np.sort(table[many], axis=1)
+            np.testing.assert_array_equal(found, top[:, -1] - top[:, -2])
+    np.testing.assert_array_equal(table, before)
