@@ -58,8 +58,9 @@ def pick_ours(task: str, folder: str, n: int) -> None:
     pool = Pool(labels < 0, labels, p.shape[1], p, embeddings=x)
     settings = {"candidates": len(p)} if task == "badge" else {}
     chosen = STRATEGIES[task](**settings)
+    rng = np.random.default_rng(1)
     started = time.perf_counter()
-    found = chosen.query(pool, n, np.random.default_rng(1))
+    found = chosen.query(pool, n, rng)
     print(json.dumps({"seconds": time.perf_counter() - started, "rows": found.rows.tolist()}))
 
 

@@ -26,6 +26,8 @@ class BADGE(QueryStrategy):
     score: Uncertainty = "margin"
     candidates: Annotated[int, Field(ge=1)] = 20_000
     """The most uncertain products, of which the batch is picked."""
+    draws: Annotated[int, Field(ge=1, le=100)] = 4
+    """Each time so many are drawn, and the farthest of them is taken; 1: as published. More draws span more volume."""
 
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         rows = pool.candidates
@@ -34,16 +36,17 @@ class BADGE(QueryStrategy):
         residuals = np.array(pool.full(rows), np.float32)
         top = residuals.argmax(axis=1)
         residuals[np.arange(len(rows)), top] -= 1.0
-        picked, distances = seeds(residuals, pool.vectors(rows), n, rng)
+        picked, distances = seeds(residuals, pool.vectors(rows), n, rng, self.draws)
         return Selection(rows[picked], distances, self.kind)
 
 
 def seeds(
-    residuals: Floats, vectors: Floats, n: int, rng: np.random.Generator
+    residuals: Floats, vectors: Floats, n: int, rng: np.random.Generator, draws: int = 1
 ) -> tuple[Integers, npt.NDArray[np.float64]]:
     """k-means++ (Arthur, Vassilvitskii 2007) over the outer products of two matrices' rows, which are never formed.
 
-    The first seed is the longest one, each further one is drawn by its squared distance to the nearest seed so far.
+    The first seed is the longest one, each further one is drawn by its squared distance to the nearest seed so far; of
+    several draws the farthest.
 
     Args:
       residuals: (rows, classes). vectors: (rows, width).
@@ -65,8 +68,9 @@ def seeds(
         nearest[last] = 0.0
         cumulated = np.cumsum(nearest * free)
         if cumulated[-1] > 0.0:
-            place = int(np.searchsorted(cumulated, rng.random() * cumulated[-1], side="right"))
-            place = min(place, len(nearest) - 1)
+            drawn = np.searchsorted(cumulated, rng.random(draws) * cumulated[-1], side="right")
+            drawn = np.minimum(drawn, len(nearest) - 1)
+            place = int(drawn[nearest[drawn].argmax()])
         else:
             # All that is left equals a seed.
             place = int(rng.choice(np.flatnonzero(free)))
