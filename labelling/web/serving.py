@@ -92,6 +92,8 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None]) -> None:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             listener.bind((place.host, place.port))
+            # From here on connections wait in the queue, so that nobody who reads the line below is refused.
+            listener.listen(2048)
         except OSError as error:
             value = f"{place.host}:{place.port}"
             raise InputError(Problem("--port", f"cannot listen there: {error.strerror}", value=value)) from None

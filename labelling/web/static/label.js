@@ -8,6 +8,8 @@ const filters = page.dataset.filters;
 const KEPT = `shelfmark-pending:${document.body.dataset.annotator}`;
 const AHEAD = 2;
 const ahead = []; // cards loaded ahead: {item, form}
+const twinned = new Set(); // products that were answered as somebody's near-duplicate
+const passed = new Set(); // their items, where they had been loaded before that
 let pending = JSON.parse(localStorage.getItem(KEPT) || "[]");
 let shownAt = performance.now();
 let fetching = false, sending = false, exhausted = false, wait = 1000;
@@ -27,12 +29,13 @@ function parse(html) {
 
 function put(form) {
   stage.replaceChildren(...(form ? [form] : []));
-  document.getElementById("done").hidden = Boolean(form);
+  // Nothing here may only mean that the next one is on its way.
+  document.getElementById("done").hidden = Boolean(form) || !exhausted;
   document.getElementById("finder").hidden = !form || form.dataset.kind !== "exclusive";
   shownAt = performance.now();
   closeHits();
   const heading = form ? form.querySelector("h1") : document.querySelector("#done h1");
-  heading.focus({ preventScroll: true });
+  if (form || exhausted) heading.focus({ preventScroll: true });
   window.scrollTo(0, 0);
 }
 
@@ -46,13 +49,17 @@ async function load() {
   if (fetching || exhausted || ahead.length >= AHEAD) return;
   fetching = true;
   try {
-    const held = [...new Set([...items(), ...pending.map((one) => one.item)])].join(",");
+    const held = [...new Set([...items(), ...pending.map((one) => one.item), ...passed])].join(",");
     const found = await call(`/label/next?${filters}&held=${held}`);
     if (found.item === null) exhausted = true;
-    else if (!items().includes(String(found.item))) ahead.push({ item: String(found.item), form: parse(found.html) });
-    if (!current() && ahead.length) put(ahead.shift().form);
+    else if (!items().includes(String(found.item))) {
+      const form = parse(found.html);
+      if (twinned.has(form.dataset.product)) passed.add(String(found.item));
+      else ahead.push({ item: String(found.item), form });
+    }
+    if (!current() && (ahead.length || exhausted)) put(ahead.length ? ahead.shift().form : null);
   } catch { setTimeout(load, 3000); } finally { fetching = false; }
-  if (!exhausted && ahead.length < AHEAD && current()) load();
+  if (!exhausted && ahead.length < AHEAD && (current() || passed.size)) load();
 }
 
 function progress(found) {
@@ -71,7 +78,7 @@ async function send() {
   while (pending.length) {
     try {
       const found = await call("/label", { method: "POST", body: new URLSearchParams(pending[0].fields) });
-      pending.shift(); keep(); progress(found); show("trouble", ""); wait = 1000;
+      pending.shift(); keep(); progress(found.progress); show("trouble", ""); wait = 1000;
       if (found.left.length) show("said", `${found.left.length} near-duplicates are with somebody else and were left out.`);
     } catch (error) {
       const count = `${pending.length} ${pending.length === 1 ? "answer is" : "answers are"} not saved yet`;
@@ -94,17 +101,20 @@ async function send() {
 function answer(form, name, value, said) {
   const fields = [...new FormData(form)].filter(([key]) => key !== "csrf" && !(key === name && name === "category"));
   fields.push([name, value], ["seconds", ((performance.now() - shownAt) / 1000).toFixed(1)]);
-  const also = fields.filter(([key]) => key === "also").length;
+  const twins = new Set(fields.filter(([key]) => key === "also").map(([, product]) => product)), also = twins.size;
+  // What was loaded ahead may be one of them.
+  for (const product of twins) twinned.add(product);
+  for (let i = ahead.length - 1; i >= 0; i--) if (twins.has(ahead[i].form.dataset.product)) ahead.splice(i, 1);
   pending.push({ item: form.dataset.item, fields }); keep();
   show("said", `${said}${also ? ` (and ${also} near-duplicates)` : ""}: ${form.dataset.title}`);
   put(ahead.length ? ahead.shift().form : null);
-  if (!current()) show("said", "…");
   send(); load();
 }
 
 async function undo() {
   while (pending.length && sending) await new Promise((done) => setTimeout(done, 30));
   if (pending.length) return;
+  twinned.clear(); passed.clear();
   const body = new URLSearchParams(new FormData(document.getElementById("undo")));
   body.set("request", random());
   try {

@@ -1,0 +1,198 @@
+"""The labelling page in a real browser, on a real server and store: by keyboard alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from labelling.store import Store, accounts
+from labelling.store import tables as t
+from labelling.store.database import now
+from tests.labelling import shop
+from tests.labelling.serving import serving
+from tests.modules.reporting.sample import HOSTILE
+
+CHROMIUM = Path("/usr/bin/chromium")
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (make test-full installs it)"),
+]
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Page:
+    """A page of the server, and what must not happen on it."""
+
+    def __init__(self, browser: Any, url: str, path: str = "/label"):
+        self.context = browser.new_context()
+        self.page = self.context.new_page()
+        self.page.set_default_timeout(10_000)
+        self.wrong: list[str] = []
+        self.page.on("dialog", lambda dialog: (self.wrong.append(dialog.message), dialog.dismiss()))
+        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
+        self.page.on("console", lambda message: self.wrong.append(message.text))
+        self.page.on("request", lambda request: None if request.url.startswith(url) else self.wrong.append(request.url))
+        self.page.goto(url + path)
+
+    @property
+    def product(self) -> str:
+        """The product that is asked about; empty when there is none left."""
+        form = self.page.query_selector("form.card")
+        return form.get_attribute("data-product") if form else ""
+
+    def press(self, key: str) -> None:
+        """Presses a key, and waits for another product or none."""
+        before = self.product
+        self.page.keyboard.press(key)
+        self.page.wait_for_function(
+            """before => {
+                const card = document.querySelector('form.card');
+                return card ? card.dataset.product !== before : !document.getElementById('done').hidden;
+            }""",
+            arg=before,
+        )
+
+    def saved(self) -> None:
+        """Waits until the server has acknowledged every answer."""
+        self.page.wait_for_function("() => pending.length === 0")
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    with Store(str(tmp_path / "labels.sqlite")) as opened:
+        yield opened
+
+
+def labels(store: Store) -> list[tuple[str, str, str, str]]:
+    """(product, category, value, annotator), oldest first."""
+    with store.read() as connection:
+        columns = (t.labels.c.product_id, t.labels.c.category, t.labels.c.value, t.labels.c.annotator)
+        return [tuple(row) for row in connection.execute(select(*columns).order_by(t.labels.c.id))]
+
+
+def test_twenty_products_by_keyboard_undo_and_search(browser: Any, store: Store, tmp_path: Path) -> None:
+    shop.fill(store, shop.batch(22))
+    with serving(str(tmp_path / "labels.sqlite"), "--annotator", "ann") as server:
+        page = Page(browser, server.url)
+        asked = []
+        for number in range(17):
+            asked.append(page.product)
+            page.press("1" if number % 2 else "2")
+        asked.append(page.product)
+        page.press("0")
+        asked.append(page.product)
+        page.press("s")
+        page.saved()
+        assert asked == [f"p{i}" for i in range(19)]
+        # The last answer was wrong.
+        page.press("u")
+        assert page.product == asked[-1]
+        page.press("1")
+        # Any other category by a piece of its path.
+        page.page.keyboard.press("/")
+        page.page.keyboard.type("tot")
+        page.page.wait_for_selector("#hits li[aria-selected=true]")
+        assert page.page.inner_text("#hits li[aria-selected=true]").replace("\xa0", " ") == "Bags > Totes"
+        page.press("Enter")
+        page.saved()
+        rows = labels(store)
+        assert [row[:3] for row in rows[:17]] == [
+            (f"p{i}", shop.BOOTS if i % 2 else shop.SANDALS, "yes") for i in range(17)
+        ]
+        assert [(row[0], row[2]) for row in rows[17:]] == [
+            ("p17", "none_of_these"), ("p18", "skip"), ("p18", "retracted"), ("p18", "yes"), ("p19", "yes"),
+        ]  # fmt: skip
+        assert rows[-1][1] == shop.TOTES and {row[3] for row in rows} == {"ann"}
+        assert page.wrong == []
+
+
+def test_the_next_product_shows_at_once(browser: Any, store: Store, tmp_path: Path) -> None:
+    """Preloaded: between the key and the next product there is no request to wait for."""
+    shop.fill(store, shop.batch(6))
+    with serving(str(tmp_path / "labels.sqlite"), "--annotator", "ann") as server:
+        page = Page(browser, server.url)
+        page.page.wait_for_function("() => ahead.length === 2")
+        # The server is away from here on: what was loaded ahead is shown, what was answered is kept.
+        page.page.route("**/*", lambda route: route.abort())
+        for product in ("p1", "p2"):
+            page.press("1")
+            assert page.product == product
+        assert labels(store) == []
+        page.page.unroute("**/*")
+        page.saved()
+        assert [row[0] for row in labels(store)] == ["p0", "p1"]
+
+
+def test_near_duplicates_get_the_same_label(browser: Any, store: Store, tmp_path: Path) -> None:
+    shop.fill(store, shop.batch(3))
+    shop.near(store, "p0", "twin", "p2")
+    with serving(str(tmp_path / "labels.sqlite"), "--annotator", "ann") as server:
+        page = Page(browser, server.url)
+        page.page.keyboard.press("d")
+        page.page.wait_for_function("() => document.querySelectorAll('[name=also]:checked').length === 2")
+        page.press("1")
+        assert page.product == "p1"
+        page.press("2")
+        page.page.wait_for_selector("#done:not([hidden])")
+        page.saved()
+        found = {row[0]: row[1] for row in labels(store)}
+        assert found == {"p0": shop.BOOTS, "twin": shop.BOOTS, "p2": shop.BOOTS, "p1": shop.SANDALS}
+        assert page.wrong == []
+
+
+def test_two_annotators_at_once(browser: Any, store: Store, tmp_path: Path) -> None:
+    shop.fill(store, shop.batch(12))
+    with store.write() as connection:
+        accounts.put(connection, "boss", now(), password=PASSWORD, role="admin")
+        for name in ("ann", "bob"):
+            accounts.put(connection, name, now(), password=PASSWORD)
+    with serving(str(tmp_path / "labels.sqlite"), "--accounts") as server:
+        pages = {}
+        for name in ("ann", "bob"):
+            page = Page(browser, server.url)
+            page.page.fill("#name", name)
+            page.page.fill("#password", PASSWORD)
+            page.page.keyboard.press("Enter")
+            page.page.screenshot(path="/tmp/lb/s.png")
+            page.page.wait_for_selector("form.card")
+            pages[name] = page
+        seen: dict[str, set[str]] = {"ann": set(), "bob": set()}
+        for _ in range(4):
+            for name, page in pages.items():
+                seen[name].add(page.product)
+                page.press("1")
+        for page in pages.values():
+            page.saved()
+            assert page.wrong == []
+        assert not seen["ann"] & seen["bob"] and len(seen["ann"] | seen["bob"]) == 8
+        by = {name: {row[0] for row in labels(store) if row[3] == name} for name in pages}
+        assert by == seen
+
+
+def test_hostile_titles_are_text(browser: Any, store: Store, tmp_path: Path) -> None:
+    products = [shop.product(f"p{i}", title=text, description=text, brand=text) for i, text in enumerate(HOSTILE)]
+    shop.fill(store, shop.batch(len(HOSTILE)), products=products)
+    with serving(str(tmp_path / "labels.sqlite"), "--annotator", "ann") as server:
+        page = Page(browser, server.url)
+        for text in HOSTILE:
+            shown = page.page.inner_text("form.card h1")
+            assert "".join(filter(str.isalnum, text)) in "".join(filter(str.isalnum, shown))
+            page.press("1")
+        page.saved()
+        page.page.goto(f"{server.url}/product?id=p0")
+        assert HOSTILE[0] in page.page.content().replace("&lt;", "<").replace("&gt;", ">")
+        assert page.page.query_selector("script:not([src])") is None
+        assert page.wrong == []
