@@ -57,5 +57,5 @@ def test_compiles_for_kubeflow(path: Path, tmp_path: Path) -> None:
         if "title: " in artifact["artifactType"].get("instanceSchema", "")
     }
     own = {title for title in titles if title.startswith("components.")}
-    expected = ("CategoryMetrics", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine")
+    expected = ("CategoryMetrics", "LabelReview", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine")
     assert own == {f"components.{name}" for name in expected}
