@@ -1,0 +1,1 @@
+"""Products that look alike: one protocol, and what searches behind it."""

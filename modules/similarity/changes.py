@@ -1,0 +1,128 @@
+"""Products that came or went since an index was built."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modules.errors import InputError, Problem
+from modules.similarity.folder import map_table, write_table, write_vectors
+from modules.similarity.items import SCHEMA, Embedding, Items, column
+
+ITEMS = "items.arrow"
+VECTORS = "vectors.npy"
+ADDED = "added.npy"
+ALIVE = "alive.npy"
+
+
+class Rows:
+    """The products that an index was built from, those added since, and which of both are still there.
+
+    Attributes:
+      base: the products that the index was built from.
+      added: vectors (m, d) of the products added since; their rows follow those of ``base``.
+      table: of all rows (:data:`modules.similarity.items.SCHEMA`), those that were removed included.
+      alive: bool (rows,), False where the product was removed.
+    """
+
+    def __init__(self, base: Items):
+        self.base = base
+        self.added: npt.NDArray[Any] = np.zeros((0, base.dimension), base.vectors.dtype)
+        self.table = base.table
+        self.alive = np.ones(len(base), bool)
+
+    def __len__(self) -> int:
+        return int(np.count_nonzero(self.alive))
+
+    @property
+    def ids(self) -> pa.StringArray:
+        """Ids of all rows."""
+        return column(self.table, "id")
+
+    @property
+    def changed(self) -> int:
+        """How many products came or went since the index was built."""
+        return len(self.added) + int(np.count_nonzero(~self.alive))
+
+    def rows_of(self, ids: Sequence[str] | pa.Array) -> npt.NDArray[np.int64]:
+        """Row of each id, -1 for one that is not there."""
+        wanted = ids if isinstance(ids, pa.Array) else pa.array(list(ids), pa.string())
+        living = np.flatnonzero(self.alive)
+        if not len(living):
+            return np.full(len(wanted), -1, np.int64)
+        known = self.ids if len(living) == len(self.alive) else self.ids.take(pa.array(living))
+        places = pc.index_in(wanted, value_set=known).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+        return np.where(places < 0, -1, living[places])
+
+    def add(self, items: Items) -> None:
+        """Appends ``items``; older rows of the same ids are removed.
+
+        Raises:
+          InputError: another embedding or dimension, or an id twice.
+        """
+        check_same(self.base, items)
+        if pc.count_distinct(items.ids).as_py() != len(items):
+            raise InputError(Problem("", "ids that differ from each other", key="id"))
+        old = self.rows_of(items.ids)
+        self.alive[old[old >= 0]] = False
+        self.alive = np.append(self.alive, np.ones(len(items), bool))
+        self.table = pa.concat_tables([self.table, items.table]).unify_dictionaries().combine_chunks()
+        self.added = np.concatenate([self.added, items.vectors.astype(self.added.dtype)])
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Makes holes where these ids are; returns how many there were."""
+        rows = np.unique(self.rows_of(ids))
+        rows = rows[rows >= 0]
+        self.alive[rows] = False
+        return len(rows)
+
+    def write(self, folder: Path) -> None:
+        """``items.arrow`` of all rows, ``vectors.npy`` of the base, and what changed, if anything."""
+        write_table(folder / ITEMS, self.table)
+        write_vectors(folder / VECTORS, self.base.vectors)
+        if self.changed:
+            write_vectors(folder / ADDED, self.added)
+            write_vectors(folder / ALIVE, self.alive[:, None])
+
+    @classmethod
+    def map(cls, folder: Path, embedding: Embedding) -> Rows:
+        """The rows of :meth:`write`; texts and vectors are mapped: what is not looked at is not read.
+
+        Raises:
+          InputError: the table has other columns, or the files do not fit together.
+        """
+        table = map_table(folder / ITEMS)
+        vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        if table.schema != SCHEMA or vectors.ndim != 2 or len(vectors) > table.num_rows:
+            hint = "build the index again with `shelfmark run --from ScannIndex`"
+            raise InputError(Problem(str(folder / ITEMS), f"columns {', '.join(SCHEMA.names)}", hint=hint))
+        rows = cls(Items(table.slice(0, len(vectors)), vectors, embedding))
+        rows.table = table
+        if (folder / ALIVE).exists():
+            rows.added = np.load(folder / ADDED, allow_pickle=False)
+            rows.alive = np.load(folder / ALIVE, allow_pickle=False)[:, 0]
+        return rows
+
+
+def check_same(one: Items, other: Items) -> None:
+    """Raises InputError if vectors of the two may not stand in one index."""
+    if one.embedding != other.embedding:
+        hint = "build a new index; vectors of two embeddings cannot be compared"
+        raise InputError(Problem("", repr(one.embedding), key="embedding", value=repr(other.embedding), hint=hint))
+    if one.dimension != other.dimension:
+        expected = f"vectors of {one.dimension} numbers"
+        raise InputError(Problem("", expected, key="embedding", value=str(other.dimension)))
+
+
+def unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+    """Rows scaled to unit length, float32; rows of zeros stay zeros, what is not finite becomes zeros."""
+    wide = np.asarray(vectors, np.float32)
+    lengths = np.linalg.norm(wide, axis=1, keepdims=True)
+    good = np.isfinite(lengths) & (lengths > 0)
+    return np.where(good, np.divide(wide, lengths, out=np.zeros_like(wide), where=good), 0).astype(np.float32)

@@ -1,0 +1,149 @@
+"""Every product compared with every query: right by construction, and the fastest for small sets."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+from pydantic import Field
+
+from modules.settings.base import Settings
+from modules.similarity.changes import Rows
+from modules.similarity.folder import Manifest, new_folder, read_manifest, write_manifest
+from modules.similarity.items import Embedding, Floats, Items, Mask
+from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
+
+_WIDTH = 1 << 13
+"""Products per block: a block of 512 queries' scores takes 16 MiB."""
+_HEIGHT = 512
+
+
+class ExactSettings(Settings):
+    """Of :class:`ExactIndex`."""
+
+    block: Annotated[int, Field(ge=1)] = _WIDTH
+    """Products that are compared at a time."""
+
+
+class ExactIndex:
+    """Brute force in float32 with memory for a few blocks; implements :class:`modules.similarity.protocol.Index`."""
+
+    kind: ClassVar[str] = "exact"
+
+    def __init__(self, rows: Rows, settings: ExactSettings):
+        self.rows = rows
+        self._settings = settings
+
+    @classmethod
+    def build(cls, items: Items, settings: ExactSettings, seed: int = 0) -> ExactIndex:
+        """Nothing is built: the vectors are used as they are."""
+        return cls(Rows(items), settings)
+
+    @classmethod
+    def load(cls, folder: str | Path, embedding: Embedding | None = None) -> ExactIndex:
+        """See :meth:`modules.similarity.protocol.Index.load`; the vectors stay on the disk, mapped."""
+        manifest = read_manifest(folder, cls.kind, embedding)
+        return cls(Rows.map(Path(folder), manifest.embedding), ExactSettings.model_validate(manifest.settings))
+
+    def save(self, folder: str | Path) -> None:
+        """See :meth:`modules.similarity.protocol.Index.save`."""
+        target = new_folder(folder)
+        self.rows.write(target)
+        base = self.rows.base
+        settings = self._settings.model_dump(mode="json")
+        write_manifest(target, Manifest(self.kind, base.embedding, base.dimension, len(self), settings))
+
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:
+        """See :meth:`modules.similarity.protocol.Index.search`."""
+        vectors = check_search(queries, k, self.rows.base.dimension)
+        mask = mask_of(within, self.rows.table)
+        if not self.rows.alive.all():
+            mask = self.rows.alive if mask is None else mask & self.rows.alive
+        return brute_force(vectors, [self.rows.base.vectors, self.rows.added], k, mask, self._settings.block)
+
+    def add(self, items: Items) -> None:
+        """See :meth:`modules.similarity.protocol.Index.add`."""
+        self.rows.add(items)
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """See :meth:`modules.similarity.protocol.Index.remove`."""
+        return self.rows.remove(ids)
+
+    @property
+    def ids(self) -> pa.Array:
+        """Ids by row."""
+        return self.rows.ids
+
+    @property
+    def settings(self) -> ExactSettings:
+        """What it was built with."""
+        return self._settings
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+
+def brute_force(
+    queries: Floats, parts: Sequence[npt.NDArray[Any]], k: int, mask: Mask | None = None, block: int = _WIDTH
+) -> Found:
+    """The best ``k`` rows of each query by inner product; equal scores in the order of the rows.
+
+    Args:
+      queries: float32 (q, d).
+      parts: arrays (n_i, d) whose rows are numbered through; any floats, memory maps too.
+      mask: bool (sum of n_i,): rows that count; None: all.
+      block: rows that are compared at a time.
+    """
+    rows = np.full((len(queries), k), -1, np.int64)
+    scores = np.full((len(queries), k), -np.inf, np.float32)
+    for numbers, vectors in _blocks(parts, mask, block):
+        for top in range(0, len(queries), _HEIGHT):
+            place = slice(top, top + _HEIGHT)
+            new = queries[place] @ vectors.T
+            _merge(rows[place], scores[place], numbers, new)
+    return Found(rows, scores)
+
+
+def _blocks(
+    parts: Sequence[npt.NDArray[Any]], mask: Mask | None, block: int
+) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
+    """Row numbers and float32 vectors, at most ``block`` at a time."""
+    start = 0
+    for part in parts:
+        wanted = None if mask is None else np.flatnonzero(mask[start : start + len(part)])
+        count = len(part) if wanted is None else len(wanted)
+        for first in range(0, count, block):
+            if wanted is None:
+                end = min(first + block, count)
+                yield np.arange(start + first, start + end), np.asarray(part[first:end], np.float32)
+            else:
+                chosen = wanted[first : first + block]
+                yield start + chosen, np.asarray(part[chosen], np.float32)
+        start += len(part)
+
+
+def _merge(rows: npt.NDArray[np.int64], scores: Floats, numbers: npt.NDArray[np.int64], new: Floats) -> None:
+    """Puts a block's scores (q, m) into the best so far (q, k), in place."""
+    k = rows.shape[1]
+    floor = scores[:, -1:]
+    keep = new > floor  # an equal score of a later row comes after
+    if new.shape[1] > k and np.isneginf(floor).any():
+        # Equal scores in the last place are decided by row number, so they must not be cut off here.
+        keep &= new >= np.partition(new, new.shape[1] - k, axis=1)[:, -k][:, None]
+    query, place = np.nonzero(keep)
+    if not len(query):
+        return
+    counts = np.bincount(query, minlength=len(new))
+    slot = np.arange(len(query)) - (np.cumsum(counts) - counts)[query]
+    width = k + int(counts.max())
+    all_scores = np.full((len(new), width), -np.inf, np.float32)
+    all_rows = np.full((len(new), width), -1, np.int64)
+    all_scores[:, :k], all_rows[:, :k] = scores, rows
+    all_scores[query, k + slot], all_rows[query, k + slot] = new[query, place], numbers[place]
+    order = np.argsort(-all_scores, axis=1, kind="stable")[:, :k]
+    scores[:] = np.take_along_axis(all_scores, order, 1)
+    rows[:] = np.take_along_axis(all_rows, order, 1)

@@ -1,0 +1,159 @@
+"""An index on disk: a folder with a manifest that says what is in it and by whom it may be read."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from modules.errors import InputError, Problem
+from modules.similarity.items import Embedding
+
+VERSION = 1
+"""Of the format; raised whenever an older program could not read what this one writes."""
+
+MANIFEST = "manifest.json"
+
+_FORMAT = "shelfmark index"
+_REBUILD = "build the index again with `shelfmark run --from ScannIndex`"
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """What ``manifest.json`` holds.
+
+    Attributes:
+      kind: :attr:`modules.similarity.protocol.Index.kind`.
+      embedding: what made the vectors. dimension, count: of the vectors.
+      settings: of the index, as JSON values. facts: what was measured, as JSON values.
+      files: name to sha256 and size of each file.
+    """
+
+    kind: str
+    embedding: Embedding
+    dimension: int
+    count: int
+    settings: dict[str, Any] = field(default_factory=dict)
+    facts: dict[str, Any] = field(default_factory=dict)
+    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    version: int = VERSION
+
+
+def write_manifest(folder: Path, manifest: Manifest) -> None:
+    """Writes the manifest over all files that lie in ``folder`` and below; the last thing to be written."""
+    files = {}
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and path.name != MANIFEST:
+            files[path.relative_to(folder).as_posix()] = {"sha256": sha256(path), "bytes": path.stat().st_size}
+    document = {"format": _FORMAT, **asdict(manifest), "files": files}
+    temporary = folder / f"{MANIFEST}.part"
+    temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(temporary, folder / MANIFEST)
+
+
+def read_manifest(
+    folder: str | Path, kind: str | None = None, embedding: Embedding | None = None, verify: bool = True
+) -> Manifest:
+    """Reads and checks a manifest.
+
+    Args:
+      kind: the kind of index that is expected; None: any.
+      embedding: what the caller's vectors come from; None: any.
+      verify: compare every file with its checksum.
+
+    Raises:
+      InputError: there is no manifest; another format, version, kind or embedding; a file is missing or differs.
+    """
+    path = Path(folder) / MANIFEST
+    try:
+        document = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(Problem(str(path), "an index; there is none", hint=_REBUILD)) from None
+    except (OSError, ValueError) as error:
+        raise InputError(Problem(str(path), f"a manifest of an index ({error})", hint=_REBUILD)) from None
+    if not isinstance(document, dict) or document.get("format") != _FORMAT:
+        raise InputError(Problem(str(path), "a manifest of an index", hint=_REBUILD))
+    if document.get("version") != VERSION:
+        found = str(document.get("version"))
+        raise InputError(Problem(str(path), f"format version {VERSION}", key="version", value=found, hint=_REBUILD))
+    try:
+        made_by = Embedding(**document["embedding"])
+        known = {name: document[name] for name in ("kind", "dimension", "count", "settings", "facts", "files")}
+        manifest = Manifest(**{**known, "embedding": made_by})
+        files = {str(name): (str(f["sha256"]), int(f["bytes"])) for name, f in manifest.files.items()}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise InputError(Problem(str(path), f"a whole manifest ({error!r})", hint=_REBUILD)) from None
+    if kind is not None and manifest.kind != kind:
+        raise InputError(Problem(str(path), f"an index of kind {kind}", key="kind", value=manifest.kind))
+    if embedding is not None and manifest.embedding != embedding:
+        key = "embedding.model" if manifest.embedding.model != embedding.model else "embedding.column"
+        value = manifest.embedding.model if key.endswith("model") else manifest.embedding.column
+        expected = embedding.model if key.endswith("model") else embedding.column
+        hint = f"its vectors cannot be compared; {_REBUILD}"
+        raise InputError(Problem(str(path), expected, key=key, value=value, hint=hint))
+    _check_files(Path(folder), files, verify)
+    return manifest
+
+
+def _check_files(folder: Path, files: Mapping[str, tuple[str, int]], verify: bool) -> None:
+    problems = []
+    for name, (digest, size) in files.items():
+        path = folder / name
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            problems.append(Problem(str(folder / MANIFEST), "names of files inside the folder", key=name))
+        elif not path.is_file():
+            problems.append(Problem(str(path), "a file of the index; it is missing", hint=_REBUILD))
+        elif path.stat().st_size != size or (verify and sha256(path) != digest):
+            problems.append(Problem(str(path), "the checksum of the manifest; the file is damaged", hint=_REBUILD))
+    if problems:
+        raise InputError(problems)
+
+
+def sha256(path: Path) -> str:
+    """64 hex digits of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def new_folder(folder: str | Path) -> Path:
+    """The folder, made if it is not there.
+
+    Raises:
+      InputError: there is something in it.
+    """
+    path = Path(folder)
+    path.mkdir(parents=True, exist_ok=True)
+    if any(path.iterdir()):
+        raise InputError(Problem(str(path), "an empty or new folder to write the index to"))
+    return path
+
+
+def write_table(path: Path, table: pa.Table) -> None:
+    """An Arrow file of one batch, uncompressed, so that it can be mapped."""
+    table = table.combine_chunks()
+    with pa.OSFile(str(path), "wb") as sink, pa.ipc.new_file(sink, table.schema) as writer:
+        for batch in table.to_batches(max_chunksize=None):
+            writer.write_batch(batch)
+
+
+def map_table(path: Path) -> pa.Table:
+    """The table of :func:`write_table`, mapped: what is not looked at is not read."""
+    return pa.ipc.open_file(pa.memory_map(str(path))).read_all()
+
+
+def write_vectors(path: Path, vectors: npt.NDArray[Any]) -> None:
+    """npy without pickle, block by block, so that a memory map is never read whole."""
+    with path.open("wb") as file:
+        header = {"descr": np.lib.format.dtype_to_descr(vectors.dtype), "fortran_order": False, "shape": vectors.shape}
+        np.lib.format.write_array_header_2_0(file, header)
+        block = max(1, (1 << 24) // max(1, vectors.shape[1] * vectors.dtype.itemsize))
+        for start in range(0, len(vectors), block):
+            file.write(np.ascontiguousarray(vectors[start : start + block]).data)

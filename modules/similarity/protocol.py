@@ -1,0 +1,148 @@
+"""What every index does: build, save, load, search, add, remove."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Protocol, Self, runtime_checkable
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from modules.settings.base import Settings
+from modules.similarity.items import Embedding, Floats, Items, Mask, Restriction
+
+Within = Restriction | Mask
+"""What a search is restricted to: a restriction, or bool (rows,) for any other set of products."""
+
+
+@dataclass(frozen=True)
+class Queries:
+    """What neighbours are looked for of. An index uses what it works on and asks for nothing else.
+
+    Attributes:
+      vectors: float32 (q, d), rows of unit length.
+      titles: q texts.
+    """
+
+    vectors: Floats | None = None
+    titles: Sequence[str] | None = None
+
+    def __len__(self) -> int:
+        return len(self.vectors) if self.vectors is not None else len(self.titles or ())
+
+
+@dataclass(frozen=True)
+class Found:
+    """The best k products of each query.
+
+    Attributes:
+      rows: int64 (q, k), best first; -1 where there are fewer than k.
+      scores: float32 (q, k), descending; cosine, or the score of a full-text engine; -inf where the row is -1.
+    """
+
+    rows: npt.NDArray[np.int64]
+    scores: Floats
+
+    def ids(self, of: pa.Array) -> pa.Array:
+        """The ids as one flat array of q * k texts, null where the row is -1; ``of``: :attr:`Index.ids`."""
+        flat = self.rows.reshape(-1)
+        return of.take(pa.array(flat, mask=flat < 0))
+
+
+@runtime_checkable
+class Index(Protocol):
+    """Products that can be searched.
+
+    Rows are stable: adding appends rows, removing leaves holes that no search returns, until the index is built anew.
+    """
+
+    kind: ClassVar[str]
+    """Name of the index' kind in its manifest."""
+
+    @classmethod
+    def build(cls, items: Items, settings: Any, seed: int) -> Self:
+        """An index over ``items``; the same seed gives the same index."""
+        ...
+
+    @classmethod
+    def load(cls, folder: str | Path, embedding: Embedding | None = None) -> Self:
+        """The index that :meth:`save` wrote.
+
+        Args:
+          embedding: what the caller's vectors come from; None: not checked.
+
+        Raises:
+          InputError: a file is missing or damaged, the format is another version's, or the embedding is another one.
+        """
+        ...
+
+    def save(self, folder: str | Path) -> None:
+        """Writes the index into an empty or new folder: ``manifest.json`` and files of Arrow, npy or the engine's."""
+        ...
+
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:
+        """The best ``k`` products of each query, only those ``within``.
+
+        Raises:
+          ValueError: k below 1, vectors of another dimension, a mask of another length.
+        """
+        ...
+
+    def add(self, items: Items) -> None:
+        """Appends products; one whose id is there already takes the old one's place (under a new row).
+
+        Raises:
+          InputError: the items are of another embedding or dimension.
+        """
+        ...
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """Takes products away; unknown ids are passed over. Returns how many were there."""
+        ...
+
+    @property
+    def ids(self) -> pa.Array:
+        """Ids by row, removed products included."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """What it was built with."""
+        ...
+
+    def __len__(self) -> int:
+        """How many products a search can find."""
+        ...
+
+
+def check_search(queries: Queries, k: int, dimension: int) -> Floats:
+    """The queries' vectors as contiguous float32, if they and ``k`` can be searched with.
+
+    Raises:
+      ValueError: they cannot.
+    """
+    if k < 1:
+        raise ValueError(f"k of at least 1, not {k}")
+    if queries.vectors is None:
+        raise ValueError("queries with vectors")
+    if queries.vectors.ndim != 2 or queries.vectors.shape[1] != dimension:
+        raise ValueError(f"vectors of shape (q, {dimension}), not {queries.vectors.shape}")
+    return np.ascontiguousarray(queries.vectors, np.float32)
+
+
+def mask_of(within: Within | None, table: pa.Table) -> Mask | None:
+    """``within`` as bool (rows,), or None where it excludes nothing.
+
+    Raises:
+      ValueError: a mask of another length.
+    """
+    if within is None or (isinstance(within, Restriction) and within.nothing):
+        return None
+    if isinstance(within, Restriction):
+        return within.mask(table)
+    if within.shape != (table.num_rows,):
+        raise ValueError(f"a mask of shape ({table.num_rows},), not {within.shape}")
+    return within.astype(bool, copy=False)
