@@ -5,6 +5,7 @@
 | ``id`` | bytes[1] |
 | each text field of the product schema | bytes[1]; absent where missing |
 | each vector field | float[dimension]; absent where missing |
+| ``image_bytes`` | bytes[1], a baseline RGB JPEG, empty where missing; only where the workflow has images |
 | ``rules`` | bytes, ids of the rules that fired, in the rule file's order |
 | ``top_category`` | bytes[1], name of the top-level category of the exclusive label, else of the first fired rule's category, else empty; for slicing |
 | ``label/<objective>`` | exclusive: int64[1], index of the class, -1 where unlabelled; multi-label: int64, indices of the positive classes |
@@ -22,6 +23,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 ID = "id"
+IMAGE_BYTES = "image_bytes"
 RULES = "rules"
 TOP_CATEGORY = "top_category"
 UNLABELLED = -1
@@ -64,6 +66,7 @@ class Counts:
       leaked_titles: titles that stand in more than one split of the feed's own split column; 0 without such a column.
       unmatched_labels: per objective, labels of products that no feed has.
       files: feed files read.
+      images: per outcome (``ok``, or a reason of :mod:`modules.images.outcome`), products; empty without images.
     """
 
     products: Counter[str] = field(default_factory=Counter)
@@ -74,6 +77,7 @@ class Counts:
     leaked_titles: int = 0
     unmatched_labels: Counter[str] = field(default_factory=Counter)
     files: int = 0
+    images: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -84,6 +88,7 @@ class Counts:
         """Flat names, ``products/train``, ``quarantined/no_id``, ``labels/exclusive/random``, ..., to counts."""
         found = {f"products/{split}": count for split, count in self.products.items()}
         found |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
+        found |= {f"images/{reason}": count for reason, count in self.images.items()}
         found |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
         found |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
         found |= {"rules/products": self.rule_products, "rules/number": self.rules}
@@ -100,7 +105,7 @@ class Counts:
             if kind == "labels" and "/" in rest:
                 objective, _, source = rest.partition("/")
                 counts.labels[objective, source] = value
-            elif kind in ("products", "quarantined", "unmatched_labels") and rest:
+            elif kind in ("products", "quarantined", "images", "unmatched_labels") and rest:
                 getattr(counts, kind)[rest] = value
             elif name == "rules/products":
                 counts.rule_products = value

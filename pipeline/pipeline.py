@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfx.components import Evaluator, Pusher, StatisticsGen, Transform
+from tfx.components import Evaluator, Pusher, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
@@ -20,7 +20,9 @@ from components.evaluation.config import MODULE as EVALUATION_MODULE
 from components.example_validator.component import ProductValidator
 from components.predictor.component import Predictor
 from components.product_example_gen.component import ProductExampleGen
+from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
+from modules.feeds.schema import with_statistics
 from modules.taxonomy import Taxonomy
 from pipeline.evaluation import eval_config, objective_evals, objective_thresholds
 from pipeline.inputs import any_exclusive, example_inputs, sampling_labels
@@ -69,7 +71,7 @@ def create_pipeline(
 
     example_gen = ProductExampleGen(*example_inputs(loaded))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
-    statistics_gen = StatisticsGen(examples=examples)
+    statistics_gen = product_statistics(examples, with_statistics(workflow.objectives) if workflow.images else None)
     schema_gen = ImportSchemaGen(schema_file=places.schema)
     schema = schema_gen.outputs["schema"]
     validator = ProductValidator(

@@ -18,7 +18,7 @@ def write_run_schema(loaded: LoadedWorkflow, folder: Path) -> Path:
     """
     given = loaded.workflow.validation.schema_file
     source = loaded.find(given) if given else PRODUCT_SCHEMA
-    text = with_objectives(source.read_text("utf-8"), loaded.workflow.objectives)
+    text = with_objectives(source.read_text("utf-8"), loaded.workflow.objectives, loaded.workflow.images is not None)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"schema-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
     path.write_text(text, "utf-8")

@@ -55,7 +55,7 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             table = label_table(labels, settings.objectives, taxonomy, settings.labels)
             settings = settings.model_copy(update={"dimensions": find_dimensions(settings, files)})
             partitions = max(len(self._tasks), sum(map(size_of, files)) // _BYTES_PER_PARTITION)
-            self._make_examples(settings, work, partitions, taxonomy, rules, table)
+            self._make_examples(settings, folder, work, partitions, taxonomy, rules, table)
             result = outcome.collect(work, len(self._tasks), partitions, files, settings, taxonomy)
             result.counts.rules = len(rules) if rules is not None else 0
             for name, entries in table.items():
@@ -93,6 +93,7 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     def _make_examples(
         self,
         settings: ExampleSettings,
+        folder: str,
         work: str,
         partitions: int,
         taxonomy: Taxonomy,
@@ -101,7 +102,9 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
     ) -> None:
         """Products stay in the worker that read them; only the index's packed rows travel."""
         rules_json = rules.to_json() if rules is not None else None
-        maker = tasks.MakeExamples(settings.model_dump_json(), work, partitions, taxonomy.to_json(), rules_json, table)
+        maker = tasks.MakeExamples(
+            settings.model_dump_json(), work, folder, partitions, taxonomy.to_json(), rules_json, table
+        )
         with self._make_beam_pipeline() as pipeline:
             titles = (
                 pipeline

@@ -104,6 +104,8 @@ def _existing(work: str, name: str, number: int) -> Iterator[Any]:
 def _count(counts: Counts, signature: Signature, number: int) -> None:
     counts.products[signature.split] += number
     counts.rule_products += number * signature.rules
+    if signature.image:
+        counts.images[signature.image] += number
     for objective, source in signature.labels:
         counts.labels[objective, source] += number
     # The number of labels is added later: what remains are those without a product.

@@ -19,11 +19,13 @@ from modules.errors import InputError
 from modules.feeds.files import format_of
 from modules.feeds.index import IndexWriter, examine, leaks
 from modules.feeds.joining import Joiner, LabelTable, Signature
-from modules.feeds.mapping import Mapper, NotUsable
+from modules.feeds.mapping import Mapper, NotUsable, Product
 from modules.feeds.plan import ExampleSettings, truths_of
 from modules.feeds.quarantine import BadRecord, Tally, raw_text, tally_to_json
 from modules.feeds.readers import Record, read_records
 from modules.feeds.splitting import Splitter
+from modules.images.loader import ImageLoader
+from modules.images.outcome import Picture
 from modules.progress import report
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS, Split
@@ -35,6 +37,7 @@ _FLUSH = 1 << 22
 
 Task = tuple[int, list[tuple[int, str, int, int]]]
 """(number, [(file's place in the order of files, file, part, number of parts)])."""
+_Found = tuple[int, Product] | BadRecord | None
 
 
 def save_json(path: str, data: object) -> None:
@@ -122,10 +125,18 @@ class MakeExamples(beam.DoFn):
     """Task to shards, quarantine and a summary on disk; emits (partition, packed rows) of the index."""
 
     def __init__(
-        self, settings_json: str, folder: str, partitions: int, taxonomy: str, rules: str | None, table: LabelTable
+        self,
+        settings_json: str,
+        folder: str,
+        feed_folder: str,
+        partitions: int,
+        taxonomy: str,
+        rules: str | None,
+        table: LabelTable,
     ):
         self._settings_json = settings_json
         self._folder = folder
+        self._feed_folder = feed_folder
         self._partitions = partitions
         self._taxonomy = taxonomy
         self._rules = rules
@@ -139,6 +150,13 @@ class MakeExamples(beam.DoFn):
         self._mapper = Mapper(settings.feed, settings.dimensions)
         self._splitter = Splitter(settings.feed.split)
         self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels)
+        images = settings.feed.images
+        self._images = ImageLoader(images, self._feed_folder) if images is not None else None
+
+    def teardown(self) -> None:
+        """Ends the threads that fetch images."""
+        if self._images is not None:
+            self._images.close()
 
     def process(self, task: Task) -> Iterator[tuple[int, bytes]]:
         """Streams; memory does not grow with the files."""
@@ -186,7 +204,22 @@ class MakeExamples(beam.DoFn):
         signatures: dict[Signature, int],
     ) -> Iterator[BadRecord | None]:
         """Writes the examples of one file; yields its bad records, and None now and then."""
-        make, split_of, example_of = self._mapper.product, self._splitter.split, self._joiner.example
+        split_of, example_of = self._splitter.split, self._joiner.example
+        for found, picture in self._with_images(self._products(file, records, tally)):
+            if not isinstance(found, tuple):
+                yield found
+                continue
+            line, product = found
+            split = split_of(product.text, product.id, product.split)
+            example, signature = example_of(product, split, file, line, picture)
+            shard, position = shards.write(split, example)
+            code = signatures.setdefault(signature, len(signatures))
+            title = product.text.get("title", "")
+            index.add(product.id, title, place, line, code, SPLITS.index(split), shard, position)
+
+    def _products(self, file: str, records: Iterable[Record | BadRecord], tally: Tally) -> Iterator[_Found]:
+        """Products with their lines, bad records, and None now and then."""
+        make = self._mapper.product
         for record in records:
             tally.read += 1
             if tally.read % 10_000 == 0:
@@ -200,12 +233,14 @@ class MakeExamples(beam.DoFn):
             except NotUsable as error:
                 yield BadRecord(file, record.line, error.reason, error.detail, raw_of(record))
                 continue
-            split = split_of(product.text, product.id, product.split)
-            example, signature = example_of(product, split, file, record.line)
-            shard, position = shards.write(split, example)
-            code = signatures.setdefault(signature, len(signatures))
-            title = product.text.get("title", "")
-            index.add(product.id, title, place, record.line, code, SPLITS.index(split), shard, position)
+            yield record.line, product
+
+    def _with_images(self, found: Iterable[_Found]) -> Iterator[tuple[_Found, Picture | None]]:
+        if self._images is None:
+            return ((one, None) for one in found)
+        return self._images.pictures(
+            found, lambda one: one[1].text.get("image", "") if isinstance(one, tuple) else None
+        )
 
 
 class ExaminePartition(beam.DoFn):

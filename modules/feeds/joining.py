@@ -10,6 +10,7 @@ from modules import examples
 from modules.errors import Problem
 from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, int_entry
 from modules.feeds.mapping import Product
+from modules.images.outcome import Picture
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import classes_of
 from modules.rules import RuleSet
@@ -51,12 +52,14 @@ class Signature(NamedTuple):
       rules: whether a rule fired.
       labels: the objectives for which it is labelled, each with the label's source.
       joined: the objectives for which the label files have the product.
+      image: what became of its image; empty without images.
     """
 
     split: Split
     rules: bool
     labels: tuple[tuple[str, str], ...]
     joined: tuple[str, ...]
+    image: str = ""
 
 
 def label_table(
@@ -123,10 +126,13 @@ class Joiner:
         self._truths: dict[tuple[str, ...], int] = {}
         self._unknown: dict[tuple[str, ...], list[object]] = {}
 
-    def example(self, product: Product, split: Split, file: str, line: int) -> tuple[bytes, Signature]:
+    def example(
+        self, product: Product, split: Split, file: str, line: int, picture: Picture | None = None
+    ) -> tuple[bytes, Signature]:
         """A serialised tf.Example as :mod:`modules.examples` describes it, and what is to be counted about it.
 
-        ``file`` and ``line`` say where the product stood, for problems with its true category.
+        ``file`` and ``line`` say where the product stood, for problems with its true category; without ``picture`` the
+        example has no feature for an image.
         """
         data = product.id.encode()
         entries = [self._headers[examples.ID][len(data)], data]
@@ -134,6 +140,8 @@ class Joiner:
             data = text.encode()
             entries += self._headers[name][len(data)], data
         entries += [float_entry(name, vector) for name, vector in product.vectors.items()]
+        if picture is not None:
+            entries.append(bytes_entry(examples.IMAGE_BYTES, [picture.data]))
         fired, rule_entries, top = self._rules(product.text)
         entries.append(rule_entries)
         counted, joined = [(name, RULES_SOURCE) for name in self._by_rules] if fired else [], []
@@ -158,7 +166,8 @@ class Joiner:
                 counted.append((name, entry.source))
                 joined.append(name)
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
-        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined))
+        image = picture.reason if picture is not None else ""
+        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image)
 
     def _label(self, objective: str, entry: Entry | None, exclusive: bool) -> bytes:
         """The features of a label, or of none."""

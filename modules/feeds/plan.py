@@ -50,7 +50,8 @@ class ExampleSettings(Settings):
             for name, o in workflow.objectives.items()
         }
         dimensions = {column_of(n, f): f.dimension for n, f in workflow.features.items() if f.kind == "dense"}
-        feed = workflow.feed.model_copy(update={"folder": None, "folder_env": None, "demo": None})
+        update = {"folder": None, "folder_env": None, "demo": None, "images": workflow.images}
+        feed = workflow.feed.model_copy(update=update)
         return cls(
             feed=feed,
             taxonomy=workflow.taxonomy,

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field, model_validator
 
 from modules.settings.base import Settings
+from modules.settings.images import ImageSettings
 
 Split = Literal["train", "eval", "test"]
 SPLITS: tuple[Split, ...] = ("train", "eval", "test")
@@ -97,6 +98,8 @@ class FeedSettings(Settings):
     split: SplitSettings = SplitSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     demo: DemoSettings | None = None
+    images: ImageSettings | None = None
+    """Images as bytes in the examples; null: only if a feature needs them, with the defaults."""
     max_record_bytes: Annotated[int, Field(ge=1024)] = 1_048_576
     """A longer record goes to quarantine."""
     max_field_chars: Annotated[int, Field(ge=16)] = 20_000

@@ -10,6 +10,7 @@ from modules.settings.base import Settings
 from modules.settings.committee import CommitteeSettings
 from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
+from modules.settings.images import ImageSettings
 from modules.settings.model import (
     ExclusiveObjective,
     ModelSettings,
@@ -182,6 +183,13 @@ class Workflow(Settings):
             raise ContradictionError(found)
         return self
 
+    @property
+    def images(self) -> ImageSettings | None:
+        """How images come into the examples; None: they do not."""
+        if self.feed.images is None and any(str(f.kind) == "image" for f in self.features.values()):
+            return ImageSettings()
+        return self.feed.images
+
     @classmethod
     def from_part(cls, text: str) -> Workflow:
         """The workflow out of JSON that holds only the sections a component needs; all others have their defaults."""
@@ -252,6 +260,8 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             found.append((place, column, "dense features read vectors, all others read text"))
         elif getattr(workflow.feed.fields, column) is None:
             found.append((place, column, f"a column of the feed: feed.fields.{column} is null"))
+    if workflow.images is not None and workflow.feed.fields.image is None:
+        found.append(("feed.fields.image", "null", "the column with paths or addresses of images, for feed.images"))
     taxonomy = workflow.taxonomy
     if taxonomy.from_truth and taxonomy.file is not None:
         found.append(("taxonomy.file", taxonomy.file, "null, since taxonomy.from_truth builds the taxonomy"))

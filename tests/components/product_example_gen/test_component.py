@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import gzip
+import io
 import json
 from collections import Counter
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 tf = pytest.importorskip("tensorflow")
 from tfx import v1 as tfx  # noqa: E402
@@ -242,6 +244,41 @@ def test_vectors_of_the_first_length_are_right(tmp_path: Path) -> None:
     assert [(bad["line"], bad["reason"]) for bad in result.bad] == [(8, "wrong_type")]
 
 
+def png(path: Path, color: tuple[int, int, int], size: tuple[int, int] = (40, 30)) -> bytes:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", size, color).save(path)
+    return path.read_bytes()
+
+
+@pytest.mark.parametrize("arguments", [IN_PROCESS, THREE_THREADS])
+def test_images_are_in_the_examples(tmp_path: Path, arguments: list[str]) -> None:
+    catalogue(tmp_path)
+    rows = []
+    for i in range(40):
+        png(tmp_path / "images" / f"{i}.png", (6 * i, 0, 0))
+        rows.append(row(i, image=f"images/{i}.png"))
+    cut = png(tmp_path / "images" / "3.png", (0, 200, 0), (300, 200))
+    (tmp_path / "images" / "3.png").write_bytes(cut[: len(cut) // 2])
+    rows[4]["image"], rows[5]["image"] = "images/none.png", "../a.png"
+    rows[6] = row(6)
+    # A duplicate counts nowhere.
+    rows.append(row(7, image="images/none.png"))
+    (tmp_path / "i.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    flow = workflow(feed={"files": ["i.jsonl"], "images": {"size": 32, "threads": 3}})
+    result = execute(tmp_path, tmp_path / "out", flow, arguments)
+    expected = {"ok": 36, "broken": 1, "not_found": 1, "not_allowed": 1, "missing": 1}
+    assert result.counts.images == expected
+    for i in range(40):
+        (data,) = result.all[f"p{i}"]["image_bytes"]
+        if 3 <= i <= 6:
+            assert data == b""
+            continue
+        with Image.open(io.BytesIO(data)) as image:
+            assert (image.format, image.mode, image.size) == ("JPEG", "RGB", (32, 24))
+            assert abs(image.getpixel((5, 5))[0] - 6 * i) < 4
+    assert "image_bytes" not in execute(tmp_path, tmp_path / "plain", workflow(feed={"files": ["i.jsonl"]})).all["p1"]
+
+
 def test_tfx_serves_it_from_the_cache_until_a_file_changes(feed: Path, tmp_path: Path) -> None:
     config = metadata.sqlite_metadata_connection_config(str(tmp_path / "mlmd.db"))
 
@@ -309,5 +346,7 @@ def test_workers(arguments: list[str], workers: int) -> None:
 
 
 def test_counts_survive_as_properties() -> None:
-    counts = Counts(Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9)
+    counts = Counts(
+        Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9, Counter(ok=10)
+    )
     assert Counts.from_properties(counts.to_properties() | {"name": "x", "other/x": 4, "span": 1}) == counts

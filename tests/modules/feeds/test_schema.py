@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modules import examples
-from modules.feeds.schema import with_objectives
+from modules.feeds.schema import with_objectives, with_statistics
 from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS
 from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 
@@ -41,3 +41,10 @@ def test_other_objectives_take_their_place() -> None:
         "label/color", "eval_weight/color", "label_source/color", "label/color/no"
     ]  # fmt: skip
     assert "title" in found
+
+
+def test_images_are_in_the_schema_and_not_in_the_statistics() -> None:
+    plain, images = names(with_objectives(FILE.read_text(), DEFAULT)), with_objectives(FILE.read_text(), DEFAULT, True)
+    assert sorted(names(images)) == sorted([*plain, examples.IMAGE_BYTES])
+    assert names(with_objectives(images, DEFAULT, True)) == names(images)
+    assert sorted(with_statistics(DEFAULT)) == sorted(plain)

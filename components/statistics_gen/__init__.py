@@ -1,0 +1,1 @@
+"""TFX's StatisticsGen, told which features to look at."""
