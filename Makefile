@@ -30,7 +30,7 @@ run: $(READY) ## the main job on the demo catalogue
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 
-test-full: $(READY) ## installs Chromium and PostgreSQL (Debian packages) if absent, then runs every test
+test-full: $(READY) ## installs Chromium, PostgreSQL (Debian packages) and Label Studio (into .label-studio) if absent, then runs every test
 	@bash tests/install_servers.sh
 	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 
@@ -44,4 +44,4 @@ lock: ## resolves requirements.lock anew
 	@.uv/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
 
 clean: ## removes the environment; runs/ stays
-	@rm -rf .venv .uv build *.egg-info
+	@rm -rf .venv .uv .label-studio build *.egg-info

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-NEEDS = {"browser": "Chromium", "postgres": "a PostgreSQL server"}
+NEEDS = {"browser": "Chromium", "postgres": "a PostgreSQL server", "label_studio": "a Label Studio server"}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -4,16 +4,27 @@ from __future__ import annotations
 
 import glob
 import os
+import secrets
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
+import urllib.error
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+
+def free_port() -> int:
+    """A port on loopback that nobody listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
 
 
 def _program(name: str) -> str | None:
@@ -36,9 +47,7 @@ def postgres_server() -> Iterator[str]:
             pytest.skip("setpriv is not installed; PostgreSQL does not run as root")
         as_other = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
         shutil.chown(folder, "nobody", "nogroup")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = free_port()
     data = folder / "data"
     options = ["-A", "trust", "-U", "shelf", "-E", "UTF8", "--no-locale", "--no-sync"]
     subprocess.run([*as_other, initdb, "-D", str(data), *options], check=True, capture_output=True, cwd="/")
@@ -58,3 +67,60 @@ def postgres_server() -> Iterator[str]:
         process.wait(timeout=30)
         process.stderr.close()
         shutil.rmtree(folder)
+
+
+LABEL_STUDIO = Path(__file__).parents[1] / ".label-studio" / "bin" / "label-studio"
+"""Where ``tests/install_servers.sh`` puts it: an environment of its own, since it asks for other versions of nearly
+everything."""
+
+
+@dataclass(frozen=True)
+class LabelStudio:
+    """A running server, and how its first user may use its API."""
+
+    url: str
+    token: str
+
+
+@contextmanager
+def label_studio_server() -> Iterator[LabelStudio]:
+    """An empty Label Studio on loopback, with SQLite in a folder of its own."""
+    if not LABEL_STUDIO.exists():
+        pytest.skip("Label Studio is not installed (tests/install_servers.sh says why it could not be)")
+    found = LabelStudio(f"http://127.0.0.1:{free_port()}", secrets.token_hex(20))
+    with tempfile.TemporaryDirectory(prefix="shelfmark-label-studio-") as folder:
+        # Nothing of it may call home.
+        quiet = {
+            "COLLECT_ANALYTICS": "false",
+            "LATEST_VERSION_CHECK": "false",
+            "SENTRY_DSN": "",
+            "FRONTEND_SENTRY_DSN": "",
+        }
+        environment = {**os.environ, **quiet, "LABEL_STUDIO_BASE_DATA_DIR": folder, "PYTHONUNBUFFERED": "1"}
+        first = ["--username", "carl@example.org", "--password", secrets.token_urlsafe(12), "--user-token", found.token]
+        place = ["--internal-host", "127.0.0.1", "--port", found.url.rpartition(":")[2]]
+        with open(Path(folder) / "log", "w+", encoding="utf-8") as log:
+            process = subprocess.Popen(
+                [str(LABEL_STUDIO), "start", "--no-browser", "--enable-legacy-api-token", *place, *first],
+                stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder,
+            )  # fmt: skip
+            try:
+                while not _answers(f"{found.url}/health"):
+                    try:
+                        process.wait(timeout=0.5)
+                    except subprocess.TimeoutExpired:
+                        continue
+                    log.seek(0)
+                    pytest.fail(f"Label Studio ended with {process.returncode}: {log.read()[-2000:]}")
+                yield found
+            finally:
+                process.terminate()
+                process.wait(timeout=30)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=30) as response:
+            return bool(response.status == 200)
+    except (urllib.error.URLError, OSError):
+        return False

@@ -166,7 +166,6 @@ def test_two_annotators_at_once(browser: Any, store: Store, tmp_path: Path) -> N
             page.page.fill("#name", name)
             page.page.fill("#password", PASSWORD)
             page.page.keyboard.press("Enter")
-            page.page.screenshot(path="/tmp/lb/s.png")
             page.page.wait_for_selector("form.card")
             pages[name] = page
         seen: dict[str, set[str]] = {"ann": set(), "bob": set()}
