@@ -1,0 +1,1 @@
+"""Similar products out of a full-text engine: an embedding's dimensions as words, titles, or both."""
