@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-_ARTIFACTS = ("CategoryMetrics", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine")
+_ARTIFACTS = ("CategoryMetrics", "LabelReview", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine")
 
 
 def __getattr__(name: str) -> Any:

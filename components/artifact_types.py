@@ -22,7 +22,8 @@ class ProductTaxonomy(Artifact):
 
 
 class Predictions(Artifact):
-    """A folder of ``Split-<name>/part-*.parquet``: one row per product (``modules.predictions.predict``)."""
+    """A folder of ``Split-<name>/part-*.parquet``: one row per product (``modules.predictions.predict``); beside
+    them the model's taxonomy (``modules.examples.TAXONOMY_FILE``). Custom properties: ``model`` (URI), ``products``."""
 
     TYPE_NAME = "components.Predictions"
 

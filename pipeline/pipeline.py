@@ -20,6 +20,7 @@ from components.evaluation.config import MODULE as EVALUATION_MODULE
 from components.example_validator.component import ProductValidator
 from components.predictor.component import Predictor
 from components.product_example_gen.component import ProductExampleGen
+from components.published_predictor.component import PublishedPredictor
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
 from modules.feeds.schema import with_statistics
@@ -121,6 +122,14 @@ def create_pipeline(
     predictor = Predictor(
         examples=examples, model=trainer.outputs["model"], taxonomy=tree, workflow=settings("Predictor")
     )
+    published = PublishedPredictor(
+        examples=examples,
+        model=trainer.outputs["model"],
+        blessing=evaluator.outputs["blessing"],
+        predictions=predictor.outputs["predictions"],
+        taxonomy=tree,
+        blessed_model=blessed.outputs["model"],
+    )
     sampler = []
     if workflow.sampling is not None and (workflow.sampling.objectives or any_exclusive(workflow)):
         sampler = [
@@ -133,7 +142,7 @@ def create_pipeline(
         pipeline_root=places.root,
         components=[
             example_gen, statistics_gen, schema_gen, validator, transform, trainer, blessed, evaluator, class_metrics,
-            pusher, predictor, *sampler,
+            pusher, predictor, published, *sampler,
         ],
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=[*(beam_pipeline_args or [])],

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from modules.errors import InputError, Problem
+from modules.examples import TAXONOMY_FILE
 from pipeline.runs import LATEST, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from modules.taxonomy import Taxonomy
 
 SHOWN = 20
+PUBLISHED = "published_predictions"
 _TITLE, _RETAILER = 60, 30
 
 
@@ -27,7 +29,8 @@ def show_predictions(
     Args:
       run: its id, or ``latest``: the newest one with predictions. limit: how many rows; default 20.
       wanted: ``split``, ``category`` (path or id; everything below it counts), ``objective``, ``sort``,
-        ``min_uncertainty``, as in :class:`modules.predictions.read.Query`.
+        ``min_uncertainty``, as in :class:`modules.predictions.read.Query`; ``published``: those by the last blessed
+        model in place of the newest one's.
 
     Returns:
       The number of rows.
@@ -90,10 +93,19 @@ def _query(
     loaded: LoadedWorkflow, run: str, limit: int | None, wanted: dict[str, Any]
 ) -> tuple[Run, PredictionFiles, Taxonomy, Query]:
     from modules.predictions.read import PredictionFiles, Query, category_and_below
+    from modules.taxonomy import Taxonomy
 
-    found = Runs.of(loaded).find(run, "predictions")
-    files = PredictionFiles(found.folder("predictions"))
-    taxonomy = found.taxonomy()
+    key = PUBLISHED if wanted.pop("published", False) else "predictions"
+    found = Runs.of(loaded).find(run, key)
+    if key == PUBLISHED and not found.outputs[key].properties.get("products"):
+        expected = "a run by whose time a model was blessed; none was, so that nothing may be published"
+        raise InputError(
+            Problem("", expected, key="--published", hint="see evaluation.thresholds, `shelfmark metrics`")
+        )
+    folder = found.folder(key)
+    files = PredictionFiles(folder)
+    own = folder / TAXONOMY_FILE
+    taxonomy = Taxonomy.load(own) if own.is_file() else found.taxonomy()
     category = wanted.pop("category", None)
     below = category_and_below(taxonomy, category)[1] if category is not None else None
     query = Query(categories=below, limit=limit, **wanted)

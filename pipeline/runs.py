@@ -27,6 +27,7 @@ PRODUCED_BY = {
     "metrics": "ClassMetrics",
     "pushed_model": "Pusher",
     "predictions": "Predictor",
+    "published_predictions": "PublishedPredictor",
     "labelling_batch": "ActiveSampler",
     "label_review": "ActiveSampler",
 }

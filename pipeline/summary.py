@@ -210,6 +210,11 @@ def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     for key, title in titles.items():
         if key in run.outputs:
             found.append((title, near(run.outputs[key].folder)))
+    published = run.outputs.get("published_predictions")
+    if published is not None and published.properties.get("products"):
+        newest = run.outputs.get("predictions")
+        same = newest is not None and published.properties.get("model") == newest.properties.get("model")
+        found.append(("published", f"{near(published.folder)}{'' if same else ' (by the last blessed model)'}"))
     pushed = run.outputs.get("pushed_model")
     if pushed is not None and pushed.properties.get("pushed_destination"):
         found.append(("pushed model", near(Path(str(pushed.properties["pushed_destination"])))))

@@ -16,9 +16,11 @@ from modules.settings.workflow import Workflow
 
 
 class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
-    """Writes ``Split-<name>/part-<i>.parquet`` beside each other, one per example file."""
+    """Writes ``Split-<name>/part-<i>.parquet`` beside each other, one per example file, and the model's taxonomy."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        from modules.predictions.answering import taxonomy_of
+
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         taxonomy = artifact_utils.get_single_instance(input_dict["taxonomy"])
@@ -33,9 +35,13 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
             sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*.gz")))
             for number, source in enumerate(sources):
                 work.append((source, os.path.join(target, f"part-{number:05d}.parquet")))
+        served, labels = path_utils.serving_model_path(model.uri), os.path.join(taxonomy.uri, TAXONOMY_FILE)
+        own = taxonomy_of(served, labels)
+        fileio.copy(own, os.path.join(output.uri, TAXONOMY_FILE), overwrite=True)
         arguments = {
-            "model": path_utils.serving_model_path(model.uri),
-            "taxonomy": os.path.join(taxonomy.uri, TAXONOMY_FILE),
+            "model": served,
+            "taxonomy": own,
+            "labels_taxonomy": labels,
             "workflow": workflow.model_dump_json(),
             "files": len(work),
         }
@@ -65,8 +71,8 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
         return "in_memory" not in text and "BundleBasedDirectRunner" not in text and "FnApiRunner" not in text
 
 
-def predict_shard(pair: tuple[str, str], *, model: str, taxonomy: str, workflow: str, files: int) -> int:
-    """Predicts one example file; module level, so that Beam ships a name and no closure."""
+def predict_shard(pair: tuple[str, str], **arguments: Any) -> int:
+    """:func:`modules.predictions.predict.predict_file`; module level, so that Beam ships a name and no closure."""
     from modules.predictions.predict import predict_file
 
-    return predict_file(*pair, model=model, taxonomy=taxonomy, workflow=workflow, files=files)
+    return predict_file(*pair, **arguments)

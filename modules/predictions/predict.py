@@ -43,19 +43,32 @@ def _signature(model: str) -> tuple[Any, Any]:
     return loaded, loaded.signatures[name]
 
 
-def predict_file(source: str, target: str, *, model: str, taxonomy: str, workflow: str, files: int = 1) -> int:
+def predict_file(
+    source: str,
+    target: str,
+    *,
+    model: str,
+    taxonomy: str,
+    workflow: str,
+    files: int = 1,
+    labels_taxonomy: str | None = None,
+) -> int:
     """Predicts every product of one TFRecord file of raw examples.
 
     Args:
       source: gzipped TFRecord file. target: the Parquet file to write.
-      model: SavedModel folder. taxonomy: taxonomy file. workflow: the workflow as JSON.
+      model: SavedModel folder. taxonomy: file with the taxonomy that the model was trained on.
+      workflow: the workflow that the model was trained by, as JSON.
       files: how many files there are in all (for progress only).
+      labels_taxonomy: file with the taxonomy of the examples' labels; None: the model's.
 
     Returns:
       The number of products.
     """
     settings = Workflow.from_part(workflow)
-    columns = PredictionColumns(settings, Taxonomy.load(taxonomy))
+    columns = PredictionColumns(
+        settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None
+    )
     _, signature = _signature(model)
     spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}
     spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in SHOWN}
@@ -170,7 +183,8 @@ class PredictionColumns:
     included); ``o/given`` (rules' labels: category ids, ancestors included).
     """
 
-    def __init__(self, workflow: Workflow, taxonomy: Taxonomy):
+    def __init__(self, workflow: Workflow, taxonomy: Taxonomy, labels_taxonomy: Taxonomy | None = None):
+        """``taxonomy``: the model's; ``labels_taxonomy``: of the examples' labels, where it is another one."""
         self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
         committee = workflow.committee
         self.scores = (*SCORES, *DISAGREEMENT) if committee and committee.answers else SCORES
@@ -180,8 +194,14 @@ class PredictionColumns:
         self.ids: dict[str, pa.Array] = {}
         self.ancestors: dict[str, pa.Array] = {}
         self.lines: dict[str, pa.Array] = {}  # the same as class indices; multi-label only
+        self.given_ids: dict[str, pa.Array] = {}
+        self.label_class: dict[str, np.ndarray] = {}  # a label's class to the model's; the last one stands for -1
         for name, objective in workflow.objectives.items():
             classes = classes_of(objective, taxonomy)
+            given = classes_of(objective, labels_taxonomy or taxonomy)
+            place = {c.id: i for i, c in enumerate(classes)}
+            self.given_ids[name] = pa.array([c.id for c in given], pa.string())
+            self.label_class[name] = np.array([*(place.get(c.id, -1) for c in given), -1], np.int32)
             self.paths[name] = pa.array([taxonomy.path_text(c) for c in classes], pa.string())
             self.ids[name] = pa.array([c.id for c in classes], pa.string())
             lineages = [[*(above.id for above in taxonomy.ancestors(c)), c.id] for c in classes]
@@ -215,12 +235,12 @@ class PredictionColumns:
                 members = outputs[f"{name}/members"]
                 arrays[f"{name}/members"] = _fixed(members.reshape(len(members), members.shape[1] * members.shape[2]))
             if kind == "exclusive":
-                arrays[f"{name}/label"] = pa.array(raw[f"label/{name}"].astype(np.int32))
+                arrays[f"{name}/label"] = pa.array(self.label_class[name][raw[f"label/{name}"]])
             else:
                 arrays[f"{name}/assigned"] = self._assigned(name, classes, outputs[f"{name}/assigned"])
         for name in self.given:
             values, offsets = raw[f"label/{name}"]
-            ids = self.ids[name].take(pa.array(values))
+            ids = self.given_ids[name].take(pa.array(values))
             arrays[f"{name}/given"] = pa.ListArray.from_arrays(offsets.astype(np.int32), ids)
         if self.given:
             values, offsets = raw[RULES]

@@ -16,6 +16,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules import progress
+from modules.examples import TAXONOMY_FILE
 from modules.models.build import EMBEDDING, LSA, InputSizes
 from modules.models.layers import pretrained_table
 from modules.objectives import classes_of
@@ -61,6 +62,8 @@ def run_fn(fn_args: Any) -> None:
         checkpoints=Path(config["checkpoints"]) if config.get("checkpoints") else None,
         report=_report,
     )
+    # A model that outlives this run's taxonomy still knows what its classes are called.
+    tf.io.gfile.copy(config["taxonomy"], f"{fn_args.serving_model_dir}/{TAXONOMY_FILE}", overwrite=True)
 
 
 def _report(done: int, total: int, text: str) -> None:

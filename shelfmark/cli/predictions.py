@@ -51,6 +51,9 @@ def predictions(
     limit: Annotated[
         int | None, typer.Option("--limit", "-n", min=1, metavar="N", help="How many; default: 20 shown, all written.")
     ] = None,
+    published: Annotated[
+        bool, typer.Option("--published", help="By the last blessed model; default: by the newest one.")
+    ] = False,
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write .csv, .jsonl or .parquet.")
     ] = None,
@@ -74,6 +77,7 @@ def predictions(
         "sort": sort.value if sort else None,
         "min_uncertainty": min_uncertainty,
         "limit": limit,
+        "published": published,
     }
     if output is None:
         results.show_predictions(loaded, console(), **wanted)

@@ -47,6 +47,7 @@ def test_compiles_for_kubeflow(path: Path, tmp_path: Path) -> None:
         "Evaluator",
         "ClassMetrics",
         "Predictor",
+        "PublishedPredictor",
         "ActiveSampler",
     }
     assert {name.removesuffix("_executor") for name in executors} >= named

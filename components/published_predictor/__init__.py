@@ -1,0 +1,1 @@
+"""The predictions that are published: by the last blessed model."""

@@ -1,0 +1,51 @@
+"""Chooses the model that may be published, and gives its predictions."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from tfx.dsl.io import fileio
+from tfx.types import artifact_utils
+from tfx.utils import path_utils
+
+from components.predictor.executor import PredictorExecutor
+
+
+class PublishedPredictorExecutor(PredictorExecutor):
+    """Writes what Predictor writes, or nothing as long as no model has ever been blessed."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        from modules.predictions.answering import settings_of
+
+        newest = artifact_utils.get_single_instance(input_dict["model"])
+        blessing = artifact_utils.get_single_instance(input_dict["blessing"])
+        before = input_dict.get("blessed_model") or []
+        output = artifact_utils.get_single_instance(output_dict["published_predictions"])
+        model = newest if blessing.get_int_custom_property("blessed") == 1 else before[0] if before else None
+        if model is None:
+            fileio.makedirs(output.uri)
+            output.set_int_custom_property("products", 0)
+        elif model.uri == newest.uri:
+            predictions = artifact_utils.get_single_instance(input_dict["predictions"])
+            _take_over(predictions.uri, output.uri)
+            for name in ("split_names", "model"):
+                output.set_string_custom_property(name, predictions.get_string_custom_property(name))
+            output.set_int_custom_property("products", predictions.get_int_custom_property("products"))
+        else:
+            inputs = {**input_dict, "model": [model]}
+            settings = settings_of(path_utils.serving_model_path(model.uri))
+            super().Do(inputs, {"predictions": [output]}, {**exec_properties, "workflow": settings})
+
+
+def _take_over(source: str, target: str) -> None:
+    """The folder's files under another name: linked where the file system can, else copied."""
+    for folder, _, files in fileio.walk(source):
+        to = os.path.join(target, os.path.relpath(folder, source)) if folder != source else target
+        fileio.makedirs(to)
+        for name in files:
+            one, other = os.path.join(folder, name), os.path.join(to, name)
+            try:
+                os.link(one, other)
+            except OSError:
+                fileio.copy(one, other, overwrite=True)

@@ -1,0 +1,28 @@
+"""What a stored model answers with: its own taxonomy and settings, whatever the workflow says by now."""
+
+from __future__ import annotations
+
+import json
+
+import tensorflow as tf
+
+from modules.examples import TAXONOMY_FILE
+from modules.settings.committee import CommitteeSettings
+from modules.training.run import MODEL_FACTS
+
+
+def settings_of(model: str) -> str:
+    """The parts of the workflow that a model's answers depend on, as JSON, from the facts beside the SavedModel."""
+    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
+        facts = json.load(handle)
+    committee = facts.get("committee")
+    if committee is not None:
+        committee = {key: value for key, value in committee.items() if key in CommitteeSettings.model_fields}
+    kept = {key: facts[key] for key in ("objectives", "prediction")}
+    return json.dumps({"name": facts["workflow"], **kept, "committee": committee})
+
+
+def taxonomy_of(model: str, default: str) -> str:
+    """The file with the taxonomy that a model was trained on; ``default`` for a model that came without one."""
+    own = f"{model}/{TAXONOMY_FILE}"
+    return own if tf.io.gfile.exists(own) else default
