@@ -37,7 +37,7 @@ class FullTextSettings(Settings):
     """What is looked for: tokens of the embedding, title words, or either."""
     encoding: Encoding = Encoding()
     """How the embedding becomes tokens."""
-    query_best: Annotated[int, Field(ge=1)] | None = 30
+    query_best: Annotated[int, Field(ge=1)] | None = 20
     """Queries look for the tokens of so many of their largest values alone; null: of all that are indexed."""
     title_weight: Annotated[float, Field(gt=0, le=100)] = 1.0
     """A title word's weight beside a token, with tokens_and_title."""
