@@ -6,6 +6,7 @@ from typing import Any
 
 from components.evaluation.config import build_eval_config
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
+from modules.examples import label_no
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -22,6 +23,7 @@ def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEva
                 kind=objective.kind,
                 classes=[(c.id, taxonomy.path_text(c)) for c in classes],
                 branches=[[taxonomy.path_text(a) for a in (*taxonomy.ancestors(c), c)] for c in classes],
+                no_key=label_no(name) if objective.kind == "multi_label" and objective.labels == "people" else "",
                 weight_key=f"eval_weight/{name}",
             )
         )

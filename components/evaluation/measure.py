@@ -18,9 +18,11 @@ Block = tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], npt.NDArray[np.int6
 
 @dataclass(frozen=True)
 class Product:
-    """One product without a batch dimension: its label or labels, its weight (None: one), its outputs."""
+    """One product without a batch dimension: its label or labels, the classes that it is known not to be, its weight
+    (None: one), its outputs."""
 
     labels: npt.NDArray[Any]
+    denied: npt.NDArray[Any]
     weight: float | None
     scores: npt.NDArray[np.float32]
     thresholds: npt.NDArray[np.float32] | None
@@ -80,6 +82,7 @@ class Measure:
 
     exclusive: bool
     label_key: str
+    no_key: str
     weight_key: str | None
     probabilities_key: str
     thresholds_key: str
@@ -95,39 +98,37 @@ class Measure:
             # Without a weight nobody knows how a product came to be labelled: it is not measured on.
             weights = first_values(batch.features.get(self.weight_key), batch.n, 0.0)
         offsets, labels = ragged(batch.features.get(self.label_key), batch.n)
-        return self._facts(offsets, labels, scores, weights, self._thresholds(batch.predictions))
+        denied = ragged(batch.features.get(self.no_key), batch.n) if self.no_key else None
+        return self._facts(offsets, labels, denied, scores, weights, self._thresholds(batch.predictions))
 
     def product(self, features: Any, predictions: Any) -> Product:
         """One product as TFMA's own extractors hand it over."""
         scores = needed_output(predictions, self.probabilities_key, self.model_name).reshape(-1)
-        label = features.get(self.label_key)
-        if hasattr(label, "values") and not isinstance(label, np.ndarray):
-            label = label.values
-        # TFMA hands over an empty list as an array of floats.
-        labels = np.zeros(0, np.int64) if label is None else np.asarray(label).reshape(-1).astype(np.int64)
+        labels = _classes(features.get(self.label_key))
+        denied = _classes(features.get(self.no_key) if self.no_key else None)
         weight = None
         if self.weight_key is not None:
             found = features.get(self.weight_key)
             values = np.zeros(0) if found is None else np.asarray(getattr(found, "values", found)).reshape(-1)
             weight = float(values[0]) if len(values) else 0.0
-        return Product(labels, weight, scores, self._thresholds(predictions))
+        return Product(labels, denied, weight, scores, self._thresholds(predictions))
 
     def products(self, products: Sequence[Product]) -> Measured:
         """The facts of products that came one by one."""
-        offsets = np.concatenate([[0], np.cumsum([len(p.labels) for p in products])]).astype(np.int64)
-        labels = np.concatenate([p.labels for p in products])
+        offsets, labels = _joined([p.labels for p in products])
+        denied = _joined([p.denied for p in products]) if self.no_key else None
         scores = np.stack([p.scores for p in products])
         weights = None if self.weight_key is None else np.array([p.weight for p in products])
         given = [p.thresholds for p in products if p.thresholds is not None]
         thresholds = np.stack(given) if given else None
-        return self._facts(offsets, labels, scores, weights, thresholds)
+        return self._facts(offsets, labels, denied, scores, weights, thresholds)
 
     def _thresholds(self, predictions: Any) -> npt.NDArray[Any] | None:
         if self.exclusive or not self.thresholds_key:
             return None
         return output_of(predictions, self.thresholds_key, self.model_name)
 
-    def _facts(self, offsets: Any, labels: Any, scores: Any, weights: Any, thresholds: Any) -> Measured:
+    def _facts(self, offsets: Any, labels: Any, denied: Any, scores: Any, weights: Any, thresholds: Any) -> Measured:
         facts: ExclusiveFacts | MultiLabelFacts
         if self.exclusive:
             label = np.full(len(scores), -1, np.int64)
@@ -136,6 +137,32 @@ class Measure:
             facts, rows = ExclusiveFacts.of(label, scores, weights, self.top_k)
         else:
             threshold = self.threshold if thresholds is None else thresholds
-            facts, rows = MultiLabelFacts.of(offsets, labels, scores, weights, threshold)
+            known = None
+            if denied is not None:
+                known = _pairs(offsets, labels, scores.shape) | _pairs(*denied, scores.shape)
+            facts, rows = MultiLabelFacts.of(offsets, labels, scores, weights, threshold, known)
+            if known is not None:
+                scores = np.where(known, scores, np.float32(np.nan))
         kept = scores if len(rows) == len(scores) else scores[rows]
         return Measured(facts, rows, kept, scores.shape[1])
+
+
+def _classes(feature: Any) -> npt.NDArray[np.int64]:
+    """Class indices of one product."""
+    if hasattr(feature, "values") and not isinstance(feature, np.ndarray):
+        feature = feature.values
+    # TFMA hands over an empty list as an array of floats.
+    return np.zeros(0, np.int64) if feature is None else np.asarray(feature).reshape(-1).astype(np.int64)
+
+
+def _joined(lists: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+    """Offsets (n + 1) and values."""
+    return np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64), np.concatenate(lists)
+
+
+def _pairs(offsets: Any, classes: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+    """Bool of ``shape`` (n, n_classes): the pairs of product and class that are named."""
+    found = np.zeros(shape, bool)
+    rows, named = np.repeat(np.arange(shape[0]), np.diff(offsets)), np.asarray(classes, np.int64)
+    found[rows[named >= 0], named[named >= 0]] = True
+    return found

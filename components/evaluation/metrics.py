@@ -42,7 +42,7 @@ class ObjectiveMetrics(metric_types.Metric):
       objective: the name, and TFMA's output name.
       kind: "exclusive" or "multi_label".
       classes: see :func:`components.evaluation.objectives.pack_classes`.
-      label_key, weight_key, probabilities_key, thresholds_key, threshold: see
+      label_key, no_key, weight_key, probabilities_key, thresholds_key, threshold: see
         :class:`components.evaluation.objectives.ObjectiveEval`.
       top_k: how many classes the label may be among (exclusive).
       confidence: of the intervals.
@@ -59,6 +59,7 @@ class ObjectiveMetrics(metric_types.Metric):
         classes: str,
         label_key: str,
         probabilities_key: str,
+        no_key: str = "",
         weight_key: str | None = None,
         thresholds_key: str = "",
         threshold: float = 0.5,
@@ -75,6 +76,7 @@ class ObjectiveMetrics(metric_types.Metric):
             classes=classes,
             label_key=label_key,
             probabilities_key=probabilities_key,
+            no_key=no_key,
             weight_key=weight_key,
             thresholds_key=thresholds_key,
             threshold=threshold,
@@ -92,6 +94,7 @@ def _computations(
     classes: str,
     label_key: str,
     probabilities_key: str,
+    no_key: str,
     weight_key: str | None,
     thresholds_key: str,
     threshold: float,
@@ -111,7 +114,15 @@ def _computations(
     result: metric_types.MetricComputations = []
     for model in model_names or [""]:
         measure = Measure(
-            kind == "exclusive", label_key, weight_key, probabilities_key, thresholds_key, threshold, top_k, model
+            kind == "exclusive",
+            label_key,
+            no_key,
+            weight_key,
+            probabilities_key,
+            thresholds_key,
+            threshold,
+            top_k,
+            model,
         )
         combiner = _Combiner(objective, measure, branches, confidence, auc_memory, model not in baselines)
         # Computations are told apart by the preprocessor's name and the keys.

@@ -50,6 +50,8 @@ class ObjectiveEval:
       branches: per class the nodes from the root down to itself; default: cut out of the paths at " > ".
       threshold: multi-label only: probability from which on a class is predicted.
       label_key: feature with the class index (exclusive; below 0: unlabelled) or the class indices (multi-label).
+      no_key: multi-label only: feature with the class indices that the truth denies. Pairs of product and class that
+        neither it nor ``label_key`` names are then unknown and left out. Empty: every pair without a label is a no.
       weight_key: feature with 1 / inclusion probability, 0 where a product is not measured on; None: all weigh one.
       probabilities_key: the model's output, float of shape (n_classes,) per product.
       thresholds_key: multi-label only: a model output of the same shape with a threshold per class, used in the place
@@ -62,6 +64,7 @@ class ObjectiveEval:
     branches: Sequence[Sequence[str]] | None = None
     threshold: float = 0.5
     label_key: str = ""
+    no_key: str = ""
     weight_key: str | None = None
     probabilities_key: str = ""
     thresholds_key: str = ""
@@ -70,6 +73,7 @@ class ObjectiveEval:
         """The feature and output names, defaults filled in."""
         return {
             "label_key": self.label_key or f"label/{self.name}",
+            "no_key": self.no_key,
             "weight_key": self.weight_key,
             "probabilities_key": self.probabilities_key or f"{self.name}/probabilities",
             "thresholds_key": self.thresholds_key or f"{self.name}/thresholds",

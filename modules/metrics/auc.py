@@ -46,7 +46,7 @@ def auc_multi_label(
     """Exact AUC per class where a product may have many classes, given as pairs of row and class.
 
     Args:
-      scores: float array of shape (n, n_classes).
+      scores: float array of shape (n, n_classes); NaN where the truth is not known: the pair is left out.
       label_rows, label_classes: int arrays of shape (n_labels,); no pair occurs twice.
       weights: float array of shape (n,), positive; default ones.
 
@@ -65,6 +65,8 @@ def _auc(parts: list[Scores], rows: Rows, classes: npt.NDArray[np.integer], w: F
     order = np.argsort(classes, kind="stable")
     positives, bounds = rows[order], np.searchsorted(classes[order], np.arange(n_classes + 1))
     total = float(w.sum())
+    # One NaN makes a sum NaN; looked at once, since nearly always there is none.
+    gaps = any(np.isnan(part.sum()) for part in parts)
     buffer = np.empty((_CLASSES_AT_ONCE, n), parts[0].dtype)
     for first in range(0, n_classes, _CLASSES_AT_ONCE):
         last = min(first + _CLASSES_AT_ONCE, n_classes)
@@ -76,7 +78,9 @@ def _auc(parts: list[Scores], rows: Rows, classes: npt.NDArray[np.integer], w: F
             buffer[: last - first, start : start + len(part)] = part[:, first:last].T
             start += len(part)
         for c in wanted:
-            result[c] = _auc_of(buffer[c - first], positives[bounds[c] : bounds[c + 1]], w, total)
+            column = buffer[c - first]
+            there = float(w[~np.isnan(column)].sum()) if gaps else total
+            result[c] = _auc_of(column, positives[bounds[c] : bounds[c + 1]], w, there)
     return result
 
 
@@ -97,6 +101,8 @@ def _auc_of(column: Scores, rows: Rows, w: Floats, total: float) -> float:
     won = below[np.searchsorted(scores, own, "left")] + below[np.searchsorted(scores, own, "right")]
     won -= own_below[np.searchsorted(own, own, "left")] + own_below[np.searchsorted(own, own, "right")]
     others = total - weight
+    if others <= 0.0:
+        return float("nan")
     lost = total - float(below[-1])
     return float(own_w @ (won + 2.0 * lost)) / (2.0 * weight * others)
 
@@ -193,8 +199,10 @@ class ScoreStore:
             weights = np.concatenate(self._weights)
             for first in range(0, self.n_classes, _CLASSES_AT_ONCE):
                 columns = np.concatenate([part[:, first : first + _CLASSES_AT_ONCE].T for part in self._scores], axis=1)
-                for offset, row in enumerate(score_bin(columns)):
-                    self._histogram[0, first + offset] += np.bincount(row, weights=weights, minlength=SCORE_BINS)
+                gaps = np.isnan(columns)
+                for offset, row in enumerate(score_bin(np.where(gaps, np.float32(0.0), columns))):
+                    there = weights if not gaps[offset].any() else np.where(gaps[offset], 0.0, weights)
+                    self._histogram[0, first + offset] += np.bincount(row, weights=there, minlength=SCORE_BINS)
         self._scores, self._weights, self._rows, self._classes = [], [], [], []
 
     def auc(self) -> tuple[Floats, Floats]:

@@ -38,6 +38,7 @@ class MultiLabelFacts:
         probabilities: npt.ArrayLike,
         weights: npt.ArrayLike | None = None,
         threshold: npt.ArrayLike = 0.5,
+        known: npt.ArrayLike | None = None,
     ) -> tuple[MultiLabelFacts, npt.NDArray[np.intp]]:
         """Facts of the products with a positive weight, and which rows these are.
 
@@ -48,6 +49,8 @@ class MultiLabelFacts:
           weights: float array of shape (n,); default ones; 0 leaves a product out.
           threshold: a class is predicted from this probability on; a number, or an array that broadcasts to
             ``probabilities`` (one per class).
+          known: bool array of the shape of ``probabilities``: of which pairs of product and class the truth is known;
+            a prediction of any other pair counts as none. A label's pair is always known. Default: all.
 
         Raises:
           ValueError: shapes do not match, a label is no class, a weight is negative or not finite, a probability is
@@ -63,13 +66,15 @@ class MultiLabelFacts:
             raise ValueError("probabilities hold NaN")
         w = check_weights(weights, n)
         label_row = np.repeat(np.arange(n), np.diff(offsets))
-        known = classes >= 0
-        pairs = np.unique(label_row[known].astype(np.int64) * n_classes + classes[known])
-        predicted = scores >= np.asarray(threshold)
-        predicted_row, predicted_class = (part.astype(np.int64, copy=False) for part in np.nonzero(predicted))
+        real = classes >= 0
+        pairs = np.unique(label_row[real].astype(np.int64) * n_classes + classes[real])
         label_row, label_class = pairs // n_classes, pairs % n_classes
         is_label = np.zeros(scores.shape, bool)
         is_label[label_row, label_class] = True
+        predicted = scores >= np.asarray(threshold)
+        if known is not None:
+            predicted &= np.asarray(known, bool) | is_label
+        predicted_row, predicted_class = (part.astype(np.int64, copy=False) for part in np.nonzero(predicted))
         facts = cls(w, label_row, label_class, predicted_row, predicted_class, is_label[predicted_row, predicted_class])
         rows = np.flatnonzero(w > 0)
         return (facts if len(rows) == n else facts.take(rows)), rows
@@ -179,17 +184,20 @@ def multi_label_metrics(
     *,
     threshold: npt.ArrayLike = 0.5,
     confidence: float = 0.95,
+    known: npt.ArrayLike | None = None,
 ) -> MultiLabelReport:
     """All metrics of a multi-label objective at once, AUC per class included.
 
     Args:
       labels: bool array of shape (n, n_classes). probabilities: float array of that shape.
       weights: float array of shape (n,); default ones; 0 leaves a product out.
-      threshold: see :meth:`MultiLabelFacts.of`.
+      threshold, known: see :meth:`MultiLabelFacts.of`.
     """
     truth, scores = np.asarray(labels, bool), np.asarray(probabilities)
     offsets = np.concatenate([[0], np.cumsum(truth.sum(axis=1))])
-    facts, rows = MultiLabelFacts.of(offsets, np.nonzero(truth)[1], scores, weights, threshold)
+    facts, rows = MultiLabelFacts.of(offsets, np.nonzero(truth)[1], scores, weights, threshold, known)
+    if known is not None:
+        scores = np.where(np.asarray(known, bool) | truth, scores, np.nan)
     counts = MultiLabelCounts(scores.shape[1])
     counts.update(facts)
     report = counts.report(confidence)

@@ -77,6 +77,10 @@ class ThresholdSettings(Settings):
     """How much accuracy (exclusive) or micro-F1 (multi-label) may fall below the last blessed model's."""
     category_f1: dict[str, Fraction] = Field(default_factory=dict)
     """Category (path or id) to the F1 it must reach."""
+    every_category_f1: Fraction | None = None
+    """The same for every other category with enough labelled test products."""
+    category_max_drop: NotNegative | None = None
+    """How far the F1 of a category with enough labelled test products may fall below the last blessed model's."""
     category_min_support: Annotated[int, Field(ge=1)] = 20
     """Categories with fewer labelled test products are judged together (their pooled F1)."""
     rest_f1: Fraction | None = None

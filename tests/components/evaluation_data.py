@@ -26,6 +26,11 @@ class Data:
     weights: np.ndarray
     retailers: np.ndarray
 
+    @property
+    def denied(self) -> np.ndarray:
+        """Some of the pairs without a tag: those that somebody said no to."""
+        return ~self.tags & (np.arange(self.tags.size).reshape(self.tags.shape) % 3 == 0)
+
 
 def make_data(n: int = N, seed: int = 5) -> Data:
     rng = np.random.default_rng(seed)
@@ -61,6 +66,7 @@ def write_examples(data: Data, path: Path) -> str:
             features = {
                 "label/exclusive": ints([data.labels[i]]),
                 "label/tags": ints(np.flatnonzero(data.tags[i])),
+                "label/tags/no": ints(np.flatnonzero(data.denied[i])),
                 "eval_weight/exclusive": floats([data.weights[i]]),
                 "exclusive/probabilities": floats(data.scores[i]),
                 "tags/probabilities": floats(data.tag_scores[i]),
@@ -96,7 +102,7 @@ def save_model(folder: Path, scores_key: str) -> str:
 def config(
     slices: tuple[str, ...] = (),
     thresholds: Mapping[str, Any] | None = None,
-    objectives: tuple[str, ...] = ("exclusive", "tags"),
+    objectives: tuple[str, ...] = ("exclusive", "tags", "asked"),
     **options: Any,
 ) -> Any:
     """With predictions that stand in the examples."""
@@ -114,7 +120,12 @@ def objective_evals() -> list[Any]:
     return [
         ObjectiveEval("exclusive", "exclusive", CLASSES, weight_key="eval_weight/exclusive"),
         ObjectiveEval("tags", "multi_label", CLASSES),
-    ]
+        # The same labels, of which only those pairs are known that people were asked about.
+        ObjectiveEval(
+            "asked", "multi_label", CLASSES, label_key="label/tags", no_key="label/tags/no",
+            probabilities_key="tags/probabilities",
+        ),
+    ]  # fmt: skip
 
 
 def evaluate(

@@ -69,6 +69,21 @@ def test_multi_label_figures_are_those_of_scikit_learn(evaluation: str, data: sm
     assert values["micro_f1/lower"] == pytest.approx(report.micro_f1.lower, abs=1e-6)
 
 
+def test_pairs_that_nobody_was_asked_about_are_left_out(evaluation: str, data: small.Data) -> None:
+    from components.evaluation.figures import COLUMNS
+
+    overall = _slices(evaluation)["Overall"]
+    known, predicted = data.tags | data.denied, data.tag_scores >= 0.5
+    expected = oracle.f1_score(data.tags[known], predicted[known])
+    assert overall.values["asked"]["micro_f1"] == pytest.approx(expected, abs=1e-6)
+    assert expected - overall.values["tags"]["micro_f1"] > 0.01
+    columns = dict(zip(COLUMNS, overall.categories["asked"], strict=True))
+    for c in range(K):
+        truth, scores = data.tags[known[:, c], c], data.tag_scores[known[:, c], c]
+        assert columns["precision"][c] == pytest.approx(oracle.precision_score(truth, scores >= 0.5), abs=1e-6)
+        assert columns["auc"][c] == pytest.approx(oracle.roc_auc_score(truth, scores), abs=1e-6)
+
+
 def test_a_slice_holds_its_products_and_no_categories(evaluation: str, data: small.Data) -> None:
     slices = _slices(evaluation)
     assert set(slices) == {"Overall", *(f"retailer:shop {r}" for r in range(small.RETAILERS))}
@@ -240,7 +255,7 @@ def test_a_model_with_other_outputs_or_classes_is_refused() -> None:
     from components.evaluation.measure import Measure
     from components.evaluation.metrics import _Combiner
 
-    measure = Measure(True, "label", None, "exclusive/probabilities", "", 0.5, 5, "")
+    measure = Measure(True, "label", "", None, "exclusive/probabilities", "", 0.5, 5, "")
     with pytest.raises(ValueError, match="no output 'exclusive/probabilities'; it has colour"):
         measure.batch(Batch({}, {"colour": np.zeros((2, 3))}, 2))
     batch = Batch({"label": np.array([[1], [0]])}, {"exclusive/probabilities": np.full((2, 3), 1 / 3)}, 2)

@@ -96,3 +96,16 @@ def test_a_store_without_scores_knows_nothing() -> None:
         ScoreStore(3).add(np.zeros((2, 4), np.float32), [0], [1], [1.0, 1.0])
     with pytest.raises(ValueError, match="4 classes"):
         ScoreStore(3).merge(ScoreStore(4))
+
+
+@pytest.mark.parametrize("limit", [2**30, 0])
+def test_scores_of_unknown_pairs_are_left_out(limit: int) -> None:
+    rng = np.random.default_rng(8)
+    truth, scores = rng.random((400, 3)) < 0.3, rng.random((400, 3)).astype(np.float32)
+    unknown = ~truth & (rng.random((400, 3)) < 0.5)
+    store = ScoreStore(3, limit)
+    store.add(np.where(unknown, np.float32(np.nan), scores), *np.nonzero(truth), np.ones(400))
+    found, bound = store.auc()
+    exact = [roc_auc_score(truth[~unknown[:, c], c], scores[~unknown[:, c], c]) for c in range(3)]
+    assert store.exact == (limit > 0)
+    np.testing.assert_array_less(np.abs(found - exact), bound + 1e-9)

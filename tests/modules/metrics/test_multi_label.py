@@ -104,3 +104,26 @@ def test_products_without_weight_and_labels_below_zero_are_left_out() -> None:
 def test_bad_input_is_refused(offsets: list, classes: list, scores: list, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         MultiLabelFacts.of(offsets, classes, np.array(scores))
+
+
+@settings(max_examples=30, deadline=None)
+@given(n=st.integers(1, 60), seed=st.integers(0, 10**6))
+def test_pairs_whose_truth_is_not_known_are_left_out(n: int, seed: int) -> None:
+    labels, scores, weights = _data(n, seed)
+    known = labels | (np.random.default_rng(seed).random(labels.shape) < 0.4)
+    report = multi_label_metrics(labels, scores, weights, known=known)
+    tp = predicted = support = 0.0
+    for c in range(6):
+        rows = known[:, c]
+        truth, said, w = labels[rows, c], scores[rows, c] >= 0.5, weights[rows]
+        expected = float("nan")
+        if truth.any() or said.any():
+            expected = oracle.f1_score(truth, said, sample_weight=w, zero_division=0.0)
+        assert report.classes.f1[c] == pytest.approx(expected, abs=1e-9, nan_ok=True)
+        tp, predicted, support = tp + w[truth & said].sum(), predicted + w[said].sum(), support + w[truth].sum()
+        area = float("nan")
+        if 0 < truth.sum() < len(truth):
+            area = oracle.roc_auc_score(truth, scores[rows, c], sample_weight=w)
+        assert report.classes.auc[c] == pytest.approx(area, abs=1e-9, nan_ok=True)
+    micro = 2.0 * tp / (predicted + support) if predicted + support else float("nan")
+    assert report.micro_f1.value == pytest.approx(micro, abs=1e-9, nan_ok=True)
