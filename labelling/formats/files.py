@@ -76,15 +76,15 @@ def export_labels(
         if batch is not None and not status.queues(connection, batch):
             raise InputError(Problem("", "there is no such batch in the label store", key="--batch", value=batch))
         if kind == "label-studio":
-            return _written(file, _json_list(label_studio.tasks(connection, tree, kinds, batch)))
+            return written(file, _json_list(label_studio.tasks(connection, tree, kinds, batch)))
         columns = (*COLUMNS, *MORE) if full else COLUMNS
         found: Iterable[Any] = rows.read(connection)
         if not all_rows:
             found = rows.standing(found, [name for name, of in kinds.items() if of != "exclusive"])
         lines = (_row(row, columns, tree) for row in found if batch in (None, row.batch))
         if kind == "csv":
-            return _written(file, _csv_lines(lines, columns), -1)
-        return _written(file, (orjson.dumps(line) + b"\n" for line in lines))
+            return written(file, _csv_lines(lines, columns), -1)
+        return written(file, (orjson.dumps(line) + b"\n" for line in lines))
 
 
 def import_labels(
@@ -224,7 +224,7 @@ def _json_list(values: Iterable[Any]) -> Iterator[bytes]:
     yield b"[]\n" if first else b"\n]\n"
 
 
-def _written(file: Path, lines: Iterable[bytes], extra: int | None = None) -> int:
+def written(file: Path, lines: Iterable[bytes], extra: int | None = None) -> int:
     """Writes lines; returns how many rows they are."""
     count = 0
     try:

@@ -1,7 +1,7 @@
 """The store's tables. The migrations make them; a test holds both together.
 
 Times are whole microseconds since 1970 (UTC): exact in both databases, and in order without a thought of time zones.
-``labels`` and ``audit`` are append-only, which triggers hold against everybody.
+``labels``, ``triplets`` and ``audit`` are append-only, which triggers hold against everybody.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ metadata = MetaData(
 Key = BigInteger().with_variant(Integer, "sqlite")
 Time = BigInteger
 
-APPEND_ONLY = ("labels", "audit")
+APPEND_ONLY = ("labels", "audit", "triplets")
 
 labels = Table(
     "labels",
@@ -268,5 +268,36 @@ audit = Table(
     Column("address", Text, nullable=False, default=""),
     Column("action", String(50), nullable=False),
     Column("detail", JSON, nullable=False),
+    sqlite_autoincrement=True,
+)
+
+triplet_questions = Table(
+    "triplet_questions",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("query", Text, nullable=False),
+    # In the order of their ids: the same three products are asked about once.
+    Column("a", Text, nullable=False),
+    Column("b", Text, nullable=False),
+    Column("methods", JSON, nullable=False),  # what proposed a and b; empty: not known
+    Column("wanted", Integer, nullable=False),  # how many annotators are to answer
+    Column("time", Time, nullable=False),
+    UniqueConstraint("query", "a", "b"),
+)
+
+triplets = Table(
+    "triplets",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("query", Text, nullable=False),
+    Column("a", Text, nullable=False),  # as it was shown
+    Column("b", Text, nullable=False),
+    Column("verdict", String(10), nullable=False),
+    Column("annotator", Text, nullable=False),
+    Column("time", Time, nullable=False),
+    Column("methods", JSON, nullable=False),
+    Column("question", Key),  # the one that it answers, if it was asked
+    Column("request", String(64), unique=True),
+    Index("ix_triplets_question", "question", "annotator"),
     sqlite_autoincrement=True,
 )

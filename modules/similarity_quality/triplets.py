@@ -90,7 +90,7 @@ def problems_of(row: Mapping[str, Any], keys: Sequence[str] = _KEYS) -> list[Pro
     ]
     for name in (*_IDS, "annotator"):
         if name in keys and not _is_text(row.get(name)):
-            expected = f"expected a text of 1 to {MAX_TEXT} characters"
+            expected = f"expected a text of 1 to {MAX_TEXT} characters, none of them NUL"
             found.append(Problem("", expected, key=name, value=_shown(row.get(name))))
     if not found and len({row[name] for name in _IDS}) < 3:
         found.append(Problem("", "expected three different products as query, a and b", key="b", value=row["b"]))
@@ -227,7 +227,10 @@ def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, 
 
 
 def _is_text(value: Any) -> bool:
-    return isinstance(value, str) and 0 < len(value) <= MAX_TEXT
+    """Also that a database takes it: no lone surrogate, no NUL."""
+    if not isinstance(value, str) or not 0 < len(value) <= MAX_TEXT or "\0" in value:
+        return False
+    return not any("\ud800" <= c <= "\udfff" for c in value)
 
 
 def _shown(value: Any) -> str | None:

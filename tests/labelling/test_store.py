@@ -16,8 +16,10 @@ from labelling.store.answering import Answer, give, undo
 from labelling.store.queue import LEASE, Which
 from labelling.store.snapshot import take_snapshot, write_snapshot
 from labelling.store.tables import metadata
+from labelling.store.triplets import append_triplet
 from modules.errors import InputError
 from modules.labels import read_labels, resolve
+from modules.similarity_quality.triplets import Triplet
 from tests.labelling import shop
 from tests.labelling.shop import BOOTS, NOW, SANDALS, WALLETS
 
@@ -73,13 +75,14 @@ def test_a_store_of_a_newer_version_is_left_alone(place: str) -> None:
         Store(place)
 
 
-@pytest.mark.parametrize("table", ["labels", "audit"])
+@pytest.mark.parametrize("table", ["labels", "audit", "triplets"])
 def test_what_is_written_stays(store: Store, table: str) -> None:
     said(store, None, "ann", NOW)
     with store.write() as connection:
         connection.execute(
             text("INSERT INTO audit (time, account, address, action, detail) VALUES (1, 'a', '', 'x', '{}')")
         )
+        append_triplet(connection, Triplet("q", "x", "y", "a", "ann", NOW))
     for statement in (f"DELETE FROM {table}", f"UPDATE {table} SET time = 0"):
         with pytest.raises(DBAPIError, match="append-only"), store.write() as connection:
             connection.execute(text(statement))

@@ -23,7 +23,7 @@ from modules.similarity_quality.triplets import (
     standing,
 )
 
-TEXTS = st.text(st.characters(codec="utf-8"), min_size=1, max_size=20)
+TEXTS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20)
 TRIPLETS = st.builds(
     Triplet,
     st.just("q"),
@@ -92,7 +92,7 @@ def test_all_mistakes_are_said(tmp_path: Path):
         good | {"verdict": "A"},
         good | {"b": "x"},
         good | {"time": "yesterday"},
-        good | {"query": ""},
+        good | {"query": "\0"},
         good | {"annotator": 3},
         good | {"verdct": "a"},
         good | {"methods": ["a", "b", "c"]},
