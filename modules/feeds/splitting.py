@@ -49,6 +49,7 @@ class Splitter:
         self._eval_share = settings.eval_share
         # Of the hashed products that are not test, this many are eval.
         self._eval_of_rest = settings.eval_share / (1.0 - settings.test_share)
+        self._salt = settings.seed.to_bytes(16, "big")
         self._cut_eval = bool(settings.column) and "eval" not in settings.values.values()
 
     def split(self, product: Mapping[str, str], product_id: str, given: str | None = None) -> Split:
@@ -65,7 +66,9 @@ class Splitter:
         group = group_of(product)
         # The prefixes keep a title and an equal id apart.
         key = f"title\0{group}" if group else f"id\0{product_id}"
-        digest = hashlib.blake2b(key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"split").digest()
+        digest = hashlib.blake2b(
+            key.encode("utf-8", "surrogatepass"), digest_size=16, person=b"split", salt=self._salt
+        ).digest()
         # Test and eval are cut by independent bits: the share of one says nothing about the other's products.
         for_test = int.from_bytes(digest[:8], "big") / _TWO_64
         for_eval = int.from_bytes(digest[8:], "big") / _TWO_64

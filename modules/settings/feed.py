@@ -59,6 +59,9 @@ class SplitSettings(Settings):
     test_share: Share = 0.2
     """Shares of the hashed products. With a split column, ``eval_share`` is also cut out of the column's train
     products (by hash of the title) if the column has no value for eval."""
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 0
+    """Another seed is another split by hash: to see how much of a figure is the luck of the split. Not to be changed
+    between runs that are compared: what was learnt from would be measured on."""
 
     @model_validator(mode="after")
     def _shares(self) -> SplitSettings:

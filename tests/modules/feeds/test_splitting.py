@@ -57,6 +57,14 @@ def test_the_id_decides_only_without_a_title() -> None:
     assert len({DEFAULT.split({"title": "!?"}, str(i)) for i in range(100)}) == 3
 
 
+def test_another_seed_is_an_independent_split() -> None:
+    other = Splitter(SplitSettings(seed=1))
+    titles = [f"lamp {i}" for i in range(4000)]
+    pairs = Counter((DEFAULT.split({"title": t}, "x"), other.split({"title": t}, "x")) for t in titles)
+    assert pairs["test", "test"] / 4000 == pytest.approx(0.2 * 0.2, abs=0.012)
+    assert sum(n for (_, second), n in pairs.items() if second == "test") / 4000 == pytest.approx(0.2, abs=0.025)
+
+
 def test_shares() -> None:
     splitter = Splitter(SplitSettings(eval_share=0.1, test_share=0.2))
     counts = Counter(splitter.split({}, str(i)) for i in range(20_000))
