@@ -30,7 +30,7 @@ run: $(READY) ## the main job on the demo catalogue
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 
-test-full: $(READY) ## installs Chromium, PostgreSQL (Debian packages) and Label Studio (into .label-studio) if absent, then runs every test
+test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB (Debian packages) and Label Studio (into .label-studio) if absent, then runs every test
 	@bash tests/install_servers.sh
 	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 

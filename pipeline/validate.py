@@ -44,6 +44,7 @@ def validate_workflow(loaded: LoadedWorkflow) -> list[Problem]:
 def check(loaded: LoadedWorkflow) -> Report:
     """Checks that files exist and parse, that rules and labels fit the taxonomy, and that the feed has the columns."""
     report = Report()
+    _check_metadata(loaded, report)
     if loaded.workflow.feed.demo is not None and not loaded.folder.exists():
         report.notes.append(f"the demo catalogue is written to {loaded.folder} by the first run; it is not there yet")
         return report
@@ -55,6 +56,15 @@ def check(loaded: LoadedWorkflow) -> Report:
         _check_category_thresholds(loaded, taxonomy, report)
     _check_other_files(loaded, report)
     return report
+
+
+def _check_metadata(loaded: LoadedWorkflow, report: Report) -> None:
+    url = loaded.workflow.runners.local.metadata
+    if url is not None and not url.startswith("mysql://"):
+        # Seen with ml-metadata 1.17.1 on PostgreSQL: any text with a backslash is written as a syntax error.
+        shown = url.partition("://")[0]
+        expected = "mysql://user:password@host/database, or null for SQLite (docs/metadata.md says why no other)"
+        report.problems.append(loaded.problem("runners.local.metadata", expected, f"{shown}://..."))
 
 
 def _collect(report: Report, action: Callable[[], T]) -> T | None:

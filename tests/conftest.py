@@ -6,7 +6,12 @@ import os
 
 import pytest
 
-NEEDS = {"browser": "Chromium", "postgres": "a PostgreSQL server", "label_studio": "a Label Studio server"}
+NEEDS = {
+    "browser": "Chromium",
+    "postgres": "a PostgreSQL server",
+    "mysql": "a MariaDB server",
+    "label_studio": "a Label Studio server",
+}
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

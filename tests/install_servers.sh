@@ -8,6 +8,7 @@ debian() {
   local need=()
   command -v chromium >/dev/null || need+=(chromium)
   { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || need+=(postgresql)
+  command -v mariadbd >/dev/null || need+=(mariadb-server)
   [ ${#need[@]} -eq 0 ] && return
   if ! command -v apt-get >/dev/null; then
     echo "apt-get is not here; install by hand: ${need[*]}"

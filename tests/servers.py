@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import glob
 import os
 import secrets
@@ -68,6 +69,49 @@ def postgres_server() -> Iterator[str]:
         process.stderr.close()
         shutil.rmtree(folder)
 
+
+@contextmanager
+def mysql_server() -> Iterator[str]:
+    """The URL of an empty database on a MariaDB server of its own, on loopback, in a folder of its own."""
+    server, install = shutil.which("mariadbd", path=_SBIN), shutil.which("mariadb-install-db")
+    if not server or not install:
+        pytest.skip("MariaDB (mariadbd, mariadb-install-db) is not installed")
+    folder = Path(tempfile.mkdtemp(prefix="shelfmark-mariadb-"))
+    user = "nobody" if os.getuid() == 0 else getpass.getuser()
+    if os.getuid() == 0:
+        shutil.chown(folder, user)
+    common = ["--no-defaults", f"--datadir={folder / 'data'}", f"--user={user}"]
+    try:
+        root = "--auth-root-authentication-method=normal"
+        subprocess.run([install, *common, root, "--skip-test-db"], check=True, capture_output=True)
+        port = free_port()
+        first = folder / "first.sql"
+        first.write_text(
+            "CREATE DATABASE shelf;\nCREATE USER shelf@'127.0.0.1' IDENTIFIED BY 'wood';\n"
+            "GRANT ALL ON shelf.* TO shelf@'127.0.0.1';\n"
+        )
+        first.chmod(0o644)
+        process = subprocess.Popen(
+            [server, *common, f"--port={port}", "--bind-address=127.0.0.1", f"--socket={folder / 'socket'}",
+             f"--init-file={first}", "--skip-name-resolve"],
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert process.stderr is not None
+            # The server says when it takes connections, or ends.
+            if not any("ready for connections" in line for line in process.stderr):
+                pytest.fail(f"MariaDB ended with {process.wait()}")
+            yield f"mysql://shelf:wood@127.0.0.1:{port}/shelf"
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
+            assert process.stderr is not None
+            process.stderr.close()
+    finally:
+        shutil.rmtree(folder)
+
+
+_SBIN = f"{os.environ.get('PATH', os.defpath)}:/usr/sbin"
 
 LABEL_STUDIO = Path(__file__).parents[1] / ".label-studio" / "bin" / "label-studio"
 """Where ``tests/install_servers.sh`` puts it: an environment of its own, since it asks for other versions of nearly

@@ -121,7 +121,8 @@ class LocalSettings(Settings):
     folder: str = "runs"
     """Relative to the directory the program is started in; holds the pipeline root and ML Metadata."""
     metadata: str | None = None
-    """URL of an ML Metadata database (``mysql://``, ``postgresql://``) in place of SQLite in ``folder``."""
+    """URL of an ML Metadata database in place of SQLite in ``folder``: ``mysql://``; to read metrics from, also
+    ``postgresql://`` and ``grpc://``."""
     beam: BeamSettings = BeamSettings()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from pipeline.workflow_file import REPOSITORY
+from tests.servers import mysql_server
 
 pytestmark = pytest.mark.slow
 PRODUCTS = 500
@@ -66,7 +68,7 @@ def test_the_run_goes_through_all_components_and_pushes(shop: Shop) -> None:
     said = states(shop.first)  # type: ignore[attr-defined]
     expected = {
         "ProductExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Transform", "Trainer",
-        "Evaluator", "ClassMetrics", "Pusher", "Predictor", "ActiveSampler", "LastBlessedModel",
+        "Evaluator", "ClassMetrics", "Pusher", "Predictor", "PublishedPredictor", "ActiveSampler", "LastBlessedModel",
     }  # fmt: skip
     assert set(said) == expected
     assert set(said.values()) == {"done"}
@@ -163,3 +165,22 @@ def test_an_interrupt_leaves_nothing_half_registered(shop: Shop) -> None:
     assert states <= {known.COMPLETE, known.CACHED, known.CANCELED}
     assert known.COMPLETE in states
     assert not list((shop.folder / "runs" / "stopped" / "pipeline" / "Transform" / "transform_graph").glob("*"))
+
+
+@pytest.mark.mysql
+def test_ml_metadata_in_mysql(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    with mysql_server() as url:
+        database = ("--set", f"runners.local.metadata={url}")
+        assert set(states(shop.run(*database)).values()) == {"done"}
+        assert not (shop.runs / "metadata.sqlite").exists()
+        again = states(shop.run(*database))
+        assert {again[name] for name in ("ProductExampleGen", "Transform", "Trainer", "Predictor")} == {"unchanged"}
+        shutil.rmtree(shop.runs / "pipeline")
+        known = json.loads(shop.shelfmark("metrics", "--json", *database))
+        assert "accuracy" in json.dumps(known)
+
+
+def test_a_database_that_runs_cannot_write_to_is_refused(tmp_path: Path) -> None:
+    said = Shop(tmp_path).run("--set", "runners.local.metadata=postgresql://me:secret@host/db", code=2)
+    assert "runners.local.metadata" in said and "mysql://" in said and "secret" not in said
