@@ -53,13 +53,13 @@ class Mapper:
     def __init__(self, settings: FeedSettings, dimensions: Mapping[str, int] | None = None):
         """``dimensions``: vector field to the number of values its vectors must have."""
         fields = settings.fields
-        self._id = fields.id, _getter(fields.id)
-        self._text = [(f, c, _getter(c)) for f in TEXT_FIELDS if (c := getattr(fields, f))]
-        self._vectors = [(f, c, _getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
+        self._id = fields.id, getter(fields.id)
+        self._text = [(f, c, getter(c)) for f in TEXT_FIELDS if (c := getattr(fields, f))]
+        self._vectors = [(f, c, getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
         self._dimensions = dict(dimensions or {})
-        self._truth = _getter(fields.truth) if fields.truth else None
+        self._truth = getter(fields.truth) if fields.truth else None
         self._separator = settings.truth_separator
-        self._split = (settings.split.column, _getter(settings.split.column)) if settings.split.column else None
+        self._split = (settings.split.column, getter(settings.split.column)) if settings.split.column else None
         self._max_chars = settings.max_field_chars
 
     def product(self, record: Any) -> Product:
@@ -105,7 +105,7 @@ class Mapper:
         return names_of(self._truth(record), self._separator)
 
 
-def _getter(column: str) -> Callable[[dict[str, Any]], Any]:
+def getter(column: str) -> Callable[[dict[str, Any]], Any]:
     """Reads a column by its literal name, else by its dotted path into nested objects."""
     if "." not in column:
         return lambda record: record.get(column)

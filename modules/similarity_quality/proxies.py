@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,21 @@ class Proxy:
 
     Attributes:
       queries: how many products were asked with. products: among how many neighbours were looked for.
-      figures: name (``same leaf at 10``) to its mean over the queries, with its 95% interval.
+      figures: name (``at 10``) to its mean over the queries, with its 95% interval.
+      values: name to float64 (queries,), each query's own; the same queries in the same order for every embedding of
+        the same products.
     """
 
     queries: int
     products: int
     figures: dict[str, Interval]
+    values: dict[str, npt.NDArray[np.float64]] = field(compare=False, repr=False)
+
+    @classmethod
+    def of(cls, products: int, values: dict[str, npt.NDArray[np.float64]]) -> Proxy:
+        """Of every query's own values."""
+        queries = max((len(one) for one in values.values()), default=0)
+        return cls(queries, products, {name: mean_interval(one) for name, one in values.items()}, values)
 
 
 def same_leaf(vectors: Vectors, leaves: Ints, ks: Sequence[int] = (1, 10, 100), seed: int = 0) -> Proxy:
@@ -45,8 +54,7 @@ def same_leaf(vectors: Vectors, leaves: Ints, ks: Sequence[int] = (1, 10, 100), 
     same = (found >= 0) & (leaves[found] == leaves[asked][:, None])
     others = np.bincount(leaves)[leaves[asked]] - 1 if len(leaves) else np.zeros(0, np.int64)
     hits = np.cumsum(same, axis=1)
-    figures = {f"same leaf at {k}": mean_interval(hits[:, k - 1] / np.minimum(others, k)) for k in ks}
-    return Proxy(len(asked), len(vectors), figures)
+    return Proxy.of(len(vectors), {f"at {k}": hits[:, k - 1] / np.minimum(others, k) for k in ks})
 
 
 def same_cluster(vectors: Vectors, clusters: Ints, ks: Sequence[int] = (1, 10), seed: int = 0) -> Proxy:
@@ -68,7 +76,7 @@ def same_cluster(vectors: Vectors, clusters: Ints, ks: Sequence[int] = (1, 10), 
     figures["MAP"] = _shares(nth / places[order], of_query[order], counts)
     for k in ks:
         figures[f"recall at {k}"] = _shares(places <= k, of_query, np.minimum(counts, k))
-    return Proxy(len(asked), len(vectors), {name: mean_interval(values) for name, values in figures.items()})
+    return Proxy.of(len(vectors), figures)
 
 
 def linked(photos: Vectors, products: Vectors, truth: Ints, ks: Sequence[int] = (1, 5), seed: int = 0) -> Proxy:
@@ -83,9 +91,18 @@ def linked(photos: Vectors, products: Vectors, truth: Ints, ks: Sequence[int] = 
     at = np.empty_like(order)
     at[order] = np.arange(len(order))
     places, _ = ranks(photos, products[order], np.arange(len(photos)), at[truth])
-    figures = {f"photo to product, recall at {k}": mean_interval((places <= k).astype(np.float64)) for k in ks}
-    figures["photo to product, mean reciprocal rank"] = mean_interval(1.0 / places)
-    return Proxy(len(photos), len(products), figures)
+    figures = {f"recall at {k}": (places <= k).astype(np.float64) for k in ks}
+    return Proxy.of(len(products), {**figures, "mean reciprocal rank": 1.0 / places})
+
+
+def difference(values: npt.NDArray[np.float64], base: npt.NDArray[np.float64]) -> Interval:
+    """Mean of ``values - base`` over the same queries and its normal 95% interval; NaN where there are none."""
+    n = len(values)
+    if n == 0:
+        return Interval(float("nan"), float("nan"), float("nan"))
+    less = values - base
+    mean, half = float(less.mean()), _Z * float(less.std()) / max(n - 1, 1) ** 0.5
+    return Interval(mean, mean - half, mean + half)
 
 
 def mean_interval(values: npt.NDArray[np.float64]) -> Interval:

@@ -8,17 +8,14 @@ from typing import Annotated
 
 import typer
 
+from shelfmark.cli import similarity_experiment
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
 
 app = typer.Typer(
-    help="Compare strategies and models by playing the labelling, with the feed's truth as the labeller.",
+    help="Compare strategies and models by playing the labelling, and embeddings by their neighbours.",
     no_args_is_help=True,
 )
-
-
-@app.callback()
-def experiment() -> None:
-    """Keeps `label-efficiency` a command of its own."""
+app.command("similarity")(similarity_experiment.similarity)
 
 
 @app.command("label-efficiency")

@@ -67,7 +67,7 @@ class Tokens:
 class Encoding(Settings):
     """How vectors become tokens. At least one of ``decimals`` and ``intervals`` is given."""
 
-    decimals: tuple[Annotated[int, Field(ge=0, le=6)], ...] = (1,)
+    decimals: tuple[Annotated[int, Field(ge=0, le=6)], ...] = ()
     """Precisions to round to, a token per dimension each."""
     intervals: tuple[Annotated[float, Field(ge=1e-6, le=2.0)], ...] = (0.2,)
     """Widths, two tokens per dimension each."""

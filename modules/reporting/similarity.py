@@ -1,0 +1,98 @@
+"""Embeddings compared by their neighbours, as a page that needs nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from markupsafe import Markup
+
+from modules.metrics.intervals import Interval
+from modules.reporting.page import render, write_page
+from modules.reporting.svg import bar
+from modules.similarity_quality.compare import Comparison
+
+NOTES = {
+    "same leaf": "Share of the first neighbours that are in the query's own leaf category.",
+    "same cluster": "How well an offer finds the others of the same product.",
+    "photo to product": "How often a photo's own product is among the first.",
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """A line of a table: embedding, figure, its value, the difference from the first embedding, and a bar."""
+
+    embedding: str
+    figure: str
+    value: Interval
+    difference: Interval | None
+    bar: Markup
+
+
+@dataclass(frozen=True)
+class Section:
+    """A proxy's table."""
+
+    key: str
+    title: str
+    note: str
+    caption: str
+    rows: Sequence[Row]
+
+
+def render_similarity(comparison: Comparison, title: str, facts: Sequence[str] = ()) -> str:
+    """The page as HTML.
+
+    Args:
+      facts: what stands under the title.
+    """
+    return render(
+        "similarity.html.j2",
+        title=title,
+        facts=facts,
+        comparison=comparison,
+        embeddings=list(zip(comparison.embedded, comparison.products, strict=True)),
+        sections=sections(comparison),
+        triplets=list(zip(comparison.embedded, comparison.triplets, strict=False)),
+        interval=interval_text,
+        signed=signed_text,
+    )
+
+
+def write_similarity(comparison: Comparison, path: str | Path, title: str, facts: Sequence[str] = ()) -> None:
+    """Writes the page, complete or not at all."""
+    write_page(path, render_similarity(comparison, title, facts))
+
+
+def sections(comparison: Comparison) -> list[Section]:
+    """A table per proxy: figure by figure, the embeddings below each other."""
+    found = []
+    for one in comparison.measured:
+        rows = []
+        for figure in one.proxies[0].figures:
+            parts = zip(comparison.embedded, one.proxies, one.differences, strict=True)
+            for number, (embedded, proxy, less) in enumerate(parts):
+                value = proxy.figures[figure]
+                length = bar([value.value if value.defined else 0.0], 1.0)
+                rows.append(Row(embedded.name, figure, value, less[figure] if number else None, length))
+        first = one.proxies[0]
+        caption = f"{first.queries:,} queries among {first.products:,} products; 95% intervals"
+        key = one.title.replace(" ", "-")
+        found.append(Section(key, one.title.capitalize(), NOTES.get(one.title, ""), caption, rows))
+    return found
+
+
+def interval_text(one: Interval, digits: int = 3) -> str:
+    """ "0.812 (0.741-0.867)", or "-"."""
+    if not one.defined:
+        return "-"
+    return f"{one.value:.{digits}f} ({one.lower:.{digits}f}-{one.upper:.{digits}f})"
+
+
+def signed_text(one: Interval | None) -> str:
+    """ "+0.021 (+0.010 to +0.032)", or nothing."""
+    if one is None:
+        return ""
+    return f"{one.value:+.3f} ({one.lower:+.3f} to {one.upper:+.3f})" if one.defined else "-"

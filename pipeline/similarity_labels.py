@@ -1,0 +1,64 @@
+"""What a feed says about which of its products belong together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from modules.errors import InputError, Problem
+from modules.feeds.files import format_of
+from modules.feeds.mapping import Mapper, getter
+from modules.feeds.quarantine import BadRecord
+from modules.feeds.readers import read_records
+from modules.settings.feed import FieldSettings
+
+if TYPE_CHECKING:
+    from modules.similarity_quality.compare import Labels
+    from pipeline.workflow_file import LoadedWorkflow
+
+_KEPT = ("id", "truth")
+
+
+def read_similarity_labels(loaded: LoadedWorkflow, cluster: str | None = None, link: str | None = None) -> Labels:
+    """Reads the feed's true categories and the two columns.
+
+    Args:
+      cluster: column (dotted where nested) that is the same for offers of the same product.
+      link: column of a photo that has the id of its product.
+
+    Raises:
+      InputError: a file is missing or broken, or no record has a column that was named.
+    """
+    import pyarrow as pa
+
+    from modules.similarity_quality.compare import Labels
+
+    feed = loaded.workflow.feed
+    # Parquet reads mapped columns alone: the two stand in the place of fields that nobody asks for here.
+    extra = dict(zip(("brand", "color"), (cluster, link), strict=True))
+    fields = {name: None for name in FieldSettings.model_fields if name not in _KEPT} | extra
+    reading = feed.model_copy(update={"fields": feed.fields.model_copy(update=fields)})
+    mapper, get_id = Mapper(reading), getter(reading.fields.id)
+    getters = [getter(column) if column else None for column in (cluster, link)]
+    columns: tuple[list[str], list[str | None], list[str | None], list[str | None]] = ([], [], [], [])
+    for path in loaded.feed_files():
+        for record in read_records(path, format_of(path, feed), reading):
+            if isinstance(record, BadRecord) or not isinstance(record.data, dict):
+                continue
+            name = _text(get_id(record.data))
+            if name is None:
+                continue
+            columns[0].append(name)
+            columns[1].append(" > ".join(mapper.truth(record.data)) or None)
+            for values, get in zip(columns[2:], getters, strict=True):
+                values.append(_text(get(record.data)) if get else None)
+    for option, column, values in (("--cluster", cluster, columns[2]), ("--link", link, columns[3])):
+        if column is not None and not any(values):
+            raise InputError(Problem(option, "a column of the feed that has values", value=column))
+    ids, leaves, clusters, links = (pa.array(values, pa.string()) for values in columns)
+    return Labels(ids, leaves, clusters, links)
+
+
+def _text(value: Any) -> str | None:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        return None
+    return str(value).strip() or None
