@@ -1,6 +1,6 @@
 """The ways to similar products beside each other: exact, approximate, by full text of tokens, of titles, or of both.
 
-    python -m benchmarks.similarity_ways FOLDER_OF_CATALOGUES      # some 5 minutes on 2 cores
+    python -m benchmarks.similarity_ways FOLDER_OF_CATALOGUES      # some 7 minutes on 2 cores
 
 ``FOLDER_OF_CATALOGUES`` holds ``fashion_product_images_small/`` and ``pricerunner/``, JSON Lines with title,
 category_path and extra.cluster_id. Embeddings: TF-IDF of words (1-2) and SVD to 128 dimensions of the titles, fitted
@@ -10,6 +10,9 @@ Recall counts found products whose cosine reaches that of the k-th exact neighbo
 and which of equals is found does not matter. "Labels" is what the neighbours are worth by the catalogue's own labels:
 on the fashion products the share of the first 10 in the query's leaf category, on pricerunner the share of the query's
 cluster (the same product at other merchants, as many as 10) among the first 10.
+
+Unless a line says otherwise, queries look for the tokens of their 20 largest values, and 1,000 candidates are put into
+the order of their cosine.
 """
 
 from __future__ import annotations
@@ -37,10 +40,16 @@ from modules.similarity.items import Items
 from modules.similarity.protocol import Found, Index, Queries
 
 RESULTS = Path(__file__).parent / "results" / "similarity_ways.md"
-QUERIES, DIMENSIONS, K, REPEATS = 1000, 128, 100, 3
+QUERIES, DIMENSIONS, K, REPEATS = 1000, 128, 100, 2
 CATALOGUES = {"fashion_product_images_small": "leaf", "pricerunner": "cluster"}
-TWO_PRECISIONS = Encoding(decimals=(1, 2), intervals=())
-OVERLAPPING = Encoding(decimals=(), intervals=(0.1,))
+ENCODINGS = {
+    "intervals 0.2 (default)": Encoding(),
+    "intervals 0.1": Encoding(intervals=(0.1,)),
+    "intervals 0.2, values of 0.1 and more": Encoding(trim=0.1),
+    "1 precision": Encoding(decimals=(1,), intervals=()),
+    "2 precisions": Encoding(decimals=(1, 2), intervals=()),
+    "1 precision + intervals 0.2": Encoding(decimals=(1,)),
+}
 
 
 @dataclass(frozen=True)
@@ -70,24 +79,18 @@ def ways() -> list[Way]:
         return Way(name, FullTextIndex, FullTextSettings(threads=2, **settings))
 
     found = [Way("exact", ExactIndex, ExactSettings())]
-    one = Encoding(decimals=(1,), intervals=())
-    for label, encoding in (
-        ("1 precision", one),
-        ("2 precisions", TWO_PRECISIONS),
-        ("intervals 0.1", OVERLAPPING),
-        ("1 precision + intervals 0.2", Encoding()),
-    ):
+    for label, encoding in ENCODINGS.items():
         found.append(text(f"tokens: {label}", encoding=encoding))
-    for best in (10, 20, None):
-        shown = f"{best} largest values" if best else "all values"
-        found.append(text(f"tokens: as above, {shown}", encoding=Encoding(), query_best=best))
+    for best in (10, None):
+        shown = f"{best} largest values looked for" if best else "all values looked for"
+        found.append(text(f"tokens, {shown}", query_best=best))
     for candidates in (300, 3000):
-        found.append(text(f"tokens: as above, {candidates} candidates", encoding=Encoding(), candidates=candidates))
-    found.append(text("tokens: as above, no re-ranking", encoding=Encoding(), rank="engine"))
+        found.append(text(f"tokens, {candidates:,} candidates", candidates=candidates))
+    found.append(text("tokens, not re-ranked", rank="engine"))
     found.append(text("tokens + title", by="tokens_and_title"))
-    found.append(text("tokens + title, no re-ranking", by="tokens_and_title", rank="engine"))
+    found.append(text("tokens + title, not re-ranked", by="tokens_and_title", rank="engine"))
     found.append(text("title", by="title"))
-    found.append(text("title, no re-ranking (plain BM25)", by="title", rank="engine"))
+    found.append(text("title, not re-ranked (plain BM25)", by="title", rank="engine"))
     return found
 
 
