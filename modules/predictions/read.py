@@ -28,6 +28,7 @@ SPLIT = "split"
 
 _SPLIT_FOLDER = "Split-"
 _BATCH = 1 << 16
+_SCANNED = 1 << 13
 _SPARE = 1 << 14
 """Candidates that are kept beyond the limit while the best ones are looked for."""
 
@@ -119,14 +120,11 @@ class PredictionFiles:
 
     def scan(self, columns: Sequence[str], split: str | None = None) -> Iterator[pa.RecordBatch]:
         """All products' ``columns``, batch by batch."""
+        # Not as a dataset: that reads ahead, and holds the whole file.
         for name in [split] if split is not None else list(self.files):
-            files = self.files.get(name, [])
-            if files:
-                dataset = ds.dataset([str(file) for file in files], schema=self.schema, format="parquet")
-                # Read-ahead holds whole batches in memory; two are enough to keep the disk busy.
-                yield from dataset.to_batches(
-                    columns=list(columns), batch_size=_BATCH, batch_readahead=2, fragment_readahead=1
-                )
+            for file in self.files.get(name, []):
+                with pq.ParquetFile(file, pre_buffer=False) as opened:
+                    yield from opened.iter_batches(batch_size=_SCANNED, columns=list(columns))
 
     def select(self, query: Query, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The products that the query asks for: tables of ``columns`` and ``split``, text columns as plain strings.
