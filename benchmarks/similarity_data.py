@@ -1,0 +1,61 @@
+"""Vectors for the benchmarks of similarity search: of real titles, and generated ones with a structure like theirs."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+QUERIES = 5_000
+
+
+def titles(files: Iterable[Path]) -> list[str]:
+    """The distinct titles of feeds in JSON Lines, in the order of the files."""
+    found: dict[str, None] = {}
+    for path in files:
+        with gzip.open(path, "rt", encoding="utf-8") if path.suffix == ".gz" else path.open(encoding="utf-8") as lines:
+            for line in lines:
+                title = json.loads(line).get("title")
+                if title:
+                    found.setdefault(" ".join(title.split()))
+    return list(found)
+
+
+def title_vectors(texts: list[str], dimension: int = 128, seed: int = 0) -> np.ndarray:
+    """TF-IDF of words (1-2) and a truncated SVD, unit rows, float32 (n, dimension); shuffled by ``seed``."""
+    from sklearn.decomposition import TruncatedSVD
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, dtype=np.float32)
+    vectors = TruncatedSVD(dimension, random_state=seed).fit_transform(words.fit_transform(texts)).astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors[lengths[:, 0] > 1e-6] / lengths[lengths[:, 0] > 1e-6]
+    return np.ascontiguousarray(np.random.default_rng(seed).permutation(vectors))
+
+
+def generated(count: int, dimension: int = 128, seed: int = 0, block: int = 1 << 16) -> Iterator[np.ndarray]:
+    """Unit vectors of a catalogue that there is not, block by block.
+
+    A tree of centres (60 departments, 50 product lines in each) with sizes by a power law (Zipf, 0.9); around each
+    line's centre a Gaussian in 24 directions of its own with falling variance, and a little noise in all directions.
+    """
+    rng = np.random.default_rng(seed)
+    departments, lines, rank = 60, 50, 24
+    tops = rng.normal(size=(departments, dimension))
+    centres = (tops[:, None] + 0.6 * rng.normal(size=(departments, lines, dimension))).reshape(-1, dimension)
+    shares = 1.0 / np.arange(1, len(centres) + 1) ** 0.9
+    shares = rng.permutation(shares / shares.sum())
+    falling = 1.0 / np.sqrt(np.arange(1, rank + 1))
+    bases = (rng.normal(size=(len(centres), rank, dimension)) * falling[:, None]).astype(np.float32)
+    for start in range(0, count, block):
+        size = min(block, count - start)
+        line = rng.choice(len(centres), size, p=shares)
+        points = centres[line].astype(np.float32)
+        for one in np.unique(line):
+            of_it = np.flatnonzero(line == one)
+            points[of_it] += 0.45 * rng.normal(size=(len(of_it), rank)).astype(np.float32) @ bases[one]
+        points += 0.15 * rng.standard_normal((size, dimension), np.float32)
+        yield points / np.linalg.norm(points, axis=1, keepdims=True)

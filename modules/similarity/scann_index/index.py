@@ -1,0 +1,251 @@
+"""The index of a catalogue: a global tree, partitions, and the vectors themselves, mapped, for exact search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from modules.similarity.changes import Rows
+from modules.similarity.exact import brute_force
+from modules.similarity.folder import Manifest, new_folder, read_manifest, write_manifest
+from modules.similarity.items import Embedding, Floats, Items, Mask, column
+from modules.similarity.protocol import Found, Queries, Within, check_search
+from modules.similarity.scann_index.restricted import Restricted, Route, merge
+from modules.similarity.scann_index.searcher import Searcher
+from modules.similarity.scann_index.settings import Effort, ScannSettings
+
+_WHOLE = "global"
+_PARTITION = "partition-{:05d}"
+
+
+@dataclass
+class Partition:
+    """Products that are searched together, as a rule those below one category.
+
+    Attributes:
+      name: the category's id; "" for products without.
+      start, end: its rows of those that the index was built from.
+      searcher: None: its products are compared one by one.
+      added: int64 rows of products that came since.
+    """
+
+    name: str
+    start: int
+    end: int
+    searcher: Searcher | None = None
+    added: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+
+
+class ScannIndex:
+    """Implements :class:`modules.similarity.protocol.Index`.
+
+    Attributes:
+      rows: products and vectors.
+      whole: the global tree; None: there are few products, which are compared one by one.
+      partitions: in the order of their rows; none: the index has only the global tree.
+      facts: what was measured, as JSON values; saved with the index.
+    """
+
+    kind: ClassVar[str] = "scann"
+
+    def __init__(
+        self,
+        rows: Rows,
+        settings: ScannSettings,
+        whole: Searcher | None,
+        partitions: Sequence[Partition] = (),
+        facts: dict[str, Any] | None = None,
+    ):
+        self.rows = rows
+        self.whole = whole
+        self.partitions = list(partitions)
+        self.facts = dict(facts or {})
+        self._settings = settings
+        self._restricted = Restricted(self)
+
+    @classmethod
+    def build(
+        cls, items: Items, settings: ScannSettings, seed: int = 0, partitions: Sequence[tuple[str, int]] = ()
+    ) -> ScannIndex:
+        """An index over ``items``; on one thread the same seed gives the same index.
+
+        Args:
+          partitions: name and number of products of each; the items lie in their order, partition after partition.
+
+        Raises:
+          ValueError: the partitions' products are not as many as the items.
+        """
+        if partitions and sum(count for _, count in partitions) != len(items):
+            raise ValueError(f"partitions of {len(items)} products in all")
+        vectors = items.vectors
+        numbers = np.arange(len(items))
+        whole = None
+        if len(items) >= settings.min_products:
+            whole = Searcher.build(vectors, numbers, settings, seed, settings.leaves)
+            if whole is not None:
+                whole.efforts = settings.efforts
+        made, start = [], 0
+        for name, count in partitions:
+            end = start + count
+            # One that holds nearly everything is the global tree.
+            own = settings.min_products <= count < 0.9 * len(items)
+            searcher = Searcher.build(vectors[start:end], numbers[start:end], settings, seed) if own else None
+            made.append(Partition(name, start, end, searcher))
+            start = end
+        return cls(Rows(items), settings, whole, made)
+
+    @classmethod
+    def load(cls, folder: str | Path, embedding: Embedding | None = None) -> ScannIndex:
+        """See :meth:`modules.similarity.protocol.Index.load`; vectors and texts stay on the disk, mapped."""
+        path = Path(folder)
+        manifest = read_manifest(path, cls.kind, embedding)
+        settings = ScannSettings.model_validate(manifest.settings)
+        layout = manifest.facts["layout"]
+        partitions = []
+        for number, one in enumerate(layout["partitions"]):
+            searcher = _load(path / _PARTITION.format(number), one["tree"])
+            added = np.asarray(one["added"], np.int64)
+            partitions.append(Partition(one["name"], one["start"], one["end"], searcher, added))
+        facts = {name: value for name, value in manifest.facts.items() if name != "layout"}
+        rows = Rows.map(path, manifest.embedding)
+        return cls(rows, settings, _load(path / _WHOLE, layout["tree"]), partitions, facts)
+
+    def save(self, folder: str | Path) -> None:
+        """See :meth:`modules.similarity.protocol.Index.save`."""
+        target = new_folder(folder)
+        self.rows.write(target)
+        partitions = []
+        for number, one in enumerate(self.partitions):
+            tree = _save(target / _PARTITION.format(number), one.searcher)
+            added = one.added.tolist()
+            partitions.append({"name": one.name, "start": one.start, "end": one.end, "added": added, "tree": tree})
+        layout = {"tree": _save(target / _WHOLE, self.whole), "partitions": partitions}
+        base = self.rows.base
+        settings = self._settings.model_dump(mode="json")
+        facts = {**self.facts, "layout": layout}
+        write_manifest(target, Manifest(self.kind, base.embedding, base.dimension, len(self), settings, facts))
+
+    def search(self, queries: Queries, k: int, within: Within | None = None, route: Route | None = None) -> Found:
+        """See :meth:`modules.similarity.protocol.Index.search`.
+
+        Args:
+          route: of a restricted search; None: the cheapest (:mod:`modules.similarity.scann_index.restricted`).
+        """
+        vectors = check_search(queries, k, self.rows.base.dimension)
+        wanted = self._restricted.wanted(within)
+        if wanted is not None:
+            return self._restricted.search(vectors, k, wanted, route)
+        if self.whole is not None:
+            return self.whole.search(vectors, k)
+        return self.exact(vectors, k, None)
+
+    def exact(self, vectors: Floats, k: int, mask: Mask | None = None, partition: Partition | None = None) -> Found:
+        """The best ``k`` of the rows in ``mask`` (None: all), of one partition or of all, by comparing them all."""
+        base, added, living = self.rows.base.vectors, self.rows.added, self.rows.alive
+        if not living.all():
+            mask = living if mask is None else mask & living
+        if partition is None:
+            return brute_force(vectors, [base, added], k, mask)
+        place = slice(partition.start, partition.end)
+        found = brute_force(vectors, [base[place]], k, _some(mask, place))
+        found.rows[found.rows >= 0] += partition.start
+        if not len(partition.added):
+            return found
+        newer = brute_force(vectors, [added[partition.added - len(base)]], k, _some(mask, partition.added))
+        numbers = np.where(newer.rows < 0, -1, partition.added[newer.rows])
+        return merge([found, Found(numbers, newer.scores)], k)
+
+    def add(self, items: Items) -> None:
+        """See :meth:`modules.similarity.protocol.Index.add`; into the trees as they are, without a rebuild."""
+        before = len(self.rows.alive)
+        old = self.rows.rows_of(items.ids)
+        partition_of = self._partition_of(items)
+        self.rows.add(items)
+        self._take_out(old[old >= 0])
+        rows = np.arange(before, before + len(items))
+        if self.whole is not None:
+            self.whole.add(items.vectors, rows)
+        for number, one in enumerate(self.partitions):
+            of_it = np.flatnonzero(partition_of == number)
+            if len(of_it):
+                one.added = np.concatenate([one.added, rows[of_it]])
+                if one.searcher is not None:
+                    one.searcher.add(items.vectors[of_it], rows[of_it])
+        self._restricted.forget()
+
+    def remove(self, ids: Sequence[str]) -> int:
+        """See :meth:`modules.similarity.protocol.Index.remove`."""
+        rows = np.unique(self.rows.rows_of(ids))
+        rows = rows[rows >= 0]
+        self.rows.remove(ids)
+        self._take_out(rows)
+        self._restricted.forget()
+        return len(rows)
+
+    @property
+    def rebuild_pays(self) -> bool:
+        """Whether so many products came or went that the trees no longer fit them."""
+        return self.rows.changed > self._settings.rebuild_share * max(1, len(self.rows.base))
+
+    @property
+    def efforts(self) -> tuple[Effort, ...]:
+        """Of the global tree."""
+        return self.whole.efforts if self.whole is not None else ()
+
+    @property
+    def ids(self) -> pa.Array:
+        """Ids by row."""
+        return self.rows.ids
+
+    @property
+    def settings(self) -> ScannSettings:
+        """What it was built with."""
+        return self._settings
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def _take_out(self, rows: npt.NDArray[np.int64]) -> None:
+        if not len(rows):
+            return
+        for searcher in [self.whole, *(one.searcher for one in self.partitions)]:
+            if searcher is not None:
+                searcher.remove(rows)
+        for one in self.partitions:
+            one.added = one.added[~np.isin(one.added, rows)]
+
+    def _partition_of(self, items: Items) -> npt.NDArray[np.int64]:
+        """Per item the partition in which its category lies already, -1 for a category that is in none."""
+        if not self.partitions:
+            return np.full(len(items), -1)
+        known = column(self.rows.base.table, "category").to_numpy()
+        place = np.full(max(int(known.max(initial=-1)), -1) + 2, -1, np.int64)  # the last one: no category
+        for number, one in enumerate(self.partitions):
+            place[np.unique(known[one.start : one.end])] = number
+        wanted = column(items.table, "category").to_numpy()
+        return np.where(wanted < len(place) - 1, place[np.clip(wanted, -1, len(place) - 2)], -1)
+
+
+def _some(mask: Mask | None, place: Any) -> Mask | None:
+    """The mask of a part of the rows; None where it excludes nothing."""
+    part = None if mask is None else mask[place]
+    return None if part is None or part.all() else part
+
+
+def _save(folder: Path, searcher: Searcher | None) -> dict[str, Any] | None:
+    if searcher is None:
+        return None
+    searcher.save(folder)
+    return {"leaves": searcher.leaves, "efforts": [one.model_dump(mode="json") for one in searcher.efforts]}
+
+
+def _load(folder: Path, tree: dict[str, Any] | None) -> Searcher | None:
+    if tree is None:
+        return None
+    return Searcher.load(folder, int(tree["leaves"]), [Effort.model_validate(one) for one in tree["efforts"]])

@@ -1,0 +1,197 @@
+"""Search among a part of the products: three routes, and which of them is the cheapest.
+
+- ``exact``: the products in question are compared one by one.
+- ``filtered``: the global tree is asked for so many neighbours that enough of them should be in question; queries that
+  get too few are answered exactly.
+- ``partitions``: the same two, within each partition that has products in question; the answers are merged.
+
+What passes the filter of an approximate search is the beginning of the right answer as far as the search itself was
+right, so a filtered search reaches the recall that the tree reaches at that depth.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.similarity.items import Floats, Mask, Restriction
+from modules.similarity.protocol import Found, Within, mask_of
+from modules.similarity.scann_index.searcher import Searcher, pad
+
+if TYPE_CHECKING:
+    from modules.similarity.scann_index.index import Partition, ScannIndex
+
+Route = Literal["exact", "filtered", "partitions"]
+ROUTES: tuple[Route, ...] = ("exact", "filtered", "partitions")
+
+SPARE = 1.3
+"""So many times more neighbours are asked for than should be enough."""
+
+_KEPT = 8
+"""Restrictions whose products are remembered."""
+_DEEPEST = 0.2
+"""A tree is asked for no more than this share of its products."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """Which rows a search is about.
+
+    Attributes:
+      mask: bool (rows,), removed products excluded.
+      count: of them. partitions: of them by partition, int64.
+    """
+
+    mask: Mask
+    count: int
+    partitions: npt.NDArray[np.int64]
+
+
+class Restricted:
+    """Restricted search in one index."""
+
+    def __init__(self, index: ScannIndex):
+        self._index = index
+        self._known: OrderedDict[Restriction, Wanted] = OrderedDict()
+
+    def forget(self) -> None:
+        """After a change of the index."""
+        self._known.clear()
+
+    def wanted(self, within: Within | None) -> Wanted | None:
+        """What ``within`` is about; None: all products.
+
+        Raises:
+          ValueError: a mask of another length.
+        """
+        if isinstance(within, Restriction) and (found := self._known.get(within)) is not None:
+            return found
+        rows = self._index.rows
+        mask = mask_of(within, rows.table)
+        if mask is None:
+            return None
+        if not rows.alive.all():
+            mask = mask & rows.alive
+        counts = [
+            np.count_nonzero(mask[p.start : p.end]) + np.count_nonzero(mask[p.added]) for p in self._index.partitions
+        ]
+        wanted = Wanted(mask, int(np.count_nonzero(mask)), np.asarray(counts, np.int64))
+        if isinstance(within, Restriction):
+            self._known[within] = wanted
+            while len(self._known) > _KEPT:
+                self._known.popitem(last=False)
+        return wanted
+
+    def search(self, queries: Floats, k: int, wanted: Wanted, route: Route | None = None) -> Found:
+        """The best ``k`` of what is wanted by a route, or by the cheapest one."""
+        if not wanted.count or not len(queries):
+            return pad(Found(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32)), k)
+        route = route or self.cheapest(len(queries), k, wanted)
+        whole = self._index.whole
+        if route == "filtered" and whole is not None:
+            return self._filtered(whole, queries, k, wanted.mask, wanted.count, None)
+        if route == "partitions" and wanted.partitions.sum() == wanted.count:
+            found = [
+                self._in_partition(partition, queries, k, wanted, int(count))
+                for partition, count in zip(self._index.partitions, wanted.partitions, strict=True)
+                if count
+            ]
+            return merge(found, k)
+        return self._index.exact(queries, k, wanted.mask)
+
+    def cheapest(self, queries: int, k: int, wanted: Wanted) -> Route:
+        """The route with the least expected processor time."""
+        return min(ROUTES, key=lambda route: self.seconds(route, queries, k, wanted))
+
+    def seconds(self, route: Route, queries: int, k: int, wanted: Wanted) -> float:
+        """Expected processor time of a query; infinite where the route does not lead to the answer."""
+        index = self._index
+        if route == "exact":
+            return exact_seconds(queries, wanted.count, index.rows.base.dimension)
+        if route == "filtered":
+            return _filtered_seconds(index.whole, k, wanted.count)
+        if wanted.partitions.sum() != wanted.count:  # some were added to no partition
+            return np.inf
+        pairs = zip(index.partitions, wanted.partitions.tolist(), strict=True)
+        return sum(self._partition_seconds(partition, queries, k, count) for partition, count in pairs if count)
+
+    def _partition_seconds(self, partition: Partition, queries: int, k: int, count: int) -> float:
+        exact = exact_seconds(queries, count, self._index.rows.base.dimension)
+        # Each partition costs a merge.
+        return min(exact, _filtered_seconds(partition.searcher, k, count)) + 1e-8 * k
+
+    def _in_partition(self, partition: Partition, queries: Floats, k: int, wanted: Wanted, count: int) -> Found:
+        exact = exact_seconds(len(queries), count, queries.shape[1])
+        if partition.searcher is not None and _filtered_seconds(partition.searcher, k, count) < exact:
+            return self._filtered(partition.searcher, queries, k, wanted.mask, count, partition)
+        return self._index.exact(queries, k, wanted.mask, partition)
+
+    def _filtered(
+        self, searcher: Searcher, queries: Floats, k: int, mask: Mask, count: int, partition: Partition | None
+    ) -> Found:
+        depth = _depth(searcher, k, count)
+        found = searcher.search(queries, depth)
+        if count < len(searcher):
+            found = _first(found, (found.rows >= 0) & mask[found.rows], k)
+        short = np.flatnonzero((found.rows >= 0).sum(1) < min(k, count))
+        if len(short):
+            again = self._index.exact(np.ascontiguousarray(queries[short]), k, mask, partition)
+            found.rows[short], found.scores[short] = again.rows, again.scores
+        return found
+
+
+def _first(found: Found, good: Mask, k: int) -> Found:
+    """The first ``k`` good ones of each query, in their order."""
+    place = np.argsort(~good, axis=1, kind="stable")[:, :k]
+    kept = np.take_along_axis(good, place, 1)
+    rows = np.where(kept, np.take_along_axis(found.rows, place, 1), -1)
+    scores = np.where(kept, np.take_along_axis(found.scores, place, 1), -np.inf).astype(np.float32)
+    return pad(Found(rows, scores), k)
+
+
+def merge(found: Sequence[Found], k: int) -> Found:
+    """The best ``k`` of several answers to the same queries."""
+    if len(found) == 1:
+        return pad(found[0], k)
+    rows = np.concatenate([one.rows for one in found], axis=1)
+    scores = np.concatenate([one.scores for one in found], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return pad(Found(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)), k)
+
+
+def exact_seconds(queries: int, products: int, dimension: int) -> float:
+    """Processor time of a query that is compared with so many products, in a batch of ``queries``.
+
+    Reading and widening vectors is shared by a batch; products of numbers and the choice of the best are not.
+    """
+    return products * (dimension * (4e-10 / max(1, min(queries, 512)) + 2.5e-11) + 1.5e-9)
+
+
+def _depth(searcher: Searcher, k: int, count: int) -> int:
+    """Neighbours to ask for, so that ``k`` of them are among the ``count`` wanted products."""
+    if count >= len(searcher):
+        return k
+    return min(len(searcher), int(np.ceil(SPARE * k * len(searcher) / count)) + 10)
+
+
+def _filtered_seconds(searcher: Searcher | None, k: int, count: int) -> float:
+    if searcher is None:
+        return np.inf
+    depth = _depth(searcher, k, count)
+    if depth > max(k, _DEEPEST * len(searcher)):
+        return np.inf
+    effort = searcher.effort(depth)
+    # Choosing the good ones among the found is done in NumPy.
+    return (effort.seconds or guessed_seconds(searcher, depth)) + (1e-7 * depth if depth > k else 0)
+
+
+def guessed_seconds(searcher: Searcher, k: int) -> float:
+    """Processor time of a query, where it was not measured: centroids, codes of the leaves, candidates."""
+    effort = searcher.effort(k)
+    codes = len(searcher) * effort.leaves / searcher.leaves
+    return 5e-6 + searcher.leaves * 8e-9 + codes * 2e-9 + effort.reorder * 6e-8

@@ -1,0 +1,235 @@
+"""One ScaNN tree over some rows of the index."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.errors import InputError, Problem
+from modules.similarity.folder import write_vectors
+from modules.similarity.items import Floats
+from modules.similarity.protocol import Found
+from modules.similarity.scann_index.library import configuration, native
+from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
+
+Rows = npt.NDArray[np.int64]
+
+_ASSETS = "scann_assets.pbtxt"
+_PLACES = "rows.npy"
+_ROTATION = "rotation.npy"
+_BATCH = 256
+_BLOCK_BYTES = 1 << 26
+"""Of float32 vectors that are worked on at a time."""
+_WIDEST = 512
+"""A block of numbers that is rotated."""
+
+
+class Searcher:
+    """A tree, 4-bit codes and quantised vectors of some rows.
+
+    Rows of zeros, products without embedding, are left out: no search finds them. Vectors are rotated at random first,
+    so that no dimension has much larger values than the others: int8 has a step size per dimension, given by its
+    largest.
+
+    Attributes:
+      leaves: of the tree.
+      efforts: of a search, ascending by k.
+    """
+
+    def __init__(self, native_searcher: Any, rotation: Floats, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()):
+        self._native = native_searcher
+        self._rotation = rotation
+        self._rows = rows  # by ScaNN's own numbering
+        self.leaves = leaves
+        self.efforts = tuple(efforts)
+
+    @classmethod
+    def build(
+        cls, vectors: npt.NDArray[Any], rows: Rows, settings: ScannSettings, seed: int = 0, leaves: int | None = None
+    ) -> Searcher | None:
+        """A tree over ``vectors`` (n, d); None if no row has an embedding.
+
+        ScaNN wants all vectors at once. Where they are too many for that, tree and code books are learnt from a sample
+        and the other vectors are added block by block, at some cost in recall.
+
+        Args:
+          rows: int64 (n,): what a search returns for each vector.
+          leaves: of the tree; None: :func:`leaves_of`.
+        """
+        good = _not_zero(vectors)
+        if not len(good):
+            return None
+        dimension = vectors.shape[1]
+        leaves = min(leaves or leaves_of(len(good)), len(good))
+        rng = np.random.default_rng(seed)
+        rotation = random_rotation(dimension, rng)
+        first, rest = good, good[:0]
+        if 4 * len(good) * dimension > settings.build_memory:
+            size = min(len(good), max(settings.sample, leaves, settings.build_memory // (4 * dimension)))
+            chosen = rng.choice(len(good), size, replace=False)
+            # int8's step sizes come from the first vectors: without the extreme ones, those would be cut off.
+            chosen = np.union1d(chosen, _extremes(vectors, good, rotation))
+            first, rest = good[chosen], np.delete(good, chosen)
+        effort = effort_of((), 100, leaves, len(good))
+        config = configuration(dimension, leaves, effort, settings, seed)
+        made = native().ScannNumpy(_rotated(vectors, first, rotation), config, threads())
+        searcher = cls(made, rotation, rows[first], leaves)
+        if len(rest):
+            made.reserve(len(good))
+            searcher._append(vectors, rest, rows)
+        return searcher
+
+    @classmethod
+    def load(cls, folder: Path, leaves: int, efforts: Sequence[Effort] = ()) -> Searcher:
+        """What :meth:`save` wrote; the manifest has vouched for the files.
+
+        Raises:
+          InputError: a file that ScaNN's list of files names is not there.
+        """
+        assets = (folder / _ASSETS).read_text(encoding="utf-8")
+        for line in assets.splitlines():
+            name = line.partition("asset_path:")[2].strip().strip('"')
+            if name and (Path(name).name != name or not (folder / name).is_file()):
+                hint = "build the index again with `shelfmark run --from ScannIndex`"
+                raise InputError(Problem(str(folder / _ASSETS), "names of files beside it", value=name, hint=hint))
+        made = native().ScannNumpy(str(folder), assets)
+        made.set_num_threads(threads())
+        rows = np.load(folder / _PLACES, allow_pickle=False)[:, 0].astype(np.int64)
+        return cls(made, np.load(folder / _ROTATION, allow_pickle=False), rows, leaves, efforts)
+
+    def save(self, folder: Path) -> None:
+        """Writes ScaNN's files and the rows' numbers."""
+        folder.mkdir(parents=True, exist_ok=True)
+        self._native.serialize(str(folder), True)
+        np.save(folder / _ROTATION, self._rotation, allow_pickle=False)
+        write_vectors(
+            folder / _PLACES, self._rows.astype(np.int32 if self._rows.max(initial=0) < 2**31 else np.int64)[:, None]
+        )
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def effort(self, k: int) -> Effort:
+        """The effort of a search for ``k``."""
+        return effort_of(self.efforts, k, self.leaves, len(self))
+
+    def search(self, queries: Floats, k: int, effort: Effort | None = None) -> Found:
+        """The best ``k`` rows of each query (float32 (q, d), contiguous) by inner product.
+
+        Args:
+          effort: how hard to look; None: as measured for ``k``.
+        """
+        if not len(queries) or not len(self):
+            return Found(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+        effort = effort or self.effort(k)
+        wanted = min(k, len(self))
+        several = len(queries) > 1
+        batch = min(_BATCH, -(-len(queries) // threads()))
+        places, scores = self._native.search_batched(
+            rotate(queries, self._rotation),
+            wanted,
+            max(effort.reorder, wanted),
+            min(effort.leaves, self.leaves),
+            several,
+            batch,
+        )
+        rows = self._rows[places]
+        if np.isnan(scores[:, -1]).any():  # ScaNN pads with place 0 and NaN
+            short = np.isnan(scores)
+            rows[short], scores[short] = -1, -np.inf
+        found = Found(rows, scores)
+        return found if wanted == k else pad(found, k)
+
+    def add(self, vectors: npt.NDArray[Any], rows: Rows) -> None:
+        """Appends vectors (n, d) under these rows."""
+        self._append(vectors, _not_zero(vectors), rows)
+
+    def remove(self, rows: Rows) -> None:
+        """Takes rows out; those that are not there are passed over."""
+        places = np.flatnonzero(np.isin(self._rows, rows))[::-1]
+        if not len(places):
+            return
+        # ScaNN moves the last vector into each hole.
+        self._native.delete(places.tolist())
+        for place in places.tolist():
+            self._rows[place] = self._rows[-1]
+            self._rows = self._rows[:-1]
+
+    def _append(self, vectors: npt.NDArray[Any], places: Rows, rows: Rows) -> None:
+        for start in range(0, len(places), _block(vectors)):
+            part = places[start : start + _block(vectors)]
+            self._native.upsert([None] * len(part), list(rotate(vectors[part], self._rotation)), _BATCH)
+        self._rows = np.concatenate([self._rows, rows[places]])
+
+
+def random_rotation(dimension: int, rng: np.random.Generator) -> Floats:
+    """float32 (b, w, w): a random rotation of each of b blocks of w numbers; one block as a rule."""
+    width = next((w for w in range(_WIDEST, 31, -1) if dimension % w == 0), dimension)
+    width = dimension if dimension <= _WIDEST else width
+    blocks = [np.linalg.qr(rng.normal(size=(width, width)))[0] for _ in range(dimension // width)]
+    return np.stack(blocks).astype(np.float32)
+
+
+def rotate(vectors: npt.NDArray[Any], rotation: Floats) -> Floats:
+    """Vectors (n, d) rotated, float32. Neighbouring blocks are mixed: numbers of a block lie b places apart."""
+    blocks, width, _ = rotation.shape
+    wide = np.asarray(vectors, np.float32)
+    if blocks == 1:
+        return wide @ rotation[0]
+    parts = [wide[:, block::blocks] @ rotation[block] for block in range(blocks)]
+    return np.concatenate(parts, axis=1)
+
+
+def _rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats) -> Floats:
+    """Rows ``places`` rotated, without a second copy of them."""
+    found = np.empty((len(places), vectors.shape[1]), np.float32)
+    for start in range(0, len(places), _block(vectors)):
+        part = places[start : start + _block(vectors)]
+        found[start : start + len(part)] = rotate(vectors[part], rotation)
+    return found
+
+
+def _extremes(vectors: npt.NDArray[Any], good: Rows, rotation: Floats) -> Rows:
+    """Places in ``good`` of the rows that have the largest value of a rotated dimension."""
+    largest = np.zeros(vectors.shape[1], np.float32)
+    where = np.zeros(vectors.shape[1], np.int64)
+    for start in range(0, len(good), _block(vectors)):
+        values = np.abs(rotate(vectors[good[start : start + _block(vectors)]], rotation))
+        best = values.argmax(axis=0)
+        top = values[best, np.arange(len(best))]
+        where, largest = np.where(top > largest, best + start, where), np.maximum(top, largest)
+    return np.unique(where)
+
+
+def _block(vectors: npt.NDArray[Any]) -> int:
+    """Rows that are looked at at a time."""
+    return max(1, _BLOCK_BYTES // (4 * vectors.shape[1]))
+
+
+def threads() -> int:
+    """Cores that this process may use, at most OMP_NUM_THREADS."""
+    limit = os.environ.get("OMP_NUM_THREADS", "")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
+
+
+def pad(found: Found, k: int) -> Found:
+    """``found`` with -1 and -inf up to ``k`` columns, or cut to them."""
+    short = k - found.rows.shape[1]
+    if short <= 0:
+        return Found(found.rows[:, :k], found.scores[:, :k])
+    rows = np.pad(found.rows, ((0, 0), (0, short)), constant_values=-1)
+    return replace(found, rows=rows, scores=np.pad(found.scores, ((0, 0), (0, short)), constant_values=-np.inf))
+
+
+def _not_zero(vectors: npt.NDArray[Any]) -> Rows:
+    """Rows that are not all zeros, block by block."""
+    block = _block(vectors)
+    found = [np.flatnonzero(np.any(vectors[i : i + block], axis=1)) + i for i in range(0, len(vectors), block)]
+    return np.concatenate(found) if found else np.zeros(0, np.int64)

@@ -1,0 +1,81 @@
+"""What an approximate index is built with and searched by."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Literal
+
+import numpy as np
+from pydantic import Field
+
+from modules.settings.base import Settings
+
+Count = Annotated[int, Field(ge=1)]
+
+
+class Effort(Settings):
+    """How hard a search looks, and what that costs."""
+
+    k: Count
+    """Neighbours that are looked for."""
+    leaves: Count
+    """Leaves that are searched."""
+    reorder: Count
+    """Candidates whose scores are computed again with all their numbers."""
+    seconds: Annotated[float, Field(ge=0)] = 0.0
+    """Processor time of a query in a large batch; 0: not measured."""
+
+
+class ScannSettings(Settings):
+    """Of :class:`modules.similarity.scann_index.index.ScannIndex`."""
+
+    min_products: Count = 20_000
+    """Fewer products, in a partition or in all, are compared one by one."""
+    leaves: Count | None = None
+    """Of the tree of the global index; None: from the number of products. A partition's always follows from its own."""
+    quantisation: Literal["int8", "bfloat16", "float32"] = "int8"
+    """Of the vectors that candidates are scored again with."""
+    anisotropic: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
+    """Threshold T of anisotropic quantisation (Guo et al. 2020, "Accelerating Large-Scale Inference with Anisotropic
+    Vector Quantization"); None: plain quantisation."""
+    spill: Annotated[float, Field(gt=0)] | None = None
+    """Lambda of spilling with orthogonality-amplified residuals (Sun et al. 2023, "SOAR"): every product lies in two
+    leaves; None: in one."""
+    sample: Count = 100_000
+    """Products that tree and code books are learnt from."""
+    build_memory: Count = 2 << 30
+    """Bytes of float32 vectors that are handed to ScaNN at once; more are added to the index block by block."""
+    rebuild_share: Annotated[float, Field(gt=0)] = 0.2
+    """A rebuild pays as soon as more than this share of the products came or went."""
+    efforts: tuple[Effort, ...] = ()
+    """By k, of the global index; empty: from the number of products."""
+
+
+def leaves_of(products: int) -> int:
+    """Leaves of a tree: so many that a leaf has some hundred products and the leaves are found quickly."""
+    return int(np.clip(round(2 * np.sqrt(products)), 1, max(1, products // 40)))
+
+
+def effort_of(efforts: Sequence[Effort], k: int, leaves: int, products: int) -> Effort:
+    """The effort for ``k`` neighbours: the first one for as many, or the last one stretched.
+
+    Args:
+      efforts: ascending by k. leaves: of the tree. products: in the index.
+    """
+    if not efforts:
+        efforts = (Effort(k=100, leaves=max(1, leaves // 20), reorder=250),)
+    for effort in efforts:
+        if effort.k >= k:
+            searched = effort.leaves
+            # Fewer neighbours need fewer candidates, but not in proportion: the first ones are the hardest to order.
+            reorder = effort.reorder if k == effort.k else max(3 * k + 20, effort.reorder * k // effort.k)
+            return Effort(
+                k=k, leaves=min(searched, leaves), reorder=min(reorder, effort.reorder, max(products, k)),
+                seconds=effort.seconds,
+            )  # fmt: skip
+    last = efforts[-1]
+    times = k / last.k
+    return Effort(
+        k=k, leaves=min(leaves, int(np.ceil(last.leaves * times))),
+        reorder=max(k, min(products, int(np.ceil(last.reorder * times)))), seconds=last.seconds * times,
+    )  # fmt: skip

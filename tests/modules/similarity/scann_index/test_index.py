@@ -1,0 +1,241 @@
+"""The approximate index against exact search; adding, removing, saving, loading; hostile folders."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from modules.errors import InputError
+from modules.similarity.changes import unit
+from modules.similarity.items import Embedding, Items, Restriction, column
+from modules.similarity.protocol import Found, Index, Queries
+from modules.similarity.scann_index.index import ScannIndex
+from modules.similarity.scann_index.restricted import ROUTES
+from modules.similarity.scann_index.searcher import Searcher, random_rotation, rotate
+from modules.similarity.scann_index.settings import Effort, ScannSettings
+from tests.modules.similarity.shops import oracle, shop
+
+K, DIMENSION = 20, 32
+SETTINGS = ScannSettings(min_products=500, sample=2000, efforts=(Effort(k=K, leaves=40, reorder=120),))
+
+
+def by_partition(items: Items, of: int = 3) -> tuple[Items, list[tuple[str, int]]]:
+    """Items in the order of partitions (the category modulo ``of``, and those without category), and their sizes."""
+    category = column(items.table, "category").to_numpy()
+    number = np.where(category < 0, of, category % of)
+    sizes = np.bincount(number, minlength=of + 1)
+    return items.take(np.argsort(number, kind="stable")), [(f"c{i}", int(n)) for i, n in enumerate(sizes)]
+
+
+@pytest.fixture(scope="module")
+def partitioned() -> tuple[Items, list[tuple[str, int]]]:
+    return by_partition(shop(4000, DIMENSION))
+
+
+def near(items: Items, count: int, seed: int) -> np.ndarray:
+    """Queries that resemble products."""
+    rng = np.random.default_rng(seed)
+    return unit(items.vectors[rng.choice(len(items), count)] + 0.1 * rng.normal(size=(count, items.dimension)))
+
+
+def recall(found: Found, queries: np.ndarray, vectors: np.ndarray, k: int, allowed: np.ndarray) -> float:
+    """Share of the right neighbours that were found; what is found must be allowed, and no product twice."""
+    rows, _ = oracle(queries, vectors, k, allowed)
+    assert allowed[found.rows[found.rows >= 0]].all()
+    hits = 0
+    for mine, right in zip(found.rows, rows, strict=True):
+        mine = mine[mine >= 0]
+        assert len(np.unique(mine)) == len(mine)
+        hits += len(np.intersect1d(mine, right[right >= 0]))
+    return hits / int((rows >= 0).sum())
+
+
+def test_finds_what_exact_search_finds(partitioned) -> None:
+    items, sizes = partitioned
+    index = ScannIndex.build(items, SETTINGS, seed=1, partitions=sizes)
+    assert isinstance(index, Index) and index.whole is not None
+    asked = near(items, 300, 5)
+    found = index.search(Queries(asked), K)
+    assert recall(found, asked, items.vectors, K, np.ones(len(items), bool)) > 0.97
+    exact = np.take_along_axis(asked @ items.vectors.T, found.rows, 1)
+    np.testing.assert_allclose(found.scores, exact, atol=0.005)
+    assert (np.diff(found.scores, axis=1) <= 0).all()
+
+
+def test_the_same_seed_gives_the_same_index_on_one_thread(partitioned, monkeypatch: pytest.MonkeyPatch) -> None:
+    items, sizes = partitioned
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    asked = near(items, 100, 5)
+    found = [ScannIndex.build(items, SETTINGS, seed, sizes).search(Queries(asked), K).rows for seed in (1, 1, 2)]
+    np.testing.assert_array_equal(found[0], found[1])
+    assert (found[0] != found[2]).any()
+
+
+@pytest.mark.parametrize("k", [1, 7, 300])
+def test_any_number_of_neighbours(partitioned, k: int) -> None:
+    items, _ = partitioned
+    index = ScannIndex.build(items, SETTINGS)
+    asked = near(items, 50, 6)
+    found = index.search(Queries(asked), k)
+    assert found.rows.shape == (50, k)
+    assert recall(found, asked, items.vectors, k, np.ones(len(items), bool)) > 0.95
+
+
+def test_more_than_may_be_in_memory_is_added_block_by_block(partitioned) -> None:
+    items, _ = partitioned
+    index = ScannIndex.build(items, SETTINGS.model_copy(update={"build_memory": 1, "sample": 1000}))
+    asked = near(items, 300, 5)
+    found = index.search(Queries(asked), K)
+    assert recall(found, asked, items.vectors, K, np.ones(len(items), bool)) > 0.97
+    np.testing.assert_allclose(found.scores, np.take_along_axis(asked @ items.vectors.T, found.rows, 1), atol=0.01)
+
+
+@pytest.mark.parametrize("dimension", [1, 17, 128, 512, 2048, 514, 521])
+def test_rotations_keep_angles(dimension: int) -> None:
+    rotation = random_rotation(dimension, np.random.default_rng(0))
+    vectors = np.random.default_rng(1).normal(size=(5, dimension)).astype(np.float32)
+    turned = rotate(vectors, rotation)
+    assert rotation.shape[1] <= 521
+    np.testing.assert_allclose(turned @ turned.T, vectors @ vectors.T, rtol=1e-3, atol=1e-3)
+
+
+def test_one_query_and_none_and_odd_dimensions() -> None:
+    items = shop(700, 17)
+    index = ScannIndex.build(items, SETTINGS)
+    one = index.search(Queries(items.vectors[5:6]), 3)
+    assert one.rows[0, 0] == 5 and one.scores[0, 0] == pytest.approx(1, abs=0.02)
+    assert index.search(Queries(items.vectors[:0]), 3).rows.shape == (0, 3)
+    for wrong in (Queries(items.vectors[:2, :5]), Queries(None)):
+        with pytest.raises(ValueError, match="vectors"):
+            index.search(wrong, 3)
+
+
+def test_products_without_embedding_are_never_neighbours() -> None:
+    items = shop(1500, DIMENSION)
+    items.vectors[::3] = 0
+    index = ScannIndex.build(items, SETTINGS)
+    found = index.search(Queries(near(shop(1500, DIMENSION), 30, 1)), 900)
+    assert (found.rows[found.rows >= 0] % 3 > 0).all() and (found.rows[:, -1] >= 0).all()
+    nothing = Items(items.table, np.zeros_like(items.vectors), items.embedding)
+    assert (ScannIndex.build(nothing, SETTINGS).search(Queries(near(shop(1500, DIMENSION), 2, 1)), 5).scores <= 0).all()
+
+
+RESTRICTIONS = {
+    "a partition": Restriction(categories=frozenset({1, 4, 7, 10})),
+    "some categories of several partitions": Restriction(categories=frozenset({1, 2, 6})),
+    "half of the products": Restriction(price_from=20.0),
+    "few products": Restriction(retailers=frozenset({"shop 3"}), price_to=4.0, availability=frozenset({"sold out"})),
+    "all but a few": Restriction(price_to=400.0),
+    "none": Restriction(categories=frozenset({99})),
+}
+
+
+@pytest.mark.parametrize("route", [None, *ROUTES])
+@pytest.mark.parametrize("name", RESTRICTIONS)
+def test_every_route_finds_what_exact_search_finds(partitioned, index_with_changes, name: str, route) -> None:
+    index, vectors, alive = index_with_changes
+    allowed = RESTRICTIONS[name].mask(index.rows.table) & alive
+    asked = near(partitioned[0], 100, 8)
+    found = index.search(Queries(asked), K, RESTRICTIONS[name], route)
+    assert found.rows.shape == (100, K)
+    expected = min(K, int(allowed.sum()))
+    assert ((found.rows >= 0).sum(1) == expected).all()
+    if expected:
+        assert recall(found, asked, vectors, K, allowed) > 0.97
+    masked = index.search(Queries(asked), K, allowed, route)
+    np.testing.assert_array_equal(masked.rows, found.rows)
+
+
+@pytest.fixture(scope="module")
+def index_with_changes(partitioned):
+    """An index, all its vectors, and which rows are alive, after products came and went."""
+    items, sizes = partitioned
+    index = ScannIndex.build(items, SETTINGS, seed=2, partitions=sizes)
+    more = shop(300, DIMENSION, seed=3, first=3900)
+    index.add(more)
+    gone = [f"p{i}" for i in range(0, 4100, 37)]
+    assert index.remove([*gone, "nobody", gone[0]]) == len(gone)
+    table = index.rows.table
+    ids = column(table, "id").to_pylist()
+    last = {id: row for row, id in enumerate(ids)}
+    alive = np.array([last[id] == row and id not in set(gone) for row, id in enumerate(ids)])
+    assert len(index) == alive.sum()
+    return index, np.concatenate([items.vectors, more.vectors]), alive
+
+
+def test_products_come_and_go_and_survive_saving(index_with_changes, tmp_path: Path) -> None:
+    index, vectors, alive = index_with_changes
+    index.facts["recall"] = 0.5
+    index.save(tmp_path / "index")
+    assert {p.suffix for p in (tmp_path / "index").rglob("*") if p.is_file()} <= {
+        ".json", ".arrow", ".npy", ".pb", ".pbtxt",
+    }  # fmt: skip
+    loaded = ScannIndex.load(tmp_path / "index", Embedding("m"))
+    asked = near(index.rows.base, 100, 9)
+    for one in (index, loaded):
+        found = one.search(Queries(asked), K)
+        assert recall(found, asked, vectors, K, alive) > 0.97
+        ids = found.ids(one.ids).to_pylist()
+        assert ids[0] == column(index.rows.table, "id")[int(found.rows[0, 0])].as_py()
+        assert one.facts["recall"] == 0.5 and len(one) == alive.sum()
+        assert not one.rebuild_pays
+    for within in RESTRICTIONS.values():
+        a, b = (one.search(Queries(asked), K, within).rows for one in (index, loaded))
+        np.testing.assert_array_equal(a, b)
+    # What was loaded can be changed again.
+    loaded.add(shop(1000, DIMENSION, seed=12, first=9000))
+    assert loaded.rebuild_pays
+    mine = loaded.search(Queries(shop(1000, DIMENSION, seed=12).vectors), 1)
+    assert np.mean(mine.ids(loaded.ids).to_numpy(zero_copy_only=False) == [f"p{9000 + i}" for i in range(1000)]) > 0.99
+    loaded.remove([f"p{9000 + i}" for i in range(1000)])
+    assert recall(loaded.search(Queries(asked), K), asked, vectors, K, alive) > 0.97
+
+
+def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
+    items = shop(800, DIMENSION)
+    folder = tmp_path / "index"
+    ScannIndex.build(items, SETTINGS).save(folder)
+    with pytest.raises(InputError, match="cannot be compared"):
+        ScannIndex.load(folder, Embedding("another"))
+    index = ScannIndex.load(folder)
+    with pytest.raises(InputError, match="embedding"):
+        index.add(shop(5, DIMENSION, model="another"))
+    with pytest.raises(ValueError, match="800"):
+        ScannIndex.build(items, SETTINGS, partitions=[("a", 3)])
+    for name in ("rows.npy", "int8_dataset.npy", "scann_assets.pbtxt"):
+        path = folder / "global" / name
+        kept = path.read_bytes()
+        path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
+        with pytest.raises(InputError, match=rf"{name}.*damaged"):
+            ScannIndex.load(folder)
+        path.unlink()
+        with pytest.raises(InputError, match=rf"{name}.*missing"):
+            ScannIndex.load(folder)
+        path.write_bytes(kept)
+    assets = folder / "global" / "scann_assets.pbtxt"
+    assets.write_text(assets.read_text().replace("int8_dataset.npy", "../../secret.npy"))
+    with pytest.raises(InputError, match=r"names of files beside it"):
+        Searcher.load(folder / "global", 1)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"kind": "exact"}))
+    with pytest.raises(InputError, match="an index of kind scann"):
+        ScannIndex.load(folder)
+
+
+def test_searching_imports_neither_tensorflow_nor_pickled_ids(tmp_path: Path) -> None:
+    ScannIndex.build(shop(800, DIMENSION), SETTINGS).save(tmp_path / "index")
+    code = f"""
+import sys
+import numpy as np
+from modules.similarity.protocol import Queries
+from modules.similarity.scann_index.index import ScannIndex
+ScannIndex.load({str(tmp_path / "index")!r}).search(Queries(np.ones((1, {DIMENSION}), np.float32)), 3)
+print("tensorflow" in sys.modules, "scann" in sys.modules)
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "False"]
