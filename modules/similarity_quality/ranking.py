@@ -32,12 +32,13 @@ def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Ints | None 
     for block in _blocks(queries):
         scores = _scores(queries, products, block, leave_out)
         if width < scores.shape[1]:
-            # Everything that could be among the best stands at or above the k-th score: ties are cut by row.
             floor = np.partition(scores, -width, axis=1)[:, -width][:, None]
-            # Fewer than k may be above the floor, and more than k at it.
-            above = scores > floor
-            at = (scores == floor) & (np.cumsum(scores == floor, axis=1) <= width - above.sum(axis=1, keepdims=True))
-            rows = np.nonzero(above | at)[1].reshape(len(scores), width)
+            keep = scores >= floor
+            # More than k where several stand at the k-th score: of those, the lower rows.
+            for row in np.flatnonzero(np.count_nonzero(keep, axis=1) > width):
+                at_floor = np.flatnonzero(scores[row] == floor[row])
+                keep[row, at_floor[width - np.count_nonzero(scores[row] > floor[row]) :]] = False
+            rows = np.nonzero(keep)[1].reshape(len(scores), width)
         else:
             rows = np.broadcast_to(np.arange(scores.shape[1]), scores.shape)
         own = np.take_along_axis(scores, rows, 1)

@@ -102,7 +102,7 @@ def save_model(folder: Path, scores_key: str) -> str:
 def config(
     slices: tuple[str, ...] = (),
     thresholds: Mapping[str, Any] | None = None,
-    objectives: tuple[str, ...] = ("exclusive", "tags", "asked"),
+    objectives: tuple[str, ...] = ("exclusive", "tags", "yes_no"),
     **options: Any,
 ) -> Any:
     """With predictions that stand in the examples."""
@@ -122,7 +122,7 @@ def objective_evals() -> list[Any]:
         ObjectiveEval("tags", "multi_label", CLASSES),
         # The same labels, of which only those pairs are known that people were asked about.
         ObjectiveEval(
-            "asked", "multi_label", CLASSES, label_key="label/tags", no_key="label/tags/no",
+            "yes_no", "multi_label", CLASSES, label_key="label/tags", no_key="label/tags/no",
             probabilities_key="tags/probabilities",
         ),
     ]  # fmt: skip

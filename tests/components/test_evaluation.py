@@ -75,9 +75,9 @@ def test_pairs_that_nobody_was_asked_about_are_left_out(evaluation: str, data: s
     overall = _slices(evaluation)["Overall"]
     known, predicted = data.tags | data.denied, data.tag_scores >= 0.5
     expected = oracle.f1_score(data.tags[known], predicted[known])
-    assert overall.values["asked"]["micro_f1"] == pytest.approx(expected, abs=1e-6)
+    assert overall.values["yes_no"]["micro_f1"] == pytest.approx(expected, abs=1e-6)
     assert expected - overall.values["tags"]["micro_f1"] > 0.01
-    columns = dict(zip(COLUMNS, overall.categories["asked"], strict=True))
+    columns = dict(zip(COLUMNS, overall.categories["yes_no"], strict=True))
     for c in range(K):
         truth, scores = data.tags[known[:, c], c], data.tag_scores[known[:, c], c]
         assert columns["precision"][c] == pytest.approx(oracle.precision_score(truth, scores >= 0.5), abs=1e-6)

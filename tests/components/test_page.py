@@ -33,6 +33,7 @@ def test_the_views_hold_the_evaluation(evaluation: str, data: small.Data) -> Non
     assert set(views) == {
         "exclusive: overall", "exclusive: retailer", "exclusive: categories", "exclusive: plots",
         "tags: overall", "tags: retailer", "tags: categories",
+        "yes_no: overall", "yes_no: retailer", "yes_no: categories",
     }  # fmt: skip
     overall = read_evaluation(evaluation)[0]
     accuracy = views["exclusive: overall"]["data"][0]["metrics"][""][""]["accuracy"]["boundedValue"]

@@ -1,0 +1,124 @@
+"""Takes the pictures of docs/images: every labelling page, over the demo catalogue, in Chromium.
+
+    python docs/screenshots.py
+
+Runs the demo, queues its batch and its review in a store of its own, labels some products by
+keyboard, and looks at each page in the width of a desk and, where people label, of a phone. Needs Chromium
+(`make test-full` installs it).
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from PIL import Image
+from playwright.sync_api import sync_playwright
+
+DOCS = Path(__file__).parent
+sys.path.insert(0, str(DOCS.parent))
+
+from tests.labelling.serving import serving  # noqa: E402
+
+DESK, PHONE = {"width": 1180, "height": 800}, {"width": 390, "height": 844}
+LABELLED = 12
+PASSWORD = "correct horse battery staple"
+
+
+def shelfmark(*arguments: str) -> None:
+    """The command line, as a user calls it."""
+    subprocess.run([sys.executable, "-m", "shelfmark", *arguments], check=True, cwd=DOCS.parent)
+
+
+class Camera:
+    """Goes to pages and keeps what they look like."""
+
+    def __init__(self, browser: Any, url: str):
+        self.browser, self.url = browser, url
+        self.page = browser.new_context(viewport=DESK).new_page()
+
+    def take(self, name: str, path: str | None = None, *, phone: bool = False) -> None:
+        """A picture of ``path``, or of what is on screen."""
+        page = self.page
+        if phone:
+            page = self.browser.new_context(viewport=PHONE, device_scale_factor=2).new_page()
+        if path is not None:
+            page.goto(self.url + path)
+        page.wait_for_load_state("networkidle")
+        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        assert wide <= 0, f"{name}: the page is {wide} pixels wider than the screen"
+        picture = Image.open(io.BytesIO(page.screenshot())).convert("RGB")
+        picture.save(DOCS / "images" / f"{name}.webp", quality=80, method=6)
+        print(name)
+
+    def link(self, path: str, pattern: str) -> str:
+        """The first link on a page that the pattern finds."""
+        self.page.goto(self.url + path)
+        found = re.search(pattern, self.page.content())
+        assert found is not None, f"no {pattern} on {path}"
+        return found.group(1).replace("&amp;", "&")
+
+
+def label(camera: Camera) -> None:
+    """Answers with the model's first category, with one undo, one skip and one "none of these"."""
+    page = camera.page
+    page.goto(f"{camera.url}/label")
+    for number in range(LABELLED):
+        key = {3: "s", 5: "0"}.get(number, "1")
+        before = page.get_attribute("form.card", "data-product")
+        page.keyboard.press(key)
+        page.wait_for_function("b => document.querySelector('form.card')?.dataset.product !== b", arg=before)
+    page.wait_for_function("() => pending.length === 0")
+
+
+def main() -> None:
+    """Everything."""
+    (DOCS / "images").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
+        store = f"{folder}/labels.sqlite"
+        runs = ("--set", f"runners.local.folder={folder}/runs")
+        shelfmark("run", *runs)
+        shelfmark("label", "import-batch", "--store", store, *runs)
+        shelfmark("label", "import-review", "--store", store, *runs)
+        browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        with serving(store) as server:
+            camera = Camera(browser, server.url)
+            label(camera)
+            camera.take("label")
+            camera.page.keyboard.press("/")
+            camera.page.keyboard.type("boot")
+            camera.page.wait_for_timeout(400)
+            camera.take("label-search")
+            camera.take("label-phone", "/label", phone=True)
+            camera.take("home", "/")
+            camera.take("review", "/review")
+            camera.take("categories", "/categories")
+            camera.take("category", camera.link("/categories", r'href="(/category\?id=[^"]*ankle[^"]*)"'))
+            camera.take("runs", "/runs")
+            camera.take("run", camera.link("/runs", r'href="(/run\?id=[^"]+)"'))
+            batch = camera.link("/", r'href="(/batch\?id=[^"]+)"')
+            camera.take("batch", batch)
+            camera.take("product", camera.link(batch, r'href="(/product\?id=[^"]+)"'))
+            camera.take("products", "/products?q=boots")
+        accounts = f"{folder}/accounts.sqlite"
+        put = ["label", "account", "put", "anna", "--role", "admin", "--store", accounts]
+        said = PASSWORD + "\n"
+        subprocess.run([sys.executable, "-m", "shelfmark", *put], input=said, text=True, check=True, cwd=DOCS.parent)
+        with serving(accounts, "--accounts") as server:
+            camera = Camera(browser, server.url)
+            camera.take("sign-in", "/sign-in")
+            camera.page.fill("[name=name]", "anna")
+            camera.page.fill("[name=password]", PASSWORD)
+            camera.page.keyboard.press("Enter")
+            camera.page.wait_for_url(f"{server.url}/")
+            camera.take("audit", "/audit")
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
