@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+from pathlib import Path
 
 from modules.errors import InputError
 from modules.feeds.plan import ExampleSettings, load_taxonomy, truths_of
+from modules.settings.features import Feature, ImageFeature, weight_files
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from pipeline.workflow_file import LoadedWorkflow
@@ -42,6 +45,33 @@ def sampling_labels(loaded: LoadedWorkflow) -> str:
     queue = None if loaded.queued_file is None else str(loaded.queued_file)
     files = list(example_settings(loaded).labels.files)
     return json.dumps({"folder": str(loaded.folder), "files": files, "queue": queue})
+
+
+def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
+    """The workflow with full paths of the files that features start from, and a checksum of each by its path."""
+    features: dict[str, Feature] = {}
+    checksums: dict[str, str] = {}
+    for name, feature in loaded.workflow.features.items():
+        found = {key: loaded.find(file) for key, file in weight_files(feature).items()}
+        features[name] = feature.model_copy(update={key: str(path) for key, path in found.items()})
+        checksums |= {str(path): _checksum(path) for path in found.values()}
+    return loaded.workflow.model_copy(update={"features": features}), checksums
+
+
+def _checksum(path: Path) -> str:
+    """Of a file, or of all files below a folder with their names; of nothing, where nothing is there."""
+    total = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        total.update(f"{file.relative_to(path)}\0".encode())
+        with file.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
+
+
+def transform_features(workflow: Workflow) -> Workflow:
+    """The workflow as Transform needs it: how a picture is embedded changes nothing there, and no cache either."""
+    features = {n: ImageFeature() if isinstance(f, ImageFeature) else f for n, f in workflow.features.items()}
+    return workflow.model_copy(update={"features": features})
 
 
 def any_exclusive(workflow: Workflow) -> bool:

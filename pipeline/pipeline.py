@@ -24,9 +24,10 @@ from components.published_predictor.component import PublishedPredictor
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
 from modules.feeds.schema import with_statistics
+from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from pipeline.evaluation import eval_config, objective_evals, objective_thresholds
-from pipeline.inputs import any_exclusive, example_inputs, sampling_labels
+from pipeline.inputs import any_exclusive, example_inputs, sampling_labels, training_inputs, transform_features
 from pipeline.workflow_file import LoadedWorkflow
 
 PARTS = {
@@ -67,8 +68,8 @@ def create_pipeline(
     """The workflow as a TFX pipeline, the same for every runner."""
     workflow = loaded.workflow
 
-    def settings(component: str) -> str:
-        return workflow.model_dump_json(include=PARTS[component])
+    def settings(component: str, seen: Workflow = workflow) -> str:
+        return seen.model_dump_json(include=PARTS[component])
 
     example_gen = ProductExampleGen(*example_inputs(loaded))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
@@ -83,16 +84,22 @@ def create_pipeline(
         schema=schema,
         preprocessing_fn="modules.preprocessing.transform.preprocessing_fn",
         splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
-        custom_config={"workflow": settings("Transform")},
+        custom_config={"workflow": settings("Transform", transform_features(workflow))},
         # Statistics of transformed examples cost a third of the component's time, and nobody looks at them.
         disable_statistics=True,
     )
+    trained, checksums = training_inputs(loaded)
     trainer = ProductTrainer(
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
         taxonomy=tree,
         run_fn="modules.training.run.run_fn",
-        custom_config={"workflow": settings("Trainer"), "checkpoints": places.checkpoints},
+        # The checksums make a changed file a changed input.
+        custom_config={
+            "workflow": settings("Trainer", trained),
+            "checkpoints": places.checkpoints,
+            "weights": checksums,
+        },
     ).with_id("Trainer")
     blessed = Resolver(
         strategy_class=LatestBlessedModelStrategy,

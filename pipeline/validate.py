@@ -9,7 +9,7 @@ from typing import TypeVar
 
 from modules.errors import InputError, Problem
 from modules.feeds.files import is_remote, size_of
-from modules.settings.features import column_of
+from modules.settings.features import field_of, weight_files
 from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.taxonomy import Taxonomy
 from pipeline.peek import Peek, format_of, peek
@@ -156,9 +156,8 @@ def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
                 expected = "expected a TensorFlow Metadata schema in text form (feature { name: ... })"
                 report.problems.append(Problem(str(path), expected))
     for name, feature in loaded.workflow.features.items():
-        pretrained = getattr(feature, "pretrained", None)
-        if pretrained is not None:
-            _exists(loaded, loaded.find(pretrained), f"features.{name}.pretrained", pretrained, report)
+        for key, file in weight_files(feature).items():
+            _exists(loaded, loaded.find(file), f"features.{name}.{key}", file, report)
 
 
 def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
@@ -207,7 +206,7 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) ->
         if column is not None and f"feed.fields.{name}" in loaded.lines:
             wanted[f"feed.fields.{name}"] = column
     for name, feature in workflow.features.items():
-        field_name = column_of(name, feature)
+        field_name = field_of(name, feature)
         key = f"feed.fields.{field_name}"
         if f"features.{name}" in loaded.lines and key not in wanted:
             wanted[f"features.{name}"] = getattr(fields, field_name)

@@ -3,8 +3,8 @@
 The base folder is the first of: ``--feed DIR``; the environment variable that ``feed.folder_env`` names;
 ``feed.folder`` (relative to the workflow file); the workflow file's own folder. ``feed.files`` are searched in the base
 folder only. ``taxonomy.file``, ``rules.file``, ``labels.files``, ``validation.schema_file`` and a feature's
-``pretrained`` are searched in the base folder first, then in the workflow file's folder. Environment variables inside
-values are not expanded.
+``pretrained`` or ``weights`` are searched in the base folder first, then in the workflow file's folder. Environment
+variables inside values are not expanded.
 """
 
 from __future__ import annotations
@@ -62,7 +62,7 @@ class LoadedWorkflow:
     def find(self, name: str) -> Path:
         """The absolute path of a file that the workflow names; it need not exist (then it is in the base folder)."""
         for folder in (self.folder, self.path.resolve().parent):
-            if (folder / name).is_file():
+            if (folder / name).exists():
                 return folder / name
         return self.folder / name
 

@@ -11,12 +11,20 @@ import keras
 import numpy as np
 
 from modules.models.layers import EmbeddingBag, UnitLength
+from modules.models.towers import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT, Joined, joined
 from modules.preprocessing.sizes import text_size
-from modules.settings.features import CategoricalFeature, DenseFeature, Feature, PriceFeature, TextFeature
+from modules.settings.features import (
+    CategoricalFeature,
+    DenseFeature,
+    Feature,
+    ImageFeature,
+    PriceFeature,
+    TextFeature,
+    image_feature,
+)
 from modules.settings.model import ModelSettings
 from modules.settings.workflow import Workflow
 
-EMBEDDING = "embedding"
 LSA = "lsa"
 
 
@@ -53,6 +61,9 @@ def model_inputs(features: Mapping[str, Feature]) -> dict[str, keras.KerasTensor
             inputs[f"{name}/vector"] = keras.Input((feature.dimension + 1,), dtype="float32", name=f"{name}_vector")
         elif isinstance(feature, PriceFeature):
             inputs[f"{name}/price"] = keras.Input((2,), dtype="float32", name=f"{name}_price")
+        elif isinstance(feature, ImageFeature):
+            inputs[f"{name}/pixels"] = keras.Input((*feature.size, 3), dtype="float32", name=f"{name}_pixels")
+            inputs[f"{name}/present"] = keras.Input((1,), dtype="float32", name=f"{name}_present")
     return inputs
 
 
@@ -61,42 +72,38 @@ def build_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
 
     Returns:
       A functional model from :func:`model_inputs` to a dict: per objective its logits (batch, classes), float32, and
-      ``embedding`` (batch, width), float32, rows of unit length.
+      ``embedding`` (batch, width), float32, rows of unit length. With an image feature beside others also
+      ``embedding_text`` and ``embedding_image``; of a product without text, or without a picture, rows of zeros.
     """
     builder = _Builder(workflow, sizes)
     inputs = model_inputs(workflow.features)
-    kind = workflow.model.kind
-    logits: dict[str, list[Any]] = {name: [] for name in workflow.objectives}
-    if kind in ("deep", "wide_deep"):
-        body = builder.body(inputs)
-        embedding = body
-        for name, parts in logits.items():
-            parts.append(
-                keras.layers.Dense(
-                    sizes.classes[name],
-                    kernel_initializer=keras.initializers.GlorotUniform(builder.next_seed()),
-                    name=f"{name}_deep", dtype="float32",
-                )(body)
-            )  # fmt: skip
-    elif kind == LSA:
-        # The SVD's weights and the heads' are set when training has found them.
-        width = projection_width(workflow.model)
-        embedding = UnitLength(name="unit_projection")(
-            builder.summed(inputs, width, "projection", initializer="zeros", trainable=False)
-        )
-        for name, parts in logits.items():
-            parts.append(keras.layers.Dense(sizes.classes[name], name=f"{name}_head", dtype="float32")(embedding))
+    kind, image = workflow.model.kind, image_feature(workflow.features)
+    own = builder.own_embedding(inputs) if builder.features else None
+    towers: Joined | None = None
+    if image is not None:
+        towers = joined(workflow.model, inputs, builder.features, own, image, builder.next_seed)
+        embedding, shared = towers.embedding, towers.shared
     else:
-        embedding = builder.summed(inputs, projection_width(workflow.model), "projection", trainable=False)
-    if kind in ("linear", "wide_deep"):
+        # LSA's heads read the same numbers that are the embedding.
+        embedding = UnitLength(name=EMBEDDING)(own)
+        shared = embedding if kind == LSA else own
+    logits: dict[str, list[Any]] = {name: [] for name in workflow.objectives}
+    if kind in ("deep", "wide_deep", LSA):
         for name, parts in logits.items():
-            wide = builder.summed(inputs, sizes.classes[name], f"{name}_wide", initializer="zeros")
-            parts.append(Bias(name=f"{name}_bias")(wide))
+            start = "glorot_uniform" if kind == LSA else keras.initializers.GlorotUniform(builder.next_seed())
+            layer = f"{name}_head" if kind == LSA else f"{name}_deep"
+            head = keras.layers.Dense(sizes.classes[name], kernel_initializer=start, name=layer, dtype="float32")
+            parts.append(head(shared))
+    if kind == "linear" or (kind == "wide_deep" and builder.features):
+        for name, parts in logits.items():
+            parts.append(builder.wide(inputs, name, towers))
     outputs: dict[str, Any] = {
         name: parts[0] if len(parts) == 1 else keras.layers.Add(name=f"{name}_logits", dtype="float32")(parts)
         for name, parts in logits.items()
     }
-    outputs[EMBEDDING] = UnitLength(name=EMBEDDING)(embedding)
+    outputs[EMBEDDING] = embedding
+    if towers is not None and own is not None:
+        outputs |= {EMBEDDING_TEXT: towers.text, EMBEDDING_IMAGE: towers.picture}
     with warnings.catch_warnings():
         # Layer names may not hold the slash that Transform's output names have.
         warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
@@ -119,7 +126,10 @@ class Bias(keras.layers.Layer):
 
 class _Builder:
     def __init__(self, workflow: Workflow, sizes: InputSizes):
-        self.features, self.settings, self.sizes = workflow.features, workflow.model, sizes
+        self.features = {name: one for name, one in workflow.features.items() if not isinstance(one, ImageFeature)}
+        """All but the image feature, which is a tower of its own."""
+        self.image = next((name for name in workflow.features if name not in self.features), None)
+        self.settings, self.sizes = workflow.model, sizes
         self.seed = workflow.seed
 
     def next_seed(self) -> int:
@@ -155,6 +165,28 @@ class _Builder:
                     )(inputs[self._vector_name(feature_name, feature)])
                 )
         return parts[0] if len(parts) == 1 else keras.layers.Add(name=f"{name}_sum")(parts)
+
+    def wide(self, inputs, objective: str, towers: Joined | None):
+        """An objective's logits straight from the features (and, in a linear model, from the image embedding)."""
+        name, classes, parts = f"{objective}_wide", self.sizes.classes[objective], []
+        if self.features:
+            parts.append(self.summed(inputs, classes, name, initializer="zeros"))
+            if towers is not None:
+                # A product whose text is hidden in training shows none of it.
+                parts = [keras.layers.Multiply(name=f"{name}_shown")([parts[0], towers.text_shown])]
+        if towers is not None and self.settings.kind == "linear" and self.image is not None:
+            layer = keras.layers.Dense(classes, use_bias=False, kernel_initializer="zeros", name=f"{name}_{self.image}")
+            parts.append(layer(towers.image))
+        values = parts[0] if len(parts) == 1 else keras.layers.Add(name=f"{name}_with_image")(parts)
+        return Bias(name=f"{objective}_bias")(values)
+
+    def own_embedding(self, inputs):
+        """What the model makes of all features but the picture, before it is scaled to unit length."""
+        if self.settings.kind in ("deep", "wide_deep"):
+            return self.body(inputs)
+        # The SVD's weights are set when training has found them; a linear model's stay as they are drawn.
+        start = "zeros" if self.settings.kind == LSA else None
+        return self.summed(inputs, projection_width(self.settings), "projection", initializer=start, trainable=False)
 
     def body(self, inputs):
         """The shared layers; returns (batch, hidden[-1])."""

@@ -89,14 +89,26 @@ class EmbeddingBag(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("shelfmark")
 class UnitLength(keras.layers.Layer):
-    """Rows scaled to Euclidean length 1 (rows of zeros stay), in float32."""
+    """Rows scaled to Euclidean length 1, in float32.
 
-    def __init__(self, **kwargs):
+    Args:
+      always: rows of zeros become rows of equal numbers; else they stay.
+    """
+
+    def __init__(self, always: bool = False, **kwargs):
         super().__init__(**{**kwargs, "dtype": "float32"})
+        self.always = always
 
     def call(self, vectors):
         vectors = ops.cast(vectors, "float32")
-        return vectors / ops.maximum(ops.norm(vectors, axis=-1, keepdims=True), 1e-12)
+        length = ops.norm(vectors, axis=-1, keepdims=True)
+        unit = vectors / ops.maximum(length, 1e-12)
+        if self.always:
+            unit = ops.where(length > 1e-12, unit, vectors.shape[-1] ** -0.5)
+        return unit
+
+    def get_config(self):
+        return {**super().get_config(), "always": self.always}
 
 
 def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, seed: int) -> np.ndarray:

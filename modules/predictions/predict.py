@@ -17,6 +17,7 @@ import tensorflow as tf
 from modules import progress
 from modules.examples import RULES
 from modules.models.consensus import DISAGREEMENT
+from modules.models.towers import EMBEDDINGS
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -91,7 +92,7 @@ def predict_file(
 
     records = tf.data.TFRecordDataset(source, compression_type="GZIP", buffer_size=2**20)
     data = records.batch(settings.prediction.batch_size).map(load, num_parallel_calls=2).prefetch(2)
-    wanted = columns.outputs()
+    wanted = [*columns.outputs(), *(name for name in EMBEDDINGS if name in signature.structured_outputs)]
 
     def batch_of(serialised, raw) -> pa.RecordBatch:
         outputs = signature(examples=serialised)
@@ -136,11 +137,12 @@ class _Writer:
     def __init__(self, target: str, schema: pa.Schema):
         repeated = ["retailer", *(f"{f.name}.list.element" for f in schema if f.type == pa.list_(pa.string()))]
         repeated += [f.name for f in schema if pa.types.is_dictionary(f.type)]
-        plain = "embedding.list.element"  # numbers without repetition: nothing to win
+        # Numbers without repetition: nothing to win.
+        plain = {f"{name}.list.element" for name in EMBEDDINGS}
         leaves = [*_leaves(schema)]
         self.writer = pq.ParquetWriter(
             target, schema, use_dictionary=repeated, write_statistics=False,
-            compression={leaf: "NONE" if leaf == plain else "ZSTD" for leaf in leaves},
+            compression={leaf: "NONE" if leaf in plain else "ZSTD" for leaf in leaves},
         )  # fmt: skip
         self.waiting: list[pa.RecordBatch] = []
 
@@ -173,8 +175,9 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
 class PredictionColumns:
     """The Parquet table's layout.
 
-    Per product ``id``, ``title``, ``retailer``, ``embedding`` (float32 list of fixed length), and with an objective
-    that learns from rules ``rules`` (ids of those that fired). Per objective o:
+    Per product ``id``, ``title``, ``retailer``, ``embedding`` (float32 list of fixed length, of unit length), of a
+    model with an image feature beside others also ``embedding_text`` and ``embedding_image`` (zeros where a product has
+    none), and with an objective that learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
     ``o/probability``; ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``, ``o/entropy``,
     ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald``
@@ -215,7 +218,7 @@ class PredictionColumns:
         found = [f"{name}/{score}" for name in self.kinds for score in ("classes", "probabilities", *self.scores)]
         found += [f"{name}/assigned" for name, kind in self.kinds.items() if kind != "exclusive"]
         found += [f"{name}/members" for name in self.kinds if len(self.scores) > len(SCORES)]
-        return [*found, "embedding"]
+        return found
 
     def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
@@ -245,7 +248,9 @@ class PredictionColumns:
         if self.given:
             values, offsets = raw[RULES]
             arrays[RULES] = pa.ListArray.from_arrays(offsets.astype(np.int32), _text(values))
-        arrays["embedding"] = _fixed(outputs["embedding"].astype(np.float32))
+        for name in EMBEDDINGS:
+            if name in outputs:
+                arrays[name] = _fixed(outputs[name].astype(np.float32))
         return pa.RecordBatch.from_pydict(arrays)
 
     def _assigned(self, name: str, classes: np.ndarray, assigned: np.ndarray) -> pa.Array:

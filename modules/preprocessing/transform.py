@@ -13,6 +13,7 @@ from modules.preprocessing import text as text_ops
 from modules.settings.features import (
     CategoricalFeature,
     DenseFeature,
+    ImageFeature,
     PriceFeature,
     TextFeature,
     column_of,
@@ -37,7 +38,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       word n-grams and hashed character n-grams one behind the other (``sizes.text_size`` of them), and
       ``<name>/tokens`` if a sequence is asked for (int64 of fixed length, 0 pads, 1 is out of vocabulary); per
       categorical one ``<name>/index`` (int64); per dense one ``<name>/vector`` (dimension + 1 floats, the last one
-      flags presence); per price ``<name>/price`` (value and presence flag). Labels pass through.
+      flags presence); per price ``<name>/price`` (value and presence flag); per image ``<name>/bytes`` as they came, ""
+      if there are none. Labels pass through.
     """
     workflow = Workflow.from_part(custom_config["workflow"])
     outputs: dict[str, Any] = {}
@@ -59,6 +61,9 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
             outputs[f"{name}/vector"] = _dense(feature, column)
         elif isinstance(feature, PriceFeature):
             outputs[f"{name}/price"] = _price(one_per_row(column))
+        elif isinstance(feature, ImageFeature):
+            # Decoded later: pixels are many times the size of the file.
+            outputs[f"{name}/bytes"] = one_per_row(column)
     for key, value in inputs.items():
         if key.startswith("label/") or key.startswith("eval_weight/"):
             outputs[key] = value

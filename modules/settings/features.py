@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from modules.settings.backbones import BACKBONES, PIXELS_OF, SAVED_MODEL, SMALL_CNN, SUPPLIED, Pixels
 from modules.settings.base import Settings
+from modules.settings.image_training import AugmentationSettings
 
 NgramRange = tuple[Annotated[int, Field(ge=1, le=8)], Annotated[int, Field(ge=1, le=8)]]
 
@@ -83,7 +86,62 @@ class PriceFeature(Settings):
     column: str | None = "price"
 
 
-Feature = Annotated[TextFeature | CategoricalFeature | DenseFeature | PriceFeature, Field(discriminator="kind")]
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+class ImageFeature(Settings):
+    """The product's picture through a convolutional network. A picture that is missing is known to be missing."""
+
+    kind: Literal["image"] = "image"
+    column: Literal["image_bytes"] | None = "image_bytes"
+    """The pictures that the feed's ``image`` column names, as JPEG bytes."""
+    size: tuple[Side, Side] = (64, 64)
+    """Height and width, in pixels, that every picture is brought to."""
+    backbone: Annotated[str, Field(json_schema_extra={"enum": list(BACKBONES)})] = SMALL_CNN
+    """``small_cnn``: a residual network that trains from scratch on two cores in minutes; the name of a network of
+    ``keras.applications``; ``keras`` or ``savedmodel``: an encoder of your own, in ``weights``."""
+    channels: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (24, 48, 96, 192)
+    """Of ``small_cnn``: channels of its stem and of each stage, which halves height and width; 2 to 7 of them."""
+    weights: str = "none"
+    """What it starts from: ``none`` (random), ``imagenet`` (downloaded by Keras, for networks of
+    ``keras.applications``), or a file: ``.weights.h5`` of this network, the ``.keras`` file, the SavedModel folder."""
+    pixels: Pixels | None = None
+    """How ``keras`` and ``savedmodel`` want their pixels; ``0..255`` if left out. The others know it themselves."""
+    train: str = "all"
+    """``all``; ``frozen``: only what comes after the backbone learns; or a layer's name: that one and all after it
+    learn. What is frozen, and every batch normalisation of a backbone that came with weights, stays as it was."""
+    width: Annotated[int, Field(ge=2, le=4096)] | None = 128
+    """Width of the image embedding; null: the backbone's own output."""
+    scale: Annotated[float, Field(gt=0.0)] = 1.0
+    """Of linear models and ``lsa``: length of the image embedding, how loud it is beside the other features."""
+    augmentation: AugmentationSettings | None = AugmentationSettings()
+    """Random changes of the pictures in training; null: none."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ImageFeature:
+        if not 2 <= len(self.channels) <= 7:
+            raise ValueError(f"channels must be 2 to 7 numbers, not {list(self.channels)}")
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {self.backbone!r}")
+        if self.backbone in SUPPLIED and self.weights in ("none", "imagenet"):
+            raise ValueError(f"backbone: {self.backbone} needs your encoder's file in weights")
+        if self.weights == "imagenet" and self.backbone not in PIXELS_OF:
+            raise ValueError("weights: imagenet is for networks of keras.applications")
+        if self.pixels is not None and self.backbone not in SUPPLIED:
+            raise ValueError(f"pixels is for keras and savedmodel; {self.backbone} knows how it is fed")
+        if self.backbone == SAVED_MODEL and self.train != "frozen":
+            raise ValueError("a savedmodel cannot be trained on: train: frozen, or a .keras file")
+        return self
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file that ``weights`` names, if it does."""
+        return None if self.weights in ("none", "imagenet") else self.weights
+
+
+Feature = Annotated[
+    TextFeature | CategoricalFeature | DenseFeature | PriceFeature | ImageFeature, Field(discriminator="kind")
+]
 
 
 def default_features() -> dict[str, Feature]:
@@ -100,5 +158,23 @@ def default_features() -> dict[str, Feature]:
 
 
 def column_of(name: str, feature: Feature) -> str:
-    """The product field that a feature reads."""
+    """The feature of the examples that a model's feature reads: a product field, or its pictures."""
     return feature.column or name
+
+
+def field_of(name: str, feature: Feature) -> str:
+    """The key of ``feed.fields`` that a feature's column comes from."""
+    return "image" if isinstance(feature, ImageFeature) else column_of(name, feature)
+
+
+def weight_files(feature: Feature) -> dict[str, str]:
+    """Key of a feature to the file or folder with numbers that it starts from."""
+    if isinstance(feature, ImageFeature):
+        return {"weights": feature.weights_file} if feature.weights_file else {}
+    pretrained = getattr(feature, "pretrained", None)
+    return {"pretrained": pretrained} if pretrained else {}
+
+
+def image_feature(features: Mapping[str, Feature]) -> tuple[str, ImageFeature] | None:
+    """The feature that reads pictures, if there is one: no more than one may."""
+    return next(((name, one) for name, one in features.items() if isinstance(one, ImageFeature)), None)

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from modules.settings.base import Settings
+from modules.settings.image_training import ImageStartSettings, MetricLearningSettings, SelfSupervisedSettings
 
 Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
 Positive = Annotated[float, Field(gt=0.0)]
@@ -64,6 +65,12 @@ class ModelSettings(Settings):
     """Penalty on the squares of all weight matrices and embedding tables, of what a batch has a gradient for."""
     embedding_width: Annotated[int, Field(ge=2, le=4096)] | None = None
     """Width of the embedding of a linear model (a fixed random projection of its input; 128) or of ``lsa`` (512)."""
+    joint: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (256,)
+    """With an image feature, of deep models: widths of the layers on top of both towers' embeddings; the last one is
+    the joint embedding. Linear models and ``lsa`` take both embeddings side by side."""
+    modality_dropout: Probability = 0.3
+    """With an image feature: share of the products that in training show only their text or only their picture, so
+    that the model answers well where one is missing."""
 
 
 class TrainingSettings(Settings):
@@ -88,3 +95,11 @@ class TrainingSettings(Settings):
     """``auto``: on where there is a GPU."""
     checkpoint: bool = True
     """Keep a checkpoint per epoch, from which a killed run resumes."""
+    self_supervised: SelfSupervisedSettings | None = None
+    """The image tower first learns, without labels, to tell each picture from all others; null: it does not."""
+    image_start: ImageStartSettings | None = None
+    """The image tower learns the exclusive categories by itself before the model is fitted. Null: it does for
+    ``liblinear``, with the defaults, and does not for ``adam``, which trains all at once."""
+    metric_learning: MetricLearningSettings | None = None
+    """Embeddings of one exclusive category are pulled together in training: of the joint embedding (``adam``), and
+    of the image tower's in ``image_start``; null: by the heads' losses alone."""

@@ -10,6 +10,7 @@ from modules.settings.base import Settings
 from modules.settings.committee import CommitteeSettings
 from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
+from modules.settings.image_contradictions import image_contradictions, image_training_contradictions
 from modules.settings.images import ImageSettings
 from modules.settings.model import (
     ExclusiveObjective,
@@ -259,7 +260,9 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     for name, feature in workflow.features.items():
         column = column_of(name, feature)
         place = f"features.{name}" + (".column" if feature.column else "")
-        if column not in PRODUCT_FIELDS or column == "id":
+        if feature.kind == "image":
+            found += image_contradictions(name, feature, workflow)
+        elif column not in PRODUCT_FIELDS or column == "id":
             found.append((place, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}"))
         elif (column in VECTOR_FIELDS) != (feature.kind == "dense"):
             found.append((place, column, "dense features read vectors, all others read text"))
@@ -295,6 +298,7 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             )
     exact = workflow.training.solver == "liblinear"
     found += _solver("", workflow.model, workflow.training)
+    found += image_training_contradictions(workflow)
     if workflow.committee is not None:
         found += _committee(workflow, workflow.committee)
     for name, objective in workflow.objectives.items():

@@ -8,8 +8,18 @@ from typing import Any
 import tensorflow as tf
 
 from modules.models.layers import PADDING
-from modules.settings.features import CategoricalFeature, DenseFeature, Feature, PriceFeature, TextFeature
+from modules.settings.features import (
+    CategoricalFeature,
+    DenseFeature,
+    Feature,
+    ImageFeature,
+    PriceFeature,
+    TextFeature,
+    image_feature,
+)
 from modules.settings.workflow import Workflow
+from modules.training.image_data import augmented_inputs, decoder, fits_in_memory
+from modules.vision.decoding import decode_pictures
 
 CACHE_BYTES = 256 * 2**20
 """Files below this size in all are kept in memory (uncompressed, as serialised examples) after the first epoch."""
@@ -28,6 +38,8 @@ def input_spec(features: Mapping[str, Feature]) -> dict[str, Any]:
             spec[f"{name}/vector"] = tf.io.FixedLenFeature([feature.dimension + 1], tf.float32)
         elif isinstance(feature, PriceFeature):
             spec[f"{name}/price"] = tf.io.FixedLenFeature([2], tf.float32)
+        elif isinstance(feature, ImageFeature):
+            spec[f"{name}/bytes"] = tf.io.FixedLenFeature([], tf.string)
     return spec
 
 
@@ -45,7 +57,7 @@ def label_spec(workflow: Workflow) -> dict[str, Any]:
 
 
 def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, tf.Tensor]:
-    """Parsed (or freshly transformed) features in the form the model takes: token ids padded with -1."""
+    """Parsed (or freshly transformed) features as the model takes them: token ids padded with -1, pictures decoded."""
     inputs: dict[str, tf.Tensor] = {}
     for name, feature in features.items():
         if isinstance(feature, TextFeature):
@@ -54,6 +66,9 @@ def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, Feature]) -> 
                 ids, weights = tf.RaggedTensor.from_sparse(ids), tf.RaggedTensor.from_sparse(weights)
             inputs[f"{name}/ids"] = ids.to_tensor(tf.constant(PADDING, tf.int64))
             inputs[f"{name}/weights"] = weights.to_tensor(0.0)
+        elif isinstance(feature, ImageFeature):
+            pixels, present = decode_pictures(parsed[f"{name}/bytes"], *feature.size)
+            inputs |= {f"{name}/pixels": pixels, f"{name}/present": present}
         else:
             key = next(k for k in (f"{name}/index", f"{name}/vector", f"{name}/price") if k in parsed)
             inputs[key] = parsed[key]
@@ -105,6 +120,9 @@ def batches(
     batch_size: int,
     shuffle_seed: int | None = None,
     resample_seed: int | None = None,
+    examples: int | None = None,
+    augment_seed: int | None = None,
+    pictured: bool = False,
 ) -> tf.data.Dataset:
     """Batches of (model inputs, targets) out of gzipped TFRecord files.
 
@@ -112,8 +130,14 @@ def batches(
     larger than the shuffle buffer the files are interleaved as well. With ``resample_seed`` each example occurs as
     often as a Poisson(1) number says, always the same: the bootstrap of streams, whose size differs from the
     original's by its square root (Oza, Russell 2001).
+
+    Pictures are decoded once and kept as pixels where those of all ``examples`` fit into memory
+    (:data:`modules.training.image_data.PIXEL_BYTES`), else in every epoch. With ``augment_seed`` they are changed at
+    random, after that and otherwise in every epoch. ``pictured``: only products that have one.
     """
-    spec = {**input_spec(workflow.features), **label_spec(workflow)}
+    image = image_feature(workflow.features)
+    columns = {name: feature for name, feature in workflow.features.items() if feature.kind != "image"}
+    spec = {**input_spec(columns), **label_spec(workflow)}
     ordered = sorted(files)
     size = sum(tf.io.gfile.stat(name).length for name in ordered)
     shuffled = shuffle_seed is not None
@@ -141,13 +165,27 @@ def batches(
             records = names.interleave(read, cycle_length=8, block_length=16, deterministic=True)
         else:
             records = names.flat_map(read)
-            if size * 4 <= CACHE_BYTES:
+            if size * 4 <= CACHE_BYTES and image is None:
                 records = records.cache()
+    buffer = 100_000
+    if image is None:
+        records = records.map(lambda serialised: (serialised, {}))
+    else:
+        records = records.map(decoder(*image), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        if pictured:
+            records = records.filter(lambda _, pixels: pixels[f"{image[0]}/present"][0] > 0.0)
+        if fits_in_memory(image[1], examples):
+            records = records.cache()
+        else:
+            buffer = 4096
     if shuffled:
-        records = records.shuffle(100_000, seed=shuffle_seed)
+        records = records.shuffle(buffer, seed=shuffle_seed)
 
-    def parse(serialised):
+    def parse(serialised, pixels):
         parsed = tf.io.parse_example(serialised, spec)
-        return dense_inputs(parsed, workflow.features), targets(parsed, workflow, classes)
+        return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, workflow, classes)
 
-    return records.batch(batch_size).map(parse, num_parallel_calls=2, deterministic=True).prefetch(4)
+    found = records.batch(batch_size).map(parse, num_parallel_calls=2, deterministic=True)
+    if image is not None and augment_seed is not None:
+        found = augmented_inputs(found, *image, augment_seed)
+    return found.prefetch(4)

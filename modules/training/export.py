@@ -9,8 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modules.models.build import EMBEDDING
 from modules.models.consensus import disagreement, multi_label_disagreement, surprise
+from modules.models.towers import EMBEDDINGS
 from modules.settings.features import column_of
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
@@ -84,7 +84,7 @@ class ServingModule(tf.Module):
         if embedding:
             own = [o for o, m in zip(outputs, self.committee.members, strict=True) if m is self.committee.embedder]
             output = own[0] if own else self.committee.embedder(inputs, training=False)
-            found[EMBEDDING] = tf.cast(output[EMBEDDING], tf.float32)
+            found |= {name: tf.cast(output[name], tf.float32) for name in EMBEDDINGS if name in output}
         return found, members
 
     def _probabilities(self, logits: tf.Tensor, name: str) -> tf.Tensor:
@@ -121,13 +121,14 @@ class ServingModule(tf.Module):
         multi-label: ``o/assigned`` (batch, k) int32, 1 where the probability reaches the category's threshold;
         of a committee: ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald`` (batch,), and ``o/members`` (batch,
         members, at most 16): each member's probabilities of the first of ``o/classes``.
-        ``embedding`` (batch, width) float32, rows of unit length.
+        ``embedding`` (batch, width) float32, rows of unit length; with an image feature beside others also
+        ``embedding_text`` and ``embedding_image``, whose rows are zeros where a product has no text or no picture.
         """
         return self._predicted(serialised, ids=True)
 
     def _predicted(self, serialised: tf.Tensor, ids: bool) -> dict[str, tf.Tensor]:
         logits, members = self._answers(serialised, embedding=True)
-        found: dict[str, tf.Tensor] = {EMBEDDING: logits[EMBEDDING]}
+        found: dict[str, tf.Tensor] = {name: logits[name] for name in EMBEDDINGS if name in logits}
         for name, kind in self.kinds.items():
             probabilities = self._probabilities(logits[name], name)
             k = min(self.workflow.prediction.top_k, int(self.classes[name].shape[0]))

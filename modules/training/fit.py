@@ -13,10 +13,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from modules.models.towers import EMBEDDING
 from modules.settings.workflow import Workflow
 from modules.training.checkpoints import Checkpoints
 from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MaskedMean, MultiLabelLoss
 from modules.training.optimizer import LazyAdam
+from modules.vision.losses import metric_loss
 
 METRICS = ("labelled_loss", "accuracy")
 """Of each objective, in Keras' logs as ``<objective>_<metric>``; with ``val_`` before it on the eval split."""
@@ -58,16 +60,27 @@ def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, k
     rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
     if training.learning_rate_decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, max(1, steps), alpha=0.02)
+    every, weights = dict(losses), {name: o.weight for name, o in workflow.objectives.items()}
+    if training.metric_learning is not None:
+        every[EMBEDDING], weights[EMBEDDING] = metric_loss(training.metric_learning), training.metric_learning.weight
     model.compile(
         optimizer=LazyAdam(rate, clip_norm=training.clip_norm, l2=workflow.model.l2),
-        loss=dict(losses),
-        loss_weights={name: o.weight for name, o in workflow.objectives.items()},
+        loss=every,
+        loss_weights=weights,
         metrics={
             name: [MaskedMean(losses[name])] + ([MaskedAccuracy()] if objective.kind == "exclusive" else [])
             for name, objective in workflow.objectives.items()
         },
         jit_compile=False,
     )
+
+
+def with_metric_target(data: tf.data.Dataset | None, workflow: Workflow) -> tf.data.Dataset | None:
+    """Batches of (inputs, targets) whose embedding also has a target: the classes of the first exclusive objective."""
+    first = next((name for name, o in workflow.objectives.items() if o.kind == "exclusive"), None)
+    if data is None or first is None:
+        return data
+    return data.map(lambda inputs, targets: (inputs, {**targets, EMBEDDING: targets[first]}))
 
 
 class BestEpoch(keras.callbacks.Callback):
@@ -133,7 +146,7 @@ def watched(workflow: Workflow, has_eval: bool) -> Callable[[Mapping[str, float]
 
 
 def _named(logs: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
-    if len(workflow.objectives) > 1:
+    if len(workflow.objectives) > 1 or workflow.training.metric_learning is not None:
         return dict(logs)
     (only,) = workflow.objectives
     own = {f"{prefix}{metric}": f"{prefix}{only}_{metric}" for prefix in ("", "val_") for metric in METRICS}
@@ -164,10 +177,13 @@ def fit(
     """
     fixed = epochs is not None
     total = epochs if epochs is not None else workflow.training.epochs
-    # The same layers without the embedding output, which has no target.
+    # The same layers, with the embedding as an output only where it has a loss.
+    wanted = [*workflow.objectives, *([EMBEDDING] if workflow.training.metric_learning else [])]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
-        model = keras.Model(model.input, {name: model.output[name] for name in workflow.objectives})
+        model = keras.Model(model.input, {name: model.output[name] for name in wanted})
+    if workflow.training.metric_learning is not None:
+        train, validation = (with_metric_target(data, workflow) for data in (train, validation))
     compile_model(model, workflow, losses, total * steps_per_epoch)
     used: list[keras.callbacks.Callback] = []
     best = None

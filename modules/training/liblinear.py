@@ -15,20 +15,24 @@ from scipy import sparse
 
 from modules.models.build import LSA, projection_width
 from modules.preprocessing.sizes import text_size
-from modules.settings.features import CategoricalFeature, DenseFeature, TextFeature
+from modules.settings.features import CategoricalFeature, DenseFeature, ImageFeature, TextFeature, image_feature
 from modules.settings.workflow import Workflow
-from modules.training.heads import fit_exclusive, fit_multi_label
+from modules.training.heads import Matrix, fit_exclusive, fit_multi_label
+from modules.training.image_columns import Embed, embedder, has_text, shown_alone
 from modules.training.projection import ROWS, embed, fit_projection
+from modules.vision.networks import tower_name
 
 
-def columns_of(workflow: Workflow, categorical: Mapping[str, int]) -> dict[str, tuple[int, int]]:
-    """Each feature's column range in the design matrix."""
+def columns_of(workflow: Workflow, categorical: Mapping[str, int], image_width: int = 0) -> dict[str, tuple[int, int]]:
+    """Each feature's column range in the design matrix, the image feature's last."""
     ranges, start = {}, 0
-    for name, feature in workflow.features.items():
+    for name, feature in sorted(workflow.features.items(), key=lambda item: isinstance(item[1], ImageFeature)):
         if isinstance(feature, TextFeature):
             width = text_size(feature)
         elif isinstance(feature, CategoricalFeature):
             width = categorical[name]
+        elif isinstance(feature, ImageFeature):
+            width = image_width
         else:
             width = feature.dimension + 1 if isinstance(feature, DenseFeature) else 2
         ranges[name] = (start, start + width)
@@ -42,21 +46,24 @@ def design_matrix(
     categorical: Mapping[str, int],
     *,
     unlabelled: float = 1.0,
+    embed_images: Embed | None = None,
 ) -> tuple[sparse.csr_matrix, dict[str, np.ndarray]]:
     """Examples as one sparse float32 matrix (examples, inputs), and their targets.
 
     Args:
       batches: (model inputs, targets) as arrays.
       unlabelled: share of the examples without a label for any objective that are kept, drawn by the workflow's seed.
+      embed_images: of the image feature, whose columns, the last ones, are its embedding times its scale.
     """
     ranges = columns_of(workflow, categorical)
+    image = image_feature(workflow.features)
     rng = np.random.default_rng(workflow.seed)
     blocks: list[sparse.csr_matrix] = []
     targets: dict[str, list[np.ndarray]] = {name: [] for name in workflow.objectives}
     for inputs, labels in batches:
         parts = []
-        for name, feature in workflow.features.items():
-            width = ranges[name][1] - ranges[name][0]
+        for name in ranges:
+            feature, width = workflow.features[name], ranges[name][1] - ranges[name][0]
             if isinstance(feature, TextFeature):
                 ids, weights = inputs[f"{name}/ids"], inputs[f"{name}/weights"]
                 rows, at = np.nonzero(ids >= 0)
@@ -65,9 +72,17 @@ def design_matrix(
                 index = inputs[f"{name}/index"]
                 ones = np.ones(len(index), np.float32)
                 parts.append(sparse.csr_matrix((ones, (np.arange(len(index)), index)), (len(index), width)))
-            else:
+            elif not isinstance(feature, ImageFeature):
                 key = f"{name}/vector" if isinstance(feature, DenseFeature) else f"{name}/price"
                 parts.append(sparse.csr_matrix(inputs[key]))
+        if image is not None:
+            assert embed_images is not None
+            name, scale = image[0], image[1].scale
+            vectors = embed_images(inputs[f"{name}/pixels"]) * (inputs[f"{name}/present"] * np.float32(scale))
+            if parts:
+                # The graph leaves a product's other features out where it has none of them.
+                parts = [sparse.diags(has_text(workflow.features, inputs).astype(np.float32)) @ part for part in parts]
+            parts.append(sparse.csr_matrix(vectors))
         block = sparse.hstack(parts, format="csr", dtype=np.float32)
         kept = np.ones(block.shape[0], bool)
         if unlabelled < 1.0:
@@ -96,22 +111,34 @@ def fit_exact(
     """Sets the weights of a linear or LSA model to the optimum of each head's loss with an L2 penalty, in place.
 
     The penalty's strength is ``training.liblinear_c`` (scikit-learn's C, in units of 1 / penalty). The embedding of an
-    LSA model is found first, on labelled and unlabelled examples.
+    LSA model is found first, on labelled and unlabelled examples. The image tower stays as it is.
 
     Args:
       examples: how many there are, about; of more than ``ROWS`` only so many unlabelled ones are looked at.
       ancestors: exclusive objective to its :func:`modules.objectives.ancestor_levels`.
     """
-    lsa = workflow.model.kind == LSA
+    lsa, image = workflow.model.kind == LSA, image_feature(workflow.features)
     share = min(1.0, ROWS / max(examples, 1)) if lsa else 0.0
-    design, targets = design_matrix(dataset.as_numpy_iterator(), workflow, categorical, unlabelled=share)
-    ranges = columns_of(workflow, categorical)
-    matrix = design
-    if lsa:
-        projection = fit_projection(design, projection_width(workflow.model), workflow.seed)
+    embed_images = None if image is None else embedder(model, image[0])
+    design, targets = design_matrix(
+        dataset.as_numpy_iterator(), workflow, categorical, unlabelled=share, embed_images=embed_images
+    )
+    ranges = columns_of(workflow, categorical, model.get_layer(tower_name(image[0])).output.shape[-1] if image else 0)
+    text_columns = design.shape[1] if image is None else ranges[image[0]][0]
+    matrix: Matrix = design
+    if lsa and text_columns:
+        projection = fit_projection(design[:, :text_columns], projection_width(workflow.model), workflow.seed)
         for feature, (start, end) in ranges.items():
-            model.get_layer(f"projection_{feature}").set_weights([projection[start:end]])
-        matrix = embed(design, projection)
+            if end <= text_columns:
+                model.get_layer(f"projection_{feature}").set_weights([projection[start:end]])
+        matrix = embed(design[:, :text_columns], projection)
+        if image is not None:
+            text_columns = matrix.shape[1]
+            matrix = np.concatenate([matrix, design[:, ranges[image[0]][0] :].toarray()], axis=1)
+    if image is not None and text_columns and workflow.model.modality_dropout:
+        alone, rows = shown_alone(matrix, text_columns, workflow.model.modality_dropout, workflow.seed)
+        matrix = np.concatenate([matrix, alone]) if lsa else sparse.vstack([matrix, alone], format="csr")
+        targets = {name: np.concatenate([labels, labels[rows]]) for name, labels in targets.items()}
     c, seed = workflow.training.liblinear_c, workflow.seed
     for name, objective in workflow.objectives.items():
         labels = targets[name]

@@ -18,6 +18,7 @@ from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
 from modules.training.fit import FitResult, fit
+from modules.training.image_start import Pictures, start_images
 
 Report = Callable[[int, int, str], None]
 
@@ -63,11 +64,13 @@ def fit_member(
     seed = workflow.seed if resample else None
     with precision(workflow):
         model = build_model(workflow, data.sizes)
+        pictures = Pictures(data.train, data.examples, data.sizes.classes, seed)
+        start_images(model, workflow, pictures, checkpoints=checkpoints, report=report)
         if workflow.training.solver == "liblinear":
-            result = _fit_exact(model, workflow, taxonomy, data.train, data.examples, data.sizes, seed)
+            result = _fit_exact(model, workflow, taxonomy, pictures, data.sizes)
         else:
             result = fit(
-                model, workflow, _shuffled(workflow, data, data.train, seed),
+                model, workflow, _shuffled(workflow, data, data.train, data.examples, seed),
                 data.eval_batches(workflow) if data.has_eval else None, data.losses,
                 steps_per_epoch=-(-data.examples // workflow.training.batch_size),
                 checkpoints=checkpoints, logs=logs, report=report,
@@ -89,38 +92,41 @@ def refit_member(
     seed = workflow.seed if resample else None
     with precision(workflow):
         model = build_model(workflow, data.sizes)
+        pictures = Pictures(both, examples, data.sizes.classes, seed)
+        start_images(model, workflow, pictures, checkpoints=None, report=report)
         if workflow.training.solver == "liblinear":
-            _fit_exact(model, workflow, taxonomy, both, examples, data.sizes, seed)
+            _fit_exact(model, workflow, taxonomy, pictures, data.sizes)
         else:
             steps = -(-examples // workflow.training.batch_size)
             fit(
-                model, workflow, _shuffled(workflow, data, both, seed), None, data.losses,
+                model, workflow, _shuffled(workflow, data, both, examples, seed), None, data.losses,
                 steps_per_epoch=steps, epochs=max(1, epochs), report=report,
             )  # fmt: skip
         return _full_precision(model, workflow, data.sizes)
 
 
-def _shuffled(workflow: Workflow, data: TrainingData, files: Sequence[str], resample: int | None) -> tf.data.Dataset:
+def _shuffled(
+    workflow: Workflow, data: TrainingData, files: Sequence[str], examples: int, resample: int | None
+) -> tf.data.Dataset:
     return batches(
         files, workflow, data.sizes.classes, batch_size=workflow.training.batch_size, shuffle_seed=workflow.seed,
-        resample_seed=resample,
+        resample_seed=resample, examples=examples, augment_seed=workflow.seed,
     )  # fmt: skip
 
 
 def _fit_exact(
-    model: keras.Model, workflow: Workflow, taxonomy: Taxonomy, files: Sequence[str], examples: int, sizes: InputSizes,
-    resample: int | None,
-) -> FitResult:  # fmt: skip
+    model: keras.Model, workflow: Workflow, taxonomy: Taxonomy, products: Pictures, sizes: InputSizes
+) -> FitResult:
     from modules.training.liblinear import fit_exact
 
     started = time.monotonic()
-    data = batches(files, workflow, sizes.classes, batch_size=1024, resample_seed=resample)
+    data = batches(products.files, workflow, sizes.classes, batch_size=1024, resample_seed=products.resample_seed)
     ancestors = {
         name: ancestor_levels(classes_of(objective, taxonomy), taxonomy)
         for name, objective in workflow.objectives.items()
         if objective.kind == "exclusive"
     }
-    fit_exact(model, workflow, data, sizes.categorical, examples=examples, ancestors=ancestors)
+    fit_exact(model, workflow, data, sizes.categorical, examples=products.examples, ancestors=ancestors)
     return FitResult(0, 0, time.monotonic() - started, {})
 
 

@@ -22,7 +22,7 @@ from modules.models.layers import pretrained_table
 from modules.objectives import classes_of
 from modules.preprocessing.sizes import text_size
 from modules.preprocessing.transform import FIRST_VALUE
-from modules.settings.features import CategoricalFeature, TextFeature
+from modules.settings.features import CategoricalFeature, TextFeature, image_feature
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.committee import member_workflow, resampled
@@ -179,7 +179,8 @@ def _checkpoint_folder(
     root: Path | None, workflow: Workflow, classes: dict[str, list[str]], resample: bool, *files: list[str]
 ) -> Path | None:
     """A folder for exactly this training: the same settings on the same inputs find their own checkpoints again."""
-    if root is None or not workflow.training.checkpoint or workflow.training.solver == "liblinear":
+    exact = workflow.training.solver == "liblinear" and image_feature(workflow.features) is None
+    if root is None or not workflow.training.checkpoint or exact:
         return None
     settings = workflow.model_dump_json(include={"features", "objectives", "model", "training", "seed"})
     parts = [settings, json.dumps(classes), f"resample {resample}"]

@@ -137,6 +137,54 @@ def test_committees_that_could_not_work_are_said(tmp_path: Path, text: str, key:
     assert [p.key for p in problems_of(tmp_path, f"name: shop\n{text}\n")] == [key]
 
 
+@pytest.mark.parametrize(
+    ("text", "key"),
+    [
+        ("features: {p: {kind: image}, q: {kind: image}}", "features.p"),
+        ("feed: {fields: {image: null}}\nfeatures: {p: {kind: image}}", "features.p"),
+        ("features: {p: {kind: image, backbone: InceptionV3}}", "features.p.size"),
+        ("features: {p: {kind: image, backbone: MobileNet, size: [32, 31]}}", "features.p.size"),
+        ("training: {self_supervised: {}}", "training.self_supervised"),
+        ("training: {image_start: {}}", "training.image_start"),
+        (
+            "features: {p: {kind: image, train: frozen}}\ntraining: {self_supervised: {}}",
+            "training.self_supervised",
+        ),
+        (
+            "features: {p: {kind: image}}\nrules: {file: r.yaml}\n"
+            "objectives: {r: {kind: multi_label}}\ntraining: {metric_learning: {}}",
+            "training.metric_learning",
+        ),
+        (
+            "model: {kind: linear}\ntraining: {solver: liblinear, metric_learning: {}}",
+            "training.metric_learning",
+        ),
+        ("features: {p: {kind: image}}\ncommittee: {by: dropout}\nmodel: {dropout: 0.2}", "committee.by"),
+    ],
+)
+def test_image_settings_that_could_not_work_are_said(tmp_path: Path, text: str, key: str) -> None:
+    assert key in {p.key for p in problems_of(tmp_path, f"name: shop\n{text}\n")}
+
+
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ("backbone: MobileNetV9", "MobileNetV2"),
+        ("backbone: keras", "weights"),
+        ("backbone: savedmodel, weights: encoder", "frozen"),
+        ("weights: imagenet", "keras.applications"),
+        ("pixels: caffe", "pixels"),
+        ("size: [4, 64]", "8"),
+        ("column: title", "image_bytes"),
+        ("channels: [16]", "2 to 7"),
+    ],
+)
+def test_an_image_feature_that_contradicts_itself_is_said(tmp_path: Path, settings: str, says: str) -> None:
+    found = problems_of(tmp_path, f"name: shop\nfeatures:\n  p: {{kind: image, {settings}}}\n")
+    assert [p.line for p in found] == [3] and found[0].key.startswith("features.p"), found
+    assert says in f"{found[0].expected} {found[0].hint}", found
+
+
 def test_a_wrong_value_causes_no_contradiction_that_would_vanish_with_it(tmp_path: Path) -> None:
     text = "name: shop\nrules: {file: 3}\nobjectives: {r: {kind: multi_label, labels: rules}}\n"
     assert [p.key for p in problems_of(tmp_path, text)] == ["rules.file"]

@@ -27,7 +27,7 @@ TREE = Taxonomy.from_paths([tuple(path.split(" > ")) for path in WORDS])
 
 def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
     """Raw products: title and brand say the category; a share of them is labelled."""
-    rng = np.random.default_rng(seed)
+    rng, pictures = np.random.default_rng(seed), np.random.default_rng(seed + 1000)
     names = list(WORDS)
     index = {TREE.path_text(c): i for i, c in enumerate(TREE.exclusive)}
     everything = {TREE.path_text(c): i for i, c in enumerate(TREE)}
@@ -44,12 +44,26 @@ def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
                 "brand": f"brand{rng.integers(3)}" if rng.random() > 0.2 else None,
                 "price": f"{rng.integers(5, 90)}.50" if rng.random() > 0.2 else None,
                 "image_vector": rng.normal(size=4).astype(np.float32).tolist() if rng.random() > 0.3 else None,
+                "image_bytes": picture(names.index(name), pictures) if pictures.random() > 0.15 else b"",
                 "truth": index[name],
                 "label/exclusive": index[name] if rng.random() < labelled else -1,
                 "label/rule_based": [everything[parts[0]], everything[name]] if by_rule else [],
             }
         )
     return rows
+
+
+COLOURS = ((220, 40, 40), (40, 200, 40), (40, 40, 220), (230, 200, 60))
+"""Of the pictures of each category, in the order of ``WORDS``."""
+
+
+def picture(category: int, rng: np.random.Generator, size: tuple[int, int] = (24, 20)) -> bytes:
+    """A JPEG file: a block of the category's colour somewhere on a light ground."""
+    pixels = rng.integers(215, 256, (*size, 3))
+    top, left = (int(rng.integers(0, side // 3)) for side in size)
+    block = pixels[top : top + 2 * size[0] // 3, left : left + 2 * size[1] // 3]
+    block[:] = np.array(COLOURS[category]) + rng.integers(-35, 36, block.shape)
+    return tf.io.encode_jpeg(np.clip(pixels, 0, 255).astype(np.uint8), quality=92).numpy()
 
 
 def workflow(**changes) -> Workflow:
@@ -79,6 +93,7 @@ RAW_SPEC = {
     "size": tf.io.VarLenFeature(tf.string),
     "description": tf.io.VarLenFeature(tf.string),
     "image_vector": tf.io.VarLenFeature(tf.float32),
+    "image_bytes": tf.io.VarLenFeature(tf.string),
     "label/exclusive": tf.io.FixedLenFeature([], tf.int64),
     "label/rule_based": tf.io.VarLenFeature(tf.int64),
 }
@@ -90,6 +105,8 @@ def raw_example(row: dict) -> bytes:
     for name in ("id", "title", "brand", "price", "size", "description"):
         if row.get(name) is not None:
             feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row[name].encode()]))
+    if row.get("image_bytes") is not None:
+        feature["image_bytes"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row["image_bytes"]]))
     if row.get("image_vector") is not None:
         feature["image_vector"] = tf.train.Feature(float_list=tf.train.FloatList(value=row["image_vector"]))
     if "label/exclusive" not in row:
@@ -141,4 +158,6 @@ def _instance(key, value):
         return value.encode()
     if value is None:
         return []
+    if isinstance(value, bytes):
+        return [value]
     return [value.encode()] if isinstance(value, str) else value

@@ -30,6 +30,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "price": {"kind": "price"},
     "no_price": {"kind": "price", "column": "size"},
     "image": {"kind": "dense", "column": "image_vector", "dimension": 4},
+    "picture": {"kind": "image", "size": [16, 16], "channels": [8, 12, 16], "width": 12},
 }  # fmt: skip
 """``description`` and ``size`` are missing in every product."""
 

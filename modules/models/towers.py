@@ -1,0 +1,183 @@
+"""A text tower and an image tower joined into one compound embedding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import ops
+
+from modules.models.layers import UnitLength
+from modules.settings.features import CategoricalFeature, Feature, ImageFeature, TextFeature
+from modules.settings.model import ModelSettings
+from modules.vision.networks import image_tower
+
+EMBEDDING = "embedding"
+EMBEDDING_TEXT = "embedding_text"
+EMBEDDING_IMAGE = "embedding_image"
+EMBEDDINGS = (EMBEDDING, EMBEDDING_TEXT, EMBEDDING_IMAGE)
+SHOWN = "shown"
+"""Name of the layer that says which towers a product shows."""
+
+
+@dataclass(frozen=True)
+class Joined:
+    """Symbolic tensors of a model with an image feature.
+
+    Attributes:
+      embedding: (batch, width), rows of unit length: of text and picture together.
+      shared: what the heads of deep and LSA models read.
+      image: (batch, width): the image embedding as linear heads read it, scaled, zeros if it is not shown.
+      picture, text: each tower's own embedding, rows of unit length, or of zeros where there is nothing to embed.
+      text_shown: (batch, 1), 0 where the product has no text, or training hides it. text and this: None without text.
+    """
+
+    embedding: Any
+    shared: Any
+    image: Any
+    picture: Any
+    text: Any = None
+    text_shown: Any = None
+
+
+def joined(
+    settings: ModelSettings,
+    inputs: Mapping[str, Any],
+    features: Mapping[str, Feature],
+    own: Any,
+    image: tuple[str, ImageFeature],
+    next_seed: Callable[[], int],
+) -> Joined:
+    """Both towers and what lies on top of them.
+
+    Deep models: concatenation, then the shared layers ``settings.joint``. Linear models and LSA: both embeddings of
+    unit length side by side.
+
+    Args:
+      features: all others. own: what the model makes of them, (batch, width); None if there are none.
+    """
+    name, feature = image
+    deep = settings.kind in ("deep", "wide_deep")
+    image_present = inputs[f"{name}/present"]
+    tower = image_tower(name, feature, next_seed())
+    vector = tower(inputs[f"{name}/pixels"])
+    loud = Scale(vector.shape[-1] ** 0.5 if deep else feature.scale, name=f"{name}_scale")
+    if own is None:
+        picture = _times(vector, image_present, EMBEDDING_IMAGE)
+        shared = loud(picture)
+        return Joined(UnitLength(True, name=EMBEDDING)(picture), shared, shared, picture)
+    text_present = Present(name="text_present")(_evidence(features, inputs))
+    shown = ModalityDropout(settings.modality_dropout, next_seed(), name=SHOWN)([text_present, image_present])
+    text_shown, image_shown = shown[:, 0:1], shown[:, 1:2]
+    unit = UnitLength(name="text_unit")(own)
+    visible = _times(loud(vector), image_shown, f"{name}_shown")
+    if deep:
+        shared = keras.layers.Concatenate(name="towers")([_times(own, text_shown, "text_shown"), visible])
+        for number, width in enumerate(settings.joint):
+            kernel = keras.initializers.GlorotUniform(next_seed())
+            shared = keras.layers.Dense(width, kernel_initializer=kernel, name=f"joint_{number}")(shared)
+            shared = keras.layers.Activation(settings.activation, name=f"joint_{number}_activation")(shared)
+            if settings.dropout:
+                drop = keras.layers.Dropout(settings.dropout, seed=next_seed(), name=f"joint_{number}_drop")
+                shared = drop(shared)
+        together = shared
+    else:
+        text = _times(unit, text_shown, "text_shown")
+        shared = keras.layers.Concatenate(name="towers")([text, visible])
+        # How loud the picture is for the heads says nothing about how alike two products look.
+        together = keras.layers.Concatenate(name="both")([text, _times(vector, image_shown, f"{name}_unit_shown")])
+    return Joined(
+        UnitLength(True, name=EMBEDDING)(together), shared, visible,
+        _times(vector, image_present, EMBEDDING_IMAGE), _times(unit, text_present, EMBEDDING_TEXT), text_shown,
+    )  # fmt: skip
+
+
+def _times(vectors: Any, factor: Any, name: str) -> Any:
+    return keras.layers.Multiply(name=name)([vectors, factor])
+
+
+def _evidence(features: Mapping[str, Feature], inputs: Mapping[str, Any]) -> list[Any]:
+    """Per feature a tensor that has something at or above 1 in a row exactly where the product has a value."""
+    found = []
+    for name, feature in features.items():
+        if isinstance(feature, TextFeature):
+            found.append(inputs[f"{name}/ids"] + 1)  # padding is -1
+        elif isinstance(feature, CategoricalFeature):
+            found.append(inputs[f"{name}/index"])  # 0 is missing
+        else:
+            key = f"{name}/vector" if feature.kind == "dense" else f"{name}/price"
+            found.append(inputs[key][:, -1])
+    return found
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class Present(keras.layers.Layer):
+    """float32 (batch, 1): 1 where any of the tensors, (batch,) or (batch, n), has a number of at least 1."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
+
+    def call(self, tensors):
+        rows = [ops.cast(one >= 1, "float32") for one in tensors]
+        # The sum over no column at all is 0; the maximum is not.
+        counts = [row if len(row.shape) == 1 else ops.sum(row, axis=1) for row in rows]
+        return ops.cast(sum(counts) > 0, "float32")[:, None]
+
+    def compute_output_shape(self, shapes):
+        return (shapes[0][0], 1)
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class ModalityDropout(keras.layers.Layer):
+    """Which towers each product shows: all that are present; in training a share of the products shows only one.
+
+    A product's only tower always stays (ModDrop: Neverova et al. 2015, with whole towers of whole examples).
+
+    Args:
+      rate: share of the products, in training.
+
+    Call with a list of (batch, 1): 1 where the product has the tower's input; returns float32 (batch, towers).
+    """
+
+    def __init__(self, rate: float, seed: int = 0, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
+        self.rate, self.seed = rate, seed
+        self.draws = keras.random.SeedGenerator(seed)
+
+    def call(self, present, training=False):
+        present = ops.concatenate([ops.cast(one, "float32") for one in present], axis=1)
+        if not training or not self.rate:
+            return present
+        batch, towers = ops.shape(present)[0], present.shape[1]
+        order = present * (keras.random.uniform((batch, towers), seed=self.draws) + 1e-3)
+        only = ops.one_hot(ops.argmax(order, axis=1), towers) * present
+        alone = keras.random.uniform((batch, 1), seed=self.draws) < self.rate
+        return ops.where(alone, only, present)
+
+    def compute_output_shape(self, shapes):
+        return (shapes[0][0], len(shapes))
+
+    def get_config(self):
+        return {**super().get_config(), "rate": self.rate, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class Scale(keras.layers.Layer):
+    """Times one number that gradient descent does not change."""
+
+    def __init__(self, start: float = 1.0, **kwargs):
+        super().__init__(**{**kwargs, "trainable": False})
+        self.start = start
+
+    def build(self, shape=None):
+        self.factor = self.add_weight(
+            shape=(), initializer=keras.initializers.Constant(self.start), trainable=False, name="factor"
+        )
+
+    def call(self, vectors):
+        return vectors * ops.cast(self.factor, vectors.dtype)
+
+    def get_config(self):
+        return {**super().get_config(), "start": self.start}

@@ -1,0 +1,69 @@
+"""How images are changed in training, and how their network starts without labels."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modules.settings.base import Settings
+
+Share = Annotated[float, Field(ge=0.0, lt=1.0)]
+
+
+class AugmentationSettings(Settings):
+    """Random changes of training images; 0 (or false) leaves one out."""
+
+    flip: bool = True
+    """Left to right, every other image."""
+    shift: Share = 0.1
+    """At most this share of the height and width, in any direction."""
+    zoom: Annotated[float, Field(ge=0.0, le=4.0)] = 0.2
+    """At most this much closer: 0.2 shows a crop of 1 / 1.2 of height and width."""
+    rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
+    """Degrees, at most, to either side."""
+    brightness: Share = 0.1
+    contrast: Share = 0.2
+    saturation: Share = 0.2
+
+
+class SelfSupervisedSettings(Settings):
+    """Two random changes of one picture are to be closer than pictures of other products (SimCLR: Chen et al. 2020)."""
+
+    epochs: Annotated[int, Field(ge=1)] = 20
+    batch_size: Annotated[int, Field(ge=2)] = 128
+    """Each picture is told from ``2 * (batch_size - 1)`` others."""
+    learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
+    temperature: Annotated[float, Field(gt=0.0)] = 0.2
+    projection: Annotated[int, Field(ge=2, le=4096)] = 128
+    """Width of the two layers on top of the embedding, which are thrown away afterwards."""
+    augmentation: AugmentationSettings = AugmentationSettings(
+        shift=0.15, zoom=0.8, rotation=10.0, brightness=0.2, contrast=0.4, saturation=0.6
+    )
+    """Stronger than in training with labels: what stays the same is what is learnt."""
+
+
+class ImageStartSettings(Settings):
+    """Training of the image tower under a head of its own, on the exclusive objectives' labels."""
+
+    epochs: Annotated[int, Field(ge=1)] = 30
+    small_epochs: Annotated[int, Field(ge=0)] = 20
+    """Of these, so many first ones see pictures of 5/8 of the height and width, at less than half of the cost."""
+    batch_size: Annotated[int, Field(ge=2)] = 64
+    learning_rate: Annotated[float, Field(gt=0.0)] = 3e-3
+    weight_decay: Annotated[float, Field(ge=0.0)] = 0.02
+    label_smoothing: Share = 0.1
+
+
+class MetricLearningSettings(Settings):
+    """A loss on embeddings: products of one category near each other, of different ones apart."""
+
+    kind: Literal["supervised_contrastive", "triplet"] = "supervised_contrastive"
+    """``supervised_contrastive``: Khosla et al. 2020, equation 2; ``triplet``: all triplets of a batch that break the
+    margin (Schroff et al. 2015), by squared distance."""
+    weight: Annotated[float, Field(gt=0.0)] = 0.2
+    """Of this loss beside the heads'."""
+    temperature: Annotated[float, Field(gt=0.0)] = 0.1
+    """Of ``supervised_contrastive``."""
+    margin: Annotated[float, Field(gt=0.0)] = 0.2
+    """Of ``triplet``."""

@@ -1,0 +1,73 @@
+"""The image feature in the design matrix of linear solvers: its embedding as dense columns beside the others."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import TypeAlias
+
+import keras
+import numpy as np
+import tensorflow as tf
+from scipy import sparse
+
+from modules.settings.features import CategoricalFeature, DenseFeature, Feature, ImageFeature, TextFeature
+from modules.vision.networks import tower_name
+
+Embed: TypeAlias = Callable[[np.ndarray], np.ndarray]
+"""Pictures, uint8 (batch, height, width, 3), to embeddings of unit length, float32 (batch, width)."""
+
+
+def embedder(model: keras.Model, name: str) -> Embed:
+    """The model's image tower, as it answers after training."""
+    tower = model.get_layer(tower_name(name))
+    call = tf.function(lambda pixels: tower(pixels, training=False), reduce_retracing=True)
+    return lambda pixels: call(tf.cast(pixels, tf.float32)).numpy()
+
+
+def has_text(features: Mapping[str, Feature], inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which products have a value of any feature but the image; bool (batch,). As :class:`towers.Present` sees it."""
+    found = []
+    for name, feature in features.items():
+        if isinstance(feature, TextFeature):
+            found.append((inputs[f"{name}/ids"] >= 0).any(axis=1))
+        elif isinstance(feature, CategoricalFeature):
+            found.append(inputs[f"{name}/index"] >= 1)
+        elif not isinstance(feature, ImageFeature):
+            key = f"{name}/vector" if isinstance(feature, DenseFeature) else f"{name}/price"
+            found.append(inputs[key][:, -1] >= 1)
+    return np.logical_or.reduce(found)
+
+
+def shown_alone(
+    matrix: sparse.csr_matrix | np.ndarray, text_columns: int, share: float, seed: int
+) -> tuple[sparse.csr_matrix | np.ndarray, np.ndarray]:
+    """Copies of a share of the products that have text and picture, each with only one of them.
+
+    What modality dropout is to a model that is trained step by step: the heads also learn from products that show
+    only one tower.
+
+    Args:
+      matrix: shape (products, columns), the text's columns first.
+
+    Returns:
+      The copies, and which row each is of.
+    """
+    rng = np.random.default_rng(seed)
+    text, image = matrix[:, :text_columns], matrix[:, text_columns:]
+    both = np.flatnonzero(_filled(text) & _filled(image))
+    rows = both[rng.random(len(both)) < share]
+    keeps_text = rng.random(len(rows)) < 0.5
+    if not sparse.issparse(matrix):
+        shown = np.concatenate([text[rows] * keeps_text[:, None], image[rows] * ~keeps_text[:, None]], axis=1)
+        return shown, rows
+    parts = [
+        sparse.diags(keeps.astype(np.float32)) @ part[rows]
+        for part, keeps in ((text, keeps_text), (image, ~keeps_text))
+    ]
+    found = sparse.hstack(parts, format="csr")
+    found.eliminate_zeros()
+    return found, rows
+
+
+def _filled(part: sparse.csr_matrix | np.ndarray) -> np.ndarray:
+    return np.asarray(part.any(axis=1) if isinstance(part, np.ndarray) else np.diff(part.tocsr().indptr) > 0, bool)

@@ -1,0 +1,53 @@
+"""Pictures in the input pipeline: decoded in parallel, kept as pixels where they fit, changed at random after that."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from modules.settings.features import ImageFeature
+from modules.vision.augmentation import augmented
+from modules.vision.decoding import decode_picture
+
+PIXEL_BYTES = 2**30
+"""Decoded pictures below this size in all are kept in memory after the first epoch."""
+
+
+def fits_in_memory(feature: ImageFeature, examples: int | None) -> bool:
+    """Whether the pixels of so many products are kept; not if their number is not known."""
+    height, width = feature.size
+    return examples is not None and examples * height * width * 3 <= PIXEL_BYTES
+
+
+def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict]]:
+    """Of one serialised transformed example: itself and its decoded picture, as the model's inputs."""
+    spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
+
+    def decode(serialised: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        pixels, present = decode_picture(tf.io.parse_single_example(serialised, spec)[f"{name}/bytes"], *feature.size)
+        return serialised, {f"{name}/pixels": pixels, f"{name}/present": present}
+
+    return decode
+
+
+def with_seeds(data: tf.data.Dataset, seed: int) -> tf.data.Dataset:
+    """Pairs of a random seed, int64 (2,), and an element; each epoch has its own, the same for the same ``seed``."""
+    seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
+    return tf.data.Dataset.zip(seeds, data)
+
+
+def augmented_inputs(data: tf.data.Dataset, name: str, feature: ImageFeature, seed: int) -> tf.data.Dataset:
+    """The same batches of (inputs, ...) with their pictures changed at random; a missing one stays zeros."""
+    settings = feature.augmentation
+    if settings is None:
+        return data
+
+    def change(seeds: tf.Tensor, batch: tuple[dict[str, Any], ...]) -> tuple:
+        inputs, *rest = batch
+        present = inputs[f"{name}/present"][:, :, None, None]
+        pixels = augmented(inputs[f"{name}/pixels"], settings, seeds) * present
+        return ({**inputs, f"{name}/pixels": pixels}, *rest)
+
+    return with_seeds(data, seed).map(change, num_parallel_calls=2, deterministic=True)

@@ -1,0 +1,213 @@
+"""How the image tower is started: without labels against all other pictures, then under heads of its own."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from modules.models.layers import UnitLength
+from modules.models.towers import EMBEDDING
+from modules.settings.backbones import SUPPLIED, least_size
+from modules.settings.features import ImageFeature, image_feature
+from modules.settings.image_training import AugmentationSettings, ImageStartSettings, SelfSupervisedSettings
+from modules.settings.workflow import Workflow
+from modules.training.checkpoints import Checkpoints
+from modules.training.data import batches
+from modules.training.fit import ProgressLine, with_metric_target
+from modules.training.image_data import augmented_inputs, with_seeds
+from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MultiLabelLoss
+from modules.vision.augmentation import augmented
+from modules.vision.losses import ContrastiveLoss, metric_loss
+from modules.vision.networks import image_tower, tower_name
+
+LOGIT_SCALE = 16.0
+"""Embeddings have length 1: without it no softmax over many categories gets sure of anything."""
+
+WARM_UP = 0.07
+"""Share of the steps in which the learning rate grows."""
+
+Report = Callable[[int, int, str], None]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """What the tower is started on.
+
+    Attributes:
+      files: of transformed examples. examples: how many they hold. classes: objective to number of classes.
+      resample_seed: of a bootstrap resample, or None.
+    """
+
+    files: Sequence[str]
+    examples: int
+    classes: Mapping[str, int]
+    resample_seed: int | None = None
+
+
+def starts_supervised(workflow: Workflow) -> bool:
+    """Whether the tower gets heads of its own first: linear solvers need a finished embedding."""
+    image, training = image_feature(workflow.features), workflow.training
+    if image is None or (image[1].train == "frozen" and image[1].width is None):
+        return False
+    return training.image_start is not None or training.solver == "liblinear"
+
+
+def start_images(
+    model: keras.Model, workflow: Workflow, pictures: Pictures, *, checkpoints: Path | None, report: Report | None
+) -> None:
+    """Trains the image tower of ``model`` in place, as far as the workflow asks for it.
+
+    Each phase keeps a checkpoint per epoch in a folder of its own under ``checkpoints``.
+    """
+    image = image_feature(workflow.features)
+    if image is None:
+        return
+    name, feature = image
+    training = workflow.training
+    if training.self_supervised is None and not starts_supervised(workflow):
+        return
+    tower = model.get_layer(tower_name(name))
+    trained = image_tower(name, feature, workflow.seed, any_size=feature.backbone not in SUPPLIED)
+    trained.set_weights(tower.get_weights())
+    if training.self_supervised is not None:
+        _self_supervised(trained, workflow, name, feature, training.self_supervised, pictures, checkpoints, report)
+    if starts_supervised(workflow):
+        settings = training.image_start or ImageStartSettings()
+        _supervised(trained, workflow, name, feature, settings, pictures, checkpoints, report)
+    tower.set_weights(trained.get_weights())
+
+
+def small_size(feature: ImageFeature) -> tuple[int, int]:
+    """5/8 of the height and width, where the network takes that."""
+    if feature.backbone in SUPPLIED:
+        return feature.size
+    least = least_size(feature.backbone)
+    height, width = (max(least, round(side * 5 / 8)) for side in feature.size)
+    return height, width
+
+
+def _pictures(
+    workflow: Workflow, name: str, feature: ImageFeature, pictures: Pictures, batch_size: int
+) -> tf.data.Dataset:
+    alone = workflow.model_copy(update={"features": {name: feature}})
+    return batches(
+        pictures.files, alone, pictures.classes, batch_size=batch_size, shuffle_seed=workflow.seed,
+        resample_seed=pictures.resample_seed, examples=pictures.examples, pictured=True,
+    )  # fmt: skip
+
+
+def _self_supervised(
+    tower: keras.Model, workflow: Workflow, name: str, feature: ImageFeature, settings: SelfSupervisedSettings,
+    pictures: Pictures, checkpoints: Path | None, report: Report | None,
+) -> None:  # fmt: skip
+    seed = keras.random.SeedGenerator(workflow.seed)
+    values = tower.output
+    for number in range(2):
+        start = keras.initializers.GlorotUniform(seed)
+        values = keras.layers.Dense(settings.projection, kernel_initializer=start, name=f"view_{number}")(values)
+        if number == 0:
+            values = keras.layers.Activation("relu", name="view_active")(values)
+    model = keras.Model(tower.input, UnitLength(name="view")(values))
+    small = feature.model_copy(update={"size": small_size(feature)})
+    data = two_views(
+        _pictures(workflow, name, small, pictures, settings.batch_size), name, settings.augmentation, workflow.seed
+    )
+    steps = -(-pictures.examples // settings.batch_size) * settings.epochs
+    model.compile(
+        keras.optimizers.AdamW(_rate(settings.learning_rate, steps), weight_decay=1e-4),
+        ContrastiveLoss(settings.temperature), jit_compile=False,
+    )  # fmt: skip
+    folder = checkpoints / "self_supervised" if checkpoints else None
+    _fit(model, [(data, settings.epochs)], folder, _named(report, "pictures without labels"))
+
+
+def two_views(data: tf.data.Dataset, name: str, settings: AugmentationSettings, seed: int) -> tf.data.Dataset:
+    """Batches of n pictures to (2n views, zeros): views i and n + i are of one picture."""
+
+    def views(seeds: tf.Tensor, batch: tuple[dict[str, tf.Tensor], Any]) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = batch[0][f"{name}/pixels"]
+        found = tf.concat([augmented(pixels, settings, seeds), augmented(pixels, settings, seeds + 1)], axis=0)
+        return found, tf.zeros([tf.shape(found)[0]])
+
+    return with_seeds(data, seed).map(views, num_parallel_calls=2, deterministic=True).prefetch(2)
+
+
+def _supervised(
+    tower: keras.Model, workflow: Workflow, name: str, feature: ImageFeature, settings: ImageStartSettings,
+    pictures: Pictures, checkpoints: Path | None, report: Report | None,
+) -> None:  # fmt: skip
+    values = keras.layers.Rescaling(LOGIT_SCALE, name="logit_scale")(tower.output)
+    outputs: dict[str, Any] = {}
+    losses: dict[str, keras.losses.Loss] = {}
+    for number, (objective, its) in enumerate(workflow.objectives.items()):
+        start = keras.initializers.GlorotUniform(workflow.seed + number)
+        head = keras.layers.Dense(pictures.classes[objective], kernel_initializer=start, name=objective)
+        outputs[objective] = head(values)
+        losses[objective] = (
+            ExclusiveLoss(label_smoothing=settings.label_smoothing) if its.kind == "exclusive" else MultiLabelLoss()
+        )
+    exclusive = [objective for objective, its in workflow.objectives.items() if its.kind == "exclusive"]
+    weights = {objective: its.weight for objective, its in workflow.objectives.items()}
+    metric = workflow.training.metric_learning if exclusive else None
+    if metric is not None:
+        outputs[EMBEDDING], losses[EMBEDDING], weights[EMBEDDING] = tower.output, metric_loss(metric), metric.weight
+    model = keras.Model(tower.input, outputs)
+    small_epochs = min(settings.small_epochs, settings.epochs) if small_size(feature) != feature.size else 0
+    phases = []
+    for size, until in ((small_size(feature), small_epochs), (feature.size, settings.epochs)):
+        sized = feature.model_copy(update={"size": size})
+        data = _pictures(workflow, name, sized, pictures, settings.batch_size)
+        data = augmented_inputs(data, name, sized, workflow.seed)
+        if metric is not None:
+            data = with_metric_target(data, workflow)
+        phases.append((data.map(lambda inputs, targets: (inputs[f"{name}/pixels"], targets)), until))
+    steps = -(-pictures.examples // settings.batch_size) * settings.epochs
+    model.compile(
+        keras.optimizers.AdamW(_rate(settings.learning_rate, steps), weight_decay=settings.weight_decay),
+        losses, loss_weights=weights, metrics={one: [MaskedAccuracy()] for one in exclusive}, jit_compile=False,
+    )  # fmt: skip
+    folder = checkpoints / "image_start" if checkpoints else None
+    _fit(model, phases, folder, _named(report, "pictures"))
+
+
+def _rate(highest: float, steps: int) -> keras.optimizers.schedules.CosineDecay:
+    warm = max(1, int(steps * WARM_UP))
+    return keras.optimizers.schedules.CosineDecay(
+        highest / 30, max(1, steps - warm), alpha=0.01, warmup_target=highest, warmup_steps=warm
+    )
+
+
+def _named(report: Report | None, what: str) -> Report | None:
+    return None if report is None else lambda done, total, text: report(done, total, f"{what}: {text}")
+
+
+def _fit(
+    model: keras.Model, phases: Sequence[tuple[tf.data.Dataset, int]], folder: Path | None, report: Report | None
+) -> None:
+    """Trains through the phases, each up to its last epoch, from where a killed run left off."""
+    total = phases[-1][1]
+    callbacks: list[keras.callbacks.Callback] = []
+    done = 0
+    if folder is not None:
+        keeper = Checkpoints(folder)
+        callbacks.append(keeper)
+        done = keeper.resume(model)
+    if report is not None:
+        callbacks.append(ProgressLine(report, total))
+    first = 0
+    for data, until in phases:
+        for _ in range(min(done, until) - first):
+            iter(data)  # moves its random order on by an epoch
+        if max(done, first) < until:
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", message="Your input ran out of data")
+                model.fit(
+                    data, initial_epoch=max(done, first), epochs=until, shuffle=False, verbose=0, callbacks=callbacks
+                )
+        first = max(first, until)

@@ -1,0 +1,284 @@
+"""Models with a picture: towers joined, how the image tower starts, what is exported, what a product may lack."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from modules.models.build import build_model
+from modules.models.towers import EMBEDDING_IMAGE, EMBEDDING_TEXT, ModalityDropout
+from modules.predictions.predict import predict_file
+from modules.settings.features import image_feature
+from modules.training.data import batches
+from modules.training.image_columns import embedder, shown_alone
+from modules.training.image_start import Pictures, small_size, start_images
+from modules.training.liblinear import design_matrix, fit_exact
+from modules.training.run import input_sizes, train
+from modules.vision.networks import tower_name
+from tests.modules.training.catalogue import TREE, raw_example
+from tests.modules.training.shared import TRAINING, Built, class_counts
+
+TEXT = ("title", "brand", "price")
+BOTH = (*TEXT, "picture")
+START = {"epochs": 3, "small_epochs": 1, "batch_size": 32}
+LIBLINEAR = {"solver": "liblinear", "mixed_precision": "off", "image_start": START}
+KINDS: dict[str, dict[str, Any]] = {
+    "linear": {"model": {"kind": "linear", "embedding_width": 12}, "training": LIBLINEAR},
+    "lsa": {"model": {"kind": "lsa", "embedding_width": 12}, "training": LIBLINEAR},
+    "deep": {
+        "model": {"kind": "deep", "text_input": "embedding_bag", "hidden": [12], "joint": [16]},
+        "training": {**TRAINING, "metric_learning": {"kind": "triplet"}},
+    },
+    "wide_deep": {"model": {"kind": "wide_deep", "hidden": [12], "joint": [16]}, "training": TRAINING},
+}
+WIDTHS = {"linear": (24, 12, 12), "lsa": (24, 12, 12), "deep": (16, 12, 12), "wide_deep": (16, 12, 12)}
+"""Of the joint, the text and the image embedding."""
+PICTURE: dict[str, Any] = {"title": None, "brand": None, "price": None}
+EDGES = [{"image_bytes": b""}, PICTURE, {**PICTURE, "image_bytes": None}]
+"""No picture; nothing but a picture; nothing at all."""
+
+
+def exported_kind(built: Built, folder: str, features=BOTH, **changes) -> Any:
+    settings = built.settings(features, **changes)
+    train(settings, TREE, built.transform, [built.files["train"]], [built.files["eval"]], output=folder)
+    return settings
+
+
+@pytest.fixture(scope="module")
+def trained(built: Built, tmp_path_factory):
+    """Kind to (workflow, folder, outputs for the eval products), each made once."""
+    known: dict[str, Any] = {}
+
+    def of(kind: str, features: tuple[str, ...] = BOTH) -> Any:
+        if (kind, features) not in known:
+            folder = str(tmp_path_factory.mktemp(kind))
+            settings = exported_kind(built, folder, features, **KINDS[kind])
+            call = tf.saved_model.load(folder).signatures["serving_default"]
+            found = {k: v.numpy() for k, v in call(examples=tf.constant(built.raw("eval"))).items()}
+            known[kind, features] = settings, folder, call, found
+        return known[kind, features]
+
+    return of
+
+
+@pytest.mark.parametrize("kind", [pytest.param("wide_deep", marks=pytest.mark.slow), "deep", "linear", "lsa"])
+class TestEveryKind:
+    def test_three_embeddings_of_unit_length(self, trained, built, kind):
+        *_, found = trained(kind)
+        rows = built.rows["eval"]
+        has = {
+            "embedding": np.ones(len(rows), bool),
+            EMBEDDING_TEXT: np.array([bool(r["title"] or r["brand"] or r["price"]) for r in rows]),
+            EMBEDDING_IMAGE: np.array([bool(r["image_bytes"]) for r in rows]),
+        }
+        assert not has[EMBEDDING_IMAGE].all() and has[EMBEDDING_IMAGE].any()
+        for (name, expected), width in zip(has.items(), WIDTHS[kind], strict=True):
+            assert found[name].shape == (80, width) and found[name].dtype == np.float32
+            np.testing.assert_allclose(np.linalg.norm(found[name], axis=1), expected, atol=1e-5)
+
+    def test_a_product_that_lacks_something_still_gets_an_embedding_and_a_category(self, trained, built, kind):
+        _, _, call, _ = trained(kind)
+        row = next(row for row in built.rows["eval"] if row["image_bytes"] and row["title"])
+        rows = [{**row, **edge} for edge in EDGES]
+        found = {k: v.numpy() for k, v in call(examples=tf.constant([raw_example(r) for r in rows])).items()}
+        np.testing.assert_allclose(np.linalg.norm(found["embedding"], axis=1), 1.0, atol=1e-5)
+        assert np.linalg.norm(found[EMBEDDING_IMAGE], axis=1).round(3).tolist() == [0.0, 1.0, 0.0]
+        assert np.linalg.norm(found[EMBEDDING_TEXT], axis=1).round(3).tolist() == [1.0, 0.0, 0.0]
+        assert all(np.isfinite(v).all() for v in found.values() if v.dtype != object)
+
+    def test_the_model_that_was_trained_is_the_one_that_serves(self, trained, built, kind):
+        settings, folder, _, found = trained(kind)
+        # Decoded, transformed and embedded in one graph, in batches of another size.
+        call = tf.saved_model.load(folder).signatures["serving_default"]
+        raw = built.raw("eval")
+        parts = [call(examples=tf.constant(raw[at : at + 7])) for at in range(0, len(raw), 7)]
+        for name in ("embedding", EMBEDDING_IMAGE, "exclusive/probabilities"):
+            again = np.concatenate([part[name].numpy() for part in parts])
+            np.testing.assert_allclose(again, found[name], atol=1e-4)
+
+
+@pytest.mark.parametrize("kind", ["linear", "deep"])
+def test_a_picture_alone_is_enough(trained, built, kind):
+    *_, found = trained(kind, ("picture",))
+    assert EMBEDDING_IMAGE not in found and EMBEDDING_TEXT not in found
+    np.testing.assert_allclose(np.linalg.norm(found["embedding"], axis=1), 1.0, atol=1e-5)
+    rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
+    if kind == "linear":
+        best = found["exclusive/classes"][:, 0]
+        assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
+
+
+def test_predictions_have_all_embeddings(trained, built, tmp_path):
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    settings, model, _, found = trained("linear")
+    source, target, taxonomy = tmp_path / "in.gz", tmp_path / "out.parquet", tmp_path / "taxonomy.json"
+    with tf.io.TFRecordWriter(str(source), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+        for example in built.raw("eval"):
+            writer.write(example)
+    TREE.write(taxonomy)
+    text = settings.model_dump_json()
+    predict_file(str(source), str(target), model=model, taxonomy=str(taxonomy), workflow=text)
+    table = pq.read_table(target)
+    for name in ("embedding", EMBEDDING_TEXT, EMBEDDING_IMAGE):
+        assert table.schema.field(name).type == pa.list_(pa.float32(), found[name].shape[1])
+        np.testing.assert_allclose(np.array(table[name].to_pylist(), np.float32), found[name], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["linear", "lsa"])
+def test_the_solvers_matrix_is_what_the_model_computes(built, kind):
+    """Logits of the graph are the matrix times the heads: for products with everything, and with something missing."""
+    settings = built.settings(BOTH, **KINDS[kind])
+    settings = settings.model_copy(update={"model": settings.model.model_copy(update={"modality_dropout": 0.0})})
+    counts = class_counts()
+    sizes = input_sizes(settings, built.transform, counts)
+    model = build_model(settings, sizes)
+    train_data = batches([built.files["train"]], settings, counts, batch_size=50)
+    fit_exact(model, settings, train_data, sizes.categorical, examples=240)
+    embed = embedder(model, "picture")
+    matrix, targets = design_matrix(train_data.as_numpy_iterator(), settings, sizes.categorical, embed_images=embed)
+    logits = np.concatenate([model(inputs)["exclusive"].numpy() for inputs, _ in train_data])
+    if kind == "linear":
+        weights = [model.get_layer(f"exclusive_wide_{name}").get_weights()[0] for name in BOTH]
+        bias = model.get_layer("exclusive_bias").get_weights()[0]
+        np.testing.assert_allclose(matrix @ np.concatenate(weights) + bias, logits, atol=1e-4)
+    else:
+        from modules.training.projection import embed as unit_rows
+
+        start = matrix.shape[1] - 12
+        projection = np.concatenate([model.get_layer(f"projection_{name}").get_weights()[0] for name in TEXT])
+        both = np.concatenate([unit_rows(matrix[:, :start], projection), matrix[:, start:].toarray()], axis=1)
+        weights, bias = model.get_layer("exclusive_head").get_weights()
+        np.testing.assert_allclose(both @ weights + bias, logits, atol=1e-4)
+    pictured = np.array([bool(row["image_bytes"]) for row in built.rows["train"]])
+    lengths = np.linalg.norm(matrix[:, -12:].toarray(), axis=1)
+    np.testing.assert_allclose(lengths, pictured, atol=1e-5)
+    assert len(targets["exclusive"]) == 240
+
+
+@pytest.mark.parametrize("dense", [False, True])
+def test_copies_show_one_tower(dense):
+    from scipy import sparse
+
+    rng = np.random.default_rng(1)
+    text, image = rng.random((400, 6)) + 0.1, rng.random((400, 3)) + 0.1
+    text[:50], image[50:100] = 0.0, 0.0
+    whole = np.concatenate([text, image], axis=1).astype(np.float32)
+    found, rows = shown_alone(whole if dense else sparse.csr_matrix(whole), 6, 0.4, seed=3)
+    found = found if dense else found.toarray()
+    assert rows.min() >= 100 and len(np.unique(rows)) == len(rows) and 0.3 < len(rows) / 300 < 0.5
+    shows_text, shows_image = found[:, :6].any(axis=1), found[:, 6:].any(axis=1)
+    assert (shows_text != shows_image).all() and 0.35 < shows_text.mean() < 0.65
+    for copy, row in zip(found, rows, strict=True):
+        kept = copy != 0
+        np.testing.assert_array_equal(copy[kept], whole[row][kept])
+
+
+def test_modality_dropout_leaves_one_tower_of_a_share():
+    present = [np.ones((2000, 1)), np.ones((2000, 1))]
+    present[0][:200], present[1][200:400] = 0.0, 0.0
+    layer = ModalityDropout(0.3, seed=5)
+    before = np.concatenate(present, axis=1)
+    np.testing.assert_array_equal(layer(present), before)
+    found = np.asarray(layer(present, training=True))
+    # What a product has alone stays, and nothing appears.
+    np.testing.assert_array_equal(found[:400], before[:400])
+    alone = found[400:].sum(axis=1)
+    assert set(np.unique(alone)) == {1.0, 2.0} and 0.26 < (alone == 1).mean() < 0.34
+    assert 0.4 < found[400:][alone == 1][:, 0].mean() < 0.6
+    assert np.abs(found - np.asarray(layer(present, training=True))).max() == 1.0
+
+
+def vectors_of(model: keras.Model, built: Built, settings) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and categories of the eval products that have a picture."""
+    rows = [row for row in built.rows["eval"] if row["image_bytes"]]
+    pixels = [i["picture/pixels"] for i, _ in batches([built.files["eval"]], settings, class_counts(), batch_size=80,
+                                                        pictured=True)]  # fmt: skip
+    return embedder(model, "picture")(np.concatenate(pixels)), np.array([row["truth"] for row in rows])
+
+
+def neighbours(vectors: np.ndarray, truth: np.ndarray) -> float:
+    similarity = vectors @ vectors.T - 2 * np.eye(len(vectors))
+    return float((truth[similarity.argmax(axis=1)] == truth).mean())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_start": {**START, "epochs": 4}},
+        {"image_start": START, "metric_learning": {"kind": "supervised_contrastive", "weight": 1.0}},
+        {"self_supervised": {"epochs": 3, "batch_size": 64}},
+    ],
+    ids=["heads", "metric", "without labels"],
+)
+def test_the_towers_start(built, changes):
+    settings = built.settings(("picture",), model={"kind": "deep", "hidden": [8]}, training={**TRAINING, **changes})
+    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+    before = vectors_of(model, built, settings)
+    seen: list[str] = []
+    pictures = Pictures([built.files["train"]], 240, class_counts())
+    start_images(model, settings, pictures, checkpoints=None, report=lambda done, total, text: seen.append(text))
+    vectors, truth = vectors_of(model, built, settings)
+    assert np.abs(vectors - before[0]).max() > 0.1 and np.isfinite(vectors).all()
+    assert neighbours(vectors, truth) > (0.7 if "self_supervised" in changes else 0.9)
+    assert len(seen) == (4 if changes.get("image_start", {}).get("epochs") == 4 else 3)
+
+
+def test_a_frozen_tower_without_projection_has_nothing_to_learn(built):
+    settings = built.settings(("picture",), **KINDS["linear"])
+    name, feature = image_feature(settings.features)
+    frozen = feature.model_copy(update={"train": "frozen", "width": None})
+    plain = settings.training.model_copy(update={"image_start": None})
+    settings = settings.model_copy(update={"features": {name: frozen}, "training": plain})
+    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+    before = [w.copy() for w in model.get_layer(tower_name(name)).get_weights()]
+    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
+    for one, other in zip(before, model.get_layer(tower_name(name)).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert small_size(frozen) == (10, 10)
+
+
+def test_a_killed_start_goes_on_where_it_stopped(built, tmp_path):
+    settings = built.settings(("picture",), **KINDS["linear"])
+    sizes = input_sizes(settings, built.transform, class_counts())
+    pictures = Pictures([built.files["train"]], 240, class_counts())
+
+    class Killed(Exception):
+        pass
+
+    def killed(done, total, text):
+        if done == 2:
+            raise Killed
+
+    whole = build_model(settings, sizes)
+    start_images(whole, settings, pictures, checkpoints=None, report=None)
+    with pytest.raises(Killed):
+        start_images(build_model(settings, sizes), settings, pictures, checkpoints=tmp_path, report=killed)
+    resumed = build_model(settings, sizes)
+    epochs: list[int] = []
+    start_images(resumed, settings, pictures, checkpoints=tmp_path, report=lambda done, *_: epochs.append(done))
+    assert epochs == [3]
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+def test_pictures_change_in_training_alone_and_otherwise_in_every_epoch(built):
+    settings = built.settings(("picture",))
+
+    def epoch(data) -> np.ndarray:
+        return np.concatenate([inputs["picture/pixels"].numpy() for inputs, _ in data]).astype(np.float32)
+
+    def data(**changes):
+        return batches([built.files["train"]], settings, class_counts(), batch_size=64, examples=240, **changes)
+
+    plain, changed, again = data(), data(augment_seed=1), data(augment_seed=1)
+    first, second = epoch(changed), epoch(changed)
+    present = np.array([bool(row["image_bytes"]) for row in built.rows["train"]])
+    assert not first[~present].any() and not epoch(plain)[~present].any()
+    assert np.abs(first - second)[present].mean() > 1 and np.abs(first - epoch(plain))[present].mean() > 1
+    np.testing.assert_array_equal(first, epoch(again))
