@@ -28,6 +28,7 @@ from shelfmark.cli import (
     predictions,
     rules,
     run,
+    similar,
     statistics,
     validate,
 )
@@ -51,6 +52,7 @@ app.command("predictions")(predictions.predictions)
 app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")
 app.add_typer(label.app, name="label")
+app.add_typer(similar.app, name="similar")
 app.add_typer(experiment.app, name="experiment")
 
 

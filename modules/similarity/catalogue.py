@@ -1,0 +1,294 @@
+"""The indexes of one run, opened together: look a product up, restrict, find its neighbours by any method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modules.errors import InputError, Problem
+from modules.similarity.folder import MANIFEST, read_manifest
+from modules.similarity.items import Embedding, Floats, Restriction, below, column
+from modules.similarity.loading import load_index, rows_of, vector_of
+from modules.similarity.places import Places
+from modules.similarity.protocol import Index, Queries
+from modules.taxonomy import Taxonomy
+
+TAXONOMY = "taxonomy.json"
+
+METHODS = ("joint", "image", "text", "title", "tokens")
+"""Names of the methods, in the order in which people see them; others come after."""
+
+COLUMNS = {"embedding": "joint", "embedding_image": "image", "embedding_text": "text"}
+"""The predictions' column to the name of the method that searches it."""
+
+_DEPTHS = (10, 20, 50, 100, 200, 500, 1000)
+
+
+@dataclass(frozen=True)
+class Shown:
+    """A product as people see it; ``category``: its path; None: missing."""
+
+    id: str
+    title: str | None = None
+    category: str | None = None
+    retailer: str | None = None
+    price: float | None = None
+    availability: str | None = None
+
+
+@dataclass(frozen=True)
+class Neighbour:
+    """A product that was found, and how alike it is (cosine, or the score of a full-text engine)."""
+
+    product: Shown
+    score: float
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What neighbours are looked for of.
+
+    Attributes:
+      vector: float32 (d,) of unit length, of the embedding that the method searches. title: a text.
+      without: id of a product that is no answer: the one that is asked about.
+    """
+
+    vector: Floats | None = None
+    title: str | None = None
+    without: str | None = None
+
+
+class Catalogue:
+    """Indexes by the name of their method.
+
+    Attributes:
+      version: tells one catalogue from another; the folder's name.
+      taxonomy: of the categories; None: products show no category, and no search is restricted to one.
+    """
+
+    def __init__(self, indexes: Mapping[str, Index], taxonomy: Taxonomy | None = None, version: str = ""):
+        order = {name: place for place, name in enumerate(METHODS)}
+        self.indexes = dict(sorted(indexes.items(), key=lambda pair: order.get(pair[0], len(order))))
+        self.taxonomy, self.version = taxonomy, version
+        self._categories = [category.text for category in taxonomy] if taxonomy is not None else []
+        self._places = {name: Places(rows_of(index)) for name, index in self.indexes.items()}
+
+    @classmethod
+    def open(cls, folder: str | Path, taxonomy: Taxonomy | None = None) -> Catalogue:
+        """The index in ``folder``, or the indexes in its folders (their names are those of the methods).
+
+        Args:
+          taxonomy: None: that of ``taxonomy.json`` in the folder, if there is one.
+
+        Raises:
+          InputError: there is no index, or one is damaged or of another version.
+        """
+        path = Path(folder)
+        if (path / MANIFEST).is_file():
+            manifest = read_manifest(path, verify=False)
+            found = {COLUMNS.get(manifest.embedding.column, manifest.embedding.column): path}
+        else:
+            found = {one.parent.name: one.parent for one in sorted(path.glob(f"*/{MANIFEST}"))}
+        if not found:
+            hint = "build one with `shelfmark run`"
+            raise InputError(Problem(str(path), "a folder with an index; there is none", hint=hint))
+        if taxonomy is None and (path / TAXONOMY).is_file():
+            taxonomy = Taxonomy.load(path / TAXONOMY)
+        return cls({name: load_index(one) for name, one in found.items()}, taxonomy, path.name)
+
+    def __len__(self) -> int:
+        return max(map(len, self.indexes.values()))
+
+    @property
+    def methods(self) -> tuple[str, ...]:
+        """Names of the methods."""
+        return tuple(self.indexes)
+
+    def method(self, name: str | None) -> str:
+        """``name``, or the first method.
+
+        Raises:
+          InputError: there is no such method.
+        """
+        if name is None:
+            return self.methods[0]
+        if name not in self.indexes:
+            raise InputError(Problem("", f"one of: {', '.join(self.methods)}", key="by", value=name))
+        return name
+
+    def embedding(self, by: str) -> Embedding:
+        """What made the vectors that the method searches."""
+        return rows_of(self.indexes[by]).base.embedding
+
+    def dimension(self, by: str) -> int:
+        """Numbers in a vector of the method."""
+        return rows_of(self.indexes[by]).base.dimension
+
+    def needs_vector(self, by: str) -> bool:
+        """Whether the method compares vectors; if not, a title is all it takes."""
+        settings = self.indexes[by].settings
+        return not (getattr(settings, "by", "") == "title" and getattr(settings, "rank", "") == "engine")
+
+    def product(self, name: str) -> Shown | None:
+        """The product of this id, in whichever index it is; None: in none."""
+        for method, places in self._places.items():
+            row = places.row(name)
+            if row is not None:
+                return self._shown(method, np.array([row]))[0]
+        return None
+
+    def asked(self, name: str, by: str) -> Asked:
+        """A product as a query.
+
+        Raises:
+          InputError: no index has it, or it has nothing that the method could go by.
+        """
+        shown = self.product(name)
+        if shown is None:
+            near = self.near(name)
+            hint = f"did you mean {near!r}?" if near is not None else "search /similar or the feed for its id"
+            raise InputError(Problem("", "the id of a product in the index", key="id", value=name, hint=hint))
+        vector = self._vector(name, by)
+        if vector is None and self.needs_vector(by):
+            others = [
+                other for other in self.methods if not self.needs_vector(other) or self._vector(name, other) is not None
+            ]
+            hint = f"ask by {' or '.join(others)}" if others else ""
+            expected = f"a product with an embedding for {by!r}; this one has none"
+            raise InputError(Problem("", expected, key="id", value=name, hint=hint))
+        return Asked(vector, shown.title, name)
+
+    def _vector(self, name: str, by: str) -> Floats | None:
+        """The product's vector for a method, None if it has none (or one of zeros)."""
+        wanted = self.embedding(by)
+        for method in (by, *self.methods):
+            row = self._places[method].row(name)
+            if row is not None and self.embedding(method) == wanted:
+                vector = vector_of(rows_of(self.indexes[method]), row)
+                if vector is not None and vector.any():
+                    return vector
+        return None
+
+    def near(self, name: str) -> str | None:
+        """An id that is written much like this one, of those that stand beside it in the alphabet."""
+        from rapidfuzz import fuzz, process
+
+        beside = [one for places in self._places.values() for one in places.beside(name)]
+        found = process.extractOne(name, beside, scorer=fuzz.ratio, score_cutoff=60.0)
+        return found[0] if found is not None else None
+
+    def titled(self, text: str, limit: int) -> list[Shown]:
+        """Products whose title contains the text, in any case; those with the shortest titles first."""
+        method = self.methods[0]
+        titles = column(self._table(method), "title")
+        hits = np.flatnonzero(pc.match_substring(titles, text, ignore_case=True).fill_null(False))
+        hits = hits[rows_of(self.indexes[method]).alive[hits]][: 50 * limit]
+        lengths = pc.utf8_length(titles.take(pa.array(hits))).to_numpy(zero_copy_only=False)
+        return self._shown(method, hits[np.argsort(lengths, kind="stable")[:limit]])
+
+    @cached_property
+    def retailers(self) -> list[str]:
+        """Of the first index, in alphabetical order."""
+        return sorted(column(self._table(self.methods[0]), "retailer").dictionary.to_pylist())
+
+    def restriction(
+        self,
+        categories: Sequence[str] = (),
+        retailers: Sequence[str] = (),
+        availability: Sequence[str] = (),
+        price_from: float | None = None,
+        price_to: float | None = None,
+    ) -> Restriction:
+        """Categories (paths or ids; all below them count, too), retailers and so on; nothing given: any.
+
+        Raises:
+          InputError: an unknown category or retailer, or bounds that exclude everything.
+        """
+        nodes = None
+        if categories:
+            if self.taxonomy is None:
+                raise InputError(Problem("", "no category: the index has no taxonomy", key="category"))
+            nodes = below(self.taxonomy, categories)
+        for name in retailers:
+            if name not in self.retailers:
+                from modules.taxonomy.documents import did_you_mean
+
+                hint = did_you_mean(name, self.retailers)
+                raise InputError(Problem("", "a retailer in the index", key="retailer", value=name, hint=hint))
+        if price_from is not None and price_to is not None and price_from > price_to:
+            expected = f"not less than price_from, {price_from:g}"
+            raise InputError(Problem("", expected, key="price_to", value=f"{price_to:g}"))
+        return Restriction(
+            nodes,
+            frozenset(retailers) if retailers else None,
+            frozenset(availability) if availability else None,
+            price_from,
+            price_to,
+        )
+
+    def search(
+        self, by: str, asked: Sequence[Asked], k: int, within: Restriction | None = None
+    ) -> list[list[Neighbour]]:
+        """The best ``k`` products of each query, best first; fewer where there are fewer.
+
+        Answers depend on the query alone, not on those that are asked together with it.
+
+        Raises:
+          ValueError: a vector of another dimension, or none where the method needs one.
+        """
+        index = self.indexes[by]
+        # One more, since the product that is asked about is left out.
+        deep = min(depth(k + 1), max(len(index), 1))
+        vectors = [one.vector for one in asked]
+        titles = [one.title or "" for one in asked]
+        given = None if any(v is None for v in vectors) else np.stack(vectors)  # type: ignore[arg-type]
+        if given is None and self.needs_vector(by):
+            raise ValueError("queries with vectors")
+        found = index.search(Queries(given, titles), deep, within)
+        rows = np.unique(found.rows)
+        shown = dict(zip(rows.tolist(), self._shown(by, rows), strict=True))
+        return [
+            [
+                Neighbour(shown[row], score)
+                for row, score in zip(its.tolist(), scores.tolist(), strict=True)
+                if row >= 0 and shown[row].id != one.without
+            ][:k]
+            for one, its, scores in zip(asked, found.rows, found.scores, strict=True)
+        ]
+
+    def _table(self, by: str) -> pa.Table:
+        return rows_of(self.indexes[by]).table
+
+    def _shown(self, by: str, rows: npt.NDArray[Any]) -> list[Shown]:
+        """The products of these rows; -1: an empty one."""
+        table = self._table(by).take(pa.array(np.maximum(rows, 0)))
+        names = self._categories
+        made = zip(*(table.column(name).to_pylist() for name in table.schema.names), strict=True)
+        return [
+            Shown(
+                id,
+                title,
+                names[category] if 0 <= category < len(names) else None,
+                retailer,
+                price if price == price else None,
+                availability,
+            )
+            for id, title, category, retailer, price, availability in made
+        ]
+
+
+def depth(k: int) -> int:
+    """How many products are looked for where ``k`` are wanted.
+
+    Only some depths are used: an approximate index finds others at another depth, so that those who ask for 8 and for
+    9 can be answered together and alike.
+    """
+    return next((one for one in _DEPTHS if one >= k), k)

@@ -1,0 +1,81 @@
+"""What is answered, for the OpenAPI document."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel
+
+
+class Neighbour(BaseModel):
+    """A product, and how alike it is: the cosine, or the score of a full-text engine."""
+
+    id: str
+    score: float
+    title: str | None
+    category: str | None
+    retailer: str | None
+    price: float | None
+    availability: str | None
+
+
+class Index(BaseModel):
+    """What was searched."""
+
+    version: str
+    by: str
+    products: int
+
+
+class Neighbours(BaseModel):
+    """Of one query, best first."""
+
+    neighbours: list[Neighbour]
+
+
+class Similar(BaseModel):
+    """The answer to ``query``."""
+
+    neighbours: list[Neighbour]
+    index: Index
+
+
+class SimilarOfMany(BaseModel):
+    """The answer to ``queries``, in their order."""
+
+    results: list[Neighbours]
+    index: Index
+
+
+class Problem(BaseModel):
+    """What is wrong, where in the request, what would be right, what to do."""
+
+    what: str
+    where: str
+    expected: str
+    next: str
+
+
+class Error(BaseModel):
+    """A request that is not answered."""
+
+    error: Problem
+
+
+class Reloaded(BaseModel):
+    """Whether another index is served now, and which one is."""
+
+    changed: bool
+    version: str
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    ok: bool
+
+
+class Ready(BaseModel):
+    """An index is loaded."""
+
+    ready: bool
+    version: str
+    methods: list[str]

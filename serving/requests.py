@@ -1,0 +1,133 @@
+"""What may be asked: the request's body as typed, frozen models, checked before anything is searched."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import orjson
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.requests import Request
+
+from serving.refusals import Refused
+
+MAX_BODY = 8 << 20
+MAX_QUERIES = 256
+MAX_K = 1000
+MAX_TEXT = 2000
+MAX_ID = 1000
+MAX_DIMENSION = 8192
+
+Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
+Name = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
+Names = Annotated[list[Name], Field(min_length=1, max_length=100)]
+Number = Annotated[float, Field(allow_inf_nan=False, ge=-3e38, le=3e38)]
+Price = Annotated[float, Field(allow_inf_nan=False, ge=0.0)]
+
+
+class _Model(BaseModel):
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class Query(_Model):
+    """What neighbours are looked for of: an id, or a vector, or a text or an image (or both)."""
+
+    id: Name | None = Field(None, description="Of a product in the index.", examples=["D0000042"])
+    vector: Annotated[list[Number], Field(min_length=1, max_length=MAX_DIMENSION)] | None = Field(
+        None, description="An embedding of the run's model; of any length but zero."
+    )
+    text: Text | None = Field(None, description="A title; the run's model embeds it.")
+    image: Annotated[str, Field(min_length=1, max_length=MAX_BODY)] | None = Field(
+        None, description="JPEG, PNG, WebP or GIF in base64."
+    )
+
+    @model_validator(mode="after")
+    def _one(self) -> Query:
+        given = [name for name in ("id", "vector", "text", "image") if getattr(self, name) is not None]
+        if len(given) != 1 and given != ["text", "image"]:
+            raise ValueError(f"one of id, vector, text, image (or text and image); not {' and '.join(given) or 'none'}")
+        return self
+
+
+class Within(_Model):
+    """Which products may be answers; what is left out restricts nothing."""
+
+    category: Names | None = Field(None, description="Ids or paths; all below them count, too.")
+    retailer: Names | None = None
+    availability: Names | None = None
+    price_from: Price | None = None
+    price_to: Price | None = None
+
+
+class Similar(_Model):
+    """The body of ``POST /v1/similar``."""
+
+    query: Query | None = None
+    queries: Annotated[list[Query], Field(min_length=1, max_length=MAX_QUERIES)] | None = None
+    k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
+    by: Name | None = Field(None, description="The method; default: the first that the run has.", examples=["joint"])
+    within: Within = Field(default_factory=lambda: Within.model_validate({}))
+
+    @model_validator(mode="after")
+    def _some(self) -> Similar:
+        if (self.query is None) == (self.queries is None):
+            raise ValueError("either query or queries")
+        return self
+
+    def all(self) -> list[Query]:
+        """The queries."""
+        return list(self.queries or ([self.query] if self.query is not None else []))
+
+
+async def read_similar(request: Request) -> Similar:
+    """The body of a request.
+
+    Raises:
+      Refused: it is too long, no JSON, or asks for what cannot be had.
+    """
+    require_json(request)
+    body = await read_body(request)
+    try:
+        content = orjson.loads(body)
+    except orjson.JSONDecodeError as error:
+        next_ = "numbers must be finite: NaN and Infinity are no JSON"
+        raise Refused(400, f"no JSON: {error}", "body", "a JSON object", next_) from None
+    return valid(Similar, content)
+
+
+def valid(model: type[Similar], content: Any) -> Similar:
+    """``content`` as a request.
+
+    Raises:
+      Refused: it is none.
+    """
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise Refused.invalid(error) from None
+
+
+def require_json(request: Request) -> None:
+    """Whether a POST says that it is JSON, which a form of another site's page cannot.
+
+    Raises:
+      Refused: it does not.
+    """
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/json":
+        next_ = "send -H 'content-type: application/json'"
+        raise Refused(415, f"content-type {kind[:80]!r}", "header content-type", "application/json", next_)
+
+
+async def read_body(request: Request) -> bytes:
+    """The body.
+
+    Raises:
+      Refused: it is too long.
+    """
+    found = bytearray()
+    async for chunk in request.stream():
+        found += chunk
+        if len(found) > MAX_BODY:
+            next_ = "send fewer queries at a time"
+            raise Refused(413, f"more than {MAX_BODY:,} bytes", "body", f"at most {MAX_BODY:,} bytes", next_)
+    return bytes(found)

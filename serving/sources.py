@@ -1,0 +1,63 @@
+"""Where the served index comes from: a folder, or the newest version among the folders in it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from modules.errors import InputError, Problem
+from modules.similarity.catalogue import Catalogue
+from modules.similarity.folder import MANIFEST
+from serving.embedder import Embedder
+from serving.engine import Loaded
+
+
+class FolderSource:
+    """An index folder, or a folder of versions (their names are numbers; the highest is served).
+
+    Args:
+      folder: what is looked at again at each call.
+      model: SavedModel folder, or a folder of versions of it; None: texts and images cannot be asked for.
+    """
+
+    def __init__(self, folder: str | Path, model: str | Path | None = None):
+        self._folder = Path(folder)
+        self._model = Path(model) if model is not None else None
+
+    def __call__(self, version: str | None) -> Loaded | None:
+        """See :data:`serving.engine.Source`."""
+        newest = newest_version(self._folder)
+        if newest is None:
+            hint = "build one with `shelfmark run`"
+            raise InputError(Problem(str(self._folder), "a folder with an index; there is none", hint=hint))
+        stamp = f"{newest.name}-{_changed(newest)}"
+        if stamp == version:
+            return None
+        catalogue = Catalogue.open(newest)
+        catalogue.version = stamp
+        if self._model is None:
+            return Loaded(catalogue)
+        folder = self._model
+        if not (folder / "saved_model.pb").is_file():
+            versions = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
+            folder = max(versions, key=lambda one: int(one.name), default=folder)
+        return Loaded(catalogue, Embedder(folder))
+
+
+def newest_version(folder: Path) -> Path | None:
+    """The folder itself if it holds an index or indexes, else the highest numbered folder in it that does."""
+    if is_index(folder):
+        return folder
+    versions = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
+    return max((one for one in versions if is_index(one)), key=lambda one: int(one.name), default=None)
+
+
+def is_index(folder: Path) -> bool:
+    """Whether there is a manifest: the last file that is written, so that what is half there is not looked at."""
+    return (folder / MANIFEST).is_file() or next(folder.glob(f"*/{MANIFEST}"), None) is not None
+
+
+def _changed(folder: Path) -> str:
+    """Another text whenever a manifest in the folder is another file."""
+    manifests = [folder / MANIFEST, *sorted(folder.glob(f"*/{MANIFEST}"))]
+    states = [one.stat() for one in manifests if one.is_file()]
+    return f"{hash(tuple((state.st_mtime_ns, state.st_ino) for state in states)) & 0xFFFFFFFF:08x}"

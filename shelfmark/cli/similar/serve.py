@@ -1,0 +1,45 @@
+"""``shelfmark similar serve``."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from shelfmark.cli.options import SetOption, WorkflowOption
+from shelfmark.cli.similar.source import IndexOption, ModelOption, source_of
+
+
+def serve(
+    host: Annotated[str, typer.Option("--host", help="Address to listen on; another than loopback needs a token.")] = (
+        "127.0.0.1"
+    ),
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8766,
+    token_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--token-file", metavar="FILE", help="Token that requests must bring; or SHELFMARK_SERVING_TOKEN."
+        ),
+    ] = None,
+    watch: Annotated[
+        float, typer.Option("--watch", min=0.0, metavar="SECONDS", help="Look for a new index so often; 0: never.")
+    ] = 5.0,
+    preload: Annotated[
+        bool, typer.Option("--preload", help="Load the model now, not at the first text or image.")
+    ] = False,
+    max_wait: Annotated[
+        float, typer.Option("--max-wait", min=0.0, max=1000.0, metavar="MS", help="How long a batch waits for more.")
+    ] = 2.0,
+    max_batch: Annotated[int, typer.Option("--max-batch", min=1, max=4096, help="Queries per search.")] = 256,
+    index: IndexOption = None,
+    model: ModelOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Serve neighbours over HTTP: JSON, batched, and with another index while it runs."""
+    from serving.start import Place, serve_similar, token_of
+
+    place = Place(host, port, token_file, watch, preload, max_wait, max_batch)
+    token_of(place)
+    serve_similar(source_of(index, model, workflow, overrides), place, lambda line: typer.echo(line))

@@ -1,0 +1,76 @@
+"""Which index, and which model, a command is about."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from shelfmark.cli.options import load
+
+if TYPE_CHECKING:
+    from serving.engine import Loaded, Source
+
+INDEX = "similarity_index"
+"""The output of a run that the indexes lie in."""
+
+IndexOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--index",
+        metavar="DIR",
+        help="Folder with an index, or with numbered versions of it; default: that of the workflow's newest run.",
+    ),
+]
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--model",
+        metavar="DIR",
+        help="SavedModel that embeds texts and images; default: the run's. Goes with --index.",
+    ),
+]
+
+
+def source_of(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
+    """What the arguments name, to be looked at again and again."""
+    from modules.errors import InputError, Problem
+    from serving.sources import FolderSource
+
+    if index is not None:
+        return FolderSource(index, model)
+    if model is not None:
+        hint = "give --index, too, or neither: a run's index and model go together"
+        raise InputError(Problem("--model", "goes with --index", value=str(model), hint=hint))
+    loaded = load(workflow, overrides)
+
+    def newest(version: str | None) -> Loaded | None:
+        from modules.similarity.catalogue import Catalogue
+        from pipeline.runs import Runs
+        from serving.embedder import Embedder
+        from serving.engine import Loaded
+
+        run = Runs.of(loaded).find(having=INDEX)
+        name = f"{run.id}-{run.outputs[INDEX].id}"
+        if name == version:
+            return None
+        catalogue = Catalogue.open(run.folder(INDEX), run.taxonomy())
+        catalogue.version = name
+        folder = run.outputs["model"].folder / "Format-Serving" if "model" in run.outputs else None
+        if folder is None or not (folder / "saved_model.pb").is_file():
+            return Loaded(catalogue)
+        return Loaded(catalogue, Embedder(folder))
+
+    return newest
+
+
+def opened(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Loaded:
+    """What the arguments name, opened once.
+
+    Raises:
+      InputError: there is no index, or it is broken.
+    """
+    found = source_of(index, model, workflow, overrides)(None)
+    assert found is not None
+    return found
