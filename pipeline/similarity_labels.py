@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import gzip
 from typing import TYPE_CHECKING, Any
 
+import orjson
+
+from modules.demo.write import TRUTH
 from modules.errors import InputError, Problem
 from modules.feeds.files import format_of
 from modules.feeds.mapping import Mapper, getter
@@ -19,7 +23,7 @@ _KEPT = ("id", "truth")
 
 
 def read_similarity_labels(loaded: LoadedWorkflow, cluster: str | None = None, link: str | None = None) -> Labels:
-    """Reads the feed's true categories and the two columns.
+    """Reads the feed's true categories and the two columns; the demo's categories lie in a file beside its feed.
 
     Args:
       cluster: column (dotted where nested) that is the same for offers of the same product.
@@ -54,8 +58,19 @@ def read_similarity_labels(loaded: LoadedWorkflow, cluster: str | None = None, l
     for option, column, values in (("--cluster", cluster, columns[2]), ("--link", link, columns[3])):
         if column is not None and not any(values):
             raise InputError(Problem(option, "a column of the feed that has values", value=column))
+    if feed.demo is not None and not any(columns[1]):
+        known = _demo_truth(loaded)
+        columns[1][:] = [known.get(name) for name in columns[0]]
     ids, leaves, clusters, links = (pa.array(values, pa.string()) for values in columns)
     return Labels(ids, leaves, clusters, links)
+
+
+def _demo_truth(loaded: LoadedWorkflow) -> dict[str, str]:
+    path = loaded.folder / TRUTH
+    if not path.is_file():
+        return {}
+    with gzip.open(path) as lines:
+        return {row["id"]: row["category"] for row in map(orjson.loads, lines)}
 
 
 def _text(value: Any) -> str | None:

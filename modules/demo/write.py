@@ -20,6 +20,8 @@ from modules.errors import InputError, Problem
 
 MAX_PRODUCTS = 10_000_000  # Product numbers have seven digits.
 IMAGE_SIZES = range(16, 1025)
+TRUTH = "truth.jsonl.gz"
+"""Beside the feed: ``id`` and ``category`` of every product."""
 _IMAGE = COLUMNS.index("image")
 
 
@@ -87,7 +89,7 @@ def write_demo(
     pictures = _Pictures(output, image_size) if images else None
     with ExitStack() as stack:
         feeds = Feeds(output / "feed", stack)
-        truth = stack.enter_context(replacing(output / "truth.jsonl.gz"))
+        truth = stack.enter_context(replacing(output / TRUTH))
         for index, product in enumerate(generate(seed, 0, products)):
             if pictures is None:
                 product = product._replace(record=(*product.record[:_IMAGE], "", *product.record[_IMAGE + 1 :]))
@@ -115,7 +117,7 @@ def write_demo(
         retailers={retailer.name: retailers[index] for index, retailer in enumerate(RETAILERS)},
         bad_records=feeds.bad,
         files=(*(f"feed/{name}" for retailer in RETAILERS for name in retailer.files),
-               "taxonomy.yaml", "rules.yaml", "labels.jsonl", "truth.jsonl.gz"),
+               "taxonomy.yaml", "rules.yaml", "labels.jsonl", TRUTH),
         labels=dict(Counter(row["source"] for row in rows)),
         labelled_products=len({row["product_id"] for row in rows}),
         images=states["good"] + states["broken"],

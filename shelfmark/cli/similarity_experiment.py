@@ -61,7 +61,7 @@ def similarity(
     """Compare embeddings by their neighbours: labels that the feed has, and people's verdicts."""
     from modules.similarity_quality.triplets import agreed, line_of, read_triplets
 
-    loaded = load(workflow, overrides, feed)
+    loaded = load(workflow, overrides, feed, products=workflow is not None or not embeddings)
     ranked = agreed(read_triplets(triplets)) if triplets else []
     wanted = runs or ([] if embeddings else ["latest"])
     said = console()

@@ -90,6 +90,20 @@ def test_every_product_of_every_split_is_predicted_once(shop: Shop) -> None:
     assert set(table["id"].to_pylist()) <= ids
 
 
+def test_its_neighbours_are_measured(shop: Shop) -> None:
+    output = shop.folder / "similarity"
+    output.mkdir()
+    arguments = ["--feed", shop.folder / "catalogue", "-o", output, "--sample", output / "q.jsonl"]
+    shop.shelfmark("experiment", "similarity", *map(str, arguments), "--set", f"feed.demo.products={PRODUCTS}")
+    found = json.loads((output / "similarity.json").read_text())
+    assert found["products"] > 0.9 * PRODUCTS
+    (leaf,) = found["proxies"]
+    (figures,) = leaf["figures"].values()
+    # Products of one leaf share words; by chance it would be about one in sixty.
+    assert figures["at 1"]["lower"] > 0.3
+    assert len((output / "q.jsonl").read_text().splitlines()) == 500
+
+
 def test_metrics_come_from_ml_metadata_alone(shop: Shop, tmp_path: Path) -> None:
     root = shop.runs / "pipeline"
     hidden = root.rename(shop.runs / "hidden")
