@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from pathlib import Path
 
 from modules.errors import InputError
@@ -11,6 +12,7 @@ from modules.feeds.plan import ExampleSettings, load_taxonomy, truths_of
 from modules.settings.features import Feature, ImageFeature, weight_files
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
 
 
@@ -26,8 +28,14 @@ def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
     files = [named(name) or name for name in settings.labels.files]
     if loaded.snapshot is not None:
         files.append(str(loaded.label_files[-1]))
+    feed = settings.feed
+    if feed.images is not None:
+        cache = feed.images.cache or RunFolder.of(loaded.workflow).images
+        images = feed.images.model_copy(update={"cache": os.path.abspath(cache)})
+        feed = feed.model_copy(update={"images": images})
     return settings.model_copy(
         update={
+            "feed": feed,
             "taxonomy": settings.taxonomy.model_copy(update={"file": named(settings.taxonomy.file)}),
             "rules": settings.rules.model_copy(update={"file": named(settings.rules.file)}),
             "labels": settings.labels.model_copy(update={"files": tuple(files)}),

@@ -44,6 +44,11 @@ class RunFolder:
         return self.path / "checkpoints"
 
     @property
+    def images(self) -> Path:
+        """The cache of product images."""
+        return self.path / "images"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

@@ -10,6 +10,7 @@ from tfx.proto.orchestration import driver_output_pb2
 
 from modules.feeds.files import fingerprint
 from modules.feeds.plan import ExampleSettings
+from modules.images.listing import listing_fingerprint
 
 
 class ProductExampleGenDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
@@ -30,6 +31,10 @@ class ProductExampleGenDriver(base_driver.BaseDriver, portable_base_driver.BaseD
 
 
 def input_fingerprint(settings_json: str, folder: str) -> str:
-    """Changes with the content of any feed, label, rule or taxonomy file that the settings name."""
+    """Changes with the content of any feed, label, rule or taxonomy file that the settings name.
+
+    With images also with the listing (names, sizes, times) of those below the folder.
+    """
     settings = ExampleSettings.model_validate_json(settings_json)
-    return fingerprint([*settings.feed_files(folder), *settings.side_files(folder)], folder)
+    found = fingerprint([*settings.feed_files(folder), *settings.side_files(folder)], folder)
+    return found if settings.feed.images is None else f"{found},{listing_fingerprint(folder)}"

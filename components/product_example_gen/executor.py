@@ -44,6 +44,7 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         folder = exec_properties["folder"]
         settings = ExampleSettings.model_validate_json(exec_properties["settings_json"])
         artifact = artifact_utils.get_single_instance(output_dict["examples"])
+        _check_cache(settings)
         work = os.path.join(artifact.uri, "_building")
         fileio.makedirs(work)
         try:
@@ -150,6 +151,17 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         artifact.set_string_custom_property("fingerprint", taxonomy.fingerprint())
 
 
+def _check_cache(settings: ExampleSettings) -> None:
+    images = settings.feed.images
+    if images is None or images.cache is None:
+        return
+    try:
+        os.makedirs(images.cache, exist_ok=True)
+    except OSError as error:
+        expected = f"a folder that can be made and written ({error.strerror or error})"
+        raise InputError(Problem("", expected, key="feed.images.cache", value=images.cache)) from error
+
+
 def _describe(artifact: Any, counts: examples.Counts) -> None:
     examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(artifact, "tfrecords_gzip")
@@ -157,6 +169,8 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
         artifact.set_int_custom_property(name, value)
     shown = ", ".join(f"{split} {counts.products[split]:,}" for split in SPLITS)
     _log.info("%s products: %s; %s quarantined", counts.total, shown, counts.quarantined.total())
+    if counts.images:
+        _log.info("images: %s", ", ".join(f"{reason} {count:,}" for reason, count in counts.images.most_common()))
     if counts.leaked_titles:
         _log.warning("%s titles stand in more than one of the feed's splits", counts.leaked_titles)
 

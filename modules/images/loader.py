@@ -5,31 +5,56 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+from modules.images.cache import ImageCache
 from modules.images.decode import canonical
-from modules.images.local import LocalImages
-from modules.images.outcome import MISSING, NOT_ALLOWED, OK, ImageError, Picture
+from modules.images.http import WebImages
+from modules.images.outcome import BAD_REFERENCE, MISSING, OK, ImageError, Picture
+from modules.images.sources import Plan, Sources
 from modules.settings.images import ImageSettings
 
 T = TypeVar("T")
 
-_AHEAD = 4
-"""Images under way or waiting for their turn, per thread."""
+_AHEAD = 64
+"""Images under way or waiting for their turn, per thread: so many that a slow host holds up nobody else's."""
 _MISSING = Picture(b"", MISSING)
 
 
+class _Loaded(NamedTuple):
+    picture: Picture
+    digest: bytes | None
+
+
+class _Waiting(NamedTuple):
+    key: bytes
+    future: Future[_Loaded]
+
+
 class ImageLoader:
-    """Fetches, checks and shrinks images; one per process.
+    """Fetches, checks and shrinks images, and keeps them in the cache; one per process.
 
     Args:
       folder: what relative paths start from.
+      web: default: one made of the settings.
+
+    Raises:
+      OSError: the cache's folder cannot be used.
     """
 
-    def __init__(self, settings: ImageSettings, folder: str):
+    def __init__(self, settings: ImageSettings, folder: str, web: WebImages | None = None):
         self._settings = settings
-        self._local = LocalImages(folder)
+        self._web = web or WebImages(settings)
+        self._sources = Sources(settings, folder, self._web)
+        policy = settings.model_dump_json(
+            include={"hosts", "schemes", "ports", "allow_private", "max_bytes", "max_pixels"}
+        )
+        self._cache: ImageCache | None = None
+        if settings.cache:
+            retry_after = settings.retry_after_hours * 3600
+            self._cache = ImageCache(settings.cache, policy, retry_after, settings.max_cache_bytes)
         self._pool = ThreadPoolExecutor(settings.threads, "images")
+        self._under_way: dict[bytes, Future[_Loaded]] = {}
 
     def pictures(
         self, items: Iterable[T], reference_of: Callable[[T], str | None]
@@ -39,33 +64,59 @@ class ImageLoader:
         Args:
           reference_of: the item's path or address, empty where it names none; None for an item that is no product.
         """
-        waiting: deque[tuple[T, Future[Picture] | Picture | None]] = deque()
+        queue: deque[tuple[T, _Waiting | Picture | None]] = deque()
         limit = self._settings.threads * _AHEAD
         for item in items:
             reference = reference_of(item)
-            found: Future[Picture] | Picture | None = None
-            if reference is not None:
-                found = self._pool.submit(self._picture, reference) if reference else _MISSING
-            waiting.append((item, found))
-            while waiting and (len(waiting) > limit or not isinstance(waiting[0][1], Future) or waiting[0][1].done()):
-                yield _arrived(*waiting.popleft())
-        while waiting:
-            yield _arrived(*waiting.popleft())
+            queue.append((item, None if reference is None else self._begin(reference)))
+            while queue and (len(queue) > limit or not _busy(queue[0][1])):
+                yield self._end(*queue.popleft())
+        while queue:
+            yield self._end(*queue.popleft())
+        if self._cache is not None:
+            self._cache.flush()
 
-    def _picture(self, reference: str) -> Picture:
-        settings = self._settings
+    def _begin(self, reference: str) -> _Waiting | Picture:
+        if not reference:
+            return _MISSING
         try:
-            if "://" in reference:
-                raise ImageError(NOT_ALLOWED)
-            data = self._local.read(self._local.find(reference).path, settings.max_bytes)
-            return Picture(canonical(data, settings.size, settings.max_pixels), OK)
+            plan = self._sources.plan(reference)
         except ImageError as error:
             return Picture(b"", error.reason)
+        except ValueError:
+            return Picture(b"", BAD_REFERENCE)
+        future = self._under_way.get(plan.key)
+        if future is None:
+            known = self._cache.find(plan.key) if self._cache is not None else None
+            if known is not None:
+                return known
+            future = self._under_way[plan.key] = self._pool.submit(self._load, plan)
+        return _Waiting(plan.key, future)
+
+    def _load(self, plan: Plan) -> _Loaded:
+        try:
+            data = canonical(plan.read(), self._settings.size, self._settings.max_pixels)
+        except ImageError as error:
+            return _Loaded(Picture(b"", error.reason), None)
+        return _Loaded(Picture(data, OK), self._cache.store(data) if self._cache is not None else None)
+
+    def _end(self, item: T, found: _Waiting | Picture | None) -> tuple[T, Picture | None]:
+        if not isinstance(found, _Waiting):
+            return item, found
+        picture, digest = found.future.result()
+        # The first of those that wait for the same image takes it out and records it.
+        first = self._under_way.pop(found.key, None)
+        if first is not None and self._cache is not None and (digest is not None or picture.reason != OK):
+            self._cache.record(found.key, digest, picture.reason, len(picture.data))
+        return item, picture
 
     def close(self) -> None:
         """Nothing can be loaded afterwards."""
+        self._web.close()
         self._pool.shutdown(cancel_futures=True)
+        if self._cache is not None:
+            self._cache.close()
 
 
-def _arrived(item: T, found: Future[Picture] | Picture | None) -> tuple[T, Picture | None]:
-    return item, found.result() if isinstance(found, Future) else found
+def _busy(found: _Waiting | Picture | None) -> bool:
+    return isinstance(found, _Waiting) and not found.future.done()

@@ -17,12 +17,14 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from modules.images.outcome import REASONS
 from modules.reporting.collect import bins_of
 from modules.reporting.model import HistoryPoint, ObjectiveReport, Report, Training
 from modules.reporting.svg import Series, bar, heat_map, line_chart, reliability_chart
 from modules.reporting.text import (
     change_text,
     compared_text,
+    images_line,
     interval_text,
     label_lines,
     products_line,
@@ -136,6 +138,10 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if counts is None:
         return [("products", "not known: the run made no examples")]
     found = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    if counts.images:
+        found.append(("images", images_line(counts)))
+        lost = [(reason, n) for reason, n in counts.images.most_common() if reason in REASONS]
+        found += [(f"image {reason}", f"{n:,}: {REASONS[reason]}") for reason, n in lost]
     leaks = f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"
     found.append(("leaks", leaks if counts.leaked_titles else "no title stands in more than one of the feed's splits"))
     names = [objective.name for objective in report.objectives]

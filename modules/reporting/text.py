@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from modules.examples import Counts
+from modules.images.outcome import OK
 from modules.reporting.console import show, text
 from modules.reporting.model import Blessing, CategoryRow, Figure, ObjectiveReport, Report
 
@@ -56,6 +57,8 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     found = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
     if counts.leaked_titles:
         found.append(("leaks", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
+    if counts.images:
+        found.append(("images", images_line(counts)))
     found += [(f"labels {name}", line) for name, line in label_lines(counts, [o.name for o in report.objectives])]
     if counts.rules:
         found.append(("rules", rules_line(counts)))
@@ -77,6 +80,13 @@ def quarantine_line(counts: Counts) -> str:
         return "no bad records"
     reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.quarantined.most_common())
     return f"{total:,} bad records ({total / (total + counts.total):.1%}): {reasons}"
+
+
+def images_line(counts: Counts) -> str:
+    """How many products have an image, and why the others have none, the most frequent reason first."""
+    lost = [(reason, n) for reason, n in counts.images.most_common() if reason != OK]
+    line = f"{counts.images[OK]:,} of {counts.images.total():,} products have one"
+    return f"{line}; {', '.join(f'{reason} {n:,}' for reason, n in lost)}" if lost else line
 
 
 def label_lines(counts: Counts, objectives: Sequence[str]) -> list[tuple[str, str]]:
