@@ -49,7 +49,8 @@ def workflow(tmp_path: Path) -> Path:
     [["--help"], ["run", "--help"], ["run", "--nonsense"], ["nonsense"], ["validate", "WORKFLOW"],
      ["validate", "missing.yaml"], ["validate", "WORKFLOW", "--set", "model.dropout=2"],
      ["run", "WORKFLOW", "--set", "taxonomy.file=none.yaml"],
-     ["rules", "suggest", "--taxonomy", "missing.yaml"], ["similar", "--help"], ["similar", "serve", "--host", "0.0.0.0"]],
+     ["rules", "suggest", "--taxonomy", "missing.yaml"], ["similar", "--help"],
+     ["similar", "serve", "--host", "0.0.0.0"]],
     ids=" ".join,
 )  # fmt: skip
 def test_nothing_heavy_is_imported_for_help_and_bad_input(workflow: Path, arguments: list[str]) -> None:
