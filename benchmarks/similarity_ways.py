@@ -40,6 +40,8 @@ from modules.similarity.full_text.encoding import Encoding
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
 from modules.similarity.protocol import Found, Index, Queries
+from modules.similarity.scann_index.index import ScannIndex
+from modules.similarity.scann_index.settings import ScannSettings
 
 RESULTS = Path(__file__).parent / "results" / "similarity_ways.md"
 QUERIES, DIMENSIONS, K, REPEATS = 1000, 128, 100, 2
@@ -80,7 +82,7 @@ def ways() -> list[Way]:
     def text(name: str, **settings: Any) -> Way:
         return Way(name, FullTextIndex, FullTextSettings(threads=2, **settings))
 
-    found = [Way("exact", ExactIndex, ExactSettings())]
+    found = [Way("exact", ExactIndex, ExactSettings()), Way("approximate: ScaNN", ScannIndex, ScannSettings())]
     for label, encoding in ENCODINGS.items():
         found.append(text(f"tokens: {label}", encoding=encoding))
     for best in (10, None):

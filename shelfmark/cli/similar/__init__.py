@@ -7,7 +7,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from shelfmark.cli.similar import export, find, serve
+from shelfmark.cli.similar import export, find, full_text, serve
 
 
 class _FindByDefault(TyperGroup):
@@ -29,3 +29,5 @@ app = typer.Typer(
 app.command("find")(find.find)
 app.command("serve")(serve.serve)
 app.command("export")(export.export)
+app.command("full-text")(full_text.full_text)
+app.command("elasticsearch")(full_text.elasticsearch)

@@ -65,6 +65,26 @@ def source_of(index: Path | None, model: Path | None, workflow: Path | None, ove
     return newest
 
 
+def folder_of(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> Path:
+    """The folder with the index or the indexes that the arguments name.
+
+    Raises:
+      InputError: there is none.
+    """
+    from modules.errors import InputError, Problem
+
+    if index is None:
+        from pipeline.runs import Runs
+
+        return Runs.of(load(workflow, overrides)).find(having=INDEX).folder(INDEX)
+    from serving.sources import newest_version
+
+    found = newest_version(index)
+    if found is None:
+        raise InputError(Problem(str(index), "a folder with an index; there is none"))
+    return found
+
+
 def opened(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Loaded:
     """What the arguments name, opened once.
 

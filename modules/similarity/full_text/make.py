@@ -1,0 +1,53 @@
+"""Full-text indexes of products that another index has already."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+
+from modules.similarity.changes import Rows
+from modules.similarity.folder import MANIFEST, new_folder
+from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
+from modules.similarity.items import Items
+
+WAYS: Mapping[str, FullTextSettings] = {
+    "title": FullTextSettings(by="title", rank="engine"),
+    "tokens": FullTextSettings(by="tokens"),
+    "tokens_and_title": FullTextSettings(by="tokens_and_title"),
+}
+"""Name of a method to how it searches."""
+
+
+def living(rows: Rows) -> Items:
+    """The products of an index without those that were removed; nothing is copied where nothing changed."""
+    if not rows.changed:
+        return Items(rows.table, rows.base.vectors, rows.base.embedding)
+    alive = np.flatnonzero(rows.alive)
+    vectors = np.concatenate([rows.base.vectors, rows.added])[alive]
+    return Items(rows.table.take(pa.array(alive)).combine_chunks(), vectors, rows.base.embedding)
+
+
+def write_full_text(
+    items: Items, folder: str | Path, ways: Mapping[str, FullTextSettings], beside: Path | None
+) -> None:
+    """Writes an index per way into a folder of its own below ``folder``, which is new.
+
+    Args:
+      beside: a folder of indexes by method; they and the taxonomy are copied, so that all can be searched together.
+
+    Raises:
+      InputError: there is something in ``folder``.
+    """
+    target = new_folder(folder)
+    if beside is not None:
+        for path in sorted(beside.iterdir()):
+            if (path / MANIFEST).is_file() and path.name not in ways:
+                shutil.copytree(path, target / path.name)
+            elif path.is_file() and path.suffix == ".json" and path.name != MANIFEST:
+                shutil.copyfile(path, target / path.name)
+    for name, settings in ways.items():
+        FullTextIndex.build(items, settings).save(target / name)
