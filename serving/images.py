@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from modules.errors import InputError, Problem
 
-MAX_BYTES = 6 << 20
+MAX_BYTES = 5 << 20
 MAX_PIXELS = 30_000_000
 SIZE = 256
 """Longest side of what the model gets."""

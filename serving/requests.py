@@ -12,6 +12,8 @@ from serving.refusals import Refused
 
 MAX_BODY = 8 << 20
 MAX_QUERIES = 256
+MAX_IMAGES = 16
+"""In a request: a small file may take long to decode."""
 MAX_K = 1000
 MAX_TEXT = 2000
 MAX_ID = 1000
@@ -71,6 +73,8 @@ class Similar(_Model):
     def _some(self) -> Similar:
         if (self.query is None) == (self.queries is None):
             raise ValueError("either query or queries")
+        if sum(one.image is not None for one in self.all()) > MAX_IMAGES:
+            raise ValueError(f"at most {MAX_IMAGES} images in a request")
         return self
 
     def all(self) -> list[Query]:
