@@ -99,3 +99,22 @@ def next_triplets(connection: Connection, annotator: str, count: int = 1) -> lis
         a, b, methods = (row.b, row.a, row.methods[::-1]) if turn else (row.a, row.b, row.methods)
         found.append(Question(row.query, a, b, tuple(methods)))
     return found
+
+
+def last_verdict(connection: Connection, annotator: str) -> Question | None:
+    """The three products that an annotator judged last, on the sides they were shown on."""
+    query = select(triplets).where(triplets.c.annotator == annotator).order_by(triplets.c.id.desc()).limit(1)
+    row = connection.execute(query).first()
+    return Question(row.query, row.a, row.b, tuple(row.methods)) if row is not None else None
+
+
+def is_question(connection: Connection, question: Question) -> bool:
+    """Whether these three are queued, whichever side A and B are on."""
+    query, a, b = question.key
+    asked = triplet_questions.c
+    return connection.scalar(select(asked.id).where(asked.query == query, asked.a == a, asked.b == b)) is not None
+
+
+def judged(connection: Connection, annotator: str) -> int:
+    """How many verdicts an annotator has given."""
+    return connection.scalar(select(func.count()).where(triplets.c.annotator == annotator)) or 0

@@ -21,6 +21,7 @@ from starlette.staticfiles import StaticFiles
 from labelling.store import Store, rows, status
 from labelling.store.accounts import Session
 from labelling.web.images import Images
+from labelling.web.indexes import Indexes, Source
 from labelling.web.search import Search
 from labelling.web.security import Guard
 from modules.taxonomy import Category, Taxonomy
@@ -45,10 +46,11 @@ class Settings:
 
 
 class Web:
-    """What the pages share: store, templates, taxonomy."""
+    """What the pages share: store, indexes, templates, taxonomy."""
 
-    def __init__(self, store: Store, settings: Settings):
+    def __init__(self, store: Store, settings: Settings, source: Source | None = None):
         self.store, self.settings = store, settings
+        self.indexes = Indexes(source)
         self.images = Images(store)
         self._lock = threading.Lock()
         self._taxonomy: Taxonomy | None = None
@@ -93,9 +95,9 @@ class Web:
         )
         return HTMLResponse(html, code)
 
-    def missing(self, request: Request, what: str) -> Response:
+    def missing(self, request: Request, what: str, code: int = 404) -> Response:
         """The page for what is not there."""
-        return self.page(request, "missing.html.j2", code=404, what=what)
+        return self.page(request, "missing.html.j2", code=code, what=what)
 
 
 class Names:
@@ -114,13 +116,13 @@ class Names:
         return self.tree[category] if category and self.tree is not None and category in self.tree else None
 
 
-def create_app(store: Store, settings: Settings) -> FastAPI:
-    """The pages over one store."""
-    from labelling.web.pages import browse, labelling, people
+def create_app(store: Store, settings: Settings, source: Source | None = None) -> FastAPI:
+    """The pages over one store, and over the similarity indexes of ``source``."""
+    from labelling.web.pages import browse, labelling, people, similar
 
     app = FastAPI(title="Shelfmark", docs_url=None, redoc_url=None, openapi_url=None)
-    web = Web(store, settings)
-    for module in (labelling, browse, people):
+    web = Web(store, settings, source)
+    for module in (labelling, browse, people, similar):
         app.include_router(module.routes(web))
     app.mount("/static", StaticFiles(directory=HERE / "static"))
 
@@ -134,6 +136,11 @@ def create_app(store: Store, settings: Settings) -> FastAPI:
 
     app.add_middleware(Guard, store=store, settings=settings)
     return app
+
+
+def wants_json(request: Request) -> bool:
+    """Whether a script asks."""
+    return "application/json" in request.headers.get("accept", "")
 
 
 def percent(value: float | None) -> str:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from labelling.store import Store, accounts
+from labelling.web.indexes import Source
 from modules.errors import InputError, Problem
 
 
@@ -71,8 +72,11 @@ def check(store: Store, place: Place) -> None:
         raise InputError(Problem("--annotator", "with accounts everybody labels under their own name"))
 
 
-def serve_store(store: Store, place: Place, say: Callable[[str], None]) -> None:
+def serve_store(store: Store, place: Place, say: Callable[[str], None], source: Source | None = None) -> None:
     """Serves until it is stopped.
+
+    Args:
+      source: of the similarity indexes that pages look into.
 
     Raises:
       InputError: it may not start, or the port is taken.
@@ -104,7 +108,7 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None]) -> None:
             say("note: without --certificate passwords travel unencrypted, unless a proxy before this adds TLS")
         say(f"labelling {store.name} at {'https' if tls else 'http'}://{shown}:{port}/ (stop with Ctrl+C)")
         config = uvicorn.Config(
-            create_app(store, settings),
+            create_app(store, settings, source),
             log_level="warning",
             access_log=False,
             server_header=False,

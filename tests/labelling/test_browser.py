@@ -13,39 +13,19 @@ from labelling.store import Store, accounts
 from labelling.store import tables as t
 from labelling.store.database import now
 from tests.labelling import shop
+from tests.labelling.browsing import Watched, browser_marks
 from tests.labelling.serving import serving
 from tests.modules.reporting.sample import HOSTILE
 
-CHROMIUM = Path("/usr/bin/chromium")
-pytestmark = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (make test-full installs it)"),
-]
+pytestmark = browser_marks
 PASSWORD = "correct horse battery staple"
 
 
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    playwright = pytest.importorskip("playwright.sync_api")
-    with playwright.sync_playwright() as started:
-        found = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
-        yield found
-        found.close()
-
-
-class Page:
-    """A page of the server, and what must not happen on it."""
+class Page(Watched):
+    """The labelling page."""
 
     def __init__(self, browser: Any, url: str, path: str = "/label"):
-        self.context = browser.new_context()
-        self.page = self.context.new_page()
-        self.page.set_default_timeout(10_000)
-        self.wrong: list[str] = []
-        self.page.on("dialog", lambda dialog: (self.wrong.append(dialog.message), dialog.dismiss()))
-        self.page.on("pageerror", lambda error: self.wrong.append(str(error)))
-        self.page.on("console", lambda message: self.wrong.append(message.text))
-        self.page.on("request", lambda request: None if request.url.startswith(url) else self.wrong.append(request.url))
-        self.page.goto(url + path)
+        super().__init__(browser, url, path)
 
     @property
     def product(self) -> str:

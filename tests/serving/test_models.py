@@ -27,6 +27,7 @@ from serving.exact_model import export_exact
 from serving.images import MAX_BYTES
 from serving.requests import MAX_IMAGES
 from serving.sources import FolderSource
+from shelfmark import cli
 from tests.serving.models import DIMENSIONS, image_vector, picture, save_model, text_vector
 from tests.serving.shops import DIMENSION, TREE, items, serving
 
@@ -251,3 +252,35 @@ def test_exact_model_is_not_written_over_anything(shop: ExactIndex, tmp_path: Pa
     (tmp_path / "file").write_text(json.dumps({}))
     with pytest.raises(InputError, match="a new or empty folder"):
         export_exact(Catalogue({"joint": shop}), "joint", tmp_path)
+
+
+def test_the_command_line_asks_the_model_and_exports(
+    folder: Path, model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tensorflow as tf
+
+    def run(*arguments: object) -> tuple[int, str, str]:
+        with pytest.raises(SystemExit) as left:
+            cli.main([str(argument) for argument in ("similar", *arguments, "--index", folder)])
+        return int(left.value.code or 0), *capsys.readouterr()
+
+    (tmp_path / "a.png").write_bytes(picture((200, 40, 90)))
+    (tmp_path / "broken.jpg").write_bytes(b"\xff\xd8\xff nothing")
+    embeds = ("--model", model, "--json", "--k", 4)
+    for what, by, vector in (
+        (tmp_path / "a.png", "image", image_vector((200, 40, 90))),
+        ("a cable", "text", text_vector("a cable")),
+    ):
+        code, out, err = run(what, "--by", by, *embeds)
+        assert code == 0, err
+        assert [one["id"] for one in json.loads(out)["neighbours"]] == nearest(folder, by, vector, 4)
+    code, _, err = run(tmp_path / "broken.jpg", "--by", "image", *embeds)
+    assert code == 2 and "broken.jpg" in err and "no JPEG, PNG" in err
+    code, out, _ = run("export", "--by", "text", "--output", tmp_path / "exact" / "1")
+    assert code == 0 and f"{COUNT} products" in out
+    search = tf.saved_model.load(str(tmp_path / "exact" / "1")).signatures["serving_default"]
+    asked = text_vector("a cable")[None]
+    found = search(embeddings=tf.constant(asked), k=tf.constant(4), categories=tf.constant([], tf.int32))
+    assert [name.decode() for name in found["ids"].numpy()[0]] == nearest(folder, "text", asked[0], 4)
+    code, _, err = run("export", "--output", tmp_path / "exact" / "1")
+    assert code == 2 and "a new or empty folder" in err

@@ -16,7 +16,7 @@ from labelling.store.agreement import agreement
 from labelling.store.answering import Answer, give, undo
 from labelling.store.database import now
 from labelling.store.queue import HELD, Which
-from labelling.web.app import AGREEMENT_SECONDS, Names, Web, link
+from labelling.web.app import AGREEMENT_SECONDS, Names, Web, link, wants_json
 from labelling.web.cards import card
 from labelling.web.security import form_of, safe_target
 from modules.taxonomy import Taxonomy
@@ -241,8 +241,3 @@ def required(value: str | None) -> str:
     if value is None:
         raise ValueError("a field is missing")
     return value
-
-
-def wants_json(request: Request) -> bool:
-    """Whether a script asks."""
-    return "application/json" in request.headers.get("accept", "")

@@ -63,6 +63,25 @@ def import_review(
     _import(uri, run, "label_review", overlap, store, workflow, overrides, feed, read)
 
 
+def import_products(
+    run: RunOption = "latest",
+    store: StoreOption = None,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+    feed: FeedOption = None,
+) -> None:
+    """Bring all products of a run, so that the pages have pictures and texts of those that were not picked, too."""
+    from labelling.store import Store
+    from pipeline.runs import Runs
+    from shelfmark.cli.label.gather import bring
+
+    loaded = load(workflow, overrides, feed)
+    found = Runs.of(loaded).find(run, "examples")
+    with Store(place_of(store, loaded)) as opened:
+        count = bring.bring_products(opened, loaded, found)
+        typer.echo(f"{count:,} products in {opened.name}")
+
+
 def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> None:  # type: ignore[no-untyped-def]
     from labelling.store import Store
     from pipeline.runs import Runs

@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cache
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shelfmark.cli.label.store import StoreOption, open_store
 from shelfmark.cli.options import SetOption, WorkflowOption
+from shelfmark.cli.similar.source import IndexOption, source_of
+
+if TYPE_CHECKING:
+    from labelling.web.indexes import Source
+    from modules.similarity.catalogue import Catalogue
+    from serving.engine import Loaded
 
 
 def serve(
@@ -28,6 +36,7 @@ def serve(
         list[str] | None,
         typer.Option("--image-host", metavar="HOST", help="The browser may load product images from there (https)."),
     ] = None,
+    index: IndexOption = None,
     store: StoreOption = None,
     workflow: WorkflowOption = None,
     overrides: SetOption = None,
@@ -37,4 +46,18 @@ def serve(
 
     place = Place(host, port, annotator, accounts, certificate, key, tuple(image_hosts or ()))
     with open_store(store, workflow, overrides) as opened:
-        serve_store(opened, place, lambda line: typer.echo(line))
+        serve_store(opened, place, lambda line: typer.echo(line), _source(index, workflow, overrides))
+
+
+def _source(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
+    """The indexes of ``index`` or of the workflow's newest run; nothing is opened or read before they are asked for."""
+
+    @cache
+    def named() -> Callable[[str | None], Loaded | None]:
+        return source_of(index, None, workflow, overrides)
+
+    def newest(version: str | None) -> Catalogue | None:
+        found = named()(version)
+        return found.catalogue if found is not None else None
+
+    return newest

@@ -6,6 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,8 @@ from shelfmark.cli.label.gather import runs as rn
 if TYPE_CHECKING:
     from pipeline.runs import Run, Runs
     from pipeline.workflow_file import LoadedWorkflow
+
+_STEP = 5000
 
 BATCH = "labelling_batch"
 """Key of ActiveSampler's output."""
@@ -86,6 +89,22 @@ def bring(
             batch.id: importing.batch(connection, _suggested(batch, predicted), time, wanted=wanted)
             for batch in batches
         }
+
+
+def bring_products(store: Store, loaded: LoadedWorkflow, run: Run) -> int:
+    """Puts all products of a run into the store, as far as their texts, pictures and rules go; returns how many.
+
+    Products that the store knows keep their predictions.
+    """
+    found = ex.every_example(run.folder("examples"))
+    time = now()
+    count = 0
+    # In steps, so that people who label meanwhile need not wait for the end.
+    while some := {one.id: one for one in islice(found, _STEP)}:
+        products = _products(some, pr.Predicted(), loaded.folder)
+        with store.write() as connection:
+            count += importing.products(connection, products, run.id, time)
+    return count
 
 
 def _reused(metrics: Mapping[str, Any], run: str) -> Any:

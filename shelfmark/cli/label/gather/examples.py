@@ -135,6 +135,15 @@ def read_examples(folder: Path, wanted: Collection[str]) -> dict[str, Example]:
     return found
 
 
+def every_example(folder: Path) -> Iterator[Example]:
+    """All products; streams."""
+    import tensorflow as tf
+
+    for split, serialised in _batches(folder):
+        for data in serialised.numpy().tolist():
+            yield _example(tf.train.Example.FromString(data), split)
+
+
 def _example(example: Any, split: str) -> Example:
     def texts(name: str) -> list[str]:
         return [value.decode("utf-8", "replace") for value in example.features.feature[name].bytes_list.value]
