@@ -63,10 +63,14 @@ def queues(connection: Connection, batch: str | None = None) -> list[Queue]:
 
 
 def categories(connection: Connection) -> list[tuple[str, str, int]]:
-    """(objective, category id, open items whose first suggestion it is, or that ask about it), most first."""
+    """(objective, category id, open items whose first suggestion it is, or that ask about it), most first.
+
+    Reviews are a queue of their own.
+    """
     category = case((items.c.category != "", items.c.category), else_=items.c.predicted)
     query = select(items.c.objective, category, func.count()).join(batches)
-    query = query.where(items.c.state == "open", batches.c.state == "open", category.is_not(None))
+    opened = (items.c.state == "open", batches.c.state == "open", batches.c.kind == "batch")
+    query = query.where(*opened, category.is_not(None))
     query = query.group_by(items.c.objective, category).order_by(func.count().desc(), category)
     return [(objective, name, count) for objective, name, count in connection.execute(query).tuples()]
 

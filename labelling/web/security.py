@@ -62,7 +62,10 @@ class Guard:
             return PlainTextResponse("This server is not called that.", 421)
         if request.method not in ("GET", "HEAD", "POST"):
             return PlainTextResponse("Method not allowed.", 405)
-        path = request.url.path
+        # Not request.url, which is made of the Host header, too.
+        path = request.scope["path"]
+        if "\0" in path or "%00" in request.url.query:
+            return PlainTextResponse("There is no such address.", 400)
         is_open = any(path == one or (one.endswith("/") and path.startswith(one)) for one in OPEN)
         session = None
         if not path.startswith("/static/"):
@@ -76,6 +79,9 @@ class Guard:
             try:
                 fields = parse_qsl(body.decode("utf-8"), keep_blank_values=True, max_num_fields=MAX_FIELDS)
             except ValueError:
+                return PlainTextResponse("This is no form.", 400)
+            # PostgreSQL keeps no text with it.
+            if any("\0" in name or "\0" in value for name, value in fields):
                 return PlainTextResponse("This is no form.", 400)
             request.state.form = fields
             if not _same_origin(request):

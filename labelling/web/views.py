@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,8 +56,36 @@ def batch(connection: Connection, name: str, names: Names, hosts: Sequence[str],
         "count": count, "start": start, "page": PAGE,
         "sources": sources, "predicted": predicted.most_common(12),
         "answers": status.answers_of(connection, name),
-        "facts": sorted((key, value) for key, value in found.facts.items() if value not in (None, "")),
+        "facts": _facts(found.facts, found.objective),
     }  # fmt: skip
+
+
+PLAIN = ("strategy", "round", "seed", "size", "random", "pool", "labelled", "mean_utility", "classes",
+         "classes_labelled", "classes_after")  # fmt: skip
+"""Facts of a batch that come first, in this order."""
+
+
+def _facts(facts: Mapping[str, Any], objective: str) -> list[tuple[str, list[tuple[str, Any]]]]:
+    """(heading, rows): what the batch stands on, the strategy's parameters, where it came from."""
+    mine = facts.get("objectives", {}).get(objective, {})
+    parameters = facts.get("parameters", {})
+    own = {key: value for key, value in facts.items() if key not in ("objectives", "parameters", *mine)}
+    first = [(key, mine[key]) for key in PLAIN if key in mine] + [(k, v) for k, v in mine.items() if k not in PLAIN]
+    groups = [("", first), ("Parameters", list(_flat(parameters))), ("Made from", sorted(_flat(own)))]
+    known = [(name, [(key, value) for key, value in found if value not in (None, "")]) for name, found in groups]
+    return [(name, found) for name, found in known if found]
+
+
+def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
+    """Nested settings as plain rows: ``strategy › steps 1 › kind``."""
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(inner, f"{name} › {key}" if name else str(key))
+    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+        for number, inner in enumerate(value, start=1):
+            yield from _flat(inner, f"{name} {number}")
+    else:
+        yield name, ", ".join(map(str, value)) if isinstance(value, list) else value
 
 
 def product(connection: Connection, name: str, names: Names, hosts: Sequence[str]) -> dict[str, Any] | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from labelling.content import Batch, Item, Neighbour, Product
+from labelling.content import Batch, Item, Neighbour, Product, RuleFacts, Run
 from labelling.store import Store, importing
 from modules.taxonomy import Taxonomy
 
@@ -53,3 +53,25 @@ def near(store: Store, of: str, *others: str) -> None:
     with store.write() as connection:
         importing.products(connection, [product(name) for name in others], None, NOW)
         importing.neighbours(connection, [Neighbour(of, other, "duplicate", 0.99) for other in others])
+
+
+def measure(store: Store) -> None:
+    """Two runs that know the boots: metrics, a confusion, a rule with what it catches, misses and gets wrong."""
+    boots = {"all": [{"field": "title", "word": ["boot", "boots"]}, {"not": {"field": "title", "word": "cut"}}]}
+    counts = {"products": 40, "alone": 7, "judged": 5, "right": 4}
+    rule = RuleFacts("boots-title", BOOTS, boots, counts, {"catches": ["p1"], "wrong": ["p2"]})
+    with store.write() as connection:
+        for number, f1 in enumerate((0.512, 0.634)):
+            figures = {"f1": f1, "f1/lower": f1 - 0.1, "f1/upper": f1 + 0.1}
+            figures |= {"precision": 0.7, "recall": 0.6, "examples": 9}
+            accuracy = {"accuracy": 0.7 + 0.1 * number, "accuracy/lower": 0.6, "accuracy/upper": 0.9}
+            facts = {
+                "metrics": {"exclusive": accuracy}, "products": {"train": 1234, "test": 56},
+                "labels": {"exclusive/random": 78}, "blessed": bool(number), "model": [["model", "lsa"]],
+            }  # fmt: skip
+            confusions = {("exclusive", BOOTS, SANDALS): (3, ["p3"]), ("exclusive", WALLETS, BOOTS): (2, ["p4"])}
+            run = Run(
+                f"run-{number + 1}", "shop", NOW + number, facts, {("exclusive", BOOTS): figures}, confusions,
+                [rule], {BOOTS: ({"labelled": 6, "missed": 1}, ["p5"])},
+            )  # fmt: skip
+            importing.run(connection, run)
