@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import os
 import shlex
 import sys
 import time
@@ -13,6 +14,7 @@ from typing import TYPE_CHECKING
 
 from modules.errors import InputError, Problem
 from modules.paths import near
+from modules.settings.features import image_feature
 from pipeline.quiet import everything_else_to
 from pipeline.run_folder import RunFolder
 from pipeline.steps import Progress, Step
@@ -68,6 +70,9 @@ def run(
     with folder.locked():
         for part in (folder.logs, folder.reports, folder.root):
             part.mkdir(parents=True, exist_ok=True)
+        if image_feature(loaded.workflow.features) is not None:
+            # Off by default on processors without AVX-512, where convolutions take nearly twice as long without it.
+            os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         result = RunResult(run_id, folder, folder.logs / f"{run_id}.log")
         started = time.monotonic()
         with result.log.open("a", buffering=1) as log, everything_else_to(log, console):
