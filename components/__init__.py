@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-_ARTIFACTS = ("CategoryMetrics", "LabelReview", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine")
+_ARTIFACTS = (
+    "CategoryMetrics",
+    "LabelReview",
+    "LabellingBatch",
+    "Predictions",
+    "ProductTaxonomy",
+    "PushedIndex",
+    "Quarantine",
+    "SimilarityIndex",
+)
 
 
 def __getattr__(name: str) -> Any:

@@ -56,3 +56,24 @@ class CategoryMetrics(Artifact):
     """
 
     TYPE_NAME = "components.CategoryMetrics"
+
+
+class SimilarityIndex(Artifact):
+    """A folder per index (``modules.similarity.scann_index``), ``neighbours/<index>.parquet``
+    (``modules.similarity.neighbours``), and the taxonomy (``modules.examples.TAXONOMY_FILE``).
+
+    Custom properties: ``model``, ``predictions`` (URIs), ``model_fingerprint``, ``indexes`` (JSON list of names),
+    ``blessed`` (1: every recall is above its threshold), ``<index>/<figure>``, ``<index>/reasons`` (JSON list) and
+    ``<index>/partition/<category id>`` (JSON: recall, latency, products): ML Metadata holds what was measured.
+    """
+
+    TYPE_NAME = "components.SimilarityIndex"
+
+
+class PushedIndex(Artifact):
+    """Whether a SimilarityIndex was handed to the servers; an empty folder.
+
+    Custom properties: ``pushed`` (0 or 1), ``reason`` (why not), ``pushed_destination`` and ``index`` (URIs).
+    """
+
+    TYPE_NAME = "components.PushedIndex"

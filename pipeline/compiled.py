@@ -42,6 +42,7 @@ def compile_local(
     places = Places(
         root=str(folder.root),
         pushed=loaded.workflow.push.folder or str(folder.pushed),
+        pushed_indexes=loaded.workflow.push.indexes or str(folder.pushed_indexes),
         schema=str(write_run_schema(loaded, folder.path / "schema")),
         checkpoints=str(folder.checkpoints),
     )
@@ -136,6 +137,7 @@ def compile_kubeflow(loaded: LoadedWorkflow, output: Path, *, schema_folder: Pat
     places = Places(
         root=root,
         pushed=loaded.workflow.push.folder or f"{root}/pushed",
+        pushed_indexes=loaded.workflow.push.indexes or f"{root}/pushed_indexes",
         schema=str(write_run_schema(loaded, schema_folder)),
     )
     built = create_pipeline(loaded, taxonomy_of(loaded), places, beam_pipeline_args=list(IN_PROCESS))

@@ -18,9 +18,11 @@ from components.active_sampler.component import ActiveSampler
 from components.class_metrics.component import ClassMetrics
 from components.evaluation.config import MODULE as EVALUATION_MODULE
 from components.example_validator.component import ProductValidator
+from components.index_pusher.component import IndexPusher
 from components.predictor.component import Predictor
 from components.product_example_gen.component import ProductExampleGen
 from components.published_predictor.component import PublishedPredictor
+from components.scann_index.component import ScannIndex
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
 from modules.feeds.schema import with_statistics
@@ -35,6 +37,7 @@ PARTS = {
     "Trainer": {"name", "seed", "features", "objectives", "model", "training", "committee", "prediction"},
     "Predictor": {"name", "objectives", "prediction", "committee"},
     "ActiveSampler": {"name", "seed", "objectives", "sampling", "committee"},
+    "ScannIndex": {"name", "seed", "objectives", "similarity"},
 }
 """The settings that each component sees: what it does not see cannot invalidate its cache."""
 
@@ -45,13 +48,14 @@ class Places:
 
     Attributes:
       root: pipeline root.
-      pushed: where blessed models go.
+      pushed, pushed_indexes: where blessed models and similarity indexes go.
       checkpoints: where a killed training finds its checkpoints again; None: nowhere.
       schema: the schema file (pbtxt) that products are validated against.
     """
 
     root: str
     pushed: str
+    pushed_indexes: str
     schema: str
     checkpoints: str | None = None
 
@@ -142,6 +146,11 @@ def create_pipeline(
         sampler = [
             ActiveSampler(predictor.outputs["predictions"], tree, settings("ActiveSampler"), sampling_labels(loaded))
         ]
+    index = []
+    if workflow.similarity is not None:
+        model, blessing = trainer.outputs["model"], evaluator.outputs["blessing"]
+        made = ScannIndex(predictor.outputs["predictions"], model, tree, settings("ScannIndex"))
+        index = [made, IndexPusher(made.outputs["similarity_index"], model, blessing, places.pushed_indexes)]
     # Anomalies stop the run before anything is learnt from them.
     transform.add_upstream_node(validator)
     return Pipeline(
@@ -149,7 +158,7 @@ def create_pipeline(
         pipeline_root=places.root,
         components=[
             example_gen, statistics_gen, schema_gen, validator, transform, trainer, blessed, evaluator, class_metrics,
-            pusher, predictor, published, *sampler,
+            pusher, predictor, published, *sampler, *index,
         ],
         metadata_connection_config=metadata_connection_config,
         beam_pipeline_args=[*(beam_pipeline_args or [])],

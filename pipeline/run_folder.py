@@ -40,6 +40,10 @@ class RunFolder:
         return self.path / "pushed"
 
     @property
+    def pushed_indexes(self) -> Path:
+        return self.path / "pushed_indexes"
+
+    @property
     def checkpoints(self) -> Path:
         return self.path / "checkpoints"
 

@@ -30,6 +30,8 @@ PRODUCED_BY = {
     "published_predictions": "PublishedPredictor",
     "labelling_batch": "ActiveSampler",
     "label_review": "ActiveSampler",
+    "similarity_index": "ScannIndex",
+    "pushed_index": "IndexPusher",
 }
 """Output key to the component that makes it."""
 

@@ -26,6 +26,7 @@ from modules.reporting.predicted import read_predicted
 from modules.reporting.text import print_summary
 from modules.taxonomy import Taxonomy
 from pipeline.blessing import blessing_of
+from pipeline.indexes import indexes_of
 from pipeline.labelling_gain import labelling_gain
 from pipeline.measured import Measured
 from pipeline.runs import Run, Runs
@@ -101,6 +102,7 @@ def collect(loaded: LoadedWorkflow, result: RunResult, runs: Runs, missing: list
         counts=counts_of(examples.properties) if examples else None,
         steps=_timings(result),
         objectives=objectives,
+        indexes=_try("what the similarity indexes reach", lambda: indexes_of(run, taxonomy), missing) or (),
         previous=previous,
         unchanged=now is not None and before is not None and before.artifact == now.artifact,
         blessing=_try("the model's blessing", lambda: blessing_of(run, now, loaded.workflow), missing)
@@ -203,6 +205,7 @@ def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     titles = {
         "labelling_batch": "next batch",
         "label_review": "label review",
+        "similarity_index": "similarity",
         "predictions": "predictions",
         "model": "model",
         "quarantine": "quarantine",
@@ -218,6 +221,9 @@ def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     pushed = run.outputs.get("pushed_model")
     if pushed is not None and pushed.properties.get("pushed_destination"):
         found.append(("pushed model", near(Path(str(pushed.properties["pushed_destination"])))))
+    index = run.outputs.get("pushed_index")
+    if index is not None and index.properties.get("pushed_destination"):
+        found.append(("pushed index", near(Path(str(index.properties["pushed_destination"])))))
     url = result.folder.metadata
     # A database URL may hold a password.
     shown = near(Path(url)) if "://" not in url else f"{url.partition('://')[0]}://{url.rpartition('@')[2]}"

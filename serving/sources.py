@@ -7,6 +7,7 @@ from pathlib import Path
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.folder import MANIFEST
+from modules.similarity.make import PUSHED_MODEL
 from serving.embedder import Embedder
 from serving.engine import Loaded
 
@@ -16,7 +17,8 @@ class FolderSource:
 
     Args:
       folder: what is looked at again at each call.
-      model: SavedModel folder, or a folder of versions of it; None: texts and images cannot be asked for.
+      model: SavedModel folder, or a folder of versions of it; None: ``model/`` beside the indexes, where
+        IndexPusher puts it; without, texts and images cannot be asked for.
     """
 
     def __init__(self, folder: str | Path, model: str | Path | None = None):
@@ -34,9 +36,11 @@ class FolderSource:
             return None
         catalogue = Catalogue.open(newest)
         catalogue.version = stamp
-        if self._model is None:
-            return Loaded(catalogue)
         folder = self._model
+        if folder is None and (newest / PUSHED_MODEL / "saved_model.pb").is_file():
+            folder = newest / PUSHED_MODEL
+        if folder is None:
+            return Loaded(catalogue)
         if not (folder / "saved_model.pb").is_file():
             versions = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
             folder = max(versions, key=lambda one: int(one.name), default=folder)

@@ -19,6 +19,7 @@ from modules.examples import RULES
 from modules.models.consensus import DISAGREEMENT
 from modules.models.towers import EMBEDDINGS
 from modules.objectives import classes_of
+from modules.preprocessing.price import parse_price
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.export import TABLE
@@ -32,7 +33,7 @@ WORKERS = max(1, min(4, os.cpu_count() or 1))
 SCORES = ("rest", "entropy", "margin", "least_confidence")
 """Outputs that are one number per product."""
 
-SHOWN = ("title", "retailer")
+SHOWN = ("title", "retailer", "availability")
 """Raw columns that are kept beside a prediction, so that people can look at it without a join."""
 
 
@@ -72,7 +73,7 @@ def predict_file(
     )
     _, signature = _signature(model)
     spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}
-    spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in SHOWN}
+    spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, "price")}
     spec |= {
         f"label/{name}": tf.io.FixedLenFeature([], tf.int64, -1)
         for name, objective in settings.objectives.items()
@@ -88,7 +89,10 @@ def predict_file(
         spec[RULES] = tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)
 
     def load(serialised):
-        return serialised, tf.io.parse_example(serialised, spec)
+        raw = tf.io.parse_example(serialised, spec)
+        price, valid = parse_price(raw["price"])
+        raw["price"] = tf.where(valid, price, np.nan)
+        return serialised, raw
 
     records = tf.data.TFRecordDataset(source, compression_type="GZIP", buffer_size=2**20)
     data = records.batch(settings.prediction.batch_size).map(load, num_parallel_calls=2).prefetch(2)
@@ -135,7 +139,11 @@ class _Writer:
     """Parquet in row groups of at least ``ROW_GROUP`` rows; the columns that repeat are dictionaries."""
 
     def __init__(self, target: str, schema: pa.Schema):
-        repeated = ["retailer", *(f"{f.name}.list.element" for f in schema if f.type == pa.list_(pa.string()))]
+        repeated = [
+            "retailer",
+            "availability",
+            *(f"{f.name}.list.element" for f in schema if f.type == pa.list_(pa.string())),
+        ]
         repeated += [f.name for f in schema if pa.types.is_dictionary(f.type)]
         # Numbers without repetition: nothing to win.
         plain = {f"{name}.list.element" for name in EMBEDDINGS}
@@ -175,7 +183,8 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
 class PredictionColumns:
     """The Parquet table's layout.
 
-    Per product ``id``, ``title``, ``retailer``, ``embedding`` (float32 list of fixed length, of unit length), of a
+    Per product ``id``, ``title``, ``retailer``, ``availability`` (empty where missing), ``price`` (float32: the number
+    in the price's text; NaN where there is none), ``embedding`` (float32 list of fixed length, of unit length), of a
     model with an image feature beside others also ``embedding_text`` and ``embedding_image`` (zeros where a product has
     none), and with an objective that learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
@@ -223,6 +232,7 @@ class PredictionColumns:
     def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
         arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in ("id", *SHOWN)}
+        arrays["price"] = pa.array(raw["price"])
         for name, kind in self.kinds.items():
             classes = outputs[f"{name}/classes"].astype(np.int32)
             best = classes[:, 0]

@@ -207,6 +207,29 @@ class Blessing:
 
 
 @dataclass(frozen=True)
+class IndexedPart:
+    """What an index reaches in one partition, or in all (``name`` None); ``method``: ``scann`` or ``exact``."""
+
+    name: str | None
+    products: int
+    method: str
+    recall: float
+    milliseconds: float
+    queries_per_second: float
+
+
+@dataclass(frozen=True)
+class IndexReport:
+    """A similarity index; ``parts``: the global search first. ``reasons``: why it is not blessed; none: it is."""
+
+    name: str
+    k: int
+    parts: Sequence[IndexedPart]
+    near_duplicates: int | None = None
+    reasons: Sequence[str] = ()
+
+
+@dataclass(frozen=True)
 class Training:
     """What training did.
 
@@ -264,3 +287,4 @@ class Report:
     quarantine: Sequence[BadExample] = ()
     places: Sequence[tuple[str, str]] = ()
     missing: Sequence[str] = field(default_factory=tuple)
+    indexes: Sequence[IndexReport] = ()

@@ -25,6 +25,7 @@ from modules.reporting.text import (
     change_text,
     compared_text,
     images_line,
+    index_line,
     interval_text,
     label_lines,
     products_line,
@@ -73,6 +74,7 @@ def render_report(report: Report) -> str:
         compared=compared_text(report),
         change=change_text,
         interval=interval_text,
+        index_line=index_line,
     )
 
 

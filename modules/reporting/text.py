@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from modules.examples import Counts
 from modules.images.outcome import OK
 from modules.reporting.console import show, text
-from modules.reporting.model import Blessing, CategoryRow, Figure, ObjectiveReport, Report
+from modules.reporting.model import Blessing, CategoryRow, Figure, IndexReport, ObjectiveReport, Report
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -31,6 +31,8 @@ def print_summary(
     parts: list[Table | Text] = [text(""), _facts(_lines(report))]
     for objective in report.objectives:
         parts += [text(""), *_objective(report, objective)]
+    if report.indexes:
+        parts += [text(""), _facts([(f"similarity {one.name}", index_line(one)) for one in report.indexes])]
     if report.blessing is not None:
         parts += [text(""), *_blessing(report.blessing)]
     places = [("report", report_file)] if report_file else []
@@ -105,6 +107,17 @@ def rules_line(counts: Counts) -> str:
     """The rules' coverage."""
     share = counts.rule_products / counts.total if counts.total else 0.0
     return f"{counts.rules:,} rules reach {counts.rule_products:,} products ({share:.1%})"
+
+
+def index_line(index: IndexReport) -> str:
+    """What a similarity index holds and reaches, and whether it is blessed."""
+    whole, rest = index.parts[0], index.parts[1:]
+    lowest = min(one.recall for one in index.parts)
+    line = f"{whole.products:,} products in {len(rest):,} partitions, recall@{index.k} {whole.recall:.3f}"
+    line += f" (lowest {lowest:.3f}), {whole.milliseconds:.2f} ms a query"
+    if index.near_duplicates is not None:
+        line += f", {index.near_duplicates:,} products with near-duplicates"
+    return f"{line}; {'blessed' if not index.reasons else 'not blessed: ' + ', '.join(index.reasons[:3])}"
 
 
 def change_text(figure: Figure) -> str:

@@ -21,6 +21,8 @@ from modules.settings.model import (
     TrainingSettings,
 )
 from modules.settings.sampling import SamplingSettings
+from modules.settings.similarity import SimilaritySettings
+from modules.settings.similarity_contradictions import similarity_contradictions
 
 _PART = "part"
 """Validation context of a part: contradictions were looked for in the whole."""
@@ -110,6 +112,8 @@ class PredictionSettings(Settings):
 class PushSettings(Settings):
     folder: str | None = None
     """Where blessed models go; default: ``pushed/`` in the run folder."""
+    indexes: str | None = None
+    """Where blessed similarity indexes go; default: ``pushed_indexes/`` in the run folder."""
 
 
 class BeamSettings(Settings):
@@ -162,6 +166,8 @@ class Workflow(Settings):
     push: PushSettings = PushSettings()
     sampling: SamplingSettings | None = SamplingSettings()
     """Which products people are asked about next; null: none."""
+    similarity: SimilaritySettings | None = None
+    """Indexes of similar products; null: none."""
     runners: RunnerSettings = RunnerSettings()
 
     @model_validator(mode="before")
@@ -316,4 +322,6 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     for name in named:
         if name not in workflow.objectives:
             found.append(("sampling.objectives", name, f"one of: {', '.join(workflow.objectives)}"))
+    if workflow.similarity is not None:
+        found += similarity_contradictions(workflow.similarity, workflow)
     return found

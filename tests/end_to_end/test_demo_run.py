@@ -69,10 +69,12 @@ def test_the_run_goes_through_all_components_and_pushes(shop: Shop) -> None:
     expected = {
         "ProductExampleGen", "StatisticsGen", "ImportSchemaGen", "ExampleValidator", "Transform", "Trainer",
         "Evaluator", "ClassMetrics", "Pusher", "Predictor", "PublishedPredictor", "ActiveSampler", "LastBlessedModel",
+        "ScannIndex", "IndexPusher",
     }  # fmt: skip
     assert set(said) == expected
     assert set(said.values()) == {"done"}
     assert len(list((shop.runs / "pushed").iterdir())) == 1
+    assert len(list((shop.runs / "pushed_indexes").iterdir())) == 1
     assert (shop.runs / "reports" / "latest.html").is_file()
 
 
@@ -88,6 +90,23 @@ def test_every_product_of_every_split_is_predicted_once(shop: Shop) -> None:
     missing = ids - set(table["id"].to_pylist())
     assert len(missing) <= 10, "only the quarantined records may be missing"
     assert set(table["id"].to_pylist()) <= ids
+
+
+def test_similar_products_are_found_in_the_run_and_in_what_it_pushed(shop: Shop) -> None:
+    import pyarrow.parquet as pq
+
+    (index,) = (shop.runs / "pipeline" / "ScannIndex" / "similarity_index").iterdir()
+    table = pq.read_table(index / "neighbours" / "joint.parquet").to_pylist()
+    assert len(table) > 0.9 * PRODUCTS
+    row = next(one for one in table if len(one["neighbours"]) >= 10)
+    found = json.loads(shop.shelfmark("similar", row["id"], "--k", "10", "--json").splitlines()[0])
+    ids = [one["id"] for one in found["neighbours"]]
+    assert row["id"] not in ids and len(set(ids)) == 10
+    # The table stays within the product's category of the second level; a search does not.
+    assert set(ids) & set(row["neighbours"])
+    assert "similarity joint" in shop.first  # type: ignore[attr-defined]
+    pushed = ["--index", str(shop.runs / "pushed_indexes")]
+    assert json.loads(shop.shelfmark("similar", "red boots", "--json", *pushed).splitlines()[0])["neighbours"]
 
 
 def test_its_neighbours_are_measured(shop: Shop) -> None:

@@ -58,5 +58,8 @@ def test_compiles_for_kubeflow(path: Path, tmp_path: Path) -> None:
         if "title: " in artifact["artifactType"].get("instanceSchema", "")
     }
     own = {title for title in titles if title.startswith("components.")}
-    expected = ("CategoryMetrics", "LabelReview", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine")
+    expected = {"CategoryMetrics", "LabelReview", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine"}
+    if loaded.workflow.similarity is not None:
+        expected |= {"SimilarityIndex", "PushedIndex"}
+        assert {name.removesuffix("_executor") for name in executors} >= {"ScannIndex", "IndexPusher"}
     assert own == {f"components.{name}" for name in expected}

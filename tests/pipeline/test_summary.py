@@ -280,3 +280,28 @@ def test_the_latest_run_is_the_newest_one_that_has_what_is_asked_for(loaded, fol
     shutil.rmtree(folder.root / FIRST / "predictions")
     with pytest.raises(InputError, match="the folder is gone"):
         runs.find(FIRST).folder("predictions")
+
+
+def test_an_index_is_reported_with_its_partitions(loaded, folder, recorder) -> None:
+    def part(name: str, products: int, recall: float) -> str:
+        figures = {"name": name, "products": products, "method": "scann", "k": 100, "queries": 50, "recall": recall}
+        return json.dumps({**figures, "milliseconds": 0.25, "queries_per_second": 12345.0})
+
+    boots = taxonomy().find("Shoes > Boots").id
+    facts = {
+        "indexes": json.dumps(["joint"]), "blessed": 0, "joint/near_duplicates": 17,
+        "joint/reasons": json.dumps(["<b>boots</b>: recall@100 0.812, needed 0.9"]),
+        "joint/global": part("global", 100, 0.961), f"joint/partition/{boots}": part(boots, 60, 0.812),
+        "joint/partition/": part("", 40, 0.99),
+    }  # fmt: skip
+    pushed = {"pushed": 1, "pushed_destination": str(folder.root / "indexes" / "17")}
+    added = {"similarity_index": (folder.root / "i", facts), "pushed_index": (folder.root / "p", pushed)}
+    recorder.run(FIRST, outputs(folder, FIRST, **added))
+    text, path = told(loaded, folder, FIRST)
+    said = line(text, "similarity joint")
+    assert "100 products in 2 partitions, recall@100 0.961 (lowest 0.812), 0.25 ms a query" in said
+    assert "17 products with near-duplicates" in said and "not blessed" in " ".join(text.split())
+    assert line(text, "pushed index").endswith("17")
+    page = path.read_text()
+    assert "Shoes &gt; Boots" in page and "0.812" in page and "no category" in page
+    assert "<b>boots" not in page and "&lt;b&gt;boots" in page

@@ -12,11 +12,12 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from modules.similarity.changes import Rows
-from modules.similarity.exact import brute_force
 from modules.similarity.folder import Manifest, new_folder, read_manifest, write_manifest
 from modules.similarity.items import Embedding, Floats, Items, Mask, column
 from modules.similarity.protocol import Found, Queries, Within, check_search
-from modules.similarity.scann_index.restricted import Restricted, Route, merge
+from modules.similarity.scann_index.compared import compare
+from modules.similarity.scann_index.restricted import Restricted, Route
+from modules.similarity.scann_index.results import merge
 from modules.similarity.scann_index.searcher import Searcher
 from modules.similarity.scann_index.settings import Effort, ScannSettings
 
@@ -73,7 +74,7 @@ class ScannIndex:
     def build(
         cls, items: Items, settings: ScannSettings, seed: int = 0, partitions: Sequence[tuple[str, int]] = ()
     ) -> ScannIndex:
-        """An index over ``items``; on one thread the same seed gives the same index.
+        """An index over ``items``; the same seed gives nearly the same index (ScaNN's threads move a few leaves).
 
         Args:
           partitions: name and number of products of each; the items lie in their order, partition after partition.
@@ -145,19 +146,30 @@ class ScannIndex:
             return self.whole.search(vectors, k)
         return self.exact(vectors, k, None)
 
+    def search_partition(self, partition: Partition, vectors: Floats, k: int) -> Found:
+        """The best ``k`` products of one partition; ``vectors``: float32 (q, d), contiguous."""
+        if partition.searcher is not None:
+            return partition.searcher.search(vectors, k)
+        if self.whole is None or partition.end - partition.start < self._settings.min_products:
+            return self.exact(vectors, k, None, partition)
+        mask = np.zeros(len(self.rows.alive), bool)
+        mask[partition.start : partition.end] = True
+        mask[partition.added] = True
+        return self.search(Queries(vectors), k, mask)
+
     def exact(self, vectors: Floats, k: int, mask: Mask | None = None, partition: Partition | None = None) -> Found:
         """The best ``k`` of the rows in ``mask`` (None: all), of one partition or of all, by comparing them all."""
         base, added, living = self.rows.base.vectors, self.rows.added, self.rows.alive
         if not living.all():
             mask = living if mask is None else mask & living
         if partition is None:
-            return brute_force(vectors, [base, added], k, mask)
+            return compare(vectors, [base, added], k, mask)
         place = slice(partition.start, partition.end)
-        found = brute_force(vectors, [base[place]], k, _some(mask, place))
+        found = compare(vectors, [base[place]], k, _some(mask, place))
         found.rows[found.rows >= 0] += partition.start
         if not len(partition.added):
             return found
-        newer = brute_force(vectors, [added[partition.added - len(base)]], k, _some(mask, partition.added))
+        newer = compare(vectors, [added[partition.added - len(base)]], k, _some(mask, partition.added))
         numbers = np.where(newer.rows < 0, -1, partition.added[newer.rows])
         return merge([found, Found(numbers, newer.scores)], k)
 

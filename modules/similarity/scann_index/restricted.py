@@ -12,7 +12,6 @@ right, so a filtered search reaches the recall that the tree reaches at that dep
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -21,7 +20,9 @@ import numpy.typing as npt
 
 from modules.similarity.items import Floats, Mask, Restriction
 from modules.similarity.protocol import Found, Within, mask_of
-from modules.similarity.scann_index.searcher import Searcher, pad
+from modules.similarity.scann_index.compared import MANY
+from modules.similarity.scann_index.results import first, merge, nothing
+from modules.similarity.scann_index.searcher import Searcher
 
 if TYPE_CHECKING:
     from modules.similarity.scann_index.index import Partition, ScannIndex
@@ -90,7 +91,7 @@ class Restricted:
     def search(self, queries: Floats, k: int, wanted: Wanted, route: Route | None = None) -> Found:
         """The best ``k`` of what is wanted by a route, or by the cheapest one."""
         if not wanted.count or not len(queries):
-            return pad(Found(np.zeros((len(queries), 0), np.int64), np.zeros((len(queries), 0), np.float32)), k)
+            return nothing(len(queries), k)
         route = route or self.cheapest(len(queries), k, wanted)
         whole = self._index.whole
         if route == "filtered" and whole is not None:
@@ -137,7 +138,7 @@ class Restricted:
         depth = _depth(searcher, k, count)
         found = searcher.search(queries, depth)
         if count < len(searcher):
-            found = _first(found, (found.rows >= 0) & mask[found.rows], k)
+            found = first(found, (found.rows >= 0) & mask[found.rows], k)
         short = np.flatnonzero((found.rows >= 0).sum(1) < min(k, count))
         if len(short):
             again = self._index.exact(np.ascontiguousarray(queries[short]), k, mask, partition)
@@ -145,31 +146,13 @@ class Restricted:
         return found
 
 
-def _first(found: Found, good: Mask, k: int) -> Found:
-    """The first ``k`` good ones of each query, in their order."""
-    place = np.argsort(~good, axis=1, kind="stable")[:, :k]
-    kept = np.take_along_axis(good, place, 1)
-    rows = np.where(kept, np.take_along_axis(found.rows, place, 1), -1)
-    scores = np.where(kept, np.take_along_axis(found.scores, place, 1), -np.inf).astype(np.float32)
-    return pad(Found(rows, scores), k)
-
-
-def merge(found: Sequence[Found], k: int) -> Found:
-    """The best ``k`` of several answers to the same queries."""
-    if len(found) == 1:
-        return pad(found[0], k)
-    rows = np.concatenate([one.rows for one in found], axis=1)
-    scores = np.concatenate([one.scores for one in found], axis=1)
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return pad(Found(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)), k)
-
-
 def exact_seconds(queries: int, products: int, dimension: int) -> float:
     """Processor time of a query that is compared with so many products, in a batch of ``queries``.
 
     Reading and widening vectors is shared by a batch; products of numbers and the choice of the best are not.
     """
-    return products * (dimension * (4e-10 / max(1, min(queries, 512)) + 2.5e-11) + 1.5e-9)
+    shared = 1e-9 / max(1, queries)
+    return products * (dimension * (5e-11 + shared) + (0 if queries >= MANY else 1.5e-8))
 
 
 def _depth(searcher: Searcher, k: int, count: int) -> int:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +14,10 @@ from modules.similarity.folder import write_vectors
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import configuration, native
+from modules.similarity.scann_index.results import nothing, pad
+from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
+from modules.similarity.scann_index.threads import threads
 
 Rows = npt.NDArray[np.int64]
 
@@ -26,8 +27,6 @@ _ROTATION = "rotation.npy"
 _BATCH = 256
 _BLOCK_BYTES = 1 << 26
 """Of float32 vectors that are worked on at a time."""
-_WIDEST = 512
-"""A block of numbers that is rotated."""
 
 
 class Searcher:
@@ -126,7 +125,7 @@ class Searcher:
           effort: how hard to look; None: as measured for ``k``.
         """
         if not len(queries) or not len(self):
-            return Found(np.full((len(queries), k), -1, np.int64), np.full((len(queries), k), -np.inf, np.float32))
+            return nothing(len(queries), k)
         effort = effort or self.effort(k)
         wanted = min(k, len(self))
         several = len(queries) > 1
@@ -168,24 +167,6 @@ class Searcher:
         self._rows = np.concatenate([self._rows, rows[places]])
 
 
-def random_rotation(dimension: int, rng: np.random.Generator) -> Floats:
-    """float32 (b, w, w): a random rotation of each of b blocks of w numbers; one block as a rule."""
-    width = next((w for w in range(_WIDEST, 31, -1) if dimension % w == 0), dimension)
-    width = dimension if dimension <= _WIDEST else width
-    blocks = [np.linalg.qr(rng.normal(size=(width, width)))[0] for _ in range(dimension // width)]
-    return np.stack(blocks).astype(np.float32)
-
-
-def rotate(vectors: npt.NDArray[Any], rotation: Floats) -> Floats:
-    """Vectors (n, d) rotated, float32. Neighbouring blocks are mixed: numbers of a block lie b places apart."""
-    blocks, width, _ = rotation.shape
-    wide = np.asarray(vectors, np.float32)
-    if blocks == 1:
-        return wide @ rotation[0]
-    parts = [wide[:, block::blocks] @ rotation[block] for block in range(blocks)]
-    return np.concatenate(parts, axis=1)
-
-
 def _rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats) -> Floats:
     """Rows ``places`` rotated, without a second copy of them."""
     found = np.empty((len(places), vectors.shape[1]), np.float32)
@@ -210,22 +191,6 @@ def _extremes(vectors: npt.NDArray[Any], good: Rows, rotation: Floats) -> Rows:
 def _block(vectors: npt.NDArray[Any]) -> int:
     """Rows that are looked at at a time."""
     return max(1, _BLOCK_BYTES // (4 * vectors.shape[1]))
-
-
-def threads() -> int:
-    """Cores that this process may use, at most OMP_NUM_THREADS."""
-    limit = os.environ.get("OMP_NUM_THREADS", "")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return min(cores, int(limit)) if limit.isdigit() and int(limit) else cores
-
-
-def pad(found: Found, k: int) -> Found:
-    """``found`` with -1 and -inf up to ``k`` columns, or cut to them."""
-    short = k - found.rows.shape[1]
-    if short <= 0:
-        return Found(found.rows[:, :k], found.scores[:, :k])
-    rows = np.pad(found.rows, ((0, 0), (0, short)), constant_values=-1)
-    return replace(found, rows=rows, scores=np.pad(found.scores, ((0, 0), (0, short)), constant_values=-np.inf))
 
 
 def _not_zero(vectors: npt.NDArray[Any]) -> Rows:

@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
 from modules.preprocessing import text as text_ops
+from modules.preprocessing.price import parse_price
 from modules.preprocessing.sizes import text_size
-from modules.preprocessing.transform import _Part, _weights, parse_price
+from modules.preprocessing.transform import _Part, _weights
 from modules.settings.features import TextFeature
 from modules.training.data import dense_inputs, input_spec
 from tests.modules.preprocessing.test_text import oracle_words

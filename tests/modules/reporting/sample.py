@@ -77,6 +77,8 @@ def _products(
         "id": np.array([i.encode() for i in ids], object),
         "title": np.array([t.encode() for t in titles], object),
         "retailer": np.array([b"shop-%d" % (i % 3) for i in range(n)], object),
+        "availability": np.full(n, b"in stock", object),
+        "price": np.full(n, 9.5, np.float32),
     }
     outputs: dict[str, np.ndarray] = {"embedding": rng.normal(size=(n, 4)).astype(np.float32)}
     rows: list[dict[str, Any]] = [

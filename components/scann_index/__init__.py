@@ -1,0 +1,1 @@
+"""Indexes over the products' embeddings, measured, with their tables of neighbours."""

@@ -1,0 +1,54 @@
+"""Which products are similar to which."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from modules.settings.base import Settings
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=1)]
+
+COLUMNS = {"joint": "embedding", "image": "embedding_image", "text": "embedding_text"}
+"""Embedding to the predictions' column."""
+
+
+class IndexSettings(Settings):
+    """One index over one embedding of all products."""
+
+    embedding: Literal["joint", "image", "text"] = "joint"
+    objective: str | None = None
+    """Whose predicted categories make the partitions; default: the first exclusive one, or the first."""
+    partition_level: Annotated[int, Field(ge=0, le=20)] = 2
+    """A partition holds the products below one category of this level (1: top level); 0: no partitions."""
+    min_products: Count = 10_000
+    """Smaller partitions are searched by brute force."""
+    k: Annotated[int, Field(ge=1, le=1000)] = 100
+    """Neighbours for which the recall is wanted."""
+    recall: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.95
+    """What the tuner aims at, at the lowest cost."""
+    min_recall: Fraction = 0.9
+    """Below this, in a partition or in all, the index is not blessed and not pushed."""
+    queries: Annotated[int, Field(ge=10, le=100_000)] = 1000
+    """Sample products per tree that recall is measured with: half of them to choose settings by, half to report."""
+    leaves: Count | None = None
+    """Of the global tree; default: from the number of products."""
+    leaves_to_search: Count | None = None
+    """Of the global tree; default: tuned."""
+    reorder: Count | None = None
+    """Candidates of the global tree that are scored again; default: tuned."""
+    quantisation: Literal["int8", "bfloat16", "float32"] = "int8"
+    neighbours: Annotated[int, Field(ge=0, le=1000)] = 100
+    """Of each product in the table of neighbours; 0: no table."""
+    near_duplicate: Fraction = 0.98
+    """Neighbours with at least this cosine are marked as near-duplicates."""
+
+
+class SimilaritySettings(Settings):
+    """The indexes of a run, by name."""
+
+    indexes: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")], IndexSettings], Field(min_length=1)
+    ] = Field(default_factory=lambda: {"joint": IndexSettings()})

@@ -1,0 +1,56 @@
+"""Exact search for many queries at a time, with ScaNN's own brute force: several times as fast as NumPy's."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.similarity.exact import brute_force
+from modules.similarity.items import Floats, Mask
+from modules.similarity.protocol import Found
+from modules.similarity.scann_index.library import native
+from modules.similarity.scann_index.results import merge, nothing, pad
+from modules.similarity.scann_index.threads import threads
+
+MANY = 64
+"""Queries, from which on handing the vectors over pays."""
+
+_BLOCK_BYTES = 1 << 26
+_BATCH = 256
+_CONFIGURATION = 'num_neighbors: 1 distance_measure { distance_measure: "DotProductDistance" } brute_force {}'
+
+
+def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask | None = None) -> Found:
+    """As :func:`modules.similarity.exact.brute_force`, for any number of queries; the order of equal scores may differ.
+
+    Args:
+      queries: float32 (q, d), contiguous.
+      parts: arrays (n_i, d) whose rows are numbered through.
+      mask: bool (sum of n_i,): rows that count; None: all.
+    """
+    if len(queries) < MANY:
+        return brute_force(queries, parts, k, mask)
+    found: list[Found] = []
+    block = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
+    start = 0
+    for part in parts:
+        rows = np.arange(len(part)) if mask is None else np.flatnonzero(mask[start : start + len(part)])
+        for first in range(0, len(rows), block):
+            chosen = rows[first : first + block]
+            whole = len(chosen) == chosen[-1] - chosen[0] + 1
+            vectors = part[chosen[0] : chosen[-1] + 1] if whole else part[chosen]
+            found.append(_block(queries, np.asarray(vectors, np.float32), chosen + start, k))
+            if len(found) > 1:
+                found = [merge(found, k)]
+        start += len(part)
+    return pad(found[0], k) if found else nothing(len(queries), k)
+
+
+def _block(queries: Floats, vectors: Floats, numbers: npt.NDArray[np.int64], k: int) -> Found:
+    made = native().ScannNumpy(np.ascontiguousarray(vectors), _CONFIGURATION, threads())
+    wanted = min(k, len(vectors))
+    batch = max(1, min(_BATCH, -(-len(queries) // threads())))
+    places, scores = made.search_batched(queries, wanted, wanted, -1, True, batch)
+    return Found(numbers[places], scores)

@@ -1,0 +1,43 @@
+"""Putting answers together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from modules.similarity.items import Mask
+from modules.similarity.protocol import Found
+
+
+def merge(found: Sequence[Found], k: int) -> Found:
+    """The best ``k`` of several answers to the same queries."""
+    if len(found) == 1:
+        return pad(found[0], k)
+    rows = np.concatenate([one.rows for one in found], axis=1)
+    scores = np.concatenate([one.scores for one in found], axis=1)
+    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+    return pad(Found(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)), k)
+
+
+def pad(found: Found, k: int) -> Found:
+    """``found`` with -1 and -inf up to ``k`` columns, or cut to them."""
+    short = k - found.rows.shape[1]
+    if short <= 0:
+        return Found(found.rows[:, :k], found.scores[:, :k])
+    rows = np.pad(found.rows, ((0, 0), (0, short)), constant_values=-1)
+    return Found(rows, np.pad(found.scores, ((0, 0), (0, short)), constant_values=-np.inf))
+
+
+def nothing(queries: int, k: int) -> Found:
+    """No product for any query."""
+    return Found(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))
+
+
+def first(found: Found, good: Mask, k: int) -> Found:
+    """The first ``k`` good ones of each query, in their order."""
+    place = np.argsort(~good, axis=1, kind="stable")[:, :k]
+    kept = np.take_along_axis(good, place, 1)
+    rows = np.where(kept, np.take_along_axis(found.rows, place, 1), -1)
+    scores = np.where(kept, np.take_along_axis(found.scores, place, 1), -np.inf).astype(np.float32)
+    return pad(Found(rows, scores), k)

@@ -1,0 +1,169 @@
+"""The cheapest effort that reaches a recall, found by trying on sample queries whose exact neighbours are known."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from modules.similarity.items import Floats
+from modules.similarity.scann_index.compared import compare
+from modules.similarity.scann_index.searcher import Searcher
+from modules.similarity.scann_index.settings import Effort
+
+TIE = 1e-6
+"""Cosines that differ by less count as equal: catalogues are full of equal products."""
+
+DEPTHS = (1, 4, 16)
+"""Multiples of k that efforts are found for; filtered searches look deeper than k."""
+
+_REORDER = (1.0, 1.1, 1.2, 1.35, 1.5, 1.75, 2.0, 2.5, 3.0, 4.0, 6.0, 10.0)
+_FEWEST = 50
+"""Queries that an effort is chosen with, at least."""
+_SURE = 1.0
+"""Standard errors by which the recall on the sample must be above the wanted one."""
+
+
+@dataclass(frozen=True)
+class Truth:
+    """Queries and their exact neighbours among the rows of ``vectors``.
+
+    Attributes:
+      queries: float32 (q, d), contiguous. vectors: (n, d).
+      rows: int64 (q, depth), -1 where there are fewer.
+      scores: float32 (q, depth), descending; -inf where there are fewer.
+    """
+
+    queries: Floats
+    vectors: npt.NDArray[Any]
+    rows: npt.NDArray[np.int64]
+    scores: Floats
+
+    @classmethod
+    def of(cls, queries: Floats, vectors: npt.NDArray[Any], depth: int) -> Truth:
+        """By comparing each query with each vector."""
+        found = compare(queries, [vectors], depth)
+        return cls(queries, vectors, found.rows, found.scores)
+
+    def first(self, count: int) -> Truth:
+        """Of the first queries alone."""
+        return Truth(self.queries[:count], self.vectors, self.rows[:count], self.scores[:count])
+
+    def recall(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+        """Per query the share of its exact neighbours that are among the found rows (q, k), -1 for nothing.
+
+        A product whose cosine is that of the last neighbour (:data:`TIE`) is as good as that one.
+        """
+        k = rows.shape[1]
+        right, scores = self.rows[:, :k], self.scores[:, :k]
+        count = (right >= 0).sum(1)
+        keys = np.arange(len(rows))[:, None] * (len(self.vectors) + 1)
+        known = np.append(np.sort((keys + right)[right >= 0]), -1)
+        mine = keys + rows
+        good = (known[np.searchsorted(known[:-1], mine)] == mine) & (rows >= 0)
+        query, place = np.nonzero(~good & (rows >= 0))
+        bound = np.where(right >= 0, scores, np.inf).min(1)
+        others = np.asarray(self.vectors[rows[query, place]], np.float32)
+        good[query, place] = np.einsum("nd,nd->n", others, self.queries[query]) >= bound[query] - TIE
+        return np.where(count > 0, np.minimum(good.sum(1), count) / np.maximum(count, 1), 1.0)
+
+
+def tune(
+    searcher: Searcher, truth: Truth, k: int, recall: float, *,
+    leaves: int | None = None, reorder: int | None = None, first_row: int = 0,
+) -> tuple[Effort, ...]:  # fmt: skip
+    """Efforts for ``k`` neighbours and for multiples of it (:data:`DEPTHS`).
+
+    Args:
+      truth: among the searcher's rows, the first of which is ``first_row``; for the deepest multiple that is to be
+        tuned, or for as many as there are.
+      recall: the mean over the queries must be above this by a standard error. Where no effort reaches it, the best is
+        taken.
+      leaves, reorder: given for ``k``; None: to be found.
+    """
+    efforts = []
+    for depth in DEPTHS:
+        wanted = k * depth
+        if depth > 1 and (wanted > truth.scores.shape[1] or wanted > len(searcher) // 4):
+            break
+        given = {} if depth > 1 else {"leaves": leaves, "reorder": reorder}
+        # As many neighbours in all at every depth: more queries would cost more and tell little.
+        count = min(len(truth.queries), max(_FEWEST, len(truth.queries) // depth))
+        efforts.append(_cheapest(searcher, truth.first(count), wanted, recall, first_row, **given))
+    return tuple(efforts)
+
+
+def _cheapest(
+    searcher: Searcher, truth: Truth, k: int, recall: float, first_row: int,
+    leaves: int | None = None, reorder: int | None = None,
+) -> Effort:  # fmt: skip
+    def reached(effort: Effort) -> float:
+        values = recall_with(searcher, truth, effort, first_row)
+        return float(values.mean() - _SURE * values.std() / np.sqrt(len(values)))
+
+    sizes = [reorder] if reorder else sorted({min(len(searcher), round(k * times)) for times in _REORDER})
+    every = [leaves] if leaves else leaf_steps(searcher.leaves)
+    few = [step for step in every if step <= searcher.leaves // 4] or every
+    good: list[Effort] = []
+    best: tuple[float, Effort] | None = None
+    for steps in (few, every):
+        high = len(steps) - 1
+        for size in sizes:
+            top = Effort(k=k, leaves=steps[high], reorder=size)
+            value = reached(top)
+            if best is None or value > best[0]:
+                best = (value, top)
+            if value < recall:
+                continue
+            # More leaves never find less, nor do more candidates: the fewest leaves that are enough, by halving.
+            low, before = 0, high
+            while low < high:
+                middle = (low + high) // 2
+                if reached(Effort(k=k, leaves=steps[middle], reorder=size)) >= recall:
+                    high = middle
+                else:
+                    low = middle + 1
+            if good and high == before:
+                break  # no fewer leaves, and more candidates: only dearer from here on
+            good.append(Effort(k=k, leaves=steps[high], reorder=size))
+        if good or steps == every:
+            break
+    assert best is not None
+    timed = [one.model_copy(update={"seconds": seconds(searcher, truth.queries, one)}) for one in good or [best[1]]]
+    return min(timed, key=lambda one: one.seconds)
+
+
+def recall_with(searcher: Searcher, truth: Truth, effort: Effort, first_row: int = 0) -> npt.NDArray[np.float64]:
+    """Per query what a search with this effort finds of the exact neighbours; ``first_row`` as in :func:`tune`."""
+    found = searcher.search(truth.queries, effort.k, effort)
+    return truth.recall(np.where(found.rows < 0, -1, found.rows - first_row))
+
+
+def leaf_steps(leaves: int) -> list[int]:
+    """Numbers of leaves to try: some 15% apart, all of them last."""
+    found = {min(leaves, max(1, round(1.15**i))) for i in range(200)}
+    return sorted(found)
+
+
+def seconds(searcher: Searcher, queries: Floats, effort: Effort, repeats: int = 3) -> float:
+    """Processor time of a query in a batch: the least of some repetitions, since other work only adds."""
+    found = []
+    for _ in range(repeats):
+        start = time.process_time()
+        searcher.search(queries, effort.k, effort)
+        found.append(time.process_time() - start)
+    return min(found) / max(1, len(queries))
+
+
+def sample_of(rows: int, wanted: int, seed: int) -> npt.NDArray[np.int64]:
+    """Distinct rows, sorted."""
+    return np.sort(np.random.default_rng(seed).choice(rows, min(rows, wanted), replace=False))
+
+
+def halves(rows: npt.NDArray[np.int64]) -> Sequence[npt.NDArray[np.int64]]:
+    """Every second row for choosing, the others for reporting."""
+    return rows[::2], rows[1::2]

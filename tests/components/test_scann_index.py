@@ -1,0 +1,157 @@
+"""ScannIndex on predictions as Predictor writes them: artifact, properties, blessing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from tfx.types import standard_artifacts
+
+from components.artifact_types import Predictions, ProductTaxonomy, SimilarityIndex
+from components.scann_index.executor import ScannIndexExecutor
+from modules.errors import InputError
+from modules.examples import TAXONOMY_FILE
+from modules.settings.workflow import Workflow
+from modules.similarity.catalogue import Catalogue
+from modules.similarity.identity import fingerprint
+from modules.similarity.items import Embedding, column
+from modules.similarity.scann_index.index import ScannIndex
+from modules.taxonomy import Taxonomy
+from tests.modules.similarity.shops import clustered
+
+TREE = Taxonomy.from_paths(
+    ["Shoes > Boots > Chelsea", "Shoes > Boots > Rain", "Shoes > Sandals", "Bags > Totes > Small", "Bags", "Hats"]
+)
+SPLITS = {"train": 900, "eval": 200, "test": 300}
+
+
+def predicted(folder: Path, width: int = 16) -> None:
+    """Predictions of three splits; every 50th product has no embedding, some have a category of another taxonomy."""
+    paths = [category.id for category in TREE]
+    first = 0
+    for number, (split, count) in enumerate(SPLITS.items()):
+        rng = np.random.default_rng(number)
+        vectors = clustered(count, width, number)
+        vectors[::50] = 0
+        nodes = pa.array([paths[i] if i < len(paths) else "gone" for i in rng.integers(len(paths) + 1, size=count)])
+        table = pa.table(
+            {
+                "id": [f"p{first + i}" for i in range(count)],
+                "title": [f"title {first + i}" for i in range(count)],
+                "retailer": ["" if i % 9 == 0 else f"shop {i % 3}" for i in range(count)],
+                "availability": ["in stock" if i % 2 else "" for i in range(count)],
+                "price": np.where(rng.random(count) < 0.2, np.nan, rng.random(count) * 90).astype(np.float32),
+                "exclusive/category_id": nodes.dictionary_encode(),
+                "exclusive/label": np.full(count, -1, np.int32),
+                "embedding": pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), width),
+            }
+        )
+        (folder / f"Split-{split}").mkdir(parents=True)
+        pq.write_table(table, folder / f"Split-{split}" / "part-0.parquet")
+        first += count
+
+
+def workflow(**index: Any) -> str:
+    settings = {"min_products": 300, "k": 10, "queries": 200, "neighbours": 10, **index}
+    data = {"name": "t", "similarity": {"indexes": {"joint": settings}}}
+    return Workflow.model_validate({**data, "rules": {"file": None}}).model_dump_json(
+        include={"name", "seed", "objectives", "similarity"}
+    )
+
+
+@pytest.fixture
+def artifacts(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    predictions, model, taxonomy, output = (
+        Predictions(),
+        standard_artifacts.Model(),
+        ProductTaxonomy(),
+        SimilarityIndex(),
+    )
+    for name, artifact in {"predictions": predictions, "model": model, "taxonomy": taxonomy, "out": output}.items():
+        artifact.uri = str(tmp_path / name)
+    predicted(tmp_path / "predictions")
+    (tmp_path / "model" / "Format-Serving").mkdir(parents=True)
+    (tmp_path / "model" / "Format-Serving" / "saved_model.pb").write_bytes(b"weights")
+    (tmp_path / "taxonomy").mkdir()
+    TREE.write(tmp_path / "taxonomy" / TAXONOMY_FILE)
+    return {"predictions": [predictions], "model": [model], "taxonomy": [taxonomy]}, {"similarity_index": [output]}
+
+
+def test_artifact_and_properties(artifacts) -> None:
+    inputs, outputs = artifacts
+    ScannIndexExecutor().Do(inputs, outputs, {"workflow": workflow()})
+    output = outputs["similarity_index"][0]
+    folder, identity = Path(output.uri), fingerprint(Path(inputs["model"][0].uri) / "Format-Serving")
+    assert {path.name for path in folder.iterdir()} == {"joint", "neighbours", TAXONOMY_FILE}
+    index = ScannIndex.load(folder / "joint", Embedding(identity, "embedding"))
+    with pytest.raises(InputError, match="cannot be compared"):
+        ScannIndex.load(folder / "joint", Embedding("another model", "embedding"))
+    assert len(index) == 1400 == output.get_int_custom_property("joint/products")
+    # Partitions: categories of level 2; those above are their own; "" is what the taxonomy does not have.
+    sizes = {one.name: one.end - one.start for one in index.partitions}
+    level_2 = {TREE.find(text).id for text in ("Shoes > Boots", "Shoes > Sandals", "Bags > Totes")}
+    assert set(sizes) == level_2 | {TREE.find(text).id for text in ("Shoes", "Bags", "Hats")} | {""}
+    category = column(index.rows.table, "category").to_numpy()
+    for one in index.partitions:
+        for node in np.unique(category[one.start : one.end]).tolist():
+            line = [] if node < 0 else [c.id for c in TREE.ancestors(list(TREE)[node])] + [list(TREE)[node].id]
+            assert one.name == (line[:2][-1] if line else "")
+    # Every row has its own vector, texts and price.
+    source = pa.concat_tables(
+        pq.read_table(Path(inputs["predictions"][0].uri) / f"Split-{split}" / "part-0.parquet") for split in SPLITS
+    )
+    row = {id: i for i, id in enumerate(source.column("id").to_pylist())}
+    order = [row[id] for id in index.ids.to_pylist()]
+    assert sorted(order) == list(range(1400))
+    vectors = source.column("embedding").combine_chunks().flatten().to_numpy().reshape(-1, 16)[order]
+    np.testing.assert_allclose(index.rows.base.vectors, vectors, atol=1e-3)
+    for name in ("title", "price"):
+        mine, theirs = index.rows.table.column(name).to_pylist(), source.column(name).take(pa.array(order)).to_pylist()
+        assert [x for x in mine if x == x] == [x for x in theirs if x == x]
+    retailers = source.column("retailer").take(pa.array(order)).to_pylist()
+    assert column(index.rows.table, "retailer").to_pylist() == [text or None for text in retailers]
+    # What was measured.
+    assert output.get_int_custom_property("blessed") == 1 and output.get_int_custom_property("joint/blessed") == 1
+    assert output.get_float_custom_property("joint/recall") > 0.9
+    boots = json.loads(output.get_string_custom_property(f"joint/partition/{TREE.find('Shoes > Boots').id}"))
+    assert boots["method"] == "scann" and boots["products"] == sizes[boots["name"]] and boots["recall"] > 0.9
+    assert index.facts["quality"][0]["name"] == "global" and index.facts["blessed"] is True
+    table = pq.read_table(folder / "neighbours" / "joint.parquet")
+    assert table.column("id").to_pylist() == index.ids.to_pylist()
+    # The server opens what the component wrote.
+    catalogue = Catalogue.open(folder)
+    assert catalogue.methods == ("joint",) and catalogue.taxonomy == TREE
+
+
+def test_below_the_threshold_it_is_not_blessed(artifacts) -> None:
+    inputs, outputs = artifacts
+    settings = workflow(leaves_to_search=1, reorder=10, min_recall=0.9, partition_level=0, neighbours=0)
+    ScannIndexExecutor().Do(inputs, outputs, {"workflow": settings})
+    output = outputs["similarity_index"][0]
+    assert output.get_int_custom_property("blessed") == 0
+    (reason,) = json.loads(output.get_string_custom_property("joint/reasons"))
+    assert reason.startswith("global: recall@10 0.") and "needed 0.9" in reason
+    assert not (Path(output.uri) / "neighbours").exists()
+
+
+def test_an_embedding_that_the_model_does_not_make_is_said(artifacts) -> None:
+    inputs, outputs = artifacts
+    settings = json.loads(workflow())
+    settings["similarity"]["indexes"]["joint"]["embedding"] = "image"
+    with pytest.raises(InputError, match="an embedding that the model makes: joint"):
+        ScannIndexExecutor().Do(inputs, outputs, {"workflow": json.dumps(settings)})
+
+
+def test_predictions_of_an_older_version_have_neither_price_nor_availability(artifacts) -> None:
+    inputs, outputs = artifacts
+    for file in Path(inputs["predictions"][0].uri).glob("*/*.parquet"):
+        pq.write_table(pq.read_table(file).drop_columns(["price", "availability"]), file)
+    ScannIndexExecutor().Do(inputs, outputs, {"workflow": workflow(neighbours=0)})
+    index = ScannIndex.load(Path(outputs["similarity_index"][0].uri) / "joint")
+    assert np.isnan(column(index.rows.table, "price").to_numpy()).all()
+    assert column(index.rows.table, "availability").null_count == 1400

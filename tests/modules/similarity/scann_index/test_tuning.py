@@ -1,0 +1,73 @@
+"""Efforts reach what they promise; recall is counted as it should be."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from modules.similarity.scann_index.compared import MANY
+from modules.similarity.scann_index.index import ScannIndex
+from modules.similarity.scann_index.quality import GLOBAL, failed, tune_and_measure
+from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
+from modules.similarity.scann_index.tuning import Truth, leaf_steps
+from tests.modules.similarity.shops import shop
+
+SETTINGS = ScannSettings(min_products=1000)
+
+
+def test_recall_counts_equals_as_equal() -> None:
+    vectors = np.array([[1, 0], [0.8, 0], [0.8, 0], [0.1, 0]], np.float32)
+    truth = Truth.of(np.array([[1, 0], [0, 1]] * MANY, np.float32), vectors, 2).first(2)
+    found = np.array([[0, 2], [3, 1]])
+    np.testing.assert_allclose(truth.recall(found), [1, 1])  # the second query is as far from each
+    np.testing.assert_allclose(truth.recall(np.array([[0, 3], [-1, 1]])), [0.5, 0.5])
+    few = Truth(truth.queries, vectors, np.array([[0, -1], [-1, -1]]), np.array([[1, -np.inf]] * 2, np.float32))
+    np.testing.assert_allclose(few.recall(np.array([[0, 3], [-1, -1]])), [1, 1])
+
+
+@pytest.mark.parametrize("recall", [0.9, 0.98])
+def test_the_tuner_reaches_the_recall_and_says_what_it_reached(recall: float) -> None:
+    items = shop(6000, 24)
+    index = ScannIndex.build(items, SETTINGS, partitions=[("a", 4000), ("b", 1500), ("", 500)])
+    quality = tune_and_measure(index, k=10, recall=recall, queries=600, seed=0)
+    assert [(one.name, one.method) for one in quality] == [
+        (GLOBAL, "scann"), ("a", "scann"), ("b", "scann"), ("", "exact"),
+    ]  # fmt: skip
+    for one in quality:
+        assert one.recall >= recall - 0.02 and one.milliseconds > 0 and one.queries_per_second > 0
+    assert index.whole is not None
+    assert [effort.k for effort in index.efforts] == [10, 40, 160]
+    assert not failed(quality, recall - 0.02)
+    assert len(failed([*quality, quality[0].__class__("x", 1, "scann", 10, 5, 0.5, 1, 1)], 0.6)) == 1
+
+
+def test_cheaper_where_less_is_wanted() -> None:
+    items = shop(6000, 24)
+    index = ScannIndex.build(items, SETTINGS)
+    found = []
+    for recall in (0.8, 0.99):
+        tune_and_measure(index, k=10, recall=recall, queries=400, seed=0)
+        found.append(index.efforts[0])
+    assert (found[0].leaves, found[0].reorder) < (found[1].leaves, found[1].reorder)
+
+
+def test_given_settings_stay() -> None:
+    index = ScannIndex.build(shop(3000, 24), SETTINGS.model_copy(update={"leaves": 30}))
+    tune_and_measure(index, k=10, recall=0.9, queries=100, seed=0, leaves=7, reorder=33)
+    assert index.whole is not None and index.whole.leaves == 30
+    assert (index.efforts[0].leaves, index.efforts[0].reorder) == (7, 33)
+
+
+@given(k=st.integers(1, 5000), leaves=st.integers(1, 2000), products=st.integers(1, 10**6))
+@settings(deadline=None)
+def test_an_effort_fits_the_index(k: int, leaves: int, products: int) -> None:
+    known = (Effort(k=100, leaves=10, reorder=150), Effort(k=400, leaves=50, reorder=500))
+    for efforts in ((), known):
+        effort = effort_of(efforts, k, leaves, products)
+        assert effort.k == k and 1 <= effort.leaves <= leaves and effort.reorder >= min(k, 150)
+    assert effort_of(known, 100, 2000, 10**6) == known[0]
+    assert 1 <= leaves_of(products) <= max(1, products // 40)
+    steps = leaf_steps(leaves)
+    assert steps[0] == 1 and steps[-1] == leaves and steps == sorted(set(steps))

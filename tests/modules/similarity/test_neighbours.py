@@ -1,0 +1,60 @@
+"""The table of neighbours against a full sort within each partition."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from modules.similarity import neighbours
+from modules.similarity.neighbours import write_neighbours
+from modules.similarity.scann_index.index import ScannIndex
+from modules.similarity.scann_index.settings import Effort, ScannSettings
+from tests.modules.similarity.shops import oracle, shop
+
+SIZES = [("a", 700), ("b", 40), ("one", 1), ("", 259)]
+
+
+@pytest.mark.parametrize("sizes", [SIZES, []])
+@pytest.mark.parametrize("least", [500, 5000])
+def test_equals_a_full_sort_within_the_partition(tmp_path: Path, monkeypatch, sizes: list, least: int) -> None:
+    monkeypatch.setattr(neighbours, "_BATCH", 128)
+    monkeypatch.setattr(neighbours, "_ROW_GROUP", 256)
+    items = shop(1000)
+    items.vectors[5] = items.vectors[6] = items.vectors[7]  # near-duplicates
+    items.vectors[9] = 0  # no embedding
+    efforts = (Effort(k=100, leaves=100, reorder=700),)
+    index = ScannIndex.build(items, ScannSettings(min_products=least, efforts=efforts), partitions=sizes)
+    for one in index.partitions:
+        if one.searcher is not None:
+            one.searcher.efforts = efforts
+    written = write_neighbours(index, tmp_path / "n.parquet", 20, 0.999)
+    table = pq.read_table(tmp_path / "n.parquet")
+    assert written.products == table.num_rows == 1000
+    assert table.column("id").to_pylist() == items.ids.to_pylist()
+    start = hits = total = 0
+    for _, size in sizes or [("", 1000)]:
+        own = items.vectors[start : start + size]
+        ids = items.ids.to_pylist()[start : start + size]
+        for row, line in enumerate(table.slice(start, size).to_pylist()):
+            assert line["id"] not in line["neighbours"]
+            assert line["scores"] == sorted(line["scores"], reverse=True)
+            if start + row == 9:
+                assert line["neighbours"] == [] and line["near_duplicates"] == 0
+                continue
+            allowed = np.arange(size) != row
+            if start == 0:
+                allowed[9] = False
+            right, _ = oracle(own[row : row + 1], own, 20, allowed)
+            right = {ids[place] for place in right[0] if place >= 0}
+            hits += len(right & set(line["neighbours"]))
+            total += len(right)
+            assert line["near_duplicates"] == sum(score >= 0.999 for score in line["scores"])
+        start += size
+    assert hits / total > 0.98
+    twins = table.slice(5, 1).to_pylist()[0]
+    assert set(twins["neighbours"][:2]) == {"p6", "p7"} and twins["near_duplicates"] == 2
+    assert written.near_duplicates == 3
+    assert pq.ParquetFile(tmp_path / "n.parquet").num_row_groups >= 4
