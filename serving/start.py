@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.errors import InputError, Problem
+from modules.listening import listen
 
 TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"
 MIN_TOKEN = 16
@@ -78,8 +79,6 @@ def serve_similar(source: Callable[..., object], place: Place, say: Callable[[st
       InputError: it may not start, there is no index, or the port is taken.
     """
     token = token_of(place)
-    import socket
-
     import uvicorn
 
     from serving.app import Access, create_app
@@ -92,15 +91,8 @@ def serve_similar(source: Callable[..., object], place: Place, say: Callable[[st
     loaded = engine.current()
     if place.preload and loaded.embedder is not None:
         threading.Thread(target=loaded.embedder.load, daemon=True).start()
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((place.host, place.port))
-            listener.listen(2048)
-        except OSError as error:
-            value = f"{place.host}:{place.port}"
-            raise InputError(Problem("--port", f"cannot listen there: {error.strerror}", value=value)) from None
+    # From here on connections wait in the queue, so that nobody who reads the line below is refused.
+    with listen(place.host, place.port) as listener:
         port = listener.getsockname()[1]
         shown = f"[{place.host}]" if ":" in place.host else place.host
         access = Access(token, port if place.loopback and token is None else None)

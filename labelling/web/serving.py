@@ -12,6 +12,7 @@ from pathlib import Path
 from labelling.store import Store, accounts
 from labelling.web.indexes import Source
 from modules.errors import InputError, Problem
+from modules.listening import listen
 
 
 @dataclass(frozen=True)
@@ -82,8 +83,6 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None], source: 
       InputError: it may not start, or the port is taken.
     """
     check(store, place)
-    import socket
-
     import uvicorn
 
     from labelling.web.app import Settings, create_app
@@ -91,16 +90,8 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None], source: 
     with_accounts = place.accounts or not place.loopback
     annotator = None if with_accounts else place.annotator or _user()
     tls = place.certificate is not None
-    family = socket.AF_INET6 if ":" in place.host else socket.AF_INET
-    with socket.socket(family) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            listener.bind((place.host, place.port))
-            # From here on connections wait in the queue, so that nobody who reads the line below is refused.
-            listener.listen(2048)
-        except OSError as error:
-            value = f"{place.host}:{place.port}"
-            raise InputError(Problem("--port", f"cannot listen there: {error.strerror}", value=value)) from None
+    # From here on connections wait in the queue, so that nobody who reads the line below is refused.
+    with listen(place.host, place.port) as listener:
         port = listener.getsockname()[1]
         shown = f"[{place.host}]" if ":" in place.host else place.host
         settings = Settings(annotator, tls, place.image_hosts, port if place.loopback else None)

@@ -139,11 +139,8 @@ class Catalogue:
 
     def product(self, name: str) -> Shown | None:
         """The product of this id, in whichever index it is; None: in none."""
-        for method, places in self._places.items():
-            row = places.row(name)
-            if row is not None:
-                return self._shown(method, np.array([row]))[0]
-        return None
+        place = self._place(name)
+        return None if place is None else self._shown(place[0], np.array([place[1]]))[0]
 
     def asked(self, name: str, by: str) -> Asked:
         """A product as a query.
@@ -151,8 +148,8 @@ class Catalogue:
         Raises:
           InputError: no index has it, or it has nothing that the method could go by.
         """
-        shown = self.product(name)
-        if shown is None:
+        place = self._place(name)
+        if place is None:
             near = self.near(name)
             hint = f"did you mean {near!r}?" if near is not None else "search /similar or the feed for its id"
             raise InputError(Problem("", "the id of a product in the index", key="id", value=name, hint=hint))
@@ -164,7 +161,16 @@ class Catalogue:
             hint = f"ask by {' or '.join(others)}" if others else ""
             expected = f"a product with an embedding for {by!r}; this one has none"
             raise InputError(Problem("", expected, key="id", value=name, hint=hint))
-        return Asked(vector, shown.title, name)
+        method, row = place
+        return Asked(vector, column(self._table(method), "title")[row].as_py(), name)
+
+    def _place(self, name: str) -> tuple[str, int] | None:
+        """The method and the row of an index that has the product; None: none has."""
+        for method, places in self._places.items():
+            row = places.row(name)
+            if row is not None:
+                return method, row
+        return None
 
     def _vector(self, name: str, by: str) -> Floats | None:
         """The product's vector for a method, None if it has none (or one of zeros)."""
@@ -271,7 +277,7 @@ class Catalogue:
         """The products of these rows; -1: an empty one."""
         table = self._table(by).take(pa.array(np.maximum(rows, 0)))
         names = self._categories
-        made = zip(*(table.column(name).to_pylist() for name in table.schema.names), strict=True)
+        made = zip(*map(_values, table.columns), strict=True)
         return [
             Shown(
                 id,
@@ -283,6 +289,16 @@ class Catalogue:
             )
             for id, title, category, retailer, price, availability in made
         ]
+
+
+def _values(found: pa.ChunkedArray) -> list[Any]:
+    """A column's values. Arrow's own way makes an object of its own of each first."""
+    if pa.types.is_dictionary(found.type):
+        found = found.cast(found.type.value_type)
+    if pa.types.is_primitive(found.type):
+        values: list[Any] = found.to_numpy().tolist()
+        return values
+    return found.to_pylist()
 
 
 def depth(k: int) -> int:
