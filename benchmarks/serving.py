@@ -264,6 +264,9 @@ def main() -> None:
         rng = np.random.default_rng(0)
         with server(Path(name)) as (port, process):
             check(port, catalogue, vectors)
+            # What is touched for the first time is read from the disk, whoever asks.
+            warm = Load("by id, to warm up", 16)
+            measure(port, process, warm, requests(warm, arguments.products, vectors, rng), arguments.seconds)
             for load in loads():
                 ready = requests(load, arguments.products, vectors, rng)
                 lines.append(row(load.name, str(load.clients), measure(port, process, load, ready, arguments.seconds)))

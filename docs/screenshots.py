@@ -1,10 +1,11 @@
 """Takes the pictures of docs/images: every labelling page, over the demo catalogue, in Chromium.
 
-    python docs/screenshots.py
+    python docs/screenshots.py            # all
+    python docs/screenshots.py similar    # those of similar products
 
 Runs the demo, queues its batch and its review in a store of its own, labels some products by
-keyboard, and looks at each page in the width of a desk and, where people label, of a phone. Needs Chromium
-(`make test-full` installs it).
+keyboard, and looks at each page in the width of a desk and, where people label, of a phone. For similar products it
+runs the demo once more, with its pictures. Needs Chromium (`make test-full` installs it).
 """
 
 from __future__ import annotations
@@ -27,6 +28,12 @@ from tests.labelling.serving import serving  # noqa: E402
 
 DESK, PHONE = {"width": 1180, "height": 800}, {"width": 390, "height": 844}
 LABELLED = 12
+IMAGES = (
+    "features.picture.kind=image",
+    "similarity.indexes.image.embedding=image",
+    "similarity.indexes.text.embedding=text",
+)
+"""Settings of the demo with its pictures, and an index of each embedding."""
 PASSWORD = "correct horse battery staple"
 
 
@@ -76,16 +83,46 @@ def label(camera: Camera) -> None:
     page.wait_for_function("() => pending.length === 0")
 
 
-def main() -> None:
-    """Everything."""
+def similar(browser: Any, folder: str) -> None:
+    """Neighbours by each method, two of them ticked, and a triplet to judge."""
+    store, indexes = f"{folder}/similar.sqlite", f"{folder}/indexes"
+    runs = ["--set", f"runners.local.folder={folder}/similar-runs"]
+    for setting in IMAGES:
+        runs += ["--set", setting]
+    shelfmark("run", *runs)
+    shelfmark("label", "import-products", "--store", store, *runs)
+    shelfmark("similar", "full-text", "--output", indexes, *runs)
+    with serving(store, "--annotator", "anna", "--index", indexes) as server:
+        camera = Camera(browser, server.url)
+        page = camera.page
+        page.goto(f"{server.url}/similar?q=chelsea boots")
+        page.click(".wall a")
+        page.click(".walk")
+        page.wait_for_load_state("networkidle")
+        camera.take("similar-phone", page.url.removeprefix(server.url), phone=True)
+        shown = page.locator(".near-by").evaluate_all("some => some.map((one) => one.dataset.id)")
+        other = next(i for i, one in enumerate(shown) if i >= 10 and one != shown[0])
+        for number in (0, other):
+            page.locator("[name=pick]").nth(number).check()
+        page.evaluate("scrollTo(0, 0)")
+        camera.take("similar")
+        query = page.get_attribute(".asked", "data-id")
+        camera.take("judge", f"/judge?query={query}&a={shown[0]}&b={shown[other]}")
+
+
+def main(only: str) -> None:
+    """Everything, or the pages of similar products alone."""
     (DOCS / "images").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
+        browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
+        similar(browser, folder)
+        if only == "similar":
+            return
         store = f"{folder}/labels.sqlite"
         runs = ("--set", f"runners.local.folder={folder}/runs")
         shelfmark("run", *runs)
         shelfmark("label", "import-batch", "--store", store, *runs)
         shelfmark("label", "import-review", "--store", store, *runs)
-        browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
         with serving(store) as server:
             camera = Camera(browser, server.url)
             label(camera)
@@ -121,4 +158,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(*sys.argv[1:2] or ("",))
