@@ -144,7 +144,14 @@ def create_pipeline(
     sampler = []
     if workflow.sampling is not None and (workflow.sampling.objectives or any_exclusive(workflow)):
         sampler = [
-            ActiveSampler(predictor.outputs["predictions"], tree, settings("ActiveSampler"), sampling_labels(loaded))
+            ActiveSampler(
+                predictor.outputs["predictions"],
+                tree,
+                examples,
+                trainer.outputs["model"],
+                settings("ActiveSampler"),
+                sampling_labels(loaded),
+            )
         ]
     index = []
     if workflow.similarity is not None:

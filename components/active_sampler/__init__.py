@@ -1,1 +1,1 @@
-"""Predicts every product and writes the predictions as Parquet."""
+"""Picks the next batch for people, and the labels to look at again."""

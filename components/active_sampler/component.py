@@ -7,6 +7,7 @@ from typing import ClassVar
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
+from tfx.types.standard_artifacts import Examples, Model
 
 from components.active_sampler.driver import ActiveSamplerDriver
 from components.active_sampler.executor import ActiveSamplerExecutor
@@ -24,6 +25,8 @@ class ActiveSamplerSpec(ComponentSpec):
     INPUTS: ClassVar = {
         "predictions": ChannelParameter(type=Predictions),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
+        "examples": ChannelParameter(type=Examples),
+        "model": ChannelParameter(type=Model),
     }
     OUTPUTS: ClassVar = {
         "labelling_batch": ChannelParameter(type=LabellingBatch),
@@ -36,6 +39,8 @@ class ActiveSampler(base_component.BaseComponent):
 
     Args:
       predictions: of all splits. taxonomy: of the ProductExampleGen that made the examples.
+      examples, model: that the predictions were made of, and by: strategies that need the probabilities of all classes
+        have them looked up for some candidates.
       workflow: the parts of the workflow that the batch depends on, as JSON.
       labels: JSON object: ``folder``, ``files`` (label files, relative to it) and ``queue`` (open questions, or null).
       fingerprint: of the label files and the queue; the driver sets it. Only where drivers do not run (Kubeflow) it has
@@ -50,6 +55,8 @@ class ActiveSampler(base_component.BaseComponent):
         self,
         predictions: types.BaseChannel,
         taxonomy: types.BaseChannel,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
         workflow: str,
         labels: str,
         fingerprint: str = "",
@@ -58,6 +65,8 @@ class ActiveSampler(base_component.BaseComponent):
             ActiveSamplerSpec(
                 predictions=predictions,
                 taxonomy=taxonomy,
+                examples=examples,
+                model=model,
                 workflow=workflow,
                 labels=labels,
                 fingerprint=fingerprint,

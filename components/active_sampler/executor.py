@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Sequence
+from functools import partial
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
+from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
+from tfx.utils import path_utils
 
 from components.active_sampler.driver import label_files
 from modules.errors import InputError, Problem
@@ -50,7 +54,7 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
             try:
                 batch = next_batch(
                     name, exclusive, table, asked[name],
-                    classes_of(objective, taxonomy), taxonomy, settings, workflow.seed,
+                    classes_of(objective, taxonomy), taxonomy, settings, workflow.seed, partial(_all, input_dict, name),
                 )  # fmt: skip
             except MissingInput as error:
                 raise InputError(Problem("", str(error), key="sampling.strategy")) from None
@@ -91,6 +95,16 @@ def asked_about(workflow: Workflow) -> list[str]:
     assert workflow.sampling is not None
     exclusive = [name for name, objective in workflow.objectives.items() if objective.kind == "exclusive"]
     return list(workflow.sampling.objectives) or exclusive
+
+
+def _all(input_dict: dict[str, Any], objective: str, ids: Sequence[str]) -> Any:
+    """Probabilities of all classes, of products of the train split; most strategies do without, and load no model."""
+    from modules.predictions.all_classes import all_probabilities
+
+    model = artifact_utils.get_single_instance(input_dict["model"])
+    examples = artifact_utils.get_single_instance(input_dict["examples"])
+    sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], "train"), "*.gz")))
+    return all_probabilities(path_utils.serving_model_path(model.uri), sources, objective, ids)
 
 
 def _set(artifact: Any, name: str, value: int | float | str) -> None:

@@ -11,18 +11,12 @@ from sqlalchemy import Connection, select
 from labelling.store import queue, rows, status
 from labelling.store.tables import neighbours, products
 from labelling.web.app import Names
+from labelling.web.words import picked_as
 from modules.settings.feed import TEXT_FIELDS
 
 KEYS = 9
 """Suggestions that have a number key."""
 
-WORDS = {
-    "random": "a random pick, so that accuracy can be measured without bias",
-    "margin": "the model hesitates between its first two categories",
-    "entropy": "the model spreads its belief over many categories",
-    "least_confidence": "the model is not sure of its first category",
-    "review": "somebody's label for it looks wrong",
-}
 REASONS = {
     "label_error": "The model is sure of another category than the label.",
     "rule_contradicted": "The model contradicts a rule that put the product there.",
@@ -104,7 +98,7 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
         duplicates=near,
         labelled=labelled,
         why=_why(found),
-        pick=WORDS.get(found.strategy or found.source, found.strategy or found.source),
+        pick=picked_as(found.strategy or found.source),
         batch=found.batch_id,
         review=_review(found.reason, names),
     )

@@ -34,7 +34,7 @@ class Combined(QueryStrategy):
         for part in (self.score, self.diversify):
             part.check(pool)
         rows = pool.candidates
-        utility = self.score.utilities(pool, rows)
+        utility = self.score.utilities(pool.listed(), rows)
         kept = np.sort(best(utility, max(n, self.prefilter), rng))
         found = self.diversify.query(pool.only(rows[kept]), n, rng)
         place = np.searchsorted(rows[kept], found.rows)

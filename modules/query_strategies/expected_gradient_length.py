@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import numpy as np
+from pydantic import Field
 
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best, blocks
 
 
 class ExpectedGradientLength(ScoreStrategy):
@@ -20,6 +21,16 @@ class ExpectedGradientLength(ScoreStrategy):
 
     kind: Literal["expected_gradient_length"] = "expected_gradient_length"
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities", "embeddings"})
+
+    candidates: Annotated[int, Field(ge=1)] = 5_000
+    """The longest by the most probable classes alone, of which all classes' probabilities are looked up."""
+
+    def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
+        if pool.distributions is not None:
+            rows = pool.candidates
+            kept = best(self.utilities(pool.listed(), rows), max(n, self.candidates), rng)
+            pool = pool.only(np.sort(rows[kept]))
+        return super()._pick(pool, n, rng)
 
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         found = np.empty(len(rows), np.float32)

@@ -68,6 +68,10 @@ class Pool:
         available[rows] = True
         return replace(self, available=available & self.available)
 
+    def listed(self) -> Pool:
+        """The same pool without ``distributions``: cheap, and near enough to choose candidates by."""
+        return replace(self, distributions=None)
+
     def predicted(self, rows: Integers) -> Integers:
         """The most probable class of each row."""
         assert self.probabilities is not None

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import pyarrow as pa
 
 from modules.objectives import ancestor_levels
 from modules.query_strategies import Pool, Selection
@@ -25,6 +26,7 @@ SUGGESTIONS = 9
 """Categories that come with a pick: one per number key."""
 
 Integers = npt.NDArray[np.int64]
+AllClasses = Callable[[Sequence[str]], npt.NDArray[np.float32]]
 
 
 @dataclass(frozen=True)
@@ -67,8 +69,13 @@ def next_batch(
     taxonomy: Taxonomy,
     settings: SamplingSettings,
     seed: int,
+    all_classes: AllClasses | None = None,
 ) -> Batch:
     """Picks a batch: a random share over all splits, the rest by the strategy from the train split.
+
+    Args:
+      all_classes: of an exclusive objective, ids of products to their probabilities over all classes, for strategies
+        that need them of some candidates; None: what the most probable ones leave is spread evenly over the others.
 
     Same arguments, same batch. Random and chosen picks are mixed in the ranking, so that a batch that is left half done
     has its share of both.
@@ -80,7 +87,7 @@ def next_batch(
     rng = np.random.default_rng([seed, number])
     share = settings.first_random_share if asked.random < settings.first_labels else settings.random_share
     if exclusive:
-        picked = _products(table, asked, classes, taxonomy, settings, share, rng)
+        picked = _products(table, asked, classes, taxonomy, settings, share, rng, all_classes)
     else:
         picked = _pairs(table, asked, classes, settings, share, rng)
     chosen, drawn, facts = picked
@@ -125,6 +132,7 @@ def _products(
     settings: SamplingSettings,
     share: float,
     rng: np.random.Generator,
+    all_classes: AllClasses | None,
 ) -> tuple[list[_Question], list[_Question], dict[str, int]]:
     free = table.labels < 0
     free[table.rows_of([product for product, _ in asked.questions])] = False
@@ -143,11 +151,16 @@ def _products(
         found = [index[one.id] for one in (category, *taxonomy.descendants(category)) if one.id in index]
         return np.array(found, np.int64)
 
+    def distributions(some: Integers) -> npt.NDArray[np.float32]:
+        assert all_classes is not None
+        return all_classes(table.ids.take(pa.array(rows[some])).to_pylist())
+
+    complete = table.classes.shape[1] >= len(classes)
     pool = Pool(
         available[rows], np.where(train, table.labels, -1)[rows], len(classes), _some(table.probabilities, rows),
         _some(table.classes, rows), {name: values[rows] for name, values in table.scores.items()},
-        _some(table.embeddings, rows), members=_members(table, rows),
-        levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
+        _some(table.embeddings, rows), None if complete or all_classes is None else distributions,
+        members=_members(table, rows), levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
     )  # fmt: skip
     found = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [(int(rows[found.rows[i]]), -1, _chosen(found, i)) for i in range(len(found))]

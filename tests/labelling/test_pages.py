@@ -13,6 +13,8 @@ import pytest
 from labelling.store import Store
 from labelling.store import tables as t
 from labelling.web.search import Search
+from labelling.web.words import WORDS, picked_as
+from modules.query_strategies import STRATEGIES
 from modules.taxonomy import Taxonomy
 from tests.labelling import shop
 from tests.labelling.serving import Annotator, Server, serving
@@ -136,7 +138,7 @@ def test_the_review_queue_says_what_looks_wrong(page: Any, server: Server) -> No
 
 def test_the_card_says_why_this_product(page: Any) -> None:
     text = page("/label?batch=round-1")
-    for part in ("Picked as the model hesitates between its first two categories", "strategy margin", "weight 0.5",
+    for part in ("Because the model hesitates between its first two categories", "strategy margin", "weight 0.5",
                  "rank in batch 2", "round 3", "split train", "model m/7", "seed 7", "batch round-1"):  # fmt: skip
         assert part in text, part
 
@@ -163,6 +165,12 @@ def test_a_label_may_be_given_on_a_products_own_page(server: Server) -> None:
     with Store(server.place) as store, store.read() as connection:
         row = connection.execute(t.labels.select().where(t.labels.c.product_id == "p7")).one()
     assert (row.source, row.category, row.batch) == ("manual", choice[1], None)
+
+
+def test_every_strategys_pick_is_told_in_words() -> None:
+    assert set(STRATEGIES) - {"combined", "schedule"} <= WORDS.keys()
+    assert picked_as("margin+k_center") == f"{WORDS['margin']}, and {WORDS['k_center']}"
+    assert picked_as("my_own") == "my own"
 
 
 TREE = Taxonomy.from_paths(

@@ -84,22 +84,42 @@ def import_products(
 
 def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> None:  # type: ignore[no-untyped-def]
     from labelling.store import Store
-    from pipeline.runs import Runs
+    from modules.errors import InputError
+    from pipeline.runs import Run, Runs
     from shelfmark.cli.label.gather import bring
+    from shelfmark.cli.label.gather.elsewhere import bring_alone
 
     loaded = load(workflow, overrides, feed)
-    runs = Runs.of(loaded)
-    found, where = bring.find_run(runs, run, uri, key)
+    known: tuple[Runs, Run] | None = None
+    try:
+        runs = Runs.of(loaded)
+        found, where = bring.find_run(runs, run, uri, key)
+        known = runs, found
+    except InputError:
+        if uri is None or run != "latest":
+            raise
+        # It ran elsewhere; all that is known of it lies at the URI.
+        where = uri
     with bring.local_copy(where or "") as path:
-        batches = read(path, found.id, where)
+        batches = read(path, known[1].id if known else _named(uri), where)
         with Store(place_of(store, loaded)) as opened:
-            imported = bring.bring(opened, loaded, found, runs, batches, wanted=overlap)
+            if known is None:
+                imported = bring_alone(opened, loaded, batches, wanted=overlap)
+            else:
+                imported = bring.bring(opened, loaded, known[1], known[0], batches, wanted=overlap)
+    if known is None:
+        typer.echo("note: its run is not known here: products come from the feed, without neighbours and predictions")
     for identity, counts in imported.items():
         left = {"labelled": counts.labelled, "queued": counts.queued, "imported before": counts.known}
         out = "; left out: " + ", ".join(f"{n:,} {why}" for why, n in left.items() if n) if any(left.values()) else ""
         typer.echo(f"{identity}: {counts.added:,} products queued in {opened.name}{out}")
     if loaded.workflow.labels.store is None:
         typer.echo("note: runs do not learn from this store yet: set labels.store in the workflow file")
+
+
+def _named(uri: str) -> str:
+    """A name for a batch whose run is not known: the end of its URI."""
+    return "-".join(part for part in uri.rstrip("/").split("/")[-2:] if part)
 
 
 def assign(

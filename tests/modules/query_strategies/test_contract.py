@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +83,14 @@ def test_what_a_strategy_needs_is_said_by_name(name):
 def test_cold_starts_need_neither_model_nor_labels(name):
     pool = replace(pool_of(), probabilities=None, members=None, labels=np.full(200, -1))
     assert len(strategy(name).query(pool, 12, np.random.default_rng(0))) == 12
+
+
+def test_the_readme_has_a_row_for_every_strategy_and_the_projects_own_leads_there():
+    repository = Path(__file__).parents[3]
+    rows = (repository / "modules/query_strategies/README.md").read_text().splitlines()
+    told = {row.split("`")[1] for row in rows if row.startswith("| `")}
+    assert told == set(ALL)
+    assert "modules/query_strategies/README.md" in (repository / "README.md").read_text()
 
 
 def test_an_unknown_name_is_answered_with_the_nearest():

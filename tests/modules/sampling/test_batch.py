@@ -17,8 +17,11 @@ from modules.errors import InputError
 from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
+from modules.query_strategies.badge import BADGE
 from modules.query_strategies.bald import BALD
 from modules.query_strategies.batch_bald import BatchBALD
+from modules.query_strategies.combined import Combined
+from modules.query_strategies.expected_gradient_length import ExpectedGradientLength
 from modules.query_strategies.margin import Margin
 from modules.query_strategies.value_weighted import ValueWeighted
 from modules.sampling.asked import Asked, read_asked
@@ -45,11 +48,11 @@ def predictions(tmp_path_factory) -> tuple[PredictionFiles, dict[str, np.ndarray
     return PredictionFiles(folder), written
 
 
-def batch(files, objective="exclusive", asked=Asked(), seed=7, members=0, **given):  # noqa: B008
+def batch(files, objective="exclusive", asked=Asked(), seed=7, members=0, all_classes=None, **given):  # noqa: B008
     sampling = SamplingSettings(**{"size": 40, "strategy": Margin(), **given})
     table = read_table(files, objective, members)
     return next_batch(
-        objective, objective == "exclusive", table, asked, CLASSES[objective], TREE, sampling, seed
+        objective, objective == "exclusive", table, asked, CLASSES[objective], TREE, sampling, seed, all_classes
     )  # fmt: skip
 
 
@@ -154,6 +157,42 @@ def test_values_are_given_by_path_and_hold_for_a_branch(predictions):
 def test_a_strategy_that_needs_a_committee_says_so(predictions):
     with pytest.raises(MissingInput, match="committee"):
         batch(predictions[0], strategy=BALD())
+
+
+def test_all_classes_are_looked_up_for_candidates_alone(predictions):
+    """Expected gradient length out of every class, by its definition; BADGE's first pick has the longest gradient."""
+    files, written = predictions
+    dense = {f"train-{i}": p for i, p in enumerate(written["train"])}
+    looked_up = []
+
+    def all_classes(ids):
+        looked_up.append(list(ids))
+        return np.array([dense[name] for name in ids], np.float32)
+
+    def lengths(one):
+        p = dense[one]
+        return np.array([np.linalg.norm(p - label) for label in np.eye(len(p))])
+
+    table = read_table(files, "exclusive")
+    vectors = dict(zip(table.ids.to_pylist(), table.embeddings, strict=True))
+    alone = {"random_share": 0.0, "first_random_share": 0.0, "all_classes": all_classes}
+    found = batch(files, strategy=ExpectedGradientLength(candidates=60), **alone)
+    (candidates,) = looked_up
+    assert len(candidates) == len(set(candidates)) == 60
+    expected = {n: dense[n] @ lengths(n) * np.sqrt(1 + (vectors[n].astype(float) ** 2).sum()) for n in candidates}
+    best = sorted(expected.values(), reverse=True)[:40]
+    assert [pick.utility for pick in found.picks] == pytest.approx(best, rel=1e-4)
+    looked_up.clear()
+    found = batch(files, strategy=BADGE(candidates=50), **alone)
+    (candidates,) = looked_up
+    longest = {n: (lengths(n).min() * np.linalg.norm(vectors[n].astype(float))) ** 2 for n in candidates}
+    assert len(candidates) == 50 and found.picks[0].utility == pytest.approx(max(longest.values()), rel=1e-3)
+    looked_up.clear()
+    batch(files, strategy=Combined(score=ExpectedGradientLength(), prefilter=45, diversify=BADGE()), **alone)
+    assert [len(ids) for ids in looked_up] == [45]
+    looked_up.clear()
+    batch(files, all_classes=all_classes)
+    assert looked_up == []
 
 
 def test_a_committee_is_asked_about_what_its_members_disagree_about(tmp_path):

@@ -1,0 +1,65 @@
+"""Probabilities over all classes, for the few products that need them: the table of predictions has the first ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+
+BATCH = 512
+
+
+def all_probabilities(
+    model: str, sources: Sequence[str], objective: str, ids: Sequence[str]
+) -> npt.NDArray[np.float32]:
+    """Asks the model again about some products.
+
+    Args:
+      model: SavedModel folder. sources: gzipped TFRecord files of raw examples. ids: of products, each once.
+
+    Returns:
+      Float32 (ids, classes), calibrated as the table of predictions is.
+
+    Raises:
+      KeyError: a product is in none of the files.
+    """
+    loaded = tf.saved_model.load(model)
+    evaluate = loaded.signatures["evaluate"]
+    place = {name.encode(): row for row, name in enumerate(ids)}
+    found: npt.NDArray[np.float32] | None = None
+    left = len(ids)
+    for names, examples in _wanted(sources, place):
+        values = evaluate(examples=tf.constant(examples))[f"{objective}/probabilities"].numpy()
+        if found is None:
+            found = np.empty((len(ids), values.shape[1]), np.float32)
+        found[[place[name] for name in names]] = values
+        left -= len(names)
+        if not left:
+            break
+    if left or found is None:
+        raise KeyError(f"{left:,} products are in no example file")
+    return found
+
+
+def _wanted(sources: Sequence[str], place: dict[bytes, int]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """The ids and examples of the products in ``place``, in batches."""
+    records = tf.data.TFRecordDataset(list(sources), compression_type="GZIP", buffer_size=2**20)
+    spec = {"id": tf.io.FixedLenFeature([], tf.string)}
+
+    def load(serialised: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        return serialised, tf.io.parse_example(serialised, spec)["id"]
+
+    names: list[bytes] = []
+    examples: list[bytes] = []
+    for serialised, known in records.batch(BATCH).map(load, num_parallel_calls=2).prefetch(2):
+        here = [i for i, name in enumerate(known.numpy().tolist()) if name in place]
+        if here:
+            names += known.numpy()[here].tolist()
+            examples += serialised.numpy()[here].tolist()
+        if len(names) >= BATCH:
+            yield names, examples
+            names, examples = [], []
+    if names:
+        yield names, examples

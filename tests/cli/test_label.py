@@ -1,0 +1,145 @@
+"""``shelfmark label``: what its commands say and do, on a store of a small shop."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+import pytest
+
+from labelling.store import Store, accounts, queue, tables
+from labelling.store.answering import Answer, give
+from modules.sampling.batch import Batch as SampledBatch
+from modules.sampling.batch import Pick
+from modules.sampling.write import write_batches
+from shelfmark import cli
+from tests.labelling import shop
+from tests.labelling.shop import BOOTS, NOW, SANDALS
+
+
+@pytest.fixture
+def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A store with a batch of four, two of which two people answered."""
+    found = str(tmp_path / "labels.sqlite")
+    with Store(found) as store:
+        shop.fill(store, shop.batch(4), wanted=2)
+        with store.write() as connection:
+            for time, (who, item, category) in enumerate(
+                [("ann", 1, BOOTS), ("bob", 1, SANDALS), ("ann", 2, BOOTS), ("bob", 2, BOOTS)]
+            ):
+                answer = Answer(f"p{item - 1}", "exclusive", "yes", who, f"{who}{item}", item, category)
+                give(connection, answer, NOW + time)
+    monkeypatch.setenv("SHELFMARK_LABEL_STORE", found)
+    return found
+
+
+def label(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
+    """What the command prints: on standard output, or, where it fails, as errors alone."""
+    with pytest.raises(SystemExit) as left:
+        cli.main(["label", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    assert int(left.value.code or 0) == code, err
+    assert "Traceback" not in err
+    if code:
+        assert out == ""
+    return err if code else out
+
+
+def test_status_for_people_and_for_programs(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    text = label(capsys, "status")
+    for part in ("round-1", "ann", "bob", "agreement on exclusive", "Shoes > Boots"):
+        assert part in text
+    found = json.loads(label(capsys, "status", "--json"))
+    assert found["labels"] == [{"objective": "exclusive", "source": "margin", "value": "yes", "rows": 4, "products": 2}]
+    assert [(one["id"], one["open"], one["done"]) for one in found["queues"]] == [("round-1", 2, 2)]
+    (agreed,) = found["agreement"]
+    assert agreed["products"] == 2 and {one["name"]: one["same"] for one in agreed["annotators"]} == {
+        "ann": 0.5,
+        "bob": 0.5,
+    }
+    assert {one["category"] for one in agreed["categories"]} == {"Shoes > Boots", "Shoes > Sandals"}
+
+
+def test_assign_overlap_and_close(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert "2 products changed" in label(capsys, "assign", "round-1", "--to", "cem")
+    assert "1 products changed" in label(capsys, "assign", "round-1", "--free", "--to", "cem", "-n", 1)
+    assert "4 products changed" in label(capsys, "assign", "round-1", "--overlap", 3)
+    with Store(place) as store:
+        with store.write() as connection:
+            assert queue.take(connection, "dan", NOW) == 1  # a third answer is wanted
+        assert label(capsys, "close", "round-1") == "round-1: closed\n"
+        with store.write() as connection:
+            assert queue.take(connection, "cem", NOW) is None
+        assert label(capsys, "close", "round-1", "--reopen") == "round-1: open\n"
+        with store.read() as connection:
+            log = [entry.action for entry in accounts.audit_log(connection)]
+    assert log == ["reopen", "close", "assign", "assign", "assign"]
+    assert "expected one of: round-1" in label(capsys, "assign", "round-2", "--to", "cem", code=2)
+    assert "--to NAME, --overlap N or --free" in label(capsys, "assign", "round-1", code=2)
+    assert "no such batch" in label(capsys, "close", "round-2", code=2)
+
+
+def test_accounts(place: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("correct horse battery\n"))
+    assert label(capsys, "account", "put", "anna", "--role", "admin") == "anna: made\n"
+    assert label(capsys, "account", "put", "anna", "--role", "labeller", "--keep-password") == "anna: changed\n"
+    assert label(capsys, "account", "list") == "anna  labeller\n"
+    with Store(place) as store, store.read() as connection:
+        assert accounts.check(connection, "anna", "correct horse battery")
+    assert label(capsys, "account", "lock", "anna") == "anna: locked\n"
+    assert label(capsys, "account", "list") == "anna  labeller  locked\n"
+    assert "no such account" in label(capsys, "account", "lock", "ben", code=2)
+    monkeypatch.setattr("sys.stdin", io.StringIO("short\n"))
+    said = label(capsys, "account", "put", "ben", code=2)
+    assert "10 to 500 characters" in said and "short" not in said
+
+
+def test_export_import_and_snapshot(place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("labels.jsonl", "labels.csv"):
+        assert label(capsys, "export", tmp_path / name, "--full") == f"{tmp_path / name}: 4 rows\n"
+        assert "0 rows added" in label(capsys, "import", tmp_path / name)
+    assert "4 tasks" in label(capsys, "export", tmp_path / "x.json", "--interface", tmp_path / "x.xml")
+    assert "<Taxonomy" in (tmp_path / "x.xml").read_text()
+    assert "4 label rows, 2 queued" in label(capsys, "snapshot", "-o", tmp_path / "snapshot")
+    assert "name that ends in" in label(capsys, "export", tmp_path / "labels.xls", code=2)
+    assert "USER=NAME" in label(capsys, "import", tmp_path / "x.json", "--annotator", "7", code=2)
+
+
+def test_no_store_no_serving(tmp_path: Path, capsys: pytest.CaptureFixture[str], place: str) -> None:
+    missing = tmp_path / "none.sqlite"
+    assert "no label store here" in label(capsys, "status", "--store", missing, code=2)
+    assert "needs accounts" in label(capsys, "serve", "--host", "0.0.0.0", code=2)
+    assert not missing.exists()
+
+
+def test_a_batch_of_a_pipeline_that_ran_elsewhere(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No run, no ML Metadata here: the batch's own folder, and the feed."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("id,title,image\n1,Red boots,a.png\n2,Sandals,\n3,More boots,\n")
+    rule = {"id": "boots", "category": "Shoes > Boots", "when": {"field": "title", "word": "boots"}}
+    (tmp_path / "rules.yaml").write_text(json.dumps({"rules": [rule]}))
+    paths = [{"path": "Shoes"}, *({"path": f"Shoes > {name}", "exclusive": True} for name in ("Boots", "Sandals"))]
+    (tmp_path / "t.yaml").write_text(json.dumps({"categories": paths}))
+    lines = ["name: shop", "feed: {files: [a.csv]}", "taxonomy: {file: t.yaml}", "rules: {file: rules.yaml}"]
+    (tmp_path / "w.yaml").write_text("\n".join(lines))
+    folder = tmp_path / "elsewhere" / "labelling_batch" / "17"
+    picks = [Pick(i, str(i + 1), "exclusive", "margin", "margin", "train") for i in range(2)]
+    made = SampledBatch("exclusive", picks, {"strategy": "margin", "round": 1, "seed": 7})
+    write_batches(str(folder), [made], {"model": "m"})
+    store = tmp_path / "labels.sqlite"
+    said = label(capsys, "import-batch", folder.as_uri(), "--workflow", "w.yaml", "--store", store, "--overlap", 2)
+    assert "labelling_batch-17: 2 products queued" in said and "products come from the feed" in said
+    with Store(store) as opened, opened.read() as connection:
+        kept = {row.id: row for row in connection.execute(tables.products.select())}
+        items = connection.execute(tables.items.select()).all()
+    assert {name: (row.fields["title"], list(row.rules)) for name, row in kept.items()} == {
+        "1": ("Red boots", ["boots"]), "2": ("Sandals", []),
+    }  # fmt: skip
+    assert (kept["1"].image, kept["1"].image_folder) == ("a.png", str(tmp_path))
+    found = {(item.product_id, item.wanted, item.model, item.seed) for item in items}
+    assert found == {("1", 2, "m", 7), ("2", 2, "m", 7)}
+    assert "there is nothing" in label(capsys, "import-batch", tmp_path / "none", "--workflow", "w.yaml", code=2)
+    assert "shelfmark run" in label(capsys, "import-batch", "--workflow", "w.yaml", code=2)
