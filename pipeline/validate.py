@@ -12,6 +12,7 @@ from modules.feeds.files import is_remote, size_of
 from modules.settings.features import field_of, weight_files
 from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.taxonomy import Taxonomy
+from pipeline.image_references import check_images
 from pipeline.peek import Peek, format_of, peek
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -191,6 +192,7 @@ def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
                 peeks.append(found)
     if peeks:
         _check_columns(loaded, peeks, report)
+        _check_images(loaded, peeks, report)
 
 
 def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) -> None:
@@ -220,3 +222,13 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) ->
         near = difflib.get_close_matches(column, list(known), n=1)
         hint = f"did you mean {near[0]!r}?" if near else f"the feed has: {', '.join(list(known)[:30])}"
         report.problems.append(loaded.problem(key, "expected a column of the feed", column, hint))
+
+
+def _check_images(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) -> None:
+    settings, column = loaded.workflow.images, loaded.workflow.feed.fields.image
+    if settings is None or column is None:
+        return
+    values = [record.get(column) for found in peeks for record in found.records]
+    problems, notes = check_images(loaded, settings, [value for value in values if isinstance(value, str)])
+    report.problems += problems
+    report.notes += notes

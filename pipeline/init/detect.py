@@ -24,6 +24,7 @@ from pipeline.init.categories import (
 from pipeline.init.columns import Column, summarise
 from pipeline.init.fields import CATEGORY_ALIASES, FieldGuess, guess_fields, name_score, split_column, vector_column
 from pipeline.init.files import FeedFiles, find_files
+from pipeline.init.images import ImageGuess, feed_folder, guess_images
 
 SAMPLE = 20_000
 MAX_COUNTED = 1_000_000
@@ -42,6 +43,7 @@ class Guess:
       products: products counted for the taxonomy (all, up to a million).
       vector: (column, length) of vectors that come with the feed.
       split: the feed's own split column and what its values mean.
+      images: where the images are that a column names.
       unused: columns that were given no field.
       notes: what somebody should know before they trust the result.
     """
@@ -54,6 +56,7 @@ class Guess:
     products: int
     vector: tuple[str, int] | None = None
     split: tuple[str, tuple[tuple[str, Split], ...]] | None = None
+    images: ImageGuess | None = None
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
 
@@ -103,11 +106,28 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     used = {guess.column for guess in fields} | taken
     used |= {vector.name} if vector else set()
     used |= {split[0]} if split else set()
+    images = _images(files, columns, fields, notes)
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
     return Guess(
         files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
-        split, unused, tuple(notes + others),
+        split, images, unused, tuple(notes + others),
     )  # fmt: skip
+
+
+def _images(
+    files: FeedFiles, columns: dict[str, Column], fields: list[FieldGuess], notes: list[str]
+) -> ImageGuess | None:
+    name = next((guess.column for guess in fields if guess.field == "image"), None)
+    if name is None:
+        return None
+    folder = feed_folder(files.paths)
+    found = guess_images(columns[name], folder)
+    if found.missing:
+        count = found.files + found.missing
+        notes.append(f"column {name!r} names {count:,} files, of which {found.missing:,} are not below {folder}")
+    if found.more_hosts:
+        notes.append(f"images are at {found.more_hosts:,} hosts more than are written down under feed.images")
+    return found
 
 
 def _category(columns: dict[str, Column], name: str | None, separator: str | None) -> CategoryGuess | None:

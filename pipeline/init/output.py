@@ -21,18 +21,26 @@ def slug(text: str) -> str:
     return text if text[:1].isalpha() else f"feed-{text}".rstrip("-")
 
 
-def write_workflow(guess: Guess, output: Path, name: str, force: bool = False) -> list[Path]:
+def write_workflow(guess: Guess, output: Path, name: str, force: bool = False, images: bool = False) -> list[Path]:
     """Writes workflow, taxonomy, rules and an empty label file into ``output``, all of them or none.
+
+    Args:
+      images: the workflow fetches images and learns from them; else it says in comments how.
 
     Returns:
       The files, the workflow first.
 
     Raises:
-      InputError: one of them is there already and ``force`` is not set.
+      InputError: one of them is there already and ``force`` is not set; ``images``, and the feed names none.
     """
+    if images and (guess.images is None or not guess.images.usable):
+        hint = "leave --images out"
+        raise InputError(
+            Problem("--images", "expected a column with addresses, or paths of files that are there", hint=hint)
+        )
     files: dict[str, str] = {}
     rules = _rules(guess)
-    files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules=bool(rules))
+    files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules=bool(rules), images=images)
     files[f"{name}.taxonomy.yaml"] = render_taxonomy(guess)
     if rules:
         files[f"{name}.rules.yaml"] = rules
@@ -71,7 +79,7 @@ def _folder(guess: Guess, output: Path) -> tuple[str, list[str]]:
     return folder, [glob.escape(path.relative_to(parent).as_posix()) for path in paths]
 
 
-def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool) -> str:
+def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, images: bool = False) -> str:
     """The workflow file's text, with a comment where a reader may want to change something."""
     folder, files = _folder(guess, output)
     lines = [
@@ -102,6 +110,7 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool) -> 
     if guess.split:
         values = ", ".join(f"{_quote(value)}: {split}" for value, split in guess.split[1])
         lines += ["  split:", f"    column: {_quote(guess.split[0])}", f"    values: {{{values}}}"]
+    lines += _images(guess, images)
     lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
     if with_rules:
         lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
@@ -112,10 +121,24 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool) -> 
             "    evaluate: true",
             "    cut_to_taxonomy: true # a category that is too small for the taxonomy counts for the one above it",
         ]
-    return "\n".join([*lines, "", *_features(guess), ""])
+    return "\n".join([*lines, "", *_features(guess, images), ""])
 
 
-def _features(guess: Guess) -> list[str]:
+def _images(guess: Guess, wanted: bool) -> list[str]:
+    if guess.images is None or not guess.images.usable:
+        return []
+    hosts = f"hosts: [{', '.join(map(_quote_host, guess.images.hosts))}]" if guess.images.hosts else ""
+    line = f"images: {{{hosts}}}"
+    if wanted:
+        return [f"  {line} # only these hosts are asked" if hosts else f"  {line} # files below the folder"]
+    return ["  # To learn from pictures, too, take the # away here and before `picture` below.", f"  # {line}"]
+
+
+def _quote_host(host: str) -> str:
+    return host if re.fullmatch(r"[a-z][a-z0-9.-]*", host) else json.dumps(host)
+
+
+def _features(guess: Guess, images: bool) -> list[str]:
     lines = ["features:"]
     templates = {
         "title": ["  title: {kind: text, vocabulary: 8000}"],
@@ -133,8 +156,13 @@ def _features(guess: Guess) -> list[str]:
             lines += template
     if guess.vector:
         lines.append(f"  image_vector: {{kind: dense, dimension: {guess.vector[1]}}}")
+    picture = "picture: {kind: image}"
+    if images:
+        lines.append(f"  {picture}")
     if len(lines) == 1:
         lines.append("  title: {kind: text} # no column was recognised: name one in feed.fields.title")
+    if not images and guess.images is not None and guess.images.usable:
+        lines.append(f"  # {picture}")
     return lines
 
 

@@ -23,6 +23,9 @@ def init(
     separator: Annotated[
         str | None, typer.Option("--separator", metavar="TEXT", help="What stands between its names.")
     ] = None,
+    images: Annotated[
+        bool, typer.Option("--images", help="Fetch the images that it names, and learn from them.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of an earlier init.")] = False,
 ) -> None:
     """Look at your own feed files and write a first workflow for them."""
@@ -34,7 +37,7 @@ def init(
     first = feeds[0].resolve()
     stem = first.name.split(".")[0] if first.is_file() and format_of(first) else first.stem
     name = slug(name or stem)
-    files = write_workflow(guess, output if output is not None else Path(name), name, force)
+    files = write_workflow(guess, output if output is not None else Path(name), name, force, images)
     show(guess)
     for note in guess.notes:
         typer.echo(f"note: {note}")
@@ -55,6 +58,10 @@ def show(guess: Guess) -> None:
     rows += [(f.field, f.column, f"{f.confidence:.2f}", " | ".join(f.examples)) for f in guess.fields]
     if guess.vector:
         rows.append(("image_vector", guess.vector[0], "", f"vectors of {guess.vector[1]} numbers"))
+    if guess.images and guess.images.usable:
+        where = [", ".join(guess.images.hosts)] if guess.images.hosts else []
+        where += [f"{guess.images.files:,} files"] if guess.images.files else []
+        rows.append(("images at", "", "", "; ".join(where)))
     if guess.split:
         rows.append(("split", guess.split[0], "", ", ".join(f"{value}: {split}" for value, split in guess.split[1])))
     if guess.category:
