@@ -16,6 +16,8 @@ from modules.similarity.folder import Manifest, new_folder, read_manifest, write
 from modules.similarity.items import Embedding, Floats, Items, Mask, column
 from modules.similarity.protocol import Found, Queries, Within, check_search
 from modules.similarity.scann_index.compared import compare
+from modules.similarity.scann_index.rescoring import Rescoring
+from modules.similarity.scann_index.rescoring import write as write_rescoring
 from modules.similarity.scann_index.restricted import Restricted, Route
 from modules.similarity.scann_index.results import merge
 from modules.similarity.scann_index.searcher import Searcher
@@ -23,6 +25,7 @@ from modules.similarity.scann_index.settings import Effort, ScannSettings
 
 _WHOLE = "global"
 _PARTITION = "partition-{:05d}"
+_RESCORING = "rescoring"
 
 
 @dataclass
@@ -69,6 +72,8 @@ class ScannIndex:
         self.facts = dict(facts or {})
         self._settings = settings
         self._restricted = Restricted(self)
+        if settings.mapped:
+            self._rescore(Rescoring(rows))
 
     @classmethod
     def build(
@@ -84,6 +89,7 @@ class ScannIndex:
         """
         if partitions and sum(count for _, count in partitions) != len(items):
             raise ValueError(f"partitions of {len(items)} products in all")
+        settings = settings.for_size(len(items), items.dimension)
         vectors = items.vectors
         numbers = np.arange(len(items))
         whole = None
@@ -115,12 +121,17 @@ class ScannIndex:
             partitions.append(Partition(one["name"], one["start"], one["end"], searcher, added))
         facts = {name: value for name, value in manifest.facts.items() if name != "layout"}
         rows = Rows.map(path, manifest.embedding)
-        return cls(rows, settings, _load(path / _WHOLE, layout["tree"]), partitions, facts)
+        index = cls(rows, settings, _load(path / _WHOLE, layout["tree"]), partitions, facts)
+        if settings.mapped:
+            index._rescore(Rescoring.map(path / _RESCORING, rows))
+        return index
 
     def save(self, folder: str | Path) -> None:
         """See :meth:`modules.similarity.protocol.Index.save`."""
         target = new_folder(folder)
         self.rows.write(target)
+        if self._settings.mapped:
+            write_rescoring(target / _RESCORING, self.rows.base.vectors)
         partitions = []
         for number, one in enumerate(self.partitions):
             tree = _save(target / _PARTITION.format(number), one.searcher)
@@ -222,6 +233,11 @@ class ScannIndex:
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def _rescore(self, rescoring: Rescoring) -> None:
+        for searcher in [self.whole, *(one.searcher for one in self.partitions)]:
+            if searcher is not None:
+                searcher.rescoring = rescoring
 
     def _take_out(self, rows: npt.NDArray[np.int64]) -> None:
         if not len(rows):

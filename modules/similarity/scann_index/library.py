@@ -57,6 +57,9 @@ def configuration(dimension: int, leaves: int, effort: Effort, settings: ScannSe
         "database_spilling { spilling_type: TWO_CENTER_ORTHOGONALITY_AMPLIFIED "
         f"orthogonality_amplification_lambda: {settings.spill} }}"
     )
+    reordering = f"exact_reordering {{ approx_num_neighbors: {effort.reorder} {_EXACT[settings.quantisation]} }}"
+    if settings.mapped:
+        reordering = ""
     return f"""
 num_neighbors: {effort.k}
 distance_measure {{ distance_measure: "DotProductDistance" }}
@@ -90,7 +93,7 @@ hash {{
     sampling_seed: {seed}
   }}
 }}
-exact_reordering {{ approx_num_neighbors: {effort.reorder} {_EXACT[settings.quantisation]} }}
+{reordering}
 """
 
 

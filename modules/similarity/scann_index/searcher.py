@@ -14,6 +14,7 @@ from modules.similarity.folder import write_vectors
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import configuration, native
+from modules.similarity.scann_index.rescoring import Rescoring
 from modules.similarity.scann_index.results import nothing, pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
@@ -39,6 +40,7 @@ class Searcher:
     Attributes:
       leaves: of the tree.
       efforts: of a search, ascending by k.
+      rescoring: what orders candidates; None: ScaNN itself.
     """
 
     def __init__(self, native_searcher: Any, rotation: Floats, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()):
@@ -47,6 +49,7 @@ class Searcher:
         self._rows = rows  # by ScaNN's own numbering
         self.leaves = leaves
         self.efforts = tuple(efforts)
+        self.rescoring: Rescoring | None = None
 
     @classmethod
     def build(
@@ -128,12 +131,13 @@ class Searcher:
             return nothing(len(queries), k)
         effort = effort or self.effort(k)
         wanted = min(k, len(self))
+        deep = min(max(effort.reorder, wanted), len(self))
         several = len(queries) > 1
         batch = min(_BATCH, -(-len(queries) // threads()))
         places, scores = self._native.search_batched(
             rotate(queries, self._rotation),
-            wanted,
-            max(effort.reorder, wanted),
+            deep if self.rescoring else wanted,
+            deep,
             min(effort.leaves, self.leaves),
             several,
             batch,
@@ -143,6 +147,8 @@ class Searcher:
             short = np.isnan(scores)
             rows[short], scores[short] = -1, -np.inf
         found = Found(rows, scores)
+        if self.rescoring is not None:
+            return self.rescoring.best(queries, found, k)
         return found if wanted == k else pad(found, k)
 
     def add(self, vectors: npt.NDArray[Any], rows: Rows) -> None:

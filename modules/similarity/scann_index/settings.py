@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modules.settings.base import Settings
 
 Count = Annotated[int, Field(ge=1)]
+
+_MAPPED_FROM = 2 << 30
+"""Bytes of int8 vectors."""
 
 
 class Effort(Settings):
@@ -35,6 +38,9 @@ class ScannSettings(Settings):
     """Of the tree of the global index; None: from the number of products. A partition's always follows from its own."""
     quantisation: Literal["int8", "bfloat16", "float32"] = "int8"
     """Of the vectors that candidates are scored again with."""
+    mapped: bool | None = None
+    """Whether those lie in one mapped file (int8) that all trees share, and not in each tree's memory; None: as soon as
+    they take more than 2 GiB."""
     anisotropic: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
     """Threshold T of anisotropic quantisation (Guo et al. 2020, "Accelerating Large-Scale Inference with Anisotropic
     Vector Quantization"); None: plain quantisation."""
@@ -49,6 +55,19 @@ class ScannSettings(Settings):
     """A rebuild pays as soon as more than this share of the products came or went."""
     efforts: tuple[Effort, ...] = ()
     """By k, of the global index; empty: from the number of products."""
+
+    @model_validator(mode="after")
+    def _mapped_is_int8(self) -> ScannSettings:
+        if self.mapped and self.quantisation != "int8":
+            raise ValueError(f"expected quantisation int8 with mapped, not {self.quantisation}")
+        return self
+
+    def for_size(self, products: int, dimension: int) -> ScannSettings:
+        """These settings with ``mapped`` decided."""
+        if self.mapped is not None:
+            return self
+        mapped = self.quantisation == "int8" and products * dimension > _MAPPED_FROM
+        return self.model_copy(update={"mapped": mapped})
 
 
 def leaves_of(products: int) -> int:

@@ -261,3 +261,40 @@ print("tensorflow" in sys.modules, "scann" in sys.modules)
 """
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "False"]
+
+
+def test_trees_share_mapped_vectors(partitioned, tmp_path: Path) -> None:
+    items, sizes = partitioned
+    index = ScannIndex.build(items, SETTINGS.model_copy(update={"mapped": True}), seed=1, partitions=sizes)
+    index.remove([items.ids[7].as_py()])
+    index.add(shop(30, DIMENSION, seed=4, first=len(items)))
+    asked, everything = near(items, 300, 5), np.concatenate([items.vectors, index.rows.added])
+    index.save(tmp_path / "index")
+    loaded = ScannIndex.load(tmp_path / "index")
+    for one in (index, loaded):
+        found = one.search(Queries(asked), K)
+        assert recall(found, asked, everything, K, one.rows.alive) > 0.97
+        exact = np.take_along_axis(asked @ everything.T, found.rows, 1)
+        np.testing.assert_allclose(found.scores, exact, atol=0.01)
+        assert (np.diff(found.scores, axis=1) <= 0).all()
+        alone = one.search(Queries(asked[:1]), K)
+        np.testing.assert_array_equal(alone.rows, found.rows[:1])
+    added = loaded.search(Queries(loaded.rows.added[:5]), 1)
+    np.testing.assert_array_equal(added.rows[:, 0], len(items) + np.arange(5))
+    values = [one for one in (tmp_path / "index").rglob("*.npy") if "int8" in one.name]
+    assert (
+        values == [tmp_path / "index" / "rescoring" / "int8.npy"]
+        and values[0].stat().st_size < items.vectors.size + 200
+    )
+    within = Restriction(categories=frozenset(range(0, 12, 3)))
+    allowed = within.mask(loaded.rows.table) & loaded.rows.alive
+    for route in ROUTES:
+        restricted = loaded.search(Queries(asked), K, within, route)
+        assert recall(restricted, asked, everything, K, allowed) > 0.95
+
+
+def test_large_indexes_are_mapped() -> None:
+    assert not SETTINGS.for_size(1_000_000, 128).mapped and SETTINGS.for_size(4_000_000, 2048).mapped
+    assert not ScannSettings(quantisation="bfloat16").for_size(4_000_000, 2048).mapped
+    with pytest.raises(ValueError, match="int8"):
+        ScannSettings(quantisation="bfloat16", mapped=True)
