@@ -14,7 +14,7 @@ from modules.images.references import StoredObject, parse
 from modules.images.stores import read_object
 from modules.settings.images import ImageSettings
 
-VERSION = 1
+VERSION = 2
 """Raised when the same bytes would become another picture, so that the cache forgets the old ones."""
 
 
