@@ -82,8 +82,8 @@ def _canonical(data: bytes, header: Header, size: int, max_pixels: int) -> bytes
 def _smaller(image: Any, size: int) -> Any:
     """A JPEG with its longest side of ``size`` pixels.
 
-    libjpeg decodes at 1/2, 1/4 or 1/8 of the size, which is most of the time saved. Pillow's ``thumbnail`` does so, too,
-    but asks for twice the box and not twice the picture in it, so that tall pictures are decoded whole.
+    libjpeg decodes at 1/2, 1/4 or 1/8 of the size, which is most of the time saved. Pillow's ``thumbnail`` does so,
+    too, but asks for twice the box and not twice the picture in it, so that tall pictures are decoded whole.
     """
     from PIL import Image
 
