@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -36,9 +37,15 @@ def folder(tmp_path: Path) -> Path:
 
 def test_full_text_stands_beside_the_other_methods(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     output = tmp_path / "all"
+    (folder / "3" / "model" / "variables").mkdir(parents=True)
+    (folder / "3" / "model" / "saved_model.pb").write_bytes(b"a model")
     code, out, err = run(capsys, "similar", "full-text", "--index", folder, "-o", output)
     assert (code, err) == (0, "") and "200 products by title, tokens" in out
-    assert sorted(path.name for path in output.iterdir()) == ["image", "joint", "taxonomy.json", "title", "tokens"]
+    assert sorted(path.name for path in output.iterdir()) == [
+        "image", "joint", "model", "taxonomy.json", "title", "tokens",
+    ]  # fmt: skip
+    assert (output / "model" / "saved_model.pb").read_bytes() == b"a model"
+    shutil.rmtree(output / "model")
     nearest = {}
     for method in ("joint", "tokens"):
         asked = ("similar", "p7", "--by", method, "--category", "Shoes", "--json", "--index", output)

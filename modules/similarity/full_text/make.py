@@ -13,6 +13,7 @@ from modules.similarity.changes import Rows
 from modules.similarity.folder import MANIFEST, new_folder
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
+from modules.similarity.make import PUSHED_MODEL
 
 WAYS: Mapping[str, FullTextSettings] = {
     "title": FullTextSettings(by="title", rank="engine"),
@@ -32,12 +33,17 @@ def living(rows: Rows) -> Items:
 
 
 def write_full_text(
-    items: Items, folder: str | Path, ways: Mapping[str, FullTextSettings], beside: Path | None
+    items: Items,
+    folder: str | Path,
+    ways: Mapping[str, FullTextSettings],
+    beside: Path | None = None,
+    model: Path | None = None,
 ) -> None:
     """Writes an index per way into a folder of its own below ``folder``, which is new.
 
     Args:
       beside: a folder of indexes by method; they and the taxonomy are copied, so that all can be searched together.
+      model: SavedModel that embeds queries; copied, too.
 
     Raises:
       InputError: there is something in ``folder``.
@@ -49,5 +55,7 @@ def write_full_text(
                 shutil.copytree(path, target / path.name)
             elif path.is_file() and path.suffix == ".json" and path.name != MANIFEST:
                 shutil.copyfile(path, target / path.name)
+    if model is not None:
+        shutil.copytree(model, target / PUSHED_MODEL)
     for name, settings in ways.items():
         FullTextIndex.build(items, settings).save(target / name)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shelfmark.cli.options import SetOption, WorkflowOption
-from shelfmark.cli.similar.source import IndexOption, folder_of
+from shelfmark.cli.similar.source import IndexOption, folders_of
 
 if TYPE_CHECKING:
     from modules.similarity.items import Items
@@ -47,11 +47,11 @@ def full_text(
     overrides: SetOption = None,
 ) -> None:
     """Copy a run's indexes, with full-text search of titles and tokens beside them, to a folder for --index."""
-    source, items = _items(by, index, workflow, overrides)
+    source, model, items = _items(by, index, workflow, overrides)
     from modules.similarity.full_text.make import WAYS, write_full_text
 
     chosen = {way.value: WAYS[way.value] for way in ways or (Way.TITLE, Way.TOKENS)}
-    write_full_text(items, output, chosen, source)
+    write_full_text(items, output, chosen, source, model)
     typer.echo(f"{output}: {len(items):,} products by {', '.join(chosen)}")
 
 
@@ -67,7 +67,7 @@ def elasticsearch(
     overrides: SetOption = None,
 ) -> None:
     """Write mapping, bulk files and an example query for Elasticsearch or OpenSearch."""
-    _, items = _items(by, index, workflow, overrides)
+    *_, items = _items(by, index, workflow, overrides)
     from modules.similarity.full_text.elasticsearch import ExportSettings, export
     from modules.similarity.full_text.make import WAYS
 
@@ -79,18 +79,18 @@ def elasticsearch(
 
 def _items(
     by: str | None, index: Path | None, workflow: Path | None, overrides: list[str] | None
-) -> tuple[Path | None, Items]:
-    """The folder of indexes by method, None if it is one index alone, and the products of the one that is named."""
+) -> tuple[Path | None, Path | None, Items]:
+    """The folder of indexes by method (None: it is one index alone), their model's, and the named one's products."""
     from modules.errors import InputError, Problem
     from modules.similarity.catalogue import Catalogue
     from modules.similarity.folder import MANIFEST
     from modules.similarity.full_text.make import living
     from modules.similarity.loading import rows_of
 
-    folder = folder_of(index, workflow, overrides)
+    folder, model = folders_of(index, workflow, overrides)
     catalogue = Catalogue.open(folder)
     method = catalogue.method(by)
     rows = rows_of(catalogue.indexes[method])
     if not rows.base.dimension:
         raise InputError(Problem("--by", "a method with an embedding", value=method))
-    return None if (folder / MANIFEST).is_file() else folder, living(rows)
+    return None if (folder / MANIFEST).is_file() else folder, model, living(rows)

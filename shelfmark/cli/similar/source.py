@@ -10,10 +10,12 @@ import typer
 from shelfmark.cli.options import load
 
 if TYPE_CHECKING:
+    from pipeline.runs import Run
     from serving.engine import Loaded, Source
 
 INDEX = "similarity_index"
 """The output of a run that the indexes lie in."""
+_SAVED = "saved_model.pb"
 
 IndexOption = Annotated[
     Path | None,
@@ -57,16 +59,14 @@ def source_of(index: Path | None, model: Path | None, workflow: Path | None, ove
             return None
         catalogue = Catalogue.open(run.folder(INDEX), run.taxonomy())
         catalogue.version = name
-        folder = run.outputs["model"].folder / "Format-Serving" if "model" in run.outputs else None
-        if folder is None or not (folder / "saved_model.pb").is_file():
-            return Loaded(catalogue)
-        return Loaded(catalogue, Embedder(folder))
+        folder = _model_of(run)
+        return Loaded(catalogue, Embedder(folder) if folder is not None else None)
 
     return newest
 
 
-def folder_of(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> Path:
-    """The folder with the index or the indexes that the arguments name.
+def folders_of(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> tuple[Path, Path | None]:
+    """The folder with the index or the indexes that the arguments name, and that of their model, if there is one.
 
     Raises:
       InputError: there is none.
@@ -76,13 +76,22 @@ def folder_of(index: Path | None, workflow: Path | None, overrides: list[str] | 
     if index is None:
         from pipeline.runs import Runs
 
-        return Runs.of(load(workflow, overrides)).find(having=INDEX).folder(INDEX)
+        run = Runs.of(load(workflow, overrides)).find(having=INDEX)
+        return run.folder(INDEX), _model_of(run)
+    from modules.similarity.make import PUSHED_MODEL
     from serving.sources import newest_version
 
     found = newest_version(index)
     if found is None:
         raise InputError(Problem(str(index), "a folder with an index; there is none"))
-    return found
+    model = found / PUSHED_MODEL
+    return found, model if (model / _SAVED).is_file() else None
+
+
+def _model_of(run: Run) -> Path | None:
+    """The SavedModel of a run."""
+    folder = run.outputs["model"].folder / "Format-Serving" if "model" in run.outputs else None
+    return folder if folder is not None and (folder / _SAVED).is_file() else None
 
 
 def opened(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Loaded:
