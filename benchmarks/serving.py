@@ -83,17 +83,22 @@ def loads() -> list[Load]:
 def build(folder: Path, count: int) -> np.ndarray:
     """Writes index and taxonomy; gives vectors to ask with, float32 (1,000, 128)."""
     tree = Taxonomy.from_paths([f"Department {i // 8} > Line {i}" for i in range(CATEGORIES)])
-    lines = [tree.find(f"Department {i // 8} > Line {i}").index for i in range(CATEGORIES)]
+    nodes = [tree.find(f"Department {i // 8} > Line {i}") for i in range(CATEGORIES)]
+    lines = [node.index for node in nodes]
     vectors = np.concatenate(list(generated(count + 1000, DIMENSION)))
+    # In the partitions' order, as a run's index has them.
+    share = -(-count // CATEGORIES)
+    sizes = [max(0, min(share, count - i * share)) for i in range(CATEGORIES)]
     items = Items.of(
         [f"product-{i:07d}" for i in range(count)], vectors[:count],
         titles=[f"Generated product number {i} of a retailer, in a colour, in a size" for i in range(count)],
-        category=[lines[i % CATEGORIES] for i in range(count)], retailer=[f"shop {i % 90}" for i in range(count)],
+        category=[lines[i // share] for i in range(count)], retailer=[f"shop {i % 90}" for i in range(count)],
         price=[float(i % 500) for i in range(count)], availability=["in stock"] * count,
         embedding=Embedding("generated"),
     )  # fmt: skip
     tree.write(folder / "taxonomy.json")
-    ScannIndex.build(items, ScannSettings()).save(folder / "joint")
+    partitions = [(node.id, size) for node, size in zip(nodes, sizes, strict=True)]
+    ScannIndex.build(items, ScannSettings(), partitions=partitions).save(folder / "joint")
     return vectors[count:]
 
 

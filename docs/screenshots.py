@@ -30,6 +30,8 @@ DESK, PHONE = {"width": 1180, "height": 800}, {"width": 390, "height": 844}
 LABELLED = 12
 IMAGES = (
     "features.picture.kind=image",
+    "features.picture.size=[32, 32]",
+    "training.epochs=6",
     "similarity.indexes.image.embedding=image",
     "similarity.indexes.text.embedding=text",
 )
@@ -84,14 +86,19 @@ def label(camera: Camera) -> None:
 
 
 def similar(browser: Any, folder: str) -> None:
-    """Neighbours by each method, two of them ticked, and a triplet to judge."""
+    """Runs the demo with its pictures, and takes those of similar products."""
     store, indexes = f"{folder}/similar.sqlite", f"{folder}/indexes"
     runs = ["--set", f"runners.local.folder={folder}/similar-runs"]
     for setting in IMAGES:
         runs += ["--set", setting]
-    shelfmark("run", *runs)
+    shelfmark("run", "--to", "ScannIndex", *runs)
     shelfmark("label", "import-products", "--store", store, *runs)
     shelfmark("similar", "full-text", "--output", indexes, *runs)
+    take_similar(browser, store, indexes)
+
+
+def take_similar(browser: Any, store: str, indexes: str) -> None:
+    """Neighbours by each method, two of them ticked, and a triplet to judge."""
     with serving(store, "--annotator", "anna", "--index", indexes) as server:
         camera = Camera(browser, server.url)
         page = camera.page

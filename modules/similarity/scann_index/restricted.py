@@ -34,7 +34,9 @@ SPARE = 1.3
 """So many times more neighbours are asked for than should be enough."""
 
 _KEPT = 8
-"""Restrictions whose products are remembered."""
+"""Restrictions whose products are remembered, at least."""
+_KEPT_BYTES = 64 << 20
+"""Of their masks; more are remembered as long as they take no more memory."""
 _DEEPEST = 0.2
 """A tree is asked for no more than this share of its products."""
 
@@ -71,6 +73,7 @@ class Restricted:
           ValueError: a mask of another length.
         """
         if isinstance(within, Restriction) and (found := self._known.get(within)) is not None:
+            self._known.move_to_end(within)
             return found
         rows = self._index.rows
         mask = mask_of(within, rows.table)
@@ -84,7 +87,7 @@ class Restricted:
         wanted = Wanted(mask, int(np.count_nonzero(mask)), np.asarray(counts, np.int64))
         if isinstance(within, Restriction):
             self._known[within] = wanted
-            while len(self._known) > _KEPT:
+            while len(self._known) > max(_KEPT, _KEPT_BYTES // max(1, len(mask))):
                 self._known.popitem(last=False)
         return wanted
 
