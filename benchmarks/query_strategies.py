@@ -2,7 +2,8 @@
 
 ``python -m benchmarks.query_strategies PEERS_PYTHON [SIZE ...]``: PEERS_PYTHON is a Python with
 ``benchmarks/peers/requirements.txt`` installed. Each pick runs in a process of its own on the same files; a peer that
-takes more than ten minutes, or more memory than there is, is not tried at larger sizes. Writes
+takes more than ten minutes, or more memory than there is, is not tried at larger sizes, nor one that took so long at
+the last size that its time, growing with the number of products, would exceed ten minutes. Writes
 ``results/query_strategies.md``.
 """
 
@@ -105,20 +106,23 @@ def main(peers_python: str, sizes: list[int]) -> None:
         "| --- | --- | --- | --- | --- |",
     ]
     given_up: set[tuple[str, str]] = set()
-    for size in sizes:
+    took: dict[tuple[str, str], float] = {}
+    for number, size in enumerate(sizes):
+        growth = size / sizes[number - 1] if number else 1.0
+        given_up |= {which for which, seconds in took.items() if seconds * growth > LIMIT}
         for classes, tasks in ((CLASSES, [t for t in PEERS if t != "badge"]), (BADGE_CLASSES, ["badge"])):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 data(folder, size, classes)
                 for task in tasks:
-                    lines.append(row(peers_python, task, size, folder, given_up))
+                    lines.append(row(peers_python, task, size, folder, given_up, took))
                     print(lines[-1], flush=True)
     text = "\n".join(lines) + "\n"
     (RESULTS / "query_strategies.md").write_text(f"# Query strategies beside peers\n\n{text}")
 
 
-def row(peers_python: str, task: str, size: int, folder: Path, given_up: set[tuple[str, str]]) -> str:
-    """One line of the table; each is run twice and the faster time taken."""
+def row(peers_python: str, task: str, size: int, folder: Path, given_up: set[tuple[str, str]], took: dict) -> str:
+    """One line of the table; each is run twice and the faster time taken. Notes the peers' seconds in ``took``."""
     ours = [run([sys.executable, "-m", "benchmarks.query_strategies", "ours", task, str(folder)]) for _ in range(2)]
     mine = min((one for one in ours if isinstance(one, dict)), key=lambda one: one["seconds"], default=None)
     if mine is None:
@@ -127,7 +131,7 @@ def row(peers_python: str, task: str, size: int, folder: Path, given_up: set[tup
     told, values = [], [f"{measure(folder, mine['rows']):.3f}"] if measure else []
     for peer in PEERS[task]:
         if (task, peer) in given_up:
-            told.append(f"{peer}: not tried")
+            told.append(f"{peer}: over 10 minutes")
             continue
         script = str(Path(__file__).parent / "peers" / "pick.py")
         found = run([peers_python, script, peer, task, str(folder), str(BATCH)])
@@ -138,6 +142,7 @@ def row(peers_python: str, task: str, size: int, folder: Path, given_up: set[tup
             given_up.add((task, peer))
             told.append(f"{peer}: {found}")
             continue
+        took[task, peer] = found["seconds"]
         told.append(f"{peer}: {found['seconds']:.2f} ({found['seconds'] / mine['seconds']:.1f})")
         if measure:
             values.append(f"{measure(folder, found['rows']):.3f}")
