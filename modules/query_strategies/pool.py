@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -14,6 +16,7 @@ Bools = npt.NDArray[np.bool_]
 
 BLOCK_BYTES = 8 * 2**20
 """Rows are looked at in blocks of about this size: what fits the cache is read once, and memory stays flat."""
+_CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 @dataclass(frozen=True)
@@ -137,15 +140,24 @@ def per_row(
     Where most rows of a stretch are wanted the stretch is looked at in place: cheaper than a copy of those rows.
     """
     found = np.empty(len(rows), np.float32)
-    at = 0
-    for part in blocks(rows, table.shape[1], size):
+    step = max(1, size // (4 * max(table.shape[1], 1)))
+
+    def fill(start: int) -> None:
+        part = rows[start : start + step]
         low, high = int(part.min()), int(part.max()) + 1
         if isinstance(table, np.ndarray) and high - low <= 2 * len(part):
-            values = of(table[low:high])[part - low]
+            found[start : start + step] = of(table[low:high])[part - low]
         else:
-            values = of(table[part])
-        found[at : at + len(part)] = values
-        at += len(part)
+            found[start : start + step] = of(table[part])
+
+    starts = range(0, len(rows), step)
+    if len(starts) < 2:
+        for start in starts:
+            fill(start)
+    else:
+        # NumPy lets go of the interpreter in its loops: as many blocks at a time as there are cores.
+        with ThreadPoolExecutor(_CORES) as threads:
+            list(threads.map(fill, starts))
     return found
 
 
