@@ -6,7 +6,7 @@ Each size is generated and run whole in a process of its own, without pictures. 
 epochs: early stopping ends after another number at each size, which would say nothing about the cost of a product.
 Prints seconds and peak memory (of the process while the component ran) per component, and the marginal time per
 product between neighbouring sizes. Bar: from the second to the third size at most 1.1 times that from the first to the
-second. A run that is not counted fills the disk's caches first; each size but the largest is run three times and the
+second. A run that is not counted fills the disk's caches first; each size but the largest is run twice and the
 fastest time of each component taken, since a second more or less in steps that cost the same at any size would be a
 tenth of a small catalogue's marginal time. Takes about twenty minutes on two cores.
 """
@@ -23,7 +23,7 @@ from pathlib import Path
 from pipeline.workflow_file import REPOSITORY
 
 EPOCHS = 5
-REPEATS = 3
+REPEATS = 2
 """Runs of each size but the largest."""
 SIZES = [2_000, 20_000, 200_000]
 LINE = re.compile(r"^(\w+) +done +([0-9.]+) s$")
