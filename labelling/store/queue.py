@@ -66,10 +66,14 @@ def take(
     which = which or Which()
     mine = and_(leases.c.item == items.c.id, leases.c.annotator == annotator)
     already = _open(which).join(leases, mine).where(leases.c.until > now).order_by(leases.c.until, items.c.id)
-    for item in connection.scalars(already):
-        if item not in held:
-            renew(connection, annotator, [item], now)
-            return int(item)
+    leased = list(connection.scalars(already))
+    again = next((item for item in leased if item not in held), None)
+    if again is not None:
+        # All of this queue, in their order: whoever loads a page twice is to see the same product twice.
+        for place, item in enumerate(leased):
+            own = (leases.c.item == item, leases.c.annotator == annotator)
+            connection.execute(update(leases).where(*own).values(until=now + LEASE + place))
+        return int(again)
     others = (
         select(func.count())
         .where(leases.c.item == items.c.id, leases.c.annotator != annotator, leases.c.until > now)

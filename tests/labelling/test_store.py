@@ -118,6 +118,21 @@ def test_an_annotator_may_hold_what_is_loaded_ahead(store: Store) -> None:
     assert taken(store, "bob", NOW) == "p2"
 
 
+def test_a_page_that_is_loaded_again_and_again_shows_the_same_product(store: Store, clock: Clock) -> None:
+    shop.fill(store, shop.batch(5))
+    numbers = [item_number(store, f"p{i}") for i in range(3)]
+    for held in ((), numbers[:1], numbers[:2]):
+        taken(store, "ann", clock(), held=tuple(held))
+    assert [taken(store, "ann", clock()) for _ in range(4)] == ["p0"] * 4
+    said(store, numbers[0], "ann", clock())
+    assert [taken(store, "ann", clock()) for _ in range(3)] == ["p1"] * 3
+    with store.write() as connection:
+        undo(connection, "ann", "u1", clock())
+    assert [taken(store, "ann", clock()) for _ in range(3)] == ["p0"] * 3
+    # Others get what nobody holds.
+    assert taken(store, "bob", clock(), Which(batch="round-1")) == "p3"
+
+
 def test_overlap_is_given_only_where_it_is_asked_for(store: Store, tmp_path: Path) -> None:
     shop.fill(store, shop.batch(1), wanted=2)
     item = item_number(store, "p0")

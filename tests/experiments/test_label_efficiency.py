@@ -1,0 +1,147 @@
+"""The simulated campaign: resumable, exact about its settings, and never looking at what it is measured on."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from experiments.catalogue import Catalogue, catalogue_of
+from experiments.label_efficiency import PAGE_FILE, RESULTS_FILE, Settings, run
+from modules.errors import InputError
+from modules.feeds.mapping import Product
+from modules.settings.workflow import Workflow
+from shelfmark.cli import app
+
+pytestmark = pytest.mark.slow
+WORDS = {
+    "Shoes > Boots": ["boot", "leather", "ankle", "lace"], "Shoes > Sandals": ["sandal", "strap", "summer", "beach"],
+    "Bags > Totes": ["tote", "canvas", "carry", "shopper"], "Bags > Backpacks": ["backpack", "school", "zip", "hike"],
+}  # fmt: skip
+WORKFLOW = Workflow.model_validate(
+    {
+        "name": "tiny", "feed": {"fields": {"truth": "truth"}}, "taxonomy": {"from_truth": True},
+        "objectives": {"exclusive": {"kind": "exclusive"}},
+        "features": {"title": {"kind": "text", "vocabulary": 200}}, "model": {"kind": "lsa", "embedding_width": 16},
+        "training": {"solver": "liblinear"},
+    }
+)  # fmt: skip
+SETTINGS = Settings(("default", "random"), (3, 4), budget=30, batch=10, targets={"accuracy": 0.5})
+
+
+def feed(n: int = 240) -> list[Product]:
+    rng = np.random.default_rng(1)
+    made = []
+    for i in range(n):
+        category = list(WORDS)[rng.integers(len(WORDS))]
+        title = " ".join(
+            [*rng.choice(WORDS[category], 2, replace=False), *rng.choice(["red", "blue", "new"], 1), f"m{i}"]
+        )
+        made.append(Product(f"p{i}", {"title": title}, {}, truth=tuple(category.split(" > "))))
+    return made
+
+
+@pytest.fixture(scope="module")
+def catalogue() -> Catalogue:
+    return catalogue_of(feed(), minimum=10)
+
+
+@pytest.fixture(scope="module")
+def whole(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("whole")
+    run("tiny", WORKFLOW, catalogue, SETTINGS, folder)
+    return folder
+
+
+def rows(folder: Path) -> list[dict[str, object]]:
+    """The results without what differs from run to run."""
+    table = pq.read_table(folder / RESULTS_FILE)
+    return table.drop_columns(["select_seconds", "fit_seconds"]).to_pylist()
+
+
+def test_titles_are_distinct_and_small_categories_are_left_out() -> None:
+    products = [
+        *feed(),
+        Product("twin", {"title": f" {feed()[0].text['title'].upper()}"}, {}, truth=("Bags", "Totes")),
+        Product("rare", {"title": "a rare one"}, {}, truth=("Hats",)),
+        Product("none", {"title": "x"}, {}),
+    ]
+    found = catalogue_of(products, minimum=10)
+    assert [product.id for product in found.products] == [f"p{i}" for i in range(240)]
+    assert found.classes == 4
+    for product, truth in zip(found.products, found.truth, strict=True):
+        assert found.taxonomy.exclusive[truth].path == product.truth
+    with pytest.raises(InputError, match="at least two true categories"):
+        catalogue_of(products, minimum=1000)
+    pool, held_out = found.held_out(0.25, 7)
+    assert len(held_out) == 60 and sorted([*pool, *held_out]) == list(range(240))
+    assert (found.held_out(0.25, 7)[1] == held_out).all() and (found.held_out(0.25, 8)[1] != held_out).any()
+
+
+def test_a_row_per_round_with_the_exact_settings(whole: Path, catalogue: Catalogue) -> None:
+    found = rows(whole)
+    assert [(r["strategy"], r["seed"], r["labels"]) for r in found] == [
+        (kind, seed, labels) for seed in (3, 4) for kind in ("default", "random") for labels in (10, 20, 30)
+    ]
+    _, held_out = catalogue.held_out(0.2, 1)
+    measured = {catalogue.products[row].id for row in held_out}
+    for seed in (3, 4):
+        for kind in ("default", "random"):
+            picked = [name for r in found if (r["strategy"], r["seed"]) == (kind, seed) for name in r["picked"]]  # type: ignore
+            assert len(set(picked)) == 30 and not measured & set(picked)
+    # Four words a category: thirty labels are plenty, and a guess would be right a quarter of the time.
+    assert min(r["accuracy"] for r in found if r["labels"] == 30) > 0.6  # type: ignore[type-var]
+    kept = json.loads(pq.read_schema(whole / RESULTS_FILE).metadata[b"shelfmark"])
+    assert kept["settings"]["budget"] == 30 and kept["workflow"]["model"]["kind"] == "lsa"
+    assert kept["strategies"]["default"]["kind"] == "schedule" and kept["fingerprint"] == catalogue.fingerprint()
+    page = (whole / PAGE_FILE).read_text()
+    assert "<svg" in page and "default" in page
+    assert not any(part in page for part in ('src="http', 'href="http', "<link", "@import"))
+
+
+class Stopped(Exception):
+    pass
+
+
+def test_a_stopped_one_goes_on_where_it_was(whole: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+    """Stopped within a strategy, between two, and between two seeds, as a kill would."""
+    for more in (2, 1, 3):
+        said: list[str] = []
+
+        def report(text: str, said: list[str] = said, more: int = more) -> None:
+            said.append(text)
+            if sum("accuracy" in one for one in said) == more:
+                raise Stopped
+
+        with pytest.raises(Stopped):
+            run("tiny", WORKFLOW, catalogue, SETTINGS, tmp_path, report)
+    run("tiny", WORKFLOW, catalogue, SETTINGS, tmp_path)
+    assert rows(tmp_path) == rows(whole)
+
+
+def test_it_ends_where_the_target_is_reached_and_refuses_what_cannot_be(
+    whole: Path, catalogue: Catalogue, tmp_path: Path
+) -> None:
+    short = replace(SETTINGS, strategies=("random",), seeds=(3,), targets={"accuracy": 0.3}, stop_at_target=True)
+    page = run("tiny", WORKFLOW, catalogue, short, tmp_path)
+    (curve,) = page.curves
+    assert max(curve.values["accuracy"]) >= 0.3 and all(value < 0.3 for value in curve.values["accuracy"][:-1])
+    with pytest.raises(InputError, match="other settings"):
+        run("tiny", WORKFLOW, catalogue, replace(SETTINGS, batch=5), whole)
+    with pytest.raises(InputError, match="at most the pool's 192 products"):
+        run("tiny", WORKFLOW, catalogue, replace(SETTINGS, budget=500), tmp_path / "x")
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [(["--strategy", "marginn"], "did you mean 'margin'"), (["--target", "accuracy=2"], "at most 1"),
+     (["--model", "forest"], "model.kind")],
+)  # fmt: skip
+def test_bad_options_are_named_before_anything_is_read(options: list[str], said: str) -> None:
+    done = CliRunner().invoke(app, ["experiment", "label-efficiency", *options])
+    assert isinstance(done.exception, InputError) and said in str(done.exception)
