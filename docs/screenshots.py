@@ -2,10 +2,11 @@
 
     python docs/screenshots.py            # all
     python docs/screenshots.py similar    # those of similar products
+    python docs/screenshots.py labelling  # all others
 
-Runs the demo, queues its batch and its review in a store of its own, labels some products by
-keyboard, and looks at each page in the width of a desk and, where people label, of a phone. For similar products it
-runs the demo once more, with its pictures. Needs Chromium (`make test-full` installs it).
+Runs the demo, queues its batch and its review in a store of its own, has two people label some products by keyboard,
+runs it again with their labels, and looks at each page in the width of a desk and, where people label, of a phone. For
+similar products it runs the demo once more, with its pictures. Needs Chromium (`make test-full` installs it).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ sys.path.insert(0, str(DOCS.parent))
 from tests.labelling.serving import serving  # noqa: E402
 
 DESK, PHONE = {"width": 1180, "height": 800}, {"width": 390, "height": 844}
-LABELLED = 12
+LABELLED, PAUSE = 12, 2000
 IMAGES = (
     "features.picture.kind=image",
     "features.picture.size=[32, 32]",
@@ -73,12 +74,13 @@ class Camera:
         return found.group(1).replace("&amp;", "&")
 
 
-def label(camera: Camera) -> None:
-    """Answers with the model's first category, with one undo, one skip and one "none of these"."""
+def label(camera: Camera, others: dict[int, str]) -> None:
+    """Answers at people's pace with the model's first category; ``others``: number of the product to another key."""
     page = camera.page
     page.goto(f"{camera.url}/label")
     for number in range(LABELLED):
-        key = {3: "s", 5: "0"}.get(number, "1")
+        page.wait_for_timeout(PAUSE)
+        key = others.get(number, "1")
         before = page.get_attribute("form.card", "data-product")
         page.keyboard.press(key)
         page.wait_for_function("b => document.querySelector('form.card')?.dataset.product !== b", arg=before)
@@ -122,17 +124,23 @@ def main(only: str) -> None:
     (DOCS / "images").mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as started:
         browser = started.chromium.launch(executable_path="/usr/bin/chromium", args=["--no-sandbox"])
-        similar(browser, folder)
+        if only != "labelling":
+            similar(browser, folder)
         if only == "similar":
             return
         store = f"{folder}/labels.sqlite"
         runs = ("--set", f"runners.local.folder={folder}/runs")
         shelfmark("run", *runs)
-        shelfmark("label", "import-batch", "--store", store, *runs)
+        shelfmark("label", "import-batch", "--overlap", "2", "--store", store, *runs)
         shelfmark("label", "import-review", "--store", store, *runs)
-        with serving(store) as server:
+        for name, others in (("ben", {2: "2", 7: "s"}), ("anna", {3: "s", 5: "0"})):
+            with serving(store, "--annotator", name) as server:
+                label(Camera(browser, server.url), others)
+        shelfmark("run", *runs, "--set", f"labels.store={store}")
+        shelfmark("label", "import-batch", "--store", store, *runs)
+        with serving(store, "--annotator", "anna") as server:
             camera = Camera(browser, server.url)
-            label(camera)
+            camera.page.goto(f"{server.url}/label")
             camera.take("label")
             camera.page.keyboard.press("/")
             camera.page.keyboard.type("boot")
@@ -147,7 +155,8 @@ def main(only: str) -> None:
             camera.take("run", camera.link("/runs", r'href="(/run\?id=[^"]+)"'))
             batch = camera.link("/", r'href="(/batch\?id=[^"]+)"')
             camera.take("batch", batch)
-            camera.take("product", camera.link(batch, r'href="(/product\?id=[^"]+)"'))
+            done = r'href="(/product\?id=[^"]+)"(?:(?!<tr>)[\s\S])*?class="state done"'
+            camera.take("product", camera.link(batch, done))
             camera.take("products", "/products?q=boots")
         accounts = f"{folder}/accounts.sqlite"
         put = ["label", "account", "put", "anna", "--role", "admin", "--store", accounts]
