@@ -6,7 +6,11 @@ READY := .venv/.ready
 # Which tests: a pytest marker expression; empty: all, the slow ones too (plain `pytest` leaves those out).
 TESTS ?=
 
-.PHONY: setup run test test-full lint bench lock clean help
+# Of the image: its name, and cpu or cuda.
+IMAGE ?= shelfmark:latest
+VARIANT ?= cpu
+
+.PHONY: setup run test test-full lint bench lock image clean help
 
 help:
 	@grep -E '^# |^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
@@ -42,6 +46,13 @@ bench: $(READY) ## the benchmarks; see benchmarks/README.md
 
 lock: ## resolves requirements.lock anew
 	@.uv/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+
+	@.uv/bin/uv pip compile docker/uv.in --python-version 3.11 --universal --generate-hashes --no-header --quiet -o docker/uv.txt
+	@.uv/bin/uv pip compile docker/cuda.in --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --generate-hashes --no-header --quiet -o docker/cuda.lock
+
+image: ## the container image for Kubeflow: make image IMAGE=registry/shelfmark:1 VARIANT=cuda
+	@command -v docker >/dev/null || { echo "make image needs Docker (or a program of that name, such as podman's)"; exit 2; }
+	@docker build --build-arg VARIANT=$(VARIANT) --tag $(IMAGE) .
 
 clean: ## removes the environment; runs/ stays
 	@rm -rf .venv .uv .label-studio build *.egg-info

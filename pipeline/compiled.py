@@ -126,21 +126,3 @@ def cancel_running(folder: RunFolder, run_id: str) -> None:
     for execution in stopped:
         for written in Path(folder.root).glob(f"*/*/{execution.id}"):
             shutil.rmtree(written, ignore_errors=True)
-
-
-def compile_kubeflow(loaded: LoadedWorkflow, output: Path, *, schema_folder: Path) -> None:
-    """The workflow as Kubeflow's pipeline specification, by TFX's own compiler."""
-    from tfx.orchestration.kubeflow.v2.kubeflow_v2_dag_runner import KubeflowV2DagRunner, KubeflowV2DagRunnerConfig
-
-    settings = loaded.workflow.runners.kubeflow
-    root = settings.pipeline_root or "/pipeline_root"
-    places = Places(
-        root=root,
-        pushed=loaded.workflow.push.folder or f"{root}/pushed",
-        pushed_indexes=loaded.workflow.push.indexes or f"{root}/pushed_indexes",
-        schema=str(write_run_schema(loaded, schema_folder)),
-    )
-    built = create_pipeline(loaded, taxonomy_of(loaded), places, beam_pipeline_args=list(IN_PROCESS))
-    config = KubeflowV2DagRunnerConfig(default_image=settings.image, use_pipeline_spec_2_1=True)
-    runner = KubeflowV2DagRunner(config, output_dir=str(output.parent), output_filename=output.name)
-    runner.run(built, write_out=True)

@@ -11,6 +11,7 @@ NEEDS = {
     "postgres": "a PostgreSQL server",
     "mysql": "a MariaDB server",
     "label_studio": "a Label Studio server",
+    "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }
 
 

@@ -12,6 +12,7 @@ from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
 from modules.settings.image_contradictions import image_contradictions, image_training_contradictions
 from modules.settings.images import ImageSettings
+from modules.settings.kubeflow import KubeflowSettings
 from modules.settings.model import (
     ExclusiveObjective,
     ModelSettings,
@@ -129,11 +130,6 @@ class LocalSettings(Settings):
     """URL of an ML Metadata database in place of SQLite in ``folder``: ``mysql://``; to read metrics from, also
     ``postgresql://`` and ``grpc://``."""
     beam: BeamSettings = BeamSettings()
-
-
-class KubeflowSettings(Settings):
-    image: str = "shelfmark:latest"
-    pipeline_root: str | None = None
 
 
 class RunnerSettings(Settings):

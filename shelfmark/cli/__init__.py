@@ -23,6 +23,7 @@ from shelfmark.cli import (
     evaluation,
     experiment,
     init,
+    kubeflow,
     label,
     metrics,
     predictions,
@@ -44,6 +45,8 @@ app = typer.Typer(
 )
 app.command("init")(init.init)
 app.command("run")(run.run)
+app.command("compile")(kubeflow.compile)
+app.command("submit")(kubeflow.submit)
 app.command("validate")(validate.validate)
 app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
@@ -66,6 +69,14 @@ def run_main(program: str) -> NoReturn:
     single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     single.command()(run.run)
     sys.exit(_run(single, None, program))
+
+
+def kubeflow_main(program: str) -> NoReturn:
+    """The same for a program that is ``shelfmark compile`` and ``shelfmark submit`` alone."""
+    two = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    two.command("compile")(kubeflow.compile)
+    two.command("submit")(kubeflow.submit)
+    sys.exit(_run(two, None, program))
 
 
 def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> int:
@@ -99,5 +110,20 @@ def _write_log() -> Path:
     folder.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(".log", time.strftime("error-%Y%m%d-%H%M%S-"), folder, text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"shelfmark {' '.join(sys.argv[1:])}\n\n{traceback.format_exc()}")
+        file.write(f"shelfmark {' '.join(_without_secrets(sys.argv[1:]))}\n\n{traceback.format_exc()}")
     return folder / Path(name).name
+
+
+def _without_secrets(arguments: Sequence[str]) -> list[str]:
+    """The arguments, but not what ``--token`` and ``--cookie`` were given."""
+    shown: list[str] = []
+    for argument in arguments:
+        name = argument.partition("=")[0]
+        if shown and shown[-1] in _SECRETS:
+            shown.append("***")
+        else:
+            shown.append(f"{name}=***" if name in _SECRETS and name != argument else argument)
+    return shown
+
+
+_SECRETS = ("--token", "--cookie")

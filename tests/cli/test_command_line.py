@@ -50,7 +50,8 @@ def workflow(tmp_path: Path) -> Path:
      ["validate", "missing.yaml"], ["validate", "WORKFLOW", "--set", "model.dropout=2"],
      ["run", "WORKFLOW", "--set", "taxonomy.file=none.yaml"],
      ["rules", "suggest", "--taxonomy", "missing.yaml"], ["similar", "--help"],
-     ["similar", "serve", "--host", "0.0.0.0"]],
+     ["similar", "serve", "--host", "0.0.0.0"], ["compile", "--help"], ["submit", "-w", "WORKFLOW"],
+     ["submit", "-w", "WORKFLOW", "--endpoint", "http://x", "--package", "missing.yaml"]],
     ids=" ".join,
 )  # fmt: skip
 def test_nothing_heavy_is_imported_for_help_and_bad_input(workflow: Path, arguments: list[str]) -> None:

@@ -31,13 +31,12 @@ def feed_of(path: Path, tmp_path: Path) -> Path:
 @pytest.mark.slow
 @pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.stem)
 def test_compiles_for_kubeflow(path: Path, tmp_path: Path) -> None:
-    from pipeline.compiled import compile_kubeflow
+    from pipeline.kubeflow.compiler import compile_workflow
 
     loaded = load_workflow(path, feed_folder=feed_of(path, tmp_path))
     output = tmp_path / "pipeline.yaml"
-    compile_kubeflow(loaded, output, schema_folder=tmp_path)
-    spec = yaml.safe_load(output.read_text())
-    spec = spec.get("pipelineSpec", spec)
+    compile_workflow(loaded, output)
+    spec = next(yaml.safe_load_all(output.read_text()))
     executors = spec["deploymentSpec"]["executors"]
     named = {
         "ProductExampleGen",

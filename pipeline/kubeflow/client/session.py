@@ -1,0 +1,133 @@
+"""Requests to the API server, and its refusals in one sentence each."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlencode, urlsplit
+
+import urllib3
+
+TOKEN = "SHELFMARK_KUBEFLOW_TOKEN"
+COOKIE = "SHELFMARK_KUBEFLOW_COOKIE"
+ENDPOINT = "SHELFMARK_KUBEFLOW_ENDPOINT"
+SERVICE_ACCOUNT_TOKEN = "KF_PIPELINES_SA_TOKEN_PATH"
+"""Environment variable: the projected token of the pod's service account; the name is Kubeflow's."""
+_IN_CLUSTER = "/var/run/secrets/kubeflow/pipelines/token"
+_API = "/apis/v2beta1"
+_QUOTA = re.compile(r"quota|resource_?exhausted|too many|rate limit", re.IGNORECASE)
+
+
+class ClusterError(Exception):
+    """The cluster cannot be reached, or refuses: one sentence, never with a secret in it."""
+
+
+@dataclass(frozen=True)
+class Credentials:
+    """How to sign in; ``headers`` never appear in a repr, a message or a log."""
+
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)
+    kind: str = "none"
+
+    @classmethod
+    def find(cls, token: str | None = None, cookie: str | None = None) -> Credentials:
+        """The first of: a token or cookie that is given; those of the environment; the pod's service account."""
+        token, cookie = token or os.environ.get(TOKEN), cookie or os.environ.get(COOKIE)
+        if token:
+            return cls({"Authorization": f"Bearer {token.strip()}"}, "token")
+        if cookie:
+            # Dex's session cookie: authservice_session=..., or oauth2_proxy_kubeflow=...
+            return cls({"Cookie": cookie.strip()}, "cookie")
+        path = Path(os.environ.get(SERVICE_ACCOUNT_TOKEN, _IN_CLUSTER))
+        if path.is_file():
+            return cls({"Authorization": f"Bearer {path.read_text('utf-8').strip()}"}, "service account")
+        return cls()
+
+
+class Session:
+    """Calls one API server.
+
+    Args:
+      endpoint: https://host or http://host:port, with the path that Kubeflow is under (``/pipeline``) if there is one.
+      timeout: seconds that an answer may take.
+
+    Raises:
+      ClusterError: the endpoint is no http address.
+    """
+
+    def __init__(self, endpoint: str, credentials: Credentials | None = None, timeout: float = 60.0):
+        parts = urlsplit(endpoint)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.username:
+            raise ClusterError(
+                f"{parts.hostname or endpoint!r} is no endpoint: expected http://HOST:PORT or https://HOST"
+            )
+        self.endpoint = endpoint.rstrip("/")
+        self._credentials = credentials or Credentials()
+        self._http = urllib3.PoolManager(
+            timeout=urllib3.Timeout(connect=min(timeout, 10.0), read=timeout),
+            # What was sent may have been done: only reading is tried again.
+            retries=urllib3.Retry(2, allowed_methods=["GET"], status=0, redirect=False, backoff_factor=0.2),
+        )
+
+    def get(self, path: str, **query: str | None) -> dict[str, Any]:
+        """Raises ClusterError."""
+        return self._call("GET", path, query)
+
+    def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Raises ClusterError."""
+        return self._call(
+            "POST", path, {}, body=json.dumps(body).encode(), headers={"Content-Type": "application/json"}
+        )
+
+    def upload(self, path: str, file: Path, **query: str | None) -> dict[str, Any]:
+        """Sends a file as the form field ``uploadfile``. Raises ClusterError."""
+        return self._call("POST", path, query, fields={"uploadfile": (file.name, file.read_bytes())})
+
+    def _call(self, method: str, path: str, query: Mapping[str, str | None], **content: Any) -> dict[str, Any]:
+        given = urlencode({name: value for name, value in query.items() if value is not None})
+        url = f"{self.endpoint}{_API}{path}" + (f"?{given}" if given else "")
+        headers = {"Accept": "application/json", **self._credentials.headers, **content.pop("headers", {})}
+        try:
+            response = self._http.request(method, url, headers=headers, redirect=False, **content)
+        except urllib3.exceptions.HTTPError as error:
+            raise ClusterError(f"{self.endpoint} cannot be reached: {_reason(error)}") from None
+        return self._answer(response)
+
+    def _answer(self, response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
+        status = response.status
+        try:
+            found = json.loads(response.data or b"{}")
+        except ValueError:
+            found = None
+        if 200 <= status < 300 and isinstance(found, dict):
+            return found
+        message = ""
+        if isinstance(found, dict):
+            message = str(found.get("message") or found.get("error_message") or found.get("error") or "")
+        shown = " ".join(message.split())[:300] or f"HTTP {status}"
+        if status in (401, 403) or 300 <= status < 400 or (status == 200 and found is None):
+            # A redirect or a page in place of JSON: somebody's sign-in page.
+            raise ClusterError(f"{self.endpoint} does not let you in ({shown}): {self._advice(status)}")
+        if status == 429 or _QUOTA.search(message):
+            raise ClusterError(f"{self.endpoint} refuses for a quota: {shown}")
+        raise ClusterError(f"{self.endpoint} refuses: {shown}")
+
+    def _advice(self, status: int) -> str:
+        kind = self._credentials.kind
+        if kind == "none":
+            return f"give a token ({TOKEN}) or Dex's cookie ({COOKIE})"
+        return f"the {kind} may not do this here" if status == 403 else f"the {kind} is not valid, or no longer"
+
+
+def _reason(error: Exception) -> str:
+    reason = getattr(error, "reason", None) or error
+    text = " ".join(str(reason).split())
+    # urllib3 puts its own objects in front: <...Connection object at 0x7f>: ...
+    return (
+        re.sub(r"^.*object at 0x[0-9a-f]+>:\s*|^HTTPS?Connection\([^)]*\):\s*", "", text)[:200] or type(reason).__name__
+    )

@@ -1,0 +1,136 @@
+"""From the workflow file to the package: where pods find what lies on this machine, and what a run may change."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any
+
+from modules.errors import InputError
+from modules.settings.kubeflow import KubeflowSettings
+from pipeline.inputs import taxonomy_of
+from pipeline.kubeflow.package import Target, build_package, write_package
+from pipeline.kubeflow.parameters import TYPES, RunParameter
+from pipeline.workflow_file import LoadedWorkflow
+
+PUSHED = "/tmp/pushed"
+"""In the pod: what is pushed is an artifact as well, and stays in the pipeline root."""
+IMAGES = "/tmp/images"
+"""In the pod: the cache of product images."""
+_FEED = "folder with feed, taxonomy, rules and labels, as the pods see it"
+_SNAPSHOT = "folder with labels.jsonl and queued.jsonl of the label store (shelfmark label snapshot); empty: none"
+_Places = tuple[tuple[tuple[str, ...], bool, str | None], ...]
+
+
+def compile_workflow(loaded: LoadedWorkflow, output: Path, *, target: Target = "kubeflow") -> None:
+    """Writes the package of a workflow.
+
+    Raises:
+      InputError: something in the workflow that cannot run there.
+    """
+    # First: it mends what TFX and its neighbours miss of each other.
+    from tfx import components as _components  # noqa: F401
+
+    from pipeline.compiled import IN_PROCESS
+    from pipeline.pipeline import PARTS, Places, create_pipeline
+    from pipeline.schema import write_run_schema
+
+    settings = loaded.workflow.runners.kubeflow
+    _check(loaded, settings, target)
+    root = settings.pipeline_root or ""
+    pods = _as_pods_see_it(loaded)
+    with tempfile.TemporaryDirectory() as folder:
+        places = Places(
+            root=root or "minio://mlpipeline",
+            pushed=settings.push_folder or PUSHED,
+            pushed_indexes=f"{settings.push_folder or PUSHED}/indexes",
+            schema=str(write_run_schema(loaded, Path(folder))),
+        )
+        built = create_pipeline(pods, taxonomy_of(loaded), places, beam_pipeline_args=list(IN_PROCESS))
+        nodes = {node.id for node in built.components}
+        package = build_package(
+            built,
+            settings,
+            target=target,
+            parameters=run_parameters(
+                loaded, settings, {name: parts for name, parts in PARTS.items() if name in nodes}
+            ),
+            inline=[("ImportSchemaGen", "schema_file")],
+            scalars=[("ClassMetrics", "metrics")],
+        )
+    write_package(package, output, target=target, root=root)
+
+
+def run_parameters(
+    loaded: LoadedWorkflow, settings: KubeflowSettings, parts: dict[str, set[str]]
+) -> list[RunParameter]:
+    """The package's parameters.
+
+    Args:
+      parts: component to the sections of the workflow that it sees.
+
+    Raises:
+      InputError: ``runners.kubeflow.parameters`` names something that is no setting with a single value.
+    """
+    labels = "{}/labels.jsonl"
+    feed: dict[str, _Places] = {"ProductExampleGen": ((("folder",), False, None),)}
+    snapshot: dict[str, _Places] = {"ProductExampleGen": ((("settings_json", "labels", "files"), True, labels),)}
+    if "ActiveSampler" in parts:
+        feed["ActiveSampler"] = ((("labels", "folder"), False, None),)
+        queue = ("labels", "queue"), False, "{}/queued.jsonl"
+        snapshot["ActiveSampler"] = ((("labels", "files"), True, labels), queue)
+    found = [
+        RunParameter("feed", settings.feed or str(loaded.folder), _FEED, feed),
+        RunParameter("label_snapshot", "", _SNAPSHOT, snapshot),
+    ]
+    problems = []
+    defaults = type(settings).model_fields["parameters"].default
+    for key in settings.parameters:
+        value = _value(loaded, key)
+        if type(value) not in TYPES:
+            # A workflow without sampling has no size of the batch; the list of defaults is for all workflows.
+            if key not in defaults:
+                expected = "settings with a single value (a number, a text, true or false), not left null"
+                problems.append(loaded.problem("runners.kubeflow.parameters", expected, key))
+            continue
+        targets = {
+            component: (((*_prefix(component), *key.split(".")), False, None),)
+            for component, sections in parts.items()
+            if key.split(".")[0] in sections
+        }
+        if targets:
+            found.append(RunParameter(key.replace(".", "_"), value, f"workflow setting {key}", targets))
+        else:
+            expected = f"settings of: {', '.join(sorted(set().union(*parts.values())))}"
+            problems.append(loaded.problem("runners.kubeflow.parameters", expected, key))
+    if problems:
+        raise InputError(problems)
+    return found
+
+
+def _prefix(component: str) -> tuple[str, ...]:
+    """Where a component keeps its part of the workflow."""
+    return ("custom_config", "workflow") if component in ("Trainer", "Transform") else ("workflow",)
+
+
+def _value(loaded: LoadedWorkflow, key: str) -> Any:
+    found: Any = loaded.workflow
+    for part in key.split("."):
+        found = getattr(found, part, None) if not isinstance(found, dict) else found.get(part)
+    return found
+
+
+def _as_pods_see_it(loaded: LoadedWorkflow) -> LoadedWorkflow:
+    """Without what is only here: the label store's snapshot (a run parameter) and the cache of images."""
+    workflow = loaded.workflow
+    if workflow.images is not None and workflow.images.cache is None:
+        images = workflow.images.model_copy(update={"cache": IMAGES})
+        workflow = workflow.model_copy(update={"feed": workflow.feed.model_copy(update={"images": images})})
+    return LoadedWorkflow(workflow, loaded.path, loaded.folder, loaded.lines)
+
+
+def _check(loaded: LoadedWorkflow, settings: KubeflowSettings, target: Target) -> None:
+    root = settings.pipeline_root
+    if target == "vertex" and not (root or "").startswith("gs://"):
+        expected = "a gs:// address, as Vertex AI keeps artifacts nowhere else"
+        raise InputError(loaded.problem("runners.kubeflow.pipeline_root", expected, root or "null"))

@@ -1,0 +1,156 @@
+"""The executor input, as Kubeflow's driver sends it, made into what TFX's entrypoint can read."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import shutil
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from pipeline.kubeflow.container.staging import Staging
+from pipeline.kubeflow.files import unpack_files
+from pipeline.kubeflow.overrides import apply_overrides, from_argument
+
+NOTHING = "NO_BLESSED_MODEL"
+"""Name of the only file in an artifact that stands for none."""
+
+
+@dataclass
+class Invocation:
+    """One call of a container.
+
+    Attributes:
+      input: the ExecutorInput (camelCase). spec: the component's input definitions.
+      staging: None where components read and write remote addresses themselves.
+      own: outputs that TFX knows nothing of (``system.*``), by name.
+    """
+
+    input: dict[str, Any]
+    spec: dict[str, Any]
+    staging: Staging | None
+    own: dict[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, arguments: argparse.Namespace) -> Invocation:
+        """With types, local paths, the run's values and inline files in place."""
+        found = cls(
+            json.loads(arguments.json_serialized_invocation_args),
+            json.loads(arguments.json_serialized_inputs_spec_args or "{}"),
+            Staging() if arguments.staged else None,
+        )
+        found._type_inputs()
+        found._leave_out_logs()
+        if found.staging is not None:
+            for side in ("inputs", "outputs"):
+                found.staging.artifacts(found.input.get(side, {}).get("artifacts", {}), local=True)
+            found._leave_out_nothing()
+        apply_overrides(found.parameters, from_argument(arguments.overrides or "[]"))
+        unpack_files(found.parameters)
+        return found
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """Values of the input parameters."""
+        parameters: dict[str, Any] = self.input.setdefault("inputs", {}).setdefault("parameterValues", {})
+        return parameters
+
+    @property
+    def inputs(self) -> dict[str, Any]:
+        artifacts: dict[str, Any] = self.input.setdefault("inputs", {}).setdefault("artifacts", {})
+        return artifacts
+
+    @property
+    def outputs(self) -> dict[str, Any]:
+        artifacts: dict[str, Any] = self.input.setdefault("outputs", {}).setdefault("artifacts", {})
+        return artifacts
+
+    @property
+    def output_file(self) -> str:
+        return str(self.input["outputs"]["outputFile"])
+
+    def properties(self) -> dict[str, Any]:
+        """Execution properties: whole numbers as such where the component says so."""
+        whole = {n for n, t in self.spec.get("parameters", {}).items() if t.get("parameterType") == "NUMBER_INTEGER"}
+        return {n: int(v) if n in whole else v for n, v in self.parameters.items()}
+
+    def prepare_outputs(self) -> None:
+        """Makes the outputs' folders; what an earlier try left behind goes. Value artifacts are files, not folders."""
+        if os.path.exists(self.output_file):
+            os.remove(self.output_file)
+        if self.staging is None:
+            return
+        for entry in self.outputs.values():
+            for artifact in entry["artifacts"]:
+                path = artifact["uri"]
+                if os.path.isdir(path):
+                    shutil.rmtree(path)
+                elif os.path.exists(path):
+                    os.remove(path)
+                os.makedirs(os.path.dirname(path) if _is_value(artifact) else path, exist_ok=True)
+
+    def _type_inputs(self) -> None:
+        """The driver sends no types of inputs; the component knows them."""
+        for name, entry in self.inputs.items():
+            kind = self.spec.get("artifacts", {}).get(name, {}).get("artifactType")
+            for artifact in entry.get("artifacts", []):
+                if kind is not None and not any((artifact.get("type") or {}).values()):
+                    artifact["type"] = kind
+
+    def _leave_out_logs(self) -> None:
+        """The driver adds ``executor-logs``; it is written by the launcher, and no TFX artifact."""
+        for name in [name for name, entry in self.outputs.items() if _title(entry).startswith("system.")]:
+            entry = self.outputs.pop(name)
+            if name != "executor-logs":
+                self.own[name] = entry
+
+    def _leave_out_nothing(self) -> None:
+        for name in [name for name, entry in self.inputs.items() if _is_nothing(entry)]:
+            del self.inputs[name]
+
+
+def read_output(invocation: Invocation) -> dict[str, Any]:
+    """The ExecutorOutput that the executor wrote."""
+    with open(invocation.output_file, encoding="utf-8") as file:
+        output: dict[str, Any] = json.load(file)
+    return output
+
+
+def write_output(invocation: Invocation, output: dict[str, Any]) -> None:
+    """Writes it for the launcher: remote addresses, and no null values, which ML Metadata refuses."""
+    artifacts = output.setdefault("artifacts", {})
+    for entry in artifacts.values():
+        for artifact in entry["artifacts"]:
+            metadata = artifact.get("metadata", {})
+            for name in [name for name, value in metadata.items() if value is None]:
+                del metadata[name]
+    if invocation.staging is not None:
+        invocation.staging.artifacts(artifacts, local=False)
+    os.makedirs(os.path.dirname(invocation.output_file), exist_ok=True)
+    with open(invocation.output_file, "w", encoding="utf-8") as file:
+        json.dump(output, file)
+
+
+def _title(entry: dict[str, Any]) -> str:
+    kind = entry["artifacts"][0].get("type", {}) if entry.get("artifacts") else {}
+    if "schemaTitle" in kind:
+        return str(kind["schemaTitle"])
+    schema = yaml.safe_load(kind.get("instanceSchema") or "") or {}
+    return str(schema.get("title", ""))
+
+
+def _is_nothing(entry: dict[str, Any]) -> bool:
+    artifacts = entry.get("artifacts", [])
+    return not artifacts or os.path.exists(os.path.join(artifacts[0]["uri"], NOTHING))
+
+
+def _is_value(artifact: dict[str, Any]) -> bool:
+    from tfx.orchestration.kubeflow.v2.compiler_utils import TITLE_TO_CLASS_PATH
+    from tfx.types.value_artifact import ValueArtifact
+    from tfx.utils import import_utils
+
+    title = _title({"artifacts": [artifact]})
+    return issubclass(import_utils.import_class_by_path(TITLE_TO_CLASS_PATH.get(title, title)), ValueArtifact)

@@ -1,0 +1,187 @@
+"""The demo's package: what other programs read in it, and what a run is asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from modules.errors import InputError
+from modules.settings.kubeflow import KubeflowSettings
+from tests.kubeflow.backend import NotHere, build, judge
+from tests.kubeflow.demo import load_demo
+
+pytestmark = pytest.mark.slow
+
+SETTINGS = {
+    "image": "registry.example/shelfmark:1",
+    "defaults": {"retries": {"count": 2}, "memory": "4Gi"},
+    "components": {
+        "Trainer": {
+            "gpu": {"count": 2},
+            "shared_memory": "1Gi",
+            "node_selector": {"pool": "gpu"},
+            "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
+            "volumes": [{"path": "/feeds", "claim": "feeds"}, {"path": "/secret", "secret": "s"}],
+            "secret_environment": {"KEY": {"secret": "s", "key": "k"}},
+            "timeout": "3h",
+        },
+        "ProductExampleGen": {"volumes": [{"path": "/feeds", "claim": "feeds"}], "cpu": "2"},
+        "Predictor": {"cache": False},
+    },
+}
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from pipeline.kubeflow.compiler import compile_workflow
+
+    folder = tmp_path_factory.mktemp("package")
+    output = folder / "pipeline.yaml"
+    compile_workflow(load_demo(folder / "feed", f"runners.kubeflow={json.dumps(SETTINGS)}"), output)
+    return output
+
+
+@pytest.fixture(scope="module")
+def documents(package: Path) -> list[dict[str, Any]]:
+    return list(yaml.safe_load_all(package.read_text()))
+
+
+def test_sdk_reads_it(package: Path) -> None:
+    from kfp import components
+    from kfp.client.client import _extract_pipeline_yaml
+
+    component = components.load_component_from_file(str(package))
+    assert component.name == "demo"
+    names = {"feed", "label_snapshot", "prediction_batch_size", "sampling_size", "training_batch_size"}
+    assert set(component.component_spec.inputs) == names | {"training_epochs", "training_learning_rate"}
+    read = _extract_pipeline_yaml(str(package))
+    assert read.pipeline_spec.root.dag.tasks["Trainer"].component_ref.name == "Trainer"
+    assert read.platform_spec.platforms["kubernetes"].deployment_spec.executors["Trainer_executor"]
+
+
+def test_emulated_server_takes_it(package: Path) -> None:
+    from tests.kubeflow.emulator.server import compile_spec, parse_package, run_values
+
+    spec, kubernetes = parse_package(package.read_text())
+    compile_spec(spec)
+    assert run_values(spec, {"training_epochs": 7})["training_epochs"] == 7
+    assert set(kubernetes) == {
+        "Trainer_executor",
+        "ProductExampleGen_executor",
+        # Reads the same files.
+        "ProductExampleGen-fingerprint_executor",
+    }
+    light = spec["deploymentSpec"]["executors"]["ProductExampleGen-fingerprint_executor"]["container"]
+    assert "resources" not in light
+
+
+def test_every_container_has_our_entrypoint(documents: list[dict[str, Any]]) -> None:
+    spec = documents[0]
+    commands = {
+        name.removesuffix("_executor"): entry["container"]["command"]
+        for name, entry in spec["deploymentSpec"]["executors"].items()
+        if "container" in entry
+    }
+    assert {tuple(command[:3]) for command in commands.values()} == {("python", "-m", "pipeline.kubeflow.container")}
+    assert {name: command[3] for name, command in commands.items() if command[3] != "execute"} == {
+        "LastBlessedModel": "last-blessed",
+        "ProductExampleGen-fingerprint": "fingerprint",
+        "ActiveSampler-fingerprint": "fingerprint",
+    }
+    text = json.dumps(spec)
+    assert '"resolver"' not in text and "preCacheCheck" not in text
+
+
+def test_caching_retries_and_limits(documents: list[dict[str, Any]]) -> None:
+    tasks, executors = documents[0]["root"]["dag"]["tasks"], documents[0]["deploymentSpec"]["executors"]
+    cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
+    prints = {"ProductExampleGen-fingerprint", "ActiveSampler-fingerprint"}
+    assert set(tasks) - cached == prints | {"LastBlessedModel", "LastBlessedModel-import", "Predictor"}
+    assert tasks["Evaluator"]["retryPolicy"]["maxRetryCount"] == 2
+    trainer = executors["Trainer_executor"]["container"]["resources"]
+    assert trainer["resourceMemoryLimit"] == "4Gi" and trainer["memoryLimit"] == pytest.approx(4.294967296)
+    assert trainer["accelerator"]["resourceType"] == "nvidia.com/gpu"
+    assert executors["ProductExampleGen_executor"]["container"]["resources"]["cpuLimit"] == 2.0
+
+
+def test_arguments_stay_small(documents: list[dict[str, Any]]) -> None:
+    """All of a task's parameters come in one argument, beside addresses."""
+    for name, task in documents[0]["root"]["dag"]["tasks"].items():
+        assert len(json.dumps(task)) < 60_000, name
+
+
+def test_vertex(tmp_path: Path) -> None:
+    from pipeline.kubeflow.compiler import compile_workflow
+
+    output = tmp_path / "job.json"
+    with pytest.raises(InputError, match="pipeline_root = 'null': a gs:// address"):
+        compile_workflow(load_demo(tmp_path / "feed"), output, target="vertex")
+    root = "runners.kubeflow.pipeline_root=gs://bucket/root"
+    compile_workflow(load_demo(tmp_path / "feed", root), output, target="vertex")
+    job = json.loads(output.read_text())
+    assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://bucket/root"
+    assert job["runtimeConfig"]["parameterValues"]["training_epochs"] == 3
+    executors = job["pipelineSpec"]["deploymentSpec"]["executors"]
+    # Its own resolvers, and no copying to the pod's disk.
+    assert sum("resolver" in entry for entry in executors.values()) == 2
+    assert "--staged" not in json.dumps(executors)
+
+
+def test_parameters_that_are_none(tmp_path: Path) -> None:
+    from pipeline.kubeflow.compiler import run_parameters
+    from pipeline.pipeline import PARTS
+
+    loaded = load_demo(tmp_path / "feed")
+    for key in ("training", "feed.folder_env", "training.nonsense", "labels.files"):
+        with pytest.raises(InputError, match="runners.kubeflow.parameters"):
+            run_parameters(loaded, KubeflowSettings(parameters=(key,)), PARTS)
+    with pytest.raises(InputError, match="settings of: committee"):
+        run_parameters(loaded, KubeflowSettings(parameters=("feed.max_record_bytes",)), PARTS)
+    found = run_parameters(loaded, KubeflowSettings(parameters=("seed",)), PARTS)
+    assert set(found[-1].targets) == {"Trainer", "ActiveSampler", "ScannIndex"}
+
+
+@pytest.fixture(scope="session")
+def backend(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    try:
+        return build(tmp_path_factory.mktemp("backend"))
+    except NotHere as error:
+        pytest.skip(str(error))
+
+
+@pytest.mark.kfp_backend
+def test_kfps_own_code_compiles_it(backend: Path, package: Path, documents: list[dict[str, Any]]) -> None:
+    done = judge(backend, package, '{"training_epochs": 5}', "minio://mlpipeline/v2/artifacts")
+    assert done.returncode == 0, done.stderr
+    workflow = json.loads(done.stdout)
+    templates = workflow["spec"]["templates"]
+    names = {task["name"] for template in templates for task in template.get("dag", {}).get("tasks", [])}
+    assert names >= set(documents[0]["root"]["dag"]["tasks"]) | {"LastBlessedModel-importer", "Trainer-driver"}
+    parameters = {p["name"]: p.get("value", "") for p in workflow["spec"]["arguments"]["parameters"]}
+    kubernetes = json.loads(next(v for n, v in parameters.items() if n.startswith("kubernetes-") and "Trainer" in n))
+    assert kubernetes["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
+    assert [template["retryStrategy"] for template in templates if template.get("retryStrategy")]
+
+
+@pytest.mark.kfp_backend
+def test_kfps_own_code_refuses(backend: Path, package: Path, stock: Callable[..., str], tmp_path: Path) -> None:
+    """The emulator's errors are the server's."""
+    from tfx.orchestration.data_types import RuntimeParameter
+
+    from tests.kubeflow import toy
+
+    def error(text: str, parameters: str = "{}") -> str:
+        (tmp_path / "package.yaml").write_text(text)
+        done = judge(backend, tmp_path / "package.yaml", parameters, "minio://mlpipeline")
+        assert done.returncode == 1
+        return done.stderr
+
+    parameter = RuntimeParameter("text", ptype=str, default="by default")
+    assert "neither default value" in error(stock(toy.pipeline(toy.Make(text=parameter))))
+    assert "only supports schema version 2.1.0" in error(stock(toy.pipeline(toy.Make()), schema_2_1=False))
+    assert "not required by pipeline: nonsense" in error(package.read_text(), '{"nonsense": 1}')

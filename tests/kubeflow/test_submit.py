@@ -1,0 +1,194 @@
+"""``shelfmark submit`` against a server with the endpoints; the models of kfp-server-api judge what is sent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from pipeline.kubeflow.client.session import COOKIE, ENDPOINT, SERVICE_ACCOUNT_TOKEN, TOKEN
+from shelfmark import cli
+from tests.kubeflow.api_server import Server, serving
+
+SECRET = "s3cr3t-value"
+PARAMETERS: dict[str, Any] = {
+    "feed": {"parameterType": "STRING", "defaultValue": "/feed", "isOptional": True},
+    "training_epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 30, "isOptional": True},
+    "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5, "isOptional": True},
+}
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving() as found:
+        yield found
+
+
+@pytest.fixture(autouse=True)
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workflow and a package of it; nothing of the environment that signs in."""
+    for name in (TOKEN, COOKIE, ENDPOINT, SERVICE_ACCOUNT_TOKEN):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text("id,title\n1,Red boots\n2,Sandals\n")
+    leaves = "".join(f"  - {{path: [Shoes, {name}], exclusive: true}}\n" for name in ("Boots", "Sandals"))
+    (tmp_path / "t.yaml").write_text(f"categories:\n  - {{path: [Shoes]}}\n{leaves}")
+    settings = "runners: {kubeflow: {pipeline_root: 'minio://bucket/root', service_account: runner}}\n"
+    (tmp_path / "w.yaml").write_text(f"name: shop\nfeed: {{files: [a.csv]}}\ntaxonomy: {{file: t.yaml}}\n{settings}")
+    spec = {
+        "pipelineInfo": {"name": "shop"},
+        "schemaVersion": "2.1.0",
+        "deploymentSpec": {"executors": {}},
+        "components": {},
+        "root": {"dag": {"tasks": {}}, "inputDefinitions": {"parameters": PARAMETERS}},
+    }
+    (tmp_path / "p.yaml").write_text(yaml.safe_dump(spec))
+    return tmp_path
+
+
+def submit(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
+    with pytest.raises(SystemExit) as left:
+        cli.main(["submit", "-w", "w.yaml", "--package", "p.yaml", *map(str, arguments)])
+    out, err = capsys.readouterr()
+    return int(left.value.code or 0), out, err
+
+
+def test_new_pipeline_then_new_versions(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = "--endpoint", server.endpoint, "--experiment", "nightly", "-p", "training_epochs=5", "-p", "rate=1"
+    for number in (1, 2, 3):
+        code, out, err = submit(capsys, *arguments)
+        assert (code, err) == (0, "")
+        assert len(server.pipelines) == len(server.experiments) == 1
+        assert sum(map(len, server.versions.values())) == len(server.runs) == number
+    run = list(server.runs.values())[-1]
+    assert f"started run {run['run_id']}: {server.endpoint}/#/runs/details/{run['run_id']}" in out
+    newest = list(server.versions.values())[0][-1]
+    assert run["pipeline_version_reference"]["pipeline_version_id"] == newest["pipeline_version_id"]
+    assert run["runtime_config"] == {
+        "parameters": {"training_epochs": 5, "rate": 1.0},
+        "pipeline_root": "minio://bucket/root",
+    }
+    assert run["service_account"] == "runner"
+
+
+def test_wait_shows_steps(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    def state(whole: str, **steps: str) -> dict[str, Any]:
+        details = [{"display_name": name.replace("_", "-"), "state": step} for name, step in steps.items()]
+        return {"state": whole, "run_details": {"task_details": details}}
+
+    server.script = [
+        state("PENDING"),
+        state("RUNNING", root="RUNNING", Trainer="RUNNING", Trainer_driver="SUCCEEDED"),
+        state("RUNNING", Trainer="RUNNING"),
+        state("SUCCEEDED", Trainer="SUCCEEDED"),
+    ]
+    code, out, err = submit(capsys, "--endpoint", server.endpoint, "--wait", "--every", 0.01)
+    lines = out.splitlines()[2:]
+    assert (code, err) == (0, "")
+    assert [line.split()[:2] for line in lines[:-1]] == [["Trainer", "running"], ["Trainer", "succeeded"]]
+    assert lines[-1].endswith("succeeded")
+    server.script = [{"state": "FAILED", "error": {"code": 13, "message": "Trainer: out of memory"}}]
+    code, out, err = submit(capsys, "--endpoint", server.endpoint, "--wait", "--every", 0.01)
+    assert code == 1 and out.splitlines()[-1].endswith("failed: Trainer: out of memory")
+
+
+def test_schedule(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, err = submit(capsys, "--endpoint", server.endpoint, "--cron", "0 0 3 * * *")
+    (made,) = server.recurring.values()
+    assert (code, err) == (0, "") and made["recurring_run_id"] in out
+    assert made["trigger"] == {"cron_schedule": {"cron": "0 0 3 * * *"}}
+    assert (made["mode"], made["max_concurrency"], made["no_catchup"]) == ("ENABLE", "1", True)
+    for bad in (["--cron", "0 3 * * *"], ["--cron", "0 0 3 * * *", "--wait"]):
+        code, _, err = submit(capsys, "--endpoint", server.endpoint, *bad)
+        assert code == 2 and err.startswith("--cron = ")
+
+
+@pytest.mark.parametrize("source", ["flag", "environment", "file", "cookie"])
+def test_signs_in(
+    server: Server, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, shop: Path, source: str
+) -> None:
+    arguments = ["--token", SECRET] if source == "flag" else ["--cookie", SECRET] if source == "cookie" else []
+    if source == "environment":
+        monkeypatch.setenv(TOKEN, SECRET)
+    if source == "file":
+        (shop / "token").write_text(SECRET + "\n")
+        monkeypatch.setenv(SERVICE_ACCOUNT_TOKEN, str(shop / "token"))
+    monkeypatch.setenv(ENDPOINT, server.endpoint)
+    code, out, err = submit(capsys, *arguments)
+    name, value = ("Cookie", SECRET) if source == "cookie" else ("Authorization", f"Bearer {SECRET}")
+    assert code == 0 and {headers.get(name) for headers in server.headers} == {value}
+    # Nothing of it on the screen, or on the disk.
+    server.refusals["/"] = 401, "{}"
+    code, out, err = submit(capsys, *arguments)
+    assert code == 1 and SECRET not in out + err
+    files = [path for path in shop.rglob("*") if path.is_file() and path.name != "token"]
+    assert files and not [path for path in files if SECRET.encode() in path.read_bytes()]
+
+
+def test_secrets_stay_out_of_the_log_of_an_error() -> None:
+    shown = cli._without_secrets(["submit", "--token", SECRET, f"--cookie={SECRET}", "--wait"])
+    assert shown == ["submit", "--token", "***", "--cookie=***", "--wait"]
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "said"),
+    [
+        (401, "", "does not let you in (HTTP 401): give a token"),
+        (403, json.dumps({"message": "User is not authorized"}), "does not let you in (User is not authorized)"),
+        (302, "", "does not let you in"),
+        (200, "<html>Log in to Your Account</html>", "does not let you in"),
+        (429, "", "refuses for a quota"),
+        (500, json.dumps({"message": "exceeded quota: pods=10"}), "refuses for a quota: exceeded quota: pods=10"),
+        (500, "Internal Server Error", "refuses: HTTP 500"),
+        (404, json.dumps({"error": "Not Found", "message": "not\nfound"}), "refuses: not found"),
+    ],
+)
+def test_refusals(server: Server, capsys: pytest.CaptureFixture[str], status: int, body: str, said: str) -> None:
+    server.refusals["/experiments"] = status, body
+    code, _, err = submit(capsys, "--endpoint", server.endpoint)
+    assert code == 1 and len(err.splitlines()) == 1
+    assert err.startswith(server.endpoint) and said in err
+
+
+def test_unknown_namespace_and_unreachable(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    server.namespaces = {"ann"}
+    code, _, err = submit(capsys, "--endpoint", server.endpoint, "--namespace", "nobody")
+    assert code == 1 and "namespaces 'nobody' not found" in err and len(err.splitlines()) == 1
+    gone = server.endpoint
+    server.shutdown()
+    server.server_close()
+    code, _, err = submit(capsys, "--endpoint", gone)
+    assert code == 1 and err.startswith(f"{gone} cannot be reached: ") and err.endswith("Connection refused\n")
+    assert len(err.splitlines()) == 1
+    code, _, err = submit(capsys, "--endpoint", "localhost:8080")
+    assert code == 1 and "expected http://HOST:PORT" in err
+
+
+def test_parameters_are_checked_here(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["training_epochs=many", "feeds=x", "rate"]
+    code, _, err = submit(capsys, "--endpoint", server.endpoint, *(x for p in given for x in ("-p", p)))
+    assert code == 2 and not server.headers
+    assert err.splitlines() == [
+        "--parameter: training_epochs = 'many': a whole number",
+        "--parameter = 'feeds=x': NAME=VALUE with one of: feed, rate, training_epochs; did you mean 'feed'?",
+        "--parameter = 'rate': NAME=VALUE with one of: feed, rate, training_epochs; did you mean 'rate'?",
+    ]
+    code, _, err = submit(capsys)
+    assert code == 2 and err.startswith("--endpoint: the address of Kubeflow Pipelines' API server")
+
+
+def test_kfp_runner_is_the_same(server: Server, capsys: pytest.CaptureFixture[str], shop: Path) -> None:
+    import subprocess
+    import sys
+
+    from pipeline.workflow_file import REPOSITORY
+
+    arguments = ["submit", "-w", "w.yaml", "--package", "p.yaml", "--endpoint", server.endpoint]
+    done = subprocess.run(
+        [sys.executable, str(REPOSITORY / "kfp_runner.py"), *arguments], capture_output=True, text=True, cwd=shop
+    )
+    assert (done.returncode, done.stderr) == (0, "") and len(server.runs) == 1
