@@ -34,7 +34,7 @@ run: $(READY) ## the main job on the demo catalogue
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 
-test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB (Debian packages) and Label Studio (into .label-studio) if absent, then runs every test
+test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB (Debian packages), Label Studio (into .label-studio) and Flink's job server if absent, then runs every test
 	@bash tests/install_servers.sh
 	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
 
@@ -55,4 +55,4 @@ image: ## the container image for Kubeflow: make image IMAGE=registry/shelfmark:
 	@docker build --build-arg VARIANT=$(VARIANT) --tag $(IMAGE) .
 
 clean: ## removes the environment; runs/ stays
-	@rm -rf .venv .uv .label-studio build *.egg-info
+	@rm -rf .venv .uv .label-studio .flink build *.egg-info

@@ -26,13 +26,6 @@ from pipeline.schema import write_run_schema
 from pipeline.steps import Progress, Step
 from pipeline.workflow_file import LoadedWorkflow
 
-IN_PROCESS = [
-    # Beam in this process, chosen on purpose: ``DirectRunner`` first tries to download the Prism runner.
-    "--runner=FnApiRunner",
-    # Says that workers have all they need. Without it TFX packs its own source for them, some seconds per component.
-    "--sdk_container_image=this-process",
-]
-
 
 def compile_local(
     loaded: LoadedWorkflow, folder: RunFolder, run_id: str, *, cache: bool = True
@@ -51,20 +44,11 @@ def compile_local(
         taxonomy,
         places,
         metadata_connection_config=connection_config(folder.metadata),
-        beam_pipeline_args=beam_arguments(loaded),
         enable_cache=cache,
     )
     compiled = compiler.Compiler().compile(built)
     runtime_parameter_utils.substitute_runtime_parameter(compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     return compiled, [node.pipeline_node.node_info.id for node in compiled.nodes]
-
-
-def beam_arguments(loaded: LoadedWorkflow) -> list[str]:
-    """Beam's pipeline options of the local runner."""
-    beam = loaded.workflow.runners.local.beam
-    if beam.runner == "in_process":
-        return list(IN_PROCESS)
-    return [*IN_PROCESS, "--direct_running_mode=multi_processing", f"--direct_num_workers={beam.workers}"]
 
 
 def launch_nodes(

@@ -7,6 +7,7 @@ from typing import Any
 
 from tfx.components import Evaluator, Pusher, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
+from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.pipeline import Pipeline
@@ -28,6 +29,7 @@ from components.trainer.component import ProductTrainer
 from modules.feeds.schema import with_statistics
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+from pipeline.beam import beam_arguments
 from pipeline.evaluation import eval_config, objective_evals, objective_thresholds
 from pipeline.inputs import any_exclusive, example_inputs, sampling_labels, training_inputs, transform_features
 from pipeline.workflow_file import LoadedWorkflow
@@ -66,7 +68,6 @@ def create_pipeline(
     places: Places,
     *,
     metadata_connection_config: Any = None,
-    beam_pipeline_args: list[str] | None = None,
     enable_cache: bool = True,
 ) -> Pipeline:
     """The workflow as a TFX pipeline, the same for every runner."""
@@ -160,14 +161,17 @@ def create_pipeline(
         index = [made, IndexPusher(made.outputs["similarity_index"], model, blessing, places.pushed_indexes)]
     # Anomalies stop the run before anything is learnt from them.
     transform.add_upstream_node(validator)
+    components = [
+        example_gen, statistics_gen, schema_gen, validator, transform, trainer, blessed, evaluator, class_metrics,
+        pusher, predictor, published, *sampler, *index,
+    ]  # fmt: skip
+    for component in components:
+        if isinstance(component, BaseBeamComponent):
+            component.with_beam_pipeline_args(beam_arguments(workflow.beam.of(component.id), loaded.find))
     return Pipeline(
         pipeline_name=workflow.name,
         pipeline_root=places.root,
-        components=[
-            example_gen, statistics_gen, schema_gen, validator, transform, trainer, blessed, evaluator, class_metrics,
-            pusher, predictor, published, *sampler, *index,
-        ],
+        components=components,
         metadata_connection_config=metadata_connection_config,
-        beam_pipeline_args=[*(beam_pipeline_args or [])],
         enable_cache=enable_cache,
-    )  # fmt: skip
+    )

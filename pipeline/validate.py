@@ -9,6 +9,7 @@ from typing import TypeVar
 
 from modules.errors import InputError, Problem
 from modules.feeds.files import is_remote, size_of
+from modules.settings.beam import job_server_jars
 from modules.settings.features import field_of, weight_files
 from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.taxonomy import Taxonomy
@@ -159,6 +160,8 @@ def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
     for name, feature in loaded.workflow.features.items():
         for key, file in weight_files(feature).items():
             _exists(loaded, loaded.find(file), f"features.{name}.{key}", file, report)
+    for key, jar in job_server_jars(loaded.workflow.beam).items():
+        _exists(loaded, loaded.find(jar), key, jar, report)
 
 
 def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:

@@ -10,6 +10,7 @@ NEEDS = {
     "browser": "Chromium",
     "postgres": "a PostgreSQL server",
     "mysql": "a MariaDB server",
+    "flink": "Beam's Flink job server",
     "label_studio": "a Label Studio server",
     "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }

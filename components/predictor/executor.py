@@ -11,6 +11,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.workers import workers_of
 from modules.examples import TAXONOMY_FILE
 from modules.settings.workflow import Workflow
 
@@ -45,7 +46,7 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
             "workflow": workflow.model_dump_json(),
             "files": len(work),
         }
-        if len(work) == 1 or not self._beam_pipeline_args_spread():
+        if len(work) == 1 or workers_of(self._beam_pipeline_args) == 1:
             # One process: no need to send the loop through Beam's serialisation.
             counts = [predict_shard(pair, **arguments) for pair in work]
         else:
@@ -64,11 +65,6 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
                 counts = [int(line) for line in lines]
         output.set_int_custom_property("products", sum(counts))
         output.set_string_custom_property("model", model.uri)
-
-    def _beam_pipeline_args_spread(self) -> bool:
-        """Whether Beam runs in more than this process."""
-        text = " ".join(self._beam_pipeline_args or [])
-        return "in_memory" not in text and "BundleBasedDirectRunner" not in text and "FnApiRunner" not in text
 
 
 def predict_shard(pair: tuple[str, str], **arguments: Any) -> int:

@@ -7,7 +7,6 @@ import os
 from typing import Any
 
 import apache_beam as beam
-from apache_beam.options.pipeline_options import DirectOptions, PipelineOptions, StandardOptions, WorkerOptions
 from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
 from tfx.dsl.io import fileio
@@ -15,6 +14,7 @@ from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components.product_example_gen import outcome, tasks
+from components.workers import workers_of
 from modules import examples
 from modules.errors import InputError, Problem
 from modules.feeds.files import parts, size_of
@@ -26,7 +26,6 @@ from modules.settings.feed import SPLITS
 from modules.taxonomy import Taxonomy
 
 _log = logging.getLogger(__name__)
-_WORKERS_ELSEWHERE = 8
 _BYTES_PER_PARTITION = 1 << 28
 
 
@@ -181,16 +180,3 @@ def _tasks(files: list[str], workers: int) -> list[tasks.Task]:
         (number, [(place[file], file, part, of) for file, part, of in pieces])
         for number, pieces in enumerate(parts(files, workers))
     ]
-
-
-def workers_of(beam_pipeline_args: list[str] | None) -> int:
-    """How many tasks Beam can do at a time, as far as its arguments say."""
-    options = PipelineOptions(beam_pipeline_args or [])
-    runner = options.view_as(StandardOptions).runner or "DirectRunner"
-    if "Direct" in runner or "FnApi" in runner:
-        direct = options.view_as(DirectOptions)
-        if direct.direct_running_mode == "in_memory":
-            return 1
-        return direct.direct_num_workers or os.cpu_count() or 1
-    workers = options.view_as(WorkerOptions)
-    return workers.max_num_workers or workers.num_workers or _WORKERS_ELSEWHERE

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, model_validator
 
 from modules.settings.base import Settings
+from modules.settings.beam import BeamSettings, beam_contradictions
 from modules.settings.committee import CommitteeSettings
 from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
@@ -117,19 +118,12 @@ class PushSettings(Settings):
     """Where blessed similarity indexes go; default: ``pushed_indexes/`` in the run folder."""
 
 
-class BeamSettings(Settings):
-    runner: Literal["in_process", "multi_process"] = "in_process"
-    workers: Annotated[int, Field(ge=0)] = 0
-    """Of ``multi_process``; 0: one per core."""
-
-
 class LocalSettings(Settings):
     folder: str = "runs"
     """Relative to the directory the program is started in; holds the pipeline root and ML Metadata."""
     metadata: str | None = None
     """URL of an ML Metadata database in place of SQLite in ``folder``: ``mysql://``; to read metrics from, also
     ``postgresql://`` and ``grpc://``."""
-    beam: BeamSettings = BeamSettings()
 
 
 class RunnerSettings(Settings):
@@ -165,6 +159,8 @@ class Workflow(Settings):
     similarity: SimilaritySettings | None = None
     """Indexes of similar products; null: none."""
     runners: RunnerSettings = RunnerSettings()
+    beam: BeamSettings = BeamSettings()
+    """Where the components that are Beam pipelines do their work."""
 
     @model_validator(mode="before")
     @classmethod
@@ -301,6 +297,7 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     exact = workflow.training.solver == "liblinear"
     found += _solver("", workflow.model, workflow.training)
     found += image_training_contradictions(workflow)
+    found += beam_contradictions(workflow.beam)
     if workflow.committee is not None:
         found += _committee(workflow, workflow.committee)
     for name, objective in workflow.objectives.items():

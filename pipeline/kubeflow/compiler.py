@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import InputError
+from modules.settings.beam import BEAM_COMPONENTS
 from modules.settings.kubeflow import KubeflowSettings
 from pipeline.inputs import taxonomy_of
 from pipeline.kubeflow.package import Target, build_package, write_package
@@ -31,7 +32,6 @@ def compile_workflow(loaded: LoadedWorkflow, output: Path, *, target: Target = "
     # First: it mends what TFX and its neighbours miss of each other.
     from tfx import components as _components  # noqa: F401
 
-    from pipeline.compiled import IN_PROCESS
     from pipeline.pipeline import PARTS, Places, create_pipeline
     from pipeline.schema import write_run_schema
 
@@ -46,7 +46,7 @@ def compile_workflow(loaded: LoadedWorkflow, output: Path, *, target: Target = "
             pushed_indexes=f"{settings.push_folder or PUSHED}/indexes",
             schema=str(write_run_schema(loaded, Path(folder))),
         )
-        built = create_pipeline(pods, taxonomy_of(loaded), places, beam_pipeline_args=list(IN_PROCESS))
+        built = create_pipeline(pods, taxonomy_of(loaded), places)
         nodes = {node.id for node in built.components}
         package = build_package(
             built,
@@ -134,3 +134,10 @@ def _check(loaded: LoadedWorkflow, settings: KubeflowSettings, target: Target) -
     if target == "vertex" and not (root or "").startswith("gs://"):
         expected = "a gs:// address, as Vertex AI keeps artifacts nowhere else"
         raise InputError(loaded.problem("runners.kubeflow.pipeline_root", expected, root or "null"))
+    if target == "kubeflow":
+        # The launcher stages artifacts into the pod: nobody outside of it has the paths that Beam is given.
+        for component in BEAM_COMPONENTS:
+            runner = loaded.workflow.beam.of(component).runner
+            if runner not in ("in_process", "multi_process"):
+                expected = f"in_process or multi_process ({component}): on Kubeflow artifacts are in the pod alone"
+                raise InputError(loaded.problem("beam.runner", expected, runner))

@@ -185,3 +185,12 @@ def test_kfps_own_code_refuses(backend: Path, package: Path, stock: Callable[...
     assert "neither default value" in error(stock(toy.pipeline(toy.Make(text=parameter))))
     assert "only supports schema version 2.1.0" in error(stock(toy.pipeline(toy.Make()), schema_2_1=False))
     assert "not required by pipeline: nonsense" in error(package.read_text(), '{"nonsense": 1}')
+
+
+def test_beam_stays_in_the_pod(tmp_path: Path) -> None:
+    from pipeline.kubeflow.compiler import compile_workflow
+
+    elsewhere = '{"runner": "portable", "portable": {"job_endpoint": "flink:8099"}}'
+    loaded = load_demo(tmp_path / "feed", f'beam={{"components": {{"Transform": {elsewhere}}}}}')
+    with pytest.raises(InputError, match=r"beam\.runner.*portable.*in_process or multi_process \(Transform\)"):
+        compile_workflow(loaded, tmp_path / "pipeline.yaml")

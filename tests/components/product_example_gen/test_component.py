@@ -22,7 +22,8 @@ import components  # noqa: E402
 from components.product_example_gen import tasks  # noqa: E402
 from components.product_example_gen.component import ProductExampleGen  # noqa: E402
 from components.product_example_gen.driver import input_fingerprint  # noqa: E402
-from components.product_example_gen.executor import ProductExampleGenExecutor, workers_of  # noqa: E402
+from components.product_example_gen.executor import ProductExampleGenExecutor  # noqa: E402
+from components.workers import workers_of  # noqa: E402
 from modules.errors import InputError  # noqa: E402
 from modules.examples import TAXONOMY_FILE, Counts  # noqa: E402
 from modules.feeds.plan import ExampleSettings  # noqa: E402
@@ -338,6 +339,7 @@ def test_what_does_not_matter_for_examples_is_not_in_the_settings() -> None:
         (THREE_THREADS, 3),
         (["--runner=FnApiRunner", "--direct_running_mode=multi_processing", "--direct_num_workers=5"], 5),
         (["--runner=FlinkRunner"], 8),
+        (["--runner=FlinkRunner", "--parallelism=6"], 6),
         (["--runner=DataflowRunner", "--max_num_workers=40"], 40),
     ],
 )

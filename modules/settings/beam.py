@@ -1,0 +1,159 @@
+"""Where Beam runs a component's work: in this process, or beyond it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from modules.settings.base import Settings
+
+BEAM_COMPONENTS = ("ProductExampleGen", "StatisticsGen", "Transform", "Evaluator", "Predictor", "PublishedPredictor")
+"""The components whose executors are Beam pipelines, all or in part."""
+
+LOCAL_MASTER = "[local]"
+
+OWN_SETTINGS = ("runner", "job_endpoint", "environment_type", "environment_config", "sdk_container_image")
+"""Beam's options that have settings here."""
+
+OptionName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,99}$")]
+
+
+class FlinkSettings(Settings):
+    """Apache Flink through Beam's job server."""
+
+    master: str = LOCAL_MASTER
+    """``host:port`` of a cluster's REST address; ``[local]``: a cluster inside the job server."""
+    job_server_jar: str | None = None
+    """Path of Beam's job server for the cluster's Flink version (``beam-runners-flink-VERSION-job-server``); started
+    for each component and stopped after it."""
+    job_endpoint: str | None = None
+    """``host:port`` of a job server that runs already, in place of a jar."""
+
+
+class SparkSettings(Settings):
+    """Apache Spark through Beam's job server."""
+
+    master: str = "local[*]"
+    """``spark://host:port``, or ``local[N]``: inside the job server."""
+    job_server_jar: str | None = None
+    """Path of Beam's job server for Spark (``beam-runners-spark-3-job-server``)."""
+    job_endpoint: str | None = None
+
+
+class DataflowSettings(Settings):
+    """Google Cloud Dataflow."""
+
+    project: str | None = None
+    region: str | None = None
+    temp_location: Annotated[str, Field(pattern=r"^gs://.+")] | None = None
+    machine_type: str | None = None
+    max_workers: Annotated[int, Field(ge=1)] | None = None
+    service_account: str | None = None
+    subnetwork: str | None = None
+    public_ips: bool = True
+
+
+class PortableSettings(Settings):
+    """Any other runner that speaks Beam's job API."""
+
+    job_endpoint: str | None = None
+    """``host:port``."""
+
+
+class EnvironmentSettings(Settings):
+    """Where the workers of a runner beyond this process run Python."""
+
+    kind: Literal["loopback", "docker", "process", "external"] = "loopback"
+    """loopback: in the process that submits (the cluster must reach it); docker: in ``image``; process: ``command``
+    on each worker machine; external: worker pools that run already at ``address``."""
+    image: str | None = None
+    """A container image with this package; Dataflow always takes it."""
+    command: str | None = None
+    address: str | None = None
+
+
+class BeamRunnerSettings(Settings):
+    runner: Literal["in_process", "multi_process", "flink", "spark", "dataflow", "portable"] = "in_process"
+    workers: Annotated[int, Field(ge=0)] = 0
+    """Processes of ``multi_process``, parallelism of Flink, first number of workers of Dataflow; 0: one per core, or
+    what the runner's own configuration says."""
+    flink: FlinkSettings = FlinkSettings()
+    spark: SparkSettings = SparkSettings()
+    dataflow: DataflowSettings = DataflowSettings()
+    portable: PortableSettings = PortableSettings()
+    environment: EnvironmentSettings = EnvironmentSettings()
+    options: dict[OptionName, str | int | float | bool | tuple[str, ...]] = {}
+    """Further options of Beam, by name; true is a flag, a list is given once per value."""
+
+
+class BeamSettings(BeamRunnerSettings):
+    components: dict[str, BeamRunnerSettings] = {}
+    """Component to what is different for it; what is left out is as above."""
+
+    def of(self, component: str) -> BeamRunnerSettings:
+        """The settings of one component."""
+        common = self.model_dump(exclude={"components"})
+        if component in self.components:
+            common = _merged(common, self.components[component].model_dump(exclude_unset=True))
+        return BeamRunnerSettings.model_validate(common)
+
+
+def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    merged = dict(common)
+    for key, value in own.items():
+        both = isinstance(value, dict) and isinstance(common.get(key), dict)
+        merged[key] = _merged(common[key], value) if both else value
+    return merged
+
+
+def job_server_jars(beam: BeamSettings) -> dict[str, str]:
+    """Dotted key to the path of each job server that a component starts."""
+    found = {}
+    for component in ("", *beam.components):
+        place = f"beam.components.{component}" if component else "beam"
+        own = beam.of(component)
+        jar = own.spark.job_server_jar if own.runner == "spark" else own.flink.job_server_jar
+        if own.runner in ("flink", "spark") and jar is not None:
+            found[f"{place}.{own.runner}.job_server_jar"] = jar
+    return found
+
+
+def beam_contradictions(beam: BeamSettings) -> list[tuple[str, object, str]]:
+    """What cannot run: (dotted key, value, what was expected)."""
+    found: list[tuple[str, object, str]] = []
+    for name in beam.components:
+        if name not in BEAM_COMPONENTS:
+            found.append((f"beam.components.{name}", name, f"one of: {', '.join(BEAM_COMPONENTS)}"))
+    for component in ("", *beam.components):
+        place = f"beam.components.{component}." if component else "beam."
+        found += _runner_contradictions(place, beam.of(component))
+    return found
+
+
+def _runner_contradictions(place: str, beam: BeamRunnerSettings) -> list[tuple[str, object, str]]:
+    found: list[tuple[str, object, str]] = []
+    environment = beam.environment
+    for name in beam.options:
+        if name in OWN_SETTINGS:
+            found.append((f"{place}options.{name}", name, "beam.runner and the sections beside it say that"))
+    if beam.runner in ("flink", "spark"):
+        server = beam.flink if beam.runner == "flink" else beam.spark
+        if (server.job_server_jar is None) == (server.job_endpoint is None):
+            expected = "either job_server_jar or job_endpoint: nothing is downloaded for a run"
+            found.append((f"{place}{beam.runner}", "", expected))
+    if beam.runner == "portable" and beam.portable.job_endpoint is None:
+        found.append((f"{place}portable.job_endpoint", "null", "host:port of the runner's job service"))
+    if beam.runner == "dataflow":
+        for key in ("project", "region", "temp_location"):
+            if getattr(beam.dataflow, key) is None:
+                found.append((f"{place}dataflow.{key}", "null", f"Dataflow's {key}"))
+        if environment.image is None:
+            found.append((f"{place}environment.image", "null", "a container image with this package, for the workers"))
+    elif beam.runner not in ("in_process", "multi_process"):
+        needs = {"docker": "image", "process": "command", "external": "address"}.get(environment.kind)
+        if needs is not None and getattr(environment, needs) is None:
+            found.append(
+                (f"{place}environment.{needs}", "null", f"needed where environment.kind is {environment.kind}")
+            )
+    return found

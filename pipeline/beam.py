@@ -1,0 +1,106 @@
+"""Beam's pipeline options out of the workflow's ``beam`` section (imports nothing heavy)."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+from modules.errors import InputError, Problem
+from modules.settings.beam import BeamRunnerSettings, EnvironmentSettings
+
+IN_PROCESS = (
+    # Beam in this process, chosen on purpose: ``DirectRunner`` first tries to download the Prism runner.
+    "--runner=FnApiRunner",
+    # Says that workers have all they need. Without it TFX packs its own source for them, some seconds per component.
+    "--sdk_container_image=this-process",
+)
+
+
+def beam_arguments(beam: BeamRunnerSettings, find: Callable[[str], Path] = Path) -> list[str]:
+    """One component's options, as Beam's command line takes them.
+
+    Args:
+      beam: the component's settings.
+      find: a file's place, for a path in the workflow.
+
+    Raises:
+      InputError: a job server's jar that is not there.
+    """
+    return [*_runner(beam, find), *_further(beam)]
+
+
+def _runner(beam: BeamRunnerSettings, find: Callable[[str], Path]) -> list[str]:
+    workers = beam.workers
+    if beam.runner == "in_process":
+        return list(IN_PROCESS)
+    if beam.runner == "multi_process":
+        return [*IN_PROCESS, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+    if beam.runner == "dataflow":
+        return _dataflow(beam)
+    # An image of its own for the workers, or a worker that is this program: TFX has nothing to pack for either.
+    image = f"--sdk_container_image={beam.environment.image or 'this-process'}"
+    found = [image, *_environment(beam.environment)]
+    if beam.runner == "portable":
+        return ["--runner=PortableRunner", f"--job_endpoint={beam.portable.job_endpoint}", *found]
+    server = beam.flink if beam.runner == "flink" else beam.spark
+    if server.job_endpoint is not None:
+        return ["--runner=PortableRunner", f"--job_endpoint={server.job_endpoint}", *_parallelism(beam), *found]
+    jar = find(str(server.job_server_jar))
+    if not jar.is_file():
+        expected = "an existing file: Beam's job server"
+        raise InputError(Problem("", expected, key=f"beam.{beam.runner}.job_server_jar", value=str(jar)))
+    jar = jar.absolute()
+    if beam.runner == "flink":
+        found += [f"--flink_master={server.master}", f"--flink_job_server_jar={jar}", *_parallelism(beam)]
+        return ["--runner=FlinkRunner", *found]
+    return ["--runner=SparkRunner", f"--spark_master_url={server.master}", f"--spark_job_server_jar={jar}", *found]
+
+
+def _parallelism(beam: BeamRunnerSettings) -> list[str]:
+    return [f"--parallelism={beam.workers}"] if beam.runner == "flink" and beam.workers else []
+
+
+def _environment(environment: EnvironmentSettings) -> list[str]:
+    if environment.kind == "loopback":
+        return ["--environment_type=LOOPBACK"]
+    if environment.kind == "docker":
+        return ["--environment_type=DOCKER", f"--environment_config={environment.image}"]
+    if environment.kind == "process":
+        config = json.dumps({"command": environment.command})
+        return ["--environment_type=PROCESS", f"--environment_config={config}"]
+    return ["--environment_type=EXTERNAL", f"--environment_config={environment.address}"]
+
+
+def _dataflow(beam: BeamRunnerSettings) -> list[str]:
+    settings = beam.dataflow
+    found = [
+        "--runner=DataflowRunner",
+        f"--project={settings.project}",
+        f"--region={settings.region}",
+        f"--temp_location={settings.temp_location}",
+        f"--sdk_container_image={beam.environment.image}",
+        "--experiments=use_runner_v2",
+    ]
+    named = {
+        "machine_type": settings.machine_type, "max_num_workers": settings.max_workers,
+        "service_account_email": settings.service_account, "subnetwork": settings.subnetwork,
+    }  # fmt: skip
+    found += [f"--{name}={value}" for name, value in named.items() if value is not None]
+    if beam.workers:
+        found.append(f"--num_workers={beam.workers}")
+    if not settings.public_ips:
+        found.append("--no_use_public_ips")
+    return found
+
+
+def _further(beam: BeamRunnerSettings) -> list[str]:
+    found: list[str] = []
+    for name, value in beam.options.items():
+        if isinstance(value, bool):
+            found += [f"--{name}"] if value else []
+        elif isinstance(value, tuple):
+            found += [f"--{name}={one}" for one in value]
+        else:
+            found.append(f"--{name}={value}")
+    return found
