@@ -55,6 +55,9 @@ def _replace(package: Package, name: str, image: str, metadata: str) -> None:
         "importer": {
             "artifactUri": {"runtimeParameter": "uri"},
             "typeSchema": _MODEL["artifactType"],
+            # A new artifact each time: ML Metadata refuses the same one as two inputs of a component, and a run whose
+            # training is served from the cache compares the last blessed model with itself.
+            "reimport": True,
         }
     }
     package.components[importer] = {
