@@ -1,0 +1,89 @@
+"""The demo's compiled package, end to end and twice on the emulated cluster."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+from tests.kubeflow.demo import load_demo
+
+if TYPE_CHECKING:
+    from tests.kubeflow.emulator.cluster import Cluster
+
+pytestmark = pytest.mark.slow
+
+NEVER_CACHED = {
+    "LastBlessedModel",
+    "LastBlessedModel-import/LastBlessedModel-importer",
+    "ProductExampleGen-fingerprint",
+    "ActiveSampler-fingerprint",
+}
+
+NEW = "one-more"
+
+
+def test_two_runs(cluster: Cluster, tmp_path: Path) -> None:
+    from pipeline.kubeflow.compiler import compile_workflow
+
+    feed, output = tmp_path / "feed", tmp_path / "pipeline.yaml"
+    metadata = f"runners.kubeflow.metadata={cluster.address}"
+    compile_workflow(load_demo(feed, metadata, "name=demo-small"), output)
+    package = output.read_text()
+
+    given = {"training_epochs": 2}
+    first = cluster.run(package, given)
+    assert {step.state for step in first.steps.values()} == {"COMPLETE"}
+    model = cluster.artifact(first, "Trainer", "model")
+    blessing = cluster.artifact(first, "Evaluator", "blessing")
+    assert blessing["metadata"]["blessed"] == 1.0 and blessing["metadata"]["current_model"] == model["uri"]
+    products = cluster.artifact(first, "ProductExampleGen", "examples")["metadata"]
+    # Kubeflow's own page shows numbers of artifacts of this type.
+    scalars, metrics = (cluster.artifact(first, "ClassMetrics", key)["metadata"] for key in ("scalars", "metrics"))
+    assert scalars["rule_based/micro_f1"] == metrics["rule_based/micro_f1"]
+    # A run parameter inside of a component's settings.
+    assert re.search(r'epochs\\*": 2\b', next(cluster.folder.glob("*-Trainer.log")).read_text())
+    # Everything that a run leaves behind is in the object store; pods are gone.
+    for task, key in (("Predictor", "predictions"), ("ActiveSampler", "labelling_batch"), ("Pusher", "pushed_model")):
+        folder = cluster.store.path(cluster.artifact(first, task, key)["uri"])
+        assert any(path.is_file() for path in folder.rglob("*")), task
+    assert not list(cluster.folder.glob("pod-*"))
+
+    # Nothing changed: Kubeflow takes everything from its cache, but for what it must not.
+    again = cluster.run(package, given)
+    ran = {name for name, step in again.steps.items() if step.state != "CACHED"}
+    # There is a blessed model now: what compares with it runs anew, and what follows from that.
+    assert ran == NEVER_CACHED | {"Evaluator", "ClassMetrics", "Pusher", "PublishedPredictor", "IndexPusher"}
+    imported = cluster.artifact(again, "LastBlessedModel-import/LastBlessedModel-importer", "model")
+    assert imported["uri"] == model["uri"]
+    compared = cluster.artifact(again, "Evaluator", "blessing")["metadata"]
+    assert compared["baseline_model"] == model["uri"]
+
+    # Another feed, other labels: nothing is taken from the cache.
+    _add_product(feed)
+    snapshot = tmp_path / "snapshot"
+    snapshot.mkdir()
+    rows = (feed / "labels.jsonl").read_text().splitlines()
+    row = json.loads(rows[0]) | {"product_id": NEW, "time": "2030-01-01T00:00:00Z", "source": "margin"}
+    (snapshot / "labels.jsonl").write_text(json.dumps(row) + "\n")
+    (snapshot / "queued.jsonl").write_text("")
+    last = cluster.run(package, {"label_snapshot": str(snapshot)}, until="ProductExampleGen")
+    assert last.steps["ProductExampleGen"].state == "COMPLETE"
+    found = cluster.artifact(last, "ProductExampleGen", "examples")["metadata"]
+    assert _total(found, "products/") == _total(products, "products/") + 1
+    assert found["labels/exclusive/margin"] == products.get("labels/exclusive/margin", 0) + 1
+
+
+def _total(properties: dict[str, Any], prefix: str) -> float:
+    return sum(value for name, value in properties.items() if name.startswith(prefix))
+
+
+def _add_product(feed: Path) -> None:
+    file = next(path for path in sorted((feed / "feed").iterdir()) if path.name.endswith(".jsonl"))
+    record = json.loads(file.read_text().splitlines()[0])
+    key = next(name for name in ("id", "sku", "product_id") if name in record)
+    with file.open("a") as lines:
+        lines.write(json.dumps(record | {key: NEW, "title": "one more thing"}) + "\n")
