@@ -56,7 +56,7 @@ class Handler(BaseHTTPRequestHandler):
     """``/30/photos/7.jpg``: the file after 30 ms."""
 
     protocol_version = "HTTP/1.1"
-    wbufsize = -1  # head and body in one packet: nothing waits for Nagle's algorithm
+    wbufsize, disable_nagle_algorithm = 1 << 20, True  # head and body in one packet
     folder = Path()
 
     def do_GET(self) -> None:
