@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from pathlib import Path
 
 import keras
+from keras.src.utils.naming import to_snake_case
 
 from modules.errors import InputError, Problem
 from modules.models.layers import UnitLength
@@ -144,15 +146,43 @@ def _load(name: str, feature: ImageFeature, inner: keras.Model) -> None:
             raise _unusable(name, feature, error) from error
 
 
+def layer_names(network: keras.Model) -> list[str]:
+    """Names of the network's layers as in a process that builds nothing else.
+
+    Keras numbers layers without a name over all networks of a process: the same layer has another name in each.
+    """
+    numbered = [re.fullmatch(r"(.+?)(?:_(\d+))?", layer.name) for layer in network.layers]
+    unnamed = [
+        match is not None and match[1] == to_snake_case(type(layer).__name__)
+        for match, layer in zip(numbered, network.layers, strict=True)
+    ]
+    first: dict[str, int] = {}
+    for match, counts in zip(numbered, unnamed, strict=True):
+        if match is not None and counts:
+            first[match[1]] = min(first.get(match[1], 1 << 30), int(match[2] or 0))
+    found = []
+    for match, counts, layer in zip(numbered, unnamed, network.layers, strict=True):
+        if match is None or not counts:
+            found.append(layer.name)
+        else:
+            number = int(match[2] or 0) - first[match[1]]
+            found.append(f"{match[1]}_{number}" if number else match[1])
+    return found
+
+
 def _freeze(name: str, feature: ImageFeature, inner: keras.Model) -> None:
     """Marks what does not learn; Keras runs a batch normalisation that does not learn in inference mode."""
     if feature.train == "frozen":
         inner.trainable = False
+        for layer in inner._flatten_layers():
+            # EfficientNet drops whole blocks in training, also of a network that does not learn.
+            if isinstance(layer, keras.layers.Dropout):
+                layer.rate = 0.0
         return
     if feature.train != "all":
-        names = [layer.name for layer in inner.layers]
+        names = layer_names(inner)
         if feature.train not in names:
-            with_weights = [layer.name for layer in inner.layers if layer.weights]
+            with_weights = [one for one, layer in zip(names, inner.layers, strict=True) if layer.weights]
             expected = f"all, frozen, or a layer of {feature.backbone}, such as {', '.join(with_weights[-6:])}"
             raise InputError(Problem("", expected, key=f"features.{name}.train", value=feature.train))
         for layer in inner.layers[: names.index(feature.train)]:
