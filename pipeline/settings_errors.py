@@ -89,7 +89,7 @@ def _text(value: Any) -> str:
 def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]:
     schema = Workflow.model_json_schema()
     for item in error.errors(include_url=False):
-        path = data_path(item["loc"], data)
+        path = data_path(item["loc"], data) or tuple(item["loc"])
         kind, value = item["type"], item["input"]
         if kind == "value_error":
             cause = item["ctx"]["error"]

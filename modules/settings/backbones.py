@@ -30,12 +30,14 @@ LEAST_SIZE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 """The smallest height and width that a network takes; the others take 32."""
 
 SMALL_CNN = "small_cnn"
+PATCHES = "patches"
+"""Nothing of it is trained: its weights are found from the pictures."""
 KERAS_FILE = "keras"
 SAVED_MODEL = "savedmodel"
 SUPPLIED = (KERAS_FILE, SAVED_MODEL)
 """Encoders that the user supplies as a file."""
 
-BACKBONES = (SMALL_CNN, *SUPPLIED, *sorted(PIXELS_OF))
+BACKBONES = (SMALL_CNN, PATCHES, *SUPPLIED, *sorted(PIXELS_OF))
 
 
 def least_size(backbone: str) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modules.settings.backbones import least_size
+from modules.settings.backbones import PATCHES, least_size
 from modules.settings.features import ImageFeature, image_feature
 
 if TYPE_CHECKING:
@@ -19,6 +19,8 @@ def image_contradictions(name: str, feature: ImageFeature, workflow: Workflow) -
         found.append((place, "image", "a column of the feed: feed.fields.image is null"))
     if sum(one.kind == "image" for one in workflow.features.values()) > 1:
         found.append((place, "image", "one image feature: a product has one picture"))
+    if feature.backbone == PATCHES and workflow.training.solver != "liblinear":
+        found.append((f"{place}.backbone", PATCHES, "training.solver: liblinear, or another backbone"))
     least = least_size(feature.backbone)
     if min(feature.size) < least:
         expected = f"at least {least} pixels a side, which {feature.backbone} needs"
@@ -36,6 +38,10 @@ def image_training_contradictions(workflow: Workflow) -> list[tuple[str, object,
             continue
         if image is None:
             found.append((f"training.{option}", "", "an image feature, or null"))
+        elif image[1].backbone == PATCHES:
+            found.append(
+                (f"training.{option}", "", f"a network that is trained: features.{image[0]}.backbone is patches")
+            )
         elif image[1].train == "frozen":
             found.append((f"training.{option}", "", f"a tower that learns: features.{image[0]}.train is frozen"))
     if training.image_start is not None and not exclusive:
@@ -43,8 +49,10 @@ def image_training_contradictions(workflow: Workflow) -> list[tuple[str, object,
     if training.metric_learning is not None:
         if not exclusive:
             found.append(("training.metric_learning", "", "an exclusive objective whose categories are to be near"))
-        if training.solver == "liblinear" and image is None:
-            found.append(("training.metric_learning", "", "training.solver: adam, or an image feature"))
+        if training.solver == "liblinear" and (image is None or image[1].backbone == PATCHES):
+            found.append(
+                ("training.metric_learning", "", "training.solver: adam, or an image feature whose network is trained")
+            )
     if image is not None and workflow.committee is not None and workflow.committee.by == "dropout":
         found.append(("committee.by", "dropout", "bootstrap, seeds or kinds: masks are not made for an image feature"))
     return found

@@ -27,6 +27,31 @@ class AugmentationSettings(Settings):
     saturation: Share = 0.2
 
 
+class PatchSettings(Settings):
+    """``backbone: patches``: which small patterns are where in a picture, and what they say about its labels.
+
+    Patterns as of Coates, Ng and Lee 2011, without labels; on top of them, in closed form, a linear regression."""
+
+    scales: Annotated[
+        tuple[tuple[Annotated[int, Field(ge=2, le=32)], Annotated[int, Field(ge=1, le=8)]], ...], Field(min_length=1)
+    ] = ((6, 1), (10, 1), (6, 2))
+    """Side of the patches in pixels, and how many times smaller the picture is made before they are cut out."""
+    stride: Annotated[int, Field(ge=1, le=32)] = 2
+    """Pixels of the picture from one patch to the next."""
+    patterns: Annotated[int, Field(ge=2, le=4096)] = 512
+    """Of each scale: directions of whitened patches that are told apart, found by k-means."""
+    threshold: Annotated[float, Field(ge=0.0)] = 0.5
+    """Similarity to a pattern that counts as none."""
+    cells: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (6, 5)
+    """Rows and columns of the grid in whose cells patterns are counted."""
+    thumbnail: Annotated[int, Field(ge=1, le=64)] | None = 4
+    """The colours of the picture made this many times smaller are looked at as well; null: they are not."""
+    ridge: Annotated[float, Field(gt=0.0)] = 0.003
+    """Penalty of the regression, for histograms of length 1."""
+    pictures: Annotated[int, Field(ge=1, le=32768)] = 8192
+    """At most so many labelled ones are learnt from: memory and time grow with their square."""
+
+
 class SelfSupervisedSettings(Settings):
     """Two random changes of one picture are to be closer than pictures of other products (SimCLR: Chen et al. 2020)."""
 

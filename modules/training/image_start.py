@@ -13,14 +13,16 @@ import tensorflow as tf
 
 from modules.models.layers import UnitLength
 from modules.models.towers import EMBEDDING
-from modules.settings.backbones import SUPPLIED, least_size
+from modules.settings.backbones import PATCHES, SUPPLIED, least_size
 from modules.settings.features import ImageFeature, image_feature
 from modules.settings.image_training import AugmentationSettings, ImageStartSettings, SelfSupervisedSettings
 from modules.settings.workflow import Workflow
 from modules.training.checkpoints import Checkpoints
 from modules.training.data import batches
 from modules.training.fit import ProgressLine, with_metric_target
+from modules.training.image_columns import Embed
 from modules.training.image_data import augmented_inputs, with_seeds
+from modules.training.image_patches import start_patches
 from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MultiLabelLoss
 from modules.vision.augmentation import augmented
 from modules.vision.losses import ContrastiveLoss, metric_loss
@@ -53,25 +55,31 @@ class Pictures:
 def starts_supervised(workflow: Workflow) -> bool:
     """Whether the tower gets heads of its own first: linear solvers need a finished embedding."""
     image, training = image_feature(workflow.features), workflow.training
-    if image is None or (image[1].train == "frozen" and image[1].width is None):
+    if image is None or image[1].backbone == PATCHES or (image[1].train == "frozen" and image[1].width is None):
         return False
     return training.image_start is not None or training.solver == "liblinear"
 
 
 def start_images(
     model: keras.Model, workflow: Workflow, pictures: Pictures, *, checkpoints: Path | None, report: Report | None
-) -> None:
+) -> Embed | None:
     """Trains the image tower of ``model`` in place, as far as the workflow asks for it.
 
     Each phase keeps a checkpoint per epoch in a folder of its own under ``checkpoints``.
+
+    Returns:
+      How the pictures are to be embedded for what learns from these same pictures; None: by the tower.
     """
     image = image_feature(workflow.features)
     if image is None:
-        return
+        return None
     name, feature = image
     training = workflow.training
+    if feature.backbone == PATCHES:
+        data = _pictures(workflow, name, feature, pictures, 256)
+        return start_patches(model, workflow, name, feature, pictures.classes, data, report)
     if training.self_supervised is None and not starts_supervised(workflow):
-        return
+        return None
     tower = model.get_layer(tower_name(name))
     trained = image_tower(name, feature, workflow.seed, any_size=feature.backbone not in SUPPLIED)
     trained.set_weights(tower.get_weights())
@@ -81,6 +89,7 @@ def start_images(
         settings = training.image_start or ImageStartSettings()
         _supervised(trained, workflow, name, feature, settings, pictures, checkpoints, report)
     tower.set_weights(trained.get_weights())
+    return None
 
 
 def small_size(feature: ImageFeature) -> tuple[int, int]:

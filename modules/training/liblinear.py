@@ -107,6 +107,7 @@ def fit_exact(
     *,
     examples: int = 0,
     ancestors: Mapping[str, Sequence[Sequence[int]]] | None = None,
+    embed_images: Embed | None = None,
 ) -> None:
     """Sets the weights of a linear or LSA model to the optimum of each head's loss with an L2 penalty, in place.
 
@@ -116,10 +117,12 @@ def fit_exact(
     Args:
       examples: how many there are, about; of more than ``ROWS`` only so many unlabelled ones are looked at.
       ancestors: exclusive objective to its :func:`modules.objectives.ancestor_levels`.
+      embed_images: of the image feature, in place of the model's tower.
     """
     lsa, image = workflow.model.kind == LSA, image_feature(workflow.features)
     share = min(1.0, ROWS / max(examples, 1)) if lsa else 0.0
-    embed_images = None if image is None else embedder(model, image[0])
+    if image is not None and embed_images is None:
+        embed_images = embedder(model, image[0])
     design, targets = design_matrix(
         dataset.as_numpy_iterator(), workflow, categorical, unlabelled=share, embed_images=embed_images
     )

@@ -18,6 +18,7 @@ from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
 from modules.training.fit import FitResult, fit
+from modules.training.image_columns import Embed
 from modules.training.image_start import Pictures, start_images
 
 Report = Callable[[int, int, str], None]
@@ -65,9 +66,9 @@ def fit_member(
     with precision(workflow):
         model = build_model(workflow, data.sizes)
         pictures = Pictures(data.train, data.examples, data.sizes.classes, seed)
-        start_images(model, workflow, pictures, checkpoints=checkpoints, report=report)
+        embed = start_images(model, workflow, pictures, checkpoints=checkpoints, report=report)
         if workflow.training.solver == "liblinear":
-            result = _fit_exact(model, workflow, taxonomy, pictures, data.sizes)
+            result = _fit_exact(model, workflow, taxonomy, pictures, data.sizes, embed)
         else:
             result = fit(
                 model, workflow, _shuffled(workflow, data, data.train, data.examples, seed),
@@ -93,9 +94,9 @@ def refit_member(
     with precision(workflow):
         model = build_model(workflow, data.sizes)
         pictures = Pictures(both, examples, data.sizes.classes, seed)
-        start_images(model, workflow, pictures, checkpoints=None, report=report)
+        embed = start_images(model, workflow, pictures, checkpoints=None, report=report)
         if workflow.training.solver == "liblinear":
-            _fit_exact(model, workflow, taxonomy, pictures, data.sizes)
+            _fit_exact(model, workflow, taxonomy, pictures, data.sizes, embed)
         else:
             steps = -(-examples // workflow.training.batch_size)
             fit(
@@ -115,8 +116,9 @@ def _shuffled(
 
 
 def _fit_exact(
-    model: keras.Model, workflow: Workflow, taxonomy: Taxonomy, products: Pictures, sizes: InputSizes
-) -> FitResult:
+    model: keras.Model, workflow: Workflow, taxonomy: Taxonomy, products: Pictures, sizes: InputSizes,
+    embed_images: Embed | None,
+) -> FitResult:  # fmt: skip
     from modules.training.liblinear import fit_exact
 
     started = time.monotonic()
@@ -126,7 +128,10 @@ def _fit_exact(
         for name, objective in workflow.objectives.items()
         if objective.kind == "exclusive"
     }
-    fit_exact(model, workflow, data, sizes.categorical, examples=products.examples, ancestors=ancestors)
+    fit_exact(
+        model, workflow, data, sizes.categorical, examples=products.examples, ancestors=ancestors,
+        embed_images=embed_images,
+    )  # fmt: skip
     return FitResult(0, 0, time.monotonic() - started, {})
 
 

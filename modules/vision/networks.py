@@ -11,8 +11,9 @@ from keras.src.utils.naming import to_snake_case
 
 from modules.errors import InputError, Problem
 from modules.models.layers import UnitLength
-from modules.settings.backbones import KERAS_FILE, PIXELS_OF, SAVED_MODEL, SMALL_CNN, SUPPLIED
+from modules.settings.backbones import KERAS_FILE, PATCHES, PIXELS_OF, SAVED_MODEL, SMALL_CNN, SUPPLIED
 from modules.settings.features import ImageFeature
+from modules.vision.patches import PATCH_WIDTH, patch_network
 from modules.vision.preprocess import ScalePixels
 from modules.vision.small_cnn import small_cnn
 
@@ -31,6 +32,9 @@ def image_tower(name: str, feature: ImageFeature, seed: int, any_size: bool = Fa
       InputError: the weights cannot be had, or do not fit; says what to do.
     """
     pixels = keras.Input((None, None, 3) if any_size else (*feature.size, 3), dtype="float32", name=f"{name}_pixels_in")
+    if feature.backbone == PATCHES:
+        values = patch_network(pixels, feature.patches, feature.width or PATCH_WIDTH, seed)
+        return keras.Model(pixels, UnitLength(name=f"{name}_unit")(values), name=tower_name(name))
     values = _backbone(name, feature, pixels, seed)
     if feature.width is not None:
         values = keras.layers.Dense(

@@ -150,6 +150,13 @@ def test_committees_that_could_not_work_are_said(tmp_path: Path, text: str, key:
             "features: {p: {kind: image, train: frozen}}\ntraining: {self_supervised: {}}",
             "training.self_supervised",
         ),
+        ("features: {p: {kind: image, backbone: patches}}\ntraining: {image_start: {}}", "training.image_start"),
+        ("features: {p: {kind: image, backbone: patches}}", "features.p.backbone"),
+        (
+            "features: {p: {kind: image, backbone: patches}}\nmodel: {kind: linear}\n"
+            "training: {solver: liblinear, metric_learning: {}}",
+            "training.metric_learning",
+        ),
         (
             "features: {p: {kind: image}}\nrules: {file: r.yaml}\n"
             "objectives: {r: {kind: multi_label}}\ntraining: {metric_learning: {}}",
@@ -177,6 +184,10 @@ def test_image_settings_that_could_not_work_are_said(tmp_path: Path, text: str, 
         ("size: [4, 64]", "8"),
         ("column: title", "image_bytes"),
         ("channels: [16]", "2 to 7"),
+        ("backbone: patches, train: frozen", "leave weights and train out"),
+        ("backbone: patches, patches: {scales: [[6, 1], [6, 1]]}", "twice"),
+        ("backbone: patches, patches: {thumbnail: 64}, size: [40, 40]", "thumbnail"),
+        ("backbone: patches, size: [14, 14]", "too few patches"),
     ],
 )
 def test_an_image_feature_that_contradicts_itself_is_said(tmp_path: Path, settings: str, says: str) -> None:

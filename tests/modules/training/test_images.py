@@ -19,6 +19,7 @@ from modules.training.image_start import Pictures, small_size, start_images
 from modules.training.liblinear import design_matrix, fit_exact
 from modules.training.run import input_sizes, train
 from modules.vision.networks import tower_name
+from tests.modules.training import catalogue
 from tests.modules.training.catalogue import TREE, raw_example
 from tests.modules.training.shared import TRAINING, Built, class_counts
 
@@ -110,6 +111,20 @@ def test_a_picture_alone_is_enough(trained, built, kind):
     if kind == "linear":
         best = found["exclusive/classes"][:, 0]
         assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
+
+
+def test_pictures_by_their_patches(built, tmp_path):
+    """Found without training; a picture alone is enough, and so is nothing."""
+    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1], [4, 2]]}
+    picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}
+    changes = {"model": KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
+    settings = catalogue.workflow(features={"picture": picture}, **changes)
+    train(settings, TREE, built.transform, [built.files["train"]], [built.files["eval"]], output=str(tmp_path))
+    call = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    found = {k: v.numpy() for k, v in call(examples=tf.constant(built.raw("eval"))).items()}
+    rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
+    best = found["exclusive/classes"][:, 0]
+    assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
 
 
 def test_predictions_have_all_embeddings(trained, built, tmp_path):

@@ -1,0 +1,86 @@
+"""The image tower of ``backbone: patches``: its weights found, and what heads learn from the same pictures."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from modules.settings.features import ImageFeature
+from modules.settings.workflow import Workflow
+from modules.training.image_columns import Embed, embedder
+from modules.vision.networks import tower_name
+from modules.vision.patch_fit import fit_patch_network
+
+
+def start_patches(
+    model: keras.Model,
+    workflow: Workflow,
+    name: str,
+    feature: ImageFeature,
+    classes: Mapping[str, int],
+    data: tf.data.Dataset,
+    report: Callable[[int, int, str], None] | None,
+) -> Embed | None:
+    """Finds the weights of the model's image tower, in place, from the labelled pictures of ``data``.
+
+    Args:
+      data: batches of (inputs, targets) in random order, all with a picture.
+
+    Returns:
+      How to embed these pictures for what learns from them: as if each had been left out. None without any label.
+    """
+    pictures: list[np.ndarray] = []
+    targets: list[np.ndarray] = []
+    found, limit = 0, feature.patches.pictures
+    for inputs, labels in data.as_numpy_iterator():
+        rows = np.concatenate([_indicators(labels[one], classes[one]) for one in workflow.objectives], axis=1)
+        known = ~np.isnan(rows).all(axis=1)
+        pictures.append(inputs[f"{name}/pixels"][known].astype(np.uint8))
+        targets.append(rows[known])
+        found += int(known.sum())
+        if found >= limit:
+            break
+    if not found:
+        return None
+    pixels, wanted = np.concatenate(pictures)[:limit], np.concatenate(targets)[:limit]
+    # What is not known is the mean, which says nothing.
+    counts = np.maximum((~np.isnan(wanted)).sum(axis=0), 1)
+    wanted = np.where(np.isnan(wanted), np.nansum(wanted, axis=0) / counts, wanted).astype(np.float32)
+    total = len(feature.patches.scales) + (feature.patches.thumbnail is not None) + 1
+    steps = iter(range(1, total + 1))
+    vectors = fit_patch_network(
+        model.get_layer(tower_name(name)), pixels, wanted, ridge=feature.patches.ridge, seed=workflow.seed,
+        report=None if report is None else lambda text: report(next(steps), total, f"pictures: {text}"),
+    )  # fmt: skip
+    return left_out(embedder(model, name), pixels, vectors)
+
+
+def left_out(embed: Embed, pictures: np.ndarray, vectors: np.ndarray) -> Embed:
+    """Known pictures to their vectors (rows of ``vectors``), all others by ``embed``."""
+    known = {_digest(picture): row for row, picture in enumerate(pictures)}
+
+    def call(pixels: np.ndarray) -> np.ndarray:
+        rows = np.array([known.get(_digest(picture), -1) for picture in pixels.astype(np.uint8)], np.int64)
+        found = vectors[np.maximum(rows, 0)]
+        if (rows < 0).any():
+            found[rows < 0] = embed(pixels[rows < 0])
+        return found
+
+    return call
+
+
+def _digest(picture: np.ndarray) -> bytes:
+    return hashlib.blake2b(picture.tobytes(), digest_size=16).digest()
+
+
+def _indicators(labels: np.ndarray, count: int) -> np.ndarray:
+    """Targets of one objective as (batch, classes): 1 yes, 0 no, NaN not known."""
+    if labels.ndim == 2:
+        return np.where(labels < 0, np.nan, labels).astype(np.float32)
+    rows = (labels[:, None] == np.arange(count)).astype(np.float32)
+    rows[labels < 0] = np.nan
+    return rows
