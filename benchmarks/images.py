@@ -72,27 +72,18 @@ class Handler(BaseHTTPRequestHandler):
         """Nothing."""
 
 
-def serve(folder: Path, port: Any) -> None:
-    """Serves for ever."""
-    Handler.folder = folder
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    port.value = server.server_address[1]
-    server.serve_forever()
-
-
 @contextmanager
 def server(folder: Path) -> Iterator[int]:
     """A server process; its port."""
-    context = multiprocessing.get_context("fork")
-    port = context.Value("i", 0)
-    process = context.Process(target=serve, args=(folder, port), daemon=True)
-    process.start()
-    while not port.value:
-        time.sleep(0.01)
-    try:
-        yield port.value
-    finally:
-        process.terminate()
+    Handler.folder = folder
+    # It listens before it is forked: nobody has to wait for it.
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listening:
+        process = multiprocessing.get_context("fork").Process(target=listening.serve_forever, daemon=True)
+        process.start()
+        try:
+            yield listening.server_address[1]
+        finally:
+            process.terminate()
 
 
 def ours(references: list[str], folder: Path, settings: ImageSettings) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import threading
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.errors import InputError, Problem
-from modules.listening import listen
+from modules.listening import is_loopback, listen
 
 TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"
 MIN_TOKEN = 16
@@ -37,12 +36,7 @@ class Place:
     @property
     def loopback(self) -> bool:
         """Whether nobody on another machine can reach the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
 
 def token_of(place: Place) -> str | None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from typing import Any
 
 import pytest
+
+from tests.browsing import CHROMIUM
 
 NEEDS = {
     "browser": "Chromium",
@@ -23,3 +27,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         for marker, what in NEEDS.items():
             if item.get_closest_marker(marker):
                 item.add_marker(pytest.mark.skip(reason=f"needs {what}: `make test-full` installs and runs it"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """Chromium, headless."""
+    if not CHROMIUM.exists():
+        pytest.skip("Chromium is not installed (make test-full installs it)")
+    playwright = pytest.importorskip("playwright.sync_api")
+    with playwright.sync_playwright() as started:
+        found = started.chromium.launch(executable_path=str(CHROMIUM), args=["--no-sandbox"])
+        yield found
+        found.close()

@@ -14,6 +14,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.active_sampler.driver import label_files
+from components.properties import set_property
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.label_review.queue import contradicted_rules, disagreements, label_errors, write_review
@@ -60,10 +61,10 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
                 raise InputError(Problem("", str(error), key="sampling.strategy")) from None
             batches.append(batch)
             for key, value in batch.facts.items():
-                _set(output, f"{name}/{key}", value)
+                set_property(output, f"{name}/{key}", value)
             if exclusive:
-                _set(output, f"{name}/expected_error", expected_error(table))
-                _set(output, f"stop_set/{name}", stop_set(table, classes_of(objective, taxonomy)))
+                set_property(output, f"{name}/expected_error", expected_error(table))
+                set_property(output, f"stop_set/{name}", stop_set(table, classes_of(objective, taxonomy)))
                 if settings.review:
                     suspicious += label_errors(name, table, log, objective, taxonomy, settings.review, workflow.seed)
             for pick in batch.picks:
@@ -72,7 +73,9 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
                     "rank": pick.rank, "source": pick.source, "utility": pick.utility, **pick.parts,
                     "inclusion_probability": pick.inclusion_probability, "split": pick.split,
                 }  # fmt: skip
-                _set(output, about, json.dumps({key: value for key, value in told.items() if value is not None}))
+                set_property(
+                    output, about, json.dumps({key: value for key, value in told.items() if value is not None})
+                )
         facts = {
             "model": predictions.get_string_custom_property("model"),
             "predictions": predictions.uri,
@@ -85,9 +88,9 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
             suspicious += disagreements(log, taxonomy, settings.review)
         review = artifact_utils.get_single_instance(output_dict["label_review"])
         for key, value in {"model": facts["model"], **write_review(review.uri, suspicious, facts)}.items():
-            _set(review, key, value)
+            set_property(review, key, value)
         for key, value in facts.items():
-            _set(output, key, value if isinstance(value, str) else json.dumps(value))
+            set_property(output, key, value if isinstance(value, str) else json.dumps(value))
 
 
 def asked_about(workflow: Workflow) -> list[str]:
@@ -105,12 +108,3 @@ def _all(input_dict: dict[str, Any], objective: str, ids: Sequence[str]) -> Any:
     examples = artifact_utils.get_single_instance(input_dict["examples"])
     sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], "train"), "*.gz")))
     return all_probabilities(path_utils.serving_model_path(model.uri), sources, objective, ids)
-
-
-def _set(artifact: Any, name: str, value: int | float | str) -> None:
-    if isinstance(value, float):
-        artifact.set_float_custom_property(name, value)
-    elif isinstance(value, int):
-        artifact.set_int_custom_property(name, value)
-    else:
-        artifact.set_string_custom_property(name, value)

@@ -12,6 +12,7 @@ from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
+from components.properties import set_property
 from modules.examples import TAXONOMY_FILE
 from modules.predictions.read import PredictionFiles
 from modules.settings.workflow import Workflow
@@ -39,24 +40,15 @@ class ScannIndexExecutor(base_executor.BaseExecutor):
             made = make_index(files, taxonomy, settings, identity, workflow.seed, folder, name)
             blessed &= made.blessed
             for key, value in made.facts().items():
-                _set(output, f"{name}/{key}", value)
-            _set(output, f"{name}/blessed", int(made.blessed))
-            _set(output, f"{name}/reasons", json.dumps(made.reasons))
-            _set(output, f"{name}/global", json.dumps(made.quality[0].as_json()))
+                set_property(output, f"{name}/{key}", value)
+            set_property(output, f"{name}/blessed", int(made.blessed))
+            set_property(output, f"{name}/reasons", json.dumps(made.reasons))
+            set_property(output, f"{name}/global", json.dumps(made.quality[0].as_json()))
             for one in made.quality[1:]:
-                _set(output, f"{name}/partition/{one.name}", json.dumps(one.as_json()))
+                set_property(output, f"{name}/partition/{one.name}", json.dumps(one.as_json()))
         shutil.copyfile(tree, folder / TAXONOMY_FILE)
-        _set(output, "indexes", json.dumps(list(workflow.similarity.indexes)))
-        _set(output, "model", model.uri)
-        _set(output, "model_fingerprint", identity)
-        _set(output, "predictions", predictions.uri)
-        _set(output, "blessed", int(blessed))
-
-
-def _set(artifact: Any, name: str, value: int | float | str) -> None:
-    if isinstance(value, float):
-        artifact.set_float_custom_property(name, value)
-    elif isinstance(value, int):
-        artifact.set_int_custom_property(name, value)
-    else:
-        artifact.set_string_custom_property(name, value)
+        set_property(output, "indexes", json.dumps(list(workflow.similarity.indexes)))
+        set_property(output, "model", model.uri)
+        set_property(output, "model_fingerprint", identity)
+        set_property(output, "predictions", predictions.uri)
+        set_property(output, "blessed", int(blessed))

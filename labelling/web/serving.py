@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import getpass
-import ipaddress
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +11,7 @@ from pathlib import Path
 from labelling.store import Store, accounts
 from labelling.web.indexes import Source
 from modules.errors import InputError, Problem
-from modules.listening import listen
+from modules.listening import is_loopback, listen
 
 
 @dataclass(frozen=True)
@@ -37,12 +36,7 @@ class Place:
     @property
     def loopback(self) -> bool:
         """Whether nobody on another machine can reach the address."""
-        if self.host == "localhost":
-            return True
-        try:
-            return ipaddress.ip_address(self.host).is_loopback
-        except ValueError:
-            return False
+        return is_loopback(self.host)
 
 
 def check(store: Store, place: Place) -> None:

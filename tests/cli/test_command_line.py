@@ -10,17 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from shelfmark import cli
+from tests.cli.program import run
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 HEAVY = ("tensorflow", "tfx", "apache_beam", "pandas", "pyarrow", "ml_metadata", "scipy", "sklearn", "keras")
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 def start(

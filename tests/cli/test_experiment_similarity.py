@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 
 from modules.similarity_quality.triplets import Triplet, line_of, read_questions
-from shelfmark import cli
+from tests.cli.program import run
 
 COUNT = 40
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 @pytest.fixture

@@ -11,18 +11,11 @@ import pytest
 from modules.examples import TAXONOMY_FILE
 from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import load_workflow
-from shelfmark import cli
+from tests.cli.program import run
 from tests.modules.reporting.sample import taxonomy, write_predictions
 from tests.pipeline.recorded import Recorder, category
 
 RUN = "2031-05-01T10-00-00.000"
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 @pytest.fixture

@@ -11,15 +11,8 @@ import pytest
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
-from shelfmark import cli
+from tests.cli.program import run
 from tests.serving.shops import items, write
-
-
-def run(capsys: pytest.CaptureFixture[str], *arguments: object) -> tuple[int, str, str]:
-    with pytest.raises(SystemExit) as left:
-        cli.main([str(argument) for argument in arguments])
-    out, err = capsys.readouterr()
-    return int(left.value.code or 0), out, err
 
 
 @pytest.fixture(scope="module")

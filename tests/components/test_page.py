@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -49,19 +48,6 @@ def test_a_page_holds_all_it_needs(page_file: Path) -> None:
     assert "<title>Demo &lt;run&gt;</title>" in text
     assert "default-src 'none'" in text
     assert text.count("</script>") == 4 and "<!--" not in text.replace("<!DOCTYPE html>", "")
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
-    chromium = shutil.which("chromium") or shutil.which("chromium-browser")
-    if not chromium:
-        pytest.skip("Chromium is not installed")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -13,12 +13,11 @@ from labelling.store import Store, accounts
 from labelling.store import tables as t
 from labelling.store.database import now
 from tests.labelling import shop
-from tests.labelling.browsing import browser_marks
 from tests.labelling.serving import Server, serving
 from tests.labelling.shop import BOOTS, SANDALS
 from tests.labelling.test_browser import PASSWORD, Page
 
-pytestmark = browser_marks
+pytestmark = pytest.mark.browser
 PAGES = [
     "/", "/label", "/label?batch=questions", "/review", "/categories", f"/category?id={BOOTS}", "/runs",
     "/run?id=run-2", "/products?q=title", "/product?id=p0", "/batch?id=round-1", "/audit", "/similar", "/judge",

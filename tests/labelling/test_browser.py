@@ -12,12 +12,12 @@ from sqlalchemy import select
 from labelling.store import Store, accounts
 from labelling.store import tables as t
 from labelling.store.database import now
+from tests.browsing import Watched
 from tests.labelling import shop
-from tests.labelling.browsing import Watched, browser_marks
 from tests.labelling.serving import serving
 from tests.modules.reporting.sample import HOSTILE
 
-pytestmark = browser_marks
+pytestmark = pytest.mark.browser
 PASSWORD = "correct horse battery staple"
 
 

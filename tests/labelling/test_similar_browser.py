@@ -11,12 +11,12 @@ import pytest
 from labelling.store import Store
 from labelling.store.triplets import read_triplets
 from modules.similarity_quality.triplets import Question, Triplet, standing
+from tests.browsing import Watched
 from tests.labelling import alike
-from tests.labelling.browsing import Watched, browser_marks
 from tests.labelling.serving import Server, serving
 from tests.modules.reporting.sample import HOSTILE
 
-pytestmark = browser_marks
+pytestmark = pytest.mark.browser
 
 # For every text that is seen: WCAG's contrast of its colour with what lies behind it; 3 for large ones.
 FAINT = """() => {

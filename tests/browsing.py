@@ -5,13 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import pytest
-
 CHROMIUM = Path("/usr/bin/chromium")
-browser_marks = [
-    pytest.mark.browser,
-    pytest.mark.skipif(not CHROMIUM.exists(), reason="Chromium is not installed (make test-full installs it)"),
-]
 
 
 class Watched:
