@@ -18,7 +18,7 @@ def test_the_notebook_shows_an_evaluation(evaluation: str, monkeypatch: pytest.M
     for number, cell in enumerate(cells):
         assert not cell["outputs"], "the notebook is kept without outputs"
         exec(compile("".join(cell["source"]), f"{NOTEBOOK.name}, cell {number}", "exec"), names)
-    assert names["objectives"] == ["exclusive", "tags"]
+    assert names["objectives"] == ["exclusive", "tags", "yes_no"]
     # TFMA's widgets, with the data that they draw.
     assert [row["slice"] for row in names["overall"].data] == ["Overall"]
     assert {row["slice"] for row in names["sliced"].data} == {f"retailer:shop {i}" for i in range(4)}

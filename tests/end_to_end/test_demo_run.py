@@ -81,7 +81,8 @@ def test_the_run_goes_through_all_components_and_pushes(shop: Shop) -> None:
 def test_every_product_of_every_split_is_predicted_once(shop: Shop) -> None:
     import pyarrow.dataset as ds
 
-    table = ds.dataset(shop.predictions(), format="parquet").to_table(columns=["id", "exclusive/probability"])
+    files = sorted(str(file) for file in shop.predictions().glob("Split-*/*.parquet"))
+    table = ds.dataset(files, format="parquet").to_table(columns=["id", "exclusive/probability"])
     truth = subprocess.run(
         ["gzip", "-dc", str(shop.folder / "catalogue" / "truth.jsonl.gz")], capture_output=True, check=True
     )

@@ -32,7 +32,11 @@ def predictions(tmp_path: Path) -> Path:
     for split, rows in (("train", slice(0, 12)), ("eval", slice(12, 12)), ("test", slice(12, 20))):
         folder = tmp_path / "predictions" / f"Split-{split}"
         folder.mkdir(parents=True)
-        columns = {"id": pa.array(IDS[rows], pa.string()), "embedding": fixed(X[rows]), "other": pa.array(IDS[rows])}
+        columns = {
+            "id": pa.array(IDS[rows], pa.string()),
+            "embedding": fixed(X[rows]),
+            "other": pa.array(IDS[rows], pa.string()),
+        }
         pq.write_table(pa.table(columns | {"embedding_image": fixed(-X[rows])}), folder / "part.parquet")
     return tmp_path / "predictions"
 
