@@ -68,8 +68,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(place: str) -> Iterator[Server]:
-    with serving(place, "--accounts") as found:
+def server(place: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    # No index, whatever lies in the checkout.
+    none = tmp_path_factory.mktemp("index") / "none"
+    with serving(place, "--accounts", "--index", str(none)) as found:
         yield found
 
 
