@@ -16,7 +16,7 @@ SHARD_BYTES = 64 << 20
 
 
 def export_exact(catalogue: Catalogue, by: str, output: str | Path, shard_bytes: int = SHARD_BYTES) -> int:
-    """Writes the SavedModel of a method's vectors.
+    """Writes the SavedModel of a method's vectors; products without embedding are left out.
 
     The vectors are float32 variables of at most ``shard_bytes`` each: a checkpoint has no limit of 2 GB, a graph has.
     Signature ``serving_default``: ``embeddings`` float32 (q, dimension), of any length; ``k`` int32 (), ``categories``
@@ -39,7 +39,7 @@ def export_exact(catalogue: Catalogue, by: str, output: str | Path, shard_bytes:
     import tensorflow as tf
 
     rows = rows_of(catalogue.indexes[by])
-    living = np.flatnonzero(rows.alive)
+    living = np.arange(len(rows.alive)) if rows.comparable is None else np.flatnonzero(rows.comparable)
     dimension = rows.base.dimension
     per_shard = max(1, shard_bytes // (4 * dimension))
     module: Any = tf.Module()

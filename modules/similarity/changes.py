@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +14,16 @@ import pyarrow.compute as pc
 
 from modules.errors import InputError, Problem
 from modules.similarity.folder import map_table, write_table, write_vectors
-from modules.similarity.items import SCHEMA, Embedding, Items, column
+from modules.similarity.items import SCHEMA, Embedding, Items, Mask, column
 
 ITEMS = "items.arrow"
 VECTORS = "vectors.npy"
 ADDED = "added.npy"
 ALIVE = "alive.npy"
+EMBEDDED = "embedded.npy"
+
+_BLOCK_BYTES = 1 << 26
+"""Of vectors that are looked at at a time."""
 
 
 class Rows:
@@ -36,6 +41,7 @@ class Rows:
         self.added: npt.NDArray[Any] = np.zeros((0, base.dimension), base.vectors.dtype)
         self.table = base.table
         self.alive = np.ones(len(base), bool)
+        self._embedded: Mask | None = None
 
     def __len__(self) -> int:
         return int(np.count_nonzero(self.alive))
@@ -49,6 +55,24 @@ class Rows:
     def changed(self) -> int:
         """How many products came or went since the index was built."""
         return len(self.added) + int(np.count_nonzero(~self.alive))
+
+    @property
+    def embedded(self) -> Mask:
+        """bool (rows,), False where the product has no embedding, a vector of zeros; all True where none has any."""
+        if self._embedded is None:
+            self._embedded = np.concatenate([_embedded(self.base.vectors), _embedded(self.added)])
+        return self._embedded
+
+    @cached_property
+    def comparable(self) -> Mask | None:
+        """bool (rows,): still there, and with an embedding; None: all are."""
+        found = self.alive & self.embedded
+        return None if found.all() else found
+
+    def only_comparable(self, mask: Mask | None) -> Mask | None:
+        """``mask`` (None: all rows) without those that are not :attr:`comparable`."""
+        there = self.comparable
+        return mask if there is None else there if mask is None else mask & there
 
     def rows_of(self, ids: Sequence[str] | pa.Array) -> npt.NDArray[np.int64]:
         """Row of each id, -1 for one that is not there."""
@@ -72,6 +96,8 @@ class Rows:
         old = self.rows_of(items.ids)
         self.alive[old[old >= 0]] = False
         self.alive = np.append(self.alive, np.ones(len(items), bool))
+        self._embedded = np.append(self.embedded, _embedded(items.vectors))
+        self._changes()
         self.table = pa.concat_tables([self.table, items.table]).unify_dictionaries().combine_chunks()
         self.added = np.concatenate([self.added, items.vectors.astype(self.added.dtype)])
 
@@ -80,12 +106,14 @@ class Rows:
         rows = np.unique(self.rows_of(ids))
         rows = rows[rows >= 0]
         self.alive[rows] = False
+        self._changes()
         return len(rows)
 
     def write(self, folder: Path) -> None:
-        """``items.arrow`` of all rows, ``vectors.npy`` of the base, and what changed, if anything."""
+        """``items.arrow`` of all rows, ``vectors.npy`` of the base, which rows have an embedding, and what changed."""
         write_table(folder / ITEMS, self.table)
         write_vectors(folder / VECTORS, self.base.vectors)
+        write_vectors(folder / EMBEDDED, self.embedded[:, None])
         if self.changed:
             write_vectors(folder / ADDED, self.added)
             write_vectors(folder / ALIVE, self.alive[:, None])
@@ -107,7 +135,13 @@ class Rows:
         if (folder / ALIVE).exists():
             rows.added = np.load(folder / ADDED, allow_pickle=False)
             rows.alive = np.load(folder / ALIVE, allow_pickle=False)[:, 0]
+        # An index of an older version has no such file: its vectors are looked at when it is asked for.
+        if (folder / EMBEDDED).exists():
+            rows._embedded = np.load(folder / EMBEDDED, allow_pickle=False)[:, 0]
         return rows
+
+    def _changes(self) -> None:
+        self.__dict__.pop("comparable", None)
 
 
 def check_same(one: Items, other: Items) -> None:
@@ -118,6 +152,17 @@ def check_same(one: Items, other: Items) -> None:
     if one.dimension != other.dimension:
         expected = f"vectors of {one.dimension} numbers"
         raise InputError(Problem("", expected, key="embedding", value=str(other.dimension)))
+
+
+def not_zero(vectors: npt.NDArray[Any]) -> Mask:
+    """bool (n,): rows that are not all zeros; looked at block by block."""
+    block = max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
+    found = [np.any(vectors[start : start + block], axis=1) for start in range(0, len(vectors), block)]
+    return np.concatenate(found) if found else np.zeros(0, bool)
+
+
+def _embedded(vectors: npt.NDArray[Any]) -> Mask:
+    return not_zero(vectors) if vectors.shape[1] else np.ones(len(vectors), bool)
 
 
 def unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:

@@ -61,8 +61,7 @@ class ExactIndex:
         """See :meth:`modules.similarity.protocol.Index.search`."""
         vectors = check_search(queries, k, self.rows.base.dimension)
         mask = mask_of(within, self.rows.table)
-        if not self.rows.alive.all():
-            mask = self.rows.alive if mask is None else mask & self.rows.alive
+        mask = self.rows.only_comparable(mask)
         return brute_force(vectors, [self.rows.base.vectors, self.rows.added], k, mask, self._settings.block)
 
     def add(self, items: Items) -> None:

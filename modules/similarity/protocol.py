@@ -114,7 +114,7 @@ class Index(Protocol):
         ...
 
     def __len__(self) -> int:
-        """How many products a search can find."""
+        """How many products there are, those without embedding included, which no comparison finds."""
         ...
 
 

@@ -115,7 +115,9 @@ class FullTextIndex:
         few = mask is not None and np.count_nonzero(mask) <= max(k, self._settings.candidates)
         if few and mask is not None and vectors is not None and self._settings.rank == "cosine":
             # Comparing all of them is cheaper than finding candidates among them, and exact.
-            return brute_force(vectors, self._parts, k, mask & self.rows.alive)
+            # A title may be found without an embedding, tokens may not.
+            there = self.rows.alive if self._settings.by != "tokens" else self.rows.comparable
+            return brute_force(vectors, self._parts, k, mask if there is None else mask & there)
         shape = (len(queries), k)
         found = Found(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
         words = self._query_words(queries, vectors)

@@ -170,9 +170,8 @@ class ScannIndex:
 
     def exact(self, vectors: Floats, k: int, mask: Mask | None = None, partition: Partition | None = None) -> Found:
         """The best ``k`` of the rows in ``mask`` (None: all), of one partition or of all, by comparing them all."""
-        base, added, living = self.rows.base.vectors, self.rows.added, self.rows.alive
-        if not living.all():
-            mask = living if mask is None else mask & living
+        base, added = self.rows.base.vectors, self.rows.added
+        mask = self.rows.only_comparable(mask)
         if partition is None:
             return compare(vectors, [base, added], k, mask)
         place = slice(partition.start, partition.end)

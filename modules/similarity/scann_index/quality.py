@@ -69,23 +69,25 @@ def _part(
     start, end = (partition.start, partition.end) if partition else (0, len(vectors))
     searcher = partition.searcher if partition else index.whole
     name = partition.name if partition else GLOBAL
-    own = vectors[start:end]
-    rows = sample_of(len(own), queries, seed)
+    own, embedded = vectors[start:end], index.rows.embedded[start:end]
+    # What has no embedding is neither asked about nor found.
+    there = np.flatnonzero(embedded)
+    rows = there[sample_of(len(there), queries, seed)]
 
     def search(vectors: Floats) -> Found:
         if partition is not None:
             return index.search_partition(partition, vectors, k)
         return index.search(Queries(vectors), k)
 
-    if searcher is None and (index.whole is None or len(own) < index.settings.min_products):
+    if len(there) < 2 or (searcher is None and (index.whole is None or len(own) < index.settings.min_products)):
         rows = rows[: 4 * _SINGLE]
         return Quality(name, len(own), "exact", k, len(rows), 1.0, *_timed(search, _wide(own[rows])))
     depth = min(k * DEPTHS[-1], max(k, len(own) // 4))
     chosen, reported = halves(rows)
     if searcher is not None:
-        truth = Truth.of(_wide(own[chosen]), own, depth)
+        truth = Truth.of(_wide(own[chosen]), own, depth, embedded)
         searcher.efforts = tune(searcher, truth, k, recall, leaves=leaves, reorder=reorder, first_row=start)
-    truth = Truth.of(_wide(own[reported]), own, k)
+    truth = Truth.of(_wide(own[reported]), own, k, embedded)
     found = search(truth.queries).rows
     value = float(truth.recall(np.where(found < 0, -1, found - start)).mean())
     return Quality(name, len(own), "scann", k, len(reported), value, *_timed(search, truth.queries))

@@ -46,7 +46,7 @@ class Wanted:
     """Which rows a search is about.
 
     Attributes:
-      mask: bool (rows,), removed products excluded.
+      mask: bool (rows,), removed products and those without embedding excluded.
       count: of them. partitions: of them by partition, int64.
     """
 
@@ -76,11 +76,11 @@ class Restricted:
             self._known.move_to_end(within)
             return found
         rows = self._index.rows
-        mask = mask_of(within, rows.table)
-        if mask is None:
+        given = mask_of(within, rows.table)
+        if given is None:
             return None
-        if not rows.alive.all():
-            mask = mask & rows.alive
+        mask = rows.only_comparable(given)
+        assert mask is not None
         counts = [
             np.count_nonzero(mask[p.start : p.end]) + np.count_nonzero(mask[p.added]) for p in self._index.partitions
         ]
@@ -140,8 +140,7 @@ class Restricted:
     ) -> Found:
         depth = _depth(searcher, k, count)
         found = searcher.search(queries, depth)
-        if count < len(searcher):
-            found = first(found, (found.rows >= 0) & mask[found.rows], k)
+        found = first(found, (found.rows >= 0) & mask[found.rows], k)
         short = np.flatnonzero((found.rows >= 0).sum(1) < min(k, count))
         if len(short):
             again = self._index.exact(np.ascontiguousarray(queries[short]), k, mask, partition)

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.errors import InputError, Problem
+from modules.similarity.changes import not_zero
 from modules.similarity.folder import write_vectors
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
@@ -64,7 +65,7 @@ class Searcher:
           rows: int64 (n,): what a search returns for each vector.
           leaves: of the tree; None: :func:`leaves_of`.
         """
-        good = _not_zero(vectors)
+        good = np.flatnonzero(not_zero(vectors))
         if not len(good):
             return None
         dimension = vectors.shape[1]
@@ -153,7 +154,7 @@ class Searcher:
 
     def add(self, vectors: npt.NDArray[Any], rows: Rows) -> None:
         """Appends vectors (n, d) under these rows."""
-        self._append(vectors, _not_zero(vectors), rows)
+        self._append(vectors, np.flatnonzero(not_zero(vectors)), rows)
 
     def remove(self, rows: Rows) -> None:
         """Takes rows out; those that are not there are passed over."""
@@ -197,10 +198,3 @@ def _extremes(vectors: npt.NDArray[Any], good: Rows, rotation: Floats) -> Rows:
 def _block(vectors: npt.NDArray[Any]) -> int:
     """Rows that are looked at at a time."""
     return max(1, _BLOCK_BYTES // (4 * vectors.shape[1]))
-
-
-def _not_zero(vectors: npt.NDArray[Any]) -> Rows:
-    """Rows that are not all zeros, block by block."""
-    block = _block(vectors)
-    found = [np.flatnonzero(np.any(vectors[i : i + block], axis=1)) + i for i in range(0, len(vectors), block)]
-    return np.concatenate(found) if found else np.zeros(0, np.int64)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modules.similarity.items import Floats
+from modules.similarity.items import Floats, Mask
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.searcher import Searcher
 from modules.similarity.scann_index.settings import Effort
@@ -44,9 +44,9 @@ class Truth:
     scores: Floats
 
     @classmethod
-    def of(cls, queries: Floats, vectors: npt.NDArray[Any], depth: int) -> Truth:
-        """By comparing each query with each vector."""
-        found = compare(queries, [vectors], depth)
+    def of(cls, queries: Floats, vectors: npt.NDArray[Any], depth: int, mask: Mask | None = None) -> Truth:
+        """By comparing each query with each vector, or with those in ``mask`` (bool (n,))."""
+        found = compare(queries, [vectors], depth, mask)
         return cls(queries, vectors, found.rows, found.scores)
 
     def first(self, count: int) -> Truth:

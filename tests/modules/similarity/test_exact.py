@@ -33,7 +33,7 @@ def test_equals_a_full_sort(count: int, queries: int, k: int, block: int, share:
     index = ExactIndex.build(items, ExactSettings(block=block))
     assert isinstance(index, Index)
     found = index.search(Queries(asked), k, mask)
-    rows, scores = oracle(asked, items.vectors, k, mask)
+    rows, scores = oracle(asked, items.vectors, k, mask & items.vectors.any(1))
     np.testing.assert_array_equal(found.rows, rows)
     np.testing.assert_array_equal(found.scores, scores)
 
@@ -118,6 +118,24 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
         ExactIndex.load(folder)
     with pytest.raises(InputError, match="there is none"):
         ExactIndex.load(tmp_path)
+
+
+def test_products_without_embedding_are_not_found(tmp_path: Path) -> None:
+    items, more = shop(40), shop(10, seed=5, first=40)
+    items.vectors[::4], more.vectors[::2] = 0, 0
+    index = ExactIndex.build(items, ExactSettings())
+    index.add(more)
+    index.save(tmp_path / "index")
+    (tmp_path / "older").mkdir()
+    for file in (tmp_path / "index").iterdir():
+        if file.name != "embedded.npy":
+            (tmp_path / "older" / file.name).write_bytes(file.read_bytes())
+    manifest = json.loads((tmp_path / "older" / "manifest.json").read_text())
+    del manifest["files"]["embedded.npy"]
+    (tmp_path / "older" / "manifest.json").write_text(json.dumps(manifest))
+    for one in (index, ExactIndex.load(tmp_path / "index"), ExactIndex.load(tmp_path / "older")):
+        rows = one.search(Queries(clustered(3, 16, 9)), 50).rows
+        assert set(rows[0].tolist()) == {-1, *(i for i in range(40) if i % 4), *(i for i in range(40, 50) if i % 2)}
 
 
 def test_unit_vectors() -> None:

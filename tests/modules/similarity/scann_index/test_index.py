@@ -143,7 +143,26 @@ def test_products_without_embedding_are_never_neighbours() -> None:
     found = index.search(Queries(near(shop(1500, DIMENSION), 30, 1)), 900)
     assert (found.rows[found.rows >= 0] % 3 > 0).all() and (found.rows[:, -1] >= 0).all()
     nothing = Items(items.table, np.zeros_like(items.vectors), items.embedding)
-    assert (ScannIndex.build(nothing, SETTINGS).search(Queries(near(shop(1500, DIMENSION), 2, 1)), 5).scores <= 0).all()
+    assert (ScannIndex.build(nothing, SETTINGS).search(Queries(near(shop(1500, DIMENSION), 2, 1)), 5).rows < 0).all()
+
+
+@pytest.mark.parametrize("route", [None, *ROUTES])
+def test_products_without_embedding_let_no_others_past_a_restriction(route, tmp_path: Path) -> None:
+    items, sizes = by_partition(shop(1800, DIMENSION))
+    items.vectors[::3] = 0
+    index = ScannIndex.build(items, SETTINGS, partitions=sizes)
+    index.add(
+        Items(shop(40, DIMENSION, seed=3, first=5000).table, np.zeros((40, DIMENSION), np.float32), Embedding("m"))
+    )
+    index.save(tmp_path / "index")
+    # More products are meant, those without embedding included, than a tree has.
+    within = np.arange(1840) < 1500
+    allowed = within & (np.arange(1840) % 3 > 0)
+    asked = near(items, 30, 1)
+    for one in (index, ScannIndex.load(tmp_path / "index")):
+        found = one.search(Queries(asked), 1100, within, route)
+        assert ((found.rows >= 0).sum(1) == allowed.sum()).all()
+        assert recall(found, asked, np.concatenate([items.vectors, one.rows.added]), 1100, allowed) == 1.0
 
 
 RESTRICTIONS = {
