@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,9 @@ METHODS = ("joint", "image", "text", "title", "tokens")
 
 COLUMNS = {"embedding": "joint", "embedding_image": "image", "embedding_text": "text"}
 """The predictions' column to the name of the method that searches it."""
+
+_CATEGORIES = 256
+"""Categories whose descendants are remembered."""
 
 _DEPTHS = (10, 20, 50, 100, 200, 500, 1000)
 
@@ -78,6 +81,7 @@ class Catalogue:
         order = {name: place for place, name in enumerate(METHODS)}
         self.indexes = dict(sorted(indexes.items(), key=lambda pair: order.get(pair[0], len(order))))
         self.taxonomy, self.version = taxonomy, version
+        self._below = lru_cache(_CATEGORIES)(partial(_below, taxonomy))
         self._categories = [category.text for category in taxonomy] if taxonomy is not None else []
         self._places = {name: Places(rows_of(index)) for name, index in self.indexes.items()}
 
@@ -222,7 +226,8 @@ class Catalogue:
         if categories:
             if self.taxonomy is None:
                 raise InputError(Problem("", "no category: the index has no taxonomy", key="category"))
-            nodes = below(self.taxonomy, categories)
+            found = [self._below(one) for one in categories]
+            nodes = found[0] if len(found) == 1 else found[0].union(*found[1:])
         for name in retailers:
             if name not in self.retailers:
                 from modules.taxonomy.documents import did_you_mean
@@ -289,6 +294,10 @@ class Catalogue:
             )
             for id, title, category, retailer, price, availability in made
         ]
+
+
+def _below(taxonomy: Taxonomy, category: str) -> frozenset[int]:
+    return below(taxonomy, [category])
 
 
 def _values(found: pa.ChunkedArray) -> list[Any]:

@@ -35,8 +35,10 @@ SPARE = 1.3
 
 _KEPT = 8
 """Restrictions whose products are remembered, at least."""
+_MOST = 256
+"""At most; each holds its texts, too."""
 _KEPT_BYTES = 64 << 20
-"""Of their masks; more are remembered as long as they take no more memory."""
+"""Of their masks; more than the least are remembered as long as they take no more memory."""
 _DEEPEST = 0.2
 """A tree is asked for no more than this share of its products."""
 
@@ -87,7 +89,7 @@ class Restricted:
         wanted = Wanted(mask, int(np.count_nonzero(mask)), np.asarray(counts, np.int64))
         if isinstance(within, Restriction):
             self._known[within] = wanted
-            while len(self._known) > max(_KEPT, _KEPT_BYTES // max(1, len(mask))):
+            while len(self._known) > max(_KEPT, min(_MOST, _KEPT_BYTES // max(1, len(mask)))):
                 self._known.popitem(last=False)
         return wanted
 

@@ -14,9 +14,12 @@ from tests.modules.similarity.shops import shop
 ROWS = 300
 
 
-@pytest.mark.parametrize("memory, kept", [(0, 8), (12 * ROWS, 12)])
-def test_the_last_used_restrictions_are_kept(monkeypatch: pytest.MonkeyPatch, memory: int, kept: int) -> None:
+@pytest.mark.parametrize("memory, most, kept", [(0, 256, 8), (12 * ROWS, 256, 12), (1 << 30, 15, 15)])
+def test_the_last_used_restrictions_are_kept(
+    monkeypatch: pytest.MonkeyPatch, memory: int, most: int, kept: int
+) -> None:
     monkeypatch.setattr(restricted, "_KEPT_BYTES", memory)
+    monkeypatch.setattr(restricted, "_MOST", most)
     index = ScannIndex.build(shop(ROWS), ScannSettings())
     some = [Restriction(price_from=float(i)) for i in range(20)]
     found = Restricted(index)
