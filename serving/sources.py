@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
-from modules.similarity.folder import MANIFEST
+from modules.similarity.folder import MANIFEST, indexes_in
 from modules.similarity.make import PUSHED_MODEL
 from serving.embedder import Embedder
 from serving.engine import Loaded
@@ -57,11 +57,11 @@ def newest_version(folder: Path) -> Path | None:
 
 def is_index(folder: Path) -> bool:
     """Whether there is a manifest: the last file that is written, so that what is half there is not looked at."""
-    return (folder / MANIFEST).is_file() or next(folder.glob(f"*/{MANIFEST}"), None) is not None
+    return (folder / MANIFEST).is_file() or bool(indexes_in(folder))
 
 
 def _changed(folder: Path) -> str:
     """Another text whenever a manifest in the folder is another file."""
-    manifests = [folder / MANIFEST, *sorted(folder.glob(f"*/{MANIFEST}"))]
+    manifests = [one / MANIFEST for one in (folder, *indexes_in(folder).values())]
     states = [one.stat() for one in manifests if one.is_file()]
     return f"{hash(tuple((state.st_mtime_ns, state.st_ino) for state in states)) & 0xFFFFFFFF:08x}"

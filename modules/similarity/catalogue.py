@@ -14,7 +14,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modules.errors import InputError, Problem
-from modules.similarity.folder import MANIFEST, read_manifest
+from modules.similarity.folder import MANIFEST, indexes_in, read_manifest
 from modules.similarity.items import Embedding, Floats, Restriction, below, column
 from modules.similarity.loading import load_index, rows_of, vector_of
 from modules.similarity.places import Places
@@ -100,7 +100,7 @@ class Catalogue:
             manifest = read_manifest(path, verify=False)
             found = {COLUMNS.get(manifest.embedding.column, manifest.embedding.column): path}
         else:
-            found = {one.parent.name: one.parent for one in sorted(path.glob(f"*/{MANIFEST}"))}
+            found = indexes_in(path)
         if not found:
             hint = "build one with `shelfmark run`"
             raise InputError(Problem(str(path), "a folder with an index; there is none", hint=hint))

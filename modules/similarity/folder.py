@@ -117,6 +117,13 @@ def _check_files(folder: Path, files: Mapping[str, tuple[str, int]], verify: boo
         raise InputError(problems)
 
 
+def indexes_in(folder: Path) -> dict[str, Path]:
+    """The folders in ``folder`` that hold an index, by name: a method's. One that is called by a number is a version of
+    the whole, and one with a dot before its name is being written; neither is a method."""
+    found = sorted(one.parent for one in folder.glob(f"*/{MANIFEST}"))
+    return {one.name: one for one in found if not one.name.isdigit() and not one.name.startswith(".")}
+
+
 def sha256(path: Path) -> str:
     """64 hex digits of a file's content."""
     with path.open("rb") as file:

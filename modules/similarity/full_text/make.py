@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from modules.similarity.changes import Rows
-from modules.similarity.folder import MANIFEST, new_folder
+from modules.similarity.folder import MANIFEST, indexes_in, new_folder
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
 from modules.similarity.make import PUSHED_MODEL
@@ -50,10 +50,11 @@ def write_full_text(
     """
     target = new_folder(folder)
     if beside is not None:
-        for path in sorted(beside.iterdir()):
-            if (path / MANIFEST).is_file() and path.name not in ways:
-                shutil.copytree(path, target / path.name)
-            elif path.is_file() and path.suffix == ".json" and path.name != MANIFEST:
+        for name, path in indexes_in(beside).items():
+            if name not in ways:
+                shutil.copytree(path, target / name)
+        for path in sorted(beside.glob("*.json")):
+            if path.is_file() and path.name != MANIFEST:
                 shutil.copyfile(path, target / path.name)
     if model is not None:
         shutil.copytree(model, target / PUSHED_MODEL)
