@@ -21,7 +21,8 @@ MAX_DIMENSION = 8192
 
 Text = Annotated[str, Field(min_length=1, max_length=MAX_TEXT)]
 Name = Annotated[str, Field(min_length=1, max_length=MAX_ID)]
-Names = Annotated[list[Name], Field(min_length=1, max_length=100)]
+# Only the first mistake is answered: the thousands of others in a long list are not looked for.
+Names = Annotated[list[Name], Field(fail_fast=True, min_length=1, max_length=100)]
 Number = Annotated[float, Field(allow_inf_nan=False, ge=-3e38, le=3e38)]
 Price = Annotated[float, Field(allow_inf_nan=False, ge=0.0)]
 
@@ -34,7 +35,7 @@ class Query(_Model):
     """What neighbours are looked for of: an id, or a vector, or a text or an image (or both)."""
 
     id: Name | None = Field(None, description="Of a product in the index.", examples=["D0000042"])
-    vector: Annotated[list[Number], Field(min_length=1, max_length=MAX_DIMENSION)] | None = Field(
+    vector: Annotated[list[Number], Field(fail_fast=True, min_length=1, max_length=MAX_DIMENSION)] | None = Field(
         None, description="An embedding of the run's model; of any length but zero."
     )
     text: Text | None = Field(None, description="A title; the run's model embeds it.")
@@ -64,7 +65,7 @@ class Similar(_Model):
     """The body of ``POST /v1/similar``."""
 
     query: Query | None = None
-    queries: Annotated[list[Query], Field(min_length=1, max_length=MAX_QUERIES)] | None = None
+    queries: Annotated[list[Query], Field(fail_fast=True, min_length=1, max_length=MAX_QUERIES)] | None = None
     k: Annotated[int, Field(ge=1, le=MAX_K)] = 10
     by: Name | None = Field(None, description="The method; default: the first that the run has.", examples=["joint"])
     within: Within = Field(default_factory=lambda: Within.model_validate({}))

@@ -16,12 +16,13 @@ import numpy as np
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from modules.similarity.catalogue import Asked, Catalogue
 from modules.similarity.changes import unit
 from serving.app import Access
 from serving.engine import Limits
-from serving.requests import MAX_BODY
+from serving.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
 from serving.sources import FolderSource
 from tests.serving.shops import DIMENSION, items, serving, vector, write
 
@@ -132,6 +133,20 @@ def test_hostile_bodies_get_a_clear_refusal(client: httpx.Client, case: str) -> 
     error = answer.json()["error"]
     assert list(error) == NAMES and word in " ".join(error.values())
     assert "Traceback" not in answer.text
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        {"queries": [{"vector": ["x"] * MAX_DIMENSION}] * MAX_QUERIES},
+        {"query": {"vector": [None] * MAX_DIMENSION}},
+        {"query": {"id": "p1"}, "within": {"category": [1] * 100}},
+    ],
+)
+def test_of_a_long_list_of_mistakes_only_the_first_is_kept(body: Any) -> None:
+    with pytest.raises(ValidationError) as refused:
+        Similar.model_validate(body)
+    assert refused.value.error_count() == 1 and "0" in map(str, refused.value.errors()[0]["loc"])
 
 
 @pytest.mark.parametrize(
