@@ -55,7 +55,7 @@ def nearest(folder: Path, method: str, name: str, k: int, category: str | None =
     vectors = np.load(folder / method / "vectors.npy").astype(np.float64)
     ids = [f"p{i}" for i in range(COUNT)]
     order = np.argsort(-(vectors @ vectors[ids.index(name)]), kind="stable")
-    shown = [catalogue.product(ids[i]) for i in order]
+    shown = [catalogue.product(ids[i]) for i in order if vectors[i].any()]
     return [
         one.id
         for one in shown
