@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import time
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
-from tfx.utils import path_utils
+from tfx.utils import io_utils, path_utils
 
 from modules.similarity.make import NEIGHBOURS, PUSHED_MODEL
+
+_PART = ".part"
+_OLD = 24 * 60 * 60
+"""Seconds after which no push still writes."""
 
 
 class IndexPusherExecutor(base_executor.BaseExecutor):
@@ -32,13 +37,15 @@ class IndexPusherExecutor(base_executor.BaseExecutor):
         if reason:
             output.set_string_custom_property("reason", reason)
             return
-        target = _next(exec_properties["destination"])
-        part = os.path.join(os.path.dirname(target), f".{os.path.basename(target)}.part")
-        if fileio.exists(part):
-            fileio.rmtree(part)
+        destination = exec_properties["destination"].rstrip("/")
+        fileio.makedirs(destination)
+        _clean(destination)
+        target = _next(destination)
+        part = f"{destination}/.{os.path.basename(target)}{_PART}"
+        source = index.uri.rstrip("/")
         # Neighbours of every product are for batch jobs, which read the run's artifact.
-        _copy(index.uri, part, without=NEIGHBOURS)
-        _copy(path_utils.serving_model_path(model.uri), os.path.join(part, PUSHED_MODEL))
+        io_utils.copy_dir(source, part, deny_regex_patterns=[f"^{re.escape(source)}/{NEIGHBOURS}(/|$)"])
+        io_utils.copy_dir(path_utils.serving_model_path(model.uri), f"{part}/{PUSHED_MODEL}")
         fileio.rename(part, target)
         output.set_string_custom_property("pushed_destination", target)
         output.set_string_custom_property("index", index.uri)
@@ -46,18 +53,18 @@ class IndexPusherExecutor(base_executor.BaseExecutor):
 
 def _next(destination: str) -> str:
     """A folder that is not there yet, named by the time, higher than all that are."""
-    fileio.makedirs(destination)
-    known = [int(name) for name in map(os.path.basename, fileio.listdir(destination)) if name.isdigit()]
-    return os.path.join(destination, str(max(int(time.time()), max(known, default=0) + 1)))
+    known = [int(name) for name in _names(destination) if name.isdigit()]
+    return f"{destination}/{max(int(time.time()), max(known, default=0) + 1)}"
 
 
-def _copy(source: str, target: str, without: str | None = None) -> None:
-    for folder, folders, files in fileio.walk(source):
-        if folder == source and without in folders:
-            folders.remove(without)
-        elif without is not None and os.path.relpath(folder, source).split(os.sep)[0] == without:
-            continue  # where walking does not heed the list
-        to = os.path.normpath(os.path.join(target, os.path.relpath(folder, source)))
-        fileio.makedirs(to)
-        for name in files:
-            fileio.copy(os.path.join(folder, name), os.path.join(to, name), overwrite=True)
+def _clean(destination: str) -> None:
+    """Removes what pushes that were killed left behind; a young one may be a push that is going on."""
+    for name in _names(destination):
+        number = name.removeprefix(".").removesuffix(_PART)
+        if name == f".{number}{_PART}" and number.isdigit() and int(number) < time.time() - _OLD:
+            fileio.rmtree(f"{destination}/{name}")
+
+
+def _names(folder: str) -> list[str]:
+    # Object stores put a slash behind folders.
+    return [name.rstrip("/") for name in fileio.listdir(folder)]

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
+from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
+from tfx.dsl.io.plugins.local import LocalFilesystem
 from tfx.types import standard_artifacts
 
 from components.artifact_types import PushedIndex, SimilarityIndex
@@ -15,7 +18,38 @@ from serving.sources import newest_version
 from tests.modules.similarity.shops import shop
 
 
-def push(folder: Path, *, index: int = 1, model: int = 1) -> Any:
+class Store(LocalFilesystem):
+    """A folder that stands for an object store: other paths than ``store://...`` do not lead to it."""
+
+    SUPPORTED_SCHEMES: ClassVar = ["store://"]
+    root: ClassVar[Path]
+
+    @staticmethod
+    def place(path: Any) -> str:
+        assert path.startswith("store://"), path
+        return str(Store.root / path.removeprefix("store://"))
+
+    open = staticmethod(lambda name, mode="r": LocalFilesystem.open(Store.place(name), mode))
+    exists = staticmethod(lambda path: LocalFilesystem.exists(Store.place(path)))
+    isdir = staticmethod(lambda path: LocalFilesystem.isdir(Store.place(path)))
+    makedirs = staticmethod(lambda path: LocalFilesystem.makedirs(Store.place(path)))
+    rmtree = staticmethod(lambda path: LocalFilesystem.rmtree(Store.place(path)))
+    rename = staticmethod(lambda src, dst, overwrite=False: LocalFilesystem.rename(Store.place(src), Store.place(dst)))
+
+    @staticmethod
+    def listdir(path: Any) -> Any:
+        """Folders have a slash behind their name."""
+        return [one.name + "/" * one.is_dir() for one in Path(Store.place(path)).iterdir()]
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Path:
+    Store.root = tmp_path / "store"
+    DEFAULT_FILESYSTEM_REGISTRY.register(Store, priority=0)
+    return Store.root
+
+
+def push(folder: Path, *, index: int = 1, model: int = 1, to: str | None = None) -> Any:
     artifacts = {
         "similarity_index": SimilarityIndex(), "model": standard_artifacts.Model(),
         "blessing": standard_artifacts.ModelBlessing(),
@@ -26,7 +60,7 @@ def push(folder: Path, *, index: int = 1, model: int = 1) -> Any:
     artifacts["similarity_index"].set_int_custom_property("blessed", index)
     artifacts["blessing"].set_int_custom_property("blessed", model)
     inputs = {name: [artifact] for name, artifact in artifacts.items()}
-    destination = {"destination": str(folder / "pushed")}
+    destination = {"destination": to or str(folder / "pushed")}
     IndexPusherExecutor().Do(inputs, {"pushed_index": [output]}, destination)
     return output
 
@@ -55,6 +89,26 @@ def test_index_and_model_go_together_as_a_new_version(folder: Path) -> None:
         assert (version / "model" / "saved_model.pb").read_bytes() == b"graph"
         assert (version / "model" / "variables" / "v.index").read_bytes() == b"numbers"
         assert len(ExactIndex.load(version / "joint")) == 20
+
+
+def test_to_an_object_store(folder: Path, store: Path) -> None:
+    outputs = [push(folder, to="store://shop/pushed/"), push(folder, to="store://shop/pushed")]
+    versions = sorted((store / "shop" / "pushed").iterdir())
+    pushed = [one.get_string_custom_property("pushed_destination") for one in outputs]
+    assert pushed == [f"store://shop/pushed/{one.name}" for one in versions]
+    for version in versions:
+        assert {one.name for one in version.iterdir()} == {"joint", "model", "taxonomy.json"}
+        assert (version / "model" / "variables" / "v.index").read_bytes() == b"numbers"
+        assert len(ExactIndex.load(version / "joint")) == 20
+
+
+def test_what_a_killed_push_left_is_removed(folder: Path) -> None:
+    going_on = f".{int(time.time()) - 60}.part"
+    for name in (".1700000000.part", going_on, ".kept", "1700000001"):
+        (folder / "pushed" / name / "joint").mkdir(parents=True)
+    push(folder)
+    left = {one.name for one in (folder / "pushed").iterdir()}
+    assert {going_on, ".kept", "1700000001"} < left and len(left) == 4
 
 
 @pytest.mark.parametrize(("index", "model", "reason"), [(0, 1, "the index is"), (1, 0, "the model is"), (0, 0, "the")])
