@@ -224,8 +224,6 @@ class Catalogue:
         """
         nodes = None
         if categories:
-            if self.taxonomy is None:
-                raise InputError(Problem("", "no category: the index has no taxonomy", key="category"))
             found = [self._below(one) for one in categories]
             nodes = found[0] if len(found) == 1 else found[0].union(*found[1:])
         for name in retailers:
@@ -296,7 +294,9 @@ class Catalogue:
         ]
 
 
-def _below(taxonomy: Taxonomy, category: str) -> frozenset[int]:
+def _below(taxonomy: Taxonomy | None, category: str) -> frozenset[int]:
+    if taxonomy is None:
+        raise InputError(Problem("", "no category: the index has no taxonomy", key="category"))
     return below(taxonomy, [category])
 
 
