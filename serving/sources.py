@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from modules.errors import InputError, Problem
@@ -10,6 +12,28 @@ from modules.similarity.folder import MANIFEST, indexes_in
 from modules.similarity.make import PUSHED_MODEL
 from serving.embedder import Embedder
 from serving.engine import Loaded
+
+
+class Broken:
+    """Remembers the last version that could not be opened, so that it is not read again at every look."""
+
+    def __init__(self) -> None:
+        self._last: tuple[Hashable, tuple[Problem, ...]] | None = None
+
+    @contextmanager
+    def __call__(self, state: Hashable) -> Iterator[None]:
+        """Around the opening of a version; ``state``: what is another as soon as it is worth another try.
+
+        Raises:
+          InputError: it is the version that could not be opened; why.
+        """
+        if self._last is not None and self._last[0] == state:
+            raise InputError(self._last[1])
+        try:
+            yield
+        except InputError as error:
+            self._last = (state, error.problems)
+            raise
 
 
 class FolderSource:
@@ -24,6 +48,7 @@ class FolderSource:
     def __init__(self, folder: str | Path, model: str | Path | None = None):
         self._folder = Path(folder)
         self._model = Path(model) if model is not None else None
+        self._broken = Broken()
 
     def __call__(self, version: str | None) -> Loaded | None:
         """See :data:`serving.engine.Source`."""
@@ -34,17 +59,22 @@ class FolderSource:
         stamp = f"{newest.name}-{_changed(newest)}"
         if stamp == version:
             return None
-        catalogue = Catalogue.open(newest)
-        catalogue.version = stamp
+        # A file that is put right, or comes late, makes a broken version worth another try.
+        with self._broken((stamp, state_of(newest), state_of(self._model))):
+            catalogue = Catalogue.open(newest)
+            catalogue.version = stamp
+            folder = self._model_of(newest)
+            return Loaded(catalogue, Embedder(folder) if folder is not None else None)
+
+    def _model_of(self, newest: Path) -> Path | None:
         folder = self._model
-        if folder is None and (newest / PUSHED_MODEL / "saved_model.pb").is_file():
-            folder = newest / PUSHED_MODEL
         if folder is None:
-            return Loaded(catalogue)
-        if not (folder / "saved_model.pb").is_file():
-            versions = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
-            folder = max(versions, key=lambda one: int(one.name), default=folder)
-        return Loaded(catalogue, Embedder(folder))
+            own = newest / PUSHED_MODEL
+            return own if (own / "saved_model.pb").is_file() else None
+        if (folder / "saved_model.pb").is_file():
+            return folder
+        versions = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
+        return max(versions, key=lambda one: int(one.name), default=folder)
 
 
 def newest_version(folder: Path) -> Path | None:
@@ -65,3 +95,10 @@ def _changed(folder: Path) -> str:
     manifests = [one / MANIFEST for one in (folder, *indexes_in(folder).values())]
     states = [one.stat() for one in manifests if one.is_file()]
     return f"{hash(tuple((state.st_mtime_ns, state.st_ino) for state in states)) & 0xFFFFFFFF:08x}"
+
+
+def state_of(folder: Path | None) -> Hashable:
+    """Another value whenever a file in the folder or below is another one."""
+    files = sorted(folder.rglob("*")) if folder is not None else []
+    states = [(one, one.stat()) for one in files if one.is_file()]
+    return tuple((str(one), state.st_mtime_ns, state.st_ino, state.st_size) for one, state in states)

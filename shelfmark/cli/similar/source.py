@@ -38,7 +38,7 @@ ModelOption = Annotated[
 def source_of(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
     """What the arguments name, to be looked at again and again."""
     from modules.errors import InputError, Problem
-    from serving.sources import FolderSource
+    from serving.sources import Broken, FolderSource, state_of
 
     if index is not None:
         return FolderSource(index, model)
@@ -46,6 +46,7 @@ def source_of(index: Path | None, model: Path | None, workflow: Path | None, ove
         hint = "give --index, too, or neither: a run's index and model go together"
         raise InputError(Problem("--model", "goes with --index", value=str(model), hint=hint))
     loaded = load(workflow, overrides)
+    broken = Broken()
 
     def newest(version: str | None) -> Loaded | None:
         from modules.similarity.catalogue import Catalogue
@@ -57,10 +58,12 @@ def source_of(index: Path | None, model: Path | None, workflow: Path | None, ove
         name = f"{run.id}-{run.outputs[INDEX].id}"
         if name == version:
             return None
-        catalogue = Catalogue.open(run.folder(INDEX), run.taxonomy())
-        catalogue.version = name
-        folder = _model_of(run)
-        return Loaded(catalogue, Embedder(folder) if folder is not None else None)
+        indexes = run.folder(INDEX)
+        with broken((name, state_of(indexes))):
+            catalogue = Catalogue.open(indexes, run.taxonomy())
+            catalogue.version = name
+            folder = _model_of(run)
+            return Loaded(catalogue, Embedder(folder) if folder is not None else None)
 
     return newest
 
