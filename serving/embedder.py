@@ -6,12 +6,13 @@ import os
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, shorten
 from modules.examples import IMAGE_BYTES
 from modules.similarity.changes import unit
 from modules.similarity.identity import fingerprint
@@ -32,7 +33,7 @@ class Embedder:
     """A run's SavedModel.
 
     Attributes:
-      folder: of the SavedModel. model: its fingerprint, which the indexes that it fits to name.
+      folder: of the SavedModel.
     """
 
     def __init__(self, folder: str | Path):
@@ -44,19 +45,37 @@ class Embedder:
         self.folder = Path(folder)
         if not (self.folder / "saved_model.pb").is_file():
             raise InputError(Problem(str(folder), "the folder of a SavedModel; there is none"))
-        self.model = fingerprint(self.folder)
         self._lock = threading.Lock()
         self._loaded: Any = None
         self._empty: dict[str, Floats] = {}
 
+    @cached_property
+    def model(self) -> str:
+        """The model's fingerprint, which the indexes that it fits to name; its files are read at the first call."""
+        return fingerprint(self.folder)
+
+    def prepare(self, whole: bool) -> None:
+        """Does now what the first use would wait for: the fingerprint, and, with ``whole``, loading the model."""
+        _ = self.model
+        if whole:
+            self.load()
+
     def load(self) -> Any:
-        """The model's signature; loaded at the first call."""
+        """The model's signature; loaded at the first call.
+
+        Raises:
+          InputError: TensorFlow cannot load it, or it has no such signature.
+        """
         with self._lock:
             if self._loaded is None:
                 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
                 import tensorflow as tf
 
-                model = tf.saved_model.load(str(self.folder))
+                try:
+                    model = tf.saved_model.load(str(self.folder))
+                except (OSError, ValueError, tf.errors.OpError) as error:
+                    expected = f"a SavedModel that TensorFlow can load ({shorten(str(error))})"
+                    raise InputError(Problem(str(self.folder), expected)) from None
                 name = next((name for name in _SIGNATURES if name in model.signatures), None)
                 if name is None:
                     expected = f"a model with one of the signatures {', '.join(_SIGNATURES)}"

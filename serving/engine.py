@@ -47,10 +47,14 @@ class Limits:
 
 
 class Engine:
-    """Answers requests; all methods but :meth:`load` run in the event loop."""
+    """Answers requests; all methods but :meth:`load` run in the event loop.
 
-    def __init__(self, source: Source, metrics: Metrics, limits: Limits = Limits()):
-        self._source, self.metrics = source, metrics
+    Args:
+      preload: load the model together with the index, not at the first text or image.
+    """
+
+    def __init__(self, source: Source, metrics: Metrics, limits: Limits = Limits(), preload: bool = False):
+        self._source, self.metrics, self._preload = source, metrics, preload
         self.loaded: Loaded | None = None
         self._loading = threading.Lock()
         # One call at a time: the index itself uses all cores.
@@ -77,8 +81,11 @@ class Engine:
                 if found is None:
                     self.metrics.reloads.labels("unchanged").inc()
                     return False
+                # What is done at the first need takes long; no request is to wait for it.
+                found.catalogue.prepare()
+                if found.embedder is not None:
+                    found.embedder.prepare(whole=self._preload)
                 for by in found.catalogue.methods:
-                    # The first search maps and compiles; no request is to wait for that.
                     vector = np.zeros(found.catalogue.dimension(by), np.float32)
                     vector[:1] = 1.0
                     found.catalogue.search(by, [Asked(vector, "")], 1)

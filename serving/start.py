@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ class Place:
     Attributes:
       token_file: a file with the token that requests must bring; None: the environment's, or none.
       poll: seconds between looks for a new index; 0: never.
-      preload: load the model at the start, not at the first text or image.
+      preload: load the model together with each index, not at the first text or image.
     """
 
     host: str = "127.0.0.1"
@@ -80,11 +79,9 @@ def serve_similar(source: Callable[..., object], place: Place, say: Callable[[st
     from serving.metrics import Metrics
 
     limits = Limits(max_batch=place.max_batch, max_wait=place.max_wait_ms / 1000.0)
-    engine = Engine(source, Metrics(), limits)  # type: ignore[arg-type]
+    engine = Engine(source, Metrics(), limits, place.preload)  # type: ignore[arg-type]
     engine.load()
     loaded = engine.current()
-    if place.preload and loaded.embedder is not None:
-        threading.Thread(target=loaded.embedder.load, daemon=True).start()
     # From here on connections wait in the queue, so that nobody who reads the line below is refused.
     with listen(place.host, place.port) as listener:
         port = listener.getsockname()[1]

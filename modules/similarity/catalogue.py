@@ -83,7 +83,7 @@ class Catalogue:
         self.taxonomy, self.version = taxonomy, version
         self._below = lru_cache(_CATEGORIES)(partial(_below, taxonomy))
         self._categories = [category.text for category in taxonomy] if taxonomy is not None else []
-        self._places = {name: Places(rows_of(index)) for name, index in self.indexes.items()}
+        self._places: dict[str, Places] = {}
 
     @classmethod
     def open(cls, folder: str | Path, taxonomy: Taxonomy | None = None) -> Catalogue:
@@ -115,6 +115,11 @@ class Catalogue:
     def methods(self) -> tuple[str, ...]:
         """Names of the methods."""
         return tuple(self.indexes)
+
+    def prepare(self) -> None:
+        """Does now what the first looks for an id would wait for."""
+        for method in self.methods:
+            self._row(method, "")
 
     def method(self, name: str | None) -> str:
         """``name``, or the first method.
@@ -170,18 +175,28 @@ class Catalogue:
 
     def _place(self, name: str) -> tuple[str, int] | None:
         """The method and the row of an index that has the product; None: none has."""
-        for method, places in self._places.items():
-            row = places.row(name)
+        for method in self.methods:
+            row = self._row(method, name)
             if row is not None:
                 return method, row
         return None
+
+    def _row(self, method: str, name: str) -> int | None:
+        """The row of a product in an index; None: it is not there."""
+        return self._sorted(method).row(name)
+
+    def _sorted(self, method: str) -> Places:
+        # Sorting some million ids takes seconds, and a single question needs those of one index.
+        if method not in self._places:
+            self._places[method] = Places(rows_of(self.indexes[method]))
+        return self._places[method]
 
     def _vector(self, name: str, by: str) -> Floats | None:
         """The product's vector for a method, None if it has none (or one of zeros)."""
         wanted = self.embedding(by)
         for method in (by, *self.methods):
-            row = self._places[method].row(name)
-            if row is not None and self.embedding(method) == wanted:
+            row = self._row(method, name) if self.embedding(method) == wanted else None
+            if row is not None:
                 vector = vector_of(rows_of(self.indexes[method]), row)
                 if vector is not None and vector.any():
                     return vector
@@ -191,7 +206,7 @@ class Catalogue:
         """An id that is written much like this one, of those that stand beside it in the alphabet."""
         from rapidfuzz import fuzz, process
 
-        beside = [one for places in self._places.values() for one in places.beside(name)]
+        beside = [one for method in self.methods for one in self._sorted(method).beside(name)]
         found = process.extractOne(name, beside, scorer=fuzz.ratio, score_cutoff=60.0)
         return found[0] if found is not None else None
 

@@ -23,8 +23,10 @@ from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.identity import fingerprint
 from modules.similarity.items import Embedding, Items, below
 from modules.similarity.protocol import Queries
+from serving.engine import Engine
 from serving.exact_model import export_exact
 from serving.images import MAX_BYTES
+from serving.metrics import Metrics
 from serving.requests import MAX_IMAGES
 from serving.sources import FolderSource
 from shelfmark import cli
@@ -179,6 +181,38 @@ def test_a_new_model_comes_with_its_index(model: Path, second: Path, tmp_path: P
         assert client.post("/v1/reload", json={}).json()["changed"] is True
         shifted = unit(np.array([["bed".count(chr(97 + i)) + 0.25 for i in range(13)]]))[0]
         assert ids(ask(client, {"text": "bed"}, "text")) == nearest(indexes / "2", "text", shifted)
+
+
+def test_the_model_of_each_index_is_loaded_before_that_is_served(model: Path, second: Path, tmp_path: Path) -> None:
+    def publish(version: str, made_by: Path) -> None:
+        shutil.copytree(made_by, tmp_path / version / "model")
+        some = Items.of(["p0"], unit(np.ones((1, 13))), embedding=Embedding(fingerprint(made_by), "embedding_text"))
+        ExactIndex.build(some, ExactSettings()).save(tmp_path / version / "text")
+
+    engine = Engine(FolderSource(tmp_path), Metrics(), preload=True)
+    for version, made_by in (("1", model), ("2", second)):
+        publish(version, made_by)
+        assert engine.load()
+        served = engine.current()
+        assert served.embedder is not None and served.embedder._loaded is not None
+        assert served.catalogue.version.startswith(version)
+    publish("3", model)
+    (tmp_path / "3" / "model" / "saved_model.pb").write_bytes(b"no graph")
+    with pytest.raises(InputError, match="a SavedModel that TensorFlow can load"):
+        engine.load()
+    assert engine.current() is served
+    engine.close()
+
+
+def test_a_model_is_not_read_before_it_is_needed(folder: Path, model: Path) -> None:
+    opened = FolderSource(folder, model)(None)
+    assert opened is not None and opened.embedder is not None and "model" not in vars(opened.embedder)
+    engine = Engine(FolderSource(folder, model), Metrics())
+    engine.load()
+    embedder = engine.current().embedder
+    # A server's requests do not wait for the fingerprint.
+    assert embedder is not None and "model" in vars(embedder) and embedder._loaded is None
+    engine.close()
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ def serve(
         float, typer.Option("--watch", min=0.0, metavar="SECONDS", help="Look for a new index so often; 0: never.")
     ] = 5.0,
     preload: Annotated[
-        bool, typer.Option("--preload", help="Load the model now, not at the first text or image.")
+        bool, typer.Option("--preload", help="Load the model with each index, not at the first text or image.")
     ] = False,
     max_wait: Annotated[
         float, typer.Option("--max-wait", min=0.0, max=1000.0, metavar="MS", help="How long a batch waits for more.")

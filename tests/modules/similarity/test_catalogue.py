@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from modules.errors import InputError
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.exact import ExactIndex, ExactSettings
-from modules.similarity.items import below
+from modules.similarity.items import Embedding, below
 from modules.taxonomy import Taxonomy
 from tests.modules.similarity.shops import shop
 
@@ -31,3 +32,16 @@ def test_what_is_below_a_category_is_looked_up_once() -> None:
     assert catalogue.restriction(some).categories == below(TREE, some)
     with pytest.raises(InputError, match="Boots"):
         catalogue.restriction(["Shoes", "Shoes > Boot"])
+
+
+def test_ids_are_sorted_only_for_the_indexes_that_are_looked_into() -> None:
+    columns = {"joint": "embedding", "image": "embedding_image", "text": "embedding_text"}
+    made = {
+        name: ExactIndex.build(replace(shop(20), embedding=Embedding("m", column)), ExactSettings())
+        for name, column in columns.items()
+    }
+    catalogue = Catalogue(made, TREE)
+    assert catalogue.asked("p7", "text").vector is not None
+    assert set(catalogue._places) == {"joint", "text"}
+    catalogue.prepare()
+    assert set(catalogue._places) == set(columns)
