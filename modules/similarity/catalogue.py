@@ -277,7 +277,7 @@ class Catalogue:
         if given is None and self.needs_vector(by):
             raise ValueError("queries with vectors")
         found = index.search(Queries(given, titles), deep, within)
-        rows = np.unique(found.rows)
+        rows = np.unique(found.rows[found.rows >= 0])
         shown = dict(zip(rows.tolist(), self._shown(by, rows), strict=True))
         return [
             [
@@ -292,8 +292,8 @@ class Catalogue:
         return rows_of(self.indexes[by]).table
 
     def _shown(self, by: str, rows: npt.NDArray[Any]) -> list[Shown]:
-        """The products of these rows; -1: an empty one."""
-        table = self._table(by).take(pa.array(np.maximum(rows, 0)))
+        """The products of these rows."""
+        table = self._table(by).take(pa.array(rows))
         names = self._categories
         made = zip(*map(_values, table.columns), strict=True)
         return [

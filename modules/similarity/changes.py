@@ -84,8 +84,8 @@ class Rows:
         places = pc.index_in(wanted, value_set=known).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return np.where(places < 0, -1, living[places])
 
-    def add(self, items: Items) -> None:
-        """Appends ``items``; older rows of the same ids are removed.
+    def add(self, items: Items) -> npt.NDArray[np.int64]:
+        """Appends ``items``; older rows of the same ids are removed. Returns those.
 
         Raises:
           InputError: another embedding or dimension, or an id twice.
@@ -94,20 +94,22 @@ class Rows:
         if pc.count_distinct(items.ids).as_py() != len(items):
             raise InputError(Problem("", "ids that differ from each other", key="id"))
         old = self.rows_of(items.ids)
-        self.alive[old[old >= 0]] = False
+        old = old[old >= 0]
+        self.alive[old] = False
         self.alive = np.append(self.alive, np.ones(len(items), bool))
         self._embedded = np.append(self.embedded, _embedded(items.vectors))
         self._changes()
         self.table = pa.concat_tables([self.table, items.table]).unify_dictionaries().combine_chunks()
         self.added = np.concatenate([self.added, items.vectors.astype(self.added.dtype)])
+        return old
 
-    def remove(self, ids: Sequence[str]) -> int:
-        """Makes holes where these ids are; returns how many there were."""
+    def remove(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+        """Makes holes where these ids are; returns their rows, ascending."""
         rows = np.unique(self.rows_of(ids))
         rows = rows[rows >= 0]
         self.alive[rows] = False
         self._changes()
-        return len(rows)
+        return rows
 
     def write(self, folder: Path) -> None:
         """``items.arrow`` of all rows, ``vectors.npy`` of the base, which rows have an embedding, and what changed."""

@@ -70,7 +70,7 @@ class ExactIndex:
 
     def remove(self, ids: Sequence[str]) -> int:
         """See :meth:`modules.similarity.protocol.Index.remove`."""
-        return self.rows.remove(ids)
+        return len(self.rows.remove(ids))
 
     @property
     def ids(self) -> pa.Array:

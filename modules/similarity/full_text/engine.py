@@ -130,17 +130,14 @@ class FullTextIndex:
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`."""
         start = len(self.rows.alive)
-        before = self.rows.alive.copy()
-        self.rows.add(items)
-        self._delete(np.flatnonzero(before & ~self.rows.alive[:start]))
+        self._delete(self.rows.add(items))
         documents.write(self._engine, start, items.table, self._tokens(items.vectors))
 
     def remove(self, ids: Sequence[str]) -> int:
         """See :meth:`modules.similarity.protocol.Index.remove`."""
-        before = self.rows.alive.copy()
-        count = self.rows.remove(ids)
-        self._delete(np.flatnonzero(before & ~self.rows.alive))
-        return count
+        rows = self.rows.remove(ids)
+        self._delete(rows)
+        return len(rows)
 
     @property
     def ids(self) -> pa.Array:

@@ -186,10 +186,8 @@ class ScannIndex:
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`; into the trees as they are, without a rebuild."""
         before = len(self.rows.alive)
-        old = self.rows.rows_of(items.ids)
         partition_of = self._partition_of(items)
-        self.rows.add(items)
-        self._take_out(old[old >= 0])
+        self._take_out(self.rows.add(items))
         rows = np.arange(before, before + len(items))
         if self.whole is not None:
             self.whole.add(items.vectors, rows)
@@ -203,9 +201,7 @@ class ScannIndex:
 
     def remove(self, ids: Sequence[str]) -> int:
         """See :meth:`modules.similarity.protocol.Index.remove`."""
-        rows = np.unique(self.rows.rows_of(ids))
-        rows = rows[rows >= 0]
-        self.rows.remove(ids)
+        rows = self.rows.remove(ids)
         self._take_out(rows)
         self._restricted.forget()
         return len(rows)

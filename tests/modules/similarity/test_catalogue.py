@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from modules.errors import InputError
-from modules.similarity.catalogue import Catalogue
+from modules.similarity.catalogue import Asked, Catalogue, Shown
 from modules.similarity.exact import ExactIndex, ExactSettings
-from modules.similarity.items import Embedding, below
+from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
+from modules.similarity.items import Embedding, Items, below
+from modules.similarity.protocol import Index
+from modules.similarity.scann_index.index import ScannIndex
+from modules.similarity.scann_index.settings import ScannSettings
 from modules.taxonomy import Taxonomy
 from tests.modules.similarity.shops import shop
 
@@ -45,3 +51,34 @@ def test_ids_are_sorted_only_for_the_indexes_that_are_looked_into() -> None:
     assert set(catalogue._places) == {"joint", "text"}
     catalogue.prepare()
     assert set(catalogue._places) == set(columns)
+
+
+EMPTY: dict[str, Callable[[Items], Index]] = {
+    "exact": lambda items: ExactIndex.build(items, ExactSettings()),
+    "scann": lambda items: ScannIndex.build(items, ScannSettings()),
+    "title": lambda items: FullTextIndex.build(items, FullTextSettings(by="title", rank="engine")),
+}
+
+
+@pytest.mark.parametrize("kind", EMPTY)
+def test_an_index_without_products_answers_with_none(kind: str, tmp_path: Path) -> None:
+    EMPTY[kind](shop(0)).save(tmp_path / "joint")
+    catalogue = Catalogue.open(tmp_path, TREE)
+    asked = Asked(shop(1).vectors[0], "product")
+    within = catalogue.restriction(["Shoes"])
+    assert catalogue.search("joint", [asked, asked], 3) == catalogue.search("joint", [asked] * 2, 3, within) == [[], []]
+    assert catalogue.product("p0") is None and catalogue.titled("product", 5) == [] and catalogue.retailers == []
+
+
+def test_only_what_was_found_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    catalogue = Catalogue({"joint": ExactIndex.build(shop(20), ExactSettings())}, TREE)
+    looked: list[list[int]] = []
+    shown = Catalogue._shown
+
+    def spy(self: Catalogue, by: str, rows: np.ndarray) -> list[Shown]:
+        looked.append(rows.tolist())
+        return shown(self, by, rows)
+
+    monkeypatch.setattr(Catalogue, "_shown", spy)
+    within = catalogue.restriction(price_from=1e6)
+    assert catalogue.search("joint", [Asked(shop(1).vectors[0])], 3, within) == [[]] and looked == [[]]
