@@ -12,7 +12,6 @@ import json
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -20,6 +19,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from benchmarks.memory import Watch
 from modules.taxonomy import Taxonomy
 
 RESULTS = Path(__file__).parent / "results"
@@ -87,14 +87,7 @@ def pick(folder: str, strategy: str) -> None:
     from modules.settings.sampling import SamplingSettings
 
     taxonomy = tree()
-    before, peak, done = memory(), [0.0, 0.0], threading.Event()
-
-    def watch() -> None:
-        while not done.wait(0.02):
-            peak[:] = np.maximum(peak, memory()).tolist()
-
-    thread = threading.Thread(target=watch)
-    thread.start()
+    watch = Watch()
     started = time.perf_counter()
     table = read_table(PredictionFiles(folder), "exclusive")
     read = time.perf_counter() - started
@@ -102,18 +95,10 @@ def pick(folder: str, strategy: str) -> None:
     classes = classes_of(ExclusiveObjective(), taxonomy)
     batch = next_batch("exclusive", True, table, Asked(), classes, taxonomy, settings, 7)
     whole = time.perf_counter() - started
-    done.set()
-    thread.join()
+    most, _ = watch.end()
     assert len({one.product_id for one in batch.picks}) == BATCH
-    private, resident = np.subtract(peak, before)
+    private, resident = most.private / 2**20, most.resident / 2**20
     print(json.dumps({"read": read, "seconds": whole, "private": private, "resident": resident}))
-
-
-def memory() -> tuple[float, float]:
-    """Private and resident memory now, MiB."""
-    text = Path("/proc/self/status").read_text()
-    found = {line.split(":")[0]: line.split()[1] for line in text.splitlines() if line.startswith(("RssAnon", "VmRSS"))}
-    return int(found["RssAnon"]) / 1024, int(found["VmRSS"]) / 1024
 
 
 def main(products: int, strategies: list[str]) -> None:

@@ -138,8 +138,8 @@ def search_ours(folder: Path, exact: bool = False) -> dict[str, Any]:
 def neighbours(folder: Path, count: int) -> dict[str, Any]:
     """The table of ``count`` generated products, and the memory that writing it took; a process of its own."""
     import tempfile
-    import threading
 
+    from benchmarks.memory import Watch
     from benchmarks.peers.similarity import private
     from modules.similarity.neighbours import write_neighbours
     from modules.similarity.scann_index.index import ScannIndex
@@ -157,28 +157,13 @@ def neighbours(folder: Path, count: int) -> dict[str, Any]:
         index.save(f"{scratch}/index")
         del index
         index = ScannIndex.load(f"{scratch}/index")
-        before, stopped, peak = private(), threading.Event(), [0]
-
-        def watch() -> None:
-            while not stopped.wait(0.2):
-                peak[0] = max(peak[0], anonymous())
-
-        first = anonymous()
-        watcher = threading.Thread(target=watch)
-        watcher.start()
+        before, watch = private(), Watch()
         started = time.perf_counter()
         write_neighbours(index, Path(scratch) / "n.parquet", K, 0.98)
         seconds = time.perf_counter() - started
-        stopped.set()
-        watcher.join()
+        grown = watch.end()[0].private
         size = (Path(scratch) / "n.parquet").stat().st_size
-    return {"seconds": seconds, "index": before, "grown": peak[0] - first, "bytes": size, "recall": quality.recall}
-
-
-def anonymous() -> int:
-    """Bytes of this process that no file backs."""
-    line = next(one for one in Path("/proc/self/status").read_text().splitlines() if one.startswith("RssAnon"))
-    return 1024 * int(line.split()[1])
+    return {"seconds": seconds, "index": before, "grown": grown, "bytes": size, "recall": quality.recall}
 
 
 def step(scratch: Path, name: str, command: Sequence[str]) -> dict[str, Any]:

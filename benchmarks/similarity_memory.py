@@ -16,11 +16,9 @@ Recall is measured against exact search, with 500 queries that are not in the in
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -29,6 +27,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from benchmarks.memory import Watch
 from benchmarks.similarity_data import generated
 from modules.similarity.exact import brute_force
 from modules.similarity.items import Items
@@ -51,36 +50,12 @@ Done = dict[tuple[str, int], dict[str, Any]]
 """Step and number of products to what was measured."""
 
 
-class Watch:
-    """The process' memory while it works, in bytes beyond what it had at the start."""
-
-    def __init__(self, start: tuple[int, int] | None = None) -> None:
-        self.start = start or self.now()
-        self._most = self.now()
-        self._done = threading.Event()
-        self._thread = threading.Thread(target=self._look, daemon=True)
-        self._thread.start()
-
-    @staticmethod
-    def now() -> tuple[int, int]:
-        """Private and mapped bytes."""
-        text = Path("/proc/self/status").read_text()
-        found = {name: int(size) << 10 for name, size in re.findall(r"(Rss\w+):\s+(\d+) kB", text)}
-        return found["RssAnon"], found["RssFile"]
-
-    def _look(self) -> None:
-        while not self._done.wait(0.02):
-            self._most = tuple(map(max, self._most, self.now()))  # type: ignore[assignment]
-
-    def end(self) -> dict[str, int]:
-        """What was measured."""
-        now = self.now()
-        self._done.set()
-        self._thread.join()
-        most = tuple(map(max, self._most, now))
-        values = (*(a - b for a, b in zip(most, self.start, strict=True)),
-                  *(a - b for a, b in zip(now, self.start, strict=True)))  # fmt: skip
-        return dict(zip(("private_most", "mapped_most", "private", "mapped"), values, strict=True))
+def sizes(watch: Watch) -> dict[str, int]:
+    """What was measured, in bytes."""
+    most, end = watch.end()
+    return {
+        "private_most": most.private, "mapped_most": most.mapped, "private": end.private, "mapped": end.mapped,
+    }  # fmt: skip
 
 
 def vectors(folder: Path, count: int) -> dict[str, Any]:
@@ -110,10 +85,10 @@ def build(folder: Path, count: int) -> dict[str, Any]:
     settings = ScannSettings(mapped=True, leaves=leaves(count), sample=50_000, build_memory=DIMENSION * 4 * 50_000)
     started = time.perf_counter()
     index = ScannIndex.build(items, settings)
-    built = {"seconds": time.perf_counter() - started} | first.end()
+    built = {"seconds": time.perf_counter() - started} | sizes(first)
     second, started = Watch(first.start), time.perf_counter()
     index.save(folder / f"index-{count}")
-    return {"build": built, "save": {"seconds": time.perf_counter() - started} | second.end()}
+    return {"build": built, "save": {"seconds": time.perf_counter() - started} | sizes(second)}
 
 
 def leaves(count: int) -> int:
@@ -126,7 +101,7 @@ def load(folder: Path, count: int) -> dict[str, Any]:
     watch, started = Watch(), time.perf_counter()
     index = ScannIndex.load(folder / f"index-{count}")
     assert len(index) == count
-    return {"load": {"seconds": time.perf_counter() - started} | watch.end()}
+    return {"load": {"seconds": time.perf_counter() - started} | sizes(watch)}
 
 
 def search(folder: Path, count: int) -> dict[str, Any]:
@@ -142,7 +117,7 @@ def search(folder: Path, count: int) -> dict[str, Any]:
         found = index.search(Queries(queries), K)
         seconds, cpu = time.perf_counter() - started, time.process_time() - worked
         done.append((number, reorder, found.rows, len(queries) / seconds, 1000 * cpu / len(queries)))
-    measured = {"seconds": time.perf_counter() - began} | watch.end()
+    measured = {"seconds": time.perf_counter() - began} | sizes(watch)
     base = np.load(folder / "vectors.npy", mmap_mode="r")
     lines = []
     for number, reorder, rows, rate, cpu in done:
@@ -165,7 +140,7 @@ def search_all(folder: Path, count: int) -> dict[str, Any]:
         with (folder / "vectors.npy").open("rb") as file:
             asked = np.stack([read_row(file, begin, row) for row in rows.tolist()])
         seen[index.search(Queries(asked), 1000).rows] = True
-    return {"search_all": {"seconds": time.perf_counter() - began} | watch.end()}
+    return {"search_all": {"seconds": time.perf_counter() - began} | sizes(watch)}
 
 
 def whole(folder: Path) -> int:
