@@ -117,6 +117,11 @@ def test_verdicts_are_kept_once_with_what_proposed_them(who: Annotator, place: P
     last = verdicts(place)[-1]
     assert (last.query, last.a, last.b, last.verdict) == ("p31", "p40", "p41", "b")
     assert (last.annotator, last.methods) == ("ann", ("joint", "title"))
+    # Judged again, it still is known what proposed them.
+    (again,) = re.findall(r'id="back"[^>]*href="([^"]+)"', who.http.get("/judge").text)
+    html = who.http.get(unescape(again)).text
+    names = ("query", "a", "b", "a_method", "b_method")
+    assert [hidden(html, name) for name in names] == ["p31", "p40", "p41", "joint", "title"]
 
 
 @pytest.mark.parametrize(

@@ -138,9 +138,11 @@ def routes(web: Web) -> APIRouter:
 
 
 def _chosen(asked: Any) -> Question | None:
-    """Three products that a link or a form names; ``pick`` comes twice, each a method and an id."""
+    """Three products that a link or a form names, with the methods that proposed two of them: ``pick``, which comes
+    twice, each a method and an id; or ``a``, ``b``, ``a_method`` and ``b_method``."""
     query, a, b = (asked.get(name, "")[:1000] for name in ("query", "a", "b"))
-    methods: tuple[str, ...] = ()
+    methods = tuple(one[:1000] for one in (asked.get("a_method"), asked.get("b_method")) if one)
+    methods = methods if len(methods) == 2 else ()
     picks = [one.partition(" ") for one in asked.getlist("pick")[:2]]
     if len(picks) == 2:
         a, b = (id for _, _, id in picks)
