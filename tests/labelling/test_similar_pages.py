@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import re
+import sqlite3
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from html import unescape
 from pathlib import Path
 from typing import Any
 
 import pytest
+import uvicorn
 
 from labelling.store import Store, accounts
 from labelling.store.database import now
 from labelling.store.triplets import read_triplets
+from labelling.web.app import Settings, create_app
 from labelling.web.indexes import Indexes
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
@@ -20,6 +25,8 @@ from modules.similarity_quality.triplets import Triplet
 from tests.labelling import alike
 from tests.labelling.serving import Annotator, hidden, serving
 from tests.modules.reporting.sample import HOSTILE
+from tests.servers import free_port
+from tests.serving.shops import Server
 
 
 @pytest.fixture(scope="module")
@@ -186,6 +193,39 @@ def test_the_pages_need_a_sign_in_and_no_index(tmp_path: Path) -> None:
         # Verdicts need products, no index.
         assert vote(who, query="p1", a="p2", b="p3", verdict="both").status_code == 200
         assert who.http.get("/judge").text.count('class="large"') == 3
+
+
+@contextmanager
+def application(store: Store, source: Any) -> Iterator[Annotator]:
+    """The pages in this process, over any source of indexes; none is opened yet."""
+    port = free_port()
+    app = create_app(store, Settings("ann", port=port), source)
+    server = Server(uvicorn.Config(app, port=port, log_level="error"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        thread.join(0.01)
+        assert thread.is_alive()
+    try:
+        who = Annotator(f"http://127.0.0.1:{port}")
+        who.look()
+        yield who
+    finally:
+        server.should_exit = True
+        thread.join()
+
+
+def test_an_index_is_opened_while_others_may_write(place: Path) -> None:
+    found = Catalogue.open(place / "index")
+
+    def source(_version: str | None) -> Catalogue:
+        # Refused at once if the request that has the index opened is writing.
+        with sqlite3.connect(place / "labels.sqlite", timeout=0.0) as other:
+            other.execute("BEGIN IMMEDIATE")
+        return found
+
+    with Store(str(place / "labels.sqlite")) as store, application(store, source) as someone:
+        assert vote(someone, query="p31", a="p40", b="p41", verdict="a").status_code == 200
 
 
 def test_a_newer_index_is_shown_and_a_broken_one_is_not(tmp_path: Path, clock: Callable[[], int]) -> None:

@@ -91,17 +91,17 @@ def routes(web: Web) -> APIRouter:
         asked = request.query_params
         who = request.state.session.account
         skip = min(int(asked["skip"]), MAX_SKIP) if _is_number(asked.get("skip")) else 0
-        chosen = _chosen(asked)
+        chosen, open_ = _chosen(asked), catalogue()
         with web.store.read() as connection:
             question = chosen or next(iter(next_triplets(connection, who, skip + 1)[skip:]), None)
             last, count = last_verdict(connection, who), judged(connection, who)
             tiles: dict[str, Any] = {}
             if question is not None:
                 try:
-                    _check(connection, catalogue(), question)
+                    _check(connection, open_, question)
                 except InputError as error:
                     return web.missing(request, str(error))
-                tiles = tiles_of(connection, catalogue(), [question.query, question.a, question.b], hosts)
+                tiles = tiles_of(connection, open_, [question.query, question.a, question.b], hosts)
         to = safe_target(asked.get("to")) if asked.get("to") else ""
         return web.page(
             request, "judge.html.j2", question=question, tiles=tiles, last=last, count=count, skip=skip,
@@ -119,8 +119,10 @@ def routes(web: Web) -> APIRouter:
                 methods if len(methods) == 2 else (),
             )  # fmt: skip
             question = Question(given.query, given.a, given.b, given.methods)
+            # Opened before the transaction: it may take a while, and nobody could label meanwhile.
+            open_ = catalogue()
             with web.store.write() as connection:
-                _check(connection, catalogue(), question)
+                _check(connection, open_, question)
                 append_triplet(connection, given, (form("request") or secrets.token_urlsafe(18))[:64])
                 count = judged(connection, who)
         except InputError as error:
