@@ -63,7 +63,8 @@ class Indexes:
     def _look(self, source: Source) -> None:
         try:
             found = source(self._catalogue.version if self._catalogue is not None else None)
-            self._catalogue, self._error = found or self._catalogue, None
+            # Not its truth: an index without products is one, too.
+            self._catalogue, self._error = self._catalogue if found is None else found, None
         except InputError as error:
             self._error = error
         finally:

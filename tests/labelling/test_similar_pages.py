@@ -11,6 +11,8 @@ from html import unescape
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+import pyarrow as pa
 import pytest
 import uvicorn
 
@@ -21,6 +23,8 @@ from labelling.web.app import Settings, create_app
 from labelling.web.indexes import Indexes
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
+from modules.similarity.exact import ExactIndex, ExactSettings
+from modules.similarity.items import Embedding, Items
 from modules.similarity_quality.triplets import Triplet
 from tests.labelling import alike
 from tests.labelling.serving import Annotator, hidden, serving
@@ -226,6 +230,17 @@ def test_an_index_is_opened_while_others_may_write(place: Path) -> None:
 
     with Store(str(place / "labels.sqlite")) as store, application(store, source) as someone:
         assert vote(someone, query="p31", a="p40", b="p41", verdict="a").status_code == 200
+
+
+def test_an_index_without_products_is_an_index(place: Path) -> None:
+    nothing = Items.of(pa.array([], pa.string()), np.zeros((0, 4), np.float32), embedding=Embedding("m", "embedding"))
+    empty = Catalogue({"joint": ExactIndex.build(nothing, ExactSettings())}, version="1")
+    assert len(empty) == 0
+    with Store(str(place / "labels.sqlite")) as store, application(store, lambda _version: empty) as someone:
+        paths = ("/similar", "/similar?q=boots", "/similar?id=p31", "/judge")
+        answers = {path: someone.http.get(path) for path in paths}
+    assert [one.status_code for one in answers.values()] == [200, 200, 404, 200]
+    assert "no product" in answers["/similar"].text and "No title has it" in answers["/similar?q=boots"].text
 
 
 def test_a_newer_index_is_shown_and_a_broken_one_is_not(tmp_path: Path, clock: Callable[[], int]) -> None:
