@@ -75,11 +75,14 @@ def add_questions(connection: Connection, questions: Iterable[Question], now: in
     return int(connection.scalar(select(func.count()).select_from(triplet_questions)) or 0) - int(before)
 
 
-def next_triplets(connection: Connection, annotator: str, count: int = 1) -> list[Question]:
+def next_triplets(connection: Connection, annotator: str, count: int = 1, skip: int = 0) -> list[Question]:
     """The next questions for an annotator: none that they have answered, none that enough others have.
 
     Questions that others have begun come first: only what all asked annotators agree on is measured with. Which product
     is A differs from annotator to annotator, and stays the same when asked again.
+
+    Args:
+      skip: how many to pass over.
     """
     answered = (triplets.c.annotator == annotator, triplets.c.question.is_not(None))
     mine = select(triplets.c.question).where(*answered)
@@ -92,6 +95,7 @@ def next_triplets(connection: Connection, annotator: str, count: int = 1) -> lis
         .having(given < triplet_questions.c.wanted)
         .order_by(given.desc(), triplet_questions.c.id)
         .limit(count)
+        .offset(skip)
     )
     found = []
     for row in connection.execute(query):

@@ -18,14 +18,14 @@ import uvicorn
 
 from labelling.store import Store, accounts
 from labelling.store.database import now
-from labelling.store.triplets import read_triplets
+from labelling.store.triplets import add_questions, read_triplets
 from labelling.web.app import Settings, create_app
 from labelling.web.indexes import Indexes
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.items import Embedding, Items
-from modules.similarity_quality.triplets import Triplet
+from modules.similarity_quality.triplets import Question, Triplet
 from tests.labelling import alike
 from tests.labelling.serving import Annotator, hidden, serving
 from tests.modules.reporting.sample import HOSTILE
@@ -178,6 +178,18 @@ def test_questions_one_after_another_without_a_script(who: Annotator, place: Pat
     for to, place_ in (("https://evil.example/", "/judge"), ("//evil.example", "/judge"), ("/similar?id=p1",) * 2):
         answer = who.http.post("/judge", data={**fields, "to": to})
         assert answer.headers["location"] == place_
+
+
+def test_any_number_of_questions_can_be_passed_over(tmp_path: Path) -> None:
+    with Store(str(tmp_path / "labels.sqlite")) as store:
+        alike.fill(store, tmp_path / "images")
+        asked = [Question(f"p{i % 20}", f"p{20 + i // 20}", f"p{40 + i // 20}") for i in range(203)]
+        with store.write() as connection:
+            add_questions(connection, asked, now())
+        with application(store, None) as someone:
+            shown = {skip: someone.http.get("/judge", params={"skip": skip}).text for skip in (0, 201, 202, 203)}
+    assert [hidden(shown[skip], "query") for skip in (0, 201, 202)] == ["p0", "p1", "p2"]
+    assert 'href="/judge?skip=203"' in shown[202] and "you have passed over" in shown[203]
 
 
 def test_the_pages_need_a_sign_in_and_no_index(tmp_path: Path) -> None:

@@ -42,6 +42,8 @@ def test_questions_are_asked_until_enough_have_answered(store: Store, clock: Cal
     assert queue(store, [replace(QUESTIONS[0], a="x0", b="y0"), Question("q", "a", "b")]) == 1
     first = asked(store, "ann", 3)
     assert [one.query for one in first] == ["q0", "q1", "q2"] and first == asked(store, "ann", 3)
+    with store.read() as connection:
+        assert next_triplets(connection, "ann", 5, skip=18) == asked(store, "ann")[18:]
     judge(store, first[2], "ann", clock())
     assert [one.query for one in asked(store, "ann", 3)] == ["q0", "q1", "q3"]
     # What others have begun comes first.

@@ -24,7 +24,6 @@ from modules.similarity_quality.triplets import Question, Triplet, problems_of
 
 DEPTHS = (6, 10, 20, 50)
 FOUND = 24
-MAX_SKIP = 200
 
 
 def routes(web: Web) -> APIRouter:
@@ -90,10 +89,10 @@ def routes(web: Web) -> APIRouter:
     def judge(request: Request) -> Response:
         asked = request.query_params
         who = request.state.session.account
-        skip = min(int(asked["skip"]), MAX_SKIP) if _is_number(asked.get("skip")) else 0
+        skip = int(asked["skip"]) if _is_number(asked.get("skip")) else 0
         chosen, open_ = _chosen(asked), catalogue()
         with web.store.read() as connection:
-            question = chosen or next(iter(next_triplets(connection, who, skip + 1)[skip:]), None)
+            question = chosen or next(iter(next_triplets(connection, who, skip=skip)), None)
             last, count = last_verdict(connection, who), judged(connection, who)
             tiles: dict[str, Any] = {}
             if question is not None:
