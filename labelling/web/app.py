@@ -28,6 +28,8 @@ from modules.taxonomy import Category, Taxonomy
 
 HERE = Path(__file__).parent
 AGREEMENT_SECONDS = 30.0
+SEARCHES = 6
+"""Kept: of the store's taxonomy and the index's, and of the ones before, which running requests may still have."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,7 @@ class Web:
         self._lock = threading.Lock()
         self._taxonomy: Taxonomy | None = None
         self._fingerprint = ""
-        self._search: dict[tuple[str, bool], Search] = {}
+        self._search: dict[tuple[int, bool], tuple[Taxonomy, Search]] = {}
         self.templates = Environment(
             loader=FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -76,16 +78,18 @@ class Web:
             if fingerprint != self._fingerprint:
                 self._taxonomy = status.newest_taxonomy(connection)
                 self._fingerprint = fingerprint or ""
-                self._search.clear()
             return self._taxonomy
 
     def search(self, tree: Taxonomy, exclusive: bool) -> Search:
-        """Search over the categories that an objective of this kind can have as answers."""
-        key = (self._fingerprint, exclusive)
+        """Search over the categories of a taxonomy that an objective of this kind can have as answers."""
+        key = (id(tree), exclusive)
         with self._lock:
             if key not in self._search:
-                self._search[key] = Search(tree.exclusive if exclusive else list(tree))
-            return self._search[key]
+                if len(self._search) == SEARCHES:
+                    del self._search[next(iter(self._search))]
+                # With the tree, so that no other one gets its id.
+                self._search[key] = (tree, Search(tree.exclusive if exclusive else list(tree)))
+            return self._search[key][1]
 
     def page(self, request: Request, template: str, /, *, code: int = 200, **values: Any) -> Response:
         """A rendered page."""

@@ -6,12 +6,14 @@ import re
 from collections.abc import Iterator
 from dataclasses import replace
 from html import unescape
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from labelling.store import Store
+from labelling.store import Store, importing
 from labelling.store import tables as t
+from labelling.web.app import Settings, Web
 from labelling.web.search import Search
 from labelling.web.words import WORDS, picked_as
 from modules.query_strategies import STRATEGIES
@@ -193,6 +195,28 @@ TREE = Taxonomy.from_paths(
 )  # fmt: skip
 def test_search_finds_by_pieces_and_forgives_slips(text: str, first: str) -> None:
     assert Search(list(TREE)).find(text)[0].text == first
+
+
+def test_search_is_of_the_taxonomy_that_a_request_has(tmp_path: Path) -> None:
+    newer = Taxonomy.from_paths(["Shoes > Boots", "Hats > Caps"])
+    with Store(tmp_path / "labels.sqlite") as store:
+        shop.fill(store, shop.batch(1))
+        web = Web(store, Settings())
+        with store.read() as connection:
+            old = web.taxonomy(connection)
+        with store.write() as connection:
+            importing.taxonomy(connection, newer, shop.NOW + 1)
+        with store.read() as connection:
+            new = web.taxonomy(connection)
+        assert old is not None and new == newer
+        # A request that began before the newer one came asks last, and first.
+        for tree, found in ((old, "Bags > Totes"), (new, "Hats > Caps"), (old, "Bags > Totes")):
+            assert web.search(tree, False).find(found)[0].text == found
+        # However many come, few are kept; each search is right.
+        for i in range(20):
+            tree = Taxonomy.from_paths([f"Kind {i} > Sort"])
+            assert [one.text for one in web.search(tree, True).find("sort")] == [f"Kind {i} > Sort"]
+        assert len(web._search) < 10
 
 
 def test_search_gives_the_first_for_nothing_and_never_too_many() -> None:

@@ -16,7 +16,6 @@ from labelling.store.database import now
 from labelling.store.triplets import append_triplet, is_question, judged, last_verdict, next_triplets
 from labelling.web.alike import columns, drawn, tiles_of
 from labelling.web.app import Web, link, wants_json
-from labelling.web.search import Search
 from labelling.web.security import form_of, safe_target
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
@@ -30,7 +29,6 @@ def routes(web: Web) -> APIRouter:
     """The routes."""
     router = APIRouter()
     hosts = web.settings.image_hosts
-    searches: dict[str, Search] = {}
 
     def catalogue() -> Catalogue | None:
         try:
@@ -79,11 +77,8 @@ def routes(web: Web) -> APIRouter:
         open_ = catalogue()
         if open_ is None or open_.taxonomy is None:
             return JSONResponse([])
-        if open_.version not in searches:
-            searches.clear()
-            searches[open_.version] = Search(list(open_.taxonomy))
         text = request.query_params.get("q", "")[:200]
-        return JSONResponse([one.text for one in searches[open_.version].find(text)])
+        return JSONResponse([one.text for one in web.search(open_.taxonomy, exclusive=False).find(text)])
 
     @router.get("/judge")
     def judge(request: Request) -> Response:
