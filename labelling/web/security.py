@@ -63,8 +63,8 @@ class Guard:
         if request.method not in ("GET", "HEAD", "POST"):
             return PlainTextResponse("Method not allowed.", 405)
         # Not request.url, which is made of the Host header, too.
-        path = request.scope["path"]
-        if "\0" in path or "%00" in request.url.query:
+        path, query = request.scope["path"], request.scope["query_string"]
+        if "\0" in path or b"%00" in query:
             return PlainTextResponse("There is no such address.", 400)
         is_open = any(path == one or (one.endswith("/") and path.startswith(one)) for one in OPEN)
         session = None
@@ -91,7 +91,7 @@ class Guard:
                 return PlainTextResponse("This page is too old: load it again.", 403)
         if session is None and not is_open:
             if request.method == "GET" and "text/html" in request.headers.get("accept", ""):
-                there = quote(path + ("?" + request.url.query if request.url.query else ""), safe="")
+                there = quote(path + ("?" + query.decode("latin-1") if query else ""), safe="")
                 return RedirectResponse(f"/sign-in?to={there}", 303)
             return PlainTextResponse("Sign in first.", 401)
         return None

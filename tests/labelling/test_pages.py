@@ -222,5 +222,5 @@ def test_search_is_of_the_taxonomy_that_a_request_has(tmp_path: Path) -> None:
 def test_search_gives_the_first_for_nothing_and_never_too_many() -> None:
     search = Search(list(TREE))
     assert len(search.find("", 3)) == 3 and len(search.find("o", 2)) == 2
-    assert search.find("x" * 10_000) == [] or True
+    assert search.find("x" * 10_000) == []
     assert Search([]).find("boots") == []
