@@ -13,7 +13,7 @@ from pydantic import Field
 
 from modules.settings.base import Settings
 from modules.similarity.changes import Rows
-from modules.similarity.folder import Manifest, new_folder, read_manifest, write_manifest
+from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.items import Embedding, Floats, Items, Mask
 from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
 
@@ -47,7 +47,7 @@ class ExactIndex:
     def load(cls, folder: str | Path, embedding: Embedding | None = None) -> ExactIndex:
         """See :meth:`modules.similarity.protocol.Index.load`; the vectors stay on the disk, mapped."""
         manifest = read_manifest(folder, cls.kind, embedding)
-        return cls(Rows.map(Path(folder), manifest.embedding), ExactSettings.model_validate(manifest.settings))
+        return cls(Rows.map(Path(folder), manifest.embedding), settings_of(ExactSettings, manifest, folder))
 
     def save(self, folder: str | Path) -> None:
         """See :meth:`modules.similarity.protocol.Index.save`."""

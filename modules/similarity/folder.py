@@ -8,13 +8,15 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
+from pydantic import ValidationError
 
 from modules.errors import InputError, Problem
+from modules.settings.base import Settings
 from modules.similarity.items import Embedding
 
 VERSION = 1
@@ -22,6 +24,7 @@ VERSION = 1
 
 MANIFEST = "manifest.json"
 
+_Kind = TypeVar("_Kind", bound=Settings)
 _FORMAT = "shelfmark index"
 _REBUILD = "build the index again with `shelfmark run --from ScannIndex`"
 
@@ -101,6 +104,21 @@ def read_manifest(
         raise InputError(Problem(str(path), expected, key=key, value=value, hint=hint))
     _check_files(Path(folder), files, verify)
     return manifest
+
+
+def settings_of(kind: type[_Kind], manifest: Manifest, folder: str | Path) -> _Kind:
+    """An index' settings; what an older version had and this one has no more is passed over.
+
+    Raises:
+      InputError: a value does not fit.
+    """
+    known = {name: value for name, value in manifest.settings.items() if name in kind.model_fields}
+    try:
+        return kind.model_validate(known)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(["settings", *map(str, first["loc"])])
+        raise InputError(Problem(str(Path(folder) / MANIFEST), first["msg"], key=key, hint=_REBUILD)) from None
 
 
 def _check_files(folder: Path, files: Mapping[str, tuple[str, int]], verify: bool) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from modules import progress
 from modules.predictions.read import PredictionFiles
@@ -93,8 +92,3 @@ def make_index(
             table.parent.mkdir(exist_ok=True)
             written = write_neighbours(index, table, settings.neighbours, settings.near_duplicate)
         return Made(len(items), quality, reasons, written.near_duplicates if written else None)
-
-
-def quality_of(facts: dict[str, Any]) -> list[Quality]:
-    """What :func:`make_index` measured, out of an index' facts."""
-    return [Quality(**one) for one in facts.get("quality", ())]

@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from modules.settings.base import Settings
 from modules.similarity.changes import Rows, unit
 from modules.similarity.exact import brute_force
-from modules.similarity.folder import Manifest, new_folder, read_manifest, write_manifest
+from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.full_text import documents
 from modules.similarity.full_text.documents import Asking
 from modules.similarity.full_text.encoding import Encoding
@@ -90,7 +90,7 @@ class FullTextIndex:
     def load(cls, folder: str | Path, embedding: Embedding | None = None) -> FullTextIndex:
         """See :meth:`modules.similarity.protocol.Index.load`; the engine's files are mapped where they lie."""
         manifest = read_manifest(folder, cls.kind, embedding)
-        settings = FullTextSettings.model_validate(manifest.settings)
+        settings = settings_of(FullTextSettings, manifest, folder)
         return cls(Rows.map(Path(folder), manifest.embedding), settings, Path(folder) / ENGINE)
 
     def save(self, folder: str | Path) -> None:

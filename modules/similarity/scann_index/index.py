@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from modules.similarity.changes import Rows
-from modules.similarity.folder import Manifest, new_folder, read_manifest, write_manifest
+from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.items import Embedding, Floats, Items, Mask, column
 from modules.similarity.protocol import Found, Queries, Within, check_search
 from modules.similarity.scann_index.compared import compare
@@ -112,7 +112,7 @@ class ScannIndex:
         """See :meth:`modules.similarity.protocol.Index.load`; vectors and texts stay on the disk, mapped."""
         path = Path(folder)
         manifest = read_manifest(path, cls.kind, embedding)
-        settings = ScannSettings.model_validate(manifest.settings)
+        settings = settings_of(ScannSettings, manifest, path)
         layout = manifest.facts["layout"]
         partitions = []
         for number, one in enumerate(layout["partitions"]):
@@ -210,11 +210,6 @@ class ScannIndex:
     def rebuild_pays(self) -> bool:
         """Whether so many products came or went that the trees no longer fit them."""
         return self.rows.changed > self._settings.rebuild_share * max(1, len(self.rows.base))
-
-    @property
-    def efforts(self) -> tuple[Effort, ...]:
-        """Of the global tree."""
-        return self.whole.efforts if self.whole is not None else ()
 
     @property
     def ids(self) -> pa.Array:

@@ -53,10 +53,6 @@ def native() -> Any:
 def configuration(dimension: int, leaves: int, effort: Effort, settings: ScannSettings, seed: int) -> str:
     """A ScannConfig in protobuf's text format: inner product over unit vectors."""
     threshold = "nan" if settings.anisotropic is None else settings.anisotropic
-    spill = settings.spill and (
-        "database_spilling { spilling_type: TWO_CENTER_ORTHOGONALITY_AMPLIFIED "
-        f"orthogonality_amplification_lambda: {settings.spill} }}"
-    )
     reordering = f"exact_reordering {{ approx_num_neighbors: {effort.reorder} {_EXACT[settings.quantisation]} }}"
     if settings.mapped:
         reordering = ""
@@ -75,7 +71,6 @@ partitioning {{
   query_tokenization_distance_override {{ distance_measure: "DotProductDistance" }}
   query_tokenization_type: FIXED_POINT_INT8
   expected_sample_size: {settings.sample}
-  {spill or ""}
 }}
 hash {{
   asymmetric_hash {{

@@ -44,9 +44,6 @@ class ScannSettings(Settings):
     anisotropic: Annotated[float, Field(gt=0, lt=1)] | None = 0.2
     """Threshold T of anisotropic quantisation (Guo et al. 2020, "Accelerating Large-Scale Inference with Anisotropic
     Vector Quantization"); None: plain quantisation."""
-    spill: Annotated[float, Field(gt=0)] | None = None
-    """Lambda of spilling with orthogonality-amplified residuals (Sun et al. 2023, "SOAR"): every product lies in two
-    leaves; None: in one."""
     sample: Count = 100_000
     """Products that tree and code books are learnt from."""
     build_memory: Count = 2 << 30

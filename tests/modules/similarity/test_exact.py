@@ -107,6 +107,12 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
     (folder / "manifest.json").write_text(json.dumps(manifest | {"version": 99}))
     with pytest.raises(InputError, match="format version"):
         ExactIndex.load(folder)
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"settings": {"block": "many"}}))
+    with pytest.raises(InputError, match=r"settings\.block"):
+        ExactIndex.load(folder)
+    # What an older version could be told besides does not matter.
+    (folder / "manifest.json").write_text(json.dumps(manifest | {"settings": {"block": 7, "spill": None}}))
+    assert ExactIndex.load(folder).settings.block == 7
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with (folder / "vectors.npy").open("r+b") as file:
         file.seek(200)
