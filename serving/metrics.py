@@ -26,14 +26,20 @@ class Metrics:
         self.reloads = Counter("shelfmark_reloads", "Looks at the index' source.", ("outcome",), registry=own)
         self.products = Gauge("shelfmark_index_products", "Products in the index.", ("by",), registry=own)
         self.dimension = Gauge("shelfmark_index_dimension", "Numbers in a vector.", ("by",), registry=own)
+        self.rebuild_pays = Gauge(
+            "shelfmark_index_rebuild_pays", "1: so many products came or went that a new index is better.", ("by",),
+            registry=own,
+        )  # fmt: skip
         self.loaded = Gauge("shelfmark_index_loaded_timestamp_seconds", "When the index was loaded.", registry=own)
 
     def serves(self, catalogue: Catalogue) -> None:
         """Another catalogue is served."""
-        for gauge in (self.products, self.dimension):
+        for gauge in (self.products, self.dimension, self.rebuild_pays):
             gauge.clear()
         for by in catalogue.methods:
-            self.products.labels(by).set(len(catalogue.indexes[by]))
+            index = catalogue.indexes[by]
+            self.products.labels(by).set(len(index))
+            self.rebuild_pays.labels(by).set(int(getattr(index, "rebuild_pays", False)))
             self.dimension.labels(by).set(catalogue.dimension(by))
         self.loaded.set(time.time())
 

@@ -20,6 +20,8 @@ from pydantic import ValidationError
 
 from modules.similarity.catalogue import Asked, Catalogue
 from modules.similarity.changes import unit
+from modules.similarity.scann_index.index import ScannIndex
+from modules.similarity.scann_index.settings import ScannSettings
 from serving.app import Access
 from serving.engine import Limits
 from serving.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
@@ -207,6 +209,21 @@ def test_openapi_health_and_metrics(client: httpx.Client) -> None:
     served = [line for line in lines if line.startswith('shelfmark_requests_total{route="/v1/similar/{id:path}"')]
     assert served and any('status="200"' in line for line in served)
     assert not any("p1" in line for line in lines)
+
+
+def test_metrics_say_when_a_rebuild_pays(tmp_path: Path) -> None:
+    index = ScannIndex.build(items(200), ScannSettings())
+    for version, gone in (("1", 30), ("2", 50)):
+        write(tmp_path / version)
+        index.remove([f"p{i}" for i in range(gone)])
+        index.save(tmp_path / version / "image")
+    with serving(FolderSource(tmp_path / "1")) as (client, _):
+        lines = client.get("/metrics").text.splitlines()
+        assert 'shelfmark_index_rebuild_pays{by="image"} 0.0' in lines
+    with serving(FolderSource(tmp_path)) as (client, _):  # more than a fifth of the products went
+        lines = client.get("/metrics").text.splitlines()
+        assert 'shelfmark_index_rebuild_pays{by="image"} 1.0' in lines
+        assert 'shelfmark_index_rebuild_pays{by="joint"} 0.0' in lines
 
 
 def test_a_token_is_needed_where_there_is_one(tmp_path: Path) -> None:
