@@ -10,6 +10,7 @@ import numpy as np
 
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
+from modules.similarity.folder import new_folder
 from modules.similarity.loading import rows_of
 
 SHARD_BYTES = 64 << 20
@@ -30,11 +31,9 @@ def export_exact(catalogue: Catalogue, by: str, output: str | Path, shard_bytes:
     Raises:
       InputError: there is something at ``output``, or the method has no vectors.
     """
-    path = Path(output)
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
-        raise InputError(Problem(str(path), "a new or empty folder", key="--output"))
     if not catalogue.needs_vector(by):
         raise InputError(Problem("", "a method that compares vectors", key="--by", value=by))
+    path = new_folder(output)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     import tensorflow as tf
 

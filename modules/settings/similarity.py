@@ -13,6 +13,8 @@ Count = Annotated[int, Field(ge=1)]
 
 COLUMNS = {"joint": "embedding", "image": "embedding_image", "text": "embedding_text"}
 """Embedding to the predictions' column."""
+EMBEDDINGS = {column: name for name, column in COLUMNS.items()}
+"""The predictions' column to the embedding, the name of the method that searches it."""
 
 
 class IndexSettings(Settings):

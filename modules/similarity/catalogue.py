@@ -14,6 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modules.errors import InputError, Problem
+from modules.examples import TAXONOMY_FILE
+from modules.settings.similarity import EMBEDDINGS
 from modules.similarity.folder import MANIFEST, indexes_in, read_manifest
 from modules.similarity.items import Embedding, Floats, Restriction, below, column
 from modules.similarity.loading import load_index, rows_of, vector_of
@@ -21,13 +23,8 @@ from modules.similarity.places import Places
 from modules.similarity.protocol import Index, Queries
 from modules.taxonomy import Taxonomy
 
-TAXONOMY = "taxonomy.json"
-
 METHODS = ("joint", "image", "text", "title", "tokens")
 """Names of the methods, in the order in which people see them; others come after."""
-
-COLUMNS = {"embedding": "joint", "embedding_image": "image", "embedding_text": "text"}
-"""The predictions' column to the name of the method that searches it."""
 
 _CATEGORIES = 256
 """Categories whose descendants are remembered."""
@@ -98,14 +95,14 @@ class Catalogue:
         path = Path(folder)
         if (path / MANIFEST).is_file():
             manifest = read_manifest(path, verify=False)
-            found = {COLUMNS.get(manifest.embedding.column, manifest.embedding.column): path}
+            found = {EMBEDDINGS.get(manifest.embedding.column, manifest.embedding.column): path}
         else:
             found = indexes_in(path)
         if not found:
             hint = "build one with `shelfmark run`"
             raise InputError(Problem(str(path), "a folder with an index; there is none", hint=hint))
-        if taxonomy is None and (path / TAXONOMY).is_file():
-            taxonomy = Taxonomy.load(path / TAXONOMY)
+        if taxonomy is None and (path / TAXONOMY_FILE).is_file():
+            taxonomy = Taxonomy.load(path / TAXONOMY_FILE)
         return cls({name: load_index(one) for name, one in found.items()}, taxonomy, path.name)
 
     def __len__(self) -> int:

@@ -155,9 +155,9 @@ def new_folder(folder: str | Path) -> Path:
       InputError: there is something in it.
     """
     path = Path(folder)
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(Problem(str(path), "a new or empty folder to write to"))
     path.mkdir(parents=True, exist_ok=True)
-    if any(path.iterdir()):
-        raise InputError(Problem(str(path), "an empty or new folder to write the index to"))
     return path
 
 

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from modules.errors import InputError, Problem
 from modules.predictions.read import PredictionFiles
 from modules.settings.similarity import COLUMNS, IndexSettings
+from modules.similarity.changes import unit
 from modules.similarity.items import NO_CATEGORY, SCHEMA, Embedding, Items
 from modules.taxonomy import Taxonomy
 
@@ -118,8 +119,6 @@ def _write_vectors(files: PredictionFiles, name: str, place: npt.NDArray[np.int6
     start = 0
     for batch in files.scan([name]):
         values = batch.column(name).flatten().to_numpy(zero_copy_only=False).reshape(-1, width)
-        values = np.nan_to_num(values, nan=0.0, posinf=0.0, neginf=0.0)
-        lengths = np.linalg.norm(values, axis=1, keepdims=True)
-        mapped[place[start : start + len(values)]] = values / np.where(lengths > 1e-6, lengths, np.inf)
+        mapped[place[start : start + len(values)]] = unit(values)
         start += len(values)
     mapped.flush()

@@ -80,7 +80,7 @@ class Index(Protocol):
         ...
 
     def save(self, folder: str | Path) -> None:
-        """Writes the index into an empty or new folder: ``manifest.json`` and files of Arrow, npy or the engine's."""
+        """Writes the index into a new or empty folder: ``manifest.json`` and files of Arrow, npy or the engine's."""
         ...
 
     def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:

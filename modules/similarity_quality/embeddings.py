@@ -14,12 +14,11 @@ import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
 from modules.errors import InputError, Problem
+from modules.settings.similarity import EMBEDDINGS
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
 from modules.similarity.items import Floats
 
-COLUMNS = {"embedding": "joint", "embedding_text": "text", "embedding_image": "image"}
-"""A prediction's columns, and what they are of."""
 _BATCH = 1 << 14
 
 
@@ -46,7 +45,7 @@ def read_embeddings(path: str | Path, name: str = "", columns: Sequence[str] = (
       path: a folder of predictions (``Split-*/*.parquet``), a Parquet file with ``id`` and embeddings, the folder of an
         index, or ``X.npy`` with ``X.txt``, an id a line, beside it.
       name: of the embedding; where there are several columns, each one's is added.
-      columns: of the Parquet files; default: those of :data:`COLUMNS` that there are.
+      columns: of the Parquet files; default: those of Predictor that there are.
 
     Raises:
       InputError: there is nothing of that kind, a column is missing, ids repeat, or a vector is not finite.
@@ -69,10 +68,10 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
         data = ds.dataset([str(file) for file in files], format="parquet")
     except (pa.ArrowException, OSError) as error:
         raise InputError(Problem(str(path), f"readable Parquet files ({error})")) from None
-    found = [column for column in columns or COLUMNS if column in data.schema.names]
+    found = [column for column in columns or EMBEDDINGS if column in data.schema.names]
     missing = [column for column in columns if column not in found]
     if missing or not found or "id" not in data.schema.names:
-        wanted = ", ".join(columns) if columns else f"one of {', '.join(COLUMNS)}"
+        wanted = ", ".join(columns) if columns else f"one of {', '.join(EMBEDDINGS)}"
         expected = f"columns id and {wanted}; there are {', '.join(data.schema.names[:30])}"
         raise InputError(Problem(str(path), expected, key=missing[0] if missing else ""))
     ids: list[pa.Array] = []
@@ -92,7 +91,7 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
             raise InputError(Problem(str(path), "vectors of one length", key=column, value=str(sorted(widths))))
         full = [part for part in parts[column] if len(part)]
         vectors = np.concatenate(full) if full else np.zeros((0, 1), np.float32)
-        title = COLUMNS.get(column, column)
+        title = EMBEDDINGS.get(column, column)
         result.append(_checked(name if len(found) == 1 else f"{name}: {title}", f"{path}, {column}", every, vectors))
     return result
 

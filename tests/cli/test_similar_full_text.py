@@ -47,7 +47,7 @@ def test_full_text_stands_beside_the_other_methods(folder: Path, tmp_path: Path,
     code, out, _ = run(capsys, "similar", "number 42", "--by", "title", "--k", 3, "--json", "--index", output)
     assert code == 0 and json.loads(out)["neighbours"][0]["id"] == "p42"
     code, _, err = run(capsys, "similar", "full-text", "--index", folder, "-o", output)
-    assert code == 2 and "an empty or new folder" in err
+    assert code == 2 and "a new or empty folder" in err
 
 
 def test_products_that_came_and_went(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]):

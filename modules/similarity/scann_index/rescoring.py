@@ -16,7 +16,7 @@ import numpy.typing as npt
 from modules.similarity.changes import Rows
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
-from modules.similarity.scann_index.results import pad
+from modules.similarity.scann_index.results import best
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.threads import threads
 
@@ -76,9 +76,7 @@ class Rescoring:
         else:
             with ThreadPoolExecutor(parts) as pool:
                 list(pool.map(score, range(parts)))
-        order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-        best = Found(np.take_along_axis(found.rows, order, 1), np.take_along_axis(scores, order, 1))
-        return pad(best, k)
+        return best(found.rows, scores, k)
 
     def _score(
         self, query: Floats, rotated: Floats, rows: npt.NDArray[np.int64], scores: Floats, block: _Block

@@ -95,8 +95,10 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
         index.add(shop(5, model="m2"))
     with pytest.raises(InputError, match="vectors of 16"):
         index.add(shop(5, 8))
-    with pytest.raises(InputError, match="empty or new"):
+    with pytest.raises(InputError, match="new or empty"):
         index.save(folder)
+    with pytest.raises(InputError, match="new or empty"):
+        index.save(folder / "vectors.npy")
     with pytest.raises(ValueError, match="k of at least 1"):
         index.search(Queries(clustered(1, 16, 0)), 0)
     with pytest.raises(ValueError, match=r"\(q, 16\)"):
