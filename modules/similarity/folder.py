@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,7 +56,16 @@ def write_manifest(folder: Path, manifest: Manifest) -> None:
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != MANIFEST:
             files[path.relative_to(folder).as_posix()] = {"sha256": sha256(path), "bytes": path.stat().st_size}
-    document = {"format": _FORMAT, **asdict(manifest), "files": files}
+    _write(folder, replace(manifest, files=files))
+
+
+def write_facts(folder: Path, facts: dict[str, Any]) -> None:
+    """Puts other facts into the manifest that is there; the files are not looked at."""
+    _write(folder, replace(read_manifest(folder, verify=False), facts=facts))
+
+
+def _write(folder: Path, manifest: Manifest) -> None:
+    document = {"format": _FORMAT, **asdict(manifest)}
     temporary = folder / f"{MANIFEST}.part"
     temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, folder / MANIFEST)

@@ -76,19 +76,19 @@ def make_index(
         built = ScannSettings(
             min_products=settings.min_products, leaves=settings.leaves, quantisation=settings.quantisation
         )
-        index = ScannIndex.build(items, built, seed, partitions)
-        quality = tune_and_measure(
-            index, k=settings.k, recall=settings.recall, queries=settings.queries, seed=seed,
-            leaves=settings.leaves_to_search, reorder=settings.reorder,
-        )  # fmt: skip
-        reasons = failed(quality, settings.min_recall)
-        index.facts |= {
-            "quality": [one.as_json() for one in quality], "blessed": not reasons, "reasons": reasons,
-        }  # fmt: skip
-        index.save(folder / name)
-        written = None
-        if settings.neighbours:
-            table = folder / NEIGHBOURS / f"{name}.parquet"
-            table.parent.mkdir(exist_ok=True)
-            written = write_neighbours(index, table, settings.neighbours, settings.near_duplicate)
-        return Made(len(items), quality, reasons, written.near_duplicates if written else None)
+        ScannIndex.build(items, built, seed, partitions).save(folder / name)
+    # What is measured is what will be served: mapped from the disk.
+    index = ScannIndex.load(folder / name)
+    quality = tune_and_measure(
+        index, k=settings.k, recall=settings.recall, queries=settings.queries, seed=seed,
+        leaves=settings.leaves_to_search, reorder=settings.reorder,
+    )  # fmt: skip
+    reasons = failed(quality, settings.min_recall)
+    index.facts |= {"quality": [one.as_json() for one in quality], "blessed": not reasons, "reasons": reasons}
+    index.save_facts(folder / name)
+    written = None
+    if settings.neighbours:
+        table = folder / NEIGHBOURS / f"{name}.parquet"
+        table.parent.mkdir(exist_ok=True)
+        written = write_neighbours(index, table, settings.neighbours, settings.near_duplicate)
+    return Made(len(index), quality, reasons, written.near_duplicates if written else None)

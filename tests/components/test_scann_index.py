@@ -17,10 +17,12 @@ from components.scann_index.executor import ScannIndexExecutor
 from modules.errors import InputError
 from modules.examples import TAXONOMY_FILE
 from modules.settings.workflow import Workflow
+from modules.similarity import make
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.identity import fingerprint
 from modules.similarity.items import Embedding, column
 from modules.similarity.scann_index.index import ScannIndex
+from modules.similarity.scann_index.quality import Quality, tune_and_measure
 from modules.taxonomy import Taxonomy
 from tests.modules.similarity.shops import clustered
 
@@ -126,6 +128,28 @@ def test_artifact_and_properties(artifacts) -> None:
     # The server opens what the component wrote.
     catalogue = Catalogue.open(folder)
     assert catalogue.methods == ("joint",) and catalogue.taxonomy == TREE
+
+
+def test_what_is_measured_is_what_was_saved(artifacts, monkeypatch) -> None:
+    inputs, outputs = artifacts
+    folder = Path(outputs["similarity_index"][0].uri) / "joint"
+    measured = []
+
+    def spy(index: ScannIndex, **how: Any) -> list[Quality]:
+        vectors = index.rows.base.vectors
+        assert isinstance(vectors, np.memmap) and Path(vectors.filename) == folder / "vectors.npy"
+        assert [path.name for path in folder.parent.iterdir()] == ["joint"], "what it was built from is gone"
+        measured.append(index)
+        return tune_and_measure(index, **how)
+
+    monkeypatch.setattr(make, "tune_and_measure", spy)
+    ScannIndexExecutor().Do(inputs, outputs, {"workflow": workflow()})
+    (index,) = measured
+    saved = ScannIndex.load(folder)
+    assert saved.whole is not None and index.whole is not None
+    assert saved.whole.efforts == index.whole.efforts and saved.whole.efforts[0].k == 10
+    trees = [[one.searcher and one.searcher.efforts for one in some.partitions] for some in (saved, index)]
+    assert trees[0] == trees[1] and any(trees[0])
 
 
 def test_below_the_threshold_it_is_not_blessed(artifacts) -> None:

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from modules.similarity.changes import Rows
-from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
+from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_facts, write_manifest
 from modules.similarity.items import Embedding, Floats, Items, Mask, column
 from modules.similarity.protocol import Found, Queries, Within, check_search
 from modules.similarity.scann_index.compared import compare
@@ -132,16 +132,22 @@ class ScannIndex:
         self.rows.write(target)
         if self._settings.mapped:
             write_rescoring(target / _RESCORING, self.rows.base.vectors)
-        partitions = []
         for number, one in enumerate(self.partitions):
-            tree = _save(target / _PARTITION.format(number), one.searcher)
-            added = one.added.tolist()
-            partitions.append({"name": one.name, "start": one.start, "end": one.end, "added": added, "tree": tree})
-        layout = {"tree": _save(target / _WHOLE, self.whole), "partitions": partitions}
+            if one.searcher is not None:
+                one.searcher.save(target / _PARTITION.format(number))
+        if self.whole is not None:
+            self.whole.save(target / _WHOLE)
         base = self.rows.base
         settings = self._settings.model_dump(mode="json")
-        facts = {**self.facts, "layout": layout}
-        write_manifest(target, Manifest(self.kind, base.embedding, base.dimension, len(self), settings, facts))
+        write_manifest(target, Manifest(self.kind, base.embedding, base.dimension, len(self), settings, self._facts()))
+
+    def save_facts(self, folder: str | Path) -> None:
+        """Writes facts and efforts, which were measured since, into the folder that this index was loaded from.
+
+        Raises:
+          InputError: there is no index, or its files are of another size.
+        """
+        write_facts(Path(folder), self._facts())
 
     def search(self, queries: Queries, k: int, within: Within | None = None, route: Route | None = None) -> Found:
         """See :meth:`modules.similarity.protocol.Index.search`.
@@ -224,6 +230,20 @@ class ScannIndex:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def _facts(self) -> dict[str, Any]:
+        """What the manifest says besides settings: facts, and how the rows lie in trees."""
+        partitions = [
+            {
+                "name": one.name,
+                "start": one.start,
+                "end": one.end,
+                "added": one.added.tolist(),
+                "tree": _tree(one.searcher),
+            }
+            for one in self.partitions
+        ]
+        return {**self.facts, "layout": {"tree": _tree(self.whole), "partitions": partitions}}
+
     def _rescore(self, rescoring: Rescoring) -> None:
         for searcher in [self.whole, *(one.searcher for one in self.partitions)]:
             if searcher is not None:
@@ -256,10 +276,9 @@ def _some(mask: Mask | None, place: Any) -> Mask | None:
     return None if part is None or part.all() else part
 
 
-def _save(folder: Path, searcher: Searcher | None) -> dict[str, Any] | None:
+def _tree(searcher: Searcher | None) -> dict[str, Any] | None:
     if searcher is None:
         return None
-    searcher.save(folder)
     return {"leaves": searcher.leaves, "efforts": [one.model_dump(mode="json") for one in searcher.efforts]}
 
 
