@@ -14,8 +14,9 @@ from labelling.web.indexes import Indexes
 from modules.errors import InputError
 
 if TYPE_CHECKING:
-    from modules.similarity.catalogue import Catalogue, Shown
+    from modules.similarity.catalogue import Catalogue
     from modules.similarity.items import Restriction
+    from modules.similarity.shown import Shown
 
 WORDS = {
     "joint": ("Image and text", "one embedding of both"),

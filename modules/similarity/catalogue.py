@@ -21,6 +21,7 @@ from modules.similarity.items import Embedding, Floats, Restriction, below, colu
 from modules.similarity.loading import load_index, rows_of, vector_of
 from modules.similarity.places import Places
 from modules.similarity.protocol import Index, Queries
+from modules.similarity.shown import Shown, shown_of
 from modules.taxonomy import Taxonomy
 
 METHODS = ("joint", "image", "text", "title", "tokens")
@@ -30,18 +31,6 @@ _CATEGORIES = 256
 """Categories whose descendants are remembered."""
 
 _DEPTHS = (10, 20, 50, 100, 200, 500, 1000)
-
-
-@dataclass(frozen=True)
-class Shown:
-    """A product as people see it; ``category``: its path; None: missing."""
-
-    id: str
-    title: str | None = None
-    category: str | None = None
-    retailer: str | None = None
-    price: float | None = None
-    availability: str | None = None
 
 
 @dataclass(frozen=True)
@@ -289,37 +278,13 @@ class Catalogue:
         return rows_of(self.indexes[by]).table
 
     def _shown(self, by: str, rows: npt.NDArray[Any]) -> list[Shown]:
-        """The products of these rows."""
-        table = self._table(by).take(pa.array(rows))
-        names = self._categories
-        made = zip(*map(_values, table.columns), strict=True)
-        return [
-            Shown(
-                id,
-                title,
-                names[category] if 0 <= category < len(names) else None,
-                retailer,
-                price if price == price else None,
-                availability,
-            )
-            for id, title, category, retailer, price, availability in made
-        ]
+        return shown_of(self._table(by), rows, self._categories)
 
 
 def _below(taxonomy: Taxonomy | None, category: str) -> frozenset[int]:
     if taxonomy is None:
         raise InputError(Problem("", "no category: the index has no taxonomy", key="category"))
     return below(taxonomy, [category])
-
-
-def _values(found: pa.ChunkedArray) -> list[Any]:
-    """A column's values. Arrow's own way makes an object of its own of each first."""
-    if pa.types.is_dictionary(found.type):
-        found = found.cast(found.type.value_type)
-    if pa.types.is_primitive(found.type):
-        values: list[Any] = found.to_numpy().tolist()
-        return values
-    return found.to_pylist()
 
 
 def depth(k: int) -> int:

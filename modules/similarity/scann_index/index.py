@@ -232,16 +232,10 @@ class ScannIndex:
 
     def _facts(self) -> dict[str, Any]:
         """What the manifest says besides settings: facts, and how the rows lie in trees."""
-        partitions = [
-            {
-                "name": one.name,
-                "start": one.start,
-                "end": one.end,
-                "added": one.added.tolist(),
-                "tree": _tree(one.searcher),
-            }
-            for one in self.partitions
-        ]
+        partitions = []
+        for one in self.partitions:
+            added, tree = one.added.tolist(), _tree(one.searcher)
+            partitions.append({"name": one.name, "start": one.start, "end": one.end, "added": added, "tree": tree})
         return {**self.facts, "layout": {"tree": _tree(self.whole), "partitions": partitions}}
 
     def _rescore(self, rescoring: Rescoring) -> None:

@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 from modules.errors import InputError
-from modules.similarity.catalogue import Asked, Catalogue, Shown
+from modules.similarity.catalogue import Asked, Catalogue
 from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Embedding, Items, below
 from modules.similarity.protocol import Index
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
+from modules.similarity.shown import Shown
 from modules.taxonomy import Taxonomy
 from tests.modules.similarity.shops import shop
 
