@@ -7,6 +7,7 @@ import json
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from labelling.store import Store, accounts, queue, tables
 from labelling.store.answering import Answer, give
@@ -16,6 +17,8 @@ from modules.sampling.write import write_batches
 from shelfmark import cli
 from tests.labelling import shop
 from tests.labelling.shop import BOOTS, NOW, SANDALS
+from tests.object_store import object_store
+from tests.pipeline.recorded import Recorder
 
 
 @pytest.fixture
@@ -113,10 +116,9 @@ def test_no_store_no_serving(tmp_path: Path, capsys: pytest.CaptureFixture[str],
     assert not missing.exists()
 
 
-def test_a_batch_of_a_pipeline_that_ran_elsewhere(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """No run, no ML Metadata here: the batch's own folder, and the feed."""
+@pytest.fixture
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A workflow in the working folder, and the folder of a batch that another machine made for it."""
     monkeypatch.chdir(tmp_path)
     (tmp_path / "a.csv").write_text("id,title,image\n1,Red boots,a.png\n2,Sandals,\n3,More boots,\n")
     rule = {"id": "boots", "category": "Shoes > Boots", "when": {"field": "title", "word": "boots"}}
@@ -129,10 +131,28 @@ def test_a_batch_of_a_pipeline_that_ran_elsewhere(
     picks = [Pick(i, str(i + 1), "exclusive", "margin", "margin", "train") for i in range(2)]
     made = SampledBatch("exclusive", picks, {"strategy": "margin", "round": 1, "seed": 7})
     write_batches(str(folder), [made], {"model": "m"})
-    store = tmp_path / "labels.sqlite"
-    said = label(capsys, "import-batch", folder.as_uri(), "--workflow", "w.yaml", "--store", store, "--overlap", 2)
+    return folder
+
+
+def import_batch(capsys: pytest.CaptureFixture[str], *arguments: object, code: int = 0) -> str:
+    return label(capsys, "import-batch", *arguments, "--workflow", "w.yaml", "--store", "labels.sqlite", code=code)
+
+
+def queued() -> list[tuple[str | None, str, str]]:
+    """(run, batch, product) of all items."""
+    query = select(tables.batches.c.run, tables.batches.c.id, tables.items.c.product_id).join(tables.items)
+    with Store("labels.sqlite") as opened, opened.read() as connection:
+        return sorted(map(tuple, connection.execute(query)), key=str)
+
+
+def test_a_batch_of_a_pipeline_that_ran_elsewhere(
+    elsewhere: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No run, no ML Metadata here: the batch's own folder, and the feed."""
+    said = import_batch(capsys, elsewhere.as_uri(), "--overlap", 2)
     assert "labelling_batch-17: 2 products queued" in said and "products come from the feed" in said
-    with Store(store) as opened, opened.read() as connection:
+    assert "--run" not in said
+    with Store("labels.sqlite") as opened, opened.read() as connection:
         kept = {row.id: row for row in connection.execute(tables.products.select())}
         items = connection.execute(tables.items.select()).all()
     assert {name: (row.fields["title"], list(row.rules)) for name, row in kept.items()} == {
@@ -141,5 +161,58 @@ def test_a_batch_of_a_pipeline_that_ran_elsewhere(
     assert (kept["1"].image, kept["1"].image_folder) == ("a.png", str(tmp_path))
     found = {(item.product_id, item.wanted, item.model, item.seed) for item in items}
     assert found == {("1", 2, "m", 7), ("2", 2, "m", 7)}
-    assert "there is nothing" in label(capsys, "import-batch", tmp_path / "none", "--workflow", "w.yaml", code=2)
-    assert "shelfmark run" in label(capsys, "import-batch", "--workflow", "w.yaml", code=2)
+    assert "there is nothing" in import_batch(capsys, tmp_path / "none", code=2)
+    assert "shelfmark run" in import_batch(capsys, code=2)
+
+
+def test_runs_of_this_machine_do_not_get_a_batch_that_none_of_them_made(
+    elsewhere: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metadata = tmp_path / "runs" / "shop" / "metadata.sqlite"
+    metadata.parent.mkdir(parents=True)
+    recorder = Recorder(metadata, "shop")
+    recorder.run("run-1", {"predictions": ("predictions", {}), "labelling_batch": (tmp_path / "a batch", {})})
+    said = import_batch(capsys, elsewhere)
+    assert "its run is not known here" in said and "--run names a run of this machine" in said
+    assert queued() == [(None, "labelling_batch-17", "1"), (None, "labelling_batch-17", "2")]
+    # Named, or found by its address, a run is the batch's; this one's taxonomy is gone.
+    elsewhere.rename(tmp_path / "a batch")
+    for one in ((tmp_path / "a batch").as_uri(), tmp_path / "a batch"):
+        assert "taxonomy" in import_batch(capsys, one, code=2)
+    assert "taxonomy" in import_batch(capsys, (tmp_path / "a batch").rename(elsewhere), "--run", "run-1", code=2)
+
+
+@pytest.mark.parametrize("scheme", ["s3", "minio", "gs"])
+def test_a_batch_in_object_storage(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, scheme: str
+) -> None:
+    uri = f"{scheme}://pipelines/a root%20/ActiveSampler/labelling_batch/17"
+    with object_store() as objects:
+        for name, value in objects.variables.items():
+            monkeypatch.setenv(name, value)
+        objects.put("pipelines", "a root%20/ActiveSampler/labelling_batch/17", elsewhere)
+        objects.objects["pipelines", "a root%20/ActiveSampler/labelling_batch/170"] = b"another one"
+        assert "labelling_batch-17: 2 products queued" in import_batch(capsys, uri)
+        assert "2 imported before" in import_batch(capsys, f"{uri}/")
+        assert {product for _, _, product in queued()} == {"1", "2"}
+        # A review queue may be a single file.
+        rows = [{"product_id": "3", "objective": "exclusive", "reason": "label_error"}]
+        objects.objects["pipelines", "review.jsonl"] = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        given = (f"{scheme}://pipelines/review.jsonl", "--workflow", "w.yaml", "--store", "labels.sqlite")
+        assert "review-pipelines-review.jsonl: 1 products queued" in label(capsys, "import-review", *given)
+        for wrong in (f"{scheme}://pipelines/none", f"{scheme}://nobody/17"):
+            said = import_batch(capsys, wrong, code=2)
+            assert wrong in said and ("there is nothing" in said or "cannot be fetched" in said)
+        assert objects.asked
+
+
+def test_object_storage_that_cannot_be_reached_is_an_error_that_says_so(
+    elsewhere: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with object_store() as objects:
+        for name, value in {**objects.variables, "AWS_ACCESS_KEY_ID": "somebody"}.items():
+            monkeypatch.setenv(name, value)
+        assert "ACCESS_DENIED" in import_batch(capsys, "s3://pipelines/17", code=2)
+    monkeypatch.delenv("AWS_ENDPOINT_URL")
+    assert "AWS_ENDPOINT_URL" in import_batch(capsys, "minio://pipelines/17", code=2)
+    assert "expected a path, or an address" in import_batch(capsys, "ftp://pipelines/17", code=2)

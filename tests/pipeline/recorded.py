@@ -14,6 +14,7 @@ TYPES = {
     "examples": "Examples", "quarantine": "components.Quarantine", "taxonomy": "components.ProductTaxonomy",
     "statistics": "ExampleStatistics", "model": "Model", "evaluation": "ModelEvaluation", "blessing": "ModelBlessing",
     "metrics": "components.CategoryMetrics", "pushed_model": "PushedModel", "predictions": "components.Predictions",
+    "labelling_batch": "components.LabellingBatch", "label_review": "components.LabelReview",
     "similarity_index": "components.SimilarityIndex", "pushed_index": "components.PushedIndex",
 }  # fmt: skip
 

@@ -35,8 +35,8 @@ def import_batch(
     """Queue a batch that a run picked, with all that the labelling page shows beside it."""
     from labelling.batches.artifact import read_batch
 
-    def read(path: Path, found: str, where: str) -> list[Batch]:
-        return read_batch(path, name or found, run=found, uri=where)
+    def read(path: Path, found: str | None, where: str) -> list[Batch]:
+        return read_batch(path, name or found or _named(where), run=found, uri=where)
 
     _import(uri, run, "labelling_batch", overlap, store, workflow, overrides, feed, read)
 
@@ -57,8 +57,8 @@ def import_review(
     """Queue products whose labels look wrong, to be looked at again."""
     from labelling.batches.artifact import read_review
 
-    def read(path: Path, found: str, where: str) -> list[Batch]:
-        return read_review(path, name or f"review-{found}", run=found)
+    def read(path: Path, found: str | None, where: str) -> list[Batch]:
+        return read_review(path, name or f"review-{found or _named(where)}", run=found)
 
     _import(uri, run, "label_review", overlap, store, workflow, overrides, feed, read)
 
@@ -85,30 +85,30 @@ def import_products(
 def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> None:  # type: ignore[no-untyped-def]
     from labelling.store import Store
     from modules.errors import InputError
-    from pipeline.runs import Run, Runs
-    from shelfmark.cli.label.gather import bring
-    from shelfmark.cli.label.gather.elsewhere import bring_alone
+    from pipeline.runs import Runs
+    from shelfmark.cli.label.gather import bring, places
 
     loaded = load(workflow, overrides, feed)
-    known: tuple[Runs, Run] | None = None
+    runs: Runs | None = None
     try:
         runs = Runs.of(loaded)
-        found, where = bring.find_run(runs, run, uri, key)
-        known = runs, found
     except InputError:
         if uri is None or run != "latest":
             raise
-        # It ran elsewhere; all that is known of it lies at the URI.
-        where = uri
-    with bring.local_copy(where or "") as path:
-        batches = read(path, known[1].id if known else _named(uri), where)
+    found, where = places.find_run(runs, run, uri, key)
+    with places.local_copy(where) as path:
+        # All that is known of a batch that was made elsewhere lies at its URI.
+        batches = read(path, found.id if found is not None else None, where)
         with Store(place_of(store, loaded)) as opened:
-            if known is None:
-                imported = bring_alone(opened, loaded, batches, wanted=overlap)
+            if runs is None or found is None:
+                imported = bring.bring_alone(opened, loaded, batches, wanted=overlap)
             else:
-                imported = bring.bring(opened, loaded, known[1], known[0], batches, wanted=overlap)
-    if known is None:
-        typer.echo("note: its run is not known here: products come from the feed, without neighbours and predictions")
+                imported = bring.bring(opened, loaded, found, runs, batches, wanted=overlap)
+    if found is None:
+        named = "; --run names a run of this machine" if runs is not None and runs.ids else ""
+        typer.echo(
+            f"note: its run is not known here: products come from the feed, without neighbours and predictions{named}"
+        )
     for identity, counts in imported.items():
         left = {"labelled": counts.labelled, "queued": counts.queued, "imported before": counts.known}
         out = "; left out: " + ", ".join(f"{n:,} {why}" for why, n in left.items() if n) if any(left.values()) else ""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -16,10 +14,9 @@ from labelling.store import Store, importing, rows
 from labelling.store.database import now
 from labelling.store.importing import Imported
 from labelling.store.tables import runs as runs_table
-from modules.errors import InputError, Problem
-from modules.feeds.files import is_remote
 from modules.predictions.read import PredictionFiles
 from modules.rules import RuleSet, load_rules
+from modules.rules.engine import RuleEngine
 from modules.settings.feed import TEXT_FIELDS
 from modules.taxonomy import Taxonomy
 from shelfmark.cli.label.gather import examples as ex
@@ -31,9 +28,6 @@ if TYPE_CHECKING:
     from pipeline.workflow_file import LoadedWorkflow
 
 _STEP = 5000
-
-BATCH = "labelling_batch"
-"""Key of ActiveSampler's output."""
 
 
 def bring(
@@ -91,6 +85,31 @@ def bring(
         }
 
 
+def bring_alone(
+    store: Store, loaded: LoadedWorkflow, batches: Sequence[Batch], *, wanted: int = 1
+) -> dict[str, Imported]:
+    """The same for batches of a pipeline that ran elsewhere (in a cluster, say), of which nothing else is read here.
+
+    What the pages show of their products comes from the workflow's feed. They show no neighbours, metrics or
+    predictions of that run.
+
+    Raises:
+      InputError: taxonomy, rules or feed cannot be read, or the objectives are others than the store's.
+    """
+    from pipeline.inputs import taxonomy_of
+
+    taxonomy = taxonomy_of(loaded)
+    asked = {item.product_id for batch in batches for item in batch.items}
+    products = list(_of_feed(loaded, _rules(loaded, taxonomy), asked))
+    kinds = {name: objective.kind for name, objective in loaded.workflow.objectives.items()}
+    time = now()
+    with store.write() as connection:
+        importing.taxonomy(connection, taxonomy, time)
+        importing.objectives(connection, kinds)
+        importing.products(connection, products, None, time)
+        return {batch.id: importing.batch(connection, batch, time, wanted=wanted) for batch in batches}
+
+
 def bring_products(store: Store, loaded: LoadedWorkflow, run: Run) -> int:
     """Puts all products of a run into the store, as far as their texts, pictures and rules go; returns how many.
 
@@ -137,70 +156,27 @@ def _suggested(batch: Batch, predicted: pr.Predicted) -> Batch:
 
 def _products(found: Mapping[str, ex.Example], predicted: pr.Predicted, folder: Path) -> Iterator[Product]:
     for name, one in found.items():
-        fields = dict(one.fields)
-        image = fields.pop("image", None)
-        yield Product(
-            name, fields, image, None if image is None or "://" in image else str(folder), one.rules, one.split,
-            predicted.top.get(name, {}), predicted.scores.get(name, {}),
-        )  # fmt: skip
+        top, scores = predicted.top.get(name, {}), predicted.scores.get(name, {})
+        yield _product(name, one.fields, folder, rules=one.rules, split=one.split, predictions=top, scores=scores)
 
 
-@contextmanager
-def local_copy(uri: str) -> Iterator[Path]:
-    """The folder or file at ``uri``; from object storage as a copy that goes away again.
+def _of_feed(loaded: LoadedWorkflow, rules: RuleSet | None, asked: set[str]) -> Iterator[Product]:
+    """These products; the feed is read no further than to the last of them."""
+    from pipeline.products import read_products
 
-    Raises:
-      InputError: there is nothing.
-    """
-    if not is_remote(uri) or uri.startswith("file://"):
-        import urllib.parse
-
-        path = Path(urllib.parse.unquote(uri.removeprefix("file://")) if uri.startswith("file://") else uri)
-        if not path.exists():
-            raise InputError(Problem(uri, "expected a labelling batch; there is nothing"))
-        yield path
-        return
-    from apache_beam.io.filesystems import FileSystems
-
-    from modules.feeds.files import open_raw
-
-    found = FileSystems.match([uri.rstrip("/") + "/*"])[0].metadata_list
-    if not found:
-        raise InputError(Problem(uri, "expected a labelling batch; there is nothing"))
-    with tempfile.TemporaryDirectory() as folder:
-        for one in found:
-            with open_raw(one.path) as source:
-                (Path(folder) / one.path.rsplit("/", 1)[-1]).write_bytes(source.read())
-        yield Path(folder)
+    engine = RuleEngine(rules) if rules is not None else None
+    left = set(asked)
+    for one in read_products(loaded):
+        if one.id in left:
+            left.discard(one.id)
+            fired = engine.fire_ids(one.text) if engine is not None else ()
+            yield _product(one.id, one.text, loaded.folder, rules=fired)
+            if not left:
+                return
 
 
-def find_run(runs: Runs, run: str, uri: str | None, key: str) -> tuple[Run, str | None]:
-    """The run that a batch belongs to, and the batch's URI.
-
-    Args:
-      run: an id or ``latest``. uri: of the artifact; None: the run's own. key: of the artifact.
-
-    Raises:
-      InputError: there is no such run.
-    """
-    if uri is None:
-        found = runs.find(run, key)
-        return found, found.outputs[key].uri
-    made = _made(runs, uri, key) if run == "latest" else None
-    return made or runs.find(run, "predictions"), uri
-
-
-def _made(runs: Runs, uri: str, key: str) -> Run | None:
-    """The run whose output lies at ``uri``."""
-    wanted = _plain(uri)
-    for name in reversed(runs.ids):
-        found = runs.find(name)
-        if key in found.outputs and _plain(found.outputs[key].uri) == wanted:
-            return found
-    return None
-
-
-def _plain(uri: str) -> str:
-    """One spelling per place."""
-    path = uri.removeprefix("file://").rstrip("/")
-    return path if "://" in path else str(Path(path).absolute())
+def _product(name: str, texts: Mapping[str, str], folder: Path, **more: Any) -> Product:
+    """A product; ``folder``: what the path of its picture is relative to, unless it is an address."""
+    fields = dict(texts)
+    image = fields.pop("image", None)
+    return Product(name, fields, image, None if image is None or "://" in image else str(folder), **more)
