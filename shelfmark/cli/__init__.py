@@ -7,6 +7,7 @@ that ``--help`` and bad input answer at once.
 from __future__ import annotations
 
 import os
+import re
 import sys
 import tempfile
 import time
@@ -97,7 +98,7 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
         return 0
     except Exception as error:
         log = _write_log()
-        what = str(error).strip().splitlines()
+        what = _without_passwords(str(error)).strip().splitlines()
         print(f"{type(error).__name__}: {what[0] if what else 'no message'} (log: {log})", file=sys.stderr)
         return 1
     return 0
@@ -110,7 +111,8 @@ def _write_log() -> Path:
     folder.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(".log", time.strftime("error-%Y%m%d-%H%M%S-"), folder, text=True)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
-        file.write(f"shelfmark {' '.join(_without_secrets(sys.argv[1:]))}\n\n{traceback.format_exc()}")
+        command = " ".join(_without_secrets(sys.argv[1:]))
+        file.write(_without_passwords(f"shelfmark {command}\n\n{traceback.format_exc()}"))
     return folder / Path(name).name
 
 
@@ -127,3 +129,10 @@ def _without_secrets(arguments: Sequence[str]) -> list[str]:
 
 
 _SECRETS = ("--token", "--cookie")
+
+
+def _without_passwords(text: str) -> str:
+    """The text, but no password of an address in it: that of a user, or one after the question mark."""
+    # Up to the last @, since some passwords hold one; rather too much than too little.
+    text = re.sub(r"(://[^\s/:@]*:)\S+@", r"\1***@", text)
+    return re.sub(r"([?&]\w*(?:password|passwd|secret|token)=)[^\s&'\"]+", r"\1***", text, flags=re.IGNORECASE)

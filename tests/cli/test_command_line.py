@@ -116,6 +116,38 @@ def test_an_unexpected_error_is_one_line_and_a_log(
     assert "Traceback" in log.read_text() and "second line" in log.read_text()
 
 
+@pytest.mark.parametrize(
+    ("address", "shown"),
+    [
+        ("postgresql://anna:PA5S@host/labels", "postgresql://anna:***@host/labels"),
+        ("mysql+x://anna:PA5S@PA5S/PA5S:@host:33/l?charset=utf8", "mysql+x://anna:***@host:33/l?charset=utf8"),
+        ("mysql://:PA5S@[::1]/l", "mysql://:***@[::1]/l"),
+        ("postgresql:///l?user=anna&password=PA5S&port=1", "postgresql:///l?user=anna&password=***&port=1"),
+        ("https://host:8080/path?page=2", "https://host:8080/path?page=2"),
+        ("postgresql://anna@host/l", "postgresql://anna@host/l"),
+        ("s3://bucket/a:b", "s3://bucket/a:b"),
+    ],
+)  # fmt: skip
+def test_passwords_in_addresses_reach_no_log(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path, workflow: Path,
+    address: str, shown: str,
+) -> None:  # fmt: skip
+    import pipeline.validate
+
+    def fail(loaded: object) -> None:
+        raise RuntimeError(f"no connection to {address} (tried once)")
+
+    monkeypatch.setattr(pipeline.validate, "check", fail)
+    (tmp_path / "runs").mkdir()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "argv", ["shelfmark", "validate", f"--store={address}"])
+    code, out, err = run(capsys, "validate", workflow)
+    (log,) = (tmp_path / "runs" / "logs").iterdir()
+    assert (code, out) == (1, "") and f"no connection to {shown} (tried once)" in err
+    text = log.read_text()
+    assert "PA5S" not in text + err and f"--store={shown}\n" in text and f"to {shown} (tried" in text
+
+
 def test_init_then_validate(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
