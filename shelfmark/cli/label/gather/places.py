@@ -74,13 +74,13 @@ def _from_gs(place: str, folder: Path) -> Path | None:
     """The same. Raises OSError where Google's client raises something else."""
     from google.api_core.exceptions import GoogleAPIError
     from google.auth.exceptions import GoogleAuthError
-    from google.cloud import storage
+    from google.cloud.storage import Client
     from google.cloud.storage.retry import DEFAULT_RETRY
 
     bucket, _, key = place.partition("/")
     retry = DEFAULT_RETRY.with_timeout(_PATIENCE)
     try:
-        client = storage.Client()
+        client = Client()
         below = client.list_blobs(bucket, prefix=f"{key}/", delimiter="/", retry=retry)
         # Some programs mark a folder by an empty object that is called like it.
         found = [one for one in below if not one.name.endswith("/")]
