@@ -11,38 +11,13 @@ import pytest
 from labelling.store import Store
 from labelling.store.triplets import read_triplets
 from modules.similarity_quality.triplets import Question, Triplet, standing
-from tests.browsing import Watched
+from tests.browsing import CONTRAST, TOO_WIDE, Watched
 from tests.labelling import alike
 from tests.labelling.serving import Server, serving
 from tests.modules.reporting.sample import HOSTILE
 
 pytestmark = pytest.mark.browser
 
-# For every text that is seen: WCAG's contrast of its colour with what lies behind it; 3 for large ones.
-FAINT = """() => {
-  const rgb = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return [...n.slice(0, 3), n[3] ?? 1]; };
-  const over = (top, below) => top.slice(0, 3).map((c, i) => c * top[3] + below[i] * (1 - top[3]));
-  const behind = (element) => {
-    const layers = [];
-    for (let one = element; one; one = one.parentElement) layers.push(rgb(getComputedStyle(one).backgroundColor));
-    return layers.reverse().reduce((below, top) => over(top, below), [255, 255, 255]);
-  };
-  const light = (c) => {
-    const [r, g, b] = c.map((v) => v / 255).map((v) => (v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4));
-    return 0.2126 * r + 0.7152 * g + 0.0722 * b;
-  };
-  const faint = [];
-  for (const element of document.querySelectorAll("main *, header *")) {
-    const own = [...element.childNodes].filter((n) => n.nodeType === 3).map((n) => n.textContent.trim()).join("");
-    if (!own || !element.checkVisibility() || !element.getClientRects().length || element.closest("svg")) continue;
-    const style = getComputedStyle(element), back = behind(element), front = over(rgb(style.color), back);
-    const [a, b] = [light(front), light(back)].sort((x, y) => y - x);
-    const large = parseFloat(style.fontSize) >= 24 || (parseFloat(style.fontSize) >= 18.66 && style.fontWeight >= 700);
-    const ratio = (a + 0.05) / (b + 0.05);
-    if (ratio < (large ? 3 : 4.5)) faint.push(`${own.slice(0, 30)}: ${ratio.toFixed(2)}`);
-  }
-  return faint;
-}"""
 NAMELESS = """some => some.filter((e) => !(e.innerText || e.ariaLabel || e.labels?.length
   || e.querySelector("img[alt]:not([alt=''])"))).map((e) => e.outerHTML)"""
 FOCUSED = "() => document.activeElement.closest('.near-by')?.dataset.id ?? ''"
@@ -192,8 +167,8 @@ def test_the_pages_are_readable(browser: Any, server: Server, scheme: str, size:
             for number in (0, 1):
                 page.locator("[name=pick]").nth(number).check()
             assert page.is_visible("#verdicts")
-        wide = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-        assert wide <= 0 and page.evaluate(FAINT) == []
+        judged, poor = page.evaluate(CONTRAST)
+        assert judged > 5 and poor == [] and page.evaluate(TOO_WIDE, size[0]) == [], path
         # Everything that can be pressed has a name.
         nameless = page.locator("main a, main button, main input:not([type=hidden]), main select").evaluate_all(
             NAMELESS
