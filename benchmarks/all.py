@@ -1,11 +1,14 @@
-"""Runs every benchmark that needs no data of the user's, one after the other: `make bench`."""
+"""Runs the benchmarks that need no data of the user's, no peers and no browser, one after the other: `make bench`."""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-BENCHMARKS = ("rules", "per_class_metrics", "prediction", "scale")
+BENCHMARKS = (
+    "rules", "per_class_metrics", "prediction", "serving", "images", "active_sampler", "similarity_memory", "scale",
+)  # fmt: skip
+"""The quick ones first."""
 
 
 def main() -> int:
