@@ -34,12 +34,12 @@ class ExpectedGradientLength(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         found = np.empty(len(rows), np.float32)
-        at = 0
-        for part in blocks(rows, pool.classes):
-            p, h = pool.full(part), pool.vectors(part)
+        # Each look-up loads the model and reads the examples again: one for all rows.
+        known = None if pool.distributions is None else pool.distributions(rows)
+        for at in blocks(np.arange(len(rows)), pool.classes):
+            p, h = pool.full(rows[at]) if known is None else known[at], pool.vectors(rows[at])
             squares = np.einsum("rc,rc->r", p, p)
             lengths = np.sqrt(np.maximum(squares[:, None] - 2.0 * p + 1.0, 0.0))
             width = np.sqrt(np.einsum("rd,rd->r", h, h) + 1.0)
-            found[at : at + len(part)] = np.einsum("rc,rc->r", p, lengths) * width
-            at += len(part)
+            found[at] = np.einsum("rc,rc->r", p, lengths) * width
         return found

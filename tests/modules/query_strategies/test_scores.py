@@ -16,7 +16,7 @@ from modules.query_strategies.batch_bald import BatchBALD
 from modules.query_strategies.committee import bald, kl_to_consensus, vote_entropy
 from modules.query_strategies.information_density import InformationDensity
 from modules.query_strategies.margin import Margin, margin_of
-from modules.query_strategies.pool import per_row
+from modules.query_strategies.pool import blocks, per_row
 from modules.query_strategies.random_sampling import Random
 from modules.query_strategies.schedule import Schedule, Step
 from modules.query_strategies.taxonomy_aware import TaxonomyAware
@@ -110,6 +110,26 @@ def test_expected_gradient_length_of_gradients_that_are_written_down(pool):
         gradients = np.einsum("rc,rd->rcd", residual, np.hstack([h, np.ones((40, 1))]))
         expected += p[:, label] * np.linalg.norm(gradients.reshape(40, -1), axis=1)
     np.testing.assert_allclose(strategy("expected_gradient_length").utilities(pool, rows), expected, atol=3e-5)
+
+
+def test_expected_gradient_length_looks_up_all_its_candidates_at_once():
+    """Whatever the number of blocks: each look-up loads the model and reads the examples."""
+    p = np.random.default_rng(4).dirichlet(np.full(3000, 0.01), 1500).astype(np.float32)
+    looked_up = []
+
+    def distributions(rows):
+        looked_up.append(rows.tolist())
+        return p[rows]
+
+    order = np.argsort(-p, axis=1)[:, :3]
+    vectors = np.ones((1500, 1), np.float32)
+    dense = Pool(np.ones(1500, bool), np.full(1500, -1), 3000, p, embeddings=vectors)
+    few = replace(dense, probabilities=np.take_along_axis(p, order, 1), categories=order, distributions=distributions)
+    assert len(list(blocks(few.candidates, few.classes))) > 1
+    chosen = strategy("expected_gradient_length")
+    found = chosen.query(few, 20, np.random.default_rng(1))
+    assert looked_up == [list(range(1500))]
+    np.testing.assert_allclose(found.utility, chosen.query(dense, 20, np.random.default_rng(1)).utility, rtol=1e-5)
 
 
 @pytest.mark.parametrize("similarity", ["cosine", "euclidean", "gaussian"])
