@@ -45,7 +45,7 @@ class Hosts:
         """
         count, since, reason = self._failures.get(host, (0, 0.0, ""))
         if count >= FAILURES and time.monotonic() - since < PAUSE:
-            raise ImageError(reason)
+            raise ImageError(reason, asked=False)
 
     def failed(self, host: str, reason: str) -> None:
         """All attempts for an image failed for a reason that lies with the host."""

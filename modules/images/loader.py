@@ -22,8 +22,11 @@ _MISSING = Picture(b"", MISSING)
 
 
 class _Loaded(NamedTuple):
+    """``lasting``: whether the next run may go by it."""
+
     picture: Picture
     digest: bytes | None
+    lasting: bool
 
 
 class _Waiting(NamedTuple):
@@ -97,16 +100,17 @@ class ImageLoader:
         try:
             data = canonical(plan.read(), self._settings.size, self._settings.max_pixels)
         except ImageError as error:
-            return _Loaded(Picture(b"", error.reason), None)
-        return _Loaded(Picture(data, OK), self._cache.store(data) if self._cache is not None else None)
+            return _Loaded(Picture(b"", error.reason), None, error.asked)
+        digest = self._cache.store(data) if self._cache is not None else None
+        return _Loaded(Picture(data, OK), digest, digest is not None)
 
     def _end(self, item: T, found: _Waiting | Picture | None) -> tuple[T, Picture | None]:
         if not isinstance(found, _Waiting):
             return item, found
-        picture, digest = found.future.result()
+        picture, digest, lasting = found.future.result()
         # The first of those that wait for the same image takes it out and records it.
         first = self._under_way.pop(found.key, None)
-        if first is not None and self._cache is not None and (digest is not None or picture.reason != OK):
+        if first is not None and self._cache is not None and lasting:
             self._cache.record(found.key, digest, picture.reason, len(picture.data))
         return item, picture
 

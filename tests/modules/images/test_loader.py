@@ -130,6 +130,19 @@ def test_failures_are_forgotten_in_time_and_with_the_settings_they_came_from(tmp
         assert len(server.seen) == 3
 
 
+def test_what_a_host_that_is_left_alone_was_not_asked_for_is_asked_for_in_the_next_run(tmp_path: Path) -> None:
+    image = encoded(noise(40, 30))
+    names: list[str | None] = [f"/{i}.jpg" for i in range(30)]
+    answers = {f"/{i}.jpg": status(503) if i < 20 else status(200, image) for i in range(30)}
+    with serving(answers) as server:
+        settings = allowed(server, tmp_path, threads=1)
+        urls: list[str | None] = [server.url(str(name)) for name in names]
+        assert reasons(urls, tmp_path, settings) == [outcome.HTTP_5XX] * 30
+        assert [path for path, _ in server.seen] == names[:20]
+        assert reasons(urls, tmp_path, settings) == [outcome.HTTP_5XX] * 20 + [outcome.OK] * 10
+        assert [path for path, _ in server.seen] == names
+
+
 def test_a_damaged_cache_is_fetched_again(tmp_path: Path) -> None:
     image = encoded(noise(40, 30))
     with serving({"/a.jpg": status(200, image)}) as server:
