@@ -162,8 +162,6 @@ class WebImages:
             if time.monotonic() >= deadline:
                 raise ImageError(TIMEOUT) from None
             raise _reason_of(error) from None
-        finally:
-            connection.timeout = self._settings.connect_timeout
 
     def _answer(self, address: WebAddress, ip: str, connection: Connection, response: HTTPResponse) -> bytes | str:
         status = response.status
