@@ -93,7 +93,10 @@ class Deadlines:
                 self._thread.start()
             self._number += 1
             number = self._number
-            self._watched[number] = deadline, sock
+            if self._closed.is_set():
+                _cut(sock)
+            else:
+                self._watched[number] = deadline, sock
         try:
             yield
         finally:
@@ -105,10 +108,18 @@ class Deadlines:
             now = time.monotonic()
             with self._lock:
                 for number in [n for n, (deadline, _) in self._watched.items() if deadline <= now]:
-                    # The plain socket's method: SSLSocket's own would take the session from under the reader.
-                    with contextlib.suppress(OSError):
-                        socket.socket.shutdown(self._watched.pop(number)[1], socket.SHUT_RDWR)
+                    _cut(self._watched.pop(number)[1])
 
     def close(self) -> None:
-        """Nothing is cut any more."""
-        self._closed.set()
+        """Cuts all at once: nobody would do it later."""
+        with self._lock:
+            self._closed.set()
+            for _, sock in self._watched.values():
+                _cut(sock)
+            self._watched.clear()
+
+
+def _cut(sock: socket.socket) -> None:
+    # The plain socket's method: SSLSocket's own would take the session from under the reader.
+    with contextlib.suppress(OSError):
+        socket.socket.shutdown(sock, socket.SHUT_RDWR)

@@ -105,7 +105,7 @@ class WebImages:
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Ends waits and closes connections."""
+        """Ends waits and cuts connections; what is being fetched fails."""
         self._closed.set()
         self._connections.close()
         self._deadlines.close()
@@ -138,9 +138,8 @@ class WebImages:
         raise failure
 
     def _exchange(self, address: WebAddress, ip: str, connection: Connection, deadline: float) -> bytes | str:
-        left = deadline - time.monotonic()
-        if left <= 0:
-            raise ImageError(TIMEOUT)
+        self._in_time(deadline)
+        left = max(deadline - time.monotonic(), 0.001)
         try:
             if connection.sock is None:
                 connection.timeout = min(self._settings.connect_timeout, left)
@@ -152,16 +151,21 @@ class WebImages:
                 connection.request("GET", address.target, headers=headers, preload_content=False, decode_content=False)
                 found = self._answer(address, ip, connection, connection.getresponse())
             # Without a length, a body that was cut looks like one that has ended.
-            if time.monotonic() >= deadline:
-                raise ImageError(TIMEOUT)
+            self._in_time(deadline)
             return found
         except ImageError:
             raise
         except Exception as error:
             # A connection that was cut for its deadline ends in any of many errors.
-            if time.monotonic() >= deadline:
-                raise ImageError(TIMEOUT) from None
+            self._in_time(deadline)
             raise _reason_of(error) from None
+
+    def _in_time(self, deadline: float) -> None:
+        """Raises ImageError after the deadline, or when nothing is to be fetched any more."""
+        if self._closed.is_set():
+            raise ImageError(TIMEOUT, asked=False)
+        if time.monotonic() >= deadline:
+            raise ImageError(TIMEOUT)
 
     def _answer(self, address: WebAddress, ip: str, connection: Connection, response: HTTPResponse) -> bytes | str:
         status = response.status

@@ -66,16 +66,24 @@ class ImageLoader:
 
         Args:
           reference_of: the item's path or address, empty where it names none; None for an item that is no product.
+
+        One stream at a time. Where it is left before its end, images that nobody waits for are not fetched.
         """
         queue: deque[tuple[T, _Waiting | Picture | None]] = deque()
         limit = self._settings.threads * _AHEAD
-        for item in items:
-            reference = reference_of(item)
-            queue.append((item, None if reference is None else self._begin(reference)))
-            while queue and (len(queue) > limit or not _busy(queue[0][1])):
+        try:
+            for item in items:
+                reference = reference_of(item)
+                queue.append((item, None if reference is None else self._begin(reference)))
+                while queue and (len(queue) > limit or not _busy(queue[0][1])):
+                    yield self._end(*queue.popleft())
+            while queue:
                 yield self._end(*queue.popleft())
-        while queue:
-            yield self._end(*queue.popleft())
+        finally:
+            # Empty at the end of the products, unless that end is an error.
+            for future in self._under_way.values():
+                future.cancel()
+            self._under_way.clear()
         if self._cache is not None:
             self._cache.flush()
 
@@ -115,7 +123,7 @@ class ImageLoader:
         return item, picture
 
     def close(self) -> None:
-        """Nothing can be loaded afterwards."""
+        """Nothing can be loaded afterwards, and what is being fetched from the web is given up."""
         self._web.close()
         self._pool.shutdown(cancel_futures=True)
         if self._cache is not None:

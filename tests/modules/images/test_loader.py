@@ -5,7 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -141,6 +144,55 @@ def test_what_a_host_that_is_left_alone_was_not_asked_for_is_asked_for_in_the_ne
         assert [path for path, _ in server.seen] == names[:20]
         assert reasons(urls, tmp_path, settings) == [outcome.HTTP_5XX] * 20 + [outcome.OK] * 10
         assert [path for path, _ in server.seen] == names
+
+
+def test_closing_does_not_wait_for_a_host_that_never_ends(tmp_path: Path) -> None:
+    begun, over = threading.Semaphore(0), threading.Event()
+
+    def drip(handler: BaseHTTPRequestHandler) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.close_connection = True
+        begun.release()
+        while not over.wait(0.05):
+            handler.wfile.write(b"x")
+
+    with serving({f"/{i}": drip for i in range(2)}) as server:
+        loader = ImageLoader(allowed(server, tmp_path, threads=2, deadline=600.0), str(tmp_path))
+        products = loader.pictures([server.url("/0"), server.url("/1"), None], lambda reference: reference)
+        asking = threading.Thread(target=lambda: list(products), daemon=True)
+        asking.start()
+        assert begun.acquire(timeout=60) and begun.acquire(timeout=60)
+        closing = threading.Thread(target=loader.close, daemon=True)
+        closing.start()
+        closing.join(10)
+        asking.join(10)
+        ended = not closing.is_alive() and not asking.is_alive()
+        over.set()
+        assert ended
+
+
+def test_a_stream_that_breaks_off_leaves_nothing_behind(tmp_path: Path) -> None:
+    over = threading.Event()
+
+    def slow(handler: BaseHTTPRequestHandler) -> None:
+        over.wait(60)
+        status(404)(handler)
+
+    def products() -> Iterator[str]:
+        yield from (server.url(f"/{i}") for i in range(20))
+        raise ValueError("a feed that ends in the middle")
+
+    with serving({f"/{i}": slow for i in range(20)}) as server:
+        loader = ImageLoader(allowed(server, tmp_path, threads=1), str(tmp_path))
+        with pytest.raises(ValueError, match="in the middle"):
+            list(loader.pictures(products(), lambda reference: reference))
+        over.set()
+        # Fetched by the next stream, after the one that was under way.
+        [(_, picture)] = loader.pictures([server.url("/19")], lambda reference: reference)
+        loader.close()
+        assert picture == Picture(b"", outcome.NOT_FOUND)
+        assert len(server.seen) <= 2 and server.seen[-1][0] == "/19"
 
 
 def test_a_damaged_cache_is_fetched_again(tmp_path: Path) -> None:
