@@ -61,6 +61,15 @@ def design_matrix(
     blocks: list[sparse.csr_matrix] = []
     targets: dict[str, list[np.ndarray]] = {name: [] for name in workflow.objectives}
     for inputs, labels in batches:
+        kept = np.ones(len(next(iter(labels.values()))), bool)
+        if unlabelled < 1.0:
+            kept = labelled(labels) | (rng.random(len(kept)) < unlabelled)
+        for name in targets:
+            targets[name].append(labels[name][kept])
+        if not kept.all():
+            # One row where none is kept: no network takes an empty batch.
+            rows = np.flatnonzero(kept) if kept.any() else np.zeros(1, np.int64)
+            inputs = {name: values[rows] for name, values in inputs.items()}
         parts = []
         for name in ranges:
             feature, width = workflow.features[name], ranges[name][1] - ranges[name][0]
@@ -83,13 +92,7 @@ def design_matrix(
                 # The graph leaves a product's other features out where it has none of them.
                 parts = [sparse.diags(has_text(workflow.features, inputs).astype(np.float32)) @ part for part in parts]
             parts.append(sparse.csr_matrix(vectors))
-        block = sparse.hstack(parts, format="csr", dtype=np.float32)
-        kept = np.ones(block.shape[0], bool)
-        if unlabelled < 1.0:
-            kept = labelled(labels) | (rng.random(block.shape[0]) < unlabelled)
-        blocks.append(block if kept.all() else block[kept])
-        for name in targets:
-            targets[name].append(labels[name][kept])
+        blocks.append(sparse.hstack(parts, format="csr", dtype=np.float32)[: kept.sum()])
     return sparse.vstack(blocks, format="csr"), {name: np.concatenate(parts) for name, parts in targets.items()}
 
 

@@ -176,6 +176,31 @@ def test_the_solvers_matrix_is_what_the_model_computes(built, kind):
     assert len(targets["exclusive"]) == 240
 
 
+def test_the_solver_embeds_the_pictures_that_it_learns_from_alone(built):
+    """Also where a batch has no label at all, or none has."""
+    settings = built.settings(BOTH, objectives={"exclusive": {"kind": "exclusive"}}, **KINDS["linear"])
+    counts = {"exclusive": class_counts()["exclusive"]}
+    categorical = input_sizes(settings, built.transform, counts).categorical
+    seen: list[int] = []
+
+    def embed(pixels: np.ndarray) -> np.ndarray:
+        seen.append(len(pixels))
+        return pixels.reshape(len(pixels), -1)[:, :12].astype(np.float32)
+
+    data = list(batches([built.files["train"]], settings, counts, batch_size=3).as_numpy_iterator())
+    known = np.concatenate([targets["exclusive"] >= 0 for _, targets in data])
+    whole, _ = design_matrix(data, settings, categorical, embed_images=embed)
+    seen.clear()
+    found, targets = design_matrix(data, settings, categorical, unlabelled=0.0, embed_images=embed)
+    empty = sum((targets["exclusive"] < 0).all() for _, targets in data)
+    assert sum(seen) == known.sum() + empty and min(seen) > 0 and 0 < empty < len(data)
+    assert (targets["exclusive"] >= 0).all() and abs(found - whole[known]).max() == 0.0
+    nothing = [one for one in data if (one[1]["exclusive"] < 0).all()]
+    assert design_matrix(nothing, settings, categorical, unlabelled=0.0, embed_images=embed)[0].shape == (
+        0, whole.shape[1]
+    )  # fmt: skip
+
+
 @pytest.mark.parametrize("dense", [False, True])
 def test_copies_show_one_tower(dense):
     from scipy import sparse
