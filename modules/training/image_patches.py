@@ -46,7 +46,7 @@ def start_patches(
             break
     if not found:
         return None
-    pixels, wanted = np.concatenate(pictures)[:limit], np.concatenate(targets)[:limit]
+    pixels, wanted = one_each(np.concatenate(pictures)[:limit], np.concatenate(targets)[:limit])
     # What is not known is the mean, which says nothing.
     counts = np.maximum((~np.isnan(wanted)).sum(axis=0), 1)
     wanted = np.where(np.isnan(wanted), np.nansum(wanted, axis=0) / counts, wanted).astype(np.float32)
@@ -57,6 +57,24 @@ def start_patches(
         report=None if report is None else lambda text: report(next(steps), total, f"pictures: {text}"),
     )  # fmt: skip
     return left_out(embedder(model, name), pixels, vectors)
+
+
+def one_each(pictures: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Each different picture once, in order of appearance, with the mean of what is known of it.
+
+    Shops share pictures, and a bootstrap resample repeats them: what is left out has to be left out everywhere.
+
+    Args:
+      pictures: uint8 (n, height, width, 3). targets: float32 (n, columns), NaN where not known.
+    """
+    place: dict[bytes, int] = {}
+    which = np.array([place.setdefault(_digest(picture), len(place)) for picture in pictures])
+    first = np.unique(which, return_index=True)[1]
+    known = ~np.isnan(targets)
+    sums, counts = (np.zeros((len(place), targets.shape[1]), np.float32) for _ in range(2))
+    np.add.at(sums, which, np.where(known, targets, 0.0))
+    np.add.at(counts, which, known)
+    return pictures[first], np.divide(sums, counts, out=np.full_like(sums, np.nan), where=counts > 0)
 
 
 def left_out(embed: Embed, pictures: np.ndarray, vectors: np.ndarray) -> Embed:

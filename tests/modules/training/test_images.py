@@ -15,6 +15,7 @@ from modules.predictions.predict import predict_file
 from modules.settings.features import image_feature
 from modules.training.data import batches
 from modules.training.image_columns import embedder, shown_alone
+from modules.training.image_patches import one_each, start_patches
 from modules.training.image_start import Pictures, small_size, start_images
 from modules.training.liblinear import design_matrix, fit_exact
 from modules.training.run import input_sizes, train
@@ -125,6 +126,31 @@ def test_pictures_by_their_patches(built, tmp_path):
     rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
     best = found["exclusive/classes"][:, 0]
     assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
+
+
+def test_pictures_that_occur_twice_are_left_out_twice(built):
+    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1]]}
+    picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}
+    changes = {"model": KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
+    settings = catalogue.workflow(features={"picture": picture}, **changes)
+    counts = class_counts()
+    data = batches([built.files["train"]], settings, counts, batch_size=50, pictured=True)
+    pixels = np.concatenate([inputs["picture/pixels"] for inputs, _ in data.as_numpy_iterator()])
+    found = []
+    for shown in (data, data.concatenate(data)):
+        model = build_model(settings, input_sizes(settings, built.transform, counts))
+        embed = start_patches(model, settings, *image_feature(settings.features), counts, shown, None)
+        found.append(embed(pixels))
+    np.testing.assert_allclose(found[1] @ found[1].T, found[0] @ found[0].T, atol=1e-3)
+
+
+def test_a_picture_that_occurs_twice_has_the_mean_of_what_is_known():
+    pictures = np.arange(4, dtype=np.uint8)[[2, 0, 2, 1, 0]].reshape(5, 1, 1, 1) * np.ones((1, 2, 2, 3), np.uint8)
+    nan = np.nan
+    targets = np.array([[1, nan, nan], [0, 1, nan], [0, nan, nan], [nan, 0, 1], [0, nan, nan]], np.float32)
+    once, means = one_each(pictures, targets)
+    assert once[:, 0, 0, 0].tolist() == [2, 0, 1]
+    np.testing.assert_array_equal(means, [[0.5, nan, nan], [0, 1, nan], [nan, 0, 1]])
 
 
 def test_predictions_have_all_embeddings(trained, built, tmp_path):
