@@ -123,6 +123,7 @@ def batches(
     examples: int | None = None,
     augment_seed: int | None = None,
     pictured: bool = False,
+    once: bool = False,
 ) -> tf.data.Dataset:
     """Batches of (model inputs, targets) out of gzipped TFRecord files.
 
@@ -134,6 +135,8 @@ def batches(
     Pictures are decoded once and kept as pixels where those of all ``examples`` fit into memory
     (:data:`modules.training.image_data.PIXEL_BYTES`), else in every epoch. With ``augment_seed`` they are changed at
     random, after that and otherwise in every epoch. ``pictured``: only products that have one.
+
+    ``once``: for a single pass, for which nothing is kept.
     """
     image = image_feature(workflow.features)
     columns = {name: feature for name, feature in workflow.features.items() if feature.kind != "image"}
@@ -165,7 +168,7 @@ def batches(
             records = names.interleave(read, cycle_length=8, block_length=16, deterministic=True)
         else:
             records = names.flat_map(read)
-            if size * 4 <= CACHE_BYTES and image is None:
+            if size * 4 <= CACHE_BYTES and image is None and not once:
                 records = records.cache()
     buffer = 100_000
     if image is None:
@@ -174,10 +177,10 @@ def batches(
         records = records.map(decoder(*image), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         if pictured:
             records = records.filter(lambda _, pixels: pixels[f"{image[0]}/present"][0] > 0.0)
-        if fits_in_memory(image[1], examples):
-            records = records.cache()
-        else:
+        if not fits_in_memory(image[1], examples):
             buffer = 4096
+        elif not once:
+            records = records.cache()
     if shuffled:
         records = records.shuffle(buffer, seed=shuffle_seed)
 

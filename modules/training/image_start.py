@@ -76,7 +76,7 @@ def start_images(
     name, feature = image
     training = workflow.training
     if feature.backbone == PATCHES:
-        data = _pictures(workflow, name, feature, pictures, 256)
+        data = _pictures(workflow, name, feature, pictures, 256, once=True)
         return start_patches(model, workflow, name, feature, pictures.classes, data, report)
     if training.self_supervised is None and not starts_supervised(workflow):
         return None
@@ -102,12 +102,12 @@ def small_size(feature: ImageFeature) -> tuple[int, int]:
 
 
 def _pictures(
-    workflow: Workflow, name: str, feature: ImageFeature, pictures: Pictures, batch_size: int
+    workflow: Workflow, name: str, feature: ImageFeature, pictures: Pictures, batch_size: int, *, once: bool = False
 ) -> tf.data.Dataset:
     alone = workflow.model_copy(update={"features": {name: feature}})
     return batches(
         pictures.files, alone, pictures.classes, batch_size=batch_size, shuffle_seed=workflow.seed,
-        resample_seed=pictures.resample_seed, examples=pictures.examples, pictured=True,
+        resample_seed=pictures.resample_seed, examples=pictures.examples, pictured=True, once=once,
     )  # fmt: skip
 
 

@@ -42,9 +42,9 @@ class TrainingData:
     sizes: InputSizes
     losses: Mapping[str, keras.losses.Loss]
 
-    def eval_batches(self, workflow: Workflow) -> tf.data.Dataset:
-        """The eval split for one pass."""
-        return batches(self.eval, workflow, self.sizes.classes, batch_size=512)
+    def eval_batches(self, workflow: Workflow, *, once: bool = True) -> tf.data.Dataset:
+        """The eval split, for one pass or for many."""
+        return batches(self.eval, workflow, self.sizes.classes, batch_size=512, once=once)
 
 
 def fit_member(
@@ -72,7 +72,7 @@ def fit_member(
         else:
             result = fit(
                 model, workflow, _shuffled(workflow, data, data.train, data.examples, seed),
-                data.eval_batches(workflow) if data.has_eval else None, data.losses,
+                data.eval_batches(workflow, once=False) if data.has_eval else None, data.losses,
                 steps_per_epoch=-(-data.examples // workflow.training.batch_size),
                 checkpoints=checkpoints, logs=logs, report=report,
             )  # fmt: skip
@@ -122,7 +122,9 @@ def _fit_exact(
     from modules.training.liblinear import fit_exact
 
     started = time.monotonic()
-    data = batches(products.files, workflow, sizes.classes, batch_size=1024, resample_seed=products.resample_seed)
+    data = batches(
+        products.files, workflow, sizes.classes, batch_size=1024, resample_seed=products.resample_seed, once=True
+    )
     ancestors = {
         name: ancestor_levels(classes_of(objective, taxonomy), taxonomy)
         for name, objective in workflow.objectives.items()

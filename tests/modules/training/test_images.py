@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from typing import Any
 
 import keras
@@ -331,6 +332,22 @@ def test_a_killed_start_goes_on_where_it_stopped(built, tmp_path):
     assert epochs == [3]
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)
+
+
+@pytest.mark.parametrize("features", [("picture",), ("title",)])
+@pytest.mark.parametrize("once", [False, True])
+def test_what_is_read_once_is_not_kept(built, tmp_path, features, once):
+    file = tmp_path / "examples.gz"
+    shutil.copy(built.files["eval"], file)
+    settings = built.settings(features)
+    data = batches([str(file)], settings, class_counts(), batch_size=64, examples=80, once=once)
+    assert sum(1 for _ in data) == 2
+    file.unlink()
+    if once:
+        with pytest.raises(tf.errors.NotFoundError):
+            list(data)
+    else:
+        assert sum(1 for _ in data) == 2
 
 
 def test_pictures_change_in_training_alone_and_otherwise_in_every_epoch(built):
