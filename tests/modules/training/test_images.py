@@ -19,6 +19,7 @@ from modules.training.image_columns import embedder, shown_alone
 from modules.training.image_patches import one_each, start_patches
 from modules.training.image_start import Pictures, small_size, start_images
 from modules.training.liblinear import design_matrix, fit_exact
+from modules.training.member import TrainingData
 from modules.training.run import input_sizes, train
 from modules.vision.networks import tower_name
 from tests.modules.training import catalogue
@@ -348,6 +349,18 @@ def test_what_is_read_once_is_not_kept(built, tmp_path, features, once):
             list(data)
     else:
         assert sum(1 for _ in data) == 2
+
+
+def test_eval_pictures_are_decoded_once_for_all_epochs(built, tmp_path):
+    file = tmp_path / "examples.gz"
+    shutil.copy(built.files["eval"], file)
+    settings = built.settings(("picture",))
+    sizes = input_sizes(settings, built.transform, class_counts())
+    data = TrainingData([], [str(file)], 0, 80, True, sizes, {}).eval_batches(settings, once=False)
+    first = [inputs["picture/pixels"].numpy() for inputs, _ in data]
+    file.unlink()
+    for inputs, pixels in zip(data, first, strict=True):
+        np.testing.assert_array_equal(inputs[0]["picture/pixels"], pixels)
 
 
 def test_pictures_change_in_training_alone_and_otherwise_in_every_epoch(built):
