@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 
 from modules.settings.features import ImageFeature
 from modules.vision.augmentation import augmented
-from modules.vision.decoding import decode_picture
+from modules.vision.decoding import decode_picture, is_picture
 
 PIXEL_BYTES = 2**30
 """Decoded pictures below this size in all are kept in memory after the first epoch."""
@@ -19,6 +20,19 @@ def fits_in_memory(feature: ImageFeature, examples: int | None) -> bool:
     """Whether the pixels of so many products are kept; not if their number is not known."""
     height, width = feature.size
     return examples is not None and examples * height * width * 3 <= PIXEL_BYTES
+
+
+def count_pictures(files: Sequence[str], name: str) -> int:
+    """How many of the transformed examples have a picture; nothing is decoded."""
+    spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
+
+    def count(serialised: tf.Tensor) -> tf.Tensor:
+        found = is_picture(tf.io.parse_example(serialised, spec)[f"{name}/bytes"])
+        return tf.math.count_nonzero(found)
+
+    records = tf.data.TFRecordDataset(tf.constant(sorted(files), tf.string), compression_type="GZIP", buffer_size=2**20)
+    counts = records.batch(256).map(count, num_parallel_calls=2)
+    return int(counts.reduce(np.int64(0), lambda total, one: total + one))
 
 
 def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from modules.training.checkpoints import Checkpoints
 from modules.training.data import batches
 from modules.training.fit import ProgressLine, with_metric_target
 from modules.training.image_columns import Embed
-from modules.training.image_data import augmented_inputs, with_seeds
+from modules.training.image_data import augmented_inputs, count_pictures, with_seeds
 from modules.training.image_patches import start_patches
 from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MultiLabelLoss
 from modules.vision.augmentation import augmented
@@ -80,6 +80,8 @@ def start_images(
         return start_patches(model, workflow, name, feature, pictures.classes, data, report)
     if training.self_supervised is None and not starts_supervised(workflow):
         return None
+    # The length of an epoch, and what has to fit into memory.
+    pictures = replace(pictures, examples=count_pictures(pictures.files, name))
     tower = model.get_layer(tower_name(name))
     trained = image_tower(name, feature, workflow.seed, any_size=feature.backbone not in SUPPLIED)
     trained.set_weights(tower.get_weights())

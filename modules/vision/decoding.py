@@ -10,11 +10,16 @@ PARALLEL = 16
 _JPEG = b"\xff\xd8\xff"
 
 
+def is_picture(values: tf.Tensor) -> tf.Tensor:
+    """Which strings begin as a JPEG file; bool of the same shape. All others are missing pictures."""
+    return tf.equal(tf.strings.substr(values, 0, len(_JPEG)), _JPEG)
+
+
 def decode_picture(picture: tf.Tensor, height: int, width: int) -> tuple[tf.Tensor, tf.Tensor]:
     """One picture, brought to height and width (its sides are scaled each by its own factor).
 
     Args:
-      picture: JPEG bytes, string (); anything that does not begin as a JPEG file is a missing picture.
+      picture: JPEG bytes, string (); anything else is a missing picture, as :func:`is_picture` says.
 
     Returns:
       uint8 (height, width, 3), zeros if it is missing; and float32 (1,): 1, or 0 if it is missing.
@@ -22,7 +27,7 @@ def decode_picture(picture: tf.Tensor, height: int, width: int) -> tuple[tf.Tens
     Raises:
       tf.errors.InvalidArgumentError: it begins as a JPEG file and is none. ProductExampleGen's never are.
     """
-    present = tf.equal(tf.strings.substr(picture, 0, len(_JPEG)), _JPEG)
+    present = is_picture(picture)
 
     def decoded() -> tf.Tensor:
         # Half the time of the exact inverse transformation; differs by a level or two out of 255.

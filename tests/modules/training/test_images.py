@@ -14,6 +14,7 @@ from modules.models.build import build_model
 from modules.models.towers import EMBEDDING_IMAGE, EMBEDDING_TEXT, ModalityDropout
 from modules.predictions.predict import predict_file
 from modules.settings.features import image_feature
+from modules.training import image_start
 from modules.training.data import batches
 from modules.training.image_columns import embedder, shown_alone
 from modules.training.image_patches import one_each, start_patches
@@ -295,6 +296,20 @@ def test_the_towers_start(built, changes):
     assert np.abs(vectors - before[0]).max() > 0.1 and np.isfinite(vectors).all()
     assert neighbours(vectors, truth) > (0.7 if "self_supervised" in changes else 0.9)
     assert len(seen) == (4 if changes.get("image_start", {}).get("epochs") == 4 else 3)
+
+
+@pytest.mark.parametrize("start", ["heads", "without labels"])
+def test_the_learning_rate_falls_over_the_steps_that_there_are(built, monkeypatch, start):
+    changes = {"image_start": START} if start == "heads" else {"self_supervised": {"epochs": 3, "batch_size": 32}}
+    settings = built.settings(("picture",), model={"kind": "deep", "hidden": [8]}, training={**TRAINING, **changes})
+    steps = []
+    rate = image_start._rate
+    monkeypatch.setattr(image_start, "_rate", lambda highest, count: steps.append(count) or rate(highest, count))
+    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
+    pictured = sum(bool(row["image_bytes"]) for row in built.rows["train"])
+    assert pictured <= 7 * 32 < 240
+    assert steps == [3 * -(-pictured // 32)]
 
 
 def test_a_frozen_tower_without_projection_has_nothing_to_learn(built):
