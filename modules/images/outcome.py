@@ -57,7 +57,7 @@ class ImageError(Exception):
     Attributes:
       reason: one of :data:`REASONS`.
       passing: whether it may work at another time, so that retrying makes sense.
-      asked: whether its source was asked and given its time; False where the reason is another image's of the same host.
+      asked: whether its source was asked and given its time; False where the reason is another image's.
     """
 
     def __init__(self, reason: str, *, passing: bool = False, asked: bool = True):

@@ -44,9 +44,7 @@ class TrainingData:
 
     def eval_batches(self, workflow: Workflow, *, once: bool = True) -> tf.data.Dataset:
         """The eval split, for one pass or for many."""
-        return batches(
-            self.eval, workflow, self.sizes.classes, batch_size=512, examples=self.eval_examples, once=once
-        )
+        return batches(self.eval, workflow, self.sizes.classes, batch_size=512, examples=self.eval_examples, once=once)
 
 
 def fit_member(

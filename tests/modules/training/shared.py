@@ -128,6 +128,18 @@ def _exported() -> tuple[Workflow, str]:
 
 WIDE_DEEP = {"kind": "wide_deep", "hidden": [12], "normalization": "layer", "input_dropout": 0.1, "l2": 1e-4}
 TRAINING = {"epochs": 2, "batch_size": 32, "learning_rate": 0.01, "mixed_precision": "off"}
+IMAGE_START = {"epochs": 3, "small_epochs": 1, "batch_size": 32}
+LIBLINEAR = {"solver": "liblinear", "mixed_precision": "off", "image_start": IMAGE_START}
+IMAGE_KINDS: dict[str, dict[str, Any]] = {
+    "linear": {"model": {"kind": "linear", "embedding_width": 12}, "training": LIBLINEAR},
+    "lsa": {"model": {"kind": "lsa", "embedding_width": 12}, "training": LIBLINEAR},
+    "deep": {
+        "model": {"kind": "deep", "text_input": "embedding_bag", "hidden": [12], "joint": [16]},
+        "training": {**TRAINING, "metric_learning": {"kind": "triplet"}},
+    },
+    "wide_deep": {"model": {"kind": "wide_deep", "hidden": [12], "joint": [16]}, "training": TRAINING},
+}
+"""What models of each kind with a picture are tested with."""
 
 
 @pytest.fixture(scope="session")

@@ -1,11 +1,9 @@
-"""Models with a picture: towers joined, how the image tower starts, what is exported, what a product may lack."""
+"""Models with a picture: towers joined, what is exported, what a product may lack, and the exact solver's part."""
 
 from __future__ import annotations
 
-import shutil
 from typing import Any
 
-import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -13,33 +11,15 @@ import tensorflow as tf
 from modules.models.build import build_model
 from modules.models.towers import EMBEDDING_IMAGE, EMBEDDING_TEXT, ModalityDropout
 from modules.predictions.predict import predict_file
-from modules.settings.features import image_feature
-from modules.training import image_start
 from modules.training.data import batches
 from modules.training.image_columns import embedder, shown_alone
-from modules.training.image_patches import one_each, start_patches
-from modules.training.image_start import Pictures, small_size, start_images
 from modules.training.liblinear import design_matrix, fit_exact
-from modules.training.member import TrainingData
 from modules.training.run import input_sizes, train
-from modules.vision.networks import tower_name
-from tests.modules.training import catalogue
 from tests.modules.training.catalogue import TREE, raw_example
-from tests.modules.training.shared import TRAINING, Built, class_counts
+from tests.modules.training.shared import IMAGE_KINDS, Built, class_counts
 
 TEXT = ("title", "brand", "price")
 BOTH = (*TEXT, "picture")
-START = {"epochs": 3, "small_epochs": 1, "batch_size": 32}
-LIBLINEAR = {"solver": "liblinear", "mixed_precision": "off", "image_start": START}
-KINDS: dict[str, dict[str, Any]] = {
-    "linear": {"model": {"kind": "linear", "embedding_width": 12}, "training": LIBLINEAR},
-    "lsa": {"model": {"kind": "lsa", "embedding_width": 12}, "training": LIBLINEAR},
-    "deep": {
-        "model": {"kind": "deep", "text_input": "embedding_bag", "hidden": [12], "joint": [16]},
-        "training": {**TRAINING, "metric_learning": {"kind": "triplet"}},
-    },
-    "wide_deep": {"model": {"kind": "wide_deep", "hidden": [12], "joint": [16]}, "training": TRAINING},
-}
 WIDTHS = {"linear": (24, 12, 12), "lsa": (24, 12, 12), "deep": (16, 12, 12), "wide_deep": (16, 12, 12)}
 """Of the joint, the text and the image embedding."""
 PICTURE: dict[str, Any] = {"title": None, "brand": None, "price": None}
@@ -61,7 +41,7 @@ def trained(built: Built, tmp_path_factory):
     def of(kind: str, features: tuple[str, ...] = BOTH) -> Any:
         if (kind, features) not in known:
             folder = str(tmp_path_factory.mktemp(kind))
-            settings = exported_kind(built, folder, features, **KINDS[kind])
+            settings = exported_kind(built, folder, features, **IMAGE_KINDS[kind])
             call = tf.saved_model.load(folder).signatures["serving_default"]
             found = {k: v.numpy() for k, v in call(examples=tf.constant(built.raw("eval"))).items()}
             known[kind, features] = settings, folder, call, found
@@ -117,45 +97,6 @@ def test_a_picture_alone_is_enough(trained, built, kind):
         assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
 
 
-def test_pictures_by_their_patches(built, tmp_path):
-    """Found without training; a picture alone is enough, and so is nothing."""
-    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1], [4, 2]]}
-    picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}
-    changes = {"model": KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
-    settings = catalogue.workflow(features={"picture": picture}, **changes)
-    train(settings, TREE, built.transform, [built.files["train"]], [built.files["eval"]], output=str(tmp_path))
-    call = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
-    found = {k: v.numpy() for k, v in call(examples=tf.constant(built.raw("eval"))).items()}
-    rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
-    best = found["exclusive/classes"][:, 0]
-    assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
-
-
-def test_pictures_that_occur_twice_are_left_out_twice(built):
-    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1]]}
-    picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}
-    changes = {"model": KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
-    settings = catalogue.workflow(features={"picture": picture}, **changes)
-    counts = class_counts()
-    data = batches([built.files["train"]], settings, counts, batch_size=50, pictured=True)
-    pixels = np.concatenate([inputs["picture/pixels"] for inputs, _ in data.as_numpy_iterator()])
-    found = []
-    for shown in (data, data.concatenate(data)):
-        model = build_model(settings, input_sizes(settings, built.transform, counts))
-        embed = start_patches(model, settings, *image_feature(settings.features), counts, shown, None)
-        found.append(embed(pixels))
-    np.testing.assert_allclose(found[1] @ found[1].T, found[0] @ found[0].T, atol=1e-3)
-
-
-def test_a_picture_that_occurs_twice_has_the_mean_of_what_is_known():
-    pictures = np.arange(4, dtype=np.uint8)[[2, 0, 2, 1, 0]].reshape(5, 1, 1, 1) * np.ones((1, 2, 2, 3), np.uint8)
-    nan = np.nan
-    targets = np.array([[1, nan, nan], [0, 1, nan], [0, nan, nan], [nan, 0, 1], [0, nan, nan]], np.float32)
-    once, means = one_each(pictures, targets)
-    assert once[:, 0, 0, 0].tolist() == [2, 0, 1]
-    np.testing.assert_array_equal(means, [[0.5, nan, nan], [0, 1, nan], [nan, 0, 1]])
-
-
 def test_predictions_have_all_embeddings(trained, built, tmp_path):
     import pyarrow as pa
     import pyarrow.parquet as pq
@@ -177,7 +118,7 @@ def test_predictions_have_all_embeddings(trained, built, tmp_path):
 @pytest.mark.parametrize("kind", ["linear", "lsa"])
 def test_the_solvers_matrix_is_what_the_model_computes(built, kind):
     """Logits of the graph are the matrix times the heads: for products with everything, and with something missing."""
-    settings = built.settings(BOTH, **KINDS[kind])
+    settings = built.settings(BOTH, **IMAGE_KINDS[kind])
     settings = settings.model_copy(update={"model": settings.model.model_copy(update={"modality_dropout": 0.0})})
     counts = class_counts()
     sizes = input_sizes(settings, built.transform, counts)
@@ -207,7 +148,7 @@ def test_the_solvers_matrix_is_what_the_model_computes(built, kind):
 
 def test_the_solver_embeds_the_pictures_that_it_learns_from_alone(built):
     """Also where a batch has no label at all, or none has."""
-    settings = built.settings(BOTH, objectives={"exclusive": {"kind": "exclusive"}}, **KINDS["linear"])
+    settings = built.settings(BOTH, objectives={"exclusive": {"kind": "exclusive"}}, **IMAGE_KINDS["linear"])
     counts = {"exclusive": class_counts()["exclusive"]}
     categorical = input_sizes(settings, built.transform, counts).categorical
     seen: list[int] = []
@@ -261,135 +202,3 @@ def test_modality_dropout_leaves_one_tower_of_a_share():
     assert set(np.unique(alone)) == {1.0, 2.0} and 0.26 < (alone == 1).mean() < 0.34
     assert 0.4 < found[400:][alone == 1][:, 0].mean() < 0.6
     assert np.abs(found - np.asarray(layer(present, training=True))).max() == 1.0
-
-
-def vectors_of(model: keras.Model, built: Built, settings) -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings and categories of the eval products that have a picture."""
-    rows = [row for row in built.rows["eval"] if row["image_bytes"]]
-    pixels = [i["picture/pixels"] for i, _ in batches([built.files["eval"]], settings, class_counts(), batch_size=80,
-                                                        pictured=True)]  # fmt: skip
-    return embedder(model, "picture")(np.concatenate(pixels)), np.array([row["truth"] for row in rows])
-
-
-def neighbours(vectors: np.ndarray, truth: np.ndarray) -> float:
-    similarity = vectors @ vectors.T - 2 * np.eye(len(vectors))
-    return float((truth[similarity.argmax(axis=1)] == truth).mean())
-
-
-@pytest.mark.parametrize(
-    "changes",
-    [
-        {"image_start": {**START, "epochs": 4}},
-        {"image_start": START, "metric_learning": {"kind": "supervised_contrastive", "weight": 1.0}},
-        {"self_supervised": {"epochs": 3, "batch_size": 64}},
-    ],
-    ids=["heads", "metric", "without labels"],
-)
-def test_the_towers_start(built, changes):
-    settings = built.settings(("picture",), model={"kind": "deep", "hidden": [8]}, training={**TRAINING, **changes})
-    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
-    before = vectors_of(model, built, settings)
-    seen: list[str] = []
-    pictures = Pictures([built.files["train"]], 240, class_counts())
-    start_images(model, settings, pictures, checkpoints=None, report=lambda done, total, text: seen.append(text))
-    vectors, truth = vectors_of(model, built, settings)
-    assert np.abs(vectors - before[0]).max() > 0.1 and np.isfinite(vectors).all()
-    assert neighbours(vectors, truth) > (0.7 if "self_supervised" in changes else 0.9)
-    assert len(seen) == (4 if changes.get("image_start", {}).get("epochs") == 4 else 3)
-
-
-@pytest.mark.parametrize("start", ["heads", "without labels"])
-def test_the_learning_rate_falls_over_the_steps_that_there_are(built, monkeypatch, start):
-    changes = {"image_start": START} if start == "heads" else {"self_supervised": {"epochs": 3, "batch_size": 32}}
-    settings = built.settings(("picture",), model={"kind": "deep", "hidden": [8]}, training={**TRAINING, **changes})
-    steps = []
-    rate = image_start._rate
-    monkeypatch.setattr(image_start, "_rate", lambda highest, count: steps.append(count) or rate(highest, count))
-    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
-    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
-    pictured = sum(bool(row["image_bytes"]) for row in built.rows["train"])
-    assert pictured <= 7 * 32 < 240
-    assert steps == [3 * -(-pictured // 32)]
-
-
-def test_a_frozen_tower_without_projection_has_nothing_to_learn(built):
-    settings = built.settings(("picture",), **KINDS["linear"])
-    name, feature = image_feature(settings.features)
-    frozen = feature.model_copy(update={"train": "frozen", "width": None})
-    plain = settings.training.model_copy(update={"image_start": None})
-    settings = settings.model_copy(update={"features": {name: frozen}, "training": plain})
-    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
-    before = [w.copy() for w in model.get_layer(tower_name(name)).get_weights()]
-    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
-    for one, other in zip(before, model.get_layer(tower_name(name)).get_weights(), strict=True):
-        np.testing.assert_array_equal(one, other)
-    assert small_size(frozen) == (10, 10)
-
-
-def test_a_killed_start_goes_on_where_it_stopped(built, tmp_path):
-    settings = built.settings(("picture",), **KINDS["linear"])
-    sizes = input_sizes(settings, built.transform, class_counts())
-    pictures = Pictures([built.files["train"]], 240, class_counts())
-
-    class Killed(Exception):
-        pass
-
-    def killed(done, total, text):
-        if done == 2:
-            raise Killed
-
-    whole = build_model(settings, sizes)
-    start_images(whole, settings, pictures, checkpoints=None, report=None)
-    with pytest.raises(Killed):
-        start_images(build_model(settings, sizes), settings, pictures, checkpoints=tmp_path, report=killed)
-    resumed = build_model(settings, sizes)
-    epochs: list[int] = []
-    start_images(resumed, settings, pictures, checkpoints=tmp_path, report=lambda done, *_: epochs.append(done))
-    assert epochs == [3]
-    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
-        np.testing.assert_allclose(one, other, atol=1e-5)
-
-
-@pytest.mark.parametrize("features", [("picture",), ("title",)])
-@pytest.mark.parametrize("once", [False, True])
-def test_what_is_read_once_is_not_kept(built, tmp_path, features, once):
-    file = tmp_path / "examples.gz"
-    shutil.copy(built.files["eval"], file)
-    settings = built.settings(features)
-    data = batches([str(file)], settings, class_counts(), batch_size=64, examples=80, once=once)
-    assert sum(1 for _ in data) == 2
-    file.unlink()
-    if once:
-        with pytest.raises(tf.errors.NotFoundError):
-            list(data)
-    else:
-        assert sum(1 for _ in data) == 2
-
-
-def test_eval_pictures_are_decoded_once_for_all_epochs(built, tmp_path):
-    file = tmp_path / "examples.gz"
-    shutil.copy(built.files["eval"], file)
-    settings = built.settings(("picture",))
-    sizes = input_sizes(settings, built.transform, class_counts())
-    data = TrainingData([], [str(file)], 0, 80, True, sizes, {}).eval_batches(settings, once=False)
-    first = [inputs["picture/pixels"].numpy() for inputs, _ in data]
-    file.unlink()
-    for inputs, pixels in zip(data, first, strict=True):
-        np.testing.assert_array_equal(inputs[0]["picture/pixels"], pixels)
-
-
-def test_pictures_change_in_training_alone_and_otherwise_in_every_epoch(built):
-    settings = built.settings(("picture",))
-
-    def epoch(data) -> np.ndarray:
-        return np.concatenate([inputs["picture/pixels"].numpy() for inputs, _ in data]).astype(np.float32)
-
-    def data(**changes):
-        return batches([built.files["train"]], settings, class_counts(), batch_size=64, examples=240, **changes)
-
-    plain, changed, again = data(), data(augment_seed=1), data(augment_seed=1)
-    first, second = epoch(changed), epoch(changed)
-    present = np.array([bool(row["image_bytes"]) for row in built.rows["train"]])
-    assert not first[~present].any() and not epoch(plain)[~present].any()
-    assert np.abs(first - second)[present].mean() > 1 and np.abs(first - epoch(plain))[present].mean() > 1
-    np.testing.assert_array_equal(first, epoch(again))

@@ -1,0 +1,147 @@
+"""How the image tower starts: by heads of its own, without labels, or by its patches."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from modules.models.build import build_model
+from modules.settings.features import image_feature
+from modules.training import image_start
+from modules.training.data import batches
+from modules.training.image_columns import embedder
+from modules.training.image_patches import one_each, start_patches
+from modules.training.image_start import Pictures, small_size, start_images
+from modules.training.run import input_sizes, train
+from modules.vision.networks import tower_name
+from tests.modules.training import catalogue
+from tests.modules.training.catalogue import TREE
+from tests.modules.training.shared import IMAGE_KINDS, IMAGE_START, TRAINING, Built, class_counts
+
+
+def test_pictures_by_their_patches(built, tmp_path):
+    """Found without training; a picture alone is enough, and so is nothing."""
+    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1], [4, 2]]}
+    picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}
+    changes = {"model": IMAGE_KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
+    settings = catalogue.workflow(features={"picture": picture}, **changes)
+    train(settings, TREE, built.transform, [built.files["train"]], [built.files["eval"]], output=str(tmp_path))
+    call = tf.saved_model.load(str(tmp_path)).signatures["serving_default"]
+    found = {k: v.numpy() for k, v in call(examples=tf.constant(built.raw("eval"))).items()}
+    rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
+    best = found["exclusive/classes"][:, 0]
+    assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
+
+
+def test_pictures_that_occur_twice_are_left_out_twice(built):
+    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1]]}
+    picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}
+    changes = {"model": IMAGE_KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
+    settings = catalogue.workflow(features={"picture": picture}, **changes)
+    counts = class_counts()
+    data = batches([built.files["train"]], settings, counts, batch_size=50, pictured=True)
+    pixels = np.concatenate([inputs["picture/pixels"] for inputs, _ in data.as_numpy_iterator()])
+    found = []
+    for shown in (data, data.concatenate(data)):
+        model = build_model(settings, input_sizes(settings, built.transform, counts))
+        embed = start_patches(model, settings, *image_feature(settings.features), counts, shown, None)
+        found.append(embed(pixels))
+    np.testing.assert_allclose(found[1] @ found[1].T, found[0] @ found[0].T, atol=1e-3)
+
+
+def test_a_picture_that_occurs_twice_has_the_mean_of_what_is_known():
+    pictures = np.arange(4, dtype=np.uint8)[[2, 0, 2, 1, 0]].reshape(5, 1, 1, 1) * np.ones((1, 2, 2, 3), np.uint8)
+    nan = np.nan
+    targets = np.array([[1, nan, nan], [0, 1, nan], [0, nan, nan], [nan, 0, 1], [0, nan, nan]], np.float32)
+    once, means = one_each(pictures, targets)
+    assert once[:, 0, 0, 0].tolist() == [2, 0, 1]
+    np.testing.assert_array_equal(means, [[0.5, nan, nan], [0, 1, nan], [nan, 0, 1]])
+
+
+def vectors_of(model: keras.Model, built: Built, settings) -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings and categories of the eval products that have a picture."""
+    rows = [row for row in built.rows["eval"] if row["image_bytes"]]
+    pixels = [i["picture/pixels"] for i, _ in batches([built.files["eval"]], settings, class_counts(), batch_size=80,
+                                                        pictured=True)]  # fmt: skip
+    return embedder(model, "picture")(np.concatenate(pixels)), np.array([row["truth"] for row in rows])
+
+
+def neighbours(vectors: np.ndarray, truth: np.ndarray) -> float:
+    similarity = vectors @ vectors.T - 2 * np.eye(len(vectors))
+    return float((truth[similarity.argmax(axis=1)] == truth).mean())
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"image_start": {**IMAGE_START, "epochs": 4}},
+        {"image_start": IMAGE_START, "metric_learning": {"kind": "supervised_contrastive", "weight": 1.0}},
+        {"self_supervised": {"epochs": 3, "batch_size": 64}},
+    ],
+    ids=["heads", "metric", "without labels"],
+)
+def test_the_towers_start(built, changes):
+    settings = built.settings(("picture",), model={"kind": "deep", "hidden": [8]}, training={**TRAINING, **changes})
+    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+    before = vectors_of(model, built, settings)
+    seen: list[str] = []
+    pictures = Pictures([built.files["train"]], 240, class_counts())
+    start_images(model, settings, pictures, checkpoints=None, report=lambda done, total, text: seen.append(text))
+    vectors, truth = vectors_of(model, built, settings)
+    assert np.abs(vectors - before[0]).max() > 0.1 and np.isfinite(vectors).all()
+    assert neighbours(vectors, truth) > (0.7 if "self_supervised" in changes else 0.9)
+    assert len(seen) == (4 if changes.get("image_start", {}).get("epochs") == 4 else 3)
+
+
+@pytest.mark.parametrize("start", ["heads", "without labels"])
+def test_the_learning_rate_falls_over_the_steps_that_there_are(built, monkeypatch, start):
+    changes = {"image_start": IMAGE_START} if start == "heads" else {"self_supervised": {"epochs": 3, "batch_size": 32}}
+    settings = built.settings(("picture",), model={"kind": "deep", "hidden": [8]}, training={**TRAINING, **changes})
+    steps = []
+    rate = image_start._rate
+    monkeypatch.setattr(image_start, "_rate", lambda highest, count: steps.append(count) or rate(highest, count))
+    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
+    pictured = sum(bool(row["image_bytes"]) for row in built.rows["train"])
+    assert pictured <= 7 * 32 < 240
+    assert steps == [3 * -(-pictured // 32)]
+
+
+def test_a_frozen_tower_without_projection_has_nothing_to_learn(built):
+    settings = built.settings(("picture",), **IMAGE_KINDS["linear"])
+    name, feature = image_feature(settings.features)
+    frozen = feature.model_copy(update={"train": "frozen", "width": None})
+    plain = settings.training.model_copy(update={"image_start": None})
+    settings = settings.model_copy(update={"features": {name: frozen}, "training": plain})
+    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+    before = [w.copy() for w in model.get_layer(tower_name(name)).get_weights()]
+    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
+    for one, other in zip(before, model.get_layer(tower_name(name)).get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert small_size(frozen) == (10, 10)
+
+
+def test_a_killed_start_goes_on_where_it_stopped(built, tmp_path):
+    settings = built.settings(("picture",), **IMAGE_KINDS["linear"])
+    sizes = input_sizes(settings, built.transform, class_counts())
+    pictures = Pictures([built.files["train"]], 240, class_counts())
+
+    class Killed(Exception):
+        pass
+
+    def killed(done, total, text):
+        if done == 2:
+            raise Killed
+
+    whole = build_model(settings, sizes)
+    start_images(whole, settings, pictures, checkpoints=None, report=None)
+    with pytest.raises(Killed):
+        start_images(build_model(settings, sizes), settings, pictures, checkpoints=tmp_path, report=killed)
+    resumed = build_model(settings, sizes)
+    epochs: list[int] = []
+    start_images(resumed, settings, pictures, checkpoints=tmp_path, report=lambda done, *_: epochs.append(done))
+    assert epochs == [3]
+    for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-5)
