@@ -105,11 +105,13 @@ def main(peers_python: str, sizes: list[int]) -> None:
         "| strategy | products | seconds | peer: seconds (times ours) | objective: ours, peers' |",
         "| --- | --- | --- | --- | --- |",
     ]
-    given_up: set[tuple[str, str]] = set()
+    given_up: dict[tuple[str, str], str] = {}
     took: dict[tuple[str, str], float] = {}
     for number, size in enumerate(sizes):
         growth = size / sizes[number - 1] if number else 1.0
-        given_up |= {which for which, seconds in took.items() if seconds * growth > LIMIT}
+        for which, seconds in took.items():
+            if seconds * growth > LIMIT:
+                given_up.setdefault(which, f"not tried, {seconds:.0f} s at {sizes[number - 1]:,}")
         for classes, tasks in ((CLASSES, [t for t in PEERS if t != "badge"]), (BADGE_CLASSES, ["badge"])):
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
@@ -121,8 +123,11 @@ def main(peers_python: str, sizes: list[int]) -> None:
     (RESULTS / "query_strategies.md").write_text(f"# Query strategies beside peers\n\n{text}")
 
 
-def row(peers_python: str, task: str, size: int, folder: Path, given_up: set[tuple[str, str]], took: dict) -> str:
-    """One line of the table; each is run twice and the faster time taken. Notes the peers' seconds in ``took``."""
+def row(peers_python: str, task: str, size: int, folder: Path, given_up: dict[tuple[str, str], str], took: dict) -> str:
+    """One line of the table; each is run twice and the faster time taken.
+
+    Notes the peers' seconds in ``took``, and in ``given_up`` why a peer is not tried at larger sizes.
+    """
     ours = [run([sys.executable, "-m", "benchmarks.query_strategies", "ours", task, str(folder)]) for _ in range(2)]
     mine = min((one for one in ours if isinstance(one, dict)), key=lambda one: one["seconds"], default=None)
     if mine is None:
@@ -131,7 +136,7 @@ def row(peers_python: str, task: str, size: int, folder: Path, given_up: set[tup
     told, values = [], [f"{measure(folder, mine['rows']):.3f}"] if measure else []
     for peer in PEERS[task]:
         if (task, peer) in given_up:
-            told.append(f"{peer}: over 10 minutes")
+            told.append(f"{peer}: {given_up[task, peer]}")
             continue
         script = str(Path(__file__).parent / "peers" / "pick.py")
         found = run([peers_python, script, peer, task, str(folder), str(BATCH)])
@@ -139,7 +144,7 @@ def row(peers_python: str, task: str, size: int, folder: Path, given_up: set[tup
             again = run([peers_python, script, peer, task, str(folder), str(BATCH)])
             found = min(found, again, key=lambda one: one["seconds"]) if isinstance(again, dict) else found
         if isinstance(found, str):
-            given_up.add((task, peer))
+            given_up[task, peer] = f"not tried, {found} at {size:,}"
             told.append(f"{peer}: {found}")
             continue
         took[task, peer] = found["seconds"]
