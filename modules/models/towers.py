@@ -68,7 +68,7 @@ def joined(
         picture = _times(vector, image_present, EMBEDDING_IMAGE)
         shared = loud(picture)
         return Joined(UnitLength(True, name=EMBEDDING)(picture), shared, shared, picture)
-    text_present = Present(name="text_present")(_evidence(features, inputs))
+    text_present = Present(name="text_present")(evidence(features, inputs))
     shown = ModalityDropout(settings.modality_dropout, next_seed(), name=SHOWN)([text_present, image_present])
     text_shown, image_shown = shown[:, 0:1], shown[:, 1:2]
     unit = UnitLength(name="text_unit")(own)
@@ -98,10 +98,16 @@ def _times(vectors: Any, factor: Any, name: str) -> Any:
     return keras.layers.Multiply(name=name)([vectors, factor])
 
 
-def _evidence(features: Mapping[str, Feature], inputs: Mapping[str, Any]) -> list[Any]:
-    """Per feature a tensor that has something at or above 1 in a row exactly where the product has a value."""
+def evidence(features: Mapping[str, Feature], inputs: Mapping[str, Any]) -> list[Any]:
+    """Per feature but the image, what has something at or above 1 in a row exactly where the product has a value.
+
+    Args:
+      inputs: of the model; tensors or arrays.
+    """
     found = []
     for name, feature in features.items():
+        if isinstance(feature, ImageFeature):
+            continue
         if isinstance(feature, TextFeature):
             found.append(inputs[f"{name}/ids"] + 1)  # padding is -1
         elif isinstance(feature, CategoricalFeature):

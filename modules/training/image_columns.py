@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from modules.settings.features import CategoricalFeature, DenseFeature, Feature, ImageFeature, TextFeature
+from modules.models.towers import evidence
+from modules.settings.features import Feature
 from modules.vision.networks import tower_name
 
 Embed: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -26,16 +27,8 @@ def embedder(model: keras.Model, name: str) -> Embed:
 
 def has_text(features: Mapping[str, Feature], inputs: Mapping[str, np.ndarray]) -> np.ndarray:
     """Which products have a value of any feature but the image; bool (batch,). As :class:`towers.Present` sees it."""
-    found = []
-    for name, feature in features.items():
-        if isinstance(feature, TextFeature):
-            found.append((inputs[f"{name}/ids"] >= 0).any(axis=1))
-        elif isinstance(feature, CategoricalFeature):
-            found.append(inputs[f"{name}/index"] >= 1)
-        elif not isinstance(feature, ImageFeature):
-            key = f"{name}/vector" if isinstance(feature, DenseFeature) else f"{name}/price"
-            found.append(inputs[key][:, -1] >= 1)
-    return np.logical_or.reduce(found)
+    found = [values >= 1 for values in evidence(features, inputs)]
+    return np.logical_or.reduce([one if one.ndim == 1 else one.any(axis=1) for one in found])
 
 
 def shown_alone(
