@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import email.utils
 import http.client
 import random
 import ssl
@@ -13,6 +12,7 @@ from typing import Any
 
 import urllib3.exceptions as errors
 from urllib3.response import HTTPResponse
+from urllib3.util import Retry
 
 from modules.images.addresses import Resolve, checked_addresses, is_public, system_resolve
 from modules.images.connections import Connection, Connections, Deadlines
@@ -221,12 +221,7 @@ def _reason_of(error: Exception) -> ImageError:
 
 def _seconds(text: str | None) -> float | None:
     """Of a ``Retry-After``: a number of seconds, or a date."""
-    if not text:
-        return None
-    text = text.strip()
-    if text.isascii() and text.isdigit():
-        return float(text[:9])
     try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time())
-    except (ValueError, OverflowError):
+        return float(Retry().parse_retry_after(text)) if text else None
+    except (errors.InvalidHeader, ValueError, OverflowError):
         return None

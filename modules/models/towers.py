@@ -63,7 +63,7 @@ def joined(
     image_present = inputs[f"{name}/present"]
     tower = image_tower(name, feature, next_seed())
     vector = tower(inputs[f"{name}/pixels"])
-    loud = Scale(vector.shape[-1] ** 0.5 if deep else feature.scale, name=f"{name}_scale")
+    loud = keras.layers.Rescaling(vector.shape[-1] ** 0.5 if deep else feature.scale, name=f"{name}_scale")
     if own is None:
         picture = _times(vector, image_present, EMBEDDING_IMAGE)
         shared = loud(picture)
@@ -167,23 +167,3 @@ class ModalityDropout(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}
-
-
-@keras.saving.register_keras_serializable("shelfmark")
-class Scale(keras.layers.Layer):
-    """Times one number that gradient descent does not change."""
-
-    def __init__(self, start: float = 1.0, **kwargs):
-        super().__init__(**{**kwargs, "trainable": False})
-        self.start = start
-
-    def build(self, shape=None):
-        self.factor = self.add_weight(
-            shape=(), initializer=keras.initializers.Constant(self.start), trainable=False, name="factor"
-        )
-
-    def call(self, vectors):
-        return vectors * ops.cast(self.factor, vectors.dtype)
-
-    def get_config(self):
-        return {**super().get_config(), "start": self.start}

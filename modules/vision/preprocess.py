@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import keras
 from keras import ops
+from keras.applications import imagenet_utils
 
 from modules.settings.backbones import Pixels
 
-MEAN = (0.485, 0.456, 0.406)
-DEVIATION = (0.229, 0.224, 0.225)
-CAFFE_MEAN = (103.939, 116.779, 123.68)
-"""Of ImageNet: RGB in [0, 1], and BGR in [0, 255]."""
+_MODES = {"-1..1": "tf", "torch": "torch", "caffe": "caffe"}
+"""What ``keras.applications`` calls them."""
 
 
 @keras.saving.register_keras_serializable("shelfmark")
@@ -27,12 +26,8 @@ class ScalePixels(keras.layers.Layer):
 
     def call(self, images):
         images = ops.cast(images, "float32")
-        if self.pixels == "-1..1":
-            images = images / 127.5 - 1.0
-        elif self.pixels == "torch":
-            images = (images / 255.0 - ops.convert_to_tensor(MEAN)) / ops.convert_to_tensor(DEVIATION)
-        elif self.pixels == "caffe":
-            images = ops.flip(images, axis=-1) - ops.convert_to_tensor(CAFFE_MEAN)
+        if self.pixels in _MODES:
+            images = imagenet_utils.preprocess_input(images, data_format="channels_last", mode=_MODES[self.pixels])
         return ops.cast(images, self.compute_dtype)
 
     def get_config(self):

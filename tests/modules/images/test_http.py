@@ -101,6 +101,18 @@ def test_a_host_that_asks_for_more_time_than_there_is_is_not_waited_for() -> Non
         assert server.count("/") == 1
 
 
+@pytest.mark.parametrize(
+    "wait", ["", "soon", "-1", "1e9", "Thu, 01 Jan 1970 00:00:00 GMT", "Mon, 99 Foo 99999999999 00:00:00 GMT",
+             "٣", "\xb2", "0" * 5000],
+)  # fmt: skip
+def test_an_odd_time_to_wait_is_no_reason_to_give_up(wait: str) -> None:
+    def busy(handler: BaseHTTPRequestHandler) -> None:
+        handler.wfile.write(f"HTTP/1.1 429 Busy\r\nRetry-After: {wait}\r\nContent-Length: 0\r\n\r\n".encode())
+
+    with serving({"/": in_turn(busy, status(200, JPEG))}) as server, web(server) as get:
+        assert get("/") == JPEG
+
+
 def test_bytes_are_limited_whatever_the_header_says() -> None:
     block = b"x" * 50_000
     answers = {
