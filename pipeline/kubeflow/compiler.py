@@ -131,6 +131,16 @@ def _as_pods_see_it(loaded: LoadedWorkflow) -> LoadedWorkflow:
 
 def _check(loaded: LoadedWorkflow, settings: KubeflowSettings, target: Target) -> None:
     root = settings.pipeline_root
+    asked = {"defaults": settings.defaults, **{f"components.{k}": own for k, own in settings.components.items()}}
+    for place, resources in asked.items():
+        # Kubernetes takes the type as a resource's name, Vertex AI as an accelerator's: the other one's is never there.
+        if resources.gpu is not None and ("/" in resources.gpu.type) != (target == "kubeflow"):
+            expected = (
+                "the name of a Kubernetes resource, such as nvidia.com/gpu"
+                if target == "kubeflow"
+                else "the name of a Vertex AI accelerator, such as NVIDIA_TESLA_T4"
+            )
+            raise InputError(loaded.problem(f"runners.kubeflow.{place}.gpu.type", expected, resources.gpu.type))
     if target == "vertex" and not (root or "").startswith("gs://"):
         expected = "a gs:// address, as Vertex AI keeps artifacts nowhere else"
         raise InputError(loaded.problem("runners.kubeflow.pipeline_root", expected, root or "null"))

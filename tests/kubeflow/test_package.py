@@ -12,6 +12,7 @@ import yaml
 
 from modules.errors import InputError
 from modules.settings.kubeflow import KubeflowSettings
+from pipeline.kubeflow.package import Target
 from tests.kubeflow.backend import NotHere, build, judge
 from tests.kubeflow.demo import load_demo
 
@@ -185,6 +186,22 @@ def test_kfps_own_code_refuses(backend: Path, package: Path, stock: Callable[...
     assert "neither default value" in error(stock(toy.pipeline(toy.Make(text=parameter))))
     assert "only supports schema version 2.1.0" in error(stock(toy.pipeline(toy.Make()), schema_2_1=False))
     assert "not required by pipeline: nonsense" in error(package.read_text(), '{"nonsense": 1}')
+
+
+@pytest.mark.parametrize(
+    ("target", "kind", "expected"),
+    [
+        ("kubeflow", "NVIDIA_TESLA_T4", "such as nvidia.com/gpu"),
+        ("vertex", "nvidia.com/gpu", "such as NVIDIA_TESLA_T4"),
+    ],
+)
+def test_gpus_have_the_targets_own_names(tmp_path: Path, target: Target, kind: str, expected: str) -> None:
+    from pipeline.kubeflow.compiler import compile_workflow
+
+    settings = {"pipeline_root": "gs://bucket/root", "components": {"Trainer": {"gpu": {"type": kind}}}}
+    loaded = load_demo(tmp_path / "feed", f"runners.kubeflow={json.dumps(settings)}")
+    with pytest.raises(InputError, match=rf"components\.Trainer\.gpu\.type = '{kind}': .*{expected}"):
+        compile_workflow(loaded, tmp_path / "package", target=target)
 
 
 def test_beam_stays_in_the_pod(tmp_path: Path) -> None:
