@@ -10,7 +10,15 @@ from typing import Any
 import pytest
 import yaml
 
-from pipeline.kubeflow.client.session import COOKIE, ENDPOINT, SERVICE_ACCOUNT_TOKEN, TOKEN
+from pipeline.kubeflow.client.session import (
+    COOKIE,
+    ENDPOINT,
+    SERVICE_ACCOUNT_TOKEN,
+    TOKEN,
+    ClusterError,
+    Credentials,
+    Session,
+)
 from shelfmark import cli
 from tests.kubeflow.api_server import Server, serving
 
@@ -127,6 +135,40 @@ def test_signs_in(
     assert code == 1 and SECRET not in out + err
     files = [path for path in shop.rglob("*") if path.is_file() and path.name != "token"]
     assert files and not [path for path in files if SECRET.encode() in path.read_bytes()]
+
+
+@pytest.mark.parametrize("secret", [f"{SECRET}\nX-More: 1", f"{SECRET}\u2026", f"{SECRET}\x00"])
+@pytest.mark.parametrize("flag", ["--token", "--cookie"])
+def test_a_damaged_secret_is_not_shown(
+    server: Server, capsys: pytest.CaptureFixture[str], secret: str, flag: str
+) -> None:
+    code, out, err = submit(capsys, "--endpoint", server.endpoint, flag, secret)
+    assert code == 1 and err.startswith(f"the {flag[2:]} has characters") and len(err.splitlines()) == 1
+    assert SECRET not in out + err and not server.headers
+
+
+def test_the_service_accounts_token_is_read_anew(server: Server, shop: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that is waited for outlives it."""
+    monkeypatch.setenv(SERVICE_ACCOUNT_TOKEN, str(shop / "token"))
+    sent = []
+    server.refusals["/"] = 200, "{}"
+    (shop / "token").write_text("one\n")
+    session = Session(server.endpoint, Credentials.find())
+    for token in ("one", "two"):
+        (shop / "token").write_text(token + "\n")
+        session.get("/experiments")
+        sent.append(server.headers[-1]["Authorization"])
+    assert sent == ["Bearer one", "Bearer two"]
+    (shop / "token").unlink()
+    with pytest.raises(ClusterError, match="token cannot be read"):
+        session.get("/experiments")
+
+
+@pytest.mark.parametrize("path", ["/pipelines", "/experiments", "/runs"])
+def test_another_server_that_answers_in_json(server: Server, capsys: pytest.CaptureFixture[str], path: str) -> None:
+    server.refusals[path] = 200, "{}"
+    code, _, err = submit(capsys, "--endpoint", server.endpoint)
+    assert code == 1 and err.startswith(f"{server.endpoint} gives no ") and len(err.splitlines()) == 1
 
 
 def test_secrets_stay_out_of_the_log_of_an_error() -> None:

@@ -29,24 +29,50 @@ class ClusterError(Exception):
 
 @dataclass(frozen=True)
 class Credentials:
-    """How to sign in; ``headers`` never appear in a repr, a message or a log."""
+    """How to sign in; what is secret never appears in a repr, a message or a log.
+
+    Attributes:
+      file: holds the token in place of ``headers``; read for each request, as Kubernetes replaces it in time.
+    """
 
     headers: Mapping[str, str] = field(default_factory=dict, repr=False)
     kind: str = "none"
+    file: Path | None = None
 
     @classmethod
     def find(cls, token: str | None = None, cookie: str | None = None) -> Credentials:
-        """The first of: a token or cookie that is given; those of the environment; the pod's service account."""
+        """The first of: a token or cookie that is given; those of the environment; the pod's service account.
+
+        Raises:
+          ClusterError: a secret that no header can hold.
+        """
         token, cookie = token or os.environ.get(TOKEN), cookie or os.environ.get(COOKIE)
         if token:
-            return cls({"Authorization": f"Bearer {token.strip()}"}, "token")
+            return cls({"Authorization": f"Bearer {_in_one_line(token, 'token')}"}, "token")
         if cookie:
             # Dex's session cookie: authservice_session=..., or oauth2_proxy_kubeflow=...
-            return cls({"Cookie": cookie.strip()}, "cookie")
+            return cls({"Cookie": _in_one_line(cookie, "cookie")}, "cookie")
         path = Path(os.environ.get(SERVICE_ACCOUNT_TOKEN, _IN_CLUSTER))
         if path.is_file():
-            return cls({"Authorization": f"Bearer {path.read_text('utf-8').strip()}"}, "service account")
+            return cls({}, "service account", path)
         return cls()
+
+    def now(self) -> Mapping[str, str]:
+        """Headers of a request. Raises ClusterError where the service account's token cannot be read."""
+        if self.file is None:
+            return self.headers
+        try:
+            token = self.file.read_text("utf-8")
+        except (OSError, UnicodeDecodeError):
+            raise ClusterError(f"{self.file} cannot be read: the service account's token") from None
+        return {"Authorization": f"Bearer {_in_one_line(token, self.kind)}"}
+
+
+def _in_one_line(secret: str, kind: str) -> str:
+    # The HTTP library's own error would show it.
+    if not (secret.strip().isascii() and secret.strip().isprintable()):
+        raise ClusterError(f"the {kind} has characters that none has: give it as it was issued, in one line")
+    return secret.strip()
 
 
 class Session:
@@ -91,7 +117,7 @@ class Session:
     def _call(self, method: str, path: str, query: Mapping[str, str | None], **content: Any) -> dict[str, Any]:
         given = urlencode({name: value for name, value in query.items() if value is not None})
         url = f"{self.endpoint}{_API}{path}" + (f"?{given}" if given else "")
-        headers = {"Accept": "application/json", **self._credentials.headers, **content.pop("headers", {})}
+        headers = {"Accept": "application/json", **self._credentials.now(), **content.pop("headers", {})}
         try:
             response = self._http.request(method, url, headers=headers, redirect=False, **content)
         except urllib3.exceptions.HTTPError as error:

@@ -50,12 +50,13 @@ def upload(session: Session, package: Path, asked: Submission) -> Version:
     pipeline = _find(session, "/pipelines", "pipelines", asked.name, asked.namespace)
     if pipeline is None:
         made = session.upload("/pipelines/upload", package, name=asked.name, namespace=asked.namespace)
-        identity = str(made["pipeline_id"])
+        identity = _of(session, made, "pipeline_id")
         versions = session.get(f"/pipelines/{identity}/versions", sort_by="created_at desc", page_size="1")
-        return Version(identity, str(versions["pipeline_versions"][0]["pipeline_version_id"]))
-    identity = str(pipeline["pipeline_id"])
+        (newest,) = versions.get("pipeline_versions") or [{}]
+        return Version(identity, _of(session, newest, "pipeline_version_id"))
+    identity = _of(session, pipeline, "pipeline_id")
     made = session.upload("/pipelines/upload_version", package, name=asked.version, pipelineid=identity)
-    return Version(identity, str(made["pipeline_version_id"]))
+    return Version(identity, _of(session, made, "pipeline_version_id"))
 
 
 def experiment_id(session: Session, asked: Submission) -> str:
@@ -64,12 +65,12 @@ def experiment_id(session: Session, asked: Submission) -> str:
     if found is None:
         body = {"display_name": asked.experiment, "namespace": asked.namespace}
         found = session.post("/experiments", {name: value for name, value in body.items() if value is not None})
-    return str(found["experiment_id"])
+    return _of(session, found, "experiment_id")
 
 
 def start(session: Session, version: Version, experiment: str, asked: Submission) -> str:
     """Starts a run; its id. Raises ClusterError."""
-    return str(session.post("/runs", _run(version, experiment, asked))["run_id"])
+    return _of(session, session.post("/runs", _run(version, experiment, asked)), "run_id")
 
 
 def schedule(session: Session, version: Version, experiment: str, asked: Submission, cron: str) -> str:
@@ -80,7 +81,7 @@ def schedule(session: Session, version: Version, experiment: str, asked: Submiss
         "no_catchup": True,
         "mode": "ENABLE",
     }
-    return str(session.post("/recurringruns", body)["recurring_run_id"])
+    return _of(session, session.post("/recurringruns", body), "recurring_run_id")
 
 
 def wait(session: Session, run: str, told: Callable[[str, str], None], every: float) -> tuple[str, str]:
@@ -131,6 +132,12 @@ def _run(version: Version, experiment: str, asked: Submission) -> dict[str, Any]
     if asked.service_account is not None:
         body["service_account"] = asked.service_account
     return body
+
+
+def _of(session: Session, answer: Mapping[str, Any], key: str) -> str:
+    if not answer.get(key):
+        raise ClusterError(f"{session.endpoint} gives no {key}: is it Kubeflow Pipelines' API server?")
+    return str(answer[key])
 
 
 def _find(session: Session, path: str, key: str, name: str, namespace: str | None) -> dict[str, Any] | None:
