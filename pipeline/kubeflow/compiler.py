@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from modules.errors import InputError
 from modules.settings.beam import BEAM_COMPONENTS
+from modules.settings.features import weight_files
 from modules.settings.kubeflow import KubeflowSettings
 from pipeline.inputs import taxonomy_of
 from pipeline.kubeflow.package import Target, build_package, write_package
@@ -74,6 +76,8 @@ def run_parameters(
     """
     labels = "{}/labels.jsonl"
     feed: dict[str, _Places] = {"ProductExampleGen": ((("folder",), False, None),)}
+    if weights := tuple(_weights(loaded)):
+        feed["Trainer"] = weights
     snapshot: dict[str, _Places] = {"ProductExampleGen": ((("settings_json", "labels", "files"), True, labels),)}
     if "ActiveSampler" in parts:
         feed["ActiveSampler"] = ((("labels", "folder"), False, None),)
@@ -106,6 +110,16 @@ def run_parameters(
     if problems:
         raise InputError(problems)
     return found
+
+
+def _weights(loaded: LoadedWorkflow) -> Iterator[tuple[tuple[str, ...], bool, str]]:
+    """Places of the files in the feed's folder that features start from."""
+    for name, feature in loaded.workflow.features.items():
+        for key, file in weight_files(feature).items():
+            path = loaded.find(file)
+            if path.is_relative_to(loaded.folder):
+                below = path.relative_to(loaded.folder).as_posix()
+                yield (*_prefix("Trainer"), "features", name, key), False, f"{{}}/{below}"
 
 
 def _prefix(component: str) -> tuple[str, ...]:
@@ -141,6 +155,8 @@ def _check(loaded: LoadedWorkflow, settings: KubeflowSettings, target: Target) -
                 else "the name of a Vertex AI accelerator, such as NVIDIA_TESLA_T4"
             )
             raise InputError(loaded.problem(f"runners.kubeflow.{place}.gpu.type", expected, resources.gpu.type))
+    if settings.feed is not None:
+        _check_files(loaded)
     if target == "vertex" and not (root or "").startswith("gs://"):
         expected = "a gs:// address, as Vertex AI keeps artifacts nowhere else"
         raise InputError(loaded.problem("runners.kubeflow.pipeline_root", expected, root or "null"))
@@ -151,3 +167,19 @@ def _check(loaded: LoadedWorkflow, settings: KubeflowSettings, target: Target) -
             if runner not in ("in_process", "multi_process"):
                 expected = f"in_process or multi_process ({component}): on Kubeflow artifacts are in the pod alone"
                 raise InputError(loaded.problem("beam.runner", expected, runner))
+
+
+def _check_files(loaded: LoadedWorkflow) -> None:
+    """Where the feed's folder is elsewhere for pods: that no file is taken from beside the workflow's own."""
+    workflow = loaded.workflow
+    named = {"taxonomy.file": workflow.taxonomy.file, "rules.file": workflow.rules.file}
+    named |= {f"labels.files[{number}]": name for number, name in enumerate(workflow.labels.files)}
+    for feature, its in workflow.features.items():
+        named |= {f"features.{feature}.{key}": name for key, name in weight_files(its).items()}
+    problems = [
+        loaded.problem(key, f"a file in the feed's folder ({loaded.folder}), or a full path as the pods see it", name)
+        for key, name in named.items()
+        if name is not None and not Path(name).is_absolute() and not loaded.find(name).is_relative_to(loaded.folder)
+    ]
+    if problems:
+        raise InputError(problems)

@@ -13,6 +13,7 @@ import yaml
 from modules.errors import InputError
 from modules.settings.kubeflow import KubeflowSettings
 from pipeline.kubeflow.package import Target
+from pipeline.workflow_file import load_workflow
 from tests.kubeflow.backend import NotHere, build, judge
 from tests.kubeflow.demo import load_demo
 
@@ -145,6 +146,35 @@ def test_parameters_that_are_none(tmp_path: Path) -> None:
         run_parameters(loaded, KubeflowSettings(parameters=("feed.max_record_bytes",)), PARTS)
     found = run_parameters(loaded, KubeflowSettings(parameters=("seed",)), PARTS)
     assert set(found[-1].targets) == {"Trainer", "ActiveSampler", "ScannIndex"}
+
+
+def test_files_that_features_start_from_are_in_the_feeds_folder(tmp_path: Path) -> None:
+    from modules.settings.workflow import Workflow
+    from pipeline.inputs import training_inputs
+    from pipeline.kubeflow.compiler import compile_workflow, run_parameters
+    from pipeline.kubeflow.overrides import Override, apply_overrides
+    from pipeline.pipeline import PARTS
+
+    title = "{kind: text, vocabulary: 300, embedding: pretrained, pretrained: words/vectors.txt}"
+    settings = KubeflowSettings(feed="/feeds/shop")
+    given = f"features={{title: {title}}}", "runners.kubeflow.feed=/feeds/shop"
+    loaded = load_demo(tmp_path / "feed", *given)
+    (tmp_path / "feed" / "words").mkdir()
+    (tmp_path / "feed" / "words" / "vectors.txt").write_text("boot 1 2\n")
+    (feed, *_) = run_parameters(loaded, settings, PARTS)
+    trained, _ = training_inputs(loaded)
+    custom = json.dumps({"workflow": trained.model_dump_json(include=PARTS["Trainer"])})
+    properties = {"custom_config": custom, "run_feed": "/feeds/monday"}
+    apply_overrides(properties, [Override("feed", *place) for place in feed.targets["Trainer"]])
+    seen = Workflow.from_part(json.loads(properties["custom_config"])["workflow"])
+    assert seen.features["title"].pretrained == "/feeds/monday/words/vectors.txt"  # type: ignore[union-attr]
+    # Beside the workflow's file, where no pod finds it.
+    workflow = tmp_path / "w.yaml"
+    workflow.write_text("name: shop\nfeed: {demo: {products: 300}}\nrules: {file: beside.yaml}\n")
+    (tmp_path / "beside.yaml").write_text("rules: []\n")
+    beside = load_workflow(workflow, ["runners.kubeflow.feed=/feeds/shop"], feed_folder=tmp_path / "feed")
+    with pytest.raises(InputError, match=r"rules\.file = 'beside\.yaml': a file in the feed's folder"):
+        compile_workflow(beside, tmp_path / "pipeline.yaml")
 
 
 @pytest.fixture(scope="session")
