@@ -156,7 +156,7 @@ def test_hostile_titles_are_text(browser: Any, place: Path, server: Server) -> N
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("size", [(1180, 800), (360, 740)], ids=["desk", "phone"])
+@pytest.mark.parametrize("size", [(1180, 800), (320, 740)], ids=["desk", "phone"])
 def test_the_pages_are_readable(browser: Any, server: Server, scheme: str, size: tuple[int, int]) -> None:
     viewport = {"width": size[0], "height": size[1]}
     watched = Watched(browser, server.url, "/similar", color_scheme=scheme, viewport=viewport)
