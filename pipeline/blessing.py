@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from modules.reporting.model import Blessing, Estimate, Figure
-from modules.settings.workflow import Workflow
 from pipeline.measured import Measured
 from pipeline.runs import Run
 
 
-def blessing_of(run: Run, metrics: Measured | None, workflow: Workflow) -> Blessing:
+def blessing_of(run: Run, metrics: Measured | None) -> Blessing:
     """What the Evaluator decided about the run's model.
 
     Args:

@@ -2,33 +2,18 @@
 
 from __future__ import annotations
 
-import logging
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING
 
-from modules.objectives import classes_of
 from modules.paths import near
-from modules.predictions.read import PredictionFiles
-from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of
-from modules.reporting.model import (
-    Blessing,
-    HistoryPoint,
-    ObjectiveReport,
-    Predicted,
-    Report,
-    Timing,
-    main_figures,
-)
+from modules.reporting.model import Report, Timing
 from modules.reporting.page import write_report
-from modules.reporting.predicted import read_predicted
 from modules.reporting.text import print_summary
-from modules.taxonomy import Taxonomy
-from pipeline.blessing import blessing_of
-from pipeline.indexes import indexes_of
 from pipeline.labelling_gain import labelling_gain
 from pipeline.measured import Measured
+from pipeline.report import attempt, report_of
 from pipeline.runs import Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -36,9 +21,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.local import RunResult
-
-T = TypeVar("T")
-_log = logging.getLogger(__name__)
 
 HISTORY = 20
 """Runs in the report's history."""
@@ -53,81 +35,35 @@ def summarise(loaded: LoadedWorkflow, result: RunResult, console: Console) -> Pa
       The report's path, None if it could not be written.
     """
     missing: list[str] = []
-    runs = _try("ML Metadata", lambda: Runs.of(loaded), missing)
+    runs = attempt("ML Metadata", lambda: Runs.of(loaded), missing)
     report = collect(loaded, result, runs, missing) if runs is not None else _bare(loaded, result, missing)
     path = result.folder.reports / f"{result.run_id.replace(':', '-')}.html"
-    written = _try("the HTML report", lambda: _write(report, path), missing)
+    written = attempt("the HTML report", lambda: _write(report, path), missing)
     print_summary(report, console, report_file=near(path) if written else None, missing=missing)
     return path if written else None
 
 
 def collect(loaded: LoadedWorkflow, result: RunResult, runs: Runs, missing: list[str]) -> Report:
     """All that is known about the run; sentences about what could not be read are added to ``missing``."""
-    run = _try("the run in ML Metadata", lambda: runs.find(result.run_id), missing)
+    run = attempt("the run in ML Metadata", lambda: runs.find(result.run_id), missing)
     if run is None:
         return _bare(loaded, result, missing)
-    taxonomy = _try("the taxonomy", run.taxonomy, missing)
-    found = _try("the metrics", lambda: _metrics(runs, run), missing) or []
-    predicted: dict[str, Predicted] | None = None
-    if "predictions" in run.outputs and taxonomy is not None:
-        folder = run.outputs["predictions"].folder
-        predicted = _try("the predictions", lambda: read_predicted(PredictionFiles(folder), taxonomy), missing)
-    now = found[-1][1] if found and found[-1][0] == run.id else None
-    earlier = found[:-1] if now else found
-    previous, before = earlier[-1] if now and earlier else (None, None)
-    gains = _try("what labelling on would gain", lambda: _gains(loaded, runs, run, found), missing) or {}
-    objectives = [
-        _objective(
-            loaded,
-            name,
-            taxonomy,
-            now,
-            before,
-            found if now else [],
-            (predicted or {}).get(name),
-            gains.get(name, ()),
-        )  # fmt: skip
-        for name in loaded.workflow.objectives
-    ]
-    training = None
-    if "model" in run.outputs:
-        training = _try("what training did", lambda: training_of(run.outputs["model"].folder), missing)
-    examples = run.outputs.get("examples")
-    quarantine = run.outputs.get("quarantine")
-    bad = _try("the quarantine", lambda: bad_examples(quarantine.folder), missing) if quarantine else None
-    return Report(
-        workflow=loaded.workflow.name,
-        run=run.id,
-        seconds=sum(step.seconds for step in result.steps),
-        counts=counts_of(examples.properties) if examples else None,
+    metrics = attempt("the metrics", lambda: _metrics(runs, run), missing) or []
+    return report_of(
+        loaded.workflow.name,
+        loaded.workflow.objectives,
+        run,
+        missing,
+        metrics=metrics,
+        labelling=attempt("what labelling on would gain", lambda: _gains(loaded, runs, run, metrics), missing),
         steps=_timings(result),
-        objectives=objectives,
-        indexes=_try("what the similarity indexes reach", lambda: indexes_of(run, taxonomy), missing) or (),
-        previous=previous,
-        unchanged=now is not None and before is not None and before.artifact == now.artifact,
-        blessing=_try("the model's blessing", lambda: blessing_of(run, now, loaded.workflow), missing)
-        or Blessing("unknown", "it is not known whether the model is blessed"),
-        training=training,
-        quarantine=bad or (),
         places=_places(run, result),
-        missing=tuple(missing),
     )
 
 
 def _bare(loaded: LoadedWorkflow, result: RunResult, missing: list[str]) -> Report:
     seconds = sum(step.seconds for step in result.steps)
     return Report(loaded.workflow.name, result.run_id, seconds, steps=_timings(result), missing=tuple(missing))
-
-
-def _try(what: str, read: Callable[[], T], missing: list[str]) -> T | None:
-    """The result of ``read``, or None and a sentence: a run that worked must not fail in its report."""
-    try:
-        return read()
-    except Exception as error:
-        _log.exception("%s could not be read", what)
-        reason = str(error).strip().splitlines()
-        missing.append(f"{what}: {reason[0] if reason else type(error).__name__}")
-        return None
 
 
 def _metrics(runs: Runs, run: Run) -> list[tuple[str, Measured]]:
@@ -141,43 +77,6 @@ def _metrics(runs: Runs, run: Run) -> list[tuple[str, Measured]]:
     return found
 
 
-def _objective(
-    loaded: LoadedWorkflow,
-    name: str,
-    taxonomy: Taxonomy | None,
-    now: Measured | None,
-    before: Measured | None,
-    history: list[tuple[str, Measured]],
-    predicted: Predicted | None,
-    labelling: Sequence[str],
-) -> ObjectiveReport:
-    settings = loaded.workflow.objectives[name]
-    values = now.values.get(name, {}) if now else {}
-    measured = now.categories(name) if now else {}
-    old = before.categories(name) if before else {}
-    paths = {identity: path for identity, (path, _) in measured.items()}
-    if taxonomy is not None:
-        # In the order of the classes, which the predictions are counted by.
-        paths = {c.id: c.text for c in classes_of(settings, taxonomy)}
-    return ObjectiveReport(
-        name=name,
-        kind=settings.kind,
-        measured=int(values.get("example_count", 0)),
-        figures=main_figures(values, before.values.get(name) if before else None),
-        categories=category_rows(
-            paths,
-            {identity: figures for identity, (_, figures) in measured.items()},
-            {identity: figures for identity, (_, figures) in old.items()},
-            predicted,
-        ),
-        history=[HistoryPoint(run, metrics.values[name]) for run, metrics in history if name in metrics.values],
-        failed=[_failed(row) for row in (now.failed.get(name, []) if now else [])],
-        predicted=predicted,
-        top_level=top_level(taxonomy, classes_of(settings, taxonomy), predicted) if taxonomy and predicted else (),
-        labelling=labelling,
-    )
-
-
 def _gains(
     loaded: LoadedWorkflow, runs: Runs, run: Run, metrics: list[tuple[str, Measured]]
 ) -> dict[str, Sequence[str]]:
@@ -188,11 +87,6 @@ def _gains(
     batches = runs.until(run.id, "labelling_batch", HISTORY)
     found = {name: labelling_gain(name, batches, metrics, sampling) for name in loaded.workflow.objectives}
     return {name: gain.reasons for name, gain in found.items() if gain is not None}
-
-
-def _failed(row: dict[str, Any]) -> str:
-    reached = "has no F1" if row.get("f1") is None else f"F1 {row['f1']:.3f}"
-    return f"{row['path']}: {reached}, needed {row['bound']:g}"
 
 
 def _timings(result: RunResult) -> list[Timing]:

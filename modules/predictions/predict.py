@@ -7,6 +7,7 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import cycle
 from typing import Any
 
 import numpy as np
@@ -37,12 +38,32 @@ SHOWN = ("title", "retailer", "availability")
 """Raw columns that are kept beside a prediction, so that people can look at it without a join."""
 
 
+def devices() -> list[str | None]:
+    """Where batches are predicted in turn: the machine's GPUs, or wherever TensorFlow likes."""
+    return [gpu.name for gpu in tf.config.list_logical_devices("GPU")] or [None]
+
+
+class _Model:
+    """A SavedModel's signature for predictions, on one device."""
+
+    def __init__(self, folder: str, device: str | None):
+        self.device = device
+        with tf.device(device):
+            # The loaded object must stay alive as long as its signature is used.
+            self._loaded = tf.saved_model.load(folder)
+        name = TABLE if TABLE in self._loaded.signatures else "serving_default"
+        self._signature = self._loaded.signatures[name]
+        self.outputs = set(self._signature.structured_outputs)
+
+    def __call__(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        with tf.device(self.device):
+            outputs: dict[str, tf.Tensor] = self._signature(examples=serialised)
+        return outputs
+
+
 @functools.lru_cache(maxsize=1)
-def _signature(model: str) -> tuple[Any, Any]:
-    # The loaded object must stay alive as long as its signature is used.
-    loaded = tf.saved_model.load(model)
-    name = TABLE if TABLE in loaded.signatures else "serving_default"
-    return loaded, loaded.signatures[name]
+def _models(folder: str) -> list[_Model]:
+    return [_Model(folder, device) for device in devices()]
 
 
 def predict_file(
@@ -71,7 +92,7 @@ def predict_file(
     columns = PredictionColumns(
         settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None
     )
-    _, signature = _signature(model)
+    models = _models(model)
     spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}
     spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, "price")}
     spec |= {
@@ -96,10 +117,10 @@ def predict_file(
 
     records = tf.data.TFRecordDataset(source, compression_type="GZIP", buffer_size=2**20)
     data = records.batch(settings.prediction.batch_size).map(load, num_parallel_calls=2).prefetch(2)
-    wanted = [*columns.outputs(), *(name for name in EMBEDDINGS if name in signature.structured_outputs)]
+    wanted = [*columns.outputs(), *(name for name in EMBEDDINGS if name in models[0].outputs)]
 
-    def batch_of(serialised, raw) -> pa.RecordBatch:
-        outputs = signature(examples=serialised)
+    def batch_of(serialised, raw, on: _Model) -> pa.RecordBatch:
+        outputs = on(serialised)
         return columns.record_batch(
             {name: _arrays(value) for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
         )
@@ -109,8 +130,8 @@ def predict_file(
     nothing = tf.train.Example(
         features=tf.train.Features(feature={"id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))})
     )
-    with _Writer(target, batch_of(*load(tf.constant([nothing.SerializeToString()]))).schema) as writer:
-        for batch in _in_order(batch_of, data):
+    with _Writer(target, batch_of(*load(tf.constant([nothing.SerializeToString()])), models[0]).schema) as writer:
+        for batch in _in_order(batch_of, ((*item, on) for item, on in zip(data, cycle(models), strict=False))):
             writer.add(batch)
             done += batch.num_rows
             progress.report(done, 0, f"{done:,} products of {files} file{'s' if files > 1 else ''}")

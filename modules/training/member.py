@@ -20,6 +20,7 @@ from modules.training.data import batches
 from modules.training.fit import FitResult, fit
 from modules.training.image_columns import Embed
 from modules.training.image_start import Pictures, start_images
+from modules.training.replicas import strategy_of
 
 Report = Callable[[int, int, str], None]
 
@@ -64,19 +65,22 @@ def fit_member(
     """
     seed = workflow.seed if resample else None
     with precision(workflow):
-        model = build_model(workflow, data.sizes)
+        strategy = strategy_of(workflow)
+        with strategy.scope():
+            model = build_model(workflow, data.sizes)
         pictures = Pictures(data.train, data.examples, data.sizes.classes, seed)
         embed = start_images(model, workflow, pictures, checkpoints=checkpoints, report=report)
         if workflow.training.solver == "liblinear":
             result = _fit_exact(model, workflow, taxonomy, pictures, data.sizes, embed)
         else:
-            result = fit(
-                model, workflow, _shuffled(workflow, data, data.train, data.examples, seed),
-                data.eval_batches(workflow, once=False) if data.has_eval else None, data.losses,
-                steps_per_epoch=-(-data.examples // workflow.training.batch_size),
-                checkpoints=checkpoints, logs=logs, report=report,
-            )  # fmt: skip
-        return _full_precision(model, workflow, data.sizes), result
+            with strategy.scope():
+                result = fit(
+                    model, workflow, _shuffled(workflow, data, data.train, data.examples, seed),
+                    data.eval_batches(workflow, once=False) if data.has_eval else None, data.losses,
+                    steps_per_epoch=-(-data.examples // workflow.training.batch_size),
+                    checkpoints=checkpoints, logs=logs, report=report,
+                )  # fmt: skip
+        return _plain(model, workflow, data.sizes), result
 
 
 def refit_member(
@@ -92,18 +96,21 @@ def refit_member(
     both, examples = [*data.train, *data.eval], data.examples + data.eval_examples
     seed = workflow.seed if resample else None
     with precision(workflow):
-        model = build_model(workflow, data.sizes)
+        strategy = strategy_of(workflow)
+        with strategy.scope():
+            model = build_model(workflow, data.sizes)
         pictures = Pictures(both, examples, data.sizes.classes, seed)
         embed = start_images(model, workflow, pictures, checkpoints=None, report=report)
         if workflow.training.solver == "liblinear":
             _fit_exact(model, workflow, taxonomy, pictures, data.sizes, embed)
         else:
             steps = -(-examples // workflow.training.batch_size)
-            fit(
-                model, workflow, _shuffled(workflow, data, both, examples, seed), None, data.losses,
-                steps_per_epoch=steps, epochs=max(1, epochs), report=report,
-            )  # fmt: skip
-        return _full_precision(model, workflow, data.sizes)
+            with strategy.scope():
+                fit(
+                    model, workflow, _shuffled(workflow, data, both, examples, seed), None, data.losses,
+                    steps_per_epoch=steps, epochs=max(1, epochs), report=report,
+                )  # fmt: skip
+        return _plain(model, workflow, data.sizes)
 
 
 def _shuffled(
@@ -160,10 +167,10 @@ def full_precision_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
         return build_model(workflow, sizes)
 
 
-def _full_precision(model: keras.Model, workflow: Workflow, sizes: InputSizes) -> keras.Model:
-    """The same weights in a float32 model: what serves runs anywhere, and a CPU is slow at 16 bits."""
-    if keras.mixed_precision.dtype_policy().name == "float32":
+def _plain(model: keras.Model, workflow: Workflow, sizes: InputSizes) -> keras.Model:
+    """The same weights in a float32 model on one device: what serves runs anywhere, and a CPU is slow at 16 bits."""
+    if keras.mixed_precision.dtype_policy().name == "float32" and model.distribute_strategy.num_replicas_in_sync == 1:
         return model
-    full = full_precision_model(workflow, sizes)
-    full.set_weights(model.get_weights())
-    return full
+    plain = full_precision_model(workflow, sizes)
+    plain.set_weights(model.get_weights())
+    return plain

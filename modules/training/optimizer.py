@@ -31,10 +31,14 @@ class LazyAdam(keras.optimizers.Adam):
         self.clip_norm, self.l2 = clip_norm, l2
 
     def apply(self, grads: Sequence[Any], trainable_variables: Any = None) -> None:
-        grads = [_summed_by_row(grad) for grad in grads]
+        grads = [_summed_by_row(grad) for grad in _over_replicas(grads)]
         if self.clip_norm:
             grads = _clipped(grads, self.clip_norm)
         super().apply(grads, trainable_variables)
+
+    def _all_reduce_sum_gradients(self, grads_and_vars):
+        # Keras would sum over the replicas only now, behind the clipping.
+        return list(grads_and_vars)
 
     def update_step(self, gradient, variable, learning_rate):
         index = self._get_variable_index(variable)
@@ -65,6 +69,20 @@ def _is_sparse(gradient: Any) -> bool:
     import tensorflow as tf
 
     return isinstance(gradient, tf.IndexedSlices)
+
+
+def _over_replicas(grads: Sequence[Any]) -> list[Any]:
+    """Each gradient summed over the devices that a batch is divided among."""
+    if keras.backend.backend() != "tensorflow":
+        return list(grads)
+    import tensorflow as tf
+
+    replica = tf.distribute.get_replica_context()
+    if replica is None or replica.num_replicas_in_sync == 1:
+        return list(grads)
+    present = [grad for grad in grads if grad is not None]
+    summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
+    return [grad if grad is None else next(summed) for grad in grads]
 
 
 def _summed_by_row(gradient: Any) -> Any:

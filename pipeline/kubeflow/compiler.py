@@ -14,12 +14,16 @@ from modules.settings.kubeflow import KubeflowSettings
 from pipeline.inputs import taxonomy_of
 from pipeline.kubeflow.package import Target, build_package, write_package
 from pipeline.kubeflow.parameters import TYPES, RunParameter
+from pipeline.kubeflow.report import add_report
+from pipeline.runs import PRODUCED_BY
 from pipeline.workflow_file import LoadedWorkflow
 
 PUSHED = "/tmp/pushed"
 """In the pod: what is pushed is an artifact as well, and stays in the pipeline root."""
 IMAGES = "/tmp/images"
 """In the pod: the cache of product images."""
+SHOWN = ("examples", "metrics", "labelling_batch", "similarity_index")
+"""Outputs whose numbers Kubeflow's pages show."""
 _FEED = "folder with feed, taxonomy, rules and labels, as the pods see it"
 _SNAPSHOT = "folder with labels.jsonl and queued.jsonl of the label store (shelfmark label snapshot); empty: none"
 _Places = tuple[tuple[tuple[str, ...], bool, str | None], ...]
@@ -58,7 +62,10 @@ def compile_workflow(loaded: LoadedWorkflow, output: Path, *, target: Target = "
                 loaded, settings, {name: parts for name, parts in PARTS.items() if name in nodes}
             ),
             inline=[("ImportSchemaGen", "schema_file")],
-            scalars=[("ClassMetrics", "metrics")],
+            scalars=[(PRODUCED_BY[key], key) for key in SHOWN if PRODUCED_BY[key] in nodes],
+            report=lambda package: add_report(
+                package, settings.image, loaded.workflow.name, loaded.workflow.objectives
+            ),
         )
     write_package(package, output, target=target, root=root)
 

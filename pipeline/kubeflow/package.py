@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -44,12 +44,13 @@ def build_package(
     parameters: Iterable[RunParameter] = (),
     inline: Sequence[tuple[str, str]] = (),
     scalars: Sequence[tuple[str, str]] = (),
+    report: Callable[[Package], None] | None = None,
 ) -> Package:
     """Compiles a TFX pipeline and mends the result.
 
     Args:
       parameters: run parameters. inline: (component, parameter) of paths whose files travel in the package.
-      scalars: (component, output) of numbers that Kubeflow's pages show.
+      scalars: (component, output) of numbers that Kubeflow's pages show. report: adds a step behind the components.
 
     Raises:
       InputError: something that cannot run there (``pipeline.kubeflow.checks``), or settings of an unknown component.
@@ -68,6 +69,8 @@ def build_package(
         inline_file(package, task, parameter)
     for task, output in scalars:
         show_metrics(package, task, output)
+    if report is not None and staged:
+        report(package)
     add_parameters(package, parameters)
     drivers = fingerprint_drivers(pipeline)
     add_fingerprints(package, drivers, staged=staged)

@@ -12,7 +12,7 @@ import pytest
 from tests.kubeflow.demo import load_demo
 
 if TYPE_CHECKING:
-    from tests.kubeflow.emulator.cluster import Cluster
+    from tests.kubeflow.emulator.cluster import Cluster, Run
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +21,7 @@ NEVER_CACHED = {
     "LastBlessedModel-import/LastBlessedModel-importer",
     "ProductExampleGen-fingerprint",
     "ActiveSampler-fingerprint",
+    "Report",
 }
 
 NEW = "one-more"
@@ -44,6 +45,7 @@ def test_two_runs(cluster: Cluster, tmp_path: Path) -> None:
     # Kubeflow's own page shows numbers of artifacts of this type.
     scalars, metrics = (cluster.artifact(first, "ClassMetrics", key)["metadata"] for key in ("scalars", "metrics"))
     assert scalars["rule_based/micro_f1"] == metrics["rule_based/micro_f1"]
+    _check_pages(cluster, first)
     # A run parameter inside of a component's settings.
     assert re.search(r'epochs\\*": 2\b', next(cluster.folder.glob("*-Trainer.log")).read_text())
     # Everything that a run leaves behind is in the object store; pods are gone.
@@ -75,6 +77,31 @@ def test_two_runs(cluster: Cluster, tmp_path: Path) -> None:
     found = cluster.artifact(last, "ProductExampleGen", "examples")["metadata"]
     assert _total(found, "products/") == _total(products, "products/") + 1
     assert found["labels/exclusive/margin"] == products.get("labels/exclusive/margin", 0) + 1
+
+
+def _check_pages(cluster: Cluster, run: Run) -> None:
+    """Confusion matrix, report and batch, where Kubeflow's pages look for them."""
+    import pyarrow.parquet as pq
+
+    matrix = cluster.artifact(run, "Report", "confusion_exclusive")["metadata"]["confusionMatrix"]["struct"]
+    folder = cluster.store.path(cluster.artifact(run, "Predictor", "predictions")["uri"])
+    labels = [
+        label for file in folder.glob("Split-test/*") for label in pq.read_table(file)["exclusive/label"].to_pylist()
+    ]
+    assert sum(count for row in matrix["rows"] for count in row["row"]) == sum(label >= 0 for label in labels) > 0
+    assert len(matrix["annotationSpecs"]) == len(matrix["rows"])
+    report = cluster.store.path(cluster.artifact(run, "Report", "page")["uri"])
+    assert (
+        report.is_file()
+        and "Objective rule_based" in report.read_text()
+        and "could not be read" not in report.read_text()
+    )
+    batch = cluster.store.path(cluster.artifact(run, "ActiveSampler", "labelling_batch")["uri"])
+    page = cluster.store.path(cluster.artifact(run, "Report", "batch_page")["uri"]).read_text()
+    asked = pq.read_table(batch / "batch.parquet")["product_id"].to_pylist()
+    assert asked and all(product in page for product in asked)
+    numbers = cluster.artifact(run, "ActiveSampler", "scalars")["metadata"]
+    assert numbers["exclusive/size"] == 10
 
 
 def _total(properties: dict[str, Any], prefix: str) -> float:

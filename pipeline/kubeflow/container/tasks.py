@@ -1,4 +1,4 @@
-"""The three things that a container can be asked to do."""
+"""The four things that a container can be asked to do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ _RUN_EXECUTOR = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executo
 
 
 def run_task(arguments: Sequence[str]) -> None:
-    """Runs ``execute``, ``fingerprint`` or ``last-blessed``; what ``execute`` does not know is for Beam.
+    """Runs ``execute``, ``fingerprint``, ``last-blessed`` or ``report``; what ``execute`` does not know is for Beam.
 
     Raises:
       InputError: a component's own, for people.
     """
     parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.container", allow_abbrev=False)
-    parser.add_argument("task", choices=["execute", "fingerprint", "last-blessed"])
+    parser.add_argument("task", choices=["execute", "fingerprint", "last-blessed", "report"])
     parser.add_argument("--staged", action="store_true", help="artifacts lie on the pod's disk")
     parser.add_argument("--executor_class_path")
     parser.add_argument("--driver_class_path", help="of a driver that fingerprints files")
@@ -33,14 +33,17 @@ def run_task(arguments: Sequence[str]) -> None:
     parser.add_argument("--overrides", help="places of run parameters")
     parser.add_argument("--scalars", help="the output whose numbers Kubeflow's pages show")
     parser.add_argument("--metadata", help="host:port of ML Metadata")
+    parser.add_argument("--workflow", help="JSON with the workflow's name and objectives")
     options, beam = parser.parse_known_args(arguments)
     invocation = Invocation.of(options)
     if options.task == "execute":
         _execute(invocation, options, beam)
     elif options.task == "fingerprint":
         _fingerprint(invocation, options.driver_class_path)
-    else:
+    elif options.task == "last-blessed":
         _last_blessed(invocation, options.metadata)
+    else:
+        _report(invocation, options.workflow)
 
 
 def _execute(invocation: Invocation, options: argparse.Namespace, beam: list[str]) -> None:
@@ -105,6 +108,12 @@ def _last_blessed(invocation: Invocation, metadata: str) -> None:
             file.write("no model of this pipeline was ever blessed\n")
     print(f"last blessed model: {found or 'none'}", flush=True)
     _write_parameter(invocation, "uri", found or note["uri"])
+
+
+def _report(invocation: Invocation, workflow: str) -> None:
+    from pipeline.kubeflow.container.report import make_report
+
+    make_report(invocation, workflow)
 
 
 def _write_parameter(invocation: Invocation, name: str, value: Any) -> None:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from concurrent import futures
 from pathlib import Path
 from typing import Any
 
 import grpc
+from google.protobuf import json_format
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as pb
 from ml_metadata.proto import metadata_store_service_pb2 as service_pb
@@ -37,7 +37,7 @@ def from_value(value: pb.Value) -> Any:
     """``toRuntimeArtifact``: every number is a double."""
     kind = value.WhichOneof("value")
     if kind == "struct_value":
-        return json.loads(json.dumps(dict(value.struct_value.items())))
+        return json_format.MessageToDict(value.struct_value)
     return float(value.int_value) if kind == "int_value" else getattr(value, kind)
 
 

@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 
+from modules.predictions import predict as module
 from modules.predictions.predict import predict_file
 from tests.modules.training.catalogue import TREE, raw_example
 from tests.modules.training.shared import Built, classes
@@ -52,6 +53,25 @@ def predictions(built: Built, exported, tmp_path_factory) -> tuple[pa.Table, dic
     outputs = tf.saved_model.load(exported[1]).signatures["serving_default"](examples=tf.constant(examples))
     table = predict(tmp_path_factory.mktemp("predictions"), examples, exported)
     return table, {name: value.numpy() for name, value in outputs.items()}
+
+
+def test_copies_of_the_model_take_turns(built, exported, predictions, tmp_path, monkeypatch):
+    used = []
+    monkeypatch.setattr(module, "devices", lambda: ["CPU:0", "CPU:0"])
+    monkeypatch.setattr(
+        module._Model,
+        "__call__",
+        lambda self, batch, call=module._Model.__call__: used.append(self) or call(self, batch),
+    )
+    module._models.cache_clear()
+    try:
+        table = predict(tmp_path, built.raw("eval"), exported)
+    finally:
+        module._models.cache_clear()
+    # A batch that tells the schema, and the eval split's three.
+    assert len(used) == 4 and len(set(used)) == 2
+    # As text: prices that are not known are NaN.
+    assert repr(table.to_pylist()) == repr(predictions[0].to_pylist())
 
 
 def test_schema(predictions):

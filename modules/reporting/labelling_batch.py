@@ -1,0 +1,99 @@
+"""A batch of questions as a page that needs nothing else: what people are asked next, and why."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from modules.predictions.read import PredictionFiles
+from modules.reporting.page import render, write_page
+from modules.sampling.write import BATCH_FILE, FACTS_FILE
+from modules.taxonomy import Taxonomy
+
+SHOWN = 1_000
+"""Questions on the page; a batch has seldom more."""
+
+
+@dataclass(frozen=True)
+class Question:
+    """One row of the page.
+
+    Attributes:
+      category: the path that a yes or no is asked of, or the model's first guess. probability: the model's for it.
+    """
+
+    rank: int
+    product: str
+    title: str
+    objective: str
+    category: str
+    probability: float | None
+    source: str
+    utility: float | None
+
+
+def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = None) -> list[Question]:
+    """The first :data:`SHOWN` questions of every objective, by rank.
+
+    Args:
+      batch: the folder of a LabellingBatch. predictions: a run's, for the titles.
+    """
+    table = pq.read_table(batch / BATCH_FILE)
+    table = table.filter(pc.less(table["rank"], SHOWN)).sort_by([("objective", "ascending"), ("rank", "ascending")])
+    titles = _titles(predictions, table["product_id"]) if predictions is not None else {}
+    found = []
+    for row in table.to_pylist():
+        suggestions = {one["category"]: one["probability"] for one in row["suggestions"] or ()}
+        asked = row["category"] or next(iter(suggestions), None)
+        found.append(
+            Question(
+                row["rank"] + 1,
+                row["product_id"],
+                titles.get(row["product_id"], ""),
+                row["objective"],
+                "" if asked is None else taxonomy[asked].text if asked in taxonomy else asked,
+                suggestions.get(asked),
+                row["source"],
+                row["utility"],
+            )
+        )
+    return found
+
+
+def read_facts(batch: Path) -> dict[str, list[tuple[str, str]]]:
+    """Objective to what is true of the whole batch, as texts."""
+    facts: dict[str, Any] = json.loads((batch / FACTS_FILE).read_text("utf-8"))
+    return {name: [(key, _text(value)) for key, value in its.items()] for name, its in facts["objectives"].items()}
+
+
+def write_labelling_batch(
+    path: str | Path, run: str, questions: Sequence[Question], facts: Mapping[str, Sequence[tuple[str, str]]]
+) -> None:
+    """Writes the page, complete or not at all."""
+    objectives = [
+        (name, its, [question for question in questions if question.objective == name]) for name, its in facts.items()
+    ]
+    write_page(path, render("labelling_batch.html.j2", run=run, objectives=objectives))
+
+
+def _titles(predictions: Path, ids: pa.ChunkedArray) -> dict[str, str]:
+    wanted, found = pa.array(ids.unique()), {}
+    for batch in PredictionFiles(predictions).scan(["id", "title"]):
+        kept = batch.filter(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted))
+        found |= {row["id"]: row["title"] or "" for row in kept.to_pylist()}
+        if len(found) == len(wanted):
+            break
+    return found
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -1,0 +1,87 @@
+"""In the pod: a run's artifacts in, what Kubeflow's pages show out."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from modules.reporting.labelling_batch import read_facts, read_questions, write_labelling_batch
+from modules.reporting.model import Confusion
+from modules.reporting.page import write_report
+from modules.settings.model import Objective
+from pipeline.kubeflow.container.invocation import Invocation, write_output
+from pipeline.kubeflow.report import BATCH_PAGE, CONFUSION, COUNTS, PAGE
+from pipeline.measured import Measured
+from pipeline.report import report_of
+from pipeline.runs import Output, Run, Value
+
+
+def make_report(invocation: Invocation, workflow: str) -> None:
+    """Writes the pages, and the confusion matrices as metadata.
+
+    Args:
+      workflow: JSON with its ``name`` and ``objectives``.
+    """
+    described = json.loads(workflow)
+    objectives = TypeAdapter(dict[str, Objective]).validate_python(described["objectives"])
+    run = run_of(invocation)
+    metrics = run.outputs.get("metrics")
+    report = report_of(
+        described["name"],
+        objectives,
+        run,
+        missing := [],
+        metrics=[(run.id, Measured.of(metrics))] if metrics else [],
+    )
+    for sentence in missing:
+        print(f"could not be read: {sentence}", flush=True)
+    write_report(report, _place(invocation, PAGE))
+    if BATCH_PAGE in invocation.own:
+        batch = run.folder("labelling_batch")
+        questions = read_questions(batch, run.taxonomy(), run.folder("predictions"))
+        write_labelling_batch(_place(invocation, BATCH_PAGE), run.id, questions, read_facts(batch))
+    matrices = {
+        CONFUSION + one.name: confusion_metadata(one.predicted.confusion)
+        for one in report.objectives
+        if one.predicted is not None and one.predicted.confusion is not None
+    }
+    artifacts = {
+        name: {"artifacts": [{"uri": entry["artifacts"][0]["uri"], "metadata": matrices.get(name, {})}]}
+        for name, entry in invocation.own.items()
+    }
+    write_output(invocation, {"artifacts": artifacts})
+
+
+def run_of(invocation: Invocation) -> Run:
+    """The run, as far as its artifacts are inputs; their ids are ML Metadata's."""
+    outputs = {}
+    for name, entry in invocation.inputs.items():
+        (artifact,) = entry["artifacts"]
+        key = "examples" if name == COUNTS else name
+        outputs[key] = Output(int(artifact.get("name") or 0), artifact["uri"], _properties(artifact, name == COUNTS))
+    return Run(str(invocation.parameters["run"]), outputs)
+
+
+def confusion_metadata(confusion: Confusion) -> dict[str, Any]:
+    """As KFP's ``ClassificationMetrics.log_confusion_matrix`` writes it: rows are labels, columns predictions."""
+    rows = [{"row": [int(count) for count in row]} for row in confusion.counts]
+    return {"confusionMatrix": {"annotationSpecs": [{"displayName": name} for name in confusion.names], "rows": rows}}
+
+
+def _properties(artifact: Mapping[str, Any], whole: bool) -> dict[str, Value]:
+    """ML Metadata's numbers come as doubles; ``whole``: those that are counts."""
+    found = {n: v for n, v in artifact.get("metadata", {}).items() if isinstance(v, int | float | str)}
+    return {n: int(v) if whole and isinstance(v, float) and v.is_integer() else v for n, v in found.items()}
+
+
+def _place(invocation: Invocation, name: str) -> Path:
+    """Where the file of an output has to lie in the pod."""
+    assert invocation.staging is not None
+    path = Path(invocation.staging.local(invocation.own[name]["artifacts"][0]["uri"]))
+    os.makedirs(path.parent, exist_ok=True)
+    return path

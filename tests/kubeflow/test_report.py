@@ -1,0 +1,127 @@
+"""What the Report step leaves for Kubeflow's pages, from artifacts as the launcher stages them."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.examples import TAXONOMY_FILE
+from modules.examples import Counts as Read
+from modules.sampling.batch import Batch, Pick
+from modules.sampling.write import write_batches
+from pipeline.kubeflow.container.invocation import Invocation
+from pipeline.kubeflow.container.report import make_report
+from pipeline.kubeflow.presentation import add_scalars
+from tests.modules.reporting.pages import Page
+from tests.modules.reporting.sample import WORKFLOW, taxonomy, write_predictions
+
+ROOT = "minio://bucket/run"
+TITLES = {"page": "system.HTML", "batch_page": "system.HTML", "confusion_exclusive": "system.ClassificationMetrics"}
+
+
+def scalars_of(properties: dict[str, Any]) -> dict[str, Any]:
+    """As ML Metadata hands them on: every number a double."""
+    output = {"artifacts": {"examples": {"artifacts": [{"metadata": properties}]}}}
+    add_scalars(output, "examples", {"uri": f"{ROOT}/scalars"})
+    found = output["artifacts"]["scalars"]["artifacts"][0]["metadata"]
+    return {name: float(value) for name, value in found.items()} | {"display_name": "scalars"}
+
+
+@pytest.fixture
+def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, Any], list[dict[str, Any]]]:
+    """The pod's folder of the run, the output file's artifacts, and the predictions' rows."""
+    monkeypatch.setenv("KFP_STAGING_ROOT", str(tmp_path))
+    folder = tmp_path / "minio/bucket/run"
+    rows = write_predictions(folder / "predictions", {"train": 30, "test": 60})
+    (folder / "taxonomy").mkdir()
+    taxonomy().write(folder / "taxonomy" / TAXONOMY_FILE)
+    boots = taxonomy().find("Shoes > Boots").id
+    picks = [
+        Pick(0, "train-0", "exclusive", "margin", "margin", "train", 0.75, suggestions=[(boots, 0.625)]),
+        Pick(1, "train-7", "exclusive", "random", "random", "train"),
+        Pick(0, "train-9", "rule_based", "entropy", "entropy", "train", 0.5, category=boots),
+    ]
+    facts = {"strategy": "margin", "size": 2, "mean_utility": 0.123456, "round": 1, "seed": 3}
+    batches = [Batch(name, [p for p in picks if p.objective == name], facts) for name in ("exclusive", "rule_based")]
+    write_batches(str(folder / "batch"), batches, {"model": "m"})
+    read = Read()
+    read.products.update(train=30, test=60)
+    read.labels["exclusive", "random"] = 12
+    artifacts = {
+        "taxonomy": ("taxonomy", {}),
+        "predictions": ("predictions", {"products": 90.0}),
+        "labelling_batch": ("batch", {}),
+        "metrics": ("metrics", {"exclusive/accuracy": 0.375, "exclusive/example_count": 33.0}),
+        "blessing": ("blessing", {"blessed": 1.0}),
+        "counts": ("scalars", scalars_of(read.to_properties())),
+    }
+    source = {
+        "inputs": {
+            "parameterValues": {"run": "run-7"},
+            "artifacts": {
+                name: {"artifacts": [{"name": str(n), "uri": f"{ROOT}/{at}", "metadata": values}]}
+                for n, (name, (at, values)) in enumerate(artifacts.items())
+            },
+        },
+        "outputs": {
+            "outputFile": str(tmp_path / "output.json"),
+            "artifacts": {
+                name: {"artifacts": [{"uri": f"{ROOT}/report/{name}", "type": {"schemaTitle": title}}]}
+                for name, title in TITLES.items()
+            },
+        },
+    }
+    invocation = Invocation.of(
+        argparse.Namespace(
+            json_serialized_invocation_args=json.dumps(source),
+            json_serialized_inputs_spec_args=None,
+            staged=True,
+            overrides=None,
+        )
+    )
+    objectives = {name: one.model_dump(mode="json") for name, one in WORKFLOW.objectives.items()}
+    make_report(invocation, json.dumps({"name": "shop", "objectives": objectives}))
+    return folder, json.loads((tmp_path / "output.json").read_text())["artifacts"], rows
+
+
+def test_the_confusion_matrix_is_kfps_own(made: tuple[Path, dict[str, Any], list[dict[str, Any]]]) -> None:
+    from kfp.dsl import ClassificationMetrics
+
+    _, artifacts, rows = made
+    (artifact,) = artifacts["confusion_exclusive"]["artifacts"]
+    assert artifact["uri"] == f"{ROOT}/report/confusion_exclusive"
+    matrix = artifact["metadata"]["confusionMatrix"]
+    names = [one["displayName"] for one in matrix["annotationSpecs"]]
+    classes = taxonomy().exclusive
+    pairs = Counter(
+        (classes[row["exclusive"]["label"]].path[0], classes[row["exclusive"]["best"]].path[0])
+        for row in rows
+        if row["split"] == "test" and row["exclusive"]["label"] >= 0
+    )
+    expected = [[pairs[label, best] for best in names] for label in names]
+    assert sum(map(sum, expected)) > 20
+    theirs = ClassificationMetrics()
+    theirs.log_confusion_matrix(names, expected)
+    assert matrix == theirs.metadata["confusionMatrix"]
+
+
+def test_the_report_is_a_page(made: tuple[Path, dict[str, Any], list[dict[str, Any]]]) -> None:
+    folder, artifacts, _ = made
+    assert artifacts["page"]["artifacts"] == [{"uri": f"{ROOT}/report/page", "metadata": {}}]
+    text = Page((folder / "report/page").read_text("utf-8")).text
+    for part in ("Run run-7", "blessed", "0.3750", "Objective exclusive", "train 30, test 60", "random 12"):
+        assert part in text, part
+
+
+def test_the_batch_is_a_page(made: tuple[Path, dict[str, Any], list[dict[str, Any]]]) -> None:
+    folder, _, _ = made
+    page = Page((folder / "report/batch_page").read_text("utf-8"))
+    for part in ("train-0", "train-7", "train-9", "Shoes > Boots", "0.625", "0.7500", "margin", "0.1235", "run-7"):
+        assert part in page.text, part
+    # train-0's title is markup in the feed, and text on the page.
+    assert "<script>alert(1)</script> 0" in page.text and len(page.raw["script"]) == 1
