@@ -130,7 +130,8 @@ def predict_file(
     nothing = tf.train.Example(
         features=tf.train.Features(feature={"id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))})
     )
-    with _Writer(target, batch_of(*load(tf.constant([nothing.SerializeToString()])), models[0]).schema) as writer:
+    serialised, raw = load(tf.constant([nothing.SerializeToString()]))
+    with _Writer(target, batch_of(serialised, raw, models[0]).schema) as writer:
         for batch in _in_order(batch_of, ((*item, on) for item, on in zip(data, cycle(models), strict=False))):
             writer.add(batch)
             done += batch.num_rows

@@ -84,7 +84,8 @@ def write_labelling_batch(
 
 
 def _titles(predictions: Path, ids: pa.ChunkedArray) -> dict[str, str]:
-    wanted, found = pa.array(ids.unique()), {}
+    wanted = pa.array(ids.unique())
+    found: dict[str, str] = {}
     for batch in PredictionFiles(predictions).scan(["id", "title"]):
         kept = batch.filter(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted))
         found |= {row["id"]: row["title"] or "" for row in kept.to_pylist()}

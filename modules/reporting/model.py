@@ -270,6 +270,7 @@ class Report:
     Attributes:
       previous: the run that figures are compared with; None: this is the first one.
       unchanged: this run took that run's metrics from the cache.
+      alone: nothing is known of other runs.
       places: title and path or command, of all that lies somewhere.
       missing: sentences about parts that could not be read.
     """
@@ -288,3 +289,4 @@ class Report:
     places: Sequence[tuple[str, str]] = ()
     missing: Sequence[str] = field(default_factory=tuple)
     indexes: Sequence[IndexReport] = ()
+    alone: bool = False

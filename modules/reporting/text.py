@@ -132,6 +132,8 @@ def change_text(figure: Figure) -> str:
 
 def compared_text(report: Report) -> str:
     """What the run is compared with."""
+    if report.alone:
+        return "of this run alone"
     if report.previous is None:
         return "the first run with metrics"
     if report.unchanged:

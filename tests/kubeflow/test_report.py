@@ -116,6 +116,8 @@ def test_the_report_is_a_page(made: tuple[Path, dict[str, Any], list[dict[str, A
     text = Page((folder / "report/page").read_text("utf-8")).text
     for part in ("Run run-7", "blessed", "0.3750", "Objective exclusive", "train 30, test 60", "random 12"):
         assert part in text, part
+    for part in ("last runs", "first run", "Time", "Where things lie"):
+        assert part not in text, part
 
 
 def test_the_batch_is_a_page(made: tuple[Path, dict[str, Any], list[dict[str, Any]]]) -> None:

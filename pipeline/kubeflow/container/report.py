@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -31,16 +32,17 @@ def make_report(invocation: Invocation, workflow: str) -> None:
     objectives = TypeAdapter(dict[str, Objective]).validate_python(described["objectives"])
     run = run_of(invocation)
     metrics = run.outputs.get("metrics")
+    missing: list[str] = []
     report = report_of(
         described["name"],
         objectives,
         run,
-        missing := [],
+        missing,
         metrics=[(run.id, Measured.of(metrics))] if metrics else [],
     )
     for sentence in missing:
         print(f"could not be read: {sentence}", flush=True)
-    write_report(report, _place(invocation, PAGE))
+    write_report(replace(report, alone=True), _place(invocation, PAGE))
     if BATCH_PAGE in invocation.own:
         batch = run.folder("labelling_batch")
         questions = read_questions(batch, run.taxonomy(), run.folder("predictions"))
