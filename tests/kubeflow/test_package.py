@@ -94,6 +94,7 @@ def test_every_container_has_our_entrypoint(documents: list[dict[str, Any]]) -> 
         "LastBlessedModel": "last-blessed",
         "ProductExampleGen-fingerprint": "fingerprint",
         "ActiveSampler-fingerprint": "fingerprint",
+        "Report": "report",
     }
     text = json.dumps(spec)
     assert '"resolver"' not in text and "preCacheCheck" not in text
@@ -103,12 +104,30 @@ def test_caching_retries_and_limits(documents: list[dict[str, Any]]) -> None:
     tasks, executors = documents[0]["root"]["dag"]["tasks"], documents[0]["deploymentSpec"]["executors"]
     cached = {name for name, task in tasks.items() if task.get("cachingOptions", {}).get("enableCache")}
     prints = {"ProductExampleGen-fingerprint", "ActiveSampler-fingerprint"}
-    assert set(tasks) - cached == prints | {"LastBlessedModel", "LastBlessedModel-import", "Predictor"}
+    assert set(tasks) - cached == prints | {"LastBlessedModel", "LastBlessedModel-import", "Predictor", "Report"}
     assert tasks["Evaluator"]["retryPolicy"]["maxRetryCount"] == 2
     trainer = executors["Trainer_executor"]["container"]["resources"]
     assert trainer["resourceMemoryLimit"] == "4Gi" and trainer["memoryLimit"] == pytest.approx(4.294967296)
     assert trainer["accelerator"]["resourceType"] == "nvidia.com/gpu"
     assert executors["ProductExampleGen_executor"]["container"]["resources"]["cpuLimit"] == 2.0
+
+
+def test_report_reads_what_the_run_made_and_no_examples(documents: list[dict[str, Any]]) -> None:
+    task = documents[0]["root"]["dag"]["tasks"]["Report"]
+    read = {
+        (source["taskOutputArtifact"]["producerTask"], source["taskOutputArtifact"]["outputArtifactKey"])
+        for source in task["inputs"]["artifacts"].values()
+    }
+    assert read == {
+        ("ProductExampleGen", "taxonomy"), ("ProductExampleGen", "quarantine"), ("ProductExampleGen", "scalars"),
+        ("Trainer", "model"), ("Evaluator", "evaluation"), ("Evaluator", "blessing"), ("ClassMetrics", "metrics"),
+        ("Predictor", "predictions"), ("ActiveSampler", "labelling_batch"),
+    }  # fmt: skip
+    assert set(task["dependentTasks"]) == {producer for producer, _ in read}
+    made = documents[0]["components"]["Report"]["outputDefinitions"]["artifacts"]
+    assert {name: output["artifactType"]["schemaTitle"] for name, output in made.items()} == {
+        "page": "system.HTML", "batch_page": "system.HTML", "confusion_exclusive": "system.ClassificationMetrics"
+    }  # fmt: skip
 
 
 def test_arguments_stay_small(documents: list[dict[str, Any]]) -> None:
