@@ -32,11 +32,11 @@ run: $(READY) ## the main job on the demo catalogue
 	@$(BIN)/shelfmark run
 
 test: $(READY) ## the tests that need no server and no browser
-	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
 test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB (Debian packages), Label Studio (into .label-studio) and Flink's job server if absent, then runs every test
 	@bash tests/install_servers.sh
-	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile
+	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
 lint: $(READY) ## ruff, mypy, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports

@@ -21,6 +21,9 @@ NEEDS = {
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    # A file is run by one process: the long ones first, so that none of them is left to a single core at the end.
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
     if os.environ.get("SHELFMARK_TEST_FULL"):
         return
     for item in items:
