@@ -128,7 +128,11 @@ def flink_settings() -> Iterator[list[str]]:
 
 
 @pytest.mark.parametrize(
-    "elsewhere", [portable_settings, pytest.param(flink_settings, marks=pytest.mark.flink)], ids=["portable", "flink"]
+    "elsewhere",
+    [
+        pytest.param(portable_settings, marks=pytest.mark.job_server, id="portable"),
+        pytest.param(flink_settings, marks=pytest.mark.flink, id="flink"),
+    ],
 )
 def test_the_same_results_as_in_process(
     tmp_path: Path, elsewhere: Callable[[], AbstractContextManager[list[str]]]
