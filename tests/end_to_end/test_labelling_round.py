@@ -52,6 +52,8 @@ def test_a_round(tmp_path: Path) -> None:
     catalogue = ("--feed", str(tmp_path / "catalogue"), "--set", f"feed.demo.products={PRODUCTS}")
     given = (*catalogue, "--store", place)
     changes = [
+        # Two columns: most of a small run's time is spent on making graphs.
+        "features={title: {kind: text, vocabulary: 300}, brand: {kind: categorical, vocabulary: 50, width: 4}}",
         "committee={by: dropout, members: 3}", "sampling.strategy={kind: bald}", "sampling.size=40",
         "training.epochs=2", "evaluation.thresholds={exclusive: {accuracy: 0.0}}",
     ]  # fmt: skip
