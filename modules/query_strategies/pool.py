@@ -16,8 +16,6 @@ Bools = npt.NDArray[np.bool_]
 
 BLOCK_BYTES = 8 * 2**20
 """Rows are looked at in blocks of about this size: what fits the cache is read once, and memory stays flat."""
-_ALONE_BYTES = 2**20
-"""What is smaller is done before a thread has started."""
 _CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -142,10 +140,7 @@ def per_row(
     Where most rows of a stretch are wanted the stretch is looked at in place: cheaper than a copy of those rows.
     """
     found = np.empty(len(rows), np.float32)
-    width = 4 * max(table.shape[1], 1)
-    step = max(1, size // width)
-    if len(rows) * width > _ALONE_BYTES:
-        step = min(step, -(-len(rows) // _CORES))
+    step = max(1, size // (4 * max(table.shape[1], 1)))
 
     def fill(start: int) -> None:
         part = rows[start : start + step]

@@ -82,7 +82,17 @@ def _over_replicas(grads: Sequence[Any]) -> list[Any]:
         return list(grads)
     present = [grad for grad in grads if grad is not None]
     summed = iter(replica.all_reduce(tf.distribute.ReduceOp.SUM, present))
-    return [grad if grad is None else next(summed) for grad in grads]
+    return [grad if grad is None else _of_width(next(summed), grad) for grad in grads]
+
+
+def _of_width(summed: Any, grad: Any) -> Any:
+    """``summed``, an embedding's rows as wide as ``grad``'s: gathering them from the devices forgets that."""
+    if not _is_sparse(summed):
+        return summed
+    import tensorflow as tf
+
+    values = tf.ensure_shape(summed.values, [None, *grad.values.shape[1:]])
+    return tf.IndexedSlices(values, summed.indices, summed.dense_shape)
 
 
 def _summed_by_row(gradient: Any) -> Any:

@@ -14,14 +14,6 @@ def strategy_of(workflow: Workflow) -> tf.distribute.Strategy:
     products; gradients are summed before they are clipped, so that a step is one of the whole batch
     (``training.batch_size`` is the whole batch's).
     """
-    gpus = tf.config.list_logical_devices("GPU")
-    if len(gpus) < 2 or workflow.training.solver != "adam":
+    if len(tf.config.list_logical_devices("GPU")) < 2 or workflow.training.solver != "adam":
         return tf.distribute.get_strategy()
-    return mirrored([gpu.name for gpu in gpus])
-
-
-def mirrored(devices: list[str]) -> tf.distribute.MirroredStrategy:
-    """Over these devices; NCCL where it is there, which only GPUs have."""
-    if all("GPU" in device for device in devices):
-        return tf.distribute.MirroredStrategy(devices)
-    return tf.distribute.MirroredStrategy(devices, tf.distribute.ReductionToOneDevice())
+    return tf.distribute.MirroredStrategy()

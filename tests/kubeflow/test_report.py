@@ -89,9 +89,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[st
     return folder, json.loads((tmp_path / "output.json").read_text())["artifacts"], rows
 
 
-def test_the_confusion_matrix_is_kfps_own(made: tuple[Path, dict[str, Any], list[dict[str, Any]]]) -> None:
-    from kfp.dsl import ClassificationMetrics
-
+def test_the_confusion_matrix_is_as_the_pages_read_it(made: tuple[Path, dict[str, Any], list[dict[str, Any]]]) -> None:
     _, artifacts, rows = made
     (artifact,) = artifacts["confusion_exclusive"]["artifacts"]
     assert artifact["uri"] == f"{ROOT}/report/confusion_exclusive"
@@ -105,9 +103,7 @@ def test_the_confusion_matrix_is_kfps_own(made: tuple[Path, dict[str, Any], list
     )
     expected = [[pairs[label, best] for best in names] for label in names]
     assert sum(map(sum, expected)) > 20
-    theirs = ClassificationMetrics()
-    theirs.log_confusion_matrix(names, expected)
-    assert matrix == theirs.metadata["confusionMatrix"]
+    assert matrix["rows"] == [{"row": counts} for counts in expected]
 
 
 def test_the_report_is_a_page(made: tuple[Path, dict[str, Any], list[dict[str, Any]]]) -> None:

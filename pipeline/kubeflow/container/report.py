@@ -18,7 +18,7 @@ from modules.settings.model import Objective
 from pipeline.kubeflow.container.invocation import Invocation, write_output
 from pipeline.kubeflow.report import BATCH_PAGE, CONFUSION, COUNTS, PAGE
 from pipeline.measured import Measured
-from pipeline.report import report_of
+from pipeline.report import attempt, report_of
 from pipeline.runs import Output, Run, Value
 
 
@@ -40,13 +40,11 @@ def make_report(invocation: Invocation, workflow: str) -> None:
         missing,
         metrics=[(run.id, Measured.of(metrics))] if metrics else [],
     )
-    for sentence in missing:
-        print(f"could not be read: {sentence}", flush=True)
     write_report(replace(report, alone=True), _place(invocation, PAGE))
     if BATCH_PAGE in invocation.own:
-        batch = run.folder("labelling_batch")
-        questions = read_questions(batch, run.taxonomy(), run.folder("predictions"))
-        write_labelling_batch(_place(invocation, BATCH_PAGE), run.id, questions, read_facts(batch))
+        attempt("the labelling batch", lambda: _write_batch(run, _place(invocation, BATCH_PAGE)), missing)
+    for sentence in missing:
+        print(f"could not be read: {sentence}", flush=True)
     matrices = {
         CONFUSION + one.name: confusion_metadata(one.predicted.confusion)
         for one in report.objectives
@@ -70,9 +68,18 @@ def run_of(invocation: Invocation) -> Run:
 
 
 def confusion_metadata(confusion: Confusion) -> dict[str, Any]:
-    """As KFP's ``ClassificationMetrics.log_confusion_matrix`` writes it: rows are labels, columns predictions."""
-    rows = [{"row": [int(count) for count in row]} for row in confusion.counts]
-    return {"confusionMatrix": {"annotationSpecs": [{"displayName": name} for name in confusion.names], "rows": rows}}
+    """As Kubeflow's pages read it: rows are labels, columns predictions."""
+    from kfp.dsl import ClassificationMetrics
+
+    found = ClassificationMetrics()
+    found.log_confusion_matrix(list(confusion.names), confusion.counts.tolist())
+    return dict(found.metadata)
+
+
+def _write_batch(run: Run, path: Path) -> None:
+    batch = run.folder("labelling_batch")
+    questions = read_questions(batch, run.taxonomy(), run.folder("predictions"))
+    write_labelling_batch(path, run.id, questions, read_facts(batch))
 
 
 def _properties(artifact: Mapping[str, Any], whole: bool) -> dict[str, Value]:

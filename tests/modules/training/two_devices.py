@@ -17,7 +17,6 @@ from modules.training import member
 from modules.training.fit import losses_of
 from modules.training.member import TrainingData
 from modules.training.optimizer import LazyAdam
-from modules.training.replicas import mirrored
 from modules.training.run import input_sizes
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import TRAINING, class_counts, tiny
@@ -79,7 +78,7 @@ def main(transform: str, train: str, evaluation: str, output: str) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     found = {}
-    for name, strategy in (("one", tf.distribute.get_strategy()), ("two", mirrored(DEVICES))):
+    for name, strategy in (("one", tf.distribute.get_strategy()), ("two", tf.distribute.MirroredStrategy(DEVICES))):
         found |= {f"{name}/dense": steps(strategy, False), f"{name}/sparse": steps(strategy, True)}
         found |= {f"{name}/{key}": value for key, value in fitted(strategy, transform, train, evaluation).items()}
     np.savez(output, **found)
