@@ -138,7 +138,9 @@ def test_the_same_results_as_in_process(
     tmp_path: Path, elsewhere: Callable[[], AbstractContextManager[list[str]]]
 ) -> None:
     import pyarrow.dataset as ds
-    import tensorflow_data_validation as tfdv
+    import tfx.v1  # noqa: F401  (before TFDV, whose names it mends)
+
+    import tensorflow_data_validation as tfdv  # isort: skip
 
     catalogue = tmp_path / "catalogue"
     here = run(tmp_path / "here", catalogue)
