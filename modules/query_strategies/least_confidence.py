@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, per_row
+from modules.query_strategies.pool import Floats, Integers, Pool, largest, per_row
 
 
 class LeastConfidence(ScoreStrategy):
@@ -23,4 +23,4 @@ class LeastConfidence(ScoreStrategy):
         assert pool.probabilities is not None
         if pool.categories is not None:
             return 1.0 - pool.probabilities[rows, 0].astype(np.float32)
-        return 1.0 - per_row(pool.probabilities, rows, lambda some: some.max(axis=1))
+        return 1.0 - per_row(pool.probabilities, rows, largest)

@@ -7,6 +7,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy.special import rel_entr
 from scipy.stats import entropy
 from sklearn.metrics.pairwise import euclidean_distances
@@ -16,7 +19,7 @@ from modules.query_strategies.batch_bald import BatchBALD
 from modules.query_strategies.committee import bald, kl_to_consensus, vote_entropy
 from modules.query_strategies.information_density import InformationDensity
 from modules.query_strategies.margin import Margin, margin_of
-from modules.query_strategies.pool import blocks, per_row
+from modules.query_strategies.pool import blocks, largest, per_row
 from modules.query_strategies.random_sampling import Random
 from modules.query_strategies.schedule import Schedule, Step
 from modules.query_strategies.taxonomy_aware import TaxonomyAware
@@ -200,3 +203,12 @@ def test_scores_of_some_rows_are_those_rows_in_their_order(rows):
             top = np.sort(table[many], axis=1)
             np.testing.assert_array_equal(found, top[:, -1] - top[:, -2])
     np.testing.assert_array_equal(table, before)
+
+
+@given(
+    arrays(np.float64, (4, 5), elements=st.floats(0.0, 1.0)),
+    st.sampled_from([np.float16, np.float32, np.float64, ">f4"]),
+)
+def test_the_largest_of_numbers_that_are_not_negative(table, dtype):
+    for some in (table.astype(dtype), table.astype(dtype)[:, ::2], np.asfortranarray(table.astype(dtype))):
+        np.testing.assert_array_equal(largest(some), some.max(axis=1))
