@@ -1,10 +1,10 @@
 """Query strategies beside small-text, scikit-activeml and modAL.
 
-``python -m benchmarks.query_strategies PEERS_PYTHON [SIZE ...]``: PEERS_PYTHON is a Python with
-``benchmarks/peers/requirements.txt`` installed. Each pick runs in a process of its own on the same files; a peer that
-takes more than ten minutes, or more memory than there is, is not tried at larger sizes, nor one that took so long at
-the last size that its time, growing with the number of products, would exceed ten minutes. Writes
-``results/query_strategies.md``.
+``python -m benchmarks.query_strategies PEERS_PYTHON [SIZE ...] [STRATEGY ...]``: PEERS_PYTHON is a Python with
+``benchmarks/peers/requirements.txt`` installed; without sizes or strategies all are run. Each pick runs in a process of
+its own on the same files; a peer that takes more than ten minutes, or more memory than there is, is not tried at larger
+sizes, nor one that took so long at the last size that its time, growing with the number of products, would exceed ten
+minutes. Writes ``results/query_strategies.md``; a run of some sizes or strategies replaces their rows alone.
 """
 
 from __future__ import annotations
@@ -96,15 +96,18 @@ def run(command: list[str]) -> dict | str:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def main(peers_python: str, sizes: list[int]) -> None:
+def main(peers_python: str, sizes: list[int], wanted: list[str]) -> None:
     """Runs everything and writes the table."""
-    lines = [
+    head = [
         f"Batches of {BATCH} from products with {WIDTH}-dimensional embeddings ({LABELLED} labelled) and {CLASSES} "
         f"classes ({BADGE_CLASSES} for BADGE, whose candidates are all products here).",
         "",
         "| strategy | products | seconds | peer: seconds (times ours) | objective: ours, peers' |",
         "| --- | --- | --- | --- | --- |",
     ]
+    file = RESULTS / "query_strategies.md"
+    before = file.read_text().splitlines() if file.exists() else []
+    rows = {key: line for line in before if (key := _key(line)) is not None}
     given_up: dict[tuple[str, str], str] = {}
     took: dict[tuple[str, str], float] = {}
     for number, size in enumerate(sizes):
@@ -116,11 +119,18 @@ def main(peers_python: str, sizes: list[int]) -> None:
             with tempfile.TemporaryDirectory() as name:
                 folder = Path(name)
                 data(folder, size, classes)
-                for task in tasks:
-                    lines.append(row(peers_python, task, size, folder, given_up, took))
-                    print(lines[-1], flush=True)
-    text = "\n".join(lines) + "\n"
-    (RESULTS / "query_strategies.md").write_text(f"# Query strategies beside peers\n\n{text}")
+                for task in (t for t in tasks if t in wanted):
+                    line = row(peers_python, task, size, folder, given_up, took)
+                    print(line, flush=True)
+                    rows[size, task] = line
+    text = "\n".join([*head, *(rows[key] for key in sorted(rows, key=lambda k: (k[0], list(PEERS).index(k[1]))))])
+    file.write_text(f"# Query strategies beside peers\n\n{text}\n")
+
+
+def _key(line: str) -> tuple[int, str] | None:
+    """Size and strategy of a row of the table."""
+    cells = [cell.strip() for cell in line.split("|")[1:3]]
+    return (int(cells[1].replace(",", "")), cells[0]) if len(cells) == 2 and cells[0] in PEERS else None
 
 
 def row(peers_python: str, task: str, size: int, folder: Path, given_up: dict[tuple[str, str], str], took: dict) -> str:
@@ -160,4 +170,8 @@ if __name__ == "__main__":
     if sys.argv[1] == "ours":
         pick_ours(sys.argv[2], sys.argv[3], BATCH)
     else:
-        main(sys.argv[1], [int(size) for size in sys.argv[2:]] or [10_000, 100_000, 1_000_000])
+        sizes = [int(one) for one in sys.argv[2:] if one.isdigit()]
+        named = [one for one in sys.argv[2:] if not one.isdigit()]
+        if unknown := set(named) - PEERS.keys():
+            sys.exit(f"no such strategy: {', '.join(sorted(unknown))} (there are: {', '.join(PEERS)})")
+        main(sys.argv[1], sizes or [10_000, 100_000, 1_000_000], named or list(PEERS))

@@ -178,6 +178,8 @@ def best(utility: Floats, n: int, rng: np.random.Generator) -> Integers:
         return np.zeros(0, np.int64)
     least = np.partition(utility, len(utility) - n)[len(utility) - n]
     above, ties = np.flatnonzero(utility > least), np.flatnonzero(utility == least)
-    chosen = np.concatenate([above, rng.choice(ties, n - len(above), replace=False)])
+    if len(above) + len(ties) > n:
+        ties = rng.choice(ties, n - len(above), replace=False)
+    chosen = np.concatenate([above, ties])
     rng.shuffle(chosen)
     return chosen[np.argsort(-utility[chosen], kind="stable")]

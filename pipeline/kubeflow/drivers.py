@@ -28,7 +28,7 @@ def fingerprint_drivers(pipeline: Any) -> dict[str, str]:
     return found
 
 
-def add_fingerprints(package: Package, drivers: dict[str, str], *, staged: bool) -> None:
+def add_fingerprints(package: Package, drivers: dict[str, str]) -> None:
     """Puts a step ``<component>-fingerprint`` before each component, which hands its result over.
 
     Run parameters are to be in place already: the step needs what the component gets of them.
@@ -49,7 +49,7 @@ def add_fingerprints(package: Package, drivers: dict[str, str], *, staged: bool)
                 "container": {
                     "image": container["image"],
                     "command": [*COMMAND, "fingerprint"],
-                    "args": _arguments(container["args"], driver, staged),
+                    "args": _arguments(container["args"], driver),
                 }
             },
         )
@@ -74,9 +74,9 @@ def switch_caches(package: Package, cached: dict[str, bool]) -> None:
             content["cachingOptions"] = {"enableCache": True} if task not in package.fixed and cached.get(task) else {}
 
 
-def _arguments(arguments: Iterable[str], driver: str, staged: bool) -> list[str]:
+def _arguments(arguments: Iterable[str], driver: str) -> list[str]:
     kept, given = ["--driver_class_path", driver], list(arguments)
     for name in ("--overrides", "--json_serialized_invocation_args", "--json_serialized_inputs_spec_args"):
         if name in given:
             kept += [name, given[given.index(name) + 1]]
-    return ["--staged", *kept] if staged else kept
+    return kept

@@ -56,24 +56,23 @@ def build_package(
       InputError: something that cannot run there (``pipeline.kubeflow.checks``), or settings of an unknown component.
     """
     check_pipeline(pipeline)
-    staged = target == "kubeflow"
     package = Package(_compile(pipeline, settings.image))
     _check_components(package, settings)
     mend_producers(package)
     keep_defaults(package, pipeline)
-    use_entrypoint(package, staged=staged)
+    use_entrypoint(package)
     run_file_drivers(package)
-    if staged:
+    if target == "kubeflow":
         replace_resolvers(package, image=settings.image, metadata=settings.metadata)
     for task, parameter in inline:
         inline_file(package, task, parameter)
     for task, output in scalars:
         show_metrics(package, task, output)
-    if report is not None and staged:
+    if report is not None and target == "kubeflow":
         report(package)
     add_parameters(package, parameters)
     drivers = fingerprint_drivers(pipeline)
-    add_fingerprints(package, drivers, staged=staged)
+    add_fingerprints(package, drivers)
     input_types(package)
     cached = {}
     for task, _ in package.containers():

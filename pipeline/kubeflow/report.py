@@ -54,7 +54,7 @@ def add_report(package: Package, image: str, workflow: str, objectives: Mapping[
                 "artifacts": artifacts,
             }
         },
-        {"container": {"image": image, "command": [*COMMAND, "report"], "args": ["--staged", *arguments]}},
+        {"container": {"image": image, "command": [*COMMAND, "report"], "args": arguments}},
     )
     for source in artifacts.values():
         package.depend(REPORT, source["taskOutputArtifact"]["producerTask"])

@@ -48,7 +48,7 @@ def _replace(package: Package, name: str, image: str, metadata: str) -> None:
             "outputDefinitions": {"parameters": {"uri": {"parameterType": "STRING"}}, "artifacts": {"note": _NOTE}},
         },
         {"inputs": {"parameters": {"run": {"runtimeValue": {"constant": "{{$.pipeline_job_uuid}}"}}}}},
-        {"container": {"image": image, "command": [*COMMAND, "last-blessed"], "args": ["--staged", *arguments]}},
+        {"container": {"image": image, "command": [*COMMAND, "last-blessed"], "args": arguments}},
     )
     importer, address = f"{name}-importer", {"parameters": {"uri": {"parameterType": "STRING"}}}
     package.executors[importer + EXECUTOR] = {

@@ -81,7 +81,7 @@ def test_invocation_types_leaves_out_and_translates(tmp_path: Path, monkeypatch:
             },
         },
         "outputs": {
-            "outputFile": str(tmp_path / "out/output_metadata.json"),
+            "outputFile": "gs://b/out/output_metadata.json",  # as Vertex AI may say it
             "artifacts": {
                 "copy": {"artifacts": [{"uri": "minio://b/r/copy", "type": kind}]},
                 "executor-logs": {"artifacts": [{"uri": "minio://b/r/l", "type": {"schemaTitle": "system.Artifact"}}]},
@@ -97,7 +97,6 @@ def test_invocation_types_leaves_out_and_translates(tmp_path: Path, monkeypatch:
         argparse.Namespace(
             json_serialized_invocation_args=json.dumps(source),
             json_serialized_inputs_spec_args=json.dumps(spec),
-            staged=True,
             overrides=None,
         )
     )
@@ -105,6 +104,7 @@ def test_invocation_types_leaves_out_and_translates(tmp_path: Path, monkeypatch:
     assert list(invocation.inputs) == ["model"] and model["type"] == kind
     assert model["uri"] == f"{tmp_path}/minio/b/m" and model["metadata"] == {"from": f"{tmp_path}/minio/b/x", "n": 3}
     assert list(invocation.outputs) == ["copy"] and list(invocation.own) == ["plot"]
+    assert invocation.output_file == f"{tmp_path}/gcs/b/out/output_metadata.json"
     assert invocation.properties() == {"epochs": 5, "rate": 1.0}
     assert isinstance(invocation.properties()["epochs"], int)
     made = {"uri": f"{tmp_path}/minio/b/r/copy", "metadata": {"of": model["uri"], "empty": None, "n": 1.0}}

@@ -12,6 +12,7 @@ import yaml
 
 from modules.errors import InputError
 from modules.settings.kubeflow import KubeflowSettings
+from pipeline.kubeflow.entrypoint import COMMAND
 from pipeline.kubeflow.package import Target
 from pipeline.workflow_file import load_workflow
 from tests.kubeflow.backend import NotHere, build, judge
@@ -148,9 +149,10 @@ def test_vertex(tmp_path: Path) -> None:
     assert job["runtimeConfig"]["gcsOutputDirectory"] == "gs://bucket/root"
     assert job["runtimeConfig"]["parameterValues"]["training_epochs"] == 3
     executors = job["pipelineSpec"]["deploymentSpec"]["executors"]
-    # Its own resolvers, and no copying to the pod's disk.
+    # Its own resolvers; for the rest the entrypoint.
     assert sum("resolver" in entry for entry in executors.values()) == 2
-    assert "--staged" not in json.dumps(executors)
+    commands = [entry["container"]["command"] for entry in executors.values() if "container" in entry]
+    assert len(commands) > 10 and all(command[:3] == COMMAND for command in commands)
 
 
 def test_parameters_that_are_none(tmp_path: Path) -> None:

@@ -80,7 +80,6 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[st
         argparse.Namespace(
             json_serialized_invocation_args=json.dumps(source),
             json_serialized_inputs_spec_args=None,
-            staged=True,
             overrides=None,
         )
     )

@@ -1,12 +1,12 @@
-"""The demo's Beam components beyond this process: on a job server in another process, and as Dataflow's job graph."""
+"""The demo's Beam components beyond this process: on Flink, on another job server, and as Dataflow's job graph."""
 
 from __future__ import annotations
 
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ def job_server() -> Iterator[str]:
         process.wait()
 
 
-def run(folder: Path, catalogue: Path, *settings: str) -> Path:
-    """Runs the demo up to Predictor; the pipeline root."""
-    command = [sys.executable, "-m", "shelfmark", "run", "--feed", str(catalogue), "--to", "Predictor"]
+def run(folder: Path, catalogue: Path, *settings: str, parts: Sequence[str] = ()) -> Path:
+    """Runs the demo, or the part that ``parts`` say; the pipeline root."""
+    command = [sys.executable, "-m", "shelfmark", "run", "--feed", str(catalogue), *parts]
     for setting in (f"runners.local.folder={folder}", *COMMON, *settings):
         command += ["--set", setting]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
@@ -112,59 +112,106 @@ def test_dataflow_s_job_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert images == {"registry.example/shelfmark:1"}
 
 
-@contextmanager
-def portable_settings() -> Iterator[list[str]]:
+@pytest.fixture(scope="module")
+def here(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+    """A folder with the catalogue and a whole run in process, and its pipeline root."""
+    folder = tmp_path_factory.mktemp("here")
+    return folder, run(folder, folder / "catalogue")
+
+
+def same_examples(one: Path, other: Path, component: str, output: str) -> None:
+    """Both pipeline roots have the same records: numbers nearly, all else exactly."""
+    expected, found = examples(one, component, output), examples(other, component, output)
+    assert expected.keys() == found.keys() and sum(map(len, expected.values())) > 100
+    for split in expected:
+        assert [exact for exact, _ in expected[split]] == [exact for exact, _ in found[split]]
+        for (_, a), (_, b) in zip(expected[split], found[split], strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-5)
+
+
+def sent_elsewhere(folder: Path) -> None:
+    """Something of the newest run in ``folder`` went to a job server."""
+    assert "portable_runner" in max((folder / "demo" / "logs").glob("*.log")).read_text()
+
+
+@pytest.mark.job_server
+def test_a_job_server_in_another_process(tmp_path: Path, here: tuple[Path, Path]) -> None:
+    folder, one = here
     with job_server() as endpoint:
-        yield ["beam.runner=portable", f"beam.portable.job_endpoint={endpoint}"]
+        settings = ["beam.runner=portable", f"beam.portable.job_endpoint={endpoint}"]
+        other = run(tmp_path, folder / "catalogue", *settings, parts=["--to", "ProductExampleGen"])
+    sent_elsewhere(tmp_path)
+    same_examples(one, other, "ProductExampleGen", "examples")
 
 
-@contextmanager
-def flink_settings() -> Iterator[list[str]]:
-    """A Flink cluster inside Beam's job server, which ``tests/install_servers.sh`` fetches."""
+@pytest.fixture(scope="module")
+def flink() -> list[str]:
+    """A Flink cluster inside Beam's job server, whose libraries ``tests/install_servers.sh`` fetches."""
     jar = REPOSITORY / ".flink" / "job-server.jar"
     if not jar.is_file() or shutil.which("java") is None:
         pytest.skip("Flink needs Java and Beam's job server (.flink/job-server.jar: make test-full fetches it)")
-    yield ["beam.runner=flink", "beam.workers=2", f"beam.flink.job_server_jar={jar}"]
+    return ["beam.runner=flink", "beam.workers=2", f"beam.flink.job_server_jar={jar}"]
 
 
-@pytest.mark.parametrize(
-    "elsewhere",
-    [
-        pytest.param(portable_settings, marks=pytest.mark.job_server, id="portable"),
-        pytest.param(flink_settings, marks=pytest.mark.flink, id="flink"),
-    ],
-)
-def test_the_same_results_as_in_process(
-    tmp_path: Path, elsewhere: Callable[[], AbstractContextManager[list[str]]]
-) -> None:
-    import pyarrow.dataset as ds
+@pytest.mark.flink
+def test_examples_statistics_and_transform_on_flink(tmp_path: Path, here: tuple[Path, Path], flink: list[str]) -> None:
     import tfx.v1  # noqa: F401  (before TFDV, whose names it mends)
 
     import tensorflow_data_validation as tfdv  # isort: skip
 
-    catalogue = tmp_path / "catalogue"
-    here = run(tmp_path / "here", catalogue)
-    with elsewhere() as settings:
-        there = run(tmp_path / "there", catalogue, *settings)
-    log = next((tmp_path / "there" / "demo" / "logs").glob("*.log")).read_text()
-    assert "portable_runner" in log, "nothing was sent to a job server"
-    for component, output in (("ProductExampleGen", "examples"), ("Transform", "transformed_examples")):
-        one, other = examples(here, component, output), examples(there, component, output)
-        for split in one:
-            assert [exact for exact, _ in one[split]] == [exact for exact, _ in other[split]]
-            for (_, expected), (_, found) in zip(one[split], other[split], strict=True):
-                np.testing.assert_allclose(found, expected, rtol=1e-5)
-        assert sum(map(len, one.values())) > 100
+    folder, one = here
+    other = run(tmp_path, folder / "catalogue", *flink, parts=["--to", "Transform"])
+    sent_elsewhere(tmp_path)
+    same_examples(one, other, "ProductExampleGen", "examples")
+    same_examples(one, other, "Transform", "transformed_examples")
     statistics = [
         tfdv.load_stats_binary(str(next((root / "StatisticsGen" / "statistics").glob("*/Split-train/*.pb"))))
-        for root in (here, there)
+        for root in (one, other)
     ]
     assert {f.path.step[0]: f.num_stats.mean or f.string_stats.unique for f in statistics[0].datasets[0].features} == {
         f.path.step[0]: f.num_stats.mean or f.string_stats.unique for f in statistics[1].datasets[0].features
     }
-    predicted = [
-        ds.dataset(sorted(map(str, (root / "Predictor" / "predictions").glob("*/Split-test/*.parquet"))))
-        .to_table(columns=["id"]).sort_by("id")["id"].to_pylist()
-        for root in (here, there)
-    ]  # fmt: skip
-    assert predicted[0] == predicted[1]
+
+
+def both(root: Path, component: str, output: str) -> list[Path]:
+    """The artifacts of the run in process and of the one after it."""
+    found = sorted((root / component / output).iterdir(), key=lambda folder: int(folder.name))
+    assert len(found) == 2
+    return found
+
+
+@pytest.mark.flink
+def test_evaluation_and_predictions_on_flink(here: tuple[Path, Path], flink: list[str]) -> None:
+    """Of the same model, on the same examples."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    from components.evaluation.reading import read_evaluation
+
+    folder, root = here
+    run(folder, folder / "catalogue", *flink, parts=["--from", "Evaluator", "--to", "Evaluator"])
+    sent_elsewhere(folder)
+    expected, found = (read_evaluation(str(one)) for one in both(root, "Evaluator", "evaluation"))
+    assert [part.name for part in expected] == [part.name for part in found] and len(expected) > 1
+    for a, b in zip(expected, found, strict=True):
+        assert a.values.keys() == b.values.keys() and a.categories.keys() == b.categories.keys()
+        for objective, values in a.values.items():
+            assert b.values[objective] == pytest.approx(values, rel=1e-6, nan_ok=True)
+        for objective, figures in a.categories.items():
+            np.testing.assert_allclose(b.categories[objective], figures, rtol=1e-6)
+
+    run(folder, folder / "catalogue", *flink, parts=["--from", "Predictor", "--to", "Predictor"])
+    sent_elsewhere(folder)
+    one, other = (
+        pa.concat_tables(map(pq.read_table, sorted(where.glob("Split-*/*.parquet")))).sort_by("id")
+        for where in both(root, "Predictor", "predictions")
+    )
+    assert one.num_rows > 100 and one.schema == other.schema
+    for field in one.schema:
+        listed = pa.types.is_fixed_size_list(field.type)
+        columns = [table[field.name].combine_chunks() for table in (one, other)]
+        if pa.types.is_floating(field.type.value_type if listed else field.type):
+            a, b = ((column.flatten() if listed else column).to_numpy(zero_copy_only=False) for column in columns)
+            np.testing.assert_allclose(b, a, atol=1e-5, err_msg=field.name)
+        elif not field.name.endswith("/classes"):  # whose order hangs on the last digit of equal probabilities
+            assert columns[0].to_pylist() == columns[1].to_pylist(), field.name

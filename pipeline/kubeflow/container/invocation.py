@@ -25,13 +25,14 @@ class Invocation:
 
     Attributes:
       input: the ExecutorInput (camelCase). spec: the component's input definitions.
-      staging: None where components read and write remote addresses themselves.
+      staging: where remote addresses lie in the container: copied by the launcher on open-source Kubeflow, mounted on
+        Vertex AI.
       own: outputs that TFX knows nothing of (``system.*``), by name.
     """
 
     input: dict[str, Any]
     spec: dict[str, Any]
-    staging: Staging | None
+    staging: Staging
     own: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
@@ -40,14 +41,17 @@ class Invocation:
         found = cls(
             json.loads(arguments.json_serialized_invocation_args),
             json.loads(arguments.json_serialized_inputs_spec_args or "{}"),
-            Staging() if arguments.staged else None,
+            Staging(),
         )
         found._type_inputs()
         found._leave_out_logs()
-        if found.staging is not None:
-            for side in ("inputs", "outputs"):
-                found.staging.artifacts(found.input.get(side, {}).get("artifacts", {}), local=True)
-            found._leave_out_nothing()
+        for side in ("inputs", "outputs"):
+            found.staging.artifacts(found.input.get(side, {}).get("artifacts", {}), local=True)
+        outputs = found.input.get("outputs", {})
+        for one in (outputs, *outputs.get("parameters", {}).values()):
+            if "outputFile" in one:
+                one["outputFile"] = found.staging.local(one["outputFile"])
+        found._leave_out_nothing()
         apply_overrides(found.parameters, from_argument(arguments.overrides or "[]"))
         unpack_files(found.parameters)
         return found
@@ -81,8 +85,6 @@ class Invocation:
         """Makes the outputs' folders; what an earlier try left behind goes. Value artifacts are files, not folders."""
         if os.path.exists(self.output_file):
             os.remove(self.output_file)
-        if self.staging is None:
-            return
         for entry in self.outputs.values():
             for artifact in entry["artifacts"]:
                 path = artifact["uri"]
@@ -127,8 +129,7 @@ def write_output(invocation: Invocation, output: dict[str, Any]) -> None:
             metadata = artifact.get("metadata", {})
             for name in [name for name, value in metadata.items() if value is None]:
                 del metadata[name]
-    if invocation.staging is not None:
-        invocation.staging.artifacts(artifacts, local=False)
+    invocation.staging.artifacts(artifacts, local=False)
     os.makedirs(os.path.dirname(invocation.output_file), exist_ok=True)
     with open(invocation.output_file, "w", encoding="utf-8") as file:
         json.dump(output, file)

@@ -90,7 +90,6 @@ def _properties(artifact: Mapping[str, Any], whole: bool) -> dict[str, Value]:
 
 def _place(invocation: Invocation, name: str) -> Path:
     """Where the file of an output has to lie in the pod."""
-    assert invocation.staging is not None
     path = Path(invocation.staging.local(invocation.own[name]["artifacts"][0]["uri"]))
     os.makedirs(path.parent, exist_ok=True)
     return path

@@ -1,6 +1,7 @@
 """Remote addresses and the pod's own paths: the launcher copies artifacts, but hands the container remote addresses.
 
-``minio://bucket/key`` lies at ``/minio/bucket/key``, gs:// and s3:// likewise (launcher_v2.go, ``LocalPathForURI``).
+``minio://bucket/key`` lies at ``/minio/bucket/key``, gs:// at ``/gcs`` and s3:// likewise (launcher_v2.go,
+``LocalPathForURI``). Vertex AI mounts the buckets at the same ``/gcs``.
 """
 
 from __future__ import annotations

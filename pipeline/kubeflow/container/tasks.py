@@ -24,7 +24,6 @@ def run_task(arguments: Sequence[str]) -> None:
     """
     parser = argparse.ArgumentParser(prog="python -m pipeline.kubeflow.container", allow_abbrev=False)
     parser.add_argument("task", choices=["execute", "fingerprint", "last-blessed", "report"])
-    parser.add_argument("--staged", action="store_true", help="artifacts lie on the pod's disk")
     parser.add_argument("--executor_class_path")
     parser.add_argument("--driver_class_path", help="of a driver that fingerprints files")
     parser.add_argument("--driver_module", help="TFX's driver of a file-based example generator")
@@ -101,7 +100,6 @@ def _last_blessed(invocation: Invocation, metadata: str) -> None:
     note = invocation.own["note"]["artifacts"][0]
     found = last_blessed(open_store(f"grpc://{metadata}"), str(invocation.parameters["run"]))
     if found is None:
-        assert invocation.staging is not None
         folder = invocation.staging.local(note["uri"])
         os.makedirs(folder, exist_ok=True)
         with open(os.path.join(folder, NOTHING), "w", encoding="utf-8") as file:
