@@ -53,6 +53,8 @@ def image_training_contradictions(workflow: Workflow) -> list[tuple[str, object,
             found.append(
                 ("training.metric_learning", "", "training.solver: adam, or an image feature whose network is trained")
             )
+        elif training.solver == "liblinear" and training.image_start is not None and not training.image_start.epochs:
+            found.append(("training.image_start.epochs", "0", "1 or more epochs, for training.metric_learning"))
     if image is not None and workflow.committee is not None and workflow.committee.by == "dropout":
         found.append(("committee.by", "dropout", "bootstrap, seeds or kinds: masks are not made for an image feature"))
     return found

@@ -71,7 +71,9 @@ class SelfSupervisedSettings(Settings):
 class ImageStartSettings(Settings):
     """Training of the image tower under a head of its own, on the exclusive objectives' labels."""
 
-    epochs: Annotated[int, Field(ge=1)] = 30
+    epochs: Annotated[int, Field(ge=0)] = 30
+    """0: the tower learns nothing from labels before the model is fitted. With ``self_supervised`` and ``liblinear``
+    the embedding is then the one that was found without labels; the heads are fitted on it as it is."""
     small_epochs: Annotated[int, Field(ge=0)] = 20
     """Of these, so many first ones see pictures of 5/8 of the height and width, at less than half of the cost."""
     batch_size: Annotated[int, Field(ge=2)] = 64

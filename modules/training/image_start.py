@@ -57,7 +57,8 @@ def starts_supervised(workflow: Workflow) -> bool:
     image, training = image_feature(workflow.features), workflow.training
     if image is None or image[1].backbone == PATCHES or (image[1].train == "frozen" and image[1].width is None):
         return False
-    return training.image_start is not None or training.solver == "liblinear"
+    start = training.image_start
+    return training.solver == "liblinear" if start is None else start.epochs > 0
 
 
 def start_images(

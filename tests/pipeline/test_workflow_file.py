@@ -166,6 +166,11 @@ def test_committees_that_could_not_work_are_said(tmp_path: Path, text: str, key:
             "model: {kind: linear}\ntraining: {solver: liblinear, metric_learning: {}}",
             "training.metric_learning",
         ),
+        (
+            "features: {p: {kind: image}}\nmodel: {kind: linear}\n"
+            "training: {solver: liblinear, image_start: {epochs: 0}, metric_learning: {}}",
+            "training.image_start.epochs",
+        ),
         ("features: {p: {kind: image}}\ncommittee: {by: dropout}\nmodel: {dropout: 0.2}", "committee.by"),
     ],
 )

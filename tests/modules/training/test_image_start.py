@@ -95,6 +95,20 @@ def test_the_towers_start(built, changes):
     assert len(seen) == (4 if changes.get("image_start", {}).get("epochs") == 4 else 3)
 
 
+def test_a_tower_without_labels_is_the_same_whatever_the_solver(built):
+    """``image_start.epochs: 0``: liblinear's heads are fitted on what was found without labels."""
+    found, seen = [], []
+    for training in (TRAINING, {"solver": "liblinear", "mixed_precision": "off", "image_start": {"epochs": 0}}):
+        training = {**training, "self_supervised": {"epochs": 1, "batch_size": 64}}
+        settings = built.settings(("picture",), model={"kind": "linear"}, training=training)
+        model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+        pictures = Pictures([built.files["train"]], 240, class_counts())
+        start_images(model, settings, pictures, checkpoints=None, report=lambda done, total, text: seen.append(text))
+        found.append(vectors_of(model, built, settings)[0])
+    assert len(seen) == 2 and all(text.startswith("pictures without labels") for text in seen)
+    np.testing.assert_allclose(*found, atol=1e-3)
+
+
 @pytest.mark.parametrize("start", ["heads", "without labels"])
 def test_the_learning_rate_falls_over_the_steps_that_there_are(built, monkeypatch, start):
     changes = {"image_start": IMAGE_START} if start == "heads" else {"self_supervised": {"epochs": 3, "batch_size": 32}}
