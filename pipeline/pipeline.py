@@ -26,6 +26,7 @@ from components.published_predictor.component import PublishedPredictor
 from components.scann_index.component import ScannIndex
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
+from components.tuner.component import ProductTuner
 from modules.feeds.schema import with_statistics
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -36,6 +37,7 @@ from pipeline.workflow_file import LoadedWorkflow
 
 PARTS = {
     "Transform": {"name", "features"},
+    "Tuner": {"name", "seed", "features", "objectives", "model", "training", "tuning"},
     "Trainer": {"name", "seed", "features", "objectives", "model", "training", "committee", "prediction"},
     "Predictor": {"name", "objectives", "prediction", "committee"},
     "ActiveSampler": {"name", "seed", "objectives", "sampling", "committee"},
@@ -94,17 +96,33 @@ def create_pipeline(
         disable_statistics=True,
     )
     trained, checksums = training_inputs(loaded)
-    trainer = ProductTrainer(
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        taxonomy=tree,
-        run_fn="modules.training.run.run_fn",
+
+    def custom_config(component: str) -> dict[str, Any]:
         # The checksums make a changed file a changed input.
-        custom_config={
-            "workflow": settings("Trainer", trained),
+        return {
+            "workflow": settings(component, trained),
             "checkpoints": places.checkpoints,
             "weights": checksums,
-        },
+        }
+
+    tuner = []
+    if workflow.tuning is not None:
+        tuner = [
+            ProductTuner(
+                transform.outputs["transformed_examples"],
+                transform.outputs["transform_graph"],
+                tree,
+                "modules.tuning.search.tuner_fn",
+                custom_config("Tuner"),
+            ).with_id("Tuner")
+        ]
+    trainer = ProductTrainer(
+        transform.outputs["transformed_examples"],
+        transform.outputs["transform_graph"],
+        tree,
+        "modules.training.run.run_fn",
+        custom_config("Trainer"),
+        tuner[0].outputs["best_hyperparameters"] if tuner else None,
     ).with_id("Trainer")
     blessed = Resolver(
         strategy_class=LatestBlessedModelStrategy,
@@ -162,8 +180,8 @@ def create_pipeline(
     # Anomalies stop the run before anything is learnt from them.
     transform.add_upstream_node(validator)
     components = [
-        example_gen, statistics_gen, schema_gen, validator, transform, trainer, blessed, evaluator, class_metrics,
-        pusher, predictor, published, *sampler, *index,
+        example_gen, statistics_gen, schema_gen, validator, transform, *tuner, trainer, blessed, evaluator,
+        class_metrics, pusher, predictor, published, *sampler, *index,
     ]  # fmt: skip
     for component in components:
         if isinstance(component, BaseBeamComponent):

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 
 from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
-from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of
+from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of, tuning_of
 from modules.reporting.model import (
     Blessing,
     HistoryPoint,
@@ -83,6 +83,7 @@ def report_of(
     training = None
     if "model" in run.outputs:
         training = attempt("what training did", lambda: training_of(run.outputs["model"].folder), missing)
+    trials = run.outputs.get("tuner_results")
     examples = run.outputs.get("examples")
     quarantine = run.outputs.get("quarantine")
     bad = attempt("the quarantine", lambda: bad_examples(quarantine.folder), missing) if quarantine else None
@@ -99,6 +100,9 @@ def report_of(
         blessing=attempt("the model's blessing", lambda: blessing_of(run, now), missing)
         or Blessing("unknown", "it is not known whether the model is blessed"),
         training=training,
+        tuning=attempt("the Tuner's trials", lambda: tuning_of(trials.folder, trials.properties), missing)
+        if trials
+        else None,
         quarantine=bad or (),
         places=places,
         missing=tuple(missing),

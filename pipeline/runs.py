@@ -21,6 +21,8 @@ PRODUCED_BY = {
     "quarantine": "ProductExampleGen",
     "taxonomy": "ProductExampleGen",
     "statistics": "StatisticsGen",
+    "best_hyperparameters": "Tuner",
+    "tuner_results": "Tuner",
     "model": "Trainer",
     "evaluation": "Evaluator",
     "blessing": "Evaluator",

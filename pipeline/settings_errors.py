@@ -23,6 +23,7 @@ _DEPENDS: dict[str, tuple[KeyPath, ...]] = {
     "taxonomy": (("taxonomy",), ("feed", "fields")),
     "evaluation": (("evaluation",), ("objectives",)),
     "training": (("training",), ("objectives",)),
+    "tuning": (("tuning",), ("model",), ("training",), ("objectives",), ("committee",)),
 }
 
 
@@ -97,7 +98,7 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
                 for key, given, expected in cause.found:
                     given = None if given == "" else given
                     hint = _did_you_mean(str(given), expected.partition(": ")[2].split(", "))
-                    yield Finding(tuple(key.split(".")), f"expected {expected}", given, given is not None, hint)
+                    yield Finding(_key_path(key, data), f"expected {expected}", given, given is not None, hint)
             else:
                 yield Finding(path, str(cause), has_value=False, prune=path)
         elif kind == "extra_forbidden":
@@ -122,6 +123,23 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
             choices = [str(choice) for choice in node.get("enum", ())]
             hint = _did_you_mean(str(value), choices)
             yield Finding(path, f"expected {describe(node)}", value, hint=hint, prune=path)
+
+
+def _key_path(key: str, data: Any) -> KeyPath:
+    """The path of a dotted key; names in the data may have dots of their own."""
+    parts, path = key.split("."), []
+    while parts:
+        names = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
+        name: str | int = next((name for name in names if isinstance(data, dict) and name in data), parts[0])
+        parts = parts[str(name).count(".") + 1 :]
+        if isinstance(data, tuple) and str(name).isdecimal():
+            name = int(name)
+        path.append(name)
+        try:
+            data = data[name]
+        except (KeyError, IndexError, TypeError):
+            data = None
+    return tuple(path)
 
 
 def data_path(loc: tuple[int | str, ...], data: Any) -> KeyPath:

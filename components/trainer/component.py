@@ -43,6 +43,7 @@ class ProductTrainer(base_component.BaseComponent):
       taxonomy: of the ProductExampleGen that made the examples.
       run_fn: dotted name of the function that trains.
       custom_config: JSON-serialisable settings for it.
+      hyperparameters: a Tuner's best ones; None: the workflow's own settings.
 
     Outputs ``model`` and ``model_run`` (TensorBoard logs).
     """
@@ -57,12 +58,14 @@ class ProductTrainer(base_component.BaseComponent):
         taxonomy: types.BaseChannel,
         run_fn: str,
         custom_config: dict[str, Any],
+        hyperparameters: types.BaseChannel | None = None,
     ):
         super().__init__(
             ProductTrainerSpec(
                 examples=examples,
                 transform_graph=transform_graph,
                 taxonomy=taxonomy,
+                hyperparameters=hyperparameters,
                 train_args=trainer_pb2.TrainArgs(splits=["train"]),
                 eval_args=trainer_pb2.EvalArgs(splits=["eval"]),
                 run_fn=run_fn,

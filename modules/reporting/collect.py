@@ -12,10 +12,11 @@ from typing import Any
 import numpy as np
 
 from modules.examples import Counts
-from modules.reporting.model import BadExample, CategoryRow, Estimate, Predicted, Training
+from modules.reporting.model import BadExample, CategoryRow, Estimate, Predicted, Training, Tuning
 from modules.taxonomy import Category, Taxonomy
 
 MODEL_FACTS = "shelfmark.json"
+TUNER_RESULTS = "tuner_results.json"
 PER_REASON = 5
 _LINES = 50_000
 """Lines of quarantine that are looked at for examples: a reason that is rarer than that has none."""
@@ -106,6 +107,8 @@ def training_of(model: Path) -> Training | None:
         ("fitted in", f"{result.get('seconds', 0.0):.1f} s"),
         ("embedding", f"{facts.get('embedding_width', '?')} numbers per product"),
     ]
+    if tuned := facts.get("tuned"):
+        shown.append(("found by the Tuner", ", ".join(f"{name} {_shown(value)}" for name, value in tuned.items())))
     for name, counts in facts.get("training_labels", {}).items():
         few = sum(1 for count in counts if 0 < count < 5)
         none = sum(1 for count in counts if count == 0)
@@ -122,6 +125,23 @@ def training_of(model: Path) -> Training | None:
         shown.append((f"temperature of {name}", f"{value:.3f}"))
     shown.append(("seed", str(facts.get("seed", "?"))))
     return Training(int(result.get("epochs", 0)), int(result.get("best_epoch", 0)), result.get("history", {}), shown)
+
+
+def tuning_of(results: Path, properties: Mapping[str, object]) -> Tuning:
+    """The Tuner's trials.
+
+    Args:
+      results: the folder of the artifact ``tuner_results``. properties: its properties.
+    """
+    rows: list[dict[str, Any]] = json.loads((results / TUNER_RESULTS).read_text("utf-8"))
+    names = list(dict.fromkeys(name for row in rows for name in row if name not in ("trial_id", "score")))
+    trials = [(float(row["score"]), [_shown(row.get(name)) for name in names]) for row in rows]
+    trials.sort(key=lambda trial: -trial[0])
+    return Tuning(str(properties.get("objective", "")), str(properties.get("metric", "score")), names, trials)
+
+
+def _shown(value: object) -> str:
+    return f"{value:.4g}" if isinstance(value, float) else f"{value}"
 
 
 def bad_examples(quarantine: Path, per_reason: int = PER_REASON) -> list[BadExample]:

@@ -245,6 +245,22 @@ class Training:
 
 
 @dataclass(frozen=True)
+class Tuning:
+    """What the Tuner found.
+
+    Attributes:
+      objective, metric: what trials were compared by, on the eval split.
+      settings: the names of the settings that were searched.
+      trials: (score, a text per setting), the best first.
+    """
+
+    objective: str
+    metric: str
+    settings: Sequence[str]
+    trials: Sequence[tuple[float, Sequence[str]]]
+
+
+@dataclass(frozen=True)
 class Timing:
     """A component of the run and how long it took; ``state`` as in ``pipeline.local.Step``."""
 
@@ -285,6 +301,7 @@ class Report:
     unchanged: bool = False
     blessing: Blessing | None = None
     training: Training | None = None
+    tuning: Tuning | None = None
     quarantine: Sequence[BadExample] = ()
     places: Sequence[tuple[str, str]] = ()
     missing: Sequence[str] = field(default_factory=tuple)

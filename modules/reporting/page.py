@@ -31,6 +31,7 @@ from modules.reporting.text import (
     products_line,
     quarantine_line,
     rules_line,
+    tuning_line,
     unmeasured_text,
 )
 
@@ -75,6 +76,7 @@ def render_report(report: Report) -> str:
         change=change_text,
         interval=interval_text,
         index_line=index_line,
+        tuning_line=tuning_line,
     )
 
 

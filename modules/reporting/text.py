@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from modules.examples import Counts
 from modules.images.outcome import OK
 from modules.reporting.console import show, text
-from modules.reporting.model import Blessing, CategoryRow, Figure, IndexReport, ObjectiveReport, Report
+from modules.reporting.model import Blessing, CategoryRow, Figure, IndexReport, ObjectiveReport, Report, Tuning
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -64,6 +64,8 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     found += [(f"labels {name}", line) for name, line in label_lines(counts, [o.name for o in report.objectives])]
     if counts.rules:
         found.append(("rules", rules_line(counts)))
+    if report.tuning:
+        found.append(("tuning", tuning_line(report.tuning)))
     return found
 
 
@@ -107,6 +109,14 @@ def rules_line(counts: Counts) -> str:
     """The rules' coverage."""
     share = counts.rule_products / counts.total if counts.total else 0.0
     return f"{counts.rules:,} rules reach {counts.rule_products:,} products ({share:.1%})"
+
+
+def tuning_line(tuning: Tuning) -> str:
+    """The best trial, and how far the others were from it."""
+    score, values = tuning.trials[0]
+    chosen = ", ".join(f"{name} {value}" for name, value in zip(tuning.settings, values, strict=True))
+    line = f"{chosen}: {tuning.metric.replace('_', ' ')} of {tuning.objective} {score:.3f} on the eval split"
+    return f"{line}, the best of {len(tuning.trials):,} trials; the worst has {tuning.trials[-1][0]:.3f}"
 
 
 def index_line(index: IndexReport) -> str:

@@ -114,7 +114,7 @@ class KubeflowSettings(Settings):
     defaults: ComponentResources = ComponentResources()
     """Of all components."""
     components: dict[str, ComponentResources] = Field(default_factory=dict)
-    """Component to its own."""
+    """Component to its own. Tuner, which trains as Trainer does, has Trainer's where it is not named."""
     service_account: ObjectName | None = None
     """Of the run's pods; null: the cluster's default."""
     metadata: Annotated[str, Field(pattern=r"^[^/:]+:\d+$")] = "metadata-grpc-service.kubeflow:8080"
@@ -122,6 +122,8 @@ class KubeflowSettings(Settings):
 
     def resources(self, component: str) -> ComponentResources:
         """A component's own settings over the defaults."""
+        if component == "Tuner" and component not in self.components:
+            component = "Trainer"
         own = self.components.get(component, ComponentResources())
         given = {name: value for name in type(own).model_fields if (value := getattr(own, name)) is not None}
         return self.defaults.model_copy(update=given)

@@ -9,6 +9,7 @@ from pydantic import Field, ValidationInfo, model_validator
 from modules.settings.base import Settings
 from modules.settings.beam import BeamSettings, beam_contradictions
 from modules.settings.committee import CommitteeSettings
+from modules.settings.committee_contradictions import committee_contradictions, solver_contradictions
 from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
 from modules.settings.image_contradictions import image_contradictions, image_training_contradictions
@@ -25,6 +26,8 @@ from modules.settings.model import (
 from modules.settings.sampling import SamplingSettings
 from modules.settings.similarity import SimilaritySettings
 from modules.settings.similarity_contradictions import similarity_contradictions
+from modules.settings.tuning import TuningSettings
+from modules.settings.tuning_contradictions import tuning_contradictions
 
 _PART = "part"
 """Validation context of a part: contradictions were looked for in the whole."""
@@ -148,6 +151,8 @@ class Workflow(Settings):
     }
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
+    tuning: TuningSettings | None = None
+    """Settings of ``model`` and ``training`` that are searched before the model is trained; null: none."""
     committee: CommitteeSettings | None = None
     """Several models that answer as one; null: a single model."""
     evaluation: EvaluationSettings = EvaluationSettings()
@@ -216,38 +221,6 @@ class ContradictionError(ValueError):
         super().__init__("; ".join(f"{key}: {expected}" for key, _, expected in found))
 
 
-def _solver(place: str, model: ModelSettings, training: TrainingSettings) -> list[tuple[str, object, str]]:
-    found: list[tuple[str, object, str]] = []
-    exact = training.solver == "liblinear"
-    if exact and model.kind not in ("linear", "lsa"):
-        expected = "model.kind: linear or lsa; deep models are trained by adam"
-        found.append((f"{place}training.solver", "liblinear", expected))
-    if model.kind == "lsa" and not exact:
-        found.append((f"{place}model.kind", "lsa", "training.solver: liblinear"))
-    return found
-
-
-def _committee(workflow: Workflow, committee: CommitteeSettings) -> list[tuple[str, object, str]]:
-    found: list[tuple[str, object, str]] = []
-    model, by = workflow.model, committee.by
-    if by == "kinds" and not committee.kinds:
-        found.append(("committee.by", "kinds", "committee.kinds to name at least one other model"))
-    if by != "kinds" and committee.kinds:
-        found.append(("committee.by", by, "kinds, since committee.kinds names models"))
-    if by == "seeds" and workflow.training.solver == "liblinear":
-        found.append(("committee.by", "seeds", "bootstrap: liblinear finds the same optimum from any seed"))
-    if by == "dropout":
-        if model.kind not in ("deep", "wide_deep") or not (model.dropout or model.input_dropout):
-            found.append(("committee.by", "dropout", "a deep or wide_deep model with dropout or input_dropout above 0"))
-        if committee.combine == "best":
-            found.append(
-                ("committee.combine", "best", "average, weighted or stacked: masks are not models to choose from")
-            )
-    for number, member in enumerate(committee.kinds):
-        found += _solver(f"committee.kinds.{number}.", member.model, member.training or workflow.training)
-    return found
-
-
 def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     """Everything in which two settings contradict each other: (dotted key, value, what was expected)."""
     found: list[tuple[str, object, str]] = []
@@ -295,11 +268,11 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
                 ("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability")
             )
     exact = workflow.training.solver == "liblinear"
-    found += _solver("", workflow.model, workflow.training)
+    found += solver_contradictions("", workflow.model, workflow.training)
     found += image_training_contradictions(workflow)
     found += beam_contradictions(workflow.beam)
     if workflow.committee is not None:
-        found += _committee(workflow, workflow.committee)
+        found += committee_contradictions(workflow.committee, workflow)
     for name, objective in workflow.objectives.items():
         if objective.kind == "exclusive" and objective.ancestor_weight and not exact:
             place = f"objectives.{name}.ancestor_weight"
@@ -317,4 +290,6 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             found.append(("sampling.objectives", name, f"one of: {', '.join(workflow.objectives)}"))
     if workflow.similarity is not None:
         found += similarity_contradictions(workflow.similarity, workflow)
+    if workflow.tuning is not None:
+        found += tuning_contradictions(workflow.tuning, workflow, contradictions)
     return found

@@ -41,7 +41,7 @@ def calibrate(
     logits: Mapping[str, np.ndarray],
     targets: Mapping[str, np.ndarray],
     objectives: Mapping[str, Objective],
-    minimum: int,
+    minimum: int = 10,
 ) -> Calibration:
     """Fits temperatures and thresholds.
 

@@ -119,7 +119,7 @@ def _members(
 def _calibrated(logits: dict[str, np.ndarray], targets: dict[str, np.ndarray], workflow: Workflow) -> Calibration:
     if not logits:
         return Calibration.before_eval(workflow.objectives)
-    return calibrate(logits, targets, workflow.objectives, minimum=10)
+    return calibrate(logits, targets, workflow.objectives)
 
 
 def eval_logits(

@@ -6,7 +6,8 @@ import dataclasses
 import hashlib
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from modules.objectives import classes_of
 from modules.preprocessing.sizes import text_size
 from modules.preprocessing.transform import FIRST_VALUE
 from modules.settings.features import CategoricalFeature, TextFeature, image_feature
+from modules.settings.tuning import decoded, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.committee import member_workflow, resampled
@@ -45,22 +47,25 @@ def run_fn(fn_args: Any) -> None:
 
     Args:
       fn_args: TFX's FnArgs; ``custom_config`` holds ``workflow`` (JSON), ``taxonomy`` (file), and, optionally,
-        ``checkpoints`` (folder that outlives a killed run).
+        ``checkpoints`` (folder that outlives a killed run). ``hyperparameters``: a Tuner's best ones, which replace
+        the workflow's.
     """
     config = fn_args.custom_config
-    workflow = Workflow.from_part(config["workflow"])
+    tuned = {name: decoded(value) for name, value in ((fn_args.hyperparameters or {}).get("values") or {}).items()}
+    workflow = with_values(Workflow.from_part(config["workflow"]), tuned)
     taxonomy = Taxonomy.load(config["taxonomy"])
     transform_output = tft.TFTransformOutput(fn_args.transform_output)
     train(
         workflow,
         taxonomy,
         transform_output,
-        _expand(fn_args.train_files),
-        _expand(fn_args.eval_files),
+        files_of(fn_args.train_files),
+        files_of(fn_args.eval_files),
         output=fn_args.serving_model_dir,
         logs=Path(fn_args.model_run_dir),
         checkpoints=Path(config["checkpoints"]) if config.get("checkpoints") else None,
         report=_report,
+        tuned=tuned,
     )
     # A model that outlives this run's taxonomy still knows what its classes are called.
     tf.io.gfile.copy(config["taxonomy"], f"{fn_args.serving_model_dir}/{TAXONOMY_FILE}", overwrite=True)
@@ -71,28 +76,39 @@ def _report(done: int, total: int, text: str) -> None:
     progress.report(done, total, text)
 
 
-def _expand(patterns: list[str]) -> list[str]:
+def files_of(patterns: list[str]) -> list[str]:
+    """The files that the patterns match, sorted."""
     return sorted(name for pattern in patterns for name in tf.io.gfile.glob(pattern))
 
 
-def train(
+@dataclass(frozen=True)
+class Prepared:
+    """What is known before anything is trained.
+
+    Attributes:
+      data: what is learnt from.
+      classes: objective to the ids of its classes.
+      label_counts, eval_counts: per objective the positive labels of each class, int64, on the train and eval split.
+    """
+
+    data: TrainingData
+    classes: dict[str, list[str]]
+    label_counts: dict[str, np.ndarray]
+    eval_counts: dict[str, np.ndarray]
+
+
+def prepared(
     workflow: Workflow,
     taxonomy: Taxonomy,
     transform_output: tft.TFTransformOutput,
     train_files: list[str],
     eval_files: list[str],
-    *,
-    output: str,
-    logs: Path | None = None,
-    checkpoints: Path | None = None,
-    report: Report | None = None,
-) -> None:
-    """Fits the workflow's model and writes it with everything that belongs to it.
+) -> Prepared:
+    """Counts the labels and finds the sizes of the inputs.
 
     Raises:
       TrainingError: no example of the train split has a label for any objective.
     """
-    keras.utils.set_random_seed(workflow.seed)
     classes = {name: [c.id for c in classes_of(o, taxonomy)] for name, o in workflow.objectives.items()}
     counts = {name: len(ids) for name, ids in classes.items()}
     examples, label_counts = count_labels(label_batches(train_files, workflow, counts), counts)
@@ -112,6 +128,33 @@ def train(
         train_files, eval_files, examples, eval_examples, any(c.sum() for c in eval_counts.values()),
         input_sizes(workflow, transform_output, counts), losses_of(workflow, weights),
     )  # fmt: skip
+    return Prepared(data, classes, label_counts, eval_counts)
+
+
+def train(
+    workflow: Workflow,
+    taxonomy: Taxonomy,
+    transform_output: tft.TFTransformOutput,
+    train_files: list[str],
+    eval_files: list[str],
+    *,
+    output: str,
+    logs: Path | None = None,
+    checkpoints: Path | None = None,
+    report: Report | None = None,
+    tuned: Mapping[str, Any] | None = None,
+) -> None:
+    """Fits the workflow's model and writes it with everything that belongs to it.
+
+    Args:
+      tuned: the settings of the workflow that a Tuner chose, for the facts beside the model.
+
+    Raises:
+      TrainingError: no example of the train split has a label for any objective.
+    """
+    keras.utils.set_random_seed(workflow.seed)
+    ready = prepared(workflow, taxonomy, transform_output, train_files, eval_files)
+    data, classes = ready.data, ready.classes
     size = trained_members(workflow)
     fitted, results, folders = [], [], []
     for number in range(size):
@@ -135,7 +178,7 @@ def train(
     transform_layer = transform_output.transform_features_layer()
     module = ServingModule(committee, transform_layer, transform_output.raw_feature_spec(), workflow, classes)
     export_model(module, transform_layer, output)
-    write_facts(output, workflow, classes, label_counts, committee, results)
+    write_facts(output, workflow, classes, ready.label_counts, committee, results, tuned)
     for folder in filter(None, folders):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -190,7 +233,7 @@ def _checkpoint_folder(
 
 def write_facts(
     output: str, workflow: Workflow, classes: dict[str, list[str]], label_counts: dict[str, np.ndarray],
-    committee: Committee, results: Sequence[FitResult],
+    committee: Committee, results: Sequence[FitResult], tuned: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """All hyperparameters and what came of them, as JSON beside the SavedModel."""
     facts = {
@@ -202,6 +245,7 @@ def write_facts(
         "model": workflow.model.model_dump(mode="json"),
         "training": workflow.training.model_dump(mode="json"),
         "prediction": workflow.prediction.model_dump(mode="json"),
+        "tuned": dict(tuned or {}),
         "classes": classes,
         "training_labels": {name: [int(n) for n in counts] for name, counts in label_counts.items()},
         "calibration": dataclasses.asdict(committee.calibration),

@@ -22,7 +22,7 @@ PUSHED = "/tmp/pushed"
 """In the pod: what is pushed is an artifact as well, and stays in the pipeline root."""
 IMAGES = "/tmp/images"
 """In the pod: the cache of product images."""
-SHOWN = ("examples", "metrics", "labelling_batch", "similarity_index")
+SHOWN = ("examples", "tuner_results", "metrics", "labelling_batch", "similarity_index")
 """Outputs whose numbers Kubeflow's pages show."""
 _FEED = "folder with feed, taxonomy, rules and labels, as the pods see it"
 _SNAPSHOT = "folder with labels.jsonl and queued.jsonl of the label store (shelfmark label snapshot); empty: none"
@@ -83,8 +83,9 @@ def run_parameters(
     """
     labels = "{}/labels.jsonl"
     feed: dict[str, _Places] = {"ProductExampleGen": ((("folder",), False, None),)}
-    if weights := tuple(_weights(loaded)):
-        feed["Trainer"] = weights
+    for component in ("Tuner", "Trainer"):
+        if component in parts and (weights := tuple(_weights(loaded, component))):
+            feed[component] = weights
     snapshot: dict[str, _Places] = {"ProductExampleGen": ((("settings_json", "labels", "files"), True, labels),)}
     if "ActiveSampler" in parts:
         feed["ActiveSampler"] = ((("labels", "folder"), False, None),)
@@ -119,19 +120,19 @@ def run_parameters(
     return found
 
 
-def _weights(loaded: LoadedWorkflow) -> Iterator[tuple[tuple[str, ...], bool, str]]:
-    """Places of the files in the feed's folder that features start from."""
+def _weights(loaded: LoadedWorkflow, component: str) -> Iterator[tuple[tuple[str, ...], bool, str]]:
+    """Places, in a component's settings, of the files in the feed's folder that features start from."""
     for name, feature in loaded.workflow.features.items():
         for key, file in weight_files(feature).items():
             path = loaded.find(file)
             if path.is_relative_to(loaded.folder):
                 below = path.relative_to(loaded.folder).as_posix()
-                yield (*_prefix("Trainer"), "features", name, key), False, f"{{}}/{below}"
+                yield (*_prefix(component), "features", name, key), False, f"{{}}/{below}"
 
 
 def _prefix(component: str) -> tuple[str, ...]:
     """Where a component keeps its part of the workflow."""
-    return ("custom_config", "workflow") if component in ("Trainer", "Transform") else ("workflow",)
+    return ("custom_config", "workflow") if component in ("Trainer", "Transform", "Tuner") else ("workflow",)
 
 
 def _value(loaded: LoadedWorkflow, key: str) -> Any:

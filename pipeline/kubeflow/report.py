@@ -16,7 +16,10 @@ REPORT = "Report"
 """The step's name."""
 PAGE, BATCH_PAGE, CONFUSION = "page", "batch_page", "confusion_"
 """Its outputs; a confusion matrix per exclusive objective, with the objective's name behind."""
-READ = ("taxonomy", "quarantine", "model", "evaluation", "blessing", "metrics", "predictions", "labelling_batch")
+READ = (
+    "taxonomy", "quarantine", "tuner_results", "model", "evaluation", "blessing", "metrics", "predictions",
+    "labelling_batch",
+)  # fmt: skip
 """Outputs of the run that it reads. Of the examples it has the numbers alone: the launcher would copy all of them."""
 COUNTS = "counts"
 

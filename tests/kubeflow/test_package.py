@@ -166,7 +166,7 @@ def test_parameters_that_are_none(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="settings of: committee"):
         run_parameters(loaded, KubeflowSettings(parameters=("feed.max_record_bytes",)), PARTS)
     found = run_parameters(loaded, KubeflowSettings(parameters=("seed",)), PARTS)
-    assert set(found[-1].targets) == {"Trainer", "ActiveSampler", "ScannIndex"}
+    assert set(found[-1].targets) == {"Tuner", "Trainer", "ActiveSampler", "ScannIndex"}
 
 
 def test_files_that_features_start_from_are_in_the_feeds_folder(tmp_path: Path) -> None:
@@ -184,11 +184,12 @@ def test_files_that_features_start_from_are_in_the_feeds_folder(tmp_path: Path) 
     (tmp_path / "feed" / "words" / "vectors.txt").write_text("boot 1 2\n")
     (feed, *_) = run_parameters(loaded, settings, PARTS)
     trained, _ = training_inputs(loaded)
-    custom = json.dumps({"workflow": trained.model_dump_json(include=PARTS["Trainer"])})
-    properties = {"custom_config": custom, "run_feed": "/feeds/monday"}
-    apply_overrides(properties, [Override("feed", *place) for place in feed.targets["Trainer"]])
-    seen = Workflow.from_part(json.loads(properties["custom_config"])["workflow"])
-    assert seen.features["title"].pretrained == "/feeds/monday/words/vectors.txt"  # type: ignore[union-attr]
+    for component in ("Tuner", "Trainer"):
+        custom = json.dumps({"workflow": trained.model_dump_json(include=PARTS[component])})
+        properties = {"custom_config": custom, "run_feed": "/feeds/monday"}
+        apply_overrides(properties, [Override("feed", *place) for place in feed.targets[component]])
+        seen = Workflow.from_part(json.loads(properties["custom_config"])["workflow"])
+        assert seen.features["title"].pretrained == "/feeds/monday/words/vectors.txt"  # type: ignore[union-attr]
     # Beside the workflow's file, where no pod finds it.
     workflow = tmp_path / "w.yaml"
     workflow.write_text("name: shop\nfeed: {demo: {products: 300}}\nrules: {file: beside.yaml}\n")

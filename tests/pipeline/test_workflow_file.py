@@ -127,7 +127,7 @@ evaluation:
         ("committee: {by: seeds}\nmodel: {kind: linear}\ntraining: {solver: liblinear}", "committee.by"),
         ("committee: {by: dropout}\nmodel: {kind: linear}", "committee.by"),
         ("committee: {by: dropout, combine: best}", "committee.combine"),
-        ("committee: {by: kinds, kinds: [{model: {kind: lsa}}]}", "committee.kinds.0.model.kind"),
+        ("committee: {by: kinds, kinds: [{model: {kind: lsa}}]}", "committee.kinds[0].model.kind"),
         ("sampling: {strategy: {kind: bald}}", "sampling.strategy"),
         ("sampling: {strategy: {kind: combined, score: {kind: vote_entropy}}}", "sampling.strategy"),
         ("sampling: {strategy: {kind: batch_bald}}\ncommittee: {combine: best}", "sampling.strategy"),

@@ -21,6 +21,7 @@ from modules.reporting.model import (
     Report,
     Timing,
     Training,
+    Tuning,
     main_figures,
 )
 from modules.reporting.page import duration_text, render_report, write_page, write_report
@@ -72,6 +73,7 @@ def report(hostile: str = "Boots", categories: int = 6) -> Report:
         False,
         Blessing("not blessed", "so the model is not pushed", [f"exclusive: {hostile}"]),
         Training(3, 2, {"loss": [3.0, 2.0, 1.0], "val_loss": [3.0, 2.5, 2.6]}, [("features", hostile)]),
+        Tuning("exclusive", "accuracy", ["model.kind", "model.l2"], [(0.9124, [hostile, "0.1"]), (0.5, ["deep", "0"])]),
         [BadExample("no_id", f"{hostile}.csv:7", f"detail {hostile}", f"raw {hostile}")],
         [("log", f"/runs/{hostile}")],
         [f"the metrics: {hostile}"],
@@ -97,6 +99,8 @@ def test_the_facts_stand_on_the_page() -> None:
         "macro F1 0.6100 not measured then",
         "Transform from the cache 0.1",
         "Boots: F1 0.1, needed 0.5",
+        "model.kind Boots, model.l2 0.1: accuracy of exclusive 0.912 on the eval split, the best of 2 trials",
+        "accuracy model.kind model.l2 0.9124 Boots 0.1 0.5000 deep 0",
     ):
         assert words.replace(" ", "") in page.text.replace(" ", ""), words
     assert {a["aria-label"] for a in page.named("svg") if "role" in a} == {

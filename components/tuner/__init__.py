@@ -1,0 +1,1 @@
+"""TFX's Tuner with the taxonomy as one more input."""

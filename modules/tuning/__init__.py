@@ -1,0 +1,1 @@
+"""Searching for settings: trainings with other values, compared on the eval split."""
