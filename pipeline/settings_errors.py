@@ -127,7 +127,8 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
 
 def _key_path(key: str, data: Any) -> KeyPath:
     """The path of a dotted key; names in the data may have dots of their own."""
-    parts, path = key.split("."), []
+    parts = key.split(".")
+    path: list[str | int] = []
     while parts:
         names = [".".join(parts[:length]) for length in range(1, len(parts) + 1)]
         name: str | int = next((name for name in names if isinstance(data, dict) and name in data), parts[0])
