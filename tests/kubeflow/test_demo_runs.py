@@ -25,6 +25,7 @@ NEVER_CACHED = {
 }
 
 NEW = "one-more"
+TUNING = "tuning={trials: 2, objective: rule_based, search: {training.learning_rate: {choices: [1.0e-9, 0.01]}}}"
 
 
 def test_two_runs(cluster: Cluster, tmp_path: Path) -> None:
@@ -32,7 +33,7 @@ def test_two_runs(cluster: Cluster, tmp_path: Path) -> None:
 
     feed, output = tmp_path / "feed", tmp_path / "pipeline.yaml"
     metadata = f"runners.kubeflow.metadata={cluster.address}"
-    compile_workflow(load_demo(feed, metadata, "name=demo-small"), output)
+    compile_workflow(load_demo(feed, metadata, TUNING, "name=demo-small"), output)
     package = output.read_text()
 
     given = {"training_epochs": 2}
@@ -47,7 +48,11 @@ def test_two_runs(cluster: Cluster, tmp_path: Path) -> None:
     assert scalars["rule_based/micro_f1"] == metrics["rule_based/micro_f1"]
     _check_pages(cluster, first)
     # A run parameter inside of a component's settings.
-    assert re.search(r'epochs\\*": 2\b', next(cluster.folder.glob("*-Trainer.log")).read_text())
+    for component in ("Trainer", "Tuner"):
+        assert re.search(r'epochs\\*": 2\b', next(cluster.folder.glob(f"*-{component}.log")).read_text())
+    assert cluster.artifact(first, "Tuner", "scalars")["metadata"]["trials"] == 2.0
+    (facts,) = cluster.store.path(model["uri"]).rglob("shelfmark.json")
+    assert json.loads(facts.read_text())["training"]["learning_rate"] == 0.01
     # Everything that a run leaves behind is in the object store; pods are gone.
     for task, key in (("Predictor", "predictions"), ("ActiveSampler", "labelling_batch"), ("Pusher", "pushed_model")):
         folder = cluster.store.path(cluster.artifact(first, task, key)["uri"])
@@ -94,6 +99,7 @@ def _check_pages(cluster: Cluster, run: Run) -> None:
     assert (
         report.is_file()
         and "Objective rule_based" in report.read_text()
+        and "the best of 2 trials" in report.read_text()
         and "could not be read" not in report.read_text()
     )
     batch = cluster.store.path(cluster.artifact(run, "ActiveSampler", "labelling_batch")["uri"])
