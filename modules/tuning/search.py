@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import hashlib
 import logging
 import shutil
@@ -85,8 +84,12 @@ def trial_score(
     def score(values: Mapping[str, Any], report: Report) -> float:
         chosen = with_values(workflow, values)
         keras.utils.set_random_seed(workflow.seed)
-        model, _ = fit_member(chosen, taxonomy, ready.data, report=report)
-        return eval_score(model, chosen, ready.data, name)
+        try:
+            model, _ = fit_member(chosen, taxonomy, ready.data, report=report)
+            return eval_score(model, chosen, ready.data, name)
+        finally:
+            # The next trial's model does not find this one's in memory.
+            keras.utils.clear_session()
 
     return score
 
@@ -143,9 +146,6 @@ class SettingsTuner(BaseTuner):
             raise keras_tuner.errors.FailedTrialError(str(error)) from error
         except Exception as error:
             raise keras_tuner.errors.FatalError(f"trial {number} ({shown(values)}): {error}") from error
-        finally:
-            keras.utils.clear_session()
-            gc.collect()
         best = max([value, *(other.score for other in self.done())])
         text = f"{shown(values)}  {self.metric} of {self.objective_name} {value:.4f}, best {best:.4f}"
         print(f"trial {number}/{self.trials}  {text}", flush=True)
