@@ -7,7 +7,8 @@ vectors and finished measurements are kept in SCRATCH, so that a stopped run goe
 
 Sets: ``fashion`` (titles of fashion_product_images_small) and ``titles`` (of all catalogues), TF-IDF of words (1-2) and
 SVD to 128 dimensions; ``generated``: 1,000,000 x 128 (``similarity_data.generated``); ``neighbours``: the table of
-neighbours of 100,000 and 1,000,000 generated products, without partitions.
+neighbours of 100,000 and 1,000,000 generated products, without partitions. All indexes get the same vectors, rounded to
+half precision, in which the pipeline keeps embeddings.
 
 5,000 queries that are in no index, 100 neighbours, two threads, a process per index. Half of the queries choose each
 index' cheapest setting that reaches the wanted recall, the other half give the recall; queries per second are those of
@@ -64,6 +65,8 @@ def prepare(name: str, catalogues: Path, folder: Path) -> None:
     else:
         pattern = "fashion_product_images_small/*.jsonl*" if name == "fashion" else "*/*.jsonl*"
         vectors = title_vectors(titles(sorted(catalogues.glob(pattern))))
+    # As the pipeline keeps embeddings: the same numbers for all.
+    vectors = vectors.astype(np.float16).astype(np.float32)
     base, queries = vectors[QUERIES:], np.ascontiguousarray(vectors[:QUERIES])
     np.save(folder / "base.npy", base)
     np.save(folder / "queries.npy", queries)

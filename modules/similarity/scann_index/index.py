@@ -72,6 +72,8 @@ class ScannIndex:
         self.facts = dict(facts or {})
         self._settings = settings
         self._restricted = Restricted(self)
+        for searcher in self._searchers():
+            searcher.refining = Rescoring(rows)
         if settings.mapped:
             self._rescore(Rescoring(rows))
 
@@ -238,17 +240,19 @@ class ScannIndex:
             partitions.append({"name": one.name, "start": one.start, "end": one.end, "added": added, "tree": tree})
         return {**self.facts, "layout": {"tree": _tree(self.whole), "partitions": partitions}}
 
+    def _searchers(self) -> list[Searcher]:
+        every = [self.whole, *(one.searcher for one in self.partitions)]
+        return [searcher for searcher in every if searcher is not None]
+
     def _rescore(self, rescoring: Rescoring) -> None:
-        for searcher in [self.whole, *(one.searcher for one in self.partitions)]:
-            if searcher is not None:
-                searcher.rescoring = rescoring
+        for searcher in self._searchers():
+            searcher.rescoring = rescoring
 
     def _take_out(self, rows: npt.NDArray[np.int64]) -> None:
         if not len(rows):
             return
-        for searcher in [self.whole, *(one.searcher for one in self.partitions)]:
-            if searcher is not None:
-                searcher.remove(rows)
+        for searcher in self._searchers():
+            searcher.remove(rows)
         for one in self.partitions:
             one.added = one.added[~np.isin(one.added, rows)]
 

@@ -67,7 +67,7 @@ class Rescoring:
         parts = threads() if len(queries) >= _SEVERAL else 1
 
         def score(part: int) -> None:
-            block = _Block(queries.shape[1])
+            block = _Block(queries.shape[1], (self.rows.base.vectors if self._values is None else self._values).dtype)
             for query in range(part, len(queries), parts):
                 self._score(queries[query], rotated[query], found.rows[query], scores[query], block)
 
@@ -85,7 +85,7 @@ class Rescoring:
         old, new = (rows >= 0) & (rows < len(base)), rows >= len(base)
         there = rows[old]
         if self._values is None or self._scales is None:
-            scores[old] = np.asarray(base[there], np.float32) @ query
+            scores[old] = block.products(base, there, query)
         else:
             scores[old] = block.products(self._values, there, rotated) * self._scales[there]
         if new.any():
@@ -95,12 +95,12 @@ class Rescoring:
 class _Block:
     """Room for some rows, which stays in the processor's cache; a thread has its own."""
 
-    def __init__(self, dimension: int):
+    def __init__(self, dimension: int, dtype: np.dtype[Any]):
         height = max(1, _CACHED_BYTES // (4 * dimension))
-        self._narrow = np.empty((height, dimension), np.int8)
+        self._narrow = np.empty((height, dimension), dtype)
         self._wide = np.empty((height, dimension), np.float32)
 
-    def products(self, values: npt.NDArray[np.int8], rows: npt.NDArray[np.int64], query: Floats) -> Floats:
+    def products(self, values: npt.NDArray[Any], rows: npt.NDArray[np.int64], query: Floats) -> Floats:
         """Of the query with each of these rows."""
         found = np.empty(len(rows), np.float32)
         for start in range(0, len(rows), len(self._wide)):

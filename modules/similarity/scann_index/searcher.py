@@ -42,6 +42,7 @@ class Searcher:
       leaves: of the tree.
       efforts: of a search, ascending by k.
       rescoring: what orders candidates; None: ScaNN itself.
+      refining: what orders the best of them, where an effort says so.
     """
 
     def __init__(self, native_searcher: Any, rotation: Floats, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()):
@@ -51,6 +52,7 @@ class Searcher:
         self.leaves = leaves
         self.efforts = tuple(efforts)
         self.rescoring: Rescoring | None = None
+        self.refining: Rescoring | None = None
 
     @classmethod
     def build(
@@ -131,7 +133,8 @@ class Searcher:
         if not len(queries) or not len(self):
             return nothing(len(queries), k)
         effort = effort or self.effort(k)
-        wanted = min(k, len(self))
+        refine = min(effort.refine, len(self)) if self.refining is not None else 0
+        wanted = max(min(k, len(self)), refine)
         deep = min(max(effort.reorder, wanted), len(self))
         several = len(queries) > 1
         batch = min(_BATCH, -(-len(queries) // threads()))
@@ -149,8 +152,10 @@ class Searcher:
             rows[short], scores[short] = -1, -np.inf
         found = Found(rows, scores)
         if self.rescoring is not None:
-            return self.rescoring.best(queries, found, k)
-        return found if wanted == k else pad(found, k)
+            found = self.rescoring.best(queries, found, max(k, refine))
+        if self.refining is not None and refine:
+            return self.refining.best(queries, found, k)
+        return found if found.rows.shape[1] == k else pad(found, k)
 
     def add(self, vectors: npt.NDArray[Any], rows: Rows) -> None:
         """Appends vectors (n, d) under these rows."""

@@ -25,6 +25,8 @@ class Effort(Settings):
     """Leaves that are searched."""
     reorder: Count
     """Candidates whose scores are computed again with all their numbers."""
+    refine: Annotated[int, Field(ge=0)] = 0
+    """Of those the best, ordered by the vectors themselves, which quantised ones cannot tell apart; 0: none."""
     seconds: Annotated[float, Field(ge=0)] = 0.0
     """Processor time of a query in a large batch; 0: not measured."""
 
@@ -87,11 +89,16 @@ def effort_of(efforts: Sequence[Effort], k: int, leaves: int, products: int) -> 
             reorder = effort.reorder if k == effort.k else max(3 * k + 20, effort.reorder * k // effort.k)
             return Effort(
                 k=k, leaves=min(searched, leaves), reorder=min(reorder, effort.reorder, max(products, k)),
-                seconds=effort.seconds,
+                refine=_refine(effort, k), seconds=effort.seconds,
             )  # fmt: skip
     last = efforts[-1]
     times = k / last.k
     return Effort(
         k=k, leaves=min(leaves, int(np.ceil(last.leaves * times))),
-        reorder=max(k, min(products, int(np.ceil(last.reorder * times)))), seconds=last.seconds * times,
+        reorder=max(k, min(products, int(np.ceil(last.reorder * times)))), refine=_refine(last, k),
+        seconds=last.seconds * times,
     )  # fmt: skip
+
+
+def _refine(effort: Effort, k: int) -> int:
+    return -(-effort.refine * k // effort.k)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modules.similarity.items import Items
+from modules.similarity.protocol import Queries
 from modules.similarity.scann_index.compared import MANY
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.quality import GLOBAL, failed, tune_and_measure
 from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
-from modules.similarity.scann_index.tuning import Truth, leaf_steps
+from modules.similarity.scann_index.tuning import Truth, leaf_steps, recall_with
 from tests.modules.similarity.shops import shop
 
 SETTINGS = ScannSettings(min_products=1000)
@@ -52,6 +57,24 @@ def test_cheaper_where_less_is_wanted() -> None:
         assert index.whole is not None
         found.append(index.whole.efforts[0])
     assert (found[0].leaves, found[0].reorder) < (found[1].leaves, found[1].reorder)
+
+
+@pytest.mark.parametrize("mapped", [False, True])
+def test_products_that_int8_cannot_tell_apart(mapped: bool, tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    vectors = np.repeat(rng.normal(size=(100, 24)), 40, axis=0) + 0.004 * rng.normal(size=(4000, 24))
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    items = Items.of(pa.array([str(i) for i in range(4000)]), vectors.astype(np.float32))
+    ScannIndex.build(items, SETTINGS.model_copy(update={"mapped": mapped})).save(tmp_path / "index")
+    index = ScannIndex.load(tmp_path / "index")
+    (quality,) = tune_and_measure(index, k=10, recall=0.97, queries=600, seed=0)
+    assert quality.recall >= 0.96
+    assert index.whole is not None and (effort := index.whole.efforts[0]).refine > 10
+    truth = Truth.of(vectors[::10].astype(np.float32), items.vectors, 10)
+    assert recall_with(index.whole, truth, effort.model_copy(update={"refine": 0})).mean() < 0.9
+    found = index.search(Queries(truth.queries), 10)
+    exact = np.asarray(index.rows.base.vectors[found.rows], np.float32)
+    np.testing.assert_allclose(found.scores, np.einsum("qkd,qd->qk", exact, truth.queries), rtol=1e-5)
 
 
 def test_given_settings_stay() -> None:
