@@ -12,7 +12,7 @@ half precision, in which the pipeline keeps embeddings.
 
 5,000 queries that are in no index, 100 neighbours, two threads, a process per index. Half of the queries choose each
 index' cheapest setting that reaches the wanted recall, the other half give the recall; queries per second are those of
-one call with all of them, best of three; CPU time, of both threads, depends less on what else the machine does. Peers
+one call with all of them, best of ten; CPU time, of both threads, depends less on what else the machine does. Peers
 return row numbers; ours is the project's own search call with the products' ids. Memory is what a process' private
 memory grows by; the vectors in half precision that ours maps for exact search are not in it.
 """
@@ -98,7 +98,7 @@ def build_ours(folder: Path) -> dict[str, Any]:
 
 def search_ours(folder: Path, exact: bool = False) -> dict[str, Any]:
     """Loads, looks for the efforts, and searches with ids; a process of its own."""
-    from benchmarks.peers.similarity import private, recall
+    from benchmarks.peers.similarity import REPEATS, private, recall
     from modules.similarity.protocol import Queries
     from modules.similarity.scann_index.index import ScannIndex
     from modules.similarity.scann_index.settings import ScannSettings
@@ -114,7 +114,7 @@ def search_ours(folder: Path, exact: bool = False) -> dict[str, Any]:
     before = private()
     index = ScannIndex.load(folder / "index")
     assert index.whole is not None
-    index.search(Queries(queries[:100]), K)
+    index.search(Queries(queries[:1]), K)
     memory = private() - before
     truth = None if exact else Truth.of(queries[:half], np.asarray(base), K)
     points = []
@@ -124,7 +124,7 @@ def search_ours(folder: Path, exact: bool = False) -> dict[str, Any]:
             index.whole.efforts = tune(index.whole, truth, K, target)
         tuned = time.perf_counter() - started
         seconds, processor = [], []
-        for _ in range(1 if exact else 3):
+        for _ in range(1 if exact else REPEATS):
             started, worked = time.perf_counter(), time.process_time()
             found = index.exact(queries, K) if exact else index.search(Queries(queries), K)
             found.ids(index.ids)

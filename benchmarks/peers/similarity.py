@@ -18,7 +18,7 @@ from pathlib import Path
 
 import numpy as np
 
-REPEATS = 3
+REPEATS = 10
 SAMPLE = 1000
 """Queries that settings are narrowed down with; the last step takes the whole half."""
 

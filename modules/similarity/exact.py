@@ -14,6 +14,7 @@ from pydantic import Field
 from modules.settings.base import Settings
 from modules.similarity.changes import Rows
 from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
+from modules.similarity.halves import widened
 from modules.similarity.items import Embedding, Floats, Items, Mask
 from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
 
@@ -118,10 +119,10 @@ def _blocks(
         for first in range(0, count, block):
             if wanted is None:
                 end = min(first + block, count)
-                yield np.arange(start + first, start + end), np.asarray(part[first:end], np.float32)
+                yield np.arange(start + first, start + end), widened(part[first:end])
             else:
                 chosen = wanted[first : first + block]
-                yield start + chosen, np.asarray(part[chosen], np.float32)
+                yield start + chosen, widened(part[chosen])
         start += len(part)
 
 

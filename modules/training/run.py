@@ -29,6 +29,7 @@ from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.committee import member_workflow, resampled
 from modules.training.data import label_batches
+from modules.training.errors import TrainingError
 from modules.training.export import ServingModule, export_model
 from modules.training.fit import FitResult, balanced_weights, losses_of
 from modules.training.gather import Committee, gathered, trained_members
@@ -36,10 +37,6 @@ from modules.training.member import Report, TrainingData, fit_member, refit_memb
 
 MODEL_FACTS = "shelfmark.json"
 """Beside the SavedModel: hyperparameters, classes, calibration, what training did."""
-
-
-class TrainingError(Exception):
-    """Training cannot go on; says why in a sentence."""
 
 
 def run_fn(fn_args: Any) -> None:

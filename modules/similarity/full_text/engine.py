@@ -21,6 +21,7 @@ from modules.similarity.folder import Manifest, new_folder, read_manifest, setti
 from modules.similarity.full_text import documents
 from modules.similarity.full_text.documents import Asking
 from modules.similarity.full_text.encoding import Encoding
+from modules.similarity.halves import widened
 from modules.similarity.items import Embedding, Floats, Items, Mask, Restriction
 from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
 
@@ -243,7 +244,7 @@ class _Search:
     def _vectors(self, rows: npt.NDArray[np.int64]) -> Floats:
         base, added = self._parts
         if not len(added):
-            return np.asarray(base[rows], np.float32)
+            return widened(base[rows])
         found = np.empty((len(rows), base.shape[1]), np.float32)
         old = rows < len(base)
         found[old], found[~old] = base[rows[old]], added[rows[~old] - len(base)]

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.similarity.exact import brute_force
+from modules.similarity.halves import widened
 from modules.similarity.items import Floats, Mask
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import native
@@ -41,7 +42,7 @@ def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask |
             chosen = rows[first : first + block]
             whole = len(chosen) == chosen[-1] - chosen[0] + 1
             vectors = part[chosen[0] : chosen[-1] + 1] if whole else part[chosen]
-            found.append(_block(queries, np.asarray(vectors, np.float32), chosen + start, k))
+            found.append(_block(queries, widened(vectors), chosen + start, k))
             if len(found) > 1:
                 found = [merge(found, k)]
         start += len(part)

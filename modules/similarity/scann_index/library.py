@@ -69,7 +69,7 @@ partitioning {{
   partitioning_distance {{ distance_measure: "SquaredL2Distance" }}
   query_spilling {{ spilling_type: FIXED_NUMBER_OF_CENTERS max_spill_centers: {effort.leaves} }}
   query_tokenization_distance_override {{ distance_measure: "DotProductDistance" }}
-  query_tokenization_type: FIXED_POINT_INT8
+  query_tokenization_type: FLOAT
   expected_sample_size: {settings.sample}
 }}
 hash {{

@@ -6,7 +6,6 @@ and this takes their place: a row is rotated and divided by its largest value / 
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -14,20 +13,19 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.similarity.changes import Rows
+from modules.similarity.halves import widened
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.results import best
 from modules.similarity.scann_index.rotation import random_rotation, rotate
-from modules.similarity.scann_index.threads import threads
+from modules.similarity.scann_index.threads import one_blas_thread
 
 _VALUES = "int8.npy"
 _SCALES = "scales.npy"
 _ROTATION = "rotation.npy"
 _BLOCK_BYTES = 1 << 25
-_CACHED_BYTES = 1 << 18
+_CACHED_BYTES = 1 << 19
 """Of float32 vectors."""
-_SEVERAL = 8
-"""Queries, from which on threads pay."""
 
 
 class Rescoring:
@@ -62,54 +60,52 @@ class Rescoring:
         Args:
           queries: float32 (q, d). found: rows, -1 for none; its scores do not count.
         """
-        rotated = queries if self._rotation is None else rotate(queries, self._rotation)
-        scores = np.full(found.rows.shape, -np.inf, np.float32)
-        parts = threads() if len(queries) >= _SEVERAL else 1
-
-        def score(part: int) -> None:
-            block = _Block(queries.shape[1], (self.rows.base.vectors if self._values is None else self._values).dtype)
-            for query in range(part, len(queries), parts):
-                self._score(queries[query], rotated[query], found.rows[query], scores[query], block)
-
-        if parts == 1:
-            score(0)
-        else:
-            with ThreadPoolExecutor(parts) as pool:
-                list(pool.map(score, range(parts)))
+        with one_blas_thread():
+            scores = self._scores(queries, found.rows)
         return best(found.rows, scores, k)
 
-    def _score(
-        self, query: Floats, rotated: Floats, rows: npt.NDArray[np.int64], scores: Floats, block: _Block
-    ) -> None:
-        base = self.rows.base.vectors
-        old, new = (rows >= 0) & (rows < len(base)), rows >= len(base)
-        there = rows[old]
-        if self._values is None or self._scales is None:
-            scores[old] = block.products(base, there, query)
-        else:
-            scores[old] = block.products(self._values, there, rotated) * self._scales[there]
-        if new.any():
-            scores[new] = np.asarray(self.rows.added[rows[new] - len(base)], np.float32) @ query
-
-
-class _Block:
-    """Room for some rows, which stays in the processor's cache; a thread has its own."""
-
-    def __init__(self, dimension: int, dtype: np.dtype[Any]):
+    def _scores(self, queries: Floats, rows: npt.NDArray[np.int64]) -> Floats:
+        rotated = queries if self._rotation is None else rotate(queries, self._rotation)
+        scores = np.empty(rows.shape, np.float32)
+        count, dimension = rows.shape[1], queries.shape[1]
         height = max(1, _CACHED_BYTES // (4 * dimension))
-        self._narrow = np.empty((height, dimension), dtype)
-        self._wide = np.empty((height, dimension), np.float32)
+        step = max(1, height // max(1, count))
+        room = _Room(min(height, step * count), dimension, self._old.dtype)
+        for first in range(0, len(queries), step):
+            some = slice(first, first + step)
+            for start in range(0, count, height):
+                part = some, slice(start, start + height)
+                self._score(rotated[some], rows[part], scores[part], room)
+        query, place = np.nonzero(rows >= len(self._old))
+        if len(query):
+            added = widened(self.rows.added[rows[query, place] - len(self._old)])
+            scores[query, place] = np.einsum("nd,nd->n", added, queries[query])
+        scores[rows < 0] = -np.inf
+        return scores
 
-    def products(self, values: npt.NDArray[Any], rows: npt.NDArray[np.int64], query: Floats) -> Floats:
-        """Of the query with each of these rows."""
-        found = np.empty(len(rows), np.float32)
-        for start in range(0, len(rows), len(self._wide)):
-            count = min(len(self._wide), len(rows) - start)
-            narrow, wide = self._narrow[:count], self._wide[:count]
-            np.take(values, rows[start : start + count], axis=0, out=narrow, mode="clip")
-            np.copyto(wide, narrow)
-            np.dot(wide, query, out=found[start : start + count])
-        return found
+    @property
+    def _old(self) -> npt.NDArray[Any]:
+        return self.rows.base.vectors if self._values is None else self._values
+
+    def _score(self, queries: Floats, rows: npt.NDArray[np.int64], scores: Floats, room: _Room) -> None:
+        """Of rows (q, n), which for those that are not among the old ones mean nothing; into ``scores``."""
+        if not len(self._old):
+            return
+        flat = rows.reshape(-1)
+        narrow, wide = room.narrow[: len(flat)], room.wide[: len(flat)]
+        np.take(self._old, flat, axis=0, out=narrow, mode="clip")
+        widened(narrow, wide)
+        scores[:] = np.matmul(wide.reshape(*rows.shape, -1), queries[:, :, None])[:, :, 0]
+        if self._scales is not None:
+            scores *= np.take(self._scales, rows, mode="clip")
+
+
+class _Room:
+    """For some rows, so that they stay in the processor's cache."""
+
+    def __init__(self, height: int, dimension: int, dtype: np.dtype[Any]):
+        self.narrow = np.empty((height, dimension), dtype)
+        self.wide = np.empty((height, dimension), np.float32)
 
 
 def write(folder: Path, vectors: npt.NDArray[Any], seed: int = 0) -> None:

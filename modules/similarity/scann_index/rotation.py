@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.similarity.halves import widened
 from modules.similarity.items import Floats
 
 _WIDEST = 512
@@ -24,7 +25,7 @@ def random_rotation(dimension: int, rng: np.random.Generator) -> Floats:
 def rotate(vectors: npt.NDArray[Any], rotation: Floats) -> Floats:
     """Vectors (n, d) rotated, float32. Neighbouring blocks are mixed: numbers of a block lie b places apart."""
     blocks, width, _ = rotation.shape
-    wide = np.asarray(vectors, np.float32)
+    wide = widened(vectors)
     if blocks == 1:
         return wide @ rotation[0]
     parts = [wide[:, block::blocks] @ rotation[block] for block in range(blocks)]

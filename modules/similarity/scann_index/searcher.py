@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ from modules.similarity.scann_index.rescoring import Rescoring
 from modules.similarity.scann_index.results import nothing, pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
-from modules.similarity.scann_index.threads import threads
+from modules.similarity.scann_index.threads import one_blas_thread, threads
 
 Rows = npt.NDArray[np.int64]
 
@@ -48,7 +50,7 @@ class Searcher:
     def __init__(self, native_searcher: Any, rotation: Floats, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()):
         self._native = native_searcher
         self._rotation = rotation
-        self._rows = rows  # by ScaNN's own numbering
+        self._rows = _narrow(rows)  # by ScaNN's own numbering
         self.leaves = leaves
         self.efforts = tuple(efforts)
         self.rescoring: Rescoring | None = None
@@ -105,7 +107,7 @@ class Searcher:
                 raise InputError(Problem(str(folder / _ASSETS), "names of files beside it", value=name, hint=hint))
         made = native().ScannNumpy(str(folder), assets)
         made.set_num_threads(threads())
-        rows = np.load(folder / _PLACES, allow_pickle=False)[:, 0].astype(np.int64)
+        rows = np.load(folder / _PLACES, allow_pickle=False)[:, 0]
         return cls(made, np.load(folder / _ROTATION, allow_pickle=False), rows, leaves, efforts)
 
     def save(self, folder: Path) -> None:
@@ -113,9 +115,7 @@ class Searcher:
         folder.mkdir(parents=True, exist_ok=True)
         self._native.serialize(str(folder), True)
         np.save(folder / _ROTATION, self._rotation, allow_pickle=False)
-        write_vectors(
-            folder / _PLACES, self._rows.astype(np.int32 if self._rows.max(initial=0) < 2**31 else np.int64)[:, None]
-        )
+        write_vectors(folder / _PLACES, self._rows[:, None])
 
     def __len__(self) -> int:
         return len(self._rows)
@@ -134,28 +134,47 @@ class Searcher:
             return nothing(len(queries), k)
         effort = effort or self.effort(k)
         refine = min(effort.refine, len(self)) if self.refining is not None else 0
-        wanted = max(min(k, len(self)), refine)
+        if self.rescoring is None and not refine:
+            return self._candidates(queries, min(k, len(self)), k, effort, several=len(queries) > 1)
+
+        def best(part: Floats) -> Found:
+            found = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
+            return self.refining.best(part, found, k) if self.refining is not None and refine else found
+
+        size = min(_BATCH, -(-len(queries) // threads()))
+        parts = [queries[start : start + size] for start in range(0, len(queries), size)]
+        if len(parts) == 1:
+            return best(parts[0])
+        # While one thread orders candidates, with Python's lock, others are in ScaNN, without it.
+        with one_blas_thread(), ThreadPoolExecutor(threads()) as pool:
+            found = list(pool.map(best, parts))
+        return Found(np.concatenate([one.rows for one in found]), np.concatenate([one.scores for one in found]))
+
+    def _candidates(self, queries: Floats, wanted: int, width: int, effort: Effort, several: bool) -> Found:
+        """The best ``wanted`` by quantised vectors, padded to ``width``.
+
+        Args:
+          several: whether ScaNN's own threads share the queries.
+        """
         deep = min(max(effort.reorder, wanted), len(self))
-        several = len(queries) > 1
-        batch = min(_BATCH, -(-len(queries) // threads()))
+        with one_blas_thread() if several else nullcontext():
+            rotated = rotate(queries, self._rotation)
         places, scores = self._native.search_batched(
-            rotate(queries, self._rotation),
+            rotated,
             deep if self.rescoring else wanted,
             deep,
             min(effort.leaves, self.leaves),
             several,
-            batch,
+            min(_BATCH, -(-len(queries) // threads())) if several else len(queries),
         )
-        rows = self._rows[places]
+        rows = self._rows[places].astype(np.int64)
         if np.isnan(scores[:, -1]).any():  # ScaNN pads with place 0 and NaN
             short = np.isnan(scores)
             rows[short], scores[short] = -1, -np.inf
         found = Found(rows, scores)
         if self.rescoring is not None:
-            found = self.rescoring.best(queries, found, max(k, refine))
-        if self.refining is not None and refine:
-            return self.refining.best(queries, found, k)
-        return found if found.rows.shape[1] == k else pad(found, k)
+            found = self.rescoring.best(queries, found, width)
+        return found if found.rows.shape[1] == width else pad(found, width)
 
     def add(self, vectors: npt.NDArray[Any], rows: Rows) -> None:
         """Appends vectors (n, d) under these rows."""
@@ -176,7 +195,7 @@ class Searcher:
         for start in range(0, len(places), _block(vectors)):
             part = places[start : start + _block(vectors)]
             self._native.upsert([None] * len(part), list(rotate(vectors[part], self._rotation)), _BATCH)
-        self._rows = np.concatenate([self._rows, rows[places]])
+        self._rows = _narrow(np.concatenate([self._rows, rows[places]]))
 
 
 def _rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats) -> Floats:
@@ -198,6 +217,11 @@ def _extremes(vectors: npt.NDArray[Any], good: Rows, rotation: Floats) -> Rows:
         top = values[best, np.arange(len(best))]
         where, largest = np.where(top > largest, best + start, where), np.maximum(top, largest)
     return np.unique(where)
+
+
+def _narrow(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
+    """int32 where the numbers allow it."""
+    return rows.astype(np.int32 if rows.max(initial=0) < 2**31 else np.int64)
 
 
 def _block(vectors: npt.NDArray[Any]) -> int:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.similarity.halves import widened
 from modules.similarity.items import Floats, Mask
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.searcher import Searcher
@@ -70,7 +71,7 @@ class Truth:
         good = (known[np.searchsorted(known[:-1], mine)] == mine) & (rows >= 0)
         query, place = np.nonzero(~good & (rows >= 0))
         bound = np.where(right >= 0, scores, np.inf).min(1)
-        others = np.asarray(self.vectors[rows[query, place]], np.float32)
+        others = widened(self.vectors[rows[query, place]])
         good[query, place] = np.einsum("nd,nd->n", others, self.queries[query]) >= bound[query] - TIE
         return np.where(count > 0, np.minimum(good.sum(1), count) / np.maximum(count, 1), 1.0)
 

@@ -13,7 +13,8 @@ from sklearn.metrics import f1_score
 from modules.settings.model import MultiLabelObjective
 from modules.settings.tuning import with_values
 from modules.training.calibration import calibrate
-from modules.training.run import MODEL_FACTS, TrainingError, train
+from modules.training.errors import TrainingError
+from modules.training.run import MODEL_FACTS, train
 from modules.tuning.score import micro_f1
 from modules.tuning.search import SettingsTuner, trial_score
 from tests.modules.training.catalogue import TREE

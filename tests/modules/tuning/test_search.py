@@ -12,7 +12,7 @@ import pytest
 import tensorflow as tf
 
 from modules.settings.workflow import Workflow
-from modules.training.run import TrainingError
+from modules.training.errors import TrainingError
 from modules.tuning.search import SettingsTuner
 
 

@@ -1,0 +1,41 @@
+"""Half precision to single, several times as fast as NumPy's own cast, which takes one number at a time."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+_CACHED = 1 << 14
+"""Numbers that are worked on at a time."""
+_SIGN_AND_FRACTION = np.int32(-0x70002000)
+"""Of a half whose sign was extended to 32 bits, and which was moved by 13: its bits without the copies of the sign."""
+_EXPONENT = np.float32(2.0**112)
+"""The difference of the exponents' biases, 127 - 15."""
+
+
+def widened(vectors: npt.NDArray[Any], out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
+    """Numbers as float32; float32 ones as they are.
+
+    Args:
+      vectors: (n, ...), of any type that float32 holds; halves must be finite.
+      out: where to write them to, contiguous; None: a new array.
+    """
+    if vectors.dtype != np.float16:
+        if out is None:
+            return np.asarray(vectors, np.float32)
+        np.copyto(out, vectors)
+        return out
+    if out is None:
+        out = np.empty(vectors.shape, np.float32)
+    bits = vectors.view(np.int16)
+    step = max(1, _CACHED * len(vectors) // max(1, vectors.size))
+    for start in range(0, len(vectors), step):
+        wide = out[start : start + step]
+        moved = wide.view(np.int32)
+        np.copyto(moved, bits[start : start + step])
+        np.left_shift(moved, 13, out=moved)
+        np.bitwise_and(moved, _SIGN_AND_FRACTION, out=moved)
+        np.multiply(wide, _EXPONENT, out=wide)
+    return out
