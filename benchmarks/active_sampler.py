@@ -79,7 +79,6 @@ def pick(folder: str, strategy: str) -> None:
     """The child: reads, picks, and prints seconds and MiB."""
     from modules.objectives import classes_of
     from modules.predictions.read import PredictionFiles
-    from modules.query_strategies import STRATEGIES as KINDS
     from modules.sampling.asked import Asked
     from modules.sampling.batch import next_batch
     from modules.sampling.table import read_table
@@ -91,7 +90,7 @@ def pick(folder: str, strategy: str) -> None:
     started = time.perf_counter()
     table = read_table(PredictionFiles(folder), "exclusive")
     read = time.perf_counter() - started
-    settings = SamplingSettings(size=BATCH, strategy=KINDS[strategy]())
+    settings = SamplingSettings.model_validate({"size": BATCH, "strategy": {"kind": strategy}})
     classes = classes_of(ExclusiveObjective(), taxonomy)
     batch = next_batch("exclusive", True, table, Asked(), classes, taxonomy, settings, 7)
     whole = time.perf_counter() - started

@@ -49,10 +49,10 @@ def picture_variants(size: list[int], patches: Settings) -> Callable[[int], dict
 
     def variants(epochs: int) -> dict[str, Settings]:
         network = {"picture": {"kind": "image", "size": size, "backbone": "small_cnn"}}
-        labels = {"image_start": {"epochs": epochs, "small_epochs": epochs * 2 // 3}}
-        no_labels = {"image_start": {"epochs": 0}}
-        simclr = {"self_supervised": {"epochs": epochs}}
-        learnt = {
+        labels: Settings = {"image_start": {"epochs": epochs, "small_epochs": epochs * 2 // 3}}
+        no_labels: Settings = {"image_start": {"epochs": 0}}
+        simclr: Settings = {"self_supervised": {"epochs": epochs}}
+        learnt: dict[str, Settings] = {
             "classifier": labels,
             "classifier, supervised contrastive": labels | {"metric_learning": {"kind": "supervised_contrastive"}},
             "classifier, triplet": labels | {"metric_learning": {"kind": "triplet"}},

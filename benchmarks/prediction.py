@@ -45,6 +45,7 @@ from modules.taxonomy import Taxonomy
 from modules.training.calibration import Calibration
 from modules.training.data import dense_inputs
 from modules.training.export import ServingModule, export_model
+from modules.training.gather import Committee
 from modules.training.run import input_sizes
 
 RESULTS = Path(__file__).parent / "results" / "prediction.md"
@@ -106,7 +107,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[str]:
     layer = output.transform_features_layer()
     # With weights as drawn every probability is near a half: at this threshold a few categories are assigned.
     calibration = Calibration(thresholds={"rule_based": [0.6] * len(classes["rule_based"])})
-    module = ServingModule(model, layer, output.raw_feature_spec(), workflow, calibration, classes)
+    module = ServingModule(Committee([model], model, [0], calibration), layer, output.raw_feature_spec(), workflow, classes)
     export_model(module, layer, str(folder / "model"))
     raw = list(examples(options.products))
     for name, count in (("all", len(raw)), ("some", min(len(raw), 2 * options.batch_size))):

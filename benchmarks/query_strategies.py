@@ -57,8 +57,7 @@ def pick_ours(task: str, folder: str, n: int) -> None:
     labels = np.full(len(p), -1)
     labels[labelled] = 0
     pool = Pool(labels < 0, labels, p.shape[1], p, embeddings=x)
-    settings = {"candidates": len(p)} if task == "badge" else {}
-    chosen = STRATEGIES[task](**settings)
+    chosen = STRATEGIES[task].model_validate({"candidates": len(p)} if task == "badge" else {})
     rng = np.random.default_rng(1)
     started = time.perf_counter()
     found = chosen.query(pool, n, rng)

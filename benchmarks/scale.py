@@ -87,7 +87,9 @@ def main(arguments: list[str]) -> None:
     measure(sizes[0], overrides)
     for size in sizes:
         runs = [measure(size, overrides) for _ in range(1 if size == sizes[-1] else REPEATS)]
-        measured[size] = {name: tuple(min(run[name][i] for run in runs) for i in (0, 1)) for name in runs[0]}
+        measured[size] = {
+            name: (min(run[name][0] for run in runs), min(run[name][1] for run in runs)) for name in runs[0]
+        }
         print(table(measured), flush=True)
     if sizes == SIZES and not overrides:
         target = REPOSITORY / "benchmarks" / "results" / "scale.md"
