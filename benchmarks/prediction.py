@@ -107,7 +107,8 @@ def measure(options: argparse.Namespace, folder: Path) -> list[str]:
     layer = output.transform_features_layer()
     # With weights as drawn every probability is near a half: at this threshold a few categories are assigned.
     calibration = Calibration(thresholds={"rule_based": [0.6] * len(classes["rule_based"])})
-    module = ServingModule(Committee([model], model, [0], calibration), layer, output.raw_feature_spec(), workflow, classes)
+    committee = Committee([model], model, [0], calibration)
+    module = ServingModule(committee, layer, output.raw_feature_spec(), workflow, classes)
     export_model(module, layer, str(folder / "model"))
     raw = list(examples(options.products))
     for name, count in (("all", len(raw)), ("some", min(len(raw), 2 * options.batch_size))):
