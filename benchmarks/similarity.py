@@ -5,16 +5,16 @@
 vectors and finished measurements are kept in SCRATCH, so that a stopped run goes on where it was. Writes
 ``results/similarity.md``.
 
-Sets: ``fashion`` (titles of fashion_product_images_small) and ``titles`` (of all catalogues), TF-IDF of words (1-2) and
-SVD to 128 dimensions; ``generated``: 1,000,000 x 128 (``similarity_data.generated``); ``neighbours``: the table of
-neighbours of 100,000 and 1,000,000 generated products, without partitions. All indexes get the same vectors, rounded to
-half precision, in which the pipeline keeps embeddings.
+Sets: ``pictures`` and ``fashion`` (pictures and titles of fashion_product_images_small), ``titles`` (of all
+catalogues): patches of pictures, or TF-IDF of words (1-2), and SVD to 128 dimensions; ``generated``: 1,000,000 x 128
+(``similarity_data.generated``); ``neighbours``: the table of neighbours of 100,000 and 1,000,000 generated products,
+without partitions. All indexes get the same vectors, rounded to half precision, in which the pipeline keeps embeddings.
 
-5,000 queries that are in no index, 100 neighbours, two threads, a process per index. Half of the queries choose each
-index' cheapest setting that reaches the wanted recall, the other half give the recall; queries per second are those of
-one call with all of them, best of ten; CPU time, of both threads, depends less on what else the machine does. Peers
-return row numbers; ours is the project's own search call with the products' ids. Memory is what a process' private
-memory grows by; the vectors in half precision that ours maps for exact search are not in it.
+5,000 queries (1,000 of the pictures) that are in no index, 100 neighbours, two threads, a process per index. Half of
+the queries choose each index' cheapest setting that reaches the wanted recall, the other half give the recall; queries
+per second are those of one call with all of them, best of ten; CPU time, of both threads, depends less on what else the
+machine does. Peers return row numbers; ours is the project's own search call with the products' ids. Memory is what a
+process' private memory grows by; the vectors in half precision that ours maps for exact search are not in it.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.similarity_data import QUERIES, generated, title_vectors, titles
+from benchmarks.similarity_data import QUERIES, generated, picture_vectors, title_vectors, titles
 
 RESULTS = Path(__file__).parent / "results"
 K, THREADS, TARGETS = 100, 2, (0.95, 0.99)
@@ -46,6 +46,7 @@ PEERS = {
     "faiss_flat": "faiss flat (exact)",
 }
 SETS = {
+    "pictures": "fashion_product_images_small, pictures",
     "fashion": "fashion_product_images_small, titles",
     "titles": "titles of all catalogues",
     "generated": "generated",
@@ -60,14 +61,17 @@ def prepare(name: str, catalogues: Path, folder: Path) -> None:
     if (folder / "bound.npy").exists():
         return
     folder.mkdir(parents=True, exist_ok=True)
-    if name == "generated":
+    count = QUERIES
+    if name == "pictures":
+        vectors, count = picture_vectors(catalogues / "fashion_product_images_small" / "images"), 1000
+    elif name == "generated":
         vectors = np.concatenate(list(generated(1_000_000 + QUERIES)))
     else:
         pattern = "fashion_product_images_small/*.jsonl*" if name == "fashion" else "*/*.jsonl*"
         vectors = title_vectors(titles(sorted(catalogues.glob(pattern))))
     # As the pipeline keeps embeddings: the same numbers for all.
     vectors = vectors.astype(np.float16).astype(np.float32)
-    base, queries = vectors[QUERIES:], np.ascontiguousarray(vectors[:QUERIES])
+    base, queries = vectors[count:], np.ascontiguousarray(vectors[:count])
     np.save(folder / "base.npy", base)
     np.save(folder / "queries.npy", queries)
     np.save(folder / "bound.npy", compare(queries, [base], K).scores[:, -1])
@@ -89,7 +93,8 @@ def build_ours(folder: Path) -> dict[str, Any]:
 
     items = items_of(np.load(folder / "base.npy", mmap_mode="r").astype(np.float16))
     started, worked = time.perf_counter(), time.process_time()
-    index = ScannIndex.build(items, ScannSettings(), 1)
+    # Of as few as there are pictures it builds no tree of its own accord.
+    index = ScannIndex.build(items, ScannSettings(min_products=min(len(items), ScannSettings().min_products)), 1)
     found = {"build": time.perf_counter() - started, "build_cpu": time.process_time() - worked}
     shutil.rmtree(folder / "index", ignore_errors=True)
     index.save(folder / "index")

@@ -36,6 +36,34 @@ def title_vectors(texts: list[str], dimension: int = 128, seed: int = 0) -> np.n
     return np.ascontiguousarray(np.random.default_rng(seed).permutation(vectors))
 
 
+def picture_vectors(folder: Path, dimension: int = 128, seed: int = 0) -> np.ndarray:
+    """Pictures of a feed by how they resemble 400 patches of others in each of 12 cells, and a truncated SVD.
+
+    No label is used. Unit rows, float32 (n, dimension); shuffled by ``seed``.
+    """
+    import tensorflow as tf
+    from sklearn.decomposition import TruncatedSVD
+
+    from modules.vision.decoding import decode_pictures
+    from modules.vision.patch_fit import dictionary, histograms
+    from modules.vision.patches import PatchHistogram
+
+    files = sorted(folder.glob("*.jpg"))
+    height, width, block = 80, 60, 256
+    pixels = np.concatenate(
+        [
+            decode_pictures(tf.constant([file.read_bytes() for file in files[at : at + block]]), height, width)[0]
+            for at in range(0, len(files), block)
+        ]
+    )
+    layer = PatchHistogram(6, 2, 400, 0.5, (4, 3), seed=seed)
+    layer.build((None, height, width, 3))
+    layer.set_weights(dictionary(pixels, layer, np.random.default_rng(seed)))
+    vectors = TruncatedSVD(dimension, random_state=seed).fit_transform(histograms(layer, pixels)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.ascontiguousarray(np.random.default_rng(seed).permutation(vectors))
+
+
 def generated(count: int, dimension: int = 128, seed: int = 0, block: int = 1 << 16) -> Iterator[np.ndarray]:
     """Unit vectors of a catalogue that there is not, block by block.
 

@@ -6,6 +6,8 @@ and this takes their place: a row is rotated and divided by its largest value / 
 
 from __future__ import annotations
 
+import threading
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +28,8 @@ _ROTATION = "rotation.npy"
 _BLOCK_BYTES = 1 << 25
 _CACHED_BYTES = 1 << 19
 """Of float32 vectors."""
+_LARGE = 1 << 17
+"""Numbers of a query's candidates. With fewer, threads take turns: they would mostly wait for Python's lock."""
 
 
 class Rescoring:
@@ -46,6 +50,7 @@ class Rescoring:
     ):
         self.rows = rows
         self._values, self._scales, self._rotation = values, scales, rotation
+        self._turn = threading.Lock()
 
     @classmethod
     def map(cls, folder: Path, rows: Rows) -> Rescoring:
@@ -60,9 +65,9 @@ class Rescoring:
         Args:
           queries: float32 (q, d). found: rows, -1 for none; its scores do not count.
         """
-        with one_blas_thread():
-            scores = self._scores(queries, found.rows)
-        return best(found.rows, scores, k)
+        small = found.rows.shape[1] * queries.shape[1] < _LARGE
+        with one_blas_thread(), self._turn if small else nullcontext():
+            return best(found.rows, self._scores(queries, found.rows), k)
 
     def _scores(self, queries: Floats, rows: npt.NDArray[np.int64]) -> Floats:
         rotated = queries if self._rotation is None else rotate(queries, self._rotation)
