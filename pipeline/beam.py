@@ -53,8 +53,9 @@ def _runner(beam: BeamRunnerSettings, find: Callable[[str], Path]) -> list[str]:
     jar = jar.absolute()
     if beam.runner == "flink":
         found += [f"--flink_master={server.master}", f"--flink_job_server_jar={jar}", *_parallelism(beam)]
-        return ["--runner=FlinkRunner", *found]
-    return ["--runner=SparkRunner", f"--spark_master_url={server.master}", f"--spark_job_server_jar={jar}", *found]
+        return ["--runner=components.runners.FlinkRunner", *found]
+    found += [f"--spark_master_url={server.master}", f"--spark_job_server_jar={jar}"]
+    return ["--runner=components.runners.SparkRunner", *found]
 
 
 def _parallelism(beam: BeamRunnerSettings) -> list[str]:

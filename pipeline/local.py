@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components import job_servers
 from modules.errors import InputError, Problem
 from modules.paths import near
 from modules.settings.features import image_feature
@@ -90,6 +91,8 @@ def run(
             except Exception as error:
                 log.write(traceback.format_exc())
                 result.error = _reason(error)
+            finally:
+                job_servers.stop()
         result.seconds = time.monotonic() - started
         if result.failed:
             console.print(f"\n{result.error}", soft_wrap=True)

@@ -55,7 +55,8 @@ def test_flink_by_jar(tmp_path: Path) -> None:
     jar.touch()
     found = options(runner="flink", workers=4, flink={"master": "flink:8081", "job_server_jar": str(jar)})
     assert found == {
-        "runner": "FlinkRunner", "flink_master": "flink:8081", "flink_job_server_jar": str(jar), "parallelism": 4,
+        "runner": "components.runners.FlinkRunner", "flink_master": "flink:8081", "parallelism": 4,
+        "flink_job_server_jar": str(jar),
         "environment_type": "LOOPBACK", "sdk_container_image": "this-process",
     }  # fmt: skip
 

@@ -131,7 +131,11 @@ def same_examples(one: Path, other: Path, component: str, output: str) -> None:
 
 def sent_elsewhere(folder: Path) -> None:
     """Something of the newest run in ``folder`` went to a job server."""
-    assert "portable_runner" in max((folder / "demo" / "logs").glob("*.log")).read_text()
+    assert "portable_runner" in newest_log(folder)
+
+
+def newest_log(folder: Path) -> str:
+    return max((folder / "demo" / "logs").glob("*.log")).read_text()
 
 
 @pytest.mark.job_server
@@ -162,6 +166,8 @@ def test_examples_statistics_and_transform_on_flink(tmp_path: Path, here: tuple[
     folder, one = here
     other = run(tmp_path, folder / "catalogue", *flink, parts=["--to", "Transform"])
     sent_elsewhere(tmp_path)
+    # Three components, but one Java process, which ends within the run.
+    assert newest_log(tmp_path).count("destroying service") == 1
     same_examples(one, other, "ProductExampleGen", "examples")
     same_examples(one, other, "Transform", "transformed_examples")
     statistics = [
