@@ -122,7 +122,8 @@ def _blocks(
                 yield np.arange(start + first, start + end), widened(part[first:end])
             else:
                 chosen = wanted[first : first + block]
-                yield start + chosen, widened(part[chosen])
+                whole = len(chosen) == chosen[-1] - chosen[0] + 1  # a slice is read without a copy
+                yield start + chosen, widened(part[chosen[0] : chosen[-1] + 1] if whole else part[chosen])
         start += len(part)
 
 
