@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from typing import Any
 
 import numpy as np
@@ -13,11 +14,13 @@ from modules.similarity.items import Floats, Mask
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import native
 from modules.similarity.scann_index.results import merge, nothing, pad
-from modules.similarity.scann_index.threads import threads
+from modules.similarity.scann_index.threads import one_blas_thread, threads
 
 MANY = 64
 """Queries, from which on handing the vectors over pays."""
 
+_FEW = 8
+"""Queries, below which several BLAS threads wait more than they multiply."""
 _BLOCK_BYTES = 1 << 26
 _BATCH = 256
 _CONFIGURATION = 'num_neighbors: 1 distance_measure { distance_measure: "DotProductDistance" } brute_force {}'
@@ -32,7 +35,8 @@ def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask |
       mask: bool (sum of n_i,): rows that count; None: all.
     """
     if len(queries) < MANY:
-        return brute_force(queries, parts, k, mask)
+        with one_blas_thread() if len(queries) < _FEW else nullcontext():
+            return brute_force(queries, parts, k, mask)
     found: list[Found] = []
     block = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
     start = 0

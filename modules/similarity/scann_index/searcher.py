@@ -127,12 +127,23 @@ class Searcher:
     def search(self, queries: Floats, k: int, effort: Effort | None = None) -> Found:
         """The best ``k`` rows of each query (float32 (q, d), contiguous) by inner product.
 
+        Queries whose leaves hold fewer than ``k`` look into all leaves.
+
         Args:
           effort: how hard to look; None: as measured for ``k``.
         """
         if not len(queries) or not len(self):
             return nothing(len(queries), k)
         effort = effort or self.effort(k)
+        found = self._search(queries, k, effort)
+        short = np.flatnonzero(found.rows[:, min(k, len(self)) - 1] < 0)
+        if len(short) and effort.leaves < self.leaves:
+            every = effort.model_copy(update={"leaves": self.leaves})
+            again = self._search(np.ascontiguousarray(queries[short]), k, every)
+            found.rows[short], found.scores[short] = again.rows, again.scores
+        return found
+
+    def _search(self, queries: Floats, k: int, effort: Effort) -> Found:
         refine = min(effort.refine, len(self)) if self.refining is not None else 0
         if self.rescoring is None and not refine:
             return self._candidates(queries, min(k, len(self)), k, effort, several=len(queries) > 1)

@@ -77,6 +77,16 @@ def test_products_that_int8_cannot_tell_apart(mapped: bool, tmp_path: Path) -> N
     np.testing.assert_allclose(found.scores, np.einsum("qkd,qd->qk", exact, truth.queries), rtol=1e-5)
 
 
+@pytest.mark.parametrize("refine", [0, 40])
+def test_leaves_with_too_few_products_are_no_end_of_a_search(refine: int) -> None:
+    index = ScannIndex.build(shop(3000, 24), SETTINGS.model_copy(update={"leaves": 300}))
+    assert index.whole is not None
+    index.whole.efforts = (Effort(k=40, leaves=1, reorder=40, refine=refine),)
+    found = index.search(Queries(np.asarray(index.rows.base.vectors[:200], np.float32)), 40)
+    assert (found.rows >= 0).all() and np.isfinite(found.scores).all()
+    assert all(len(set(row)) == 40 for row in found.rows.tolist())
+
+
 def test_given_settings_stay() -> None:
     index = ScannIndex.build(shop(3000, 24), SETTINGS.model_copy(update={"leaves": 30}))
     tune_and_measure(index, k=10, recall=0.9, queries=100, seed=0, leaves=7, reorder=33)
