@@ -109,5 +109,5 @@ def main(workflow: str, feed: str, output: str, rounds: int = 3, size: int = 100
 
 if __name__ == "__main__":
     arguments = sys.argv[1:]
-    feed, results, name = arguments[:3]
-    main(feed, results, name, *map(int, arguments[3:]))
+    workflow, feed, output = arguments[:3]
+    main(workflow, feed, output, *map(int, arguments[3:]))

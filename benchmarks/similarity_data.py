@@ -6,6 +6,7 @@ import gzip
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,14 +27,10 @@ def titles(files: Iterable[Path]) -> list[str]:
 
 def title_vectors(texts: list[str], dimension: int = 128, seed: int = 0) -> np.ndarray:
     """TF-IDF of words (1-2) and a truncated SVD, unit rows, float32 (n, dimension); shuffled by ``seed``."""
-    from sklearn.decomposition import TruncatedSVD
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, dtype=np.float32)
-    vectors = TruncatedSVD(dimension, random_state=seed).fit_transform(words.fit_transform(texts)).astype(np.float32)
-    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors = vectors[lengths[:, 0] > 1e-6] / lengths[lengths[:, 0] > 1e-6]
-    return np.ascontiguousarray(np.random.default_rng(seed).permutation(vectors))
+    return _reduced(words.fit_transform(texts), dimension, seed)
 
 
 def picture_vectors(folder: Path, dimension: int = 128, seed: int = 0) -> np.ndarray:
@@ -42,7 +39,6 @@ def picture_vectors(folder: Path, dimension: int = 128, seed: int = 0) -> np.nda
     No label is used. Unit rows, float32 (n, dimension); shuffled by ``seed``.
     """
     import tensorflow as tf
-    from sklearn.decomposition import TruncatedSVD
 
     from modules.vision.decoding import decode_pictures
     from modules.vision.patch_fit import dictionary, histograms
@@ -59,8 +55,15 @@ def picture_vectors(folder: Path, dimension: int = 128, seed: int = 0) -> np.nda
     layer = PatchHistogram(6, 2, 400, 0.5, (4, 3), seed=seed)
     layer.build((None, height, width, 3))
     layer.set_weights(dictionary(pixels, layer, np.random.default_rng(seed)))
-    vectors = TruncatedSVD(dimension, random_state=seed).fit_transform(histograms(layer, pixels)).astype(np.float32)
-    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    return _reduced(histograms(layer, pixels), dimension, seed)
+
+
+def _reduced(matrix: Any, dimension: int, seed: int) -> np.ndarray:
+    from sklearn.decomposition import TruncatedSVD
+
+    vectors = TruncatedSVD(dimension, random_state=seed).fit_transform(matrix).astype(np.float32)
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    vectors = vectors[lengths[:, 0] > 1e-6] / lengths[lengths[:, 0] > 1e-6]
     return np.ascontiguousarray(np.random.default_rng(seed).permutation(vectors))
 
 

@@ -1,4 +1,4 @@
-"""Beam's job servers that this process has started: one for all components, not one each."""
+"""Flink's job servers that this process has started: one for all components, not one each."""
 
 from __future__ import annotations
 

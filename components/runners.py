@@ -1,14 +1,14 @@
-"""Beam's Flink and Spark runners, with a job server that all components of a run share.
+"""Beam's Flink runner with a job server that all components of a run share.
 
-Beam's own start one for each pipeline, and each of them, a Java process, stays until this process ends.
+Beam's own starts one for each pipeline, a Java process that stays until this process ends; its Spark runner shares one.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions, SparkRunnerOptions
-from apache_beam.runners.portability import flink_runner, spark_runner
+from apache_beam.options.pipeline_options import FlinkRunnerOptions, PipelineOptions
+from apache_beam.runners.portability import flink_runner
 
 from components.job_servers import shared
 
@@ -19,15 +19,5 @@ class FlinkRunner(flink_runner.FlinkRunner):
     def default_job_server(self, options: PipelineOptions) -> Any:
         """One per cluster and jar."""
         own = options.view_as(FlinkRunnerOptions)
-        key = ("flink", str(own.flink_master), str(own.flink_job_server_jar))
+        key = (str(own.flink_master), str(own.flink_job_server_jar))
         return shared(key, lambda: super(FlinkRunner, self).default_job_server(options))
-
-
-class SparkRunner(spark_runner.SparkRunner):
-    """``--runner=components.runners.SparkRunner``."""
-
-    def default_job_server(self, options: PipelineOptions) -> Any:
-        """One per cluster and jar."""
-        own = options.view_as(SparkRunnerOptions)
-        key = ("spark", str(own.spark_master_url), str(own.spark_job_server_jar))
-        return shared(key, lambda: super(SparkRunner, self).default_job_server(options))

@@ -54,8 +54,7 @@ def _runner(beam: BeamRunnerSettings, find: Callable[[str], Path]) -> list[str]:
     if beam.runner == "flink":
         found += [f"--flink_master={server.master}", f"--flink_job_server_jar={jar}", *_parallelism(beam)]
         return ["--runner=components.runners.FlinkRunner", *found]
-    found += [f"--spark_master_url={server.master}", f"--spark_job_server_jar={jar}"]
-    return ["--runner=components.runners.SparkRunner", *found]
+    return ["--runner=SparkRunner", f"--spark_master_url={server.master}", f"--spark_job_server_jar={jar}", *found]
 
 
 def _parallelism(beam: BeamRunnerSettings) -> list[str]:

@@ -100,7 +100,7 @@ def brute_force(
     """
     rows = np.full((len(queries), k), -1, np.int64)
     scores = np.full((len(queries), k), -np.inf, np.float32)
-    for numbers, vectors in _blocks(parts, mask, block):
+    for numbers, vectors in blocks(parts, mask, block):
         for top in range(0, len(queries), _HEIGHT):
             place = slice(top, top + _HEIGHT)
             new = queries[place] @ vectors.T
@@ -108,7 +108,7 @@ def brute_force(
     return Found(rows, scores)
 
 
-def _blocks(
+def blocks(
     parts: Sequence[npt.NDArray[Any]], mask: Mask | None, block: int
 ) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
     """Row numbers and float32 vectors, at most ``block`` at a time."""

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modules import progress
+from modules.similarity.halves import widened
 from modules.similarity.items import column
 from modules.similarity.protocol import Found, Queries
 from modules.similarity.scann_index.index import Partition, ScannIndex
@@ -70,7 +71,7 @@ def _groups(
     waiting: list[pa.RecordBatch] = []
     for start in range(partition.start, partition.end, _BATCH):
         rows = np.arange(start, min(start + _BATCH, partition.end))
-        vectors = np.ascontiguousarray(index.rows.base.vectors[rows], np.float32)
+        vectors = widened(index.rows.base.vectors[rows])
         found = (
             index.search(Queries(vectors), k + 1) if whole is None else index.search_partition(whole, vectors, k + 1)
         )

@@ -247,7 +247,7 @@ class _Search:
             return widened(base[rows])
         found = np.empty((len(rows), base.shape[1]), np.float32)
         old = rows < len(base)
-        found[old], found[~old] = base[rows[old]], added[rows[~old] - len(base)]
+        found[old], found[~old] = widened(base[rows[old]]), added[rows[~old] - len(base)]
         return found
 
 

@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modules.similarity.exact import brute_force
-from modules.similarity.halves import widened
+from modules.similarity.exact import blocks, brute_force
 from modules.similarity.items import Floats, Mask
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import native
@@ -39,17 +38,10 @@ def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask |
             return brute_force(queries, parts, k, mask)
     found: list[Found] = []
     block = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
-    start = 0
-    for part in parts:
-        rows = np.arange(len(part)) if mask is None else np.flatnonzero(mask[start : start + len(part)])
-        for first in range(0, len(rows), block):
-            chosen = rows[first : first + block]
-            whole = len(chosen) == chosen[-1] - chosen[0] + 1
-            vectors = part[chosen[0] : chosen[-1] + 1] if whole else part[chosen]
-            found.append(_block(queries, widened(vectors), chosen + start, k))
-            if len(found) > 1:
-                found = [merge(found, k)]
-        start += len(part)
+    for numbers, vectors in blocks(parts, mask, block):
+        found.append(_block(queries, vectors, numbers, k))
+        if len(found) > 1:
+            found = [merge(found, k)]
     return pad(found[0], k) if found else nothing(len(queries), k)
 
 

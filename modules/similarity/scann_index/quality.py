@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
+from modules.similarity.halves import widened
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found, Queries
 from modules.similarity.scann_index.index import Partition, ScannIndex
@@ -81,20 +81,16 @@ def _part(
 
     if len(there) < 2 or (searcher is None and (index.whole is None or len(own) < index.settings.min_products)):
         rows = rows[: 4 * _SINGLE]
-        return Quality(name, len(own), "exact", k, len(rows), 1.0, *_timed(search, _wide(own[rows])))
+        return Quality(name, len(own), "exact", k, len(rows), 1.0, *_timed(search, widened(own[rows])))
     depth = min(k * DEPTHS[-1], max(k, len(own) // 4))
     chosen, reported = halves(rows)
     if searcher is not None:
-        truth = Truth.of(_wide(own[chosen]), own, depth, embedded)
+        truth = Truth.of(widened(own[chosen]), own, depth, embedded)
         searcher.efforts = tune(searcher, truth, k, recall, leaves=leaves, reorder=reorder, first_row=start)
-    truth = Truth.of(_wide(own[reported]), own, k, embedded)
+    truth = Truth.of(widened(own[reported]), own, k, embedded)
     found = search(truth.queries).rows
     value = float(truth.recall(np.where(found < 0, -1, found - start)).mean())
     return Quality(name, len(own), "scann", k, len(reported), value, *_timed(search, truth.queries))
-
-
-def _wide(vectors: npt.NDArray[Any]) -> Floats:
-    return np.ascontiguousarray(vectors, np.float32)
 
 
 def _timed(search: Callable[[Floats], Found], queries: Floats) -> tuple[float, float]:

@@ -232,7 +232,7 @@ def _extremes(vectors: npt.NDArray[Any], good: Rows, rotation: Floats) -> Rows:
 
 def _narrow(rows: npt.NDArray[Any]) -> npt.NDArray[Any]:
     """int32 where the numbers allow it."""
-    return rows.astype(np.int32 if rows.max(initial=0) < 2**31 else np.int64)
+    return rows.astype(np.int32 if rows.max(initial=0) < 2**31 else np.int64, copy=False)
 
 
 def _block(vectors: npt.NDArray[Any]) -> int:

@@ -127,8 +127,8 @@ def _cheapest(
         assert best is not None
         good = [best[1]]
     taken = seconds(searcher, truth.queries, good)
-    best_one = int(np.argmin(taken))
-    return good[best_one].model_copy(update={"seconds": taken[best_one]})
+    cheapest = int(np.argmin(taken))
+    return good[cheapest].model_copy(update={"seconds": taken[cheapest]})
 
 
 def _enough(
