@@ -29,6 +29,8 @@ _ASSETS = "scann_assets.pbtxt"
 _PLACES = "rows.npy"
 _ROTATION = "rotation.npy"
 _BATCH = 256
+_SEVERAL = 8
+"""Queries, from which on threads of Python's pay."""
 _BLOCK_BYTES = 1 << 26
 """Of float32 vectors that are worked on at a time."""
 
@@ -152,7 +154,7 @@ class Searcher:
             found = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
             return self.refining.best(part, found, k) if self.refining is not None and refine else found
 
-        size = min(_BATCH, -(-len(queries) // threads()))
+        size = min(_BATCH, -(-len(queries) // threads())) if len(queries) >= _SEVERAL else len(queries)
         parts = [queries[start : start + size] for start in range(0, len(queries), size)]
         if len(parts) == 1:
             return best(parts[0])
