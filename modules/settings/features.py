@@ -145,10 +145,8 @@ class ImageFeature(Settings):
         own = self.patches
         if len(set(own.scales)) < len(own.scales):
             raise ValueError("patches: the same scale twice")
-        if min(self.size) < (own.thumbnail or 1):
-            raise ValueError(
-                f"patches: a picture of {min(self.size)} pixels is too small for thumbnail: {own.thumbnail}"
-            )
+        if own.copies and self.augmentation is None:
+            raise ValueError("patches: copies are pictures changed by augmentation, which is null")
         for side, cells in zip(self.size, own.cells, strict=True):
             for patch, shrink in own.scales:
                 if (side // shrink - patch) // max(1, own.stride // shrink) + 1 < cells:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modules.settings.base import Settings
 
+MOST = 32_768
+"""Pictures and copies of them in one regression: 13 GB."""
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
 
 
@@ -34,7 +36,7 @@ class PatchSettings(Settings):
 
     scales: Annotated[
         tuple[tuple[Annotated[int, Field(ge=2, le=32)], Annotated[int, Field(ge=1, le=8)]], ...], Field(min_length=1)
-    ] = ((6, 1), (10, 1), (6, 2))
+    ] = ((6, 2), (10, 2), (14, 2))
     """Side of the patches in pixels, and how many times smaller the picture is made before they are cut out."""
     stride: Annotated[int, Field(ge=1, le=32)] = 2
     """Pixels of the picture from one patch to the next."""
@@ -44,12 +46,18 @@ class PatchSettings(Settings):
     """Similarity to a pattern that counts as none."""
     cells: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (6, 5)
     """Rows and columns of the grid in whose cells patterns are counted."""
-    thumbnail: Annotated[int, Field(ge=1, le=64)] | None = 4
-    """The colours of the picture made this many times smaller are looked at as well; null: they are not."""
     ridge: Annotated[float, Field(gt=0.0)] = 0.003
     """Penalty of the regression, for histograms of length 1."""
-    pictures: Annotated[int, Field(ge=1, le=32768)] = 8192
-    """At most so many labelled ones are learnt from: memory and time grow with their square."""
+    pictures: Annotated[int, Field(ge=1, le=MOST)] = 8192
+    """At most so many labelled ones are learnt from: memory grows with their square, time faster."""
+    copies: Annotated[int, Field(ge=0, le=8)] = 0
+    """Of each of them, changed by the feature's ``augmentation``, that are learnt from as well."""
+
+    @model_validator(mode="after")
+    def _check(self) -> PatchSettings:
+        if self.pictures * (1 + self.copies) > MOST:
+            raise ValueError(f"pictures and their copies may be {MOST:,} at most: lower pictures or copies")
+        return self
 
 
 class SelfSupervisedSettings(Settings):

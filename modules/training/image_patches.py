@@ -10,8 +10,10 @@ import numpy as np
 import tensorflow as tf
 
 from modules.settings.features import ImageFeature
+from modules.settings.image_training import AugmentationSettings
 from modules.settings.workflow import Workflow
 from modules.training.image_columns import Embed, embedder
+from modules.vision.augmentation import augmented
 from modules.vision.networks import tower_name
 from modules.vision.patch_fit import fit_patch_network
 
@@ -50,13 +52,25 @@ def start_patches(
     # What is not known is the mean, which says nothing.
     counts = np.maximum((~np.isnan(wanted)).sum(axis=0), 1)
     wanted = np.where(np.isnan(wanted), np.nansum(wanted, axis=0) / counts, wanted).astype(np.float32)
-    total = len(feature.patches.scales) + (feature.patches.thumbnail is not None) + 1
+    copies: list[np.ndarray] = []
+    if feature.augmentation is not None:
+        copies = [changed(pixels, feature.augmentation, workflow.seed, one) for one in range(feature.patches.copies)]
+    total = len(feature.patches.scales) + 1
     steps = iter(range(1, total + 1))
     vectors = fit_patch_network(
         model.get_layer(tower_name(name)), pixels, wanted, ridge=feature.patches.ridge, seed=workflow.seed,
-        report=None if report is None else lambda text: report(next(steps), total, f"pictures: {text}"),
+        copies=copies, report=None if report is None else lambda text: report(next(steps), total, f"pictures: {text}"),
     )  # fmt: skip
     return left_out(embedder(model, name), pixels, vectors)
+
+
+def changed(pictures: np.ndarray, settings: AugmentationSettings, seed: int, number: int) -> np.ndarray:
+    """Copies of all pictures, uint8, changed at random; another ``number``, other changes."""
+    found = np.empty_like(pictures)
+    for at in range(0, len(pictures), 256):
+        some = augmented(tf.constant(pictures[at : at + 256]), settings, tf.constant([seed + at, number], tf.int64))
+        found[at : at + 256] = tf.cast(tf.round(some), tf.uint8)
+    return found
 
 
 def one_each(pictures: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

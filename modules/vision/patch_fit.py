@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.linalg import cho_factor, cho_solve
+from scipy.linalg import blas, lapack
 
-from modules.vision.patches import PROJECTION, STILL, PatchHistogram, Thumbnail
+from modules.vision.patches import PROJECTION, STILL, PatchHistogram
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -29,7 +29,14 @@ Report = Callable[[str], None]
 
 
 def fit_patch_network(
-    tower: keras.Model, pictures: Pixels, targets: Floats, *, ridge: float, seed: int, report: Report | None = None
+    tower: keras.Model,
+    pictures: Pixels,
+    targets: Floats,
+    *,
+    ridge: float,
+    seed: int,
+    copies: Sequence[Pixels] = (),
+    report: Report | None = None,
 ) -> Floats:
     """Sets the weights of a tower of ``backbone: patches``, in place.
 
@@ -38,6 +45,7 @@ def fit_patch_network(
 
     Args:
       pictures: uint8 (n, height, width, 3). targets: (n, columns), what to regress on; its mean is taken away.
+      copies: of all pictures in their order, changed at random, to learn from as well.
 
     Returns:
       float32 (n, width), rows of unit length: the pictures' leave-one-out embeddings.
@@ -45,16 +53,17 @@ def fit_patch_network(
     rng = np.random.default_rng(seed)
     say = report or (lambda _: None)
     parts: list[npt.NDArray[np.float16]] = []
-    kernel = np.zeros((len(pictures), len(pictures)), np.float32)
+    rows = len(pictures) * (1 + len(copies))
+    kernel = np.zeros((rows, rows), np.float32)
     for layer in tower.layers:
         if isinstance(layer, PatchHistogram):
             layer.set_weights(dictionary(pictures, layer, rng))
-        if isinstance(layer, (PatchHistogram, Thumbnail)):
-            found = histograms(layer, pictures)
-            kernel += found @ found.T
-            parts.append(found.astype(np.float16))
+            found = np.concatenate([histograms(layer, one).astype(np.float16) for one in (pictures, *copies)])
+            _add_products(kernel, found)
+            parts.append(found)
             say(layer.name.replace("_", " "))
     dual, left_out = regression(kernel, targets - targets.mean(axis=0), ridge * len(parts))
+    del kernel
     projection = tower.get_layer(PROJECTION)
     rotation = _rotation(left_out, projection.kernel.shape[1])
     turned = dual @ rotation
@@ -67,13 +76,36 @@ def fit_patch_network(
 def regression(kernel: Floats, targets: Floats, ridge: float) -> tuple[Floats, Floats]:
     """Kernel ridge regression: dual coefficients, and what it says of each example without having seen it.
 
-    With a = (K + ridge I)^-1 y, leaving example i out gives y_i - a_i / ((K + ridge I)^-1)_ii (Allen 1974, PRESS).
+    With a = (K + ridge I)^-1 y, leaving the examples g out gives y_g - (((K + ridge I)^-1)_gg)^-1 a_g (Allen 1974,
+    PRESS; for groups: An, Liu and Venkatesh 2007, "Fast cross-validation algorithms for least squares support vector
+    machine and kernel ridge regression").
+
+    Args:
+      kernel: (copies * n, copies * n), symmetric; the examples, then copies of them all in the same order, if any.
+      targets: (n, columns).
+
+    Returns:
+      (copies * n, columns); and (n, columns), of the examples themselves, each left out together with its copies.
     """
-    matrix = kernel.astype(np.float64)
+    count = len(targets)
+    copies = len(kernel) // count
+    matrix = kernel.astype(np.float64, order="F")
     matrix[np.diag_indices(len(matrix))] += ridge
-    inverse = cho_solve(cho_factor(matrix, overwrite_a=True), np.eye(len(matrix)), overwrite_b=True)
-    dual = inverse @ targets
-    return dual.astype(np.float32), (targets - dual / np.diag(inverse)[:, None]).astype(np.float32)
+    # In place, as the matrix may be most of the memory; of both results only the lower triangle is there.
+    matrix, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
+    if not failed:
+        matrix, failed = lapack.dpotri(matrix, lower=1, overwrite_c=1)
+    if failed:
+        raise np.linalg.LinAlgError(f"the kernel with its penalty is not positive definite (row {failed})")
+    repeated = np.asfortranarray(np.tile(targets, (copies, 1)), np.float64)
+    dual = blas.dsymm(1.0, matrix, repeated, lower=1)
+    groups = np.empty((count, copies, copies))
+    for row in range(copies):
+        for column in range(row + 1):
+            block = matrix[row * count : (row + 1) * count, column * count : (column + 1) * count]
+            groups[:, row, column] = groups[:, column, row] = np.diagonal(block)
+    errors = np.linalg.solve(groups, dual.reshape(copies, count, -1).transpose(1, 0, 2))[:, 0]
+    return dual.astype(np.float32), (targets - errors).astype(np.float32)
 
 
 def _rotation(values: Floats, width: int) -> Floats:
@@ -84,11 +116,18 @@ def _rotation(values: Floats, width: int) -> Floats:
     return rotation
 
 
+def _add_products(kernel: Floats, rows: npt.NDArray[np.float16]) -> None:
+    """Adds all inner products of rows."""
+    for at in _blocks(rows.shape[1]):
+        some = rows[:, at : at + 8192].astype(np.float32)
+        kernel += some @ some.T
+
+
 def _blocks(size: int) -> range:
     return range(0, size, 8192)
 
 
-def histograms(layer: PatchHistogram | Thumbnail, pictures: Pixels, batch: int = 64) -> Floats:
+def histograms(layer: PatchHistogram, pictures: Pixels, batch: int = 64) -> Floats:
     """What the layer makes of all pictures; float32 (pictures, inputs)."""
     call = tf.function(layer.__call__, reduce_retracing=True)
     found = np.empty((len(pictures), layer.compute_output_shape(pictures.shape)[1]), np.float32)

@@ -9,6 +9,7 @@ from itertools import pairwise
 
 import keras
 import numpy as np
+import numpy.typing as npt
 from keras import ops
 
 from modules.settings.image_training import PatchSettings
@@ -31,8 +32,6 @@ def patch_network(pixels, settings: PatchSettings, width: int, seed: int):
             patch, stride, settings.patterns, settings.threshold, settings.cells, shrink, seed, name=name
         )
         found.append(layer(pixels))
-    if settings.thumbnail is not None:
-        found.append(Thumbnail(settings.thumbnail, name="thumbnail")(pixels))
     values = found[0] if len(found) == 1 else keras.layers.Concatenate(name="patch_histograms")(found)
     start = keras.initializers.GlorotNormal(seed)
     return keras.layers.Dense(
@@ -45,7 +44,8 @@ class PatchHistogram(keras.layers.Layer):
     """How much of each pattern, and of its opposite, is in each cell of a grid over the picture and its mirror image.
 
     Coates, Ng and Lee 2011: every patch, less its mean and by its deviation, is whitened and compared with patterns
-    (k-means of such patches); threshold on both sides: Coates and Ng 2011. A cell has the square root of the sums.
+    (k-means of such patches); threshold on both sides: Coates and Ng 2011. A patch counts for the cells about it, for
+    each the more the nearer it is to its centre. A cell has the square root of the sums.
 
     Args:
       patch: side of a patch, in pixels. stride: from one to the next. patterns: their number.
@@ -70,10 +70,7 @@ class PatchHistogram(keras.layers.Layer):
         self.kernel = self.add_weight(shape=(*square, self.patterns), initializer=start, trainable=False, name="kernel")
         self.offset = self.add_weight(shape=(self.patterns,), initializer="zeros", trainable=False, name="offset")
         sides = [(side // self.shrink - self.patch) // self.stride + 1 for side in shape[1:3]]
-        self.rows = tuple(edges(sides[0], self.cells[0]))
-        columns = edges(sides[1], self.cells[1])
-        at = np.arange(sides[1])
-        self.columns = np.array([(at >= a) & (at < b) for a, b in pairwise(columns)], np.float32)
+        self.rows, self.columns = (shares(*each) for each in zip(sides, self.cells, strict=True))
         self.mean = np.full((*square, 1), 1.0 / np.prod(square), np.float32)
 
     def call(self, pixels):
@@ -90,14 +87,23 @@ class PatchHistogram(keras.layers.Layer):
         return values
 
     def _sums(self, values):
-        """The cells' sums, (batch, rows, columns, 2 * patterns); one row after the other, to hold less at a time."""
-        bands = [
-            self._band(values[:, first * self.stride : (last - 1) * self.stride + self.patch])
-            for first, last in pairwise(self.rows)
-        ]
-        return ops.stack(bands, axis=1)
+        """The cells' sums, (batch, rows, columns, 2 * patterns); a band of patches at a time, to hold less."""
+        (count, height), width = self.rows.shape, self.columns.shape[1]
+        sums = [0.0] * count
+        # Between the centres of two rows of cells, a band's patches count for these two.
+        for first, last in pairwise(sorted({0, height, *self.rows.argmax(axis=1)})):
+            near = np.flatnonzero(self.rows[:, first:last].any(axis=1))
+            # (cells of these rows, patches of the band)
+            share = np.einsum("rh,cw->rchw", self.rows[near, first:last], self.columns).reshape(
+                -1, (last - first) * width
+            )
+            band = self._band(values[:, first * self.stride : (last - 1) * self.stride + self.patch], share)
+            band = ops.reshape(band, (-1, len(near), self.cells[1], 2 * self.patterns))
+            for at, row in enumerate(near):
+                sums[row] += band[:, at]
+        return ops.stack(sums, axis=1)
 
-    def _band(self, values):
+    def _band(self, values, share):
         def slide(images, kernel):
             return ops.conv(images, kernel, self.stride, "valid", "channels_last")
 
@@ -105,8 +111,9 @@ class PatchHistogram(keras.layers.Layer):
         variance = ops.maximum(slide(ops.square(values), self.mean) - ops.square(mean), 0.0)
         # The kernel has zero mean, which takes a patch's mean away.
         similar = slide(values, self.kernel) * ops.rsqrt(variance + STILL**2) - self.offset
-        parts = [ops.sum(ops.relu(sign * similar - self.threshold), axis=1) for sign in (1.0, -1.0)]
-        return ops.matmul(self.columns, ops.concatenate(parts, axis=-1))
+        similar = ops.reshape(similar, (-1, share.shape[1], self.patterns))
+        found = [ops.matmul(share, ops.relu(sign * similar - self.threshold)) for sign in (1.0, -1.0)]
+        return ops.concatenate(found, axis=-1)
 
     def compute_output_shape(self, shape):
         return (shape[0], self.cells[0] * self.cells[1] * 2 * self.patterns)
@@ -116,35 +123,10 @@ class PatchHistogram(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-@keras.saving.register_keras_serializable("shelfmark")
-class Thumbnail(keras.layers.Layer):
-    """How dark each colour is in a smaller picture and its mirror image: patches know little of plain colour.
+def shares(side: int, cells: int) -> npt.NDArray[np.float32]:
+    """How much each of ``side`` places counts for each of some cells beside each other: (cells, side), in [0, 1].
 
-    Args:
-      shrink: how many times smaller.
-
-    Call with (batch, height, width, 3) in [0, 255]; returns float32 (batch, smaller height * width * 3): square roots,
-    rows of unit length (of a white picture: zeros).
+    1 at a cell's centre, less in proportion to the distance, 0 from the next one's centre on.
     """
-
-    def __init__(self, shrink: int, **kwargs):
-        super().__init__(**{**kwargs, "trainable": False, "autocast": False, "dtype": "float32"})
-        self.shrink = shrink
-
-    def call(self, pixels):
-        values = 1.0 - ops.cast(pixels, "float32") / 255.0
-        values = ops.average_pool(values, self.shrink, self.shrink, "valid", "channels_last")
-        both = ops.maximum(values + ops.flip(values, axis=2), 0.0)
-        found = ops.sqrt(ops.reshape(both, (-1, int(np.prod(values.shape[1:])))))
-        return found / ops.maximum(ops.norm(found, axis=1, keepdims=True), 1e-6)
-
-    def compute_output_shape(self, shape):
-        return (shape[0], shape[1] // self.shrink * (shape[2] // self.shrink) * 3)
-
-    def get_config(self):
-        return {**super().get_config(), "shrink": self.shrink}
-
-
-def edges(side: int, count: int) -> list[int]:
-    """Where each of ``count`` stretches of about equal length begins, and the end."""
-    return [side * number // count for number in range(count + 1)]
+    centres = (np.arange(cells) + 0.5) * side / cells - 0.5
+    return np.maximum(0.0, 1.0 - np.abs(np.arange(side) - centres[:, None]) * cells / side).astype(np.float32)

@@ -9,10 +9,11 @@ import tensorflow as tf
 
 from modules.models.build import build_model
 from modules.settings.features import image_feature
+from modules.settings.image_training import AugmentationSettings
 from modules.training import image_start
 from modules.training.data import batches
 from modules.training.image_columns import embedder
-from modules.training.image_patches import one_each, start_patches
+from modules.training.image_patches import changed, one_each, start_patches
 from modules.training.image_start import Pictures, small_size, start_images
 from modules.training.run import input_sizes, train
 from modules.vision.networks import tower_name
@@ -21,9 +22,10 @@ from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import IMAGE_KINDS, IMAGE_START, TRAINING, Built, class_counts
 
 
-def test_pictures_by_their_patches(built, tmp_path):
+@pytest.mark.parametrize("copies", [0, 2])
+def test_pictures_by_their_patches(built, tmp_path, copies):
     """Found without training; a picture alone is enough, and so is nothing."""
-    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1], [4, 2]]}
+    patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1], [4, 2]], "copies": copies}
     picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}
     changes = {"model": IMAGE_KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
     settings = catalogue.workflow(features={"picture": picture}, **changes)
@@ -49,6 +51,17 @@ def test_pictures_that_occur_twice_are_left_out_twice(built):
         embed = start_patches(model, settings, *image_feature(settings.features), counts, shown, None)
         found.append(embed(pixels))
     np.testing.assert_allclose(found[1] @ found[1].T, found[0] @ found[0].T, atol=1e-3)
+
+
+def test_copies_are_changed_by_the_seed_and_their_number():
+    pictures = np.random.default_rng(1).integers(0, 256, (300, 8, 8, 3), dtype=np.uint8)
+    settings = AugmentationSettings(shift=0.3)
+    first = changed(pictures, settings, 5, 0)
+    np.testing.assert_array_equal(first, changed(pictures, settings, 5, 0))
+    for other in (changed(pictures, settings, 5, 1), changed(pictures, settings, 6, 0), pictures):
+        assert (first != other).any(axis=(1, 2, 3)).mean() > 0.9
+    still = AugmentationSettings(flip=False, shift=0, zoom=0, brightness=0, contrast=0, saturation=0)
+    np.testing.assert_array_equal(changed(pictures, still, 5, 0), pictures)
 
 
 def test_a_picture_that_occurs_twice_has_the_mean_of_what_is_known():

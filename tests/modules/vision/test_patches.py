@@ -10,7 +10,7 @@ from sklearn.linear_model import Ridge
 from modules.settings.features import ImageFeature
 from modules.vision.networks import image_tower
 from modules.vision.patch_fit import fit_patch_network, regression, spherical_k_means
-from modules.vision.patches import STILL, PatchHistogram, Thumbnail, edges
+from modules.vision.patches import STILL, PatchHistogram, shares
 
 RNG = np.random.default_rng(5)
 SMALL = {"patterns": 12, "cells": (3, 2), "scales": ((6, 1), (4, 2))}
@@ -29,28 +29,30 @@ def by_hand(picture: np.ndarray, kernel: np.ndarray, offset: np.ndarray, thresho
     side, stride, count = kernel.shape[0], 2, kernel.shape[-1]
     places = (20 - side) // stride + 1
     found = np.zeros((*cells, 2 * count))
-    starts = [np.linspace(0, places, n + 1).astype(int) for n in cells]
+    centres = [[(number + 0.5) * places / n - 0.5 for number in range(n)] for n in cells]
     for row in range(places):
         for column in range(places):
             patch = picture[row * stride : row * stride + side, column * stride : column * stride + side] / 255.0
             patch = (patch - patch.mean()) / np.sqrt(patch.var() + STILL**2)
             similar = np.tensordot(patch, kernel, 3) - offset
-            cell = tuple(
-                int(np.searchsorted(e, at, side="right")) - 1 for e, at in zip(starts, (row, column), strict=True)
-            )
-            found[cell] += np.maximum(np.concatenate([similar, -similar]) - threshold, 0.0)
+            counted = np.maximum(np.concatenate([similar, -similar]) - threshold, 0.0)
+            for down, of_row in enumerate(centres[0]):
+                for right, of_column in enumerate(centres[1]):
+                    near = max(0.0, 1.0 - abs(row - of_row) * cells[0] / places)
+                    found[down, right] += counted * near * max(0.0, 1.0 - abs(column - of_column) * cells[1] / places)
     return found
 
 
-def test_histograms_are_those_of_patches_cut_out_one_by_one():
-    layer = PatchHistogram(6, 2, 5, 0.3, (3, 2))
+@pytest.mark.parametrize("cells", [(3, 2), (8, 8), (1, 1), (5, 3)])
+def test_histograms_are_those_of_patches_cut_out_one_by_one(cells):
+    layer = PatchHistogram(6, 2, 5, 0.3, cells)
     layer.build((None, 20, 20, 3))
     kernel = RNG.normal(size=(6, 6, 3, 5)).astype(np.float32)
     kernel -= kernel.mean(axis=(0, 1, 2))
     offset = RNG.normal(size=5).astype(np.float32)
     layer.set_weights([kernel, offset])
     some = pictures(4)
-    expected = [by_hand(p, kernel, offset, 0.3) + by_hand(p[:, ::-1], kernel, offset, 0.3) for p in some]
+    expected = [by_hand(p, kernel, offset, 0.3, cells) + by_hand(p[:, ::-1], kernel, offset, 0.3, cells) for p in some]
     expected = np.sqrt(np.array(expected)).reshape(4, -1)
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     np.testing.assert_allclose(keras.ops.convert_to_numpy(layer(some)), expected, atol=2e-3)
@@ -66,21 +68,14 @@ def test_a_smaller_picture_is_the_mean_of_its_pixels():
     np.testing.assert_allclose(np.asarray(small(some)), np.asarray(own(means)), atol=1e-4)
 
 
-def test_thumbnails_are_means_of_blocks():
-    some = pictures(3)
-    some[0] = 255
-    found = np.asarray(Thumbnail(5)(some))
-    dark = 1.0 - some.reshape(3, 4, 5, 4, 5, 3).mean(axis=(2, 4)) / 255.0
-    expected = np.sqrt(dark + dark[:, :, ::-1]).reshape(3, -1)
-    expected[1:] /= np.linalg.norm(expected[1:], axis=1, keepdims=True)
-    np.testing.assert_allclose(found, expected, atol=2e-3)
-    assert Thumbnail(5).compute_output_shape((None, 20, 20, 3)) == (None, found.shape[1])
-
-
-def test_cells_are_of_about_equal_size():
-    for side, count in ((28, 5), (7, 7), (38, 6)):
-        found = np.diff(edges(side, count))
-        assert len(found) == count and found.sum() == side and found.min() >= 1 and np.ptp(found) <= 1
+def test_a_place_counts_for_the_cells_about_it():
+    np.testing.assert_allclose(shares(4, 2), [[0.75, 0.75, 0.25, 0.0], [0.0, 0.25, 0.75, 0.75]], atol=1e-6)
+    for side, cells in ((28, 5), (7, 7), (38, 6), (5, 1)):
+        found = shares(side, cells)
+        centres = [(number + 0.5) * side / cells - 0.5 for number in range(cells)]
+        between = (np.arange(side) >= centres[0]) & (np.arange(side) <= centres[-1])
+        assert found.shape == (cells, side) and (found.max(axis=1) > 0.5).all()
+        np.testing.assert_allclose(found.sum(axis=0)[between], 1.0, atol=1e-5)
 
 
 def test_leaving_an_example_out_is_fitting_without_it():
@@ -91,6 +86,23 @@ def test_leaving_an_example_out_is_fitting_without_it():
     for row in (0, 7, 19):
         others = np.arange(20) != row
         alone = Ridge(0.5, fit_intercept=False).fit(vectors[others], targets[others]).predict(vectors[[row]])
+        np.testing.assert_allclose(left_out[row], alone[0], atol=1e-4)
+
+
+def test_leaving_an_example_out_leaves_out_its_copies():
+    count, vectors, targets = (
+        12,
+        RNG.normal(size=(36, 8)).astype(np.float32),
+        RNG.normal(size=(12, 3)).astype(np.float32),
+    )
+    repeated = np.tile(targets, (3, 1))
+    dual, left_out = regression(vectors @ vectors.T, targets, 0.5)
+    expected = Ridge(0.5, fit_intercept=False).fit(vectors, repeated).predict(vectors)
+    np.testing.assert_allclose(vectors @ (vectors.T @ dual), expected, atol=1e-4)
+    assert left_out.shape == targets.shape
+    for row in (0, 5, 11):
+        others = np.arange(36) % count != row
+        alone = Ridge(0.5, fit_intercept=False).fit(vectors[others], repeated[others]).predict(vectors[[row]])
         np.testing.assert_allclose(left_out[row], alone[0], atol=1e-4)
 
 
@@ -112,19 +124,44 @@ def test_the_tower_is_a_regression_on_histograms():
     said: list[str] = []
     data, targets = pictures(), RNG.normal(size=(60, 5)).astype(np.float32)
     first, second = (fit_patch_network(t, data, targets, ridge=0.1, seed=1, report=said.append) for t in towers)
-    assert len(said) == 8 and not towers[0].trainable_variables
+    assert len(said) == 6 and not towers[0].trainable_variables
     np.testing.assert_allclose(first, second, atol=1e-4)
     assert first.shape == (60, 24) and not first[:, 5:].any()
-    layers = [layer for layer in towers[0].layers if isinstance(layer, (PatchHistogram, Thumbnail))]
+    layers = [layer for layer in towers[0].layers if isinstance(layer, PatchHistogram)]
     inputs = np.concatenate([np.asarray(layer(data)) for layer in layers], axis=1)
-    model = Ridge(0.3, fit_intercept=False).fit(inputs, targets - targets.mean(axis=0))
+    model = Ridge(0.2, fit_intercept=False).fit(inputs, targets - targets.mean(axis=0))
     expected = model.predict(inputs)
     found = towers[0](data).numpy()
-    np.testing.assert_allclose(np.linalg.norm(found, axis=1), 1.0, atol=1e-5)
+    assert not found[0].any()  # a plain picture
+    np.testing.assert_allclose(np.linalg.norm(found[1:], axis=1), 1.0, atol=1e-5)
     # Up to a rotation.
-    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    expected /= np.maximum(np.linalg.norm(expected, axis=1, keepdims=True), 1e-9)
     np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=0.02)
     np.testing.assert_allclose(found, towers[0](data[:, :, ::-1].copy()).numpy(), atol=1e-3)
+
+
+def test_copies_are_learnt_from():
+    """A ridge regression by scikit-learn on the histograms of pictures and copies."""
+    tower, data, targets = image_tower("picture", feature(), 3), pictures(), RNG.normal(size=(60, 5)).astype(np.float32)
+    copies = [np.roll(data, 2, axis=1), np.roll(data, -2, axis=2)]
+    vectors = fit_patch_network(tower, data, targets, ridge=0.1, seed=1, copies=copies)
+    layers = [layer for layer in tower.layers if isinstance(layer, PatchHistogram)]
+    everything = np.concatenate([data, *copies])
+    inputs = np.concatenate([np.asarray(layer(everything)) for layer in layers], axis=1)
+    centred = targets - targets.mean(axis=0)
+    model = Ridge(0.2, fit_intercept=False).fit(inputs, np.tile(centred, (3, 1)))
+    expected = model.predict(inputs[1:60])
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    found = tower(data[1:]).numpy()
+    np.testing.assert_allclose(found @ found.T, expected @ expected.T, atol=0.02)
+
+    def without(row: int) -> np.ndarray:
+        others = np.arange(180) % 60 != row
+        one = Ridge(0.2, fit_intercept=False).fit(inputs[others], np.tile(centred, (3, 1))[others])
+        return one.predict(inputs[[row]])[0]
+
+    cosine = without(7) @ without(9) / np.linalg.norm(without(7)) / np.linalg.norm(without(9))
+    assert vectors[7] @ vectors[9] == pytest.approx(cosine, abs=0.02)
 
 
 @pytest.mark.parametrize("count", [3, 1])
