@@ -8,9 +8,9 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
-from scipy.linalg import blas, lapack
 
 from modules.vision.patches import PROJECTION, STILL, PatchHistogram
+from modules.vision.ridge import regression
 
 Floats = npt.NDArray[np.float32]
 Pixels = npt.NDArray[np.uint8]
@@ -71,41 +71,6 @@ def fit_patch_network(
     projection.set_weights([np.concatenate(weights)])
     say("regression")
     return _unit(left_out @ rotation)
-
-
-def regression(kernel: Floats, targets: Floats, ridge: float) -> tuple[Floats, Floats]:
-    """Kernel ridge regression: dual coefficients, and what it says of each example without having seen it.
-
-    With a = (K + ridge I)^-1 y, leaving the examples g out gives y_g - (((K + ridge I)^-1)_gg)^-1 a_g (Allen 1974,
-    PRESS; for groups: An, Liu and Venkatesh 2007, "Fast cross-validation algorithms for least squares support vector
-    machine and kernel ridge regression").
-
-    Args:
-      kernel: (copies * n, copies * n), symmetric; the examples, then copies of them all in the same order, if any.
-      targets: (n, columns).
-
-    Returns:
-      (copies * n, columns); and (n, columns), of the examples themselves, each left out together with its copies.
-    """
-    count = len(targets)
-    copies = len(kernel) // count
-    matrix = kernel.astype(np.float64, order="F")
-    matrix[np.diag_indices(len(matrix))] += ridge
-    # In place, as the matrix may be most of the memory; of both results only the lower triangle is there.
-    matrix, failed = lapack.dpotrf(matrix, lower=1, overwrite_a=1)
-    if not failed:
-        matrix, failed = lapack.dpotri(matrix, lower=1, overwrite_c=1)
-    if failed:
-        raise np.linalg.LinAlgError(f"the kernel with its penalty is not positive definite (row {failed})")
-    repeated = np.asfortranarray(np.tile(targets, (copies, 1)), np.float64)
-    dual = blas.dsymm(1.0, matrix, repeated, lower=1)
-    groups = np.empty((count, copies, copies))
-    for row in range(copies):
-        for column in range(row + 1):
-            block = matrix[row * count : (row + 1) * count, column * count : (column + 1) * count]
-            groups[:, row, column] = groups[:, column, row] = np.diagonal(block)
-    errors = np.linalg.solve(groups, dual.reshape(copies, count, -1).transpose(1, 0, 2))[:, 0]
-    return dual.astype(np.float32), (targets - errors).astype(np.float32)
 
 
 def _rotation(values: Floats, width: int) -> Floats:

@@ -9,7 +9,7 @@ from sklearn.linear_model import Ridge
 
 from modules.settings.features import ImageFeature
 from modules.vision.networks import image_tower
-from modules.vision.patch_fit import fit_patch_network, regression, spherical_k_means
+from modules.vision.patch_fit import fit_patch_network, spherical_k_means
 from modules.vision.patches import STILL, PatchHistogram, shares
 
 RNG = np.random.default_rng(5)
@@ -76,34 +76,6 @@ def test_a_place_counts_for_the_cells_about_it():
         between = (np.arange(side) >= centres[0]) & (np.arange(side) <= centres[-1])
         assert found.shape == (cells, side) and (found.max(axis=1) > 0.5).all()
         np.testing.assert_allclose(found.sum(axis=0)[between], 1.0, atol=1e-5)
-
-
-def test_leaving_an_example_out_is_fitting_without_it():
-    vectors, targets = RNG.normal(size=(20, 8)).astype(np.float32), RNG.normal(size=(20, 3)).astype(np.float32)
-    dual, left_out = regression(vectors @ vectors.T, targets, 0.5)
-    expected = Ridge(0.5, fit_intercept=False).fit(vectors, targets).predict(vectors)
-    np.testing.assert_allclose(vectors @ (vectors.T @ dual), expected, atol=1e-4)
-    for row in (0, 7, 19):
-        others = np.arange(20) != row
-        alone = Ridge(0.5, fit_intercept=False).fit(vectors[others], targets[others]).predict(vectors[[row]])
-        np.testing.assert_allclose(left_out[row], alone[0], atol=1e-4)
-
-
-def test_leaving_an_example_out_leaves_out_its_copies():
-    count, vectors, targets = (
-        12,
-        RNG.normal(size=(36, 8)).astype(np.float32),
-        RNG.normal(size=(12, 3)).astype(np.float32),
-    )
-    repeated = np.tile(targets, (3, 1))
-    dual, left_out = regression(vectors @ vectors.T, targets, 0.5)
-    expected = Ridge(0.5, fit_intercept=False).fit(vectors, repeated).predict(vectors)
-    np.testing.assert_allclose(vectors @ (vectors.T @ dual), expected, atol=1e-4)
-    assert left_out.shape == targets.shape
-    for row in (0, 5, 11):
-        others = np.arange(36) % count != row
-        alone = Ridge(0.5, fit_intercept=False).fit(vectors[others], repeated[others]).predict(vectors[[row]])
-        np.testing.assert_allclose(left_out[row], alone[0], atol=1e-4)
 
 
 def test_k_means_finds_directions_far_apart():
