@@ -47,6 +47,9 @@ class ImageCache:
         self._used: set[bytes] = set()
         self._shards: set[str] = set()
         (self._folder / "images").mkdir(parents=True, exist_ok=True)
+        self._closed = False
+        # Streams that are read in other threads may still be at it when the cache is closed: SQLite crashes over that.
+        self._lock = threading.RLock()
         self._index = self._open()
 
     def _open(self) -> sqlite3.Connection:
@@ -71,8 +74,27 @@ class ImageCache:
 
     def find(self, key: bytes) -> Picture | None:
         """What is known about a reference; None if it has to be fetched."""
-        row = self._rows.get(key)
-        if row is None:
+        known = self._known(key)
+        if known is None:
+            return None
+        digest, reason = known
+        if digest is None:
+            return Picture(b"", reason)
+        try:
+            data = self._path(digest.hex()).read_bytes()
+        except OSError:
+            return None
+        # A damaged file is fetched again.
+        return Picture(data, OK) if hashlib.sha256(data).digest() == digest else None
+
+    def _known(self, key: bytes) -> tuple[bytes | None, str] | None:
+        """Digest and reason of a reference that needs no fetching."""
+        with self._lock:
+            row = self._rows.get(key)
+            if row is not None:
+                return row[:2]
+            if self._closed:
+                return None
             try:
                 found = self._index.execute(
                     "select digest, reason, policy, made, used from images where key = ?", (key,)
@@ -88,16 +110,7 @@ class ImageCache:
                 return None
             if now - used > _DAY:
                 self._used.add(key)
-        else:
-            digest, reason, _ = row
-        if digest is None:
-            return Picture(b"", reason)
-        try:
-            data = self._path(digest.hex()).read_bytes()
-        except OSError:
-            return None
-        # A damaged file is fetched again.
-        return Picture(data, OK) if hashlib.sha256(data).digest() == digest else None
+            return digest, reason
 
     def store(self, data: bytes) -> bytes | None:
         """Writes an image unless it is there, in one step; returns its digest, None if it cannot be written."""
@@ -119,32 +132,40 @@ class ImageCache:
 
     def record(self, key: bytes, digest: bytes | None, reason: str, size: int) -> None:
         """Remembers what became of a reference; ``digest`` is None for a failure. Written every now and then."""
-        self._rows[key] = digest, reason, size
-        if len(self._rows) >= _BATCH:
-            self.flush()
+        with self._lock:
+            self._rows[key] = digest, reason, size
+            if len(self._rows) >= _BATCH:
+                self.flush()
 
     def flush(self) -> None:
-        """Writes the index."""
-        now = time.time()
-        rows = [(k, d, r, self._policy, s, now, now) for k, (d, r, s) in self._rows.items()]
-        used = [(now, key) for key in self._used]
-        try:
-            with _transaction(self._index):
-                self._index.executemany("insert or replace into images values (?, ?, ?, ?, ?, ?, ?)", rows)
-                self._index.executemany("update images set used = ? where key = ?", used)
-        except sqlite3.Error as error:
-            _log.warning("the index of images cannot be written: %s", error)
-        self._rows.clear()
-        self._used.clear()
+        """Writes the index; what is recorded after it was closed is forgotten."""
+        with self._lock:
+            now = time.time()
+            rows = [(k, d, r, self._policy, s, now, now) for k, (d, r, s) in self._rows.items()]
+            used = [(now, key) for key in self._used]
+            self._rows.clear()
+            self._used.clear()
+            if self._closed:
+                return
+            try:
+                with _transaction(self._index):
+                    self._index.executemany("insert or replace into images values (?, ?, ?, ?, ?, ?, ?)", rows)
+                    self._index.executemany("update images set used = ? where key = ?", used)
+            except sqlite3.Error as error:
+                _log.warning("the index of images cannot be written: %s", error)
 
     def close(self) -> None:
-        """Writes the index and removes what is too much."""
-        self.flush()
-        try:
-            self._prune()
-        except (sqlite3.Error, OSError) as error:
-            _log.warning("old images stay in the cache: %s", error)
-        self._index.close()
+        """Writes the index and removes what is too much; from any thread."""
+        with self._lock:
+            if self._closed:
+                return
+            self.flush()
+            try:
+                self._prune()
+            except (sqlite3.Error, OSError) as error:
+                _log.warning("old images stay in the cache: %s", error)
+            self._closed = True
+            self._index.close()
 
     def _prune(self) -> None:
         each = (
