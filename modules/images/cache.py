@@ -27,7 +27,7 @@ _DAY = 86_400.0
 
 
 class ImageCache:
-    """One per process; one thread at a time looks up and records, any thread may :meth:`store`.
+    """One per process; any thread may use it, also while another one closes it.
 
     Args:
       policy: text of the settings that decide whether a reference fails: failures under another one do not count.
@@ -48,7 +48,7 @@ class ImageCache:
         self._shards: set[str] = set()
         (self._folder / "images").mkdir(parents=True, exist_ok=True)
         self._closed = False
-        # Streams that are read in other threads may still be at it when the cache is closed: SQLite crashes over that.
+        # Of all but the images' files. SQLite crashes where a connection is closed that another thread is using.
         self._lock = threading.RLock()
         self._index = self._open()
 

@@ -52,8 +52,8 @@ def regression(kernel: Floats, targets: Floats, ridge: float) -> tuple[Floats, F
 def cholesky(matrix: npt.NDArray[np.float64]) -> None:
     """L of matrix = L L^T, in its place: in the lower triangle; the upper one is left as it comes.
 
-    By blocks, as LAPACK's own crashes with several threads in OpenBLAS 0.3.30 and 0.3.31: with 18,645 rows in ours and
-    in NumPy's.
+    By blocks: LAPACK's own, of SciPy and of NumPy (OpenBLAS 0.3.30 and 0.3.31), crashes with 18,645 rows and two
+    threads.
 
     Raises:
       LinAlgError: the matrix is not positive definite.

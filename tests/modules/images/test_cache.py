@@ -17,6 +17,7 @@ def opened(folder: Path) -> ImageCache:
 
 @pytest.mark.parametrize("attempt", range(10))
 def test_closed_while_others_record(tmp_path: Path, attempt: int) -> None:
+    """Some attempts, as it takes luck to close it within a transaction of another thread."""
     cache, over, errors = opened(tmp_path), threading.Event(), []
     begun = threading.Semaphore(0)
 

@@ -24,11 +24,8 @@ def test_leaving_an_example_out_is_fitting_without_it():
 
 
 def test_leaving_an_example_out_leaves_out_its_copies():
-    count, vectors, targets = (
-        12,
-        RNG.normal(size=(36, 8)).astype(np.float32),
-        RNG.normal(size=(12, 3)).astype(np.float32),
-    )
+    count = 12
+    vectors, targets = RNG.normal(size=(36, 8)).astype(np.float32), RNG.normal(size=(12, 3)).astype(np.float32)
     repeated = np.tile(targets, (3, 1))
     dual, left_out = regression(vectors @ vectors.T, targets, 0.5)
     expected = Ridge(0.5, fit_intercept=False).fit(vectors, repeated).predict(vectors)
