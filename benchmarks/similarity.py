@@ -13,8 +13,9 @@ without partitions. All indexes get the same vectors, rounded to half precision,
 5,000 queries (1,000 of the pictures) that are in no index, 100 neighbours, two threads, a process per index. Half of
 the queries choose each index' cheapest setting that reaches the wanted recall, the other half give the recall; queries
 per second are those of one call with all of them, best of ten; CPU time, of both threads, depends less on what else the
-machine does. Peers return row numbers; ours is the project's own search call with the products' ids. Memory is what a
-process' private memory grows by; the vectors in half precision that ours maps for exact search are not in it.
+machine does. Peers return row numbers; ours is the project's own search call with the products' ids. Its leaves hold
+what the size decides, vectors or codes; where that is vectors, codes are measured too. Memory is what a process'
+private memory grows by; the vectors in half precision that ours maps for exact search are not in it.
 """
 
 from __future__ import annotations
@@ -27,15 +28,20 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from benchmarks.similarity_data import QUERIES, generated, picture_vectors, title_vectors, titles
 
+if TYPE_CHECKING:
+    from modules.similarity.scann_index.settings import ScannSettings
+
 RESULTS = Path(__file__).parent / "results"
 K, THREADS, TARGETS = 100, 2, (0.95, 0.99)
-OURS, EXACT = "Shelfmark ScannIndex", "Shelfmark exact"
+OURS = {"ours": "Shelfmark ScannIndex", "ours_codes": "Shelfmark ScannIndex, scoring: codes"}
+"""As it comes, and with codes where it does not take them of its own accord."""
+EXACT = "Shelfmark exact"
 PEERS = {
     "hnswlib": "hnswlib (M 16, efConstruction 200)",
     "nmslib": "nmslib HNSW (M 16, efConstruction 200)",
@@ -86,7 +92,7 @@ def items_of(base: np.ndarray) -> Any:
     return Items.of(pa.array([f"D{i:07d}" for i in range(len(base))]), base)
 
 
-def build_ours(folder: Path) -> dict[str, Any]:
+def build_ours(folder: Path, name: str) -> dict[str, Any]:
     """Builds and saves; a process of its own."""
     from modules.similarity.scann_index.index import ScannIndex
     from modules.similarity.scann_index.settings import ScannSettings
@@ -94,30 +100,37 @@ def build_ours(folder: Path) -> dict[str, Any]:
     items = items_of(np.load(folder / "base.npy", mmap_mode="r").astype(np.float16))
     started, worked = time.perf_counter(), time.process_time()
     # Of as few as there are pictures it builds no tree of its own accord.
-    index = ScannIndex.build(items, ScannSettings(min_products=min(len(items), ScannSettings().min_products)), 1)
+    settings = settings_of(name, min(len(items), ScannSettings().min_products))
+    index = ScannIndex.build(items, settings, 1)
     found = {"build": time.perf_counter() - started, "build_cpu": time.process_time() - worked}
-    shutil.rmtree(folder / "index", ignore_errors=True)
-    index.save(folder / "index")
+    shutil.rmtree(folder / f"index_{name}", ignore_errors=True)
+    index.save(folder / f"index_{name}")
     return found
 
 
-def search_ours(folder: Path, exact: bool = False) -> dict[str, Any]:
+def settings_of(name: str, least: int) -> ScannSettings:
+    """What one of :data:`OURS` is built with; ``least``: products, from which on there is a tree."""
+    from modules.similarity.scann_index.settings import ScannSettings
+
+    return ScannSettings(min_products=least, scoring="codes" if name == "ours_codes" else None)
+
+
+def search_ours(folder: Path, name: str, exact: bool = False) -> dict[str, Any]:
     """Loads, looks for the efforts, and searches with ids; a process of its own."""
     from benchmarks.peers.similarity import REPEATS, private, recall
     from modules.similarity.protocol import Queries
     from modules.similarity.scann_index.index import ScannIndex
-    from modules.similarity.scann_index.settings import ScannSettings
     from modules.similarity.scann_index.tuning import Truth, tune
 
     base, bound = np.load(folder / "base.npy", mmap_mode="r"), np.load(folder / "bound.npy")
     queries = np.load(folder / "queries.npy")
     half = len(queries) // 2
     # What the library itself takes, and its threads, is not the index'.
-    small = ScannIndex.build(items_of(np.asarray(base[:4000])), ScannSettings(min_products=1000))
+    small = ScannIndex.build(items_of(np.asarray(base[:4000])), settings_of(name, 1000))
     small.search(Queries(queries[:100]), K)
     del small
     before = private()
-    index = ScannIndex.load(folder / "index")
+    index = ScannIndex.load(folder / f"index_{name}")
     assert index.whole is not None
     index.search(Queries(queries[:1]), K)
     memory = private() - before
@@ -193,9 +206,13 @@ def measure(name: str, peers: str, catalogues: Path, scratch: Path) -> None:
     folder = scratch / name
     prepare(name, catalogues, folder)
     own = [sys.executable, "-m", "benchmarks.similarity", "--step"]
-    step(folder, "ours_built", [*own, "build", str(folder)])
-    step(folder, "ours", [*own, "search", str(folder)])
-    step(folder, "exact", [*own, "exact", str(folder)])
+    shape = np.load(folder / "base.npy", mmap_mode="r").shape
+    for ours in OURS:
+        if ours == "ours_codes" and settings_of("ours", 1).for_size(*shape).scoring == "codes":
+            continue
+        step(folder, f"{ours}_built", [*own, "build", str(folder), ours])
+        step(folder, ours, [*own, "search", str(folder), ours])
+    step(folder, "exact", [*own, "exact", str(folder), "ours"])
     script = str(Path(__file__).parent / "peers" / "similarity.py")
     for peer in PEERS:
         step(folder, peer, [peers, script, peer, str(folder), str(K), str(THREADS), *map(str, TARGETS)])
@@ -211,11 +228,11 @@ def table(folder: Path, title: str) -> list[str]:
     n, d = np.load(folder / "base.npy", mmap_mode="r").shape
     full = 4 * n * d
     rows = []
-    for name, shown in {"ours": OURS, "exact": EXACT, **PEERS}.items():
+    for name, shown in {**OURS, "exact": EXACT, **PEERS}.items():
         if not (folder / f"{name}.json").exists():
             continue
         one = json.loads((folder / f"{name}.json").read_text())
-        built = json.loads((folder / "ours_built.json").read_text()) if name == "ours" else one
+        built = json.loads((folder / f"{name}_built.json").read_text()) if name in OURS else one
         cells = []
         for point in one["points"]:
             cells += figures(point) if point["rate"] is not None else ["not reached", "", ""]
@@ -262,6 +279,7 @@ if __name__ == "__main__":
         if kind == "neighbours":
             print(json.dumps(neighbours(where, int(sys.argv[4]))))
         else:
-            print(json.dumps(build_ours(where) if kind == "build" else search_ours(where, kind == "exact")))
+            name = sys.argv[4]
+            print(json.dumps(build_ours(where, name) if kind == "build" else search_ours(where, name, kind == "exact")))
     else:
         main(sys.argv[1], Path(sys.argv[2]), Path(sys.argv[3]), sys.argv[4:] or [*SETS, "neighbours"])

@@ -39,9 +39,13 @@ class IndexSettings(Settings):
     """Of the global tree; default: from the number of products."""
     leaves_to_search: Count | None = None
     """Of the global tree; default: tuned."""
+    scoring: Literal["vectors", "codes"] | None = None
+    """What leaves hold: vectors in float32, each of which is compared; or codes of 4 bits for two numbers, and
+    quantised vectors to score the best candidates again. Default: codes where the vectors take more than 64 MiB."""
     reorder: Count | None = None
-    """Candidates of the global tree that are scored again; default: tuned."""
+    """Candidates of the global tree, found by codes, that are scored again; default: tuned."""
     quantisation: Literal["int8", "bfloat16", "float32"] = "int8"
+    """Of the vectors that those are scored again with."""
     neighbours: Annotated[int, Field(ge=0, le=1000)] = 100
     """Of each product in the table of neighbours; 0: no table."""
     near_duplicate: Fraction = 0.98

@@ -19,7 +19,7 @@ from modules.errors import InputError, Problem
 from modules.settings.base import Settings
 from modules.similarity.items import Embedding
 
-VERSION = 1
+VERSION = 2
 """Of the format; raised whenever an older program could not read what this one writes."""
 
 MANIFEST = "manifest.json"

@@ -1,8 +1,9 @@
 """ScaNN's extension module, without the Python package around it, which needs TensorFlow and pickles ids.
 
-Guo, Sun, Lindgren, Geng, Simcha, Chern, Kumar 2020: a tree of leaves, 4-bit codes of pairs of numbers within a leaf,
-scored by table look-ups in registers, and the best of them scored again with quantised vectors. Those are rounded so
-that the error along the vector is small (noise shaping), which halves the neighbours that int8 gets wrong.
+A tree of leaves. Those hold the vectors, which are compared for all queries of a batch that look into a leaf at once;
+or, by Guo, Sun, Lindgren, Geng, Simcha, Chern, Kumar 2020, 4-bit codes of pairs of numbers, scored by table look-ups in
+registers, and the best of them scored again with quantised vectors. Those are rounded so that the error along the
+vector is small (noise shaping), which halves the neighbours that int8 gets wrong.
 """
 
 from __future__ import annotations
@@ -52,16 +53,13 @@ def native() -> Any:
 
 def configuration(dimension: int, leaves: int, effort: Effort, settings: ScannSettings, seed: int) -> str:
     """A ScannConfig in protobuf's text format: inner product over unit vectors."""
-    threshold = "nan" if settings.anisotropic is None else settings.anisotropic
-    reordering = f"exact_reordering {{ approx_num_neighbors: {effort.reorder} {_EXACT[settings.quantisation]} }}"
-    if settings.mapped:
-        reordering = ""
+    scoring = "brute_force {}" if settings.scoring == "vectors" else _codes(dimension, effort, settings, seed)
     return f"""
 num_neighbors: {effort.k}
 distance_measure {{ distance_measure: "DotProductDistance" }}
 partitioning {{
   num_children: {leaves}
-  min_cluster_size: 50
+  min_cluster_size: 20
   max_clustering_iterations: 12
   single_machine_center_initialization: RANDOM_INITIALIZATION
   clustering_seed: {seed}
@@ -72,6 +70,16 @@ partitioning {{
   query_tokenization_type: FLOAT
   expected_sample_size: {settings.sample}
 }}
+{scoring}
+"""
+
+
+def _codes(dimension: int, effort: Effort, settings: ScannSettings, seed: int) -> str:
+    threshold = "nan" if settings.anisotropic is None else settings.anisotropic
+    reordering = f"exact_reordering {{ approx_num_neighbors: {effort.reorder} {_EXACT[settings.quantisation]} }}"
+    if settings.mapped:
+        reordering = ""
+    return f"""
 hash {{
   asymmetric_hash {{
     lookup_type: INT8_LUT16

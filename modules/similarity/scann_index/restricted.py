@@ -179,7 +179,9 @@ def _filtered_seconds(searcher: Searcher | None, k: int, count: int) -> float:
 
 
 def guessed_seconds(searcher: Searcher, k: int) -> float:
-    """Processor time of a query, where it was not measured: centroids, codes of the leaves, candidates."""
+    """Processor time of a query, where it was not measured: centroids, what the leaves hold, candidates."""
     effort = searcher.effort(k)
-    codes = len(searcher) * effort.leaves / searcher.leaves
-    return 5e-6 + searcher.leaves * 8e-9 + codes * 2e-9 + effort.reorder * 6e-8
+    compared = len(searcher) * effort.leaves / searcher.leaves
+    if not searcher.codes:
+        return 5e-6 + searcher.leaves * 8e-9 + compared * 1.2e-8
+    return 5e-6 + searcher.leaves * 8e-9 + compared * 2e-9 + effort.reorder * 6e-8

@@ -14,6 +14,7 @@ import numpy.typing as npt
 from modules.errors import InputError, Problem
 from modules.similarity.changes import not_zero
 from modules.similarity.folder import write_vectors
+from modules.similarity.halves import widened
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import configuration, native
@@ -36,22 +37,25 @@ _BLOCK_BYTES = 1 << 26
 
 
 class Searcher:
-    """A tree, 4-bit codes and quantised vectors of some rows.
+    """A tree, and in its leaves the vectors of some rows, or 4-bit codes and quantised vectors.
 
-    Rows of zeros, products without embedding, are left out: no search finds them. Vectors are rotated at random first,
-    so that no dimension has much larger values than the others: int8 has a step size per dimension, given by its
-    largest.
+    Rows of zeros, products without embedding, are left out: no search finds them. Where there are codes, vectors are
+    rotated at random first, so that no dimension has much larger values than the others: int8 has a step size per
+    dimension, given by its largest.
 
     Attributes:
-      leaves: of the tree.
+      codes: whether the leaves hold codes. leaves: of the tree.
       efforts: of a search, ascending by k.
       rescoring: what orders candidates; None: ScaNN itself.
       refining: what orders the best of them, where an effort says so.
     """
 
-    def __init__(self, native_searcher: Any, rotation: Floats, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()):
+    def __init__(
+        self, native_searcher: Any, rotation: Floats | None, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()
+    ):
         self._native = native_searcher
         self._rotation = rotation
+        self.codes = rotation is not None
         self._rows = _narrow(rows)  # by ScaNN's own numbering
         self.leaves = leaves
         self.efforts = tuple(efforts)
@@ -77,17 +81,18 @@ class Searcher:
         dimension = vectors.shape[1]
         leaves = min(leaves or leaves_of(len(good)), len(good))
         rng = np.random.default_rng(seed)
-        rotation = random_rotation(dimension, rng)
+        rotation = random_rotation(dimension, rng) if settings.scoring != "vectors" else None
         first, rest = good, good[:0]
         if 4 * len(good) * dimension > settings.build_memory:
             size = min(len(good), max(settings.sample, leaves, settings.build_memory // (4 * dimension)))
             chosen = rng.choice(len(good), size, replace=False)
-            # int8's step sizes come from the first vectors: without the extreme ones, those would be cut off.
-            chosen = np.union1d(chosen, _extremes(vectors, good, rotation))
+            if rotation is not None:
+                # int8's step sizes come from the first vectors: without the extreme ones, those would be cut off.
+                chosen = np.union1d(chosen, _extremes(vectors, good, rotation))
             first, rest = good[chosen], np.delete(good, chosen)
         effort = effort_of((), 100, leaves, len(good))
         config = configuration(dimension, leaves, effort, settings, seed)
-        made = native().ScannNumpy(_rotated(vectors, first, rotation), config, threads())
+        made = native().ScannNumpy(_all_rotated(vectors, first, rotation), config, threads())
         searcher = cls(made, rotation, rows[first], leaves)
         if len(rest):
             made.reserve(len(good))
@@ -110,13 +115,15 @@ class Searcher:
         made = native().ScannNumpy(str(folder), assets)
         made.set_num_threads(threads())
         rows = np.load(folder / _PLACES, allow_pickle=False)[:, 0]
-        return cls(made, np.load(folder / _ROTATION, allow_pickle=False), rows, leaves, efforts)
+        rotation = np.load(folder / _ROTATION, allow_pickle=False) if (folder / _ROTATION).exists() else None
+        return cls(made, rotation, rows, leaves, efforts)
 
     def save(self, folder: Path) -> None:
         """Writes ScaNN's files and the rows' numbers."""
         folder.mkdir(parents=True, exist_ok=True)
         self._native.serialize(str(folder), True)
-        np.save(folder / _ROTATION, self._rotation, allow_pickle=False)
+        if self._rotation is not None:
+            np.save(folder / _ROTATION, self._rotation, allow_pickle=False)
         write_vectors(folder / _PLACES, self._rows[:, None])
 
     def __len__(self) -> int:
@@ -169,9 +176,9 @@ class Searcher:
         Args:
           several: whether ScaNN's own threads share the queries.
         """
-        deep = min(max(effort.reorder, wanted), len(self))
+        deep = min(max(effort.reorder, wanted), len(self)) if self.codes else wanted
         with one_blas_thread() if several else nullcontext():
-            rotated = rotate(queries, self._rotation)
+            rotated = _rotated(queries, self._rotation)
         places, scores = self._native.search_batched(
             rotated,
             deep if self.rescoring else wanted,
@@ -207,16 +214,21 @@ class Searcher:
     def _append(self, vectors: npt.NDArray[Any], places: Rows, rows: Rows) -> None:
         for start in range(0, len(places), _block(vectors)):
             part = places[start : start + _block(vectors)]
-            self._native.upsert([None] * len(part), list(rotate(vectors[part], self._rotation)), _BATCH)
+            self._native.upsert([None] * len(part), list(_rotated(vectors[part], self._rotation)), _BATCH)
         self._rows = _narrow(np.concatenate([self._rows, rows[places]]))
 
 
-def _rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats) -> Floats:
-    """Rows ``places`` rotated, without a second copy of them."""
+def _rotated(vectors: npt.NDArray[Any], rotation: Floats | None) -> Floats:
+    """In float32, rotated if there are codes."""
+    return widened(vectors) if rotation is None else rotate(vectors, rotation)
+
+
+def _all_rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats | None) -> Floats:
+    """Rows ``places`` as :func:`_rotated` has them, without a second copy of them."""
     found = np.empty((len(places), vectors.shape[1]), np.float32)
     for start in range(0, len(places), _block(vectors)):
         part = places[start : start + _block(vectors)]
-        found[start : start + len(part)] = rotate(vectors[part], rotation)
+        found[start : start + len(part)] = _rotated(vectors[part], rotation)
     return found
 
 

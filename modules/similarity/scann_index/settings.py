@@ -12,8 +12,12 @@ from modules.settings.base import Settings
 
 Count = Annotated[int, Field(ge=1)]
 
+Scoring = Literal["vectors", "codes"]
+
 _MAPPED_FROM = 2 << 30
 """Bytes of int8 vectors."""
+_CODES_FROM = 64 << 20
+"""Bytes of float32 vectors. From some 100,000 products on codes are quicker; until then memory is no concern."""
 
 
 class Effort(Settings):
@@ -24,7 +28,7 @@ class Effort(Settings):
     leaves: Count
     """Leaves that are searched."""
     reorder: Count
-    """Candidates whose scores are computed again with all their numbers."""
+    """Candidates whose scores are computed again with all their numbers; without codes there are no such."""
     refine: Annotated[int, Field(ge=0)] = 0
     """Of those the best, ordered by the vectors themselves, which quantised ones cannot tell apart; 0: none."""
     seconds: Annotated[float, Field(ge=0)] = 0.0
@@ -38,8 +42,12 @@ class ScannSettings(Settings):
     """Fewer products, in a partition or in all, are compared one by one."""
     leaves: Count | None = None
     """Of the tree of the global index; None: from the number of products. A partition's always follows from its own."""
+    scoring: Scoring | None = None
+    """What a leaf holds. ``vectors``: float32, each of which is compared; ``codes``: 4 bits for two numbers, by which
+    candidates are found, and quantised vectors to score those again. None: codes as soon as the vectors take more than
+    64 MiB."""
     quantisation: Literal["int8", "bfloat16", "float32"] = "int8"
-    """Of the vectors that candidates are scored again with."""
+    """Of the vectors that candidates found by codes are scored again with."""
     mapped: bool | None = None
     """Whether those lie in one mapped file (int8) that all trees share, and not in each tree's memory; None: as soon as
     they take more than 2 GiB."""
@@ -57,16 +65,20 @@ class ScannSettings(Settings):
 
     @model_validator(mode="after")
     def _mapped_is_int8(self) -> ScannSettings:
-        if self.mapped and self.quantisation != "int8":
-            raise ValueError(f"expected quantisation int8 with mapped, not {self.quantisation}")
+        if self.mapped and (self.quantisation != "int8" or self.scoring == "vectors"):
+            value = "scoring: vectors" if self.scoring == "vectors" else self.quantisation
+            raise ValueError(f"expected codes and quantisation int8 with mapped, not {value}")
         return self
 
     def for_size(self, products: int, dimension: int) -> ScannSettings:
-        """These settings with ``mapped`` decided."""
-        if self.mapped is not None:
-            return self
-        mapped = self.quantisation == "int8" and products * dimension > _MAPPED_FROM
-        return self.model_copy(update={"mapped": mapped})
+        """These settings with ``scoring`` and ``mapped`` decided."""
+        numbers = products * dimension
+        scoring: Scoring = "codes" if self.mapped or 4 * numbers > _CODES_FROM else "vectors"
+        scoring = self.scoring or scoring
+        mapped = self.mapped
+        if mapped is None:
+            mapped = scoring == "codes" and self.quantisation == "int8" and numbers > _MAPPED_FROM
+        return self.model_copy(update={"scoring": scoring, "mapped": mapped})
 
 
 def leaves_of(products: int) -> int:

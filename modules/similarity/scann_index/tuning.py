@@ -86,7 +86,7 @@ def tune(
         tuned, or for as many as there are.
       recall: the mean over the queries must be above this by a standard error. Where no effort reaches it, the best is
         taken.
-      leaves, reorder: given for ``k``; None: to be found.
+      leaves, reorder: given for ``k``; None: to be found. Without codes ``reorder`` says nothing.
     """
     efforts = []
     for depth in DEPTHS:
@@ -114,11 +114,14 @@ def _cheapest(
             best = (value, effort)
         return value
 
-    sizes = [reorder] if reorder else sorted({min(len(searcher), round(k * times)) for times in _REORDER})
+    if not searcher.codes:
+        sizes = [k]  # all that a leaf holds is compared: there is nothing to score again
+    else:
+        sizes = [reorder] if reorder else sorted({min(len(searcher), round(k * times)) for times in _REORDER})
     every = [leaves] if leaves else leaf_steps(searcher.leaves)
     few = [step for step in every if step <= searcher.leaves // 4] or every
     good: list[Effort] = []
-    for times in _REFINE if searcher.refining is not None else _REFINE[:1]:
+    for times in _REFINE if searcher.refining is not None and searcher.codes else _REFINE[:1]:
         refine = min(len(searcher), round(k * times))
         good += _enough(reached, recall, k, refine, sizes, few) or _enough(reached, recall, k, refine, sizes, every)
         if refine and good:

@@ -23,7 +23,13 @@ from modules.similarity.scann_index.settings import Effort, ScannSettings
 from tests.modules.similarity.shops import oracle, shop
 
 K, DIMENSION = 20, 32
-SETTINGS = ScannSettings(min_products=500, sample=2000, efforts=(Effort(k=K, leaves=40, reorder=120),))
+CODES = ScannSettings(min_products=500, sample=2000, scoring="codes", efforts=(Effort(k=K, leaves=40, reorder=120),))
+
+
+@pytest.fixture(scope="module", params=["vectors", "codes"])
+def settings(request) -> ScannSettings:
+    """Leaves of either kind."""
+    return CODES.model_copy(update={"scoring": request.param})
 
 
 def by_partition(items: Items, of: int = 3) -> tuple[Items, list[tuple[str, int]]]:
@@ -57,9 +63,9 @@ def recall(found: Found, queries: np.ndarray, vectors: np.ndarray, k: int, allow
     return hits / int((rows >= 0).sum())
 
 
-def test_finds_what_exact_search_finds(partitioned) -> None:
+def test_finds_what_exact_search_finds(partitioned, settings) -> None:
     items, sizes = partitioned
-    index = ScannIndex.build(items, SETTINGS, seed=1, partitions=sizes)
+    index = ScannIndex.build(items, settings, seed=1, partitions=sizes)
     assert isinstance(index, Index) and index.whole is not None
     asked = near(items, 300, 5)
     found = index.search(Queries(asked), K)
@@ -69,29 +75,30 @@ def test_finds_what_exact_search_finds(partitioned) -> None:
     assert (np.diff(found.scores, axis=1) <= 0).all()
 
 
-def test_the_seed_decides(partitioned) -> None:
+def test_the_seed_decides(partitioned, settings) -> None:
     # Not to the last bit: ScaNN's own clustering depends a little on how its threads run.
     items, sizes = partitioned
     asked = near(items, 100, 5)
-    built = [ScannIndex.build(items, SETTINGS, seed, sizes) for seed in (1, 1, 2)]
+    few = settings.model_copy(update={"efforts": (Effort(k=K, leaves=4, reorder=60),)})  # so few that it shows
+    built = [ScannIndex.build(items, few, seed, sizes) for seed in (1, 1, 2)]
     first, again, other = (one.search(Queries(asked), K).rows for one in built)
     np.testing.assert_array_equal(built[0].search(Queries(asked), K).rows, first)
     assert (first == again).mean() > 0.8 > (first == other).mean()
 
 
 @pytest.mark.parametrize("k", [1, 7, 300])
-def test_any_number_of_neighbours(partitioned, k: int) -> None:
+def test_any_number_of_neighbours(partitioned, k: int, settings) -> None:
     items, _ = partitioned
-    index = ScannIndex.build(items, SETTINGS)
+    index = ScannIndex.build(items, settings)
     asked = near(items, 50, 6)
     found = index.search(Queries(asked), k)
     assert found.rows.shape == (50, k)
     assert recall(found, asked, items.vectors, k, np.ones(len(items), bool)) > 0.9
 
 
-def test_more_than_may_be_in_memory_is_added_block_by_block(partitioned) -> None:
+def test_more_than_may_be_in_memory_is_added_block_by_block(partitioned, settings) -> None:
     items, _ = partitioned
-    index = ScannIndex.build(items, SETTINGS.model_copy(update={"build_memory": 1, "sample": 1000}))
+    index = ScannIndex.build(items, settings.model_copy(update={"build_memory": 1, "sample": 1000}))
     asked = near(items, 300, 5)
     found = index.search(Queries(asked), K)
     assert recall(found, asked, items.vectors, K, np.ones(len(items), bool)) > 0.97
@@ -125,9 +132,9 @@ def test_rotations_keep_angles(dimension: int) -> None:
     np.testing.assert_allclose(turned @ turned.T, vectors @ vectors.T, rtol=1e-3, atol=1e-3)
 
 
-def test_one_query_and_none_and_odd_dimensions() -> None:
+def test_one_query_and_none_and_odd_dimensions(settings) -> None:
     items = shop(700, 17)
-    index = ScannIndex.build(items, SETTINGS)
+    index = ScannIndex.build(items, settings)
     one = index.search(Queries(items.vectors[5:6]), 3)
     assert one.rows[0, 0] == 5 and one.scores[0, 0] == pytest.approx(1, abs=0.02)
     assert index.search(Queries(items.vectors[:0]), 3).rows.shape == (0, 3)
@@ -136,21 +143,21 @@ def test_one_query_and_none_and_odd_dimensions() -> None:
             index.search(wrong, 3)
 
 
-def test_products_without_embedding_are_never_neighbours() -> None:
+def test_products_without_embedding_are_never_neighbours(settings) -> None:
     items = shop(1500, DIMENSION)
     items.vectors[::3] = 0
-    index = ScannIndex.build(items, SETTINGS)
+    index = ScannIndex.build(items, settings)
     found = index.search(Queries(near(shop(1500, DIMENSION), 30, 1)), 900)
     assert (found.rows[found.rows >= 0] % 3 > 0).all() and (found.rows[:, -1] >= 0).all()
     nothing = Items(items.table, np.zeros_like(items.vectors), items.embedding)
-    assert (ScannIndex.build(nothing, SETTINGS).search(Queries(near(shop(1500, DIMENSION), 2, 1)), 5).rows < 0).all()
+    assert (ScannIndex.build(nothing, settings).search(Queries(near(shop(1500, DIMENSION), 2, 1)), 5).rows < 0).all()
 
 
 @pytest.mark.parametrize("route", [None, *ROUTES])
-def test_products_without_embedding_let_no_others_past_a_restriction(route, tmp_path: Path) -> None:
+def test_products_without_embedding_let_no_others_past_a_restriction(route, tmp_path: Path, settings) -> None:
     items, sizes = by_partition(shop(1800, DIMENSION))
     items.vectors[::3] = 0
-    index = ScannIndex.build(items, SETTINGS, partitions=sizes)
+    index = ScannIndex.build(items, settings, partitions=sizes)
     index.add(
         Items(shop(40, DIMENSION, seed=3, first=5000).table, np.zeros((40, DIMENSION), np.float32), Embedding("m"))
     )
@@ -192,10 +199,10 @@ def test_every_route_finds_what_exact_search_finds(partitioned, index_with_chang
 
 
 @pytest.fixture(scope="module")
-def index_with_changes(partitioned):
+def index_with_changes(partitioned, settings):
     """An index, all its vectors, and which rows are alive, after products came and went."""
     items, sizes = partitioned
-    index = ScannIndex.build(items, SETTINGS, seed=2, partitions=sizes)
+    index = ScannIndex.build(items, settings, seed=2, partitions=sizes)
     more = shop(300, DIMENSION, seed=3, first=3900)
     index.add(more)
     gone = [f"p{i}" for i in range(0, 4100, 37)]
@@ -236,18 +243,19 @@ def test_products_come_and_go_and_survive_saving(index_with_changes, tmp_path: P
     assert recall(loaded.search(Queries(asked), K), asked, vectors, K, alive) > 0.97
 
 
-def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
+def test_what_cannot_be_used_is_said(tmp_path: Path, settings) -> None:
     items = shop(800, DIMENSION)
     folder = tmp_path / "index"
-    ScannIndex.build(items, SETTINGS).save(folder)
+    ScannIndex.build(items, settings).save(folder)
     with pytest.raises(InputError, match="cannot be compared"):
         ScannIndex.load(folder, Embedding("another"))
     index = ScannIndex.load(folder)
     with pytest.raises(InputError, match="embedding"):
         index.add(shop(5, DIMENSION, model="another"))
     with pytest.raises(ValueError, match="800"):
-        ScannIndex.build(items, SETTINGS, partitions=[("a", 3)])
-    for name in ("rows.npy", "int8_dataset.npy", "scann_assets.pbtxt"):
+        ScannIndex.build(items, settings, partitions=[("a", 3)])
+    data = "dataset.npy" if settings.scoring == "vectors" else "int8_dataset.npy"
+    for name in ("rows.npy", data, "scann_assets.pbtxt"):
         path = folder / "global" / name
         kept = path.read_bytes()
         path.write_bytes(kept[:-1] + bytes([kept[-1] ^ 1]))
@@ -258,7 +266,7 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
             ScannIndex.load(folder)
         path.write_bytes(kept)
     assets = folder / "global" / "scann_assets.pbtxt"
-    assets.write_text(assets.read_text().replace("int8_dataset.npy", "../../secret.npy"))
+    assets.write_text(assets.read_text().replace(data, "../../secret.npy"))
     with pytest.raises(InputError, match=r"names of files beside it"):
         Searcher.load(folder / "global", 1)
     manifest = json.loads((folder / "manifest.json").read_text())
@@ -267,8 +275,8 @@ def test_what_cannot_be_used_is_said(tmp_path: Path) -> None:
         ScannIndex.load(folder)
 
 
-def test_searching_imports_neither_tensorflow_nor_pickled_ids(tmp_path: Path) -> None:
-    ScannIndex.build(shop(800, DIMENSION), SETTINGS).save(tmp_path / "index")
+def test_searching_imports_neither_tensorflow_nor_pickled_ids(tmp_path: Path, settings) -> None:
+    ScannIndex.build(shop(800, DIMENSION), settings).save(tmp_path / "index")
     code = f"""
 import sys
 import numpy as np
@@ -284,7 +292,7 @@ print("tensorflow" in sys.modules, "scann" in sys.modules)
 
 def test_trees_share_mapped_vectors(partitioned, tmp_path: Path) -> None:
     items, sizes = partitioned
-    index = ScannIndex.build(items, SETTINGS.model_copy(update={"mapped": True}), seed=1, partitions=sizes)
+    index = ScannIndex.build(items, CODES.model_copy(update={"mapped": True}), seed=1, partitions=sizes)
     index.remove([items.ids[7].as_py()])
     index.add(shop(30, DIMENSION, seed=4, first=len(items)))
     asked, everything = near(items, 300, 5), np.concatenate([items.vectors, index.rows.added])
@@ -312,8 +320,26 @@ def test_trees_share_mapped_vectors(partitioned, tmp_path: Path) -> None:
         assert recall(restricted, asked, everything, K, allowed) > 0.95
 
 
-def test_large_indexes_are_mapped() -> None:
-    assert not SETTINGS.for_size(1_000_000, 128).mapped and SETTINGS.for_size(4_000_000, 2048).mapped
+def test_the_size_decides_what_leaves_hold_and_what_is_mapped() -> None:
+    any_size = ScannSettings()
+    assert [any_size.for_size(n, 128).scoring for n in (1, 131_072, 131_073)] == ["vectors", "vectors", "codes"]
+    assert not any_size.for_size(1_000_000, 128).mapped and any_size.for_size(4_000_000, 2048).mapped
     assert not ScannSettings(quantisation="bfloat16").for_size(4_000_000, 2048).mapped
-    with pytest.raises(ValueError, match="int8"):
-        ScannSettings(quantisation="bfloat16", mapped=True)
+    vectors = ScannSettings(scoring="vectors").for_size(4_000_000, 2048)
+    assert vectors.scoring == "vectors" and not vectors.mapped
+    mapped = ScannSettings(mapped=True).for_size(10, 128)
+    assert mapped.scoring == "codes" and mapped.mapped
+    for wrong in ({"quantisation": "bfloat16"}, {"scoring": "vectors"}):
+        with pytest.raises(ValueError, match="expected codes and quantisation int8 with mapped"):
+            ScannSettings(mapped=True, **wrong)
+
+
+def test_leaves_of_vectors_give_the_exact_cosines(partitioned, tmp_path: Path) -> None:
+    items, _ = partitioned
+    ScannIndex.build(items, CODES.model_copy(update={"scoring": "vectors"}), seed=1).save(tmp_path / "index")
+    index = ScannIndex.load(tmp_path / "index")
+    asked = near(items, 300, 5)
+    found = index.search(Queries(asked), K)
+    exact = np.take_along_axis(asked @ np.asarray(index.rows.base.vectors, np.float32).T, found.rows, 1)
+    np.testing.assert_allclose(found.scores, exact, atol=2e-7)
+    assert not list((tmp_path / "index").rglob("rotation.npy"))

@@ -19,7 +19,8 @@ from modules.similarity.scann_index.settings import Effort, ScannSettings, effor
 from modules.similarity.scann_index.tuning import Truth, leaf_steps, recall_with
 from tests.modules.similarity.shops import shop
 
-SETTINGS = ScannSettings(min_products=1000)
+SETTINGS = ScannSettings(min_products=1000, scoring="codes")
+VECTORS = SETTINGS.model_copy(update={"scoring": "vectors"})
 
 
 def test_recall_counts_equals_as_equal() -> None:
@@ -33,9 +34,10 @@ def test_recall_counts_equals_as_equal() -> None:
 
 
 @pytest.mark.parametrize("recall", [0.9, 0.98])
-def test_the_tuner_reaches_the_recall_and_says_what_it_reached(recall: float) -> None:
+@pytest.mark.parametrize("leaves", [SETTINGS, VECTORS], ids=["codes", "vectors"])
+def test_the_tuner_reaches_the_recall_and_says_what_it_reached(leaves: ScannSettings, recall: float) -> None:
     items = shop(6000, 24)
-    index = ScannIndex.build(items, SETTINGS, partitions=[("a", 4000), ("b", 1500), ("", 500)])
+    index = ScannIndex.build(items, leaves, partitions=[("a", 4000), ("b", 1500), ("", 500)])
     quality = tune_and_measure(index, k=10, recall=recall, queries=600, seed=0)
     assert [(one.name, one.method) for one in quality] == [
         (GLOBAL, "scann"), ("a", "scann"), ("b", "scann"), ("", "exact"),
@@ -59,6 +61,13 @@ def test_cheaper_where_less_is_wanted() -> None:
     assert (found[0].leaves, found[0].reorder) < (found[1].leaves, found[1].reorder)
 
 
+def test_what_is_compared_whole_is_not_scored_again() -> None:
+    index = ScannIndex.build(shop(6000, 24), VECTORS)
+    tune_and_measure(index, k=10, recall=0.95, queries=400, seed=0, reorder=500)
+    assert index.whole is not None and not index.whole.codes
+    assert [(one.reorder, one.refine) for one in index.whole.efforts] == [(10, 0), (40, 0), (160, 0)]
+
+
 @pytest.mark.parametrize("mapped", [False, True])
 def test_products_that_int8_cannot_tell_apart(mapped: bool, tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -78,8 +87,9 @@ def test_products_that_int8_cannot_tell_apart(mapped: bool, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("refine", [0, 40])
-def test_leaves_with_too_few_products_are_no_end_of_a_search(refine: int) -> None:
-    index = ScannIndex.build(shop(3000, 24), SETTINGS.model_copy(update={"leaves": 300}))
+@pytest.mark.parametrize("few", [SETTINGS, VECTORS], ids=["codes", "vectors"])
+def test_leaves_with_too_few_products_are_no_end_of_a_search(few: ScannSettings, refine: int) -> None:
+    index = ScannIndex.build(shop(3000, 24), few.model_copy(update={"leaves": 300}))
     assert index.whole is not None
     index.whole.efforts = (Effort(k=40, leaves=1, reorder=40, refine=refine),)
     found = index.search(Queries(np.asarray(index.rows.base.vectors[:200], np.float32)), 40)
