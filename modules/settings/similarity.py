@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from modules.settings.base import Settings
 
@@ -41,7 +41,8 @@ class IndexSettings(Settings):
     """Of the global tree; default: tuned."""
     scoring: Literal["vectors", "codes"] | None = None
     """What leaves hold: vectors in float32, each of which is compared; or codes of 4 bits for two numbers, and
-    quantised vectors to score the best candidates again. Default: codes where the vectors take more than 64 MiB."""
+    quantised vectors to score the best candidates again. Default: codes where the vectors take more than 64 MiB, or
+    where ``reorder`` or ``quantisation`` is set."""
     reorder: Count | None = None
     """Candidates of the global tree, found by codes, that are scored again; default: tuned."""
     quantisation: Literal["int8", "bfloat16", "float32"] = "int8"
@@ -50,6 +51,24 @@ class IndexSettings(Settings):
     """Of each product in the table of neighbours; 0: no table."""
     near_duplicate: Fraction = 0.98
     """Neighbours with at least this cosine are marked as near-duplicates."""
+
+    @model_validator(mode="after")
+    def _only_codes_are_scored_again(self) -> IndexSettings:
+        if self.scoring == "vectors" and self._of_codes:
+            raise ValueError(f"expected no {self._of_codes[0]} with scoring: vectors, where nothing is scored again")
+        return self
+
+    @property
+    def wanted_scoring(self) -> Literal["vectors", "codes"] | None:
+        """What leaves shall hold; None: what the size decides."""
+        return "codes" if self._of_codes else self.scoring
+
+    @property
+    def _of_codes(self) -> list[str]:
+        """Settings that say something of codes alone, and are not as they come."""
+        return [
+            name for name in ("reorder", "quantisation") if getattr(self, name) != type(self).model_fields[name].default
+        ]
 
 
 class SimilaritySettings(Settings):

@@ -74,7 +74,7 @@ def make_index(
         items, partitions = read_items(files, taxonomy, settings, model, Path(scratch) / "vectors.npy")
         progress.report(0, len(items), f"index over {len(items):,} products in {len(partitions):,} partitions")
         built = ScannSettings(
-            min_products=settings.min_products, leaves=settings.leaves, scoring=settings.scoring,
+            min_products=settings.min_products, leaves=settings.leaves, scoring=settings.wanted_scoring,
             quantisation=settings.quantisation,
         )  # fmt: skip
         ScannIndex.build(items, built, seed, partitions).save(folder / name)

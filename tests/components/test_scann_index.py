@@ -130,6 +130,26 @@ def test_artifact_and_properties(artifacts) -> None:
     assert catalogue.methods == ("joint",) and catalogue.taxonomy == TREE
 
 
+@pytest.mark.parametrize(
+    ("settings", "scoring"),
+    [
+        ({}, "vectors"),
+        ({"scoring": "codes"}, "codes"),
+        ({"reorder": 60}, "codes"),
+        ({"quantisation": "bfloat16"}, "codes"),
+    ],
+)
+def test_settings_of_codes_are_followed(artifacts, settings: dict[str, Any], scoring: str) -> None:
+    inputs, outputs = artifacts
+    ScannIndexExecutor().Do(inputs, outputs, {"workflow": workflow(**settings)})
+    index = ScannIndex.load(Path(outputs["similarity_index"][0].uri) / "joint")
+    assert index.settings.scoring == scoring and index.whole is not None
+    assert index.whole.efforts[0].reorder == settings.get("reorder", index.whole.efforts[0].reorder)
+    assert index.settings.quantisation == settings.get("quantisation", "int8")
+    with pytest.raises(ValueError, match="with scoring: vectors, where nothing is scored again"):
+        workflow(scoring="vectors", reorder=60)
+
+
 def test_what_is_measured_is_what_was_saved(artifacts, monkeypatch) -> None:
     inputs, outputs = artifacts
     folder = Path(outputs["similarity_index"][0].uri) / "joint"

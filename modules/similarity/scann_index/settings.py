@@ -73,8 +73,8 @@ class ScannSettings(Settings):
     def for_size(self, products: int, dimension: int) -> ScannSettings:
         """These settings with ``scoring`` and ``mapped`` decided."""
         numbers = products * dimension
-        scoring: Scoring = "codes" if self.mapped or 4 * numbers > _CODES_FROM else "vectors"
-        scoring = self.scoring or scoring
+        by_size: Scoring = "codes" if self.mapped or 4 * numbers > _CODES_FROM else "vectors"
+        scoring = self.scoring or by_size
         mapped = self.mapped
         if mapped is None:
             mapped = scoring == "codes" and self.quantisation == "int8" and numbers > _MAPPED_FROM
