@@ -74,7 +74,7 @@ def prepare(name: str, catalogues: Path, folder: Path) -> None:
         vectors = np.concatenate(list(generated(1_000_000 + QUERIES)))
     else:
         pattern = "fashion_product_images_small/*.jsonl*" if name == "fashion" else "*/*.jsonl*"
-        vectors = title_vectors(titles(sorted(catalogues.glob(pattern))))
+        vectors, _ = title_vectors(titles(sorted(catalogues.glob(pattern))))
     # As the pipeline keeps embeddings: the same numbers for all.
     vectors = vectors.astype(np.float16).astype(np.float32)
     base, queries = vectors[count:], np.ascontiguousarray(vectors[:count])

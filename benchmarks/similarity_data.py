@@ -25,8 +25,11 @@ def titles(files: Iterable[Path]) -> list[str]:
     return list(found)
 
 
-def title_vectors(texts: list[str], dimension: int = 128, seed: int = 0) -> np.ndarray:
-    """TF-IDF of words (1-2) and a truncated SVD, unit rows, float32 (n, dimension); shuffled by ``seed``."""
+def title_vectors(texts: list[str], dimension: int = 128, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """TF-IDF of words (1-2) and a truncated SVD, unit rows, float32 (n, dimension); shuffled by ``seed``.
+
+    Also int64 (n,): the place in ``texts`` that each row comes from; texts without a word that is known have no row.
+    """
     from sklearn.feature_extraction.text import TfidfVectorizer
 
     words = TfidfVectorizer(sublinear_tf=True, ngram_range=(1, 2), min_df=2, dtype=np.float32)
@@ -55,16 +58,16 @@ def picture_vectors(folder: Path, dimension: int = 128, seed: int = 0) -> np.nda
     layer = PatchHistogram(6, 2, 400, 0.5, (4, 3), seed=seed)
     layer.build((None, height, width, 3))
     layer.set_weights(dictionary(pixels, layer, np.random.default_rng(seed)))
-    return _reduced(histograms(layer, pixels), dimension, seed)
+    return _reduced(histograms(layer, pixels), dimension, seed)[0]
 
 
-def _reduced(matrix: Any, dimension: int, seed: int) -> np.ndarray:
+def _reduced(matrix: Any, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:
     from sklearn.decomposition import TruncatedSVD
 
     vectors = TruncatedSVD(dimension, random_state=seed).fit_transform(matrix).astype(np.float32)
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-    vectors = vectors[lengths[:, 0] > 1e-6] / lengths[lengths[:, 0] > 1e-6]
-    return np.ascontiguousarray(np.random.default_rng(seed).permutation(vectors))
+    rows = np.random.default_rng(seed).permutation(np.flatnonzero(lengths[:, 0] > 1e-6))
+    return vectors[rows] / lengths[rows], rows
 
 
 def generated(count: int, dimension: int = 128, seed: int = 0, block: int = 1 << 16) -> Iterator[np.ndarray]:

@@ -12,6 +12,7 @@ import pyarrow as pa
 from pydantic import Field
 
 from modules.settings.base import Settings
+from modules.similarity.best import best, floor, kept
 from modules.similarity.changes import Rows
 from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.halves import widened
@@ -104,7 +105,7 @@ def brute_force(
         for top in range(0, len(queries), _HEIGHT):
             place = slice(top, top + _HEIGHT)
             new = queries[place] @ vectors.T
-            _merge(rows[place], scores[place], numbers, new)
+            rows[place], scores[place] = _merged(rows[place], scores[place], numbers, new)
     return Found(rows, scores)
 
 
@@ -127,24 +128,17 @@ def blocks(
         start += len(part)
 
 
-def _merge(rows: npt.NDArray[np.int64], scores: Floats, numbers: npt.NDArray[np.int64], new: Floats) -> None:
-    """Puts a block's scores (q, m) into the best so far (q, k), in place."""
+def _merged(
+    rows: npt.NDArray[np.int64], scores: Floats, numbers: npt.NDArray[np.int64], new: Floats
+) -> tuple[npt.NDArray[np.int64], Floats]:
+    """The best so far (q, k), and those of a block's scores (q, m) that are among the best now."""
     k = rows.shape[1]
-    floor = scores[:, -1:]
-    keep = new > floor  # an equal score of a later row comes after
-    if new.shape[1] > k and np.isneginf(floor).any():
+    last = scores[:, -1:]
+    keep = new > last  # an equal score of a later row comes after
+    if new.shape[1] > k and np.isneginf(last).any():
         # Equal scores in the last place are decided by row number, so they must not be cut off here.
-        keep &= new >= np.partition(new, new.shape[1] - k, axis=1)[:, -k][:, None]
-    query, place = np.nonzero(keep)
-    if not len(query):
-        return
-    counts = np.bincount(query, minlength=len(new))
-    slot = np.arange(len(query)) - (np.cumsum(counts) - counts)[query]
-    width = k + int(counts.max())
-    all_scores = np.full((len(new), width), -np.inf, np.float32)
-    all_rows = np.full((len(new), width), -1, np.int64)
-    all_scores[:, :k], all_rows[:, :k] = scores, rows
-    all_scores[query, k + slot], all_rows[query, k + slot] = new[query, place], numbers[place]
-    order = np.argsort(-all_scores, axis=1, kind="stable")[:, :k]
-    scores[:] = np.take_along_axis(all_scores, order, 1)
-    rows[:] = np.take_along_axis(all_rows, order, 1)
+        keep &= new >= floor(new, k)
+    some, values = kept(keep, numbers, new)
+    if not some.size:
+        return rows, scores
+    return best(np.concatenate([rows, some], axis=1), np.concatenate([scores, values], axis=1), k)

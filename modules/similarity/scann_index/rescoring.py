@@ -14,11 +14,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.similarity.best import best
 from modules.similarity.changes import Rows
 from modules.similarity.halves import widened
 from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
-from modules.similarity.scann_index.results import best
+from modules.similarity.scann_index.results import pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.threads import one_blas_thread
 
@@ -67,7 +68,7 @@ class Rescoring:
         """
         small = found.rows.shape[1] * queries.shape[1] < _LARGE
         with one_blas_thread(), self._turn if small else nullcontext():
-            return best(found.rows, self._scores(queries, found.rows), k)
+            return pad(Found(*best(found.rows, self._scores(queries, found.rows), k)), k)
 
     def _scores(self, queries: Floats, rows: npt.NDArray[np.int64]) -> Floats:
         rotated = queries if self._rotation is None else rotate(queries, self._rotation)

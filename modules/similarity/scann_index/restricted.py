@@ -103,7 +103,7 @@ class Restricted:
             return self._filtered(whole, queries, k, wanted.mask, wanted.count, None)
         if route == "partitions" and wanted.partitions.sum() == wanted.count:
             found = [
-                self._in_partition(partition, queries, k, wanted, int(count))
+                self._in_partition(partition, queries, min(k, int(count)), wanted, int(count))
                 for partition, count in zip(self._index.partitions, wanted.partitions, strict=True)
                 if count
             ]
@@ -128,8 +128,8 @@ class Restricted:
 
     def _partition_seconds(self, partition: Partition, queries: int, k: int, count: int) -> float:
         exact = exact_seconds(queries, count, self._index.rows.base.dimension, count == partition.end - partition.start)
-        # Each partition costs a merge.
-        return min(exact, _filtered_seconds(partition.searcher, k, count)) + 1e-8 * k
+        # Of each partition the best are chosen, and again in the merge; and calls have a fixed cost.
+        return min(exact, _filtered_seconds(partition.searcher, k, count)) + 8e-8 * min(k, count) + 6e-5 / queries
 
     def _in_partition(self, partition: Partition, queries: Floats, k: int, wanted: Wanted, count: int) -> Found:
         exact = exact_seconds(len(queries), count, queries.shape[1], count == partition.end - partition.start)

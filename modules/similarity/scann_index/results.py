@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 
-from modules.similarity.items import Floats, Mask
+from modules.similarity.best import best
+from modules.similarity.items import Mask
 from modules.similarity.protocol import Found
 
 
@@ -15,19 +15,11 @@ def merge(found: Sequence[Found], k: int) -> Found:
     """The best ``k`` of several answers to the same queries."""
     if len(found) == 1:
         return pad(found[0], k)
-    rows = np.concatenate([one.rows for one in found], axis=1)
-    scores = np.concatenate([one.scores for one in found], axis=1)
-    return best(rows, scores, k)
-
-
-def best(rows: npt.NDArray[np.int64], scores: Floats, k: int) -> Found:
-    """The ``k`` rows of each query with the highest scores; equal ones as they come.
-
-    Args:
-      rows, scores: (q, n).
-    """
-    order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
-    return pad(Found(np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)), k)
+    # Without what is nothing for every query: equal scores are slow to choose from.
+    widths = [int(np.count_nonzero(one.rows >= 0, axis=1).max(initial=0)) for one in found]
+    rows = np.concatenate([one.rows[:, :width] for one, width in zip(found, widths, strict=True)], axis=1)
+    scores = np.concatenate([one.scores[:, :width] for one, width in zip(found, widths, strict=True)], axis=1)
+    return pad(Found(*best(rows, scores, k)), k)
 
 
 def pad(found: Found, k: int) -> Found:
