@@ -20,6 +20,8 @@ EMBEDDING_IMAGE = "embedding_image"
 EMBEDDINGS = (EMBEDDING, EMBEDDING_TEXT, EMBEDDING_IMAGE)
 SHOWN = "shown"
 """Name of the layer that says which towers a product shows."""
+_DROPPED = 0.3
+"""Share of the products that show one tower in a step, where nothing else is said."""
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,8 @@ def joined(
         shared = loud(picture)
         return Joined(UnitLength(True, name=EMBEDDING)(picture), shared, shared, picture)
     text_present = Present(name="text_present")(evidence(features, inputs))
-    shown = ModalityDropout(settings.modality_dropout, next_seed(), name=SHOWN)([text_present, image_present])
+    dropped = _DROPPED if settings.modality_dropout is None else settings.modality_dropout
+    shown = ModalityDropout(dropped, next_seed(), name=SHOWN)([text_present, image_present])
     text_shown, image_shown = shown[:, 0:1], shown[:, 1:2]
     unit = UnitLength(name="text_unit")(own)
     visible = _times(loud(vector), image_shown, f"{name}_shown")

@@ -68,9 +68,10 @@ class ModelSettings(Settings):
     joint: tuple[Annotated[int, Field(ge=1, le=65536)], ...] = (256,)
     """With an image feature, of deep models: widths of the layers on top of both towers' embeddings; the last one is
     the joint embedding. Linear models and ``lsa`` take both embeddings side by side."""
-    modality_dropout: Probability = 0.3
+    modality_dropout: Probability | None = None
     """With an image feature: share of the products that in training show only their text or only their picture, so
-    that the model answers well where one is missing."""
+    that the model answers well where one is missing. Default: 0.3, drawn anew in each step; with ``liblinear``, which
+    has no steps, 1: each product is learnt from as it is, by its text alone, and by its picture alone."""
 
 
 class TrainingSettings(Settings):

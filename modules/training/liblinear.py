@@ -141,8 +141,9 @@ def fit_exact(
         if image is not None:
             text_columns = matrix.shape[1]
             matrix = np.concatenate([matrix, design[:, ranges[image[0]][0] :].toarray()], axis=1)
-    if image is not None and text_columns and workflow.model.modality_dropout:
-        alone, rows = shown_alone(matrix, text_columns, workflow.model.modality_dropout, workflow.seed)
+    dropout = workflow.model.modality_dropout
+    if image is not None and text_columns and dropout != 0:
+        alone, rows = shown_alone(matrix, text_columns, 1.0 if dropout is None else dropout, workflow.seed)
         matrix = np.concatenate([matrix, alone]) if lsa else sparse.vstack([matrix, alone], format="csr")
         targets = {name: np.concatenate([labels, labels[rows]]) for name, labels in targets.items()}
     c, seed = workflow.training.liblinear_c, workflow.seed

@@ -181,12 +181,14 @@ def test_copies_show_one_tower(dense):
     whole = np.concatenate([text, image], axis=1).astype(np.float32)
     found, rows = shown_alone(whole if dense else sparse.csr_matrix(whole), 6, 0.4, seed=3)
     found = found if dense else found.toarray()
-    assert rows.min() >= 100 and len(np.unique(rows)) == len(rows) and 0.3 < len(rows) / 300 < 0.5
-    shows_text, shows_image = found[:, :6].any(axis=1), found[:, 6:].any(axis=1)
-    assert (shows_text != shows_image).all() and 0.35 < shows_text.mean() < 0.65
-    for copy, row in zip(found, rows, strict=True):
-        kept = copy != 0
-        np.testing.assert_array_equal(copy[kept], whole[row][kept])
+    count = len(rows) // 2
+    assert found.shape == (len(rows), 9) and found.dtype == np.float32
+    assert rows.min() >= 100 and len(np.unique(rows)) == count and 0.3 < count / 300 < 0.5
+    np.testing.assert_array_equal(rows[:count], rows[count:])
+    np.testing.assert_array_equal(found[:count], np.pad(whole[rows[:count], :6], ((0, 0), (0, 3))))
+    np.testing.assert_array_equal(found[count:], np.pad(whole[rows[count:], 6:], ((0, 0), (6, 0))))
+    every, of = shown_alone(whole if dense else sparse.csr_matrix(whole), 6, 1.0, seed=3)
+    assert every.shape == (600, 9) and sorted(of) == sorted([*range(100, 400)] * 2)
 
 
 def test_modality_dropout_leaves_one_tower_of_a_share():
