@@ -39,6 +39,8 @@ _MOST = 256
 """At most; each holds its texts, too."""
 _KEPT_BYTES = 64 << 20
 """Of their masks; more than the least are remembered as long as they take no more memory."""
+_CALL = 6e-5
+"""Seconds that a call takes whatever it looks for."""
 _DEEPEST = 0.2
 """A tree is asked for no more than this share of its products."""
 
@@ -117,19 +119,20 @@ class Restricted:
     def seconds(self, route: Route, queries: int, k: int, wanted: Wanted) -> float:
         """Expected processor time of a query; infinite where the route does not lead to the answer."""
         index = self._index
+        call = _CALL / max(1, queries)
         if route == "exact":
-            return exact_seconds(queries, wanted.count, index.rows.base.dimension)
+            return call + exact_seconds(queries, wanted.count, index.rows.base.dimension)
         if route == "filtered":
-            return _filtered_seconds(index.whole, k, wanted.count)
+            return call + _filtered_seconds(index.whole, k, wanted.count)
         if wanted.partitions.sum() != wanted.count:  # some were added to no partition
             return np.inf
         pairs = zip(index.partitions, wanted.partitions.tolist(), strict=True)
-        return sum(self._partition_seconds(partition, queries, k, count) for partition, count in pairs if count)
+        return sum(call + self._partition_seconds(partition, queries, k, count) for partition, count in pairs if count)
 
     def _partition_seconds(self, partition: Partition, queries: int, k: int, count: int) -> float:
         exact = exact_seconds(queries, count, self._index.rows.base.dimension, count == partition.end - partition.start)
-        # Of each partition the best are chosen, and again in the merge; and calls have a fixed cost.
-        return min(exact, _filtered_seconds(partition.searcher, k, count)) + 8e-8 * min(k, count) + 6e-5 / queries
+        # Of each partition the best are chosen, and again in the merge.
+        return min(exact, _filtered_seconds(partition.searcher, k, count)) + 8e-8 * min(k, count)
 
     def _in_partition(self, partition: Partition, queries: Floats, k: int, wanted: Wanted, count: int) -> Found:
         exact = exact_seconds(len(queries), count, queries.shape[1], count == partition.end - partition.start)
