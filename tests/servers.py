@@ -141,7 +141,7 @@ def label_studio_server() -> Iterator[LabelStudio]:
             "FRONTEND_SENTRY_DSN": "",
         }
         environment = {**os.environ, **quiet, "LABEL_STUDIO_BASE_DATA_DIR": folder, "PYTHONUNBUFFERED": "1"}
-        first = ["--username", "carl@example.org", "--password", secrets.token_urlsafe(12), "--user-token", found.token]
+        first = ["--username", "carl@example.org", "--password", secrets.token_hex(12), "--user-token", found.token]
         place = ["--internal-host", "127.0.0.1", "--port", found.url.rpartition(":")[2]]
         with open(Path(folder) / "log", "w+", encoding="utf-8") as log:
             process = subprocess.Popen(
