@@ -7,8 +7,9 @@ vectors and finished measurements are kept in SCRATCH, so that a stopped run goe
 
 Sets: ``pictures`` and ``fashion`` (pictures and titles of fashion_product_images_small), ``titles`` (of all
 catalogues): patches of pictures, or TF-IDF of words (1-2), and SVD to 128 dimensions; ``generated``: 1,000,000 x 128
-(``similarity_data.generated``); ``neighbours``: the table of neighbours of 100,000 and 1,000,000 generated products,
-without partitions. All indexes get the same vectors, rounded to half precision, in which the pipeline keeps embeddings.
+(``similarity_data.generated``); ``neighbours``: the table of neighbours of 100,000, 300,000 and 1,000,000 generated
+products, without partitions. All indexes get the same vectors, rounded to half precision, in which the pipeline keeps
+embeddings.
 
 5,000 queries (1,000 of the pictures) that are in no index, 100 neighbours, two threads, a process per index. Half of
 the queries choose each index' cheapest setting that reaches the wanted recall, the other half give the recall; queries
@@ -57,7 +58,7 @@ SETS = {
     "titles": "titles of all catalogues",
     "generated": "generated",
 }
-TABLE = (100_000, 1_000_000)
+TABLE = (100_000, 300_000, 1_000_000)
 
 
 def prepare(name: str, catalogues: Path, folder: Path) -> None:

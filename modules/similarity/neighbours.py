@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
@@ -15,6 +16,8 @@ from modules.similarity.halves import widened
 from modules.similarity.items import column
 from modules.similarity.protocol import Found, Queries
 from modules.similarity.scann_index.index import Partition, ScannIndex
+
+Integers = npt.NDArray[Any]
 
 SCHEMA = pa.schema(
     [
@@ -27,8 +30,8 @@ SCHEMA = pa.schema(
 """Per product the ids of its neighbours, nearest first, their cosines, and how many of the first ones are
 near-duplicates. A product without embedding has none."""
 
-_BATCH = 1 << 12
-_ROW_GROUP = 1 << 15
+_BATCH = 1 << 11
+_ROW_GROUP = 1 << 13
 _DICTIONARY = 1 << 28
 """Bytes up to which a row group's ids are written once."""
 
@@ -45,7 +48,9 @@ class Written:
 def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: float) -> Written:
     """Writes the ``k`` nearest products of every product, itself excluded, within its partition.
 
-    Without partitions, among all products. Memory is that of some thousand products and a partition's ids.
+    Without partitions, among all products. Partition after partition, and within one the products of a leaf of the
+    tree beside each other: they look into the same leaves and find the same products, which the search, the file and
+    the memory gain from. Memory is that of some thousand products.
     """
     products = marked = 0
     with pq.ParquetWriter(
@@ -53,8 +58,9 @@ def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: floa
         dictionary_pagesize_limit=_DICTIONARY, write_statistics=False,
     ) as writer:  # fmt: skip
         for partition in index.partitions or [Partition("", 0, len(index.rows.base))]:
-            whole = None if not index.partitions else partition
-            for group in _groups(index, partition, whole, k, near_duplicate):
+            rows = _by_leaf(index, partition)
+            for start in range(0, len(rows), _ROW_GROUP):
+                group = _group(index, partition, rows[start : start + _ROW_GROUP], k, near_duplicate)
                 writer.write_table(group, row_group_size=len(group))
                 products += len(group)
                 marked += int(np.count_nonzero(group.column("near_duplicates").to_numpy()))
@@ -62,28 +68,48 @@ def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: floa
     return Written(products, marked)
 
 
-def _groups(
-    index: ScannIndex, partition: Partition, whole: Partition | None, k: int, near_duplicate: float
-) -> Iterator[pa.Table]:
-    """Tables of at most ``_ROW_GROUP`` products, whose neighbours share the partition's ids as their dictionary."""
-    ids = column(index.rows.base.table, "id").slice(partition.start, partition.end - partition.start)
-    ids = pa.concat_arrays([ids])  # a copy of the partition's texts alone
-    waiting: list[pa.RecordBatch] = []
-    for start in range(partition.start, partition.end, _BATCH):
-        rows = np.arange(start, min(start + _BATCH, partition.end))
-        vectors = widened(index.rows.base.vectors[rows])
-        found = (
-            index.search(Queries(vectors), k + 1) if whole is None else index.search_partition(whole, vectors, k + 1)
-        )
-        found = _without_itself(found, rows, k)
+def _by_leaf(index: ScannIndex, partition: Partition) -> Integers:
+    """The partition's rows, those of a leaf beside each other, those that are in no tree last."""
+    tree = index.tree_of(partition) if index.partitions else index.whole
+    if tree is None:
+        return np.arange(partition.start, partition.end)
+    rows = tree.by_leaf()
+    rows = rows[(rows >= partition.start) & (rows < partition.end)]
+    missing = np.ones(partition.end - partition.start, bool)
+    missing[rows - partition.start] = False
+    return np.concatenate([rows, np.flatnonzero(missing) + partition.start], dtype=rows.dtype)
+
+
+def _group(index: ScannIndex, partition: Partition, rows: Integers, k: int, near_duplicate: float) -> pa.Table:
+    """The lines of some rows; their neighbours share one dictionary of ids."""
+    counts, places, scores, near = [], [], [], []
+    for start in range(0, len(rows), _BATCH):
+        own = rows[start : start + _BATCH]
+        vectors = widened(index.rows.base.vectors[own])
+        if index.partitions:
+            found = index.search_partition(partition, vectors, k + 1)
+        else:
+            found = index.search(Queries(vectors), k + 1)
+        found = _without_itself(found, own, k)
         found.rows[~vectors.any(1)] = -1
-        own = ids.slice(start - partition.start, len(rows))
-        waiting.append(_batch(own, ids, found, partition.start, near_duplicate))
-        if sum(map(len, waiting)) >= _ROW_GROUP:
-            yield pa.Table.from_batches(waiting)
-            waiting = []
-    if waiting:
-        yield pa.Table.from_batches(waiting)
+        there = found.rows >= 0
+        counts.append(there.sum(1))
+        places.append(found.rows[there].astype(np.int32))
+        scores.append(np.minimum(found.scores[there], 1.0))
+        near.append((there & (found.scores >= near_duplicate)).sum(1).astype(np.int32))
+    ids = column(index.rows.base.table, "id")
+    shared = pa.array(np.concatenate(places)).dictionary_encode()
+    offsets = pa.array(np.cumsum([0, *np.concatenate(counts)]).astype(np.int32))
+    neighbours = pa.DictionaryArray.from_arrays(shared.indices, ids.take(shared.dictionary))
+    return pa.Table.from_arrays(
+        [
+            ids.take(pa.array(rows)),
+            pa.ListArray.from_arrays(offsets, neighbours),
+            pa.ListArray.from_arrays(offsets, pa.array(np.concatenate(scores))),
+            pa.array(np.concatenate(near)),
+        ],
+        schema=SCHEMA,
+    )
 
 
 def _without_itself(found: Found, rows: np.ndarray, k: int) -> Found:
@@ -93,20 +119,3 @@ def _without_itself(found: Found, rows: np.ndarray, k: int) -> Found:
     keep = ~itself
     shape = (len(rows), k)
     return Found(found.rows[keep].reshape(shape), found.scores[keep].reshape(shape))
-
-
-def _batch(own: pa.Array, ids: pa.Array, found: Found, first: int, near_duplicate: float) -> pa.RecordBatch:
-    there = found.rows >= 0
-    offsets = pa.array(np.concatenate([[0], np.cumsum(there.sum(1))]).astype(np.int32))
-    places = pa.array((found.rows[there] - first).astype(np.int32))
-    scores = np.minimum(found.scores[there], 1.0)
-    near = (there & (found.scores >= near_duplicate)).sum(1).astype(np.int32)
-    return pa.RecordBatch.from_arrays(
-        [
-            own,
-            pa.ListArray.from_arrays(offsets, pa.DictionaryArray.from_arrays(places, ids)),
-            pa.ListArray.from_arrays(offsets, pa.array(scores)),
-            pa.array(near),
-        ],
-        schema=SCHEMA,
-    )

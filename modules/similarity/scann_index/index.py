@@ -167,14 +167,21 @@ class ScannIndex:
 
     def search_partition(self, partition: Partition, vectors: Floats, k: int) -> Found:
         """The best ``k`` products of one partition; ``vectors``: float32 (q, d), contiguous."""
-        if partition.searcher is not None:
-            return partition.searcher.search(vectors, k)
-        if self.whole is None or partition.end - partition.start < self._settings.min_products:
+        tree = self.tree_of(partition)
+        if tree is None:
             return self.exact(vectors, k, None, partition)
+        if tree is not self.whole:
+            return tree.search(vectors, k)
         mask = np.zeros(len(self.rows.alive), bool)
         mask[partition.start : partition.end] = True
         mask[partition.added] = True
         return self.search(Queries(vectors), k, mask)
+
+    def tree_of(self, partition: Partition) -> Searcher | None:
+        """What searches of a partition look into; None: its products are compared one by one."""
+        if partition.searcher is not None:
+            return partition.searcher
+        return self.whole if partition.end - partition.start >= self._settings.min_products else None
 
     def exact(self, vectors: Floats, k: int, mask: Mask | None = None, partition: Partition | None = None) -> Found:
         """The best ``k`` of the rows in ``mask`` (None: all), of one partition or of all, by comparing them all."""

@@ -27,6 +27,7 @@ from modules.similarity.scann_index.threads import one_blas_thread, threads
 Rows = npt.NDArray[np.int64]
 
 _ASSETS = "scann_assets.pbtxt"
+_LEAVES = "datapoint_to_token.npy"
 _PLACES = "rows.npy"
 _ROTATION = "rotation.npy"
 _BATCH = 256
@@ -61,6 +62,7 @@ class Searcher:
         self.efforts = tuple(efforts)
         self.rescoring: Rescoring | None = None
         self.refining: Rescoring | None = None
+        self._saved: Path | None = None  # the folder whose files say what this holds
 
     @classmethod
     def build(
@@ -116,7 +118,9 @@ class Searcher:
         made.set_num_threads(threads())
         rows = np.load(folder / _PLACES, allow_pickle=False)[:, 0]
         rotation = np.load(folder / _ROTATION, allow_pickle=False) if (folder / _ROTATION).exists() else None
-        return cls(made, rotation, rows, leaves, efforts)
+        searcher = cls(made, rotation, rows, leaves, efforts)
+        searcher._saved = folder
+        return searcher
 
     def save(self, folder: Path) -> None:
         """Writes ScaNN's files and the rows' numbers."""
@@ -128,6 +132,16 @@ class Searcher:
 
     def __len__(self) -> int:
         return len(self._rows)
+
+    def by_leaf(self) -> npt.NDArray[Any]:
+        """Its rows, those of a leaf beside each other: queries in this order look into the same leaves.
+
+        Any order after a change, or where it was not loaded: only ScaNN's files say what lies where.
+        """
+        if self._saved is None or not (self._saved / _LEAVES).is_file():
+            return self._rows
+        leaves = np.load(self._saved / _LEAVES, mmap_mode="r", allow_pickle=False)
+        return self._rows[np.argsort(leaves, kind="stable")] if leaves.shape == self._rows.shape else self._rows
 
     def effort(self, k: int) -> Effort:
         """The effort of a search for ``k``."""
@@ -205,6 +219,7 @@ class Searcher:
         places = np.flatnonzero(np.isin(self._rows, rows))[::-1]
         if not len(places):
             return
+        self._saved = None
         # ScaNN moves the last vector into each hole.
         self._native.delete(places.tolist())
         for place in places.tolist():
@@ -212,6 +227,7 @@ class Searcher:
             self._rows = self._rows[:-1]
 
     def _append(self, vectors: npt.NDArray[Any], places: Rows, rows: Rows) -> None:
+        self._saved = None
         for start in range(0, len(places), _block(vectors)):
             part = places[start : start + _block(vectors)]
             self._native.upsert([None] * len(part), list(_rotated(vectors[part], self._rotation)), _BATCH)
