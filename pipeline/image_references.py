@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Iterable
 
 from modules.errors import Problem
-from modules.feeds.files import is_remote
 from modules.images.local import LocalImages
 from modules.images.outcome import ImageError
 from modules.images.references import WebAddress, parse
+from modules.object_stores import is_remote
 from modules.settings.images import ImageSettings
 from pipeline.workflow_file import LoadedWorkflow
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from modules.errors import InputError, Problem
-from modules.feeds.files import is_remote, size_of
+from modules.feeds.files import size_of
+from modules.object_stores import is_remote
 from modules.settings.beam import job_server_jars
 from modules.settings.features import field_of, weight_files
 from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS

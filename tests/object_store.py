@@ -16,7 +16,11 @@ KEY, SECRET = "reader", "of many secrets"
 
 
 class ObjectStore(ThreadingHTTPServer):
-    """Buckets of objects by name; ``asked``: the paths of all requests."""
+    """Buckets of objects by name.
+
+    ``asked``: the paths of all requests. ``compressed``: objects that are stored as gzip and said to be so.
+    ``forbidden``: Google's side refuses everything.
+    """
 
     daemon_threads = True
 
@@ -24,6 +28,8 @@ class ObjectStore(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.objects: dict[tuple[str, str], bytes] = {}
         self.asked: list[str] = []
+        self.compressed: set[str] = set()
+        self.forbidden = False
 
     @property
     def url(self) -> str:
@@ -32,21 +38,28 @@ class ObjectStore(ThreadingHTTPServer):
     @property
     def variables(self) -> dict[str, str]:
         """What makes the clients of both come here."""
-        aws = {"AWS_ENDPOINT_URL": self.url, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
-        return aws | {"STORAGE_EMULATOR_HOST": self.url, "AWS_EC2_METADATA_DISABLED": "true"}
+        return self.variables_for(self.url)
+
+    @staticmethod
+    def variables_for(url: str) -> dict[str, str]:
+        """What makes them go to another address."""
+        aws = {"AWS_ENDPOINT_URL": url, "AWS_ACCESS_KEY_ID": KEY, "AWS_SECRET_ACCESS_KEY": SECRET}
+        return aws | {"STORAGE_EMULATOR_HOST": url, "AWS_EC2_METADATA_DISABLED": "true"}
 
     def put(self, bucket: str, prefix: str, folder: Path) -> None:
         """The files of a folder as objects below a prefix."""
         for file in folder.iterdir():
             self.objects[bucket, f"{prefix}/{file.name}"] = file.read_bytes()
 
-    def below(self, bucket: str, prefix: str) -> dict[str, int]:
-        """Name to bytes of the objects that a listing by ``/`` shows."""
+    def below(self, bucket: str, query: dict[str, str]) -> dict[str, int]:
+        """Name to bytes of the objects that a listing shows: those of a prefix, up to a delimiter."""
+        prefix, end = query.get("prefix", ""), query.get("delimiter")
         return {
             name: len(data)
             for (its, name), data in sorted(self.objects.items())
-            if its == bucket and name.startswith(prefix) and "/" not in name[len(prefix) :].rstrip("/")
-        }
+            if its == bucket and name.startswith(prefix)
+            and not (end and end in name[len(prefix) :].rstrip(end))
+        }  # fmt: skip
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -58,7 +71,9 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.asked.append(unquote(url.path))
         query = {name: values[0] for name, values in parse_qs(url.query).items()}
         parts = url.path.split("/")
-        if "storage" in parts[:3]:
+        if "storage" in parts[:3] and self.server.forbidden:
+            self._answer(403, b'{"error": {"code": 403, "message": "forbidden"}}', "application/json")
+        elif "storage" in parts[:3]:
             self._google(parts[parts.index("b") + 1], list(map(unquote, parts[parts.index("b") + 3 :])), query)
         elif f"Credential={KEY}/" not in self.headers.get("authorization", ""):
             self._answer(403, b"<Error><Code>AccessDenied</Code><Message>Access Denied</Message></Error>")
@@ -75,7 +90,7 @@ class _Handler(BaseHTTPRequestHandler):
         if bucket not in known:
             self._answer(404, b"<Error><Code>NoSuchBucket</Code><Message>no such bucket</Message></Error>")
         elif not key:
-            found = self.server.below(bucket, query.get("prefix", ""))
+            found = self.server.below(bucket, query)
             rows = "".join(
                 f"<Contents><Key>{escape(name)}</Key><Size>{size}</Size>"
                 "<LastModified>2026-01-01T00:00:00.000Z</LastModified></Contents>"
@@ -85,28 +100,35 @@ class _Handler(BaseHTTPRequestHandler):
             text = f"<ListBucketResult>{head}{rows}</ListBucketResult>"
             self._answer(200, text.encode(), "application/xml")
         elif (bucket, key) in self.server.objects:
-            self._content(self.server.objects[bucket, key])
+            self._content(key, self.server.objects[bucket, key])
         else:
             self._answer(404, b"<Error><Code>NoSuchKey</Code><Message>no such key</Message></Error>")
 
     def _google(self, bucket: str, names: list[str], query: dict[str, str]) -> None:
         if (bucket, names[0] if names else "") in self.server.objects:
-            self._content(self.server.objects[bucket, names[0]])
+            data = self.server.objects[bucket, names[0]]
+            if query.get("alt") == "media":
+                self._content(names[0], data)
+            else:
+                self._answer(200, json.dumps(_facts(bucket, names[0], len(data))).encode(), "application/json")
         elif names or bucket not in {its for its, _ in self.server.objects}:
             self._answer(404, b'{"error": {"code": 404, "message": "not found"}}', "application/json")
         else:
-            found = self.server.below(bucket, query.get("prefix", ""))
-            items = [{"name": name, "bucket": bucket, "size": str(size)} for name, size in found.items()]
+            found = self.server.below(bucket, query)
+            items = [_facts(bucket, name, size) for name, size in found.items()]
             self._answer(200, json.dumps({"items": items}).encode(), "application/json")
 
-    def _content(self, data: bytes) -> None:
+    def _content(self, name: str, data: bytes) -> None:
         given = self.headers.get("range")
+        packed = {"content-encoding": "gzip"} if name in self.server.compressed else {}
         if given is None:
-            return self._answer(200, data)
+            return self._answer(200, data, headers=packed)
         first, _, last = given.removeprefix("bytes=").partition("-")
+        if int(first) >= len(data):
+            return self._answer(416, b"", headers={"content-range": f"bytes */{len(data)}"})
         end = min(int(last or len(data) - 1), len(data) - 1)
         span = f"bytes {first}-{end}/{len(data)}"
-        self._answer(206, data[int(first) : end + 1], headers={"content-range": span})
+        self._answer(206, data[int(first) : end + 1], headers={"content-range": span, **packed})
 
     def _answer(
         self, code: int, body: bytes, kind: str = "application/octet-stream", headers: dict[str, str] | None = None
@@ -117,6 +139,11 @@ class _Handler(BaseHTTPRequestHandler):
         self.end_headers()
         if self.command != "HEAD":
             self.wfile.write(body)
+
+
+def _facts(bucket: str, name: str, size: int) -> dict[str, str]:
+    """An object as Google's JSON API describes it."""
+    return {"kind": "storage#object", "name": name, "bucket": bucket, "size": str(size), "generation": "1"}
 
 
 @contextmanager

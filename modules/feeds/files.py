@@ -9,7 +9,9 @@ import os
 from collections.abc import Iterable, Sequence
 from typing import IO, Literal
 
+from modules import object_stores
 from modules.errors import InputError, Problem
+from modules.object_stores import is_remote
 from modules.settings.feed import FeedSettings
 
 Format = Literal["jsonl", "csv", "parquet"]
@@ -19,11 +21,6 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 _BLOCK = 1 << 20
-
-
-def is_remote(path: str) -> bool:
-    """Whether the path names object storage or the like, which only Beam's file systems can open."""
-    return "://" in path
 
 
 def resolve(folder: str, path: str) -> str:
@@ -58,19 +55,17 @@ def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = ())
 def _match(pattern: str) -> list[str]:
     if not is_remote(pattern):
         return [path for path in glob.glob(pattern, recursive=True) if os.path.isfile(path)]
-    from apache_beam.io.filesystems import FileSystems
-
-    return [match.path for match in FileSystems.match([pattern])[0].metadata_list]
+    try:
+        return object_stores.match(pattern)
+    except OSError as error:
+        raise InputError(Problem(pattern, f"a place that can be listed ({error.strerror or error})")) from error
 
 
 def open_raw(path: str) -> IO[bytes]:
     """The file's own bytes."""
     if not is_remote(path):
         return open(path, "rb")
-    from apache_beam.io.filesystem import CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    return object_stores.open_object(path)
 
 
 def open_plain(path: str) -> IO[bytes]:
@@ -85,9 +80,7 @@ def size_of(path: str) -> int:
     """Bytes as stored."""
     if not is_remote(path):
         return os.path.getsize(path)
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems.match([path])[0].metadata_list[0].size_in_bytes
+    return object_stores.size_of(path)
 
 
 def format_of(path: str, settings: FeedSettings) -> Format:

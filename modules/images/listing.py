@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 
-from modules.feeds.files import is_remote
+from modules.object_stores import is_remote
 
 _SUFFIXES = ("", ".jpg", ".jpeg", ".jpe", ".png", ".webp", ".gif")
 

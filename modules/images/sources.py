@@ -6,12 +6,12 @@ import hashlib
 from collections.abc import Callable
 from typing import NamedTuple
 
-from modules.feeds.files import is_remote
 from modules.images.http import WebImages
 from modules.images.local import LocalImages
 from modules.images.outcome import NOT_ALLOWED, ImageError
 from modules.images.references import StoredObject, parse
-from modules.images.stores import read_object
+from modules.images.stores import patience, read_object
+from modules.object_stores import is_remote
 from modules.settings.images import ImageSettings
 
 VERSION = 2
@@ -46,9 +46,9 @@ class Sources:
           ImageError: it is known already that there will be no image.
         """
         address = parse(reference, self._settings)
-        limit = self._settings.max_bytes
+        limit, waiting = self._settings.max_bytes, patience(self._settings)
         if isinstance(address, StoredObject):
-            return Plan(self._key("store", address.url), lambda: read_object(address.url, limit))
+            return Plan(self._key("store", address.url), lambda: read_object(address.url, limit, waiting))
         if address is not None:
             return Plan(self._key("web", address.url), lambda: self._web.fetch(address))
         if self._prefix is None:
@@ -57,7 +57,7 @@ class Sources:
         if reference.startswith("/") or ".." in reference.split("/"):
             raise ImageError(NOT_ALLOWED)
         url = f"{self._prefix}/{reference}"
-        return Plan(self._key("store", url), lambda: read_object(url, limit))
+        return Plan(self._key("store", url), lambda: read_object(url, limit, waiting))
 
     def _key(self, *parts: str) -> bytes:
         text = "\0".join((str(VERSION), str(self._settings.size), *parts))

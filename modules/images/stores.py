@@ -1,41 +1,37 @@
-"""Images in object stores, by Beam's file systems; timeouts are those of Beam's clients."""
+"""Images in object stores."""
 
 from __future__ import annotations
 
-from modules.images.outcome import NOT_ALLOWED, NOT_FOUND, TOO_LARGE, UNREACHABLE, ImageError
+import errno
 
-_BLOCK = 1 << 20
+from modules import object_stores
+from modules.images.outcome import BAD_REFERENCE, HTTP_4XX, NOT_FOUND, TIMEOUT, TOO_LARGE, UNREACHABLE, ImageError
+from modules.object_stores import Patience
+from modules.settings.images import ImageSettings
 
 
-def read_object(url: str, max_bytes: int) -> bytes:
+def patience(settings: ImageSettings) -> Patience:
+    """As the workflow has it for images."""
+    return Patience(settings.connect_timeout, settings.read_timeout, settings.retries + 1, settings.deadline)
+
+
+def read_object(url: str, max_bytes: int, waiting: Patience) -> bytes:
     """An object's bytes.
 
     Raises:
-      ImageError: ``not_allowed`` where Beam lacks the store's client, ``not_found``, ``too_large``, ``unreachable``.
+      ImageError: ``bad_reference``, ``not_found``, ``too_large``, ``timeout``, ``http_4xx`` where access is denied,
+        ``unreachable``, also where no client knows the store.
     """
-    from apache_beam.io.filesystem import BeamIOError, CompressionTypes
-    from apache_beam.io.filesystems import FileSystems
-
     try:
-        FileSystems.get_filesystem(url)
-    except ValueError:
-        raise ImageError(NOT_ALLOWED) from None
-    parts, size = [], 0
-    try:
-        with FileSystems.open(url, compression_type=CompressionTypes.UNCOMPRESSED) as stream:
-            while part := stream.read(_BLOCK):
-                parts.append(part)
-                size += len(part)
-                if size > max_bytes:
-                    raise ImageError(TOO_LARGE)
-    except ImageError:
-        raise
+        data = object_stores.read_object(url, max_bytes, waiting)
     except FileNotFoundError:
         raise ImageError(NOT_FOUND) from None
-    except BeamIOError as error:
-        missing = any("not found" in str(e).lower() or "404" in str(e) for e in (error, error.__cause__))
-        raise ImageError(NOT_FOUND if missing else UNREACHABLE) from None
-    except Exception:
-        # Each store's client has errors of its own.
-        raise ImageError(UNREACHABLE) from None
-    return b"".join(parts)
+    except PermissionError:
+        raise ImageError(HTTP_4XX) from None
+    except TimeoutError:
+        raise ImageError(TIMEOUT) from None
+    except OSError as error:
+        raise ImageError(BAD_REFERENCE if error.errno == errno.EINVAL else UNREACHABLE) from None
+    if data is None:
+        raise ImageError(TOO_LARGE)
+    return data

@@ -24,7 +24,7 @@ class ImageSettings(Settings):
     """Hosts (of object stores: buckets) that images may be fetched from: ``images.shop.com``, ``*.shop.com`` (any name
     below it) or ``*`` (any). None by default: then only paths are read."""
     schemes: tuple[str, ...] = ("https", "http")
-    """``https``, ``http``, and those of object stores that Beam can read (``gs``, ``s3``, ``hdfs``)."""
+    """``https``, ``http``, and those of object stores (``s3``, ``gs``, ``minio``, ``abfs``, ``hdfs``)."""
     ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (80, 443)
     allow_private: bool = False
     """Allows hosts with loopback, private, link-local and other addresses that are not public."""

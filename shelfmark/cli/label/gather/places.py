@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules import object_stores
 from modules.errors import InputError, Problem
 
 if TYPE_CHECKING:
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
 
 ENDPOINT = "AWS_ENDPOINT_URL"
 _BLOCK = 1 << 20
-_PATIENCE = 20.0
-"""Seconds of trying again."""
 
 
 @contextmanager
@@ -37,59 +36,33 @@ def local_copy(uri: str) -> Iterator[Path]:
             raise InputError(Problem(uri, "expected a labelling batch; there is nothing"))
         yield path
         return
-    scheme, _, place = uri.partition("://")
-    fetch = {"s3": _from_s3, "minio": _from_s3, "gs": _from_gs}.get(scheme)
-    if fetch is None:
+    scheme = uri.partition("://")[0]
+    if scheme not in ("s3", "minio", "gs"):
         raise InputError(Problem(uri, "expected a path, or an address with file://, gs://, s3:// or minio://"))
     if scheme == "minio" and not os.environ.get(ENDPOINT):
         hint = "http://127.0.0.1:9000 after `kubectl port-forward -n kubeflow service/minio-service 9000`"
         raise InputError(Problem(uri, f"expected {ENDPOINT} to say where MinIO is", hint=hint))
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = fetch(place.strip("/"), Path(folder))
+            found = _fetch(uri.rstrip("/"), Path(folder))
         except OSError as error:
-            reason = (str(error).splitlines() or [type(error).__name__])[0]
-            raise InputError(Problem(uri, f"cannot be fetched: {reason}")) from None
+            raise InputError(Problem(uri, f"cannot be fetched: {error.strerror or error}")) from None
         if found is None:
             raise InputError(Problem(uri, "expected a labelling batch; there is nothing"))
         yield found
 
 
-def _from_s3(place: str, folder: Path) -> Path | None:
-    """Copies a file, or the files of a folder; None: there is neither."""
-    from pyarrow import fs
-
-    source, path = fs.FileSystem.from_uri(f"s3://{urllib.parse.quote(place)}")
-    info = source.get_file_info(path)
-    if info.type == fs.FileType.NotFound:
-        return None
-    found = [info] if info.is_file else [one for one in source.get_file_info(fs.FileSelector(path)) if one.is_file]
-    for one in found:
-        with source.open_input_stream(one.path) as stream, (folder / one.base_name).open("wb") as copy:
-            shutil.copyfileobj(stream, copy, _BLOCK)
-    return folder / info.base_name if info.is_file else folder
-
-
-def _from_gs(place: str, folder: Path) -> Path | None:
-    """The same. Raises OSError where Google's client raises something else."""
-    from google.api_core.exceptions import GoogleAPIError
-    from google.auth.exceptions import GoogleAuthError
-    from google.cloud.storage import Client
-    from google.cloud.storage.retry import DEFAULT_RETRY
-
-    bucket, _, key = place.partition("/")
-    retry = DEFAULT_RETRY.with_timeout(_PATIENCE)
+def _fetch(uri: str, folder: Path) -> Path | None:
+    """Copies an object, or the objects of a folder; None: there is neither."""
     try:
-        client = Client()
-        below = client.list_blobs(bucket, prefix=f"{key}/", delimiter="/", retry=retry)
-        # Some programs mark a folder by an empty object that is called like it.
-        found = [one for one in below if not one.name.endswith("/")]
-        found = found or [one for one in client.list_blobs(bucket, prefix=key, retry=retry) if one.name == key]
-        for one in found:
-            one.download_to_filename(str(folder / one.name.rsplit("/", 1)[-1]), retry=retry)
-    except (GoogleAPIError, GoogleAuthError) as error:
-        raise OSError(str(error)) from error
-    return (folder / key.rsplit("/", 1)[-1] if found[0].name == key else folder) if found else None
+        object_stores.size_of(uri)
+        found = [uri]
+    except FileNotFoundError:
+        found = object_stores.objects_in(uri)
+    for one in found:
+        with object_stores.open_object(one) as stream, (folder / one.rpartition("/")[2]).open("wb") as copy:
+            shutil.copyfileobj(stream, copy, _BLOCK)
+    return (folder / uri.rpartition("/")[2] if found == [uri] else folder) if found else None
 
 
 def find_run(runs: Runs | None, run: str, uri: str | None, key: str) -> tuple[Run | None, str]:

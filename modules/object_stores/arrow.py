@@ -1,0 +1,91 @@
+"""S3 and others by Arrow's file systems: in C++, without Python's lock, connections are kept."""
+
+from __future__ import annotations
+
+import io
+import os
+import urllib.parse
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
+from typing import IO, cast
+
+from pyarrow import fs
+
+from modules.object_stores.patience import Patience
+from modules.object_stores.store import Store
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
+_REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
+_DENIED = ("ACCESS_DENIED", "INVALID_ACCESS_KEY", "SIGNATURE_DOES_NOT_MATCH", "HTTP response code 403")
+_LATE = ("Timeout was reached", "curlCode: 28")
+
+
+class ArrowStore:
+    """Implements :class:`modules.object_stores.store.Store`."""
+
+    def __init__(self, file_system: fs.FileSystem):
+        self._fs = file_system
+
+    def open(self, path: str, block: int) -> IO[bytes]:
+        """See the protocol."""
+        with _errors(path):
+            return cast(IO[bytes], io.BufferedReader(self._fs.open_input_file(path), block))
+
+    def size(self, path: str) -> int | None:
+        """See the protocol."""
+        with _errors(path):
+            found = self._fs.get_file_info(path)
+        return int(found.size) if found.is_file else None
+
+    def below(self, folder: str, deep: bool) -> Iterable[str]:
+        """See the protocol."""
+        with _errors(folder):
+            listed = self._fs.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=deep))
+        return [one.path for one in listed if one.is_file]
+
+
+def s3(bucket: str, patience: Patience) -> Store:
+    """Amazon's, or what AWS_ENDPOINT_URL names; as whom, AWS's other variables and files say."""
+    endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), None)
+    region = next(filter(None, map(os.environ.get, _REGIONS)), None)
+    return _s3(bucket, endpoint, region, os.environ.get("AWS_ACCESS_KEY_ID"), patience)
+
+
+@lru_cache
+def _s3(bucket: str, endpoint: str | None, region: str | None, _key: str | None, patience: Patience) -> Store:
+    with _errors(bucket):
+        if region is None:
+            region = "us-east-1" if endpoint else fs.resolve_s3_region(bucket)
+        scheme, _, host = (endpoint or "").rpartition("://")
+        made = fs.S3FileSystem(
+            region=region, scheme=scheme or "https", endpoint_override=host.rstrip("/") or None,
+            connect_timeout=patience.connect, request_timeout=patience.read,
+            retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=patience.attempts),
+        )  # fmt: skip
+    return ArrowStore(made)
+
+
+def other(scheme: str, path: str) -> tuple[Store, str]:
+    """A store by the address alone (``hdfs``, ``abfs``, ``file``), and the object's path in it."""
+    authority, slash, name = path.partition("/")
+    with _errors(f"{scheme}://{path}"):
+        made, path = fs.FileSystem.from_uri(f"{scheme}://{authority}{slash}{urllib.parse.quote(name)}")
+    return ArrowStore(made), path
+
+
+@contextmanager
+def _errors(path: str) -> Iterator[None]:
+    """Arrow's errors as Python's own."""
+    try:
+        yield
+    except (OSError, ValueError, NotImplementedError) as error:
+        text = (str(error).splitlines() or [""])[0]
+        if isinstance(error, FileNotFoundError):
+            raise FileNotFoundError(2, "there is no such object", path) from None
+        if any(one in text for one in _DENIED):
+            raise PermissionError(13, text, path) from None
+        if any(one in text for one in _LATE):
+            raise TimeoutError(110, text, path) from None
+        # Of a name that cannot be, Arrow says that it is a wrong value.
+        raise OSError(22 if isinstance(error, ValueError) else 5, text, path) from None
