@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,17 +11,9 @@ from modules.images.loader import ImageLoader
 from modules.images.outcome import Picture
 from modules.settings.images import ImageSettings
 from tests.modules.images.pictures import encoded, noise, png_bomb
-from tests.object_store import ObjectStore, object_store
+from tests.object_store import ObjectStore
 
 SCHEMES = ("s3", "minio", "gs")
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    with object_store() as made:
-        for name, value in made.variables.items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 def load(references: list[str], folder: str, settings: ImageSettings) -> list[Picture | None]:

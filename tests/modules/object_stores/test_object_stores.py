@@ -21,17 +21,9 @@ from modules.feeds.files import find_files, fingerprint, format_of, open_plain, 
 from modules.feeds.readers import Record, read_records
 from modules.object_stores import Patience, match, objects_in, open_object, read_object, size_of
 from modules.settings.feed import FeedSettings
-from tests.object_store import ObjectStore, object_store
+from tests.object_store import ObjectStore
 
 SCHEMES = ("s3", "minio", "gs")
-
-
-@pytest.fixture
-def store(monkeypatch: pytest.MonkeyPatch) -> Iterator[ObjectStore]:
-    with object_store() as made:
-        for name, value in made.variables.items():
-            monkeypatch.setenv(name, value)
-        yield made
 
 
 @pytest.fixture
