@@ -43,6 +43,16 @@ class Rows:
         self.alive = np.ones(len(base), bool)
         self._embedded: Mask | None = None
 
+    @classmethod
+    def of(cls, base: Items) -> Rows:
+        """Of products that an index is to be built from.
+
+        Raises:
+          InputError: an id twice or none, or a vector that is not finite.
+        """
+        check_items(base)
+        return cls(base)
+
     def __len__(self) -> int:
         return int(np.count_nonzero(self.alive))
 
@@ -88,11 +98,10 @@ class Rows:
         """Appends ``items``; older rows of the same ids are removed. Returns those.
 
         Raises:
-          InputError: another embedding or dimension, or an id twice.
+          InputError: another embedding or dimension, an id twice or none, or a vector that is not finite.
         """
         check_same(self.base, items)
-        if pc.count_distinct(items.ids).as_py() != len(items):
-            raise InputError(Problem("", "ids that differ from each other", key="id"))
+        check_items(items)
         old = self.rows_of(items.ids)
         old = old[old >= 0]
         self.alive[old] = False
@@ -156,11 +165,37 @@ def check_same(one: Items, other: Items) -> None:
         raise InputError(Problem("", expected, key="embedding", value=str(other.dimension)))
 
 
+def check_items(items: Items) -> None:
+    """Raises InputError if an id is there twice or missing, or a vector has a value that is not finite."""
+    if pc.count_distinct(items.ids, mode="all").as_py() != len(items) or items.ids.null_count:
+        raise InputError(Problem("", "ids that differ from each other, one for each product", key="id"))
+    for start in range(0, len(items), block := _block(items.vectors)):
+        part = items.vectors[start : start + block]
+        if not all_finite(part):
+            row = start + int(np.flatnonzero(~np.isfinite(part).all(axis=1))[0])
+            value = f"product {items.ids[row].as_py()}"
+            raise InputError(Problem("", "vectors of finite numbers", key="embedding", value=value))
+
+
+def all_finite(vectors: npt.NDArray[Any]) -> bool:
+    """Whether no number is NaN or infinite."""
+    if vectors.dtype == np.float16:
+        # By its bits: NumPy looks at halves one at a time.
+        exponent = np.int16(0x7C00)
+        return not (np.bitwise_and(np.ascontiguousarray(vectors).view(np.int16), exponent) == exponent).any()
+    return bool(np.isfinite(vectors).all())
+
+
 def not_zero(vectors: npt.NDArray[Any]) -> Mask:
     """bool (n,): rows that are not all zeros; looked at block by block."""
-    block = max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
+    block = _block(vectors)
     found = [np.any(vectors[start : start + block], axis=1) for start in range(0, len(vectors), block)]
     return np.concatenate(found) if found else np.zeros(0, bool)
+
+
+def _block(vectors: npt.NDArray[Any]) -> int:
+    """Rows that are looked at at a time."""
+    return max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
 
 
 def _embedded(vectors: npt.NDArray[Any]) -> Mask:

@@ -43,7 +43,7 @@ class ExactIndex:
     @classmethod
     def build(cls, items: Items, settings: ExactSettings, seed: int = 0) -> ExactIndex:
         """Nothing is built: the vectors are used as they are."""
-        return cls(Rows(items), settings)
+        return cls(Rows.of(items), settings)
 
     @classmethod
     def load(cls, folder: str | Path, embedding: Embedding | None = None) -> ExactIndex:

@@ -87,7 +87,7 @@ class Index(Protocol):
         """The best ``k`` products of each query, only those ``within``.
 
         Raises:
-          ValueError: k below 1, vectors of another dimension, a mask of another length.
+          ValueError: k below 1, vectors of another dimension or not finite, a mask of another length.
         """
         ...
 
@@ -95,7 +95,7 @@ class Index(Protocol):
         """Appends products; one whose id is there already takes the old one's place (under a new row).
 
         Raises:
-          InputError: the items are of another embedding or dimension.
+          InputError: the items are of another embedding or dimension, an id is there twice, or a vector is not finite.
         """
         ...
 
@@ -130,7 +130,10 @@ def check_search(queries: Queries, k: int, dimension: int) -> Floats:
         raise ValueError("queries with vectors")
     if queries.vectors.ndim != 2 or queries.vectors.shape[1] != dimension:
         raise ValueError(f"vectors of shape (q, {dimension}), not {queries.vectors.shape}")
-    return np.ascontiguousarray(queries.vectors, np.float32)
+    vectors = np.ascontiguousarray(queries.vectors, np.float32)
+    if not np.isfinite(vectors).all():
+        raise ValueError("vectors of finite numbers")
+    return vectors
 
 
 def mask_of(within: Within | None, table: pa.Table) -> Mask | None:

@@ -15,7 +15,7 @@ import pyarrow as pa
 from pydantic import Field, model_validator
 
 from modules.settings.base import Settings
-from modules.similarity.changes import Rows, unit
+from modules.similarity.changes import Rows, check_items, check_same, unit
 from modules.similarity.exact import brute_force
 from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.full_text import documents
@@ -83,7 +83,7 @@ class FullTextIndex:
     @classmethod
     def build(cls, items: Items, settings: FullTextSettings, seed: int = 0) -> FullTextIndex:
         """Writes a document per product; nothing is drawn, so that ``seed`` changes nothing."""
-        index = cls(Rows(items), settings)
+        index = cls(Rows.of(items), settings)
         documents.write(index._engine, 0, items.table, index._tokens(items.vectors))
         return index
 
@@ -130,9 +130,12 @@ class FullTextIndex:
 
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`."""
+        check_same(self.rows.base, items)
+        check_items(items)
+        tokens = list(self._tokens(items.vectors))  # nothing is changed if a vector has none
         start = len(self.rows.alive)
         self._delete(self.rows.add(items))
-        documents.write(self._engine, start, items.table, self._tokens(items.vectors))
+        documents.write(self._engine, start, items.table, tokens)
 
     def remove(self, ids: Sequence[str]) -> int:
         """See :meth:`modules.similarity.protocol.Index.remove`."""

@@ -88,14 +88,16 @@ class ScannIndex:
 
         Raises:
           ValueError: the partitions' products are not as many as the items.
+          InputError: an id twice, or a vector that is not finite.
         """
         if partitions and sum(count for _, count in partitions) != len(items):
             raise ValueError(f"partitions of {len(items)} products in all")
         settings = settings.for_size(len(items), items.dimension)
-        vectors = items.vectors
+        rows = Rows.of(items)
+        vectors, embedded = items.vectors, rows.embedded
         numbers = np.arange(len(items))
         whole = None
-        if len(items) >= settings.min_products:
+        if np.count_nonzero(embedded) >= settings.min_products:
             whole = Searcher.build(vectors, numbers, settings, seed, settings.leaves)
             if whole is not None:
                 whole.efforts = settings.efforts
@@ -103,11 +105,11 @@ class ScannIndex:
         for name, count in partitions:
             end = start + count
             # One that holds nearly everything is the global tree.
-            own = settings.min_products <= count < 0.9 * len(items)
+            own = count < 0.9 * len(items) and np.count_nonzero(embedded[start:end]) >= settings.min_products
             searcher = Searcher.build(vectors[start:end], numbers[start:end], settings, seed) if own else None
             made.append(Partition(name, start, end, searcher))
             start = end
-        return cls(Rows(items), settings, whole, made)
+        return cls(rows, settings, whole, made)
 
     @classmethod
     def load(cls, folder: str | Path, embedding: Embedding | None = None) -> ScannIndex:

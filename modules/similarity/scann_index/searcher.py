@@ -31,6 +31,8 @@ _LEAVES = "datapoint_to_token.npy"
 _PLACES = "rows.npy"
 _ROTATION = "rotation.npy"
 _BATCH = 256
+_FEWEST = 16
+"""Vectors: a code book has so many entries."""
 _SEVERAL = 8
 """Queries, from which on threads of Python's pay."""
 _BLOCK_BYTES = 1 << 26
@@ -68,7 +70,7 @@ class Searcher:
     def build(
         cls, vectors: npt.NDArray[Any], rows: Rows, settings: ScannSettings, seed: int = 0, leaves: int | None = None
     ) -> Searcher | None:
-        """A tree over ``vectors`` (n, d); None if no row has an embedding.
+        """A tree over ``vectors`` (n, d); None if too few rows have an embedding.
 
         ScaNN wants all vectors at once. Where they are too many for that, tree and code books are learnt from a sample
         and the other vectors are added block by block, at some cost in recall.
@@ -78,7 +80,7 @@ class Searcher:
           leaves: of the tree; None: :func:`leaves_of`.
         """
         good = np.flatnonzero(not_zero(vectors))
-        if not len(good):
+        if len(good) < _FEWEST:
             return None
         dimension = vectors.shape[1]
         leaves = min(leaves or leaves_of(len(good)), len(good))
