@@ -3,11 +3,13 @@
     python -m benchmarks.similarity_routes FOLDER_OF_CATALOGUES      # some 2 minutes on 2 cores
 
 Titles of fashion_product_images_small (TF-IDF and SVD to 128 dimensions) and its three levels of categories; the
-catalogue has neither shops nor prices, so those are drawn: 90 shops of equal size, prices from 0 to 1,000. Partitions
-of level 2, trees from 2,000 products on, tuned to a recall@100 of 0.95; leaves of vectors and of codes. 500 products
-that are in no index and are allowed by the restriction ask for 100 neighbours. A product as near as the last exact
-neighbour counts as found. CPU time is of both threads, a query of a batch, the best of three; milliseconds those of one
-query alone, by the route that the index takes (marked *). Writes ``results/similarity_routes.md``.
+catalogue has neither shops nor prices, so those are drawn: 90 shops of equal size, prices from 0 to 1,000, 70% of the
+products in stock. Partitions of level 2, trees from 2,000 products on, tuned to a recall@100 of 0.95; leaves of
+vectors and of codes. 500 products that are in no index and are allowed by the restriction ask for 100 neighbours. A
+product as near as the last exact neighbour counts as found. CPU time is of both threads, a query of a batch, the best
+of three; milliseconds those of one query alone, by the route that the index takes (marked *). Then the same after
+3,000 products came and 3,000 went, and searches for numbers of neighbours between those that efforts were measured for
+(100, 400 and 1,600), by the effort that lies between. Writes ``results/similarity_routes.md``.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import pyarrow as pa
 
 from benchmarks.similarity_data import title_vectors
 from modules.similarity.items import Items, Restriction, below
@@ -35,6 +38,8 @@ from modules.taxonomy import Taxonomy
 NAME = "fashion_product_images_small"
 K, RECALL, HELD_OUT, ASKED, LEAST = 100, 0.95, 8_000, 500, 2_000
 SHOPS, DEAREST = 90, 1000.0
+CHANGED = 3_000
+BETWEEN = (50, 100, 101, 150, 200, 283, 400, 566, 800, 1131, 1600)
 
 
 def products(folder: Path) -> tuple[Items, Taxonomy]:
@@ -54,6 +59,7 @@ def products(folder: Path) -> tuple[Items, Taxonomy]:
         [f"p{i:06d}" for i in range(len(kept))], vectors, titles=[titles[i] for i in kept],
         category=[node[paths[i]] for i in kept], retailer=[f"shop {i}" for i in rng.integers(0, SHOPS, len(kept))],
         price=rng.uniform(0, DEAREST, len(kept)),
+        availability=np.where(rng.random(len(kept)) < 0.7, "in stock", "sold out").tolist(),
     )  # fmt: skip
     return items, tree
 
@@ -76,6 +82,15 @@ def restrictions(tree: Taxonomy, counts: np.ndarray) -> Iterator[tuple[str, Rest
     for share in (0.9, 0.5, 0.1, 0.01):
         yield f"price, {share:.0%} of the products", Restriction(price_to=share * DEAREST)
     yield "one of 90 shops", Restriction(retailers=frozenset({"shop 7"}))
+    yield "in stock", Restriction(availability=frozenset({"in stock"}))
+    yield (
+        f"in stock, {tree.find(second[0]).text}",
+        Restriction(categories=below(tree, second[:1]), availability=frozenset({"in stock"})),
+    )
+    yield (
+        f"one of 90 shops, {tree.find(second[0]).text}",
+        Restriction(categories=below(tree, second[:1]), retailers=frozenset({"shop 7"})),
+    )
     yield (
         f"price, 10% of {tree.find(second[0]).text}",
         Restriction(categories=below(tree, second[:1]), price_to=0.1 * DEAREST),
@@ -101,8 +116,9 @@ def built(items: Items, tree: Taxonomy, scoring: Literal["vectors", "codes"]) ->
 
 def measured(index: ScannIndex, asked: np.ndarray, within: Restriction) -> dict[str, Any]:
     """Recall and CPU seconds of each route, milliseconds of a query alone, and the route taken."""
-    mask = within.mask(index.rows.table)
-    truth = Truth.of(asked, np.asarray(index.rows.base.vectors), K, mask)
+    mask = within.mask(index.rows.table) & index.rows.alive
+    vectors = np.concatenate([index.rows.base.vectors, index.rows.added])
+    truth = Truth.of(asked, vectors, K, mask)
     restricted = Restricted(index)
     wanted = restricted.wanted(within)
     assert wanted is not None
@@ -122,25 +138,66 @@ def measured(index: ScannIndex, asked: np.ndarray, within: Restriction) -> dict[
     return {**found, "alone": float(np.median(alone))}
 
 
+def changed(index: ScannIndex, added: Items) -> None:
+    """Puts products into the index, and takes as many others out."""
+    index.add(added)
+    gone = np.random.default_rng(2).choice(len(index.rows.base), len(added), replace=False)
+    index.remove(index.ids.take(pa.array(gone)).to_pylist())
+
+
+def routes(index: ScannIndex, tree: Taxonomy, counts: np.ndarray, held: Items) -> Iterator[str]:
+    """A table of all restrictions; ``held``: products that ask."""
+    heads = " | ".join(f"{route}: recall, CPU µs" for route in ROUTES)
+    yield f"| within | products | {heads} | alone, ms |"
+    yield "| --- |" + " --- |" * (len(ROUTES) + 2)
+    for name, within in restrictions(tree, counts):
+        allowed = np.flatnonzero(within.mask(held.table))[:ASKED]
+        found = measured(index, np.ascontiguousarray(held.vectors[allowed], np.float32), within)
+        cells = [
+            f"{found[route][0]:.3f}, {1e6 * found[route][1]:,.0f}{' *' if route == found['taken'] else ''}"
+            for route in ROUTES
+        ]
+        yield f"| {name} | {found['count']:,} | {' | '.join(cells)} | {1e3 * found['alone']:.2f} |"
+
+
+def between(index: ScannIndex, asked: np.ndarray) -> Iterator[str]:
+    """A table of searches of the whole by the number of neighbours."""
+    assert index.whole is not None
+    truth = Truth.of(asked, np.asarray(index.rows.base.vectors), max(BETWEEN))
+    yield "| neighbours | leaves | candidates | recall | CPU µs |"
+    yield "| --- | --- | --- | --- | --- |"
+    for k in BETWEEN:
+        seconds = []
+        for _ in range(3):
+            started = time.process_time()
+            rows = index.search(Queries(asked), k).rows
+            seconds.append(time.process_time() - started)
+        effort, value = index.whole.effort(k), float(truth.recall(rows).mean())
+        cost = 1e6 * min(seconds) / len(asked)
+        yield f"| {k:,} | {effort.leaves} | {effort.reorder:,} | {value:.3f} | {cost:,.0f} |"
+
+
 def main(folder: Path) -> None:
     items, tree = products(folder)
-    held, kept = items.take(np.arange(HELD_OUT)), items.take(np.arange(HELD_OUT, len(items)))
+    asking, new = items.take(np.arange(HELD_OUT - CHANGED)), items.take(np.arange(HELD_OUT - CHANGED, HELD_OUT))
+    kept = items.take(np.arange(HELD_OUT, len(items)))
     counts = np.bincount(np.asarray(kept.table.column("category").to_numpy()), minlength=len(tree))
     lines = ["# Restricted search: the routes", "", *(__doc__ or "").split("\n\n", 2)[2].strip().splitlines()]
+
+    def section(title: str, rows: Iterator[str]) -> None:
+        lines.extend(["", f"## {title}", ""])
+        for row in rows:
+            lines.append(row)
+            print(row, flush=True)
+
     for scoring in ("vectors", "codes"):
         index = built(kept, tree, scoring)
-        heads = " | ".join(f"{route}: recall, CPU µs" for route in ROUTES)
-        lines += ["", f"## Leaves of {scoring}: {len(kept):,} products", ""]
-        lines += [f"| within | products | {heads} | alone, ms |", "| --- |" + " --- |" * (len(ROUTES) + 2)]
-        for name, within in restrictions(tree, counts):
-            allowed = np.flatnonzero(within.mask(held.table))[:ASKED]
-            found = measured(index, np.ascontiguousarray(held.vectors[allowed], np.float32), within)
-            cells = [
-                f"{found[route][0]:.3f}, {1e6 * found[route][1]:,.0f}{' *' if route == found['taken'] else ''}"
-                for route in ROUTES
-            ]
-            lines.append(f"| {name} | {found['count']:,} | {' | '.join(cells)} | {1e3 * found['alone']:.2f} |")
-            print(lines[-1], flush=True)
+        section(f"Leaves of {scoring}: {len(kept):,} products", routes(index, tree, counts, asking))
+        asked = np.ascontiguousarray(asking.vectors[: 2 * ASKED], np.float32)
+        section(f"Leaves of {scoring}: numbers of neighbours", between(index, asked))
+        changed(index, new)
+        title = f"Leaves of {scoring}: after {len(new):,} products came and {len(new):,} went"
+        section(title, routes(index, tree, counts, asking))
     (Path(__file__).parent / "results" / "similarity_routes.md").write_text("\n".join(lines) + "\n", encoding="utf-8")
 
 

@@ -14,8 +14,9 @@ import pyarrow.parquet as pq
 from modules import progress
 from modules.similarity.halves import widened
 from modules.similarity.items import column
-from modules.similarity.protocol import Found, Queries
+from modules.similarity.protocol import Queries
 from modules.similarity.scann_index.index import Partition, ScannIndex
+from modules.similarity.scann_index.results import without
 
 Integers = npt.NDArray[Any]
 
@@ -51,7 +52,12 @@ def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: floa
     Without partitions, among all products. Partition after partition, and within one the products of a leaf of the
     tree beside each other: they look into the same leaves and find the same products, which the search, the file and
     the memory gain from. Memory is that of some thousand products.
+
+    Raises:
+      ValueError: products came or went since the index was built.
     """
+    if index.rows.changed:
+        raise ValueError("an index as it was built, without products added or removed")
     products = marked = 0
     with pq.ParquetWriter(
         path, SCHEMA, compression="ZSTD", use_dictionary=["neighbours.list.element"],
@@ -90,7 +96,7 @@ def _group(index: ScannIndex, partition: Partition, rows: Integers, k: int, near
             found = index.search_partition(partition, vectors, k + 1)
         else:
             found = index.search(Queries(vectors), k + 1)
-        found = _without_itself(found, own, k)
+        found = without(found, own)
         found.rows[~vectors.any(1)] = -1
         there = found.rows >= 0
         counts.append(there.sum(1))
@@ -110,12 +116,3 @@ def _group(index: ScannIndex, partition: Partition, rows: Integers, k: int, near
         ],
         schema=SCHEMA,
     )
-
-
-def _without_itself(found: Found, rows: np.ndarray, k: int) -> Found:
-    itself = found.rows == rows[:, None]
-    # Where a product is not among its own neighbours, there are so many equal ones; the last one goes.
-    itself[~itself.any(1), -1] = True
-    keep = ~itself
-    shape = (len(rows), k)
-    return Found(found.rows[keep].reshape(shape), found.scores[keep].reshape(shape))

@@ -28,7 +28,8 @@ class Quality:
     Attributes:
       name: :data:`GLOBAL`, or the partition's (a category's id; "": products without).
       method: ``scann`` or ``exact``.
-      recall: at ``k``, mean over ``queries`` that no setting was chosen on; exact search has 1.
+      recall: at ``k``, mean over ``queries``, products themselves, which do not count as their own neighbours, and that
+        no setting was chosen on; exact search has 1.
       milliseconds: of a single query, median.
       queries_per_second: in one large batch, on all threads.
     """
@@ -74,7 +75,7 @@ def _part(
     there = np.flatnonzero(embedded)
     rows = there[sample_of(len(there), queries, seed)]
 
-    def search(vectors: Floats) -> Found:
+    def search(vectors: Floats, k: int = k) -> Found:
         if partition is not None:
             return index.search_partition(partition, vectors, k)
         return index.search(Queries(vectors), k)
@@ -85,10 +86,10 @@ def _part(
     depth = min(k * DEPTHS[-1], max(k, len(own) // 4))
     chosen, reported = halves(rows)
     if searcher is not None:
-        truth = Truth.of(widened(own[chosen]), own, depth, embedded)
+        truth = Truth.of(widened(own[chosen]), own, depth, embedded, chosen)
         searcher.efforts = tune(searcher, truth, k, recall, leaves=leaves, reorder=reorder, first_row=start)
-    truth = Truth.of(widened(own[reported]), own, k, embedded)
-    found = search(truth.queries).rows
+    truth = Truth.of(widened(own[reported]), own, k, embedded, reported)
+    found = search(truth.queries, truth.asked(k)).rows
     value = float(truth.recall(np.where(found < 0, -1, found - start)).mean())
     return Quality(name, len(own), "scann", k, len(reported), value, *_timed(search, truth.queries))
 

@@ -3,7 +3,8 @@
 - ``exact``: the products in question are compared one by one.
 - ``filtered``: the global tree is asked for so many neighbours that enough of them should be in question; queries that
   get too few are answered exactly.
-- ``partitions``: the same two, within each partition that has products in question; the answers are merged.
+- ``partitions``: the same two, within each partition that has products in question; the answers are merged, with those
+  among the products that came later and whose category is in no partition, which are compared one by one.
 
 What passes the filter of an approximate search is the beginning of the right answer as far as the search itself was
 right, so a filtered search reaches the recall that the tree reaches at that depth.
@@ -20,7 +21,7 @@ import numpy.typing as npt
 
 from modules.similarity.items import Floats, Mask, Restriction
 from modules.similarity.protocol import Found, Within, mask_of
-from modules.similarity.scann_index.compared import MANY
+from modules.similarity.scann_index.compared import MANY, compare
 from modules.similarity.scann_index.results import first, merge, nothing
 from modules.similarity.scann_index.searcher import Searcher
 
@@ -51,12 +52,13 @@ class Wanted:
 
     Attributes:
       mask: bool (rows,), removed products and those without embedding excluded.
-      count: of them. partitions: of them by partition, int64.
+      count: of them. partitions: of them by partition, int64. others: int64, rows of those in no partition.
     """
 
     mask: Mask
     count: int
     partitions: npt.NDArray[np.int64]
+    others: npt.NDArray[np.int64]
 
 
 class Restricted:
@@ -88,7 +90,8 @@ class Restricted:
         counts = [
             np.count_nonzero(mask[p.start : p.end]) + np.count_nonzero(mask[p.added]) for p in self._index.partitions
         ]
-        wanted = Wanted(mask, int(np.count_nonzero(mask)), np.asarray(counts, np.int64))
+        count = int(np.count_nonzero(mask))
+        wanted = Wanted(mask, count, np.asarray(counts, np.int64), self._in_none(mask, count - int(sum(counts))))
         if isinstance(within, Restriction):
             self._known[within] = wanted
             while len(self._known) > max(_KEPT, min(_MOST, _KEPT_BYTES // max(1, len(mask)))):
@@ -103,12 +106,14 @@ class Restricted:
         whole = self._index.whole
         if route == "filtered" and whole is not None:
             return self._filtered(whole, queries, k, wanted.mask, wanted.count, None)
-        if route == "partitions" and wanted.partitions.sum() == wanted.count:
+        if route == "partitions" and self._index.partitions:
             found = [
                 self._in_partition(partition, queries, min(k, int(count)), wanted, int(count))
                 for partition, count in zip(self._index.partitions, wanted.partitions, strict=True)
                 if count
             ]
+            if len(wanted.others):
+                found.append(self._exact_others(queries, k, wanted.others))
             return merge(found, k)
         return self._index.exact(queries, k, wanted.mask)
 
@@ -124,10 +129,28 @@ class Restricted:
             return call + exact_seconds(queries, wanted.count, index.rows.base.dimension)
         if route == "filtered":
             return call + _filtered_seconds(index.whole, k, wanted.count)
-        if wanted.partitions.sum() != wanted.count:  # some were added to no partition
+        if not index.partitions:
             return np.inf
         pairs = zip(index.partitions, wanted.partitions.tolist(), strict=True)
-        return sum(call + self._partition_seconds(partition, queries, k, count) for partition, count in pairs if count)
+        spent = sum(call + self._partition_seconds(partition, queries, k, count) for partition, count in pairs if count)
+        if others := len(wanted.others):
+            spent += call + exact_seconds(queries, others, index.rows.base.dimension)
+        return spent
+
+    def _in_none(self, mask: Mask, count: int) -> npt.NDArray[np.int64]:
+        """Rows in ``mask`` that are in no partition, ``count`` of them; with partitions, only added ones can be."""
+        if not count or not self._index.partitions:
+            return np.zeros(0, np.int64)
+        base = len(self._index.rows.base)
+        left = mask[base:].copy()
+        for partition in self._index.partitions:
+            left[partition.added - base] = False
+        return np.flatnonzero(left) + base
+
+    def _exact_others(self, queries: Floats, k: int, others: npt.NDArray[np.int64]) -> Found:
+        rows = self._index.rows
+        found = compare(queries, [rows.added[others - len(rows.base)]], min(k, len(others)))
+        return Found(np.where(found.rows < 0, -1, others[found.rows]), found.scores)
 
     def _partition_seconds(self, partition: Partition, queries: int, k: int, count: int) -> float:
         exact = exact_seconds(queries, count, self._index.rows.base.dimension, count == partition.end - partition.start)

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from modules.similarity.best import best
 from modules.similarity.items import Mask
@@ -29,6 +31,17 @@ def pad(found: Found, k: int) -> Found:
         return Found(found.rows[:, :k], found.scores[:, :k])
     rows = np.pad(found.rows, ((0, 0), (0, short)), constant_values=-1)
     return Found(rows, np.pad(found.scores, ((0, 0), (0, short)), constant_values=-np.inf))
+
+
+def without(found: Found, rows: npt.NDArray[Any]) -> Found:
+    """Each query's products (q, k) without one that is the query itself, the product of ``rows`` (q,): (q, k - 1).
+
+    Where it is not among them, there are so many equal ones; the last one goes.
+    """
+    itself = found.rows == rows[:, None]
+    itself[~itself.any(1), -1] = True
+    shape = (len(rows), found.rows.shape[1] - 1)
+    return Found(found.rows[~itself].reshape(shape), found.scores[~itself].reshape(shape))
 
 
 def nothing(queries: int, k: int) -> Found:

@@ -87,28 +87,42 @@ def leaves_of(products: int) -> int:
 
 
 def effort_of(efforts: Sequence[Effort], k: int, leaves: int, products: int) -> Effort:
-    """The effort for ``k`` neighbours: the first one for as many, or the last one stretched.
+    """The effort for ``k`` neighbours: between two that are known, the first one with less, or the last one stretched.
+
+    What is needed grows as a power of k between two known efforts: within 1% of the recall (docs/results.md).
 
     Args:
       efforts: ascending by k. leaves: of the tree. products: in the index.
     """
     if not efforts:
         efforts = (Effort(k=100, leaves=max(1, leaves // 20), reorder=250),)
-    for effort in efforts:
-        if effort.k >= k:
-            searched = effort.leaves
-            # Fewer neighbours need fewer candidates, but not in proportion: the first ones are the hardest to order.
-            reorder = effort.reorder if k == effort.k else max(3 * k + 20, effort.reorder * k // effort.k)
-            return Effort(
-                k=k, leaves=min(searched, leaves), reorder=min(reorder, effort.reorder, max(products, k)),
-                refine=_refine(effort, k), seconds=effort.seconds,
-            )  # fmt: skip
-    last = efforts[-1]
-    times = k / last.k
+    more = next((place for place, effort in enumerate(efforts) if effort.k >= k), None)
+    if more is None:
+        last = efforts[-1]
+        times = k / last.k
+        return Effort(
+            k=k, leaves=min(leaves, int(np.ceil(last.leaves * times))),
+            reorder=max(k, min(products, int(np.ceil(last.reorder * times)))), refine=_refine(last, k),
+            seconds=last.seconds * times,
+        )  # fmt: skip
+    high = efforts[more]
+    if high.k == k or not more:
+        # Fewer neighbours need fewer candidates, but not in proportion: the first ones are the hardest to order.
+        reorder = high.reorder if k == high.k else max(3 * k + 20, high.reorder * k // high.k)
+        return Effort(
+            k=k, leaves=min(high.leaves, leaves), reorder=min(reorder, high.reorder, max(products, k)),
+            refine=_refine(high, k), seconds=high.seconds,
+        )  # fmt: skip
+    low = efforts[more - 1]
+    share = np.log(k / low.k) / np.log(high.k / low.k)
+
+    def between(less: float, more: float) -> float:
+        return float(less * (more / less) ** share) if less > 0 and more > 0 else less + (more - less) * share
+
     return Effort(
-        k=k, leaves=min(leaves, int(np.ceil(last.leaves * times))),
-        reorder=max(k, min(products, int(np.ceil(last.reorder * times)))), refine=_refine(last, k),
-        seconds=last.seconds * times,
+        k=k, leaves=min(leaves, round(between(low.leaves, high.leaves))),
+        reorder=max(k, min(products, round(between(low.reorder, high.reorder)))),
+        refine=max(_refine(low, k), _refine(high, k)), seconds=between(low.seconds, high.seconds),
     )  # fmt: skip
 
 

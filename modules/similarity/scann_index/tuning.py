@@ -12,7 +12,9 @@ import numpy.typing as npt
 
 from modules.similarity.halves import widened
 from modules.similarity.items import Floats, Mask
+from modules.similarity.protocol import Found
 from modules.similarity.scann_index.compared import compare
+from modules.similarity.scann_index.results import without
 from modules.similarity.scann_index.searcher import Searcher
 from modules.similarity.scann_index.settings import Effort
 
@@ -39,28 +41,45 @@ class Truth:
       queries: float32 (q, d), contiguous. vectors: (n, d).
       rows: int64 (q, depth), -1 where there are fewer.
       scores: float32 (q, depth), descending; -inf where there are fewer.
+      own: int64 (q,), the rows that the queries are themselves, which count neither as neighbours nor as found: every
+        search finds its own query, so that a recall at a small k would say little. None: they are none of the rows.
     """
 
     queries: Floats
     vectors: npt.NDArray[Any]
     rows: npt.NDArray[np.int64]
     scores: Floats
+    own: npt.NDArray[np.int64] | None = None
 
     @classmethod
-    def of(cls, queries: Floats, vectors: npt.NDArray[Any], depth: int, mask: Mask | None = None) -> Truth:
+    def of(
+        cls, queries: Floats, vectors: npt.NDArray[Any], depth: int, mask: Mask | None = None,
+        own: npt.NDArray[np.int64] | None = None,
+    ) -> Truth:  # fmt: skip
         """By comparing each query with each vector, or with those in ``mask`` (bool (n,))."""
-        found = compare(queries, [vectors], depth, mask)
-        return cls(queries, vectors, found.rows, found.scores)
+        found = compare(queries, [vectors], depth + (own is not None), mask)
+        found = found if own is None else without(found, own)
+        return cls(queries, vectors, found.rows, found.scores, own)
 
     def first(self, count: int) -> Truth:
         """Of the first queries alone."""
-        return Truth(self.queries[:count], self.vectors, self.rows[:count], self.scores[:count])
+        own = None if self.own is None else self.own[:count]
+        return Truth(self.queries[:count], self.vectors, self.rows[:count], self.scores[:count], own)
+
+    def asked(self, k: int) -> int:
+        """How many products a search is to find, so that ``k`` beside the query itself are among them."""
+        return k + (self.own is not None)
 
     def recall(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-        """Per query the share of its exact neighbours that are among the found rows (q, k), -1 for nothing.
+        """Per query the share of its exact neighbours that are among the found rows, -1 for nothing.
+
+        Args:
+          rows: int64 (q, :meth:`asked` of k), best first.
 
         A product whose cosine is that of the last neighbour (:data:`TIE`) is as good as that one.
         """
+        if self.own is not None:
+            rows = without(Found(rows, np.zeros(rows.shape, np.float32)), self.own).rows
         k = rows.shape[1]
         right, scores = self.rows[:, :k], self.scores[:, :k]
         count = (right >= 0).sum(1)
@@ -161,7 +180,7 @@ def _enough(
 
 def recall_with(searcher: Searcher, truth: Truth, effort: Effort, first_row: int = 0) -> npt.NDArray[np.float64]:
     """Per query what a search with this effort finds of the exact neighbours; ``first_row`` as in :func:`tune`."""
-    found = searcher.search(truth.queries, effort.k, effort)
+    found = searcher.search(truth.queries, truth.asked(effort.k), effort)
     return truth.recall(np.where(found.rows < 0, -1, found.rows - first_row))
 
 

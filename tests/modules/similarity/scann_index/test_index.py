@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from itertools import combinations
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +17,7 @@ from modules.similarity.items import Embedding, Items, Restriction, column
 from modules.similarity.protocol import Found, Index, Queries
 from modules.similarity.scann_index.compared import MANY, compare
 from modules.similarity.scann_index.index import ScannIndex
-from modules.similarity.scann_index.restricted import ROUTES
+from modules.similarity.scann_index.restricted import ROUTES, Restricted
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.searcher import Searcher
 from modules.similarity.scann_index.settings import Effort, ScannSettings
@@ -76,14 +77,15 @@ def test_finds_what_exact_search_finds(partitioned, settings) -> None:
 
 
 def test_the_seed_decides(partitioned, settings) -> None:
-    # Not to the last bit: ScaNN's own clustering depends a little on how its threads run, in some runs.
+    # Not always: ScaNN's own clustering depends on how its threads run, in a fifth of the runs.
     items, sizes = partitioned
     asked = near(items, 100, 5)
     few = settings.model_copy(update={"efforts": (Effort(k=K, leaves=4, reorder=60),)})  # so few that it shows
-    built = [ScannIndex.build(items, few, seed, sizes) for seed in (1, 1, 1, 2)]
-    first, again, once_more, other = (one.search(Queries(asked), K).rows for one in built)
-    np.testing.assert_array_equal(built[0].search(Queries(asked), K).rows, first)
-    assert max((first == again).mean(), (again == once_more).mean()) > 0.8 > (first == other).mean()
+    built = [ScannIndex.build(items, few, seed, sizes) for seed in (*[1] * 7, 2)]
+    *same, other = (one.search(Queries(asked), K).rows for one in built)
+    np.testing.assert_array_equal(built[0].search(Queries(asked), K).rows, same[0])
+    alike = max((one == another).mean() for one, another in combinations(same, 2))
+    assert alike > 0.95 and max((one == other).mean() for one in same) < 0.8
 
 
 @pytest.mark.parametrize("k", [1, 7, 300])
@@ -213,6 +215,24 @@ def index_with_changes(partitioned, settings):
     alive = np.array([last[id] == row and id not in set(gone) for row, id in enumerate(ids)])
     assert len(index) == alive.sum()
     return index, np.concatenate([items.vectors, more.vectors]), alive
+
+
+def test_products_of_a_category_in_no_partition_are_found_by_every_route(partitioned, settings) -> None:
+    items, sizes = partitioned
+    index = ScannIndex.build(items, settings, partitions=sizes)
+    new = shop(30, DIMENSION, seed=3, first=9000)
+    category = np.where(np.arange(30) % 3, 99, column(new.table, "category").to_numpy())
+    index.add(Items.of(new.ids, new.vectors, category=category, embedding=items.embedding))
+    within = Restriction(categories=frozenset({0, 3, 99}))
+    allowed = within.mask(index.rows.table)
+    assert allowed[len(items) :].sum() >= 20
+    vectors, asked = np.concatenate([items.vectors, new.vectors]), near(new, 100, 8)
+    for route in ROUTES:
+        assert recall(index.search(Queries(asked), K, within, route), asked, vectors, K, allowed) > 0.97
+    restricted = Restricted(index)
+    wanted = restricted.wanted(within)
+    assert wanted is not None and wanted.partitions.sum() + len(wanted.others) == wanted.count == allowed.sum()
+    assert restricted.seconds("partitions", 100, K, wanted) < 1.0
 
 
 def test_products_come_and_go_and_survive_saving(index_with_changes, tmp_path: Path) -> None:

@@ -97,6 +97,52 @@ def test_leaves_with_too_few_products_are_no_end_of_a_search(few: ScannSettings,
     assert all(len(set(row)) == 40 for row in found.rows.tolist())
 
 
+def test_between_two_efforts_it_is_a_power_of_the_neighbours() -> None:
+    known = (Effort(k=100, leaves=10, reorder=150, seconds=1e-5), Effort(k=400, leaves=40, reorder=600, seconds=4e-5))
+    for k in (101, 150, 200, 399):  # proportional here: the power is 1
+        found = effort_of(known, k, 2000, 10**6)
+        assert (found.k, found.leaves, found.reorder) == (k, round(k / 10), pytest.approx(1.5 * k, abs=1))
+        assert found.seconds == pytest.approx(k * 1e-7)
+    level = (known[0], known[1].model_copy(update={"leaves": 10}))
+    assert effort_of(level, 250, 2000, 10**6).leaves == 10
+    assert effort_of(known, 200, 5, 10**6).leaves == 5  # not more than there are
+
+
+@pytest.mark.parametrize("leaves", [SETTINGS, VECTORS], ids=["codes", "vectors"])
+def test_between_two_efforts_the_recall_holds(leaves: ScannSettings) -> None:
+    items = shop(8000, 24)
+    index = ScannIndex.build(items, leaves)
+    tune_and_measure(index, k=10, recall=0.95, queries=1000, seed=0)
+    assert index.whole is not None
+    asked = np.ascontiguousarray(items.vectors[1::11])
+    truth = Truth.of(asked, items.vectors, 160, own=np.arange(1, 8000, 11))
+    for k in (10, 14, 20, 30, 40, 60, 90, 130):
+        assert recall_with(index.whole, truth, index.whole.effort(k)).mean() > 0.92
+
+
+def test_a_query_that_is_a_product_is_not_its_own_neighbour() -> None:
+    vectors = np.array([[1, 0], [1, 0], [0.8, 0.6], [0, 1]], np.float32)
+    truth = Truth.of(vectors, vectors, 2, own=np.arange(4))
+    assert truth.asked(2) == 3
+    np.testing.assert_allclose(truth.scores, [[1, 0.8], [1, 0.8], [0.8, 0.8], [0.6, 0]], atol=1e-6)
+    # Itself alone is nothing; of two equal ones the other one counts.
+    assert truth.recall(np.array([[0, -1, -1], [1, 0, -1], [2, 0, 1], [2, 1, 0]])).tolist() == [0, 0.5, 1, 1]
+
+
+def test_the_recall_at_one_is_no_product_that_finds_itself() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.normal(size=(6000, 32)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    index = ScannIndex.build(Items.of([str(i) for i in range(6000)], vectors), VECTORS)
+    (quality,) = tune_and_measure(index, k=1, recall=0.9, queries=1000, seed=0)
+    # The nearest other product, of all that there are, by hand.
+    scores = vectors[::7] @ vectors.T
+    scores[np.arange(len(scores)), np.arange(0, 6000, 7)] = -1
+    found = index.search(Queries(np.ascontiguousarray(vectors[::7])), 2).rows[:, 1]
+    assert (found == scores.argmax(1)).mean() > 0.85
+    assert abs(quality.recall - (found == scores.argmax(1)).mean()) < 0.06
+
+
 def test_given_settings_stay() -> None:
     index = ScannIndex.build(shop(3000, 24), SETTINGS.model_copy(update={"leaves": 30}))
     tune_and_measure(index, k=10, recall=0.9, queries=100, seed=0, leaves=7, reorder=33)
@@ -112,6 +158,7 @@ def test_an_effort_fits_the_index(k: int, leaves: int, products: int) -> None:
         effort = effort_of(efforts, k, leaves, products)
         assert effort.k == k and 1 <= effort.leaves <= leaves and effort.reorder >= min(k, 150)
     assert effort_of(known, 100, 2000, 10**6) == known[0]
+    assert effort_of(known, 400, 2000, 10**6) == known[1]
     assert 1 <= leaves_of(products) <= max(1, products // 40)
     steps = leaf_steps(leaves)
     assert steps[0] == 1 and steps[-1] == leaves and steps == sorted(set(steps))
