@@ -83,7 +83,8 @@ class ImageStartSettings(Settings):
     """0: the tower learns nothing from labels before the model is fitted. With ``self_supervised`` and ``liblinear``
     the embedding is then the one that was found without labels; the heads are fitted on it as it is."""
     small_epochs: Annotated[int, Field(ge=0)] = 20
-    """Of these, so many first ones see pictures of 5/8 of the height and width, at less than half of the cost."""
+    """Of these, so many first ones see pictures of 5/8 of the height and width, at less than half of the cost. Only
+    with small_cnn: other networks compute by the size that they are built for."""
     batch_size: Annotated[int, Field(ge=2)] = 64
     learning_rate: Annotated[float, Field(gt=0.0)] = 3e-3
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.02

@@ -12,7 +12,11 @@ from modules.settings.committee import CommitteeSettings
 from modules.settings.committee_contradictions import committee_contradictions, solver_contradictions
 from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
-from modules.settings.image_contradictions import image_contradictions, image_training_contradictions
+from modules.settings.image_contradictions import (
+    image_committee_contradictions,
+    image_contradictions,
+    image_training_contradictions,
+)
 from modules.settings.images import ImageSettings
 from modules.settings.kubeflow import KubeflowSettings
 from modules.settings.model import (
@@ -269,7 +273,8 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             )
     exact = workflow.training.solver == "liblinear"
     found += solver_contradictions("", workflow.model, workflow.training)
-    found += image_training_contradictions(workflow)
+    found += image_training_contradictions(workflow, workflow.training)
+    found += image_committee_contradictions(workflow)
     found += beam_contradictions(workflow.beam)
     if workflow.committee is not None:
         found += committee_contradictions(workflow.committee, workflow)

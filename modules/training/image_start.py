@@ -13,7 +13,7 @@ import tensorflow as tf
 
 from modules.models.layers import UnitLength
 from modules.models.towers import EMBEDDING
-from modules.settings.backbones import PATCHES, SUPPLIED, least_size
+from modules.settings.backbones import PATCHES, SMALL_CNN, least_size
 from modules.settings.features import ImageFeature, image_feature
 from modules.settings.image_training import AugmentationSettings, ImageStartSettings, SelfSupervisedSettings
 from modules.settings.workflow import Workflow
@@ -84,7 +84,7 @@ def start_images(
     # The length of an epoch, and what has to fit into memory.
     pictures = replace(pictures, examples=count_pictures(pictures.files, name))
     tower = model.get_layer(tower_name(name))
-    trained = image_tower(name, feature, workflow.seed, any_size=feature.backbone not in SUPPLIED)
+    trained = image_tower(name, feature, workflow.seed, any_size=takes_any_size(feature))
     trained.set_weights(tower.get_weights())
     if training.self_supervised is not None:
         _self_supervised(trained, workflow, name, feature, training.self_supervised, pictures, checkpoints, report)
@@ -95,12 +95,20 @@ def start_images(
     return None
 
 
+def takes_any_size(feature: ImageFeature) -> bool:
+    """Whether the network computes the same whether its input's size is fixed or not.
+
+    Those of ``keras.applications`` pad by the size that they are built with: trained without one, some would serve
+    other embeddings than they were trained to give.
+    """
+    return feature.backbone == SMALL_CNN
+
+
 def small_size(feature: ImageFeature) -> tuple[int, int]:
     """5/8 of the height and width, where the network takes that."""
-    if feature.backbone in SUPPLIED:
+    if not takes_any_size(feature):
         return feature.size
-    least = least_size(feature.backbone)
-    height, width = (max(least, round(side * 5 / 8)) for side in feature.size)
+    height, width = (max(least_size(SMALL_CNN), round(side * 5 / 8)) for side in feature.size)
     return height, width
 
 

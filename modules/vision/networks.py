@@ -7,6 +7,7 @@ import warnings
 from pathlib import Path
 
 import keras
+import numpy as np
 from keras.src.utils.naming import to_snake_case
 
 from modules.errors import InputError, Problem
@@ -61,7 +62,7 @@ def _backbone(name: str, feature: ImageFeature, pixels, seed: int):
         return values
     keras.utils.set_random_seed(seed)  # what keras.applications draws by
     if feature.backbone == SAVED_MODEL:
-        return _pooled(name, _saved_model(name, feature)(scaled))
+        return _pooled(name, _called(name, feature, _saved_model(name, feature), scaled))
     inner = (
         _supplied(name, feature) if feature.backbone == KERAS_FILE else _application(name, feature, pixels.shape[1:])
     )
@@ -118,7 +119,7 @@ def _supplied(name: str, feature: ImageFeature) -> keras.Model:
         shape = tuple(model.input_shape)
     except Exception as error:
         raise _unusable(name, feature, error) from error
-    if len(shape) != 4 or any(own not in (None, ours) for own, ours in zip(shape[1:], (*feature.size, 3), strict=True)):
+    if len(shape) != 4 or any(own not in (None, we) for own, we in zip(shape, (None, *feature.size, 3), strict=True)):
         expected = (
             f"an encoder of pictures (batch, {feature.size[0]}, {feature.size[1]}, 3), as features.{name}.size says"
         )
@@ -139,6 +140,15 @@ def _saved_model(name: str, feature: ImageFeature):
         except Exception as error:
             problems.append(error)
     raise _unusable(name, feature, problems[-1]) from problems[-1]
+
+
+def _called(name: str, feature: ImageFeature, layer: keras.layers.Layer, scaled):
+    """What the network gives; it must take pictures of this size, any number of them."""
+    try:
+        layer(np.zeros((2, *feature.size, 3), np.float32))
+        return layer(scaled)
+    except Exception as error:
+        raise _unusable(name, feature, error) from error
 
 
 def _load(name: str, feature: ImageFeature, inner: keras.Model) -> None:

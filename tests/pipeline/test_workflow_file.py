@@ -172,6 +172,22 @@ def test_committees_that_could_not_work_are_said(tmp_path: Path, text: str, key:
             "training.image_start.epochs",
         ),
         ("features: {p: {kind: image}}\ncommittee: {by: dropout}\nmodel: {dropout: 0.2}", "committee.by"),
+        ("features: {p: {kind: image, train: frozen}}", "features.p.weights"),
+        (
+            "features: {p: {kind: image, train: frozen, width: null, weights: w.h5}}\nmodel: {kind: linear}\n"
+            "training: {solver: liblinear, metric_learning: {}}",
+            "training.metric_learning",
+        ),
+        (
+            "features: {p: {kind: image, train: frozen, weights: w.h5}}\ncommittee: {by: kinds, kinds: "
+            "[{model: {kind: deep}, training: {self_supervised: {}}}]}",
+            "committee.kinds[0].training.self_supervised",
+        ),
+        (
+            "features: {p: {kind: image, backbone: patches}}\nmodel: {kind: linear}\ntraining: {solver: liblinear}\n"
+            "committee: {by: kinds, kinds: [{model: {kind: deep}, training: {solver: adam}}]}",
+            "committee.kinds[0].training.solver",
+        ),
     ],
 )
 def test_image_settings_that_could_not_work_are_said(tmp_path: Path, text: str, key: str) -> None:

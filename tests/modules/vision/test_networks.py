@@ -12,6 +12,7 @@ import tensorflow as tf
 from modules.errors import InputError
 from modules.settings.backbones import LEAST_SIZE, PIXELS_OF
 from modules.settings.features import ImageFeature
+from modules.training.image_start import small_size, takes_any_size
 from modules.vision.networks import BACKBONE, image_tower, layer_names
 from modules.vision.preprocess import ScalePixels
 
@@ -203,6 +204,33 @@ def test_a_saved_model_is_an_encoder(tmp_path):
     tf.saved_model.save(module, str(tmp_path / "out"))
     again = tf.saved_model.load(str(tmp_path / "out"))
     np.testing.assert_allclose(again.call(PICTURES).numpy(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("shape", [(1, 32, 32, 3), (None, 24, 24, 3), (None, 32, 32, 1)])
+def test_an_encoder_of_other_pictures_or_of_one_at_a_time_is_said(shape, tmp_path):
+    values = keras.Input(batch_shape=shape)
+    model = keras.Model(values, keras.layers.Conv2D(6, 3)(values))
+    model.save(tmp_path / "own.keras")
+    call = tf.function(lambda x: tf.reduce_mean(tf.ensure_shape(x, shape), [1, 2]), [tf.TensorSpec(shape, tf.float32)])
+    module = tf.Module()
+    module.serve = call
+    tf.saved_model.save(module, str(tmp_path / "own"), signatures={"serving_default": call})
+    for backbone, path in (("keras", "own.keras"), ("savedmodel", "own")):
+        with pytest.raises(InputError) as caught:
+            tower_of(backbone=backbone, weights=str(tmp_path / path), train="frozen", width=None)
+        assert caught.value.problems[0].key == "features.picture.weights"
+
+
+def test_a_network_trains_with_the_arithmetic_that_it_serves_with():
+    """Those that pad by the size they are built for keep it; at odd sizes they would compute something else."""
+    for backbone, size in (("small_cnn", (19, 15)), ("MobileNetV2", (40, 33)), ("MobileNetV3Small", (40, 33))):
+        image = feature(backbone=backbone, size=size)
+        tower = image_tower("picture", image, 3)
+        trained = image_tower("picture", image, 3, any_size=takes_any_size(image))
+        trained.set_weights(tower.get_weights())
+        pictures = RNG.integers(0, 256, (2, *size, 3)).astype(np.float32)
+        np.testing.assert_allclose(trained(pictures).numpy(), tower(pictures).numpy(), atol=1e-5)
+        assert trained(np.zeros((1, *small_size(image), 3), np.float32)).shape == (1, 5)
 
 
 SOME = ("MobileNetV2", "MobileNetV3Small", "EfficientNetV2B0", "DenseNet121", "InceptionV3", "ResNet50")
