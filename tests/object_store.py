@@ -19,7 +19,7 @@ class ObjectStore(ThreadingHTTPServer):
     """Buckets of objects by name.
 
     ``asked``: the paths of all requests. ``compressed``: objects that are stored as gzip and said to be so.
-    ``forbidden``: Google's side refuses everything.
+    ``forbidden``: Google's side refuses everything. ``slow``: until it is set, a byte of an object comes now and then.
     """
 
     daemon_threads = True
@@ -30,6 +30,7 @@ class ObjectStore(ThreadingHTTPServer):
         self.asked: list[str] = []
         self.compressed: set[str] = set()
         self.forbidden = False
+        self.slow: threading.Event | None = None
 
     @property
     def url(self) -> str:
@@ -137,8 +138,16 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in {"content-type": kind, "content-length": str(len(body)), **(headers or {})}.items():
             self.send_header(name, value)
         self.end_headers()
-        if self.command != "HEAD":
-            self.wfile.write(body)
+        if self.command == "HEAD":
+            return
+        if self.server.slow is not None and kind == "application/octet-stream":
+            try:
+                while body and not self.server.slow.wait(0.2):
+                    self.wfile.write(body[:1])
+                    body = body[1:]
+            except OSError:  # the client has gone
+                return
+        self.wfile.write(body)
 
 
 def _facts(bucket: str, name: str, size: int) -> dict[str, str]:

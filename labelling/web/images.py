@@ -9,6 +9,7 @@ from pathlib import Path
 
 from labelling.store import Store
 from labelling.store.tables import products
+from modules.images.header import read_header, too_large
 
 MAX_BYTES = 16 << 20
 MAX_PIXELS = 50_000_000
@@ -68,7 +69,11 @@ def draw(file: Path) -> bytes | None:
     try:
         if file.stat().st_size > MAX_BYTES:
             return None
-        with Image.open(file, formats=FORMATS) as picture:
+        data = file.read_bytes()
+        header = read_header(data)
+        if header is None or too_large(data, header, MAX_PIXELS):
+            return None
+        with Image.open(io.BytesIO(data), formats=FORMATS) as picture:
             if picture.width * picture.height > MAX_PIXELS:
                 return None
             upright = ImageOps.exif_transpose(picture)

@@ -7,7 +7,7 @@ import os
 import threading
 from typing import Any
 
-from modules.images.header import Header, read_header
+from modules.images.header import Header, read_header, too_large
 from modules.images.jpeg import stripped
 from modules.images.outcome import BROKEN, NOT_AN_IMAGE, TOO_MANY_PIXELS, ImageError
 
@@ -29,7 +29,8 @@ def canonical(data: bytes, size: int, max_pixels: int) -> bytes:
     Args:
       data: any bytes at all.
       size: longest side of the result in pixels, at most.
-      max_pixels: width times height of the image, at most; looked at before anything is decoded.
+      max_pixels: width times height of the image, at most (:func:`modules.images.header.too_large`); looked at before
+        anything is decoded.
 
     Raises:
       ImageError: ``not_an_image``, ``too_many_pixels`` or ``broken``; nothing else is raised, whatever the bytes.
@@ -37,7 +38,7 @@ def canonical(data: bytes, size: int, max_pixels: int) -> bytes:
     header = read_header(data)
     if header is None:
         raise ImageError(NOT_AN_IMAGE)
-    if header.width * header.height > max_pixels:
+    if too_large(data, header, max_pixels):
         raise ImageError(TOO_MANY_PIXELS)
     if not header.width or not header.height:
         raise ImageError(BROKEN)

@@ -8,6 +8,11 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 """JPEG's start-of-frame markers; the three left out mean other things."""
 
 
+_SCANS = 500
+_VISITS = 24
+"""A camera's progressive JPEG has some ten scans."""
+
+
 class Header(NamedTuple):
     """``format`` as Pillow names it; width and height in pixels. ``baseline``: a JPEG of 3 components, 8 bits each."""
 
@@ -31,6 +36,22 @@ def read_header(data: bytes) -> Header | None:
     if data[:4] == b"RIFF" and data[8:12] == b"WEBP":
         return _webp(data)
     return None
+
+
+def too_large(data: bytes, header: Header, max_pixels: int) -> bool:
+    """Whether decoding would visit more pixels than allowed.
+
+    A progressive JPEG is decoded scan by scan, each of which visits the whole picture, however few bytes it has: of all
+    scans together up to 24 times ``max_pixels`` are allowed, and 500 scans.
+    """
+    pixels = header.width * header.height
+    if pixels > max_pixels:
+        return True
+    if header.format != "JPEG":
+        return False
+    # Within a scan FF is followed by other bytes; a thumbnail in the metadata counts as a scan more.
+    scans = data.count(b"\xff\xda")
+    return scans > _SCANS or scans * pixels > _VISITS * max_pixels
 
 
 def _webp(data: bytes) -> Header | None:

@@ -1,15 +1,20 @@
-"""Objects at ``s3://bucket/name``, ``minio://``, ``gs://`` and whatever else Arrow's file systems reach.
+"""Objects at ``s3://bucket/name``, ``minio://`` and ``gs://``.
 
 Not by Beam's file systems: for S3 they need boto3, and they make a client for every object that is opened.
 """
 
 from __future__ import annotations
 
+import errno
 import re
-from typing import IO
+import threading
+from collections.abc import Callable
+from typing import IO, TypeVar
 
 from modules.object_stores.patience import PATIENCE, Patience
 from modules.object_stores.store import Store
+
+_T = TypeVar("_T")
 
 _SPECIAL = re.compile(r"[*?[]")
 _BLOCK = 1 << 23
@@ -35,15 +40,43 @@ def read_object(url: str, most: int, patience: Patience = PATIENCE) -> bytes | N
     """All bytes of an object; None if there are more than ``most``.
 
     Raises:
-      OSError: as :func:`open_object` does.
+      OSError: as :func:`open_object` does; TimeoutError after ``patience.deadline`` at the latest.
     """
-    store, path = _find(url, patience)
-    parts, size = [], 0
-    with store.open(path, min(_SMALL_BLOCK, most + 1)) as stream:
-        while size <= most and (part := stream.read(min(_SMALL_BLOCK, most + 1 - size))):
-            parts.append(part)
-            size += len(part)
-    return None if size > most else b"".join(parts)
+
+    def read() -> bytes | None:
+        store, path = _find(url, patience)
+        parts, size = [], 0
+        with store.open(path, min(_SMALL_BLOCK, most + 1)) as stream:
+            while size <= most and (part := stream.read(min(_SMALL_BLOCK, most + 1 - size))):
+                parts.append(part)
+                size += len(part)
+        return None if size > most else b"".join(parts)
+
+    return _within(patience.deadline, read, url)
+
+
+def _within(seconds: float, work: Callable[[], _T], url: str) -> _T:
+    """What ``work`` gives, unless it takes longer: the clients know no end of a store that sends a byte now and then.
+
+    The thread that it ran in is left to end by itself.
+    """
+    found: list[_T] = []
+    failed: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except BaseException as error:
+            failed.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+    thread.join(seconds)
+    if failed:
+        raise failed[0]
+    if not found:
+        raise TimeoutError(errno.ETIMEDOUT, "not there within the time allowed", url)
+    return found[0]
 
 
 def size_of(url: str) -> int:
@@ -97,8 +130,8 @@ def _find(url: str, patience: Patience) -> tuple[Store, str]:
         from modules.object_stores.google import google
 
         return google(patience), path
-    from modules.object_stores.arrow import other, s3
+    if scheme not in ("s3", "minio"):
+        raise OSError(errno.EINVAL, "an address with s3://, minio:// or gs://", url)
+    from modules.object_stores.arrow import s3
 
-    if scheme in ("s3", "minio"):
-        return s3(path.partition("/")[0], patience), path
-    return other(scheme, path)
+    return s3(path.partition("/")[0], patience), path

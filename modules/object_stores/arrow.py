@@ -1,14 +1,13 @@
-"""S3 and others by Arrow's file systems: in C++, without Python's lock, connections are kept."""
+"""S3 by Arrow's file systems: in C++, without Python's lock, connections are kept."""
 
 from __future__ import annotations
 
 import io
 import os
-import urllib.parse
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import IO, cast
+from typing import IO, Any, cast
 
 from pyarrow import fs
 
@@ -30,7 +29,7 @@ class ArrowStore:
     def open(self, path: str, block: int) -> IO[bytes]:
         """See the protocol."""
         with _errors(path):
-            return cast(IO[bytes], io.BufferedReader(self._fs.open_input_file(path), block))
+            return cast(IO[bytes], io.BufferedReader(_Stream(self._fs.open_input_file(path), path), block))
 
     def size(self, path: str) -> int | None:
         """See the protocol."""
@@ -66,12 +65,32 @@ def _s3(bucket: str, endpoint: str | None, region: str | None, _key: str | None,
     return ArrowStore(made)
 
 
-def other(scheme: str, path: str) -> tuple[Store, str]:
-    """A store by the address alone (``hdfs``, ``abfs``, ``file``), and the object's path in it."""
-    authority, slash, name = path.partition("/")
-    with _errors(f"{scheme}://{path}"):
-        made, path = fs.FileSystem.from_uri(f"{scheme}://{authority}{slash}{urllib.parse.quote(name)}")
-    return ArrowStore(made), path
+class _Stream(io.RawIOBase):
+    """Reads an object, with Python's own errors."""
+
+    def __init__(self, file: Any, path: str):
+        self._file, self._path = file, path
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        with _errors(self._path):
+            return int(self._file.readinto(buffer))
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        with _errors(self._path):
+            return int(self._file.seek(offset, whence))
+
+    def tell(self) -> int:
+        return int(self._file.tell())
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
 
 
 @contextmanager

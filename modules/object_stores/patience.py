@@ -11,7 +11,8 @@ class Patience(NamedTuple):
     Attributes:
       connect, read: seconds until there is a connection, and until something comes over it.
       attempts: of a request to S3, with growing pauses between.
-      deadline: seconds, after which Google's client does not try again.
+      deadline: seconds for an object that is read at once, all in all; and after which Google's client does not try
+        again.
     """
 
     connect: float = 5.0

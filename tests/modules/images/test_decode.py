@@ -141,6 +141,19 @@ def test_bombs_are_not_decoded() -> None:
     assert reason(png[:33] + text + png[33:]) == BROKEN
 
 
+def test_a_jpeg_of_many_scans_is_not_decoded() -> None:
+    """Each scan is some bytes long and visits every pixel."""
+    picture = encoded(noise(400, 300), progressive=True)
+    assert picture.count(b"\xff\xda") == 10
+    assert canonical(picture, 64, 400 * 300)  # as a camera writes it, at the limit
+    last = picture.rindex(b"\xff\xda")
+    scan = picture[last:-2]
+    many = [picture[:last] + scan * count + b"\xff\xd9" for count in (10, 20, 600)]
+    assert canonical(many[0], 64, 400 * 300)
+    assert reason(many[1], 400 * 300) == TOO_MANY_PIXELS
+    assert canonical(many[1], 64, 10 * 400 * 300) and reason(many[2], 10**8) == TOO_MANY_PIXELS
+
+
 @pytest.mark.parametrize("kind", FORMATS)
 def test_a_file_that_is_cut_off_is_broken(kind: str) -> None:
     data = encoded(noise(300, 200), kind)

@@ -63,7 +63,7 @@ def test_paths_below_a_feed_in_a_store(store: ObjectStore, scheme: str) -> None:
 def test_whom_the_store_refuses(store: ObjectStore, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "somebody else")
     store.objects["shop", "a.jpg"] = encoded(noise(40, 30))
-    settings = ImageSettings(hosts=("shop",), schemes=("s3", "hdfs"))
+    settings = ImageSettings(hosts=("shop",), schemes=("s3",))
     assert load(["s3://shop/a.jpg", "s3://shop/a//b.jpg"], "/", settings) == [
         Picture(b"", outcome.HTTP_4XX), Picture(b"", outcome.BAD_REFERENCE),
     ]  # fmt: skip

@@ -114,7 +114,10 @@ def test_what_is_not_there_or_forbidden_is_an_error_of_its_own(
         read_object(f"{scheme}://shop/a", 10)
 
 
-@pytest.mark.parametrize("url", ["s3://shop/a//b", "s3://shop/\ud800", "gs://shop/\ud800", "what://shop/a", "://a"])
+WRONG = ["s3://shop/a//b", "s3://shop/\ud800", "gs://shop/\ud800", "what://shop/a", "://a", "abfs://c/a"]
+
+
+@pytest.mark.parametrize("url", [*WRONG, "hdfs://127.0.0.1:1/a", "file:///etc/passwd"])
 def test_an_address_that_cannot_be(store: ObjectStore, url: str) -> None:
     with pytest.raises(OSError):
         read_object(url, 10)
@@ -127,6 +130,19 @@ def test_a_silent_store_is_given_its_time(silent: list[socket.socket], scheme: s
         read_object(f"{scheme}://shop/a", 10, Patience(connect=1.0, read=0.5, attempts=2, deadline=2.0))
     assert 0.9 < time.monotonic() - began < 15
     assert len(silent) >= 2  # it was asked again
+
+
+@pytest.mark.parametrize("scheme", ["s3", "gs"])
+def test_a_store_that_sends_a_byte_now_and_then_is_cut_off(store: ObjectStore, scheme: str) -> None:
+    store.objects["shop", "a"] = bytes(10_000)
+    store.slow = threading.Event()
+    began = time.monotonic()
+    with pytest.raises(TimeoutError, match="time allowed"):
+        read_object(f"{scheme}://shop/a", 10_000, Patience(connect=1.0, read=5.0, attempts=1, deadline=1.0))
+    assert time.monotonic() - began < 5
+    store.slow.set()
+    store.slow = None
+    assert read_object(f"{scheme}://shop/a", 10_000) == bytes(10_000)
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
