@@ -19,7 +19,7 @@ from starlette.requests import Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from modules.errors import InputError
+from modules.errors import InputError, shorten
 from serving import answers
 from serving.engine import Engine
 from serving.refusals import Refused, answer, refusal
@@ -73,6 +73,7 @@ def create_app(engine: Engine, access: Access, poll: float = 0.0) -> FastAPI:
 
     @app.get("/v1/similar/{id:path}", response_model=answers.Similar)
     async def similar_to(
+        request: Request,
         id: str,
         k: Annotated[str, Query(description="How many; 1 to 1,000.")] = "10",
         by: str | None = None,
@@ -83,6 +84,9 @@ def create_app(engine: Engine, access: Access, poll: float = 0.0) -> FastAPI:
         price_to: str | None = None,
     ) -> Response:
         """Neighbours of a product of the index."""
+        for name in request.query_params:
+            if name not in _PARAMETERS:
+                raise Refused(422, "no such parameter", shorten(name), f"one of: {', '.join(_PARAMETERS)}")
         given: dict[str, Any] = {"category": category, "retailer": retailer, "availability": availability}
         given |= {name: _number(name, text) for name, text in (("price_from", price_from), ("price_to", price_to))}
         within = {name: value for name, value in given.items() if value is not None}
@@ -191,6 +195,9 @@ class Gate:
                 error = Refused(401, "no or a wrong token", "header authorization", "the server's token", next_)
                 return refusal(error, {"www-authenticate": "Bearer"})
         return None
+
+
+_PARAMETERS = ("k", "by", "category", "retailer", "availability", "price_from", "price_to")
 
 
 def _number(name: str, text: str | None) -> int | float | None:

@@ -12,6 +12,7 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from modules.similarity.identity import fingerprint
 from modules.similarity.make import NEIGHBOURS, PUSHED_MODEL
 
 _PART = ".part"
@@ -28,11 +29,14 @@ class IndexPusherExecutor(base_executor.BaseExecutor):
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])
         output = artifact_utils.get_single_instance(output_dict["pushed_index"])
         fileio.makedirs(output.uri)
+        serving = path_utils.serving_model_path(model.uri)
         reason = ""
         if index.get_int_custom_property("blessed") != 1:
             reason = "the index is not blessed"
         elif blessing.get_int_custom_property("blessed") != 1:
             reason = "the model is not blessed"
+        elif index.get_string_custom_property("model_fingerprint") != fingerprint(serving):
+            reason = "the index is of another model's embeddings: queries embedded by this one could not be compared"
         output.set_int_custom_property("pushed", int(not reason))
         if reason:
             output.set_string_custom_property("reason", reason)
@@ -45,7 +49,7 @@ class IndexPusherExecutor(base_executor.BaseExecutor):
         source = index.uri.rstrip("/")
         # Neighbours of every product are for batch jobs, which read the run's artifact.
         io_utils.copy_dir(source, part, deny_regex_patterns=[f"^{re.escape(source)}/{NEIGHBOURS}(/|$)"])
-        io_utils.copy_dir(path_utils.serving_model_path(model.uri), f"{part}/{PUSHED_MODEL}")
+        io_utils.copy_dir(serving, f"{part}/{PUSHED_MODEL}")
         fileio.rename(part, target)
         output.set_string_custom_property("pushed_destination", target)
         output.set_string_custom_property("index", index.uri)

@@ -130,22 +130,29 @@ class Rows:
             write_vectors(folder / ALIVE, self.alive[:, None])
 
     @classmethod
-    def map(cls, folder: Path, embedding: Embedding) -> Rows:
+    def map(cls, folder: Path, embedding: Embedding, dimension: int) -> Rows:
         """The rows of :meth:`write`; texts and vectors are mapped: what is not looked at is not read.
+
+        Args:
+          dimension: of the vectors, as the manifest has it.
 
         Raises:
           InputError: the table has other columns, or the files do not fit together.
         """
         table = map_table(folder / ITEMS)
         vectors = np.load(folder / VECTORS, mmap_mode="r", allow_pickle=False)
+        hint = "build the index again with `shelfmark run --from ScannIndex`"
         if table.schema != SCHEMA or vectors.ndim != 2 or len(vectors) > table.num_rows:
-            hint = "build the index again with `shelfmark run --from ScannIndex`"
             raise InputError(Problem(str(folder / ITEMS), f"columns {', '.join(SCHEMA.names)}", hint=hint))
+        if vectors.shape[1] != dimension:
+            raise InputError(Problem(str(folder / VECTORS), f"vectors of {dimension} numbers", hint=hint))
         rows = cls(Items(table.slice(0, len(vectors)), vectors, embedding))
         rows.table = table
         if (folder / ALIVE).exists():
             rows.added = np.load(folder / ADDED, allow_pickle=False)
             rows.alive = np.load(folder / ALIVE, allow_pickle=False)[:, 0]
+        if not len(rows.alive) == len(vectors) + len(rows.added) == table.num_rows:
+            raise InputError(Problem(str(folder / ALIVE), f"as many rows as {ITEMS} has", hint=hint))
         # An index of an older version has no such file: its vectors are looked at when it is asked for.
         if (folder / EMBEDDED).exists():
             rows._embedded = np.load(folder / EMBEDDED, allow_pickle=False)[:, 0]

@@ -49,7 +49,9 @@ class ExactIndex:
     def load(cls, folder: str | Path, embedding: Embedding | None = None) -> ExactIndex:
         """See :meth:`modules.similarity.protocol.Index.load`; the vectors stay on the disk, mapped."""
         manifest = read_manifest(folder, cls.kind, embedding)
-        return cls(Rows.map(Path(folder), manifest.embedding), settings_of(ExactSettings, manifest, folder))
+        return cls(
+            Rows.map(Path(folder), manifest.embedding, manifest.dimension), settings_of(ExactSettings, manifest, folder)
+        )
 
     def save(self, folder: str | Path) -> None:
         """See :meth:`modules.similarity.protocol.Index.save`."""

@@ -66,7 +66,7 @@ def write_facts(folder: Path, facts: dict[str, Any]) -> None:
 
 def _write(folder: Path, manifest: Manifest) -> None:
     document = {"format": _FORMAT, **asdict(manifest)}
-    temporary = folder / f"{MANIFEST}.part"
+    temporary = folder / f".{MANIFEST}.part"
     temporary.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(temporary, folder / MANIFEST)
 
@@ -89,7 +89,7 @@ def read_manifest(
         document = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(Problem(str(path), "an index; there is none", hint=_REBUILD)) from None
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(Problem(str(path), f"a manifest of an index ({error})", hint=_REBUILD)) from None
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise InputError(Problem(str(path), "a manifest of an index", hint=_REBUILD))
@@ -100,6 +100,7 @@ def read_manifest(
         made_by = Embedding(**document["embedding"])
         known = {name: document[name] for name in ("kind", "dimension", "count", "settings", "facts", "files")}
         manifest = Manifest(**{**known, "embedding": made_by})
+        _check_types(manifest)
         files = {str(name): (str(f["sha256"]), int(f["bytes"])) for name, f in manifest.files.items()}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise InputError(Problem(str(path), f"a whole manifest ({error!r})", hint=_REBUILD)) from None
@@ -113,6 +114,20 @@ def read_manifest(
         raise InputError(Problem(str(path), expected, key=key, value=value, hint=hint))
     _check_files(Path(folder), files, verify)
     return manifest
+
+
+def _check_types(manifest: Manifest) -> None:
+    """Raises TypeError or ValueError if a value is not what the class says."""
+    texts = (manifest.kind, manifest.embedding.model, manifest.embedding.column)
+    if not all(isinstance(one, str) for one in texts):
+        raise TypeError("kind and embedding are texts")
+    for name in ("settings", "facts", "files"):
+        if not isinstance(getattr(manifest, name), dict):
+            raise TypeError(f"{name} is an object")
+    for name in ("dimension", "count"):
+        value = getattr(manifest, name)
+        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
+            raise ValueError(f"{name} is a number, at least 0")
 
 
 def settings_of(kind: type[_Kind], manifest: Manifest, folder: str | Path) -> _Kind:
@@ -132,6 +147,11 @@ def settings_of(kind: type[_Kind], manifest: Manifest, folder: str | Path) -> _K
 
 def _check_files(folder: Path, files: Mapping[str, tuple[str, int]], verify: bool) -> None:
     problems = []
+    for path in folder.rglob("*"):
+        name = path.relative_to(folder).as_posix()
+        # A hidden one is no part of an index: file systems and object stores leave such.
+        if name not in files and name != MANIFEST and path.is_file() and not path.name.startswith("."):
+            problems.append(Problem(str(path), "only files that the manifest names", hint=_REBUILD))
     for name, (digest, size) in files.items():
         path = folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts:

@@ -132,7 +132,7 @@ def _npy(path: Path, name: str) -> Embedded:
 
 def _index(path: Path, name: str) -> Embedded:
     manifest = read_manifest(path)
-    rows = Rows.map(path, manifest.embedding)
+    rows = Rows.map(path, manifest.embedding, manifest.dimension)
     alive = np.flatnonzero(rows.alive)
     vectors = np.concatenate([rows.base.vectors, rows.added])[alive]
     return _checked(name, str(path), rows.ids.take(pa.array(alive)), vectors)

@@ -22,6 +22,8 @@ from modules.similarity_quality.triplets import Ranked
 
 TOP = 30
 """The paper's K."""
+TIE = 1e-6
+"""Cosines that differ by no more are equal."""
 _Z = z_of(0.95)
 
 
@@ -63,7 +65,9 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
     pairs = np.concatenate([of_query, of_query]), np.concatenate([rows[:, 1], rows[:, 2]])
     place, cosine = ranks(vectors[asked], vectors, *pairs, asked)
     count = len(rows)
-    right = np.sign(cosine[:count] - cosine[count:])
+    # Products with equal vectors have cosines that differ by rounding, by their place in a block.
+    apart = cosine[:count] - cosine[count:]
+    right = np.where(np.abs(apart) <= TIE, 0.0, np.sign(apart))
     at_top = np.minimum(place[:count], place[count:]) <= top
     return TripletQuality(
         count,

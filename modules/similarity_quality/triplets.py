@@ -242,8 +242,9 @@ def _shown(value: Any) -> str | None:
 def _microseconds(value: Any) -> int | None:
     try:
         moment = datetime.fromisoformat(value)
-    except (TypeError, ValueError):
+        # In UTC, as it is written: a time at the end of the calendar may lie beyond it there.
+        moment = moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (TypeError, ValueError, OverflowError):
         return None
-    moment = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
     since = moment - datetime(1970, 1, 1, tzinfo=UTC)
     return since.days * 86_400_000_000 + since.seconds * 1_000_000 + since.microseconds

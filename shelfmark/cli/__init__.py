@@ -110,7 +110,7 @@ def _write_log() -> Path:
     folder = runs / "logs" if runs.is_dir() and os.access(runs, os.W_OK) else Path(tempfile.gettempdir())
     folder.mkdir(exist_ok=True)
     handle, name = tempfile.mkstemp(".log", time.strftime("error-%Y%m%d-%H%M%S-"), folder, text=True)
-    with os.fdopen(handle, "w", encoding="utf-8") as file:
+    with os.fdopen(handle, "w", encoding="utf-8", errors="backslashreplace") as file:
         command = " ".join(_without_secrets(sys.argv[1:]))
         file.write(_without_passwords(f"shelfmark {command}\n\n{traceback.format_exc()}"))
     return folder / Path(name).name

@@ -52,6 +52,9 @@ def test_a_text_is_looked_for_in_titles(folder: Path, capsys: pytest.CaptureFixt
         (["p0"], "ask by title"),
         (["shoe.jpg"], "an image file; there is none"),
         (["p1", "--k", "0"], "--k"),
+        (["boot\udcff"], "in UTF-8"),
+        (["a long text " * 100], "there is no model"),
+        (["a/" + "b" * 300 + ".jpg"], "there is none"),
     ],
 )
 def test_bad_arguments_are_said(folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str):

@@ -14,6 +14,7 @@ from tfx.types import standard_artifacts
 from components.artifact_types import PushedIndex, SimilarityIndex
 from components.index_pusher.executor import IndexPusherExecutor
 from modules.similarity.exact import ExactIndex, ExactSettings
+from modules.similarity.identity import fingerprint
 from serving.sources import newest_version
 from tests.modules.similarity.shops import shop
 
@@ -49,7 +50,9 @@ def store(tmp_path: Path) -> Path:
     return Store.root
 
 
-def push(folder: Path, *, index: int = 1, model: int = 1, to: str | None = None) -> Any:
+def push(folder: Path, *, index: int = 1, model: int = 1, to: str | None = None, of: str | None = None) -> Any:
+    """``of``: fingerprint of the model whose embeddings the index has; None: of the one that is pushed."""
+    of = fingerprint(folder / "model" / "Format-Serving") if of is None else of
     artifacts = {
         "similarity_index": SimilarityIndex(), "model": standard_artifacts.Model(),
         "blessing": standard_artifacts.ModelBlessing(),
@@ -58,6 +61,7 @@ def push(folder: Path, *, index: int = 1, model: int = 1, to: str | None = None)
     for name, artifact in {**artifacts, "out": output}.items():
         artifact.uri = str(folder / name)
     artifacts["similarity_index"].set_int_custom_property("blessed", index)
+    artifacts["similarity_index"].set_string_custom_property("model_fingerprint", of)
     artifacts["blessing"].set_int_custom_property("blessed", model)
     inputs = {name: [artifact] for name, artifact in artifacts.items()}
     destination = {"destination": to or str(folder / "pushed")}
@@ -117,3 +121,13 @@ def test_nothing_is_pushed_without_both_blessings(folder: Path, index: int, mode
     assert output.get_int_custom_property("pushed") == 0
     assert output.get_string_custom_property("reason").startswith(reason)
     assert not (folder / "pushed").exists()
+
+
+def test_an_index_is_not_pushed_with_another_model(folder: Path) -> None:
+    before = fingerprint(folder / "model" / "Format-Serving")
+    assert push(folder, of=before).get_int_custom_property("pushed") == 1
+    (folder / "model" / "Format-Serving" / "variables" / "v.index").write_bytes(b"other numbers")
+    output = push(folder, of=before)
+    assert output.get_int_custom_property("pushed") == 0
+    assert "another model's embeddings" in output.get_string_custom_property("reason")
+    assert len(list((folder / "pushed").iterdir())) == 1

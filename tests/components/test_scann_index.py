@@ -200,3 +200,40 @@ def test_predictions_of_an_older_version_have_neither_price_nor_availability(art
     index = ScannIndex.load(Path(outputs["similarity_index"][0].uri) / "joint")
     assert np.isnan(column(index.rows.table, "price").to_numpy()).all()
     assert column(index.rows.table, "availability").null_count == 1400
+
+
+@pytest.mark.parametrize("scoring", ["vectors", "codes"])
+@pytest.mark.parametrize("pictured", [0, 3, 400])
+def test_several_indexes_in_one_run(artifacts, scoring: str, pictured: int) -> None:
+    """By both and by image; few products have a picture, and in a partition maybe none."""
+    inputs, outputs = artifacts
+    pictures = {}
+    for file in sorted(Path(inputs["predictions"][0].uri).glob("*/*.parquet")):
+        table = pq.read_table(file)
+        vectors = clustered(len(table), 24, len(table))
+        vectors[pictured if file.parent.name == "Split-train" else 0 :] = 0
+        own = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 24)
+        pq.write_table(table.append_column("embedding_image", own), file)
+        pictures |= dict(zip(table.column("id").to_pylist(), vectors, strict=True))
+    settings = json.loads(workflow(scoring=scoring))
+    joint = settings["similarity"]["indexes"]["joint"]
+    settings["similarity"]["indexes"]["looks"] = {**joint, "embedding": "image", "min_products": 200}
+    ScannIndexExecutor().Do(inputs, outputs, {"workflow": json.dumps(settings)})
+    output = outputs["similarity_index"][0]
+    folder = Path(output.uri)
+    assert json.loads(output.get_string_custom_property("indexes")) == ["joint", "looks"]
+    assert output.get_int_custom_property("looks/products") == output.get_int_custom_property("joint/products") == 1400
+    identity = fingerprint(Path(inputs["model"][0].uri) / "Format-Serving")
+    index = ScannIndex.load(folder / "looks", Embedding(identity, "embedding_image"))
+    assert Catalogue.open(folder).methods == ("joint", "looks")
+    lines = pq.read_table(folder / "neighbours" / "looks.parquet").to_pylist()
+    there = {name for name, vector in pictures.items() if vector.any()}
+    assert len(there) == pictured and len(lines) == 1400
+    category = dict(zip(index.ids.to_pylist(), column(index.rows.table, "category").to_pylist(), strict=True))
+    for line in lines:
+        assert set(line["neighbours"]) <= there - {line["id"]}
+        assert bool(line["neighbours"]) <= (line["id"] in there)
+    if pictured == 3:
+        names = sorted(there)
+        same = [one for one in names if any(category[one] == category[o] for o in names if o != one)]
+        assert {line["id"] for line in lines if line["neighbours"]} >= set(same)

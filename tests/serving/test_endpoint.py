@@ -77,6 +77,13 @@ def test_restrictions(client: httpx.Client) -> None:
     assert set(through_path) == set(wanted) - {"p7"}
 
 
+def test_a_parameter_that_there_is_not_is_refused(client: httpx.Client) -> None:
+    for name in ("categroy", "K", "within", "x" * 5000):
+        answer = client.get("/v1/similar/p7", params={"k": 3, name: "Bags"})
+        assert answer.status_code == 422 and name[:40] in answer.text and "price_from" in answer.text
+        assert len(answer.text) < 1000
+
+
 def test_many_queries_and_more_than_there_are(client: httpx.Client) -> None:
     body = {"queries": [{"id": f"p{i}"} for i in range(1, 31)], "k": 5}
     answer = client.post("/v1/similar", json=body).json()

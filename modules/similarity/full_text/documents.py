@@ -102,7 +102,9 @@ class Asking:
 
     def title_words(self, title: str | None) -> list[str]:
         """What of a title is looked for: its different words in their order, the first :data:`TITLE_WORDS`."""
-        found = self._analyzer.analyze(title[:TITLE_CHARACTERS]) if title else []
+        # Half a surrogate, which no index holds, is a mark between words.
+        text = title[:TITLE_CHARACTERS].encode("utf-8", "replace").decode() if title else ""
+        found = self._analyzer.analyze(text) if text else []
         return list(dict.fromkeys(found))[:TITLE_WORDS]
 
     def any_of(self, tokens: Sequence[str], title: Sequence[str], title_weight: float) -> Any:

@@ -22,7 +22,7 @@ from pydantic import Field
 from modules.errors import InputError, Problem
 from modules.settings.base import Settings
 from modules.similarity.folder import new_folder
-from modules.similarity.full_text.documents import TITLE_CHARACTERS
+from modules.similarity.full_text.documents import TITLE_CHARACTERS, TITLE_WORDS
 from modules.similarity.full_text.engine import FullTextSettings
 from modules.similarity.items import Items, column
 
@@ -30,6 +30,8 @@ MAX_ID_BYTES = 512
 """Of a document's ``_id``, in either engine."""
 MAX_DIMENSIONS = {"elasticsearch": 4096, "opensearch": 16_000}
 """Of a dense vector."""
+MAX_WINDOW = 10_000
+"""Of hits, and of candidates that are scored again: what both engines allow unless an index says otherwise."""
 _INDEX_NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,254}")
 _CHUNK = 2048
 
@@ -147,24 +149,35 @@ def query(
 ) -> dict[str, Any]:
     """The body of a search for one vector, title, or both, as ``search`` says; ``filter`` can be filled with terms.
 
+    A title is looked for by its first words, as the embedded engine does. What has nothing to look for finds nothing.
+
     Args:
-      vector: floats (d,). size: hits that are wanted.
+      vector: floats (d,). size: hits that are wanted, at most 10,000, the engines' limit.
+
+    Raises:
+      ValueError: a larger size.
     """
+    if not 1 <= size <= MAX_WINDOW:
+        raise ValueError(f"a size of 1 to {MAX_WINDOW:,}, not {size}")
     should: list[dict[str, Any]] = []
     if search.by != "title":
         best = search.query_best or search.encoding.best
         words = search.encoding.model_copy(update={"best": best}).words(np.asarray(vector)[None])[0]
-        should.append({"match": {"tokens": {"query": " ".join(words)}}})
+        if words:
+            should.append({"match": {"tokens": {"query": " ".join(words)}}})
+    title = " ".join(title[:TITLE_CHARACTERS].split()[:TITLE_WORDS]) if title else ""
     if search.by != "tokens" and title:
         weight = search.title_weight if search.by == "tokens_and_title" else 1.0
-        should.append({"match": {"title": {"query": title[:TITLE_CHARACTERS], "boost": weight}}})
+        should.append({"match": {"title": {"query": title, "boost": weight}}})
+    if not should:
+        return {"size": size, "query": {"match_none": {}}}
     body: dict[str, Any] = {
         "size": size,
         "query": {"bool": {"should": should, "minimum_should_match": 1, "filter": []}},
     }
     if search.rank == "cosine" and settings.vectors:
         body["rescore"] = {
-            "window_size": max(size, search.candidates),
+            "window_size": min(MAX_WINDOW, max(size, search.candidates)),
             "query": {
                 "rescore_query": {
                     "script_score": {

@@ -80,6 +80,9 @@ class Encoding(Settings):
     def _some_grid(self) -> Encoding:
         if not self.decimals and not self.intervals:
             raise ValueError("expected a precision or an interval; both lists are empty")
+        labels = [grid.label for grid in self.grids]
+        if len(set(labels)) < len(labels):
+            raise ValueError("expected precisions and intervals that differ from each other, to six digits")
         return self
 
     @cached_property

@@ -92,7 +92,7 @@ class FullTextIndex:
         """See :meth:`modules.similarity.protocol.Index.load`; the engine's files are mapped where they lie."""
         manifest = read_manifest(folder, cls.kind, embedding)
         settings = settings_of(FullTextSettings, manifest, folder)
-        return cls(Rows.map(Path(folder), manifest.embedding), settings, Path(folder) / ENGINE)
+        return cls(Rows.map(Path(folder), manifest.embedding, manifest.dimension), settings, Path(folder) / ENGINE)
 
     def save(self, folder: str | Path) -> None:
         """See :meth:`modules.similarity.protocol.Index.save`."""

@@ -11,8 +11,17 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from modules.errors import InputError, Problem
 from modules.similarity.changes import Rows
-from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_facts, write_manifest
+from modules.similarity.folder import (
+    MANIFEST,
+    Manifest,
+    new_folder,
+    read_manifest,
+    settings_of,
+    write_facts,
+    write_manifest,
+)
 from modules.similarity.items import Embedding, Floats, Items, Mask, column
 from modules.similarity.protocol import Found, Queries, Within, check_search
 from modules.similarity.scann_index.compared import compare
@@ -117,15 +126,21 @@ class ScannIndex:
         path = Path(folder)
         manifest = read_manifest(path, cls.kind, embedding)
         settings = settings_of(ScannSettings, manifest, path)
-        layout = manifest.facts["layout"]
-        partitions = []
-        for number, one in enumerate(layout["partitions"]):
-            searcher = _load(path / _PARTITION.format(number), one["tree"])
-            added = np.asarray(one["added"], np.int64)
-            partitions.append(Partition(one["name"], one["start"], one["end"], searcher, added))
+        rows = Rows.map(path, manifest.embedding, manifest.dimension)
+        try:
+            layout = manifest.facts["layout"]
+            partitions = []
+            for number, one in enumerate(layout["partitions"]):
+                searcher = _load(path / _PARTITION.format(number), one["tree"])
+                added = np.asarray(one["added"], np.int64)
+                partitions.append(Partition(str(one["name"]), int(one["start"]), int(one["end"]), searcher, added))
+            whole = _load(path / _WHOLE, layout["tree"])
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            hint = "build the index again with `shelfmark run --from ScannIndex`"
+            problem = f"partitions and trees of an index ({type(error).__name__}: {str(error).splitlines()[0]})"
+            raise InputError(Problem(str(path / MANIFEST), problem, key="facts.layout", hint=hint)) from None
         facts = {name: value for name, value in manifest.facts.items() if name != "layout"}
-        rows = Rows.map(path, manifest.embedding)
-        index = cls(rows, settings, _load(path / _WHOLE, layout["tree"]), partitions, facts)
+        index = cls(rows, settings, whole, partitions, facts)
         if settings.mapped:
             index._rescore(Rescoring.map(path / _RESCORING, rows))
         return index

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
@@ -27,6 +28,7 @@ from modules.similarity.scann_index.threads import one_blas_thread, threads
 Rows = npt.NDArray[np.int64]
 
 _ASSETS = "scann_assets.pbtxt"
+_ASSET = re.compile(r'assets \{\n  asset_type: [A-Z0-9_]+\n  asset_path: "([A-Za-z0-9_]+\.[a-z]+)"\n\}\n')
 _LEAVES = "datapoint_to_token.npy"
 _PLACES = "rows.npy"
 _ROTATION = "rotation.npy"
@@ -111,11 +113,12 @@ class Searcher:
           InputError: a file that ScaNN's list of files names is not there.
         """
         assets = (folder / _ASSETS).read_text(encoding="utf-8")
-        for line in assets.splitlines():
-            name = line.partition("asset_path:")[2].strip().strip('"')
-            if name and (Path(name).name != name or not (folder / name).is_file()):
-                hint = "build the index again with `shelfmark run --from ScannIndex`"
-                raise InputError(Problem(str(folder / _ASSETS), "names of files beside it", value=name, hint=hint))
+        names = re.findall(_ASSET, assets)
+        # Nothing but what ScaNN itself writes: protobuf's text has many ways to say the same.
+        if re.sub(_ASSET, "", assets) or not all((folder / name).is_file() for name in names):
+            hint = "build the index again with `shelfmark run --from ScannIndex`"
+            value = next((name for name in names if not (folder / name).is_file()), None)
+            raise InputError(Problem(str(folder / _ASSETS), "names of files beside it", value=value, hint=hint))
         made = native().ScannNumpy(str(folder), assets)
         made.set_num_threads(threads())
         rows = np.load(folder / _PLACES, allow_pickle=False)[:, 0]

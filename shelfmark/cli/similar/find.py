@@ -74,12 +74,17 @@ def _asked(loaded: Loaded, what: str, method: str) -> tuple[Asked, str]:
     from serving.engine import column_of
     from serving.images import canonical_image
 
+    if not what.isascii() and what.encode("utf-8", "replace").decode() != what:
+        raise InputError(Problem("", "an id, a file's name or a text in UTF-8", value=what))
     catalogue = loaded.catalogue
     product = catalogue.product(what)
     if product is not None:
         return catalogue.asked(what, method), f"{what} ({product.title})" if product.title else what
     path = Path(what)
-    is_file = len(what) < 4096 and "\0" not in what and path.is_file()
+    try:
+        is_file = "\0" not in what and path.is_file()
+    except OSError:  # no file has so long a name
+        is_file = False
     if not is_file and path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".gif"):
         raise InputError(Problem(what, "an image file; there is none"))
     column = column_of(loaded, method, is_image=is_file)

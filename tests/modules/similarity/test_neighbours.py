@@ -89,3 +89,12 @@ def test_products_of_a_leaf_lie_beside_each_other_and_share_ids(tmp_path: Path, 
     # Beside each other they find the same products, so few ids that a group writes them once.
     groups = [file.read_row_group(i).column("neighbours").combine_chunks().values for i in range(file.num_row_groups)]
     assert np.mean([len(one.unique()) for one in groups]) < 2000
+
+
+def test_an_index_that_was_changed_is_refused(tmp_path: Path) -> None:
+    for change in (lambda index: index.add(shop(3, first=5000)), lambda index: index.remove(["p7"])):
+        index = ScannIndex.build(shop(300), ScannSettings(min_products=100))
+        change(index)
+        with pytest.raises(ValueError, match="as it was built"):
+            write_neighbours(index, tmp_path / "n.parquet", K, 0.999)
+        assert not (tmp_path / "n.parquet").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from modules.errors import InputError
 from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
+from modules.similarity.loading import load_index
 from modules.similarity.protocol import Index, Queries
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
@@ -90,3 +92,63 @@ def test_few_products_with_an_embedding(build: Build, embedded: int) -> None:
     found = index.search(Queries(items.vectors[: max(1, embedded)].copy()), 50)
     assert ((found.rows >= 0).sum(axis=1) == min(50, embedded)).all() or isinstance(index, FullTextIndex)
     assert set(found.rows[found.rows >= 0].tolist()) == set(range(embedded))
+
+
+HOSTILE: dict[str, Any] = {
+    "settings": [], "facts": [], "files": [], "dimension": 7, "count": -1, "kind": ["scann"], "embedding": {"model": 3},
+}  # fmt: skip
+
+
+def test_hostile_manifests_are_said(build: Build, tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    build(shop(600)).save(folder)
+    file = folder / "manifest.json"
+    manifest = json.loads(file.read_text())
+    for key, value in HOSTILE.items():
+        for wrong in (value, None, "x"):
+            file.write_text(json.dumps(manifest | {key: wrong}))
+            with pytest.raises(InputError):
+                load_index(folder)
+    for text in ("[" * 200_000, "{}", "[]", "", "\0", json.dumps(manifest)[:-40]):
+        file.write_text(text)
+        with pytest.raises(InputError):
+            load_index(folder)
+    file.write_text(json.dumps(manifest))
+    assert len(load_index(folder)) == 600
+
+
+def test_files_that_the_manifest_does_not_name_are_not_read(build: Build, tmp_path: Path) -> None:
+    folder = tmp_path / "index"
+    build(shop(600)).save(folder)
+    (folder / ".DS_Store").write_bytes(b"a file system's own")
+    assert len(load_index(folder)) == 600
+    np.save(folder / "alive.npy", np.zeros((600, 1), bool))
+    with pytest.raises(InputError, match=r"alive\.npy: only files that the manifest names"):
+        load_index(folder)
+    (folder / "alive.npy").unlink()
+    file = folder / "manifest.json"
+    manifest = json.loads(file.read_text())
+    file.write_text(json.dumps(manifest | {"files": {}}))
+    (folder / "vectors.npy").write_bytes((folder / "vectors.npy").read_bytes()[:-1] + b"x")
+    with pytest.raises(InputError, match="only files that the manifest names"):
+        load_index(folder)
+
+
+def test_hostile_layouts_are_said(build: Build, tmp_path: Path) -> None:
+    index = build(shop(600))
+    if not isinstance(index, ScannIndex):
+        return
+    index.save(tmp_path / "index")
+    file = tmp_path / "index" / "manifest.json"
+    manifest = json.loads(file.read_text())
+    layout = manifest["facts"]["layout"]
+    tree = layout["tree"]
+    for wrong in (
+        None, [], {}, {"partitions": 5}, {**layout, "partitions": [{}]}, {**layout, "partitions": [5]},
+        {**layout, "tree": {}}, {**layout, "tree": {**tree, "leaves": "x"}}, {**layout, "tree": {**tree, "efforts": 5}},
+        {**layout, "tree": {**tree, "efforts": [{"k": 0}]}},
+        {**layout, "partitions": [{"name": "a", "start": 0, "end": 600, "tree": None, "added": "x"}]},
+    ):  # fmt: skip
+        file.write_text(json.dumps(manifest | {"facts": {"layout": wrong}}))
+        with pytest.raises(InputError, match=r"layout"):
+            load_index(tmp_path / "index")

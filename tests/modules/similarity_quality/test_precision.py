@@ -51,6 +51,18 @@ def test_equal_cosines_count_half():
     assert found.precision.value == 0.5 and found.score.value == 0 and found.at_top == 2
 
 
+def test_equal_products_are_equal_wherever_they_stand():
+    """A matrix' product rounds its columns differently, by their place in a block."""
+    for count in (37, 41, 67, 130):
+        vectors = unit(np.random.default_rng(count).normal(size=(count, 16)))
+        vectors[count - 1] = vectors[count // 2]
+        ids = pa.array([str(i) for i in range(count)])
+        twins = str(count - 1), str(count // 2)
+        asked = [Ranked(str(i), *twins) for i in range(count) if str(i) not in twins]
+        found = triplet_quality(ids, vectors, asked, top=count)
+        assert found.precision.value == 0.5 and found.score.value == 0
+
+
 def test_nothing_to_measure_on():
     ids, vectors, _ = world(1)
     found = triplet_quality(ids, vectors, [])

@@ -83,6 +83,19 @@ def test_a_query_by_title_alone_needs_no_vector():
     assert "rescore" not in body
 
 
+def test_a_query_stays_within_the_engines_limits():
+    search = FullTextSettings(by="title", candidates=20_000)
+    body = query(np.ones(4), " ".join(f"w{i}" for i in range(300)), search, ExportSettings(), size=10_000)
+    assert body["rescore"]["window_size"] == 10_000
+    words = body["query"]["bool"]["should"][0]["match"]["title"]["query"].split()
+    assert words == [f"w{i}" for i in range(64)]
+    with pytest.raises(ValueError, match="10,000"):
+        query(np.ones(4), "boots", search, ExportSettings(), size=10_001)
+    for by, vector in (("title", np.ones(4)), ("tokens", np.zeros(4)), ("tokens_and_title", np.zeros(4))):
+        nothing = query(vector, " ", FullTextSettings(by=by), ExportSettings())
+        assert nothing == {"size": 100, "query": {"match_none": {}}}
+
+
 def test_the_engines_limits_are_said_beforehand(tmp_path: Path):
     items = Items.of(["", "é" * 257, "fine"], np.ones((3, 5000), np.float32))
     with pytest.raises(InputError) as error:

@@ -109,7 +109,17 @@ def test_refuses_what_is_no_embedding(bad):
 
 
 @pytest.mark.parametrize(
-    "bad", [{"decimals": (), "intervals": ()}, {"decimals": (7,)}, {"intervals": (0.0,)}, {"best": 0}, {"trim": -0.1}]
+    "bad",
+    [
+        {"decimals": (), "intervals": ()},
+        {"decimals": (7,)},
+        {"intervals": (0.0,)},
+        {"best": 0},
+        {"trim": -0.1},
+        {"decimals": (1, 1)},
+        {"intervals": (0.2, 0.2)},
+        {"intervals": (0.1234567, 0.1234568)},
+    ],
 )
 def test_settings_that_make_no_sense(bad):
     with pytest.raises(ValidationError):

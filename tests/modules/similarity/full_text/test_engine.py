@@ -186,6 +186,7 @@ def test_hostile_queries_and_products():
     found = index.search(Queries(asked, titles), 5)
     assert found.rows[:, 0].tolist() == [-1, 1, 0, 2]
     assert (found.rows[:, 1:] == -1).all()
+    assert index.search(Queries(asked[:1], ["\ud800 BOOT"]), 5).rows[0, 0] == 2
     empty = FullTextIndex.build(items.take(np.zeros(0, np.int64)), FullTextSettings())
     assert (empty.search(Queries(asked), 5).rows == -1).all()
     empty.add(items)

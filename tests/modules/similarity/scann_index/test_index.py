@@ -286,9 +286,15 @@ def test_what_cannot_be_used_is_said(tmp_path: Path, settings) -> None:
             ScannIndex.load(folder)
         path.write_bytes(kept)
     assets = folder / "global" / "scann_assets.pbtxt"
-    assets.write_text(assets.read_text().replace(data, "../../secret.npy"))
-    with pytest.raises(InputError, match=r"names of files beside it"):
-        Searcher.load(folder / "global", 1)
+    kept = assets.read_text()
+    (folder / "secret.npy").write_bytes((folder / "global" / data).read_bytes())
+    for name in ("../secret.npy", "/etc/passwd", "none.npy"):
+        for written in (f'asset_path: "{name}"', f'asset_path : "{name}"', f"asset_path:\n '{name}'", f'[x] "{name}"'):
+            assets.write_text(kept.replace(f'asset_path: "{data}"', written))
+            with pytest.raises(InputError, match=r"names of files beside it"):
+                Searcher.load(folder / "global", 1)
+    assets.write_text(kept)
+    (folder / "secret.npy").unlink()
     manifest = json.loads((folder / "manifest.json").read_text())
     (folder / "manifest.json").write_text(json.dumps(manifest | {"kind": "exact"}))
     with pytest.raises(InputError, match="an index of kind scann"):
