@@ -70,10 +70,14 @@ def image_training_contradictions(
     return found
 
 
-def image_committee_contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
-    """Of the committee's members with the image feature."""
+def image_model_contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
+    """Of the model, and of the committee's members, with the image feature."""
     found: list[tuple[str, object, str]] = []
     image, committee = image_feature(workflow.features), workflow.committee
+    if image is None and workflow.model.modality_dropout is not None:
+        found.append(
+            ("model.modality_dropout", f"{workflow.model.modality_dropout:g}", "an image feature beside others")
+        )
     if committee is None:
         return found
     if image is not None and committee.by == "dropout":

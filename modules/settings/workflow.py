@@ -13,8 +13,8 @@ from modules.settings.committee_contradictions import committee_contradictions, 
 from modules.settings.features import Feature, column_of, default_features
 from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
 from modules.settings.image_contradictions import (
-    image_committee_contradictions,
     image_contradictions,
+    image_model_contradictions,
     image_training_contradictions,
 )
 from modules.settings.images import ImageSettings
@@ -274,7 +274,7 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     exact = workflow.training.solver == "liblinear"
     found += solver_contradictions("", workflow.model, workflow.training)
     found += image_training_contradictions(workflow, workflow.training)
-    found += image_committee_contradictions(workflow)
+    found += image_model_contradictions(workflow)
     found += beam_contradictions(workflow.beam)
     if workflow.committee is not None:
         found += committee_contradictions(workflow.committee, workflow)

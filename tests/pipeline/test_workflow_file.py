@@ -173,6 +173,7 @@ def test_committees_that_could_not_work_are_said(tmp_path: Path, text: str, key:
         ),
         ("features: {p: {kind: image}}\ncommittee: {by: dropout}\nmodel: {dropout: 0.2}", "committee.by"),
         ("features: {p: {kind: image, train: frozen}}", "features.p.weights"),
+        ("model: {modality_dropout: 0.5}", "model.modality_dropout"),
         (
             "features: {p: {kind: image, train: frozen, width: null, weights: w.h5}}\nmodel: {kind: linear}\n"
             "training: {solver: liblinear, metric_learning: {}}",

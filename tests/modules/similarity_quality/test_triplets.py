@@ -86,6 +86,21 @@ def test_only_agreed_rankings_count(triplets, expected):
     assert agreed(triplets) == expected
 
 
+def test_times_at_the_ends_of_the_calendar(tmp_path: Path):
+    row = {"query": "q", "a": "x", "b": "y", "verdict": "a", "annotator": "ann"}
+    file = tmp_path / "t.jsonl"
+    for time in ("0001-01-01T00:00:00+00:00", "9999-12-31T23:59:59.999999Z"):
+        file.write_text(json.dumps(row | {"time": time}) + "\n")
+        (one,) = read_triplets(file)
+        again = tmp_path / "again.jsonl"
+        again.write_bytes(line_of(one))
+        assert list(read_triplets(again)) == [one]
+    for time in ("0001-01-01T00:00:00+23:59", "9999-12-31T23:59:59-23:59"):  # in UTC in the years 0 and 10,000
+        file.write_text(json.dumps(row | {"time": time}) + "\n")
+        with pytest.raises(InputError, match="time"):
+            read_triplets(file)
+
+
 def test_all_mistakes_are_said(tmp_path: Path):
     good = {"query": "q", "a": "x", "b": "y", "verdict": "a", "annotator": "ann", "time": "2026-03-01T09:30:00Z"}
     bad = [
