@@ -58,7 +58,8 @@ def read_object(url: str, most: int, patience: Patience = PATIENCE) -> bytes | N
 def _within(seconds: float, work: Callable[[], _T], url: str) -> _T:
     """What ``work`` gives, unless it takes longer: the clients know no end of a store that sends a byte now and then.
 
-    The thread that it ran in is left to end by itself.
+    The thread that it ran in is left to end by itself. The process' own end waits for one that reads from S3: Arrow
+    would crash otherwise.
     """
     found: list[_T] = []
     failed: list[BaseException] = []

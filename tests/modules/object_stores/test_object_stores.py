@@ -6,6 +6,8 @@ import fnmatch
 import gzip
 import io
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -143,6 +145,21 @@ def test_a_store_that_sends_a_byte_now_and_then_is_cut_off(store: ObjectStore, s
     store.slow.set()
     store.slow = None
     assert read_object(f"{scheme}://shop/a", 10_000) == bytes(10_000)
+
+
+def test_a_process_ends_without_what_it_gave_up(store: ObjectStore) -> None:
+    store.objects["shop", "a"] = bytes(10_000)
+    store.slow = threading.Event()
+    code = """
+from modules.object_stores import Patience, read_object
+try:
+    read_object("gs://shop/a", 10_000, Patience(connect=1.0, read=5.0, attempts=1, deadline=0.5))
+except TimeoutError:
+    print("given up")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    store.slow.set()
+    assert (done.returncode, done.stdout) == (0, "given up\n")
 
 
 @pytest.mark.parametrize("scheme", ["s3", "gs"])
