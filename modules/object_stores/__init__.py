@@ -43,8 +43,10 @@ def read_object(url: str, most: int, patience: Patience = PATIENCE) -> bytes | N
       OSError: as :func:`open_object` does; TimeoutError after ``patience.deadline`` at the latest.
     """
 
+    find = _finder(url, patience)  # imported before the time runs
+
     def read() -> bytes | None:
-        store, path = _find(url, patience)
+        store, path = find()
         parts, size = [], 0
         with store.open(path, min(_SMALL_BLOCK, most + 1)) as stream:
             while size <= most and (part := stream.read(min(_SMALL_BLOCK, most + 1 - size))):
@@ -126,13 +128,18 @@ def match(pattern: str) -> list[str]:
 
 def _find(url: str, patience: Patience) -> tuple[Store, str]:
     """The store behind an address, and what it calls the object."""
+    return _finder(url, patience)()
+
+
+def _finder(url: str, patience: Patience) -> Callable[[], tuple[Store, str]]:
+    """Imports the store's client, which may take a second; what it returns finds the store."""
     scheme, _, path = url.partition("://")
     if scheme == "gs":
         from modules.object_stores.google import google
 
-        return google(patience), path
+        return lambda: (google(patience), path)
     if scheme not in ("s3", "minio"):
         raise OSError(errno.EINVAL, "an address with s3://, minio:// or gs://", url)
     from modules.object_stores.arrow import s3
 
-    return s3(path.partition("/")[0], patience), path
+    return lambda: (s3(path.partition("/")[0], patience), path)

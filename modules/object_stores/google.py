@@ -20,10 +20,13 @@ from google.api_core.exceptions import (
 from google.auth.exceptions import GoogleAuthError
 from google.cloud.storage import Client
 from google.cloud.storage.retry import DEFAULT_RETRY
+from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException, Timeout
 
 from modules.object_stores.patience import Patience
 from modules.object_stores.store import Store
+
+_CONNECTIONS = 256
 
 
 class GoogleStore:
@@ -88,9 +91,13 @@ def google(patience: Patience) -> Store:
 @lru_cache
 def _google(_emulator: str | None, patience: Patience) -> Store:
     try:
-        return GoogleStore(Client(), patience)
+        client = Client()
     except (GoogleAuthError, OSError):  # the latter: it knows no project
-        return GoogleStore(Client.create_anonymous_client(), patience)
+        client = Client.create_anonymous_client()
+    # As many connections are kept as threads may read images; by default ten are, and others made anew each time.
+    for scheme in ("https://", "http://"):
+        client._http.mount(scheme, HTTPAdapter(pool_maxsize=_CONNECTIONS))
+    return GoogleStore(client, patience)
 
 
 class _Stream(io.RawIOBase):
