@@ -90,7 +90,7 @@ class ScannIndex:
     def build(
         cls, items: Items, settings: ScannSettings, seed: int = 0, partitions: Sequence[tuple[str, int]] = ()
     ) -> ScannIndex:
-        """An index over ``items``; the same seed gives nearly the same index (ScaNN's threads move a few leaves).
+        """An index over ``items``; the same seed gives a similar one: ScaNN's clustering differs from run to run.
 
         Args:
           partitions: name and number of products of each; the items lie in their order, partition after partition.
