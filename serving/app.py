@@ -84,9 +84,10 @@ def create_app(engine: Engine, access: Access, poll: float = 0.0) -> FastAPI:
         price_to: str | None = None,
     ) -> Response:
         """Neighbours of a product of the index."""
+        known = [one.alias for one in request.scope["route"].dependant.query_params]
         for name in request.query_params:
-            if name not in _PARAMETERS:
-                raise Refused(422, "no such parameter", shorten(name), f"one of: {', '.join(_PARAMETERS)}")
+            if name not in known:
+                raise Refused(422, "no such parameter", shorten(name), f"one of: {', '.join(known)}")
         given: dict[str, Any] = {"category": category, "retailer": retailer, "availability": availability}
         given |= {name: _number(name, text) for name, text in (("price_from", price_from), ("price_to", price_to))}
         within = {name: value for name, value in given.items() if value is not None}
@@ -195,9 +196,6 @@ class Gate:
                 error = Refused(401, "no or a wrong token", "header authorization", "the server's token", next_)
                 return refusal(error, {"www-authenticate": "Bearer"})
         return None
-
-
-_PARAMETERS = ("k", "by", "category", "retailer", "availability", "price_from", "price_to")
 
 
 def _number(name: str, text: str | None) -> int | float | None:

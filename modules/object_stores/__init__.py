@@ -14,6 +14,8 @@ from typing import IO, TypeVar
 from modules.object_stores.patience import PATIENCE, Patience
 from modules.object_stores.store import Store
 
+SCHEMES = ("s3", "minio", "gs")
+
 _T = TypeVar("_T")
 
 _SPECIAL = re.compile(r"[*?[]")
@@ -42,7 +44,6 @@ def read_object(url: str, most: int, patience: Patience = PATIENCE) -> bytes | N
     Raises:
       OSError: as :func:`open_object` does; TimeoutError after ``patience.deadline`` at the latest.
     """
-
     find = _finder(url, patience)  # imported before the time runs
 
     def read() -> bytes | None:
@@ -91,7 +92,7 @@ def size_of(url: str) -> int:
     store, path = _find(url, PATIENCE)
     size = store.size(path)
     if size is None:
-        raise FileNotFoundError(2, "there is no such object", url)
+        raise FileNotFoundError(errno.ENOENT, "there is no such object", url)
     return size
 
 
@@ -138,7 +139,7 @@ def _finder(url: str, patience: Patience) -> Callable[[], tuple[Store, str]]:
         from modules.object_stores.google import google
 
         return lambda: (google(patience), path)
-    if scheme not in ("s3", "minio"):
+    if scheme not in SCHEMES:
         raise OSError(errno.EINVAL, "an address with s3://, minio:// or gs://", url)
     from modules.object_stores.arrow import s3
 

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import lru_cache
-from typing import IO, Any, cast
+from typing import IO, cast
 
 from pyarrow import fs
 
 from modules.object_stores.patience import Patience
-from modules.object_stores.store import Store
+from modules.object_stores.store import Parts, Store
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -29,7 +30,14 @@ class ArrowStore:
     def open(self, path: str, block: int) -> IO[bytes]:
         """See the protocol."""
         with _errors(path):
-            return cast(IO[bytes], io.BufferedReader(_Stream(self._fs.open_input_file(path), path), block))
+            file = self._fs.open_input_file(path)
+            end = file.size()
+
+        def part(start: int, size: int) -> bytes:
+            with _errors(path):
+                return bytes(file.read_at(size, start)) if start < end else b""
+
+        return cast(IO[bytes], io.BufferedReader(Parts(part, lambda: end), block))
 
     def size(self, path: str) -> int | None:
         """See the protocol."""
@@ -65,34 +73,6 @@ def _s3(bucket: str, endpoint: str | None, region: str | None, _key: str | None,
     return ArrowStore(made)
 
 
-class _Stream(io.RawIOBase):
-    """Reads an object, with Python's own errors."""
-
-    def __init__(self, file: Any, path: str):
-        self._file, self._path = file, path
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        with _errors(self._path):
-            return int(self._file.readinto(buffer))
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        with _errors(self._path):
-            return int(self._file.seek(offset, whence))
-
-    def tell(self) -> int:
-        return int(self._file.tell())
-
-    def close(self) -> None:
-        self._file.close()
-        super().close()
-
-
 @contextmanager
 def _errors(path: str) -> Iterator[None]:
     """Arrow's errors as Python's own."""
@@ -101,10 +81,10 @@ def _errors(path: str) -> Iterator[None]:
     except (OSError, ValueError, NotImplementedError) as error:
         text = (str(error).splitlines() or [""])[0]
         if isinstance(error, FileNotFoundError):
-            raise FileNotFoundError(2, "there is no such object", path) from None
+            raise FileNotFoundError(errno.ENOENT, "there is no such object", path) from None
         if any(one in text for one in _DENIED):
-            raise PermissionError(13, text, path) from None
+            raise PermissionError(errno.EACCES, text, path) from None
         if any(one in text for one in _LATE):
-            raise TimeoutError(110, text, path) from None
+            raise TimeoutError(errno.ETIMEDOUT, text, path) from None
         # Of a name that cannot be, Arrow says that it is a wrong value.
-        raise OSError(22 if isinstance(error, ValueError) else 5, text, path) from None
+        raise OSError(errno.EINVAL if isinstance(error, ValueError) else errno.EIO, text, path) from None

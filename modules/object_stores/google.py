@@ -1,7 +1,11 @@
-"""Google Cloud Storage by Google's own client: Arrow's blocks all threads while it waits, and knows no timeouts."""
+"""Google Cloud Storage by Google's own client: Arrow's blocks all threads while it waits, and knows no timeouts.
+
+Objects are read part by part: the client's own reader asks for the object's size without a timeout.
+"""
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 from collections.abc import Iterable, Iterator
@@ -24,7 +28,7 @@ from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException, Timeout
 
 from modules.object_stores.patience import Patience
-from modules.object_stores.store import Store
+from modules.object_stores.store import Parts, Store
 
 _CONNECTIONS = 256
 
@@ -41,11 +45,12 @@ class GoogleStore:
 
     def open(self, path: str, block: int) -> IO[bytes]:
         """See the protocol."""
-        opened = io.BufferedReader(_Stream(self, path), block)
+        stream = Parts(lambda start, size: self._part(path, start, size), lambda: self.size(path) or 0)
+        opened = io.BufferedReader(stream, block)
         opened.peek(1)  # that it is not there is said here, not later
         return cast(IO[bytes], opened)
 
-    def part(self, path: str, start: int, size: int) -> bytes:
+    def _part(self, path: str, start: int, size: int) -> bytes:
         """At most ``size`` bytes from ``start`` on."""
         with _errors(path):
             try:
@@ -79,7 +84,7 @@ class GoogleStore:
     def _blob(self, path: str) -> Any:
         bucket, _, name = path.partition("/")
         if not bucket or not name:
-            raise FileNotFoundError(2, "there is no such object", path)
+            raise FileNotFoundError(errno.ENOENT, "there is no such object", path)
         return self._client.bucket(bucket).blob(name)
 
 
@@ -100,53 +105,21 @@ def _google(_emulator: str | None, patience: Patience) -> Store:
     return GoogleStore(client, patience)
 
 
-class _Stream(io.RawIOBase):
-    """Reads an object part by part. The client's own reader asks for the object's size without a timeout."""
-
-    def __init__(self, store: GoogleStore, path: str):
-        self._store, self._path = store, path
-        self._at = 0
-        self._end: int | None = None
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        if not len(buffer) or (self._end is not None and self._at >= self._end):
-            return 0
-        data = self._store.part(self._path, self._at, len(buffer))
-        buffer[: len(data)] = data
-        self._at += len(data)
-        if len(data) < len(buffer):
-            self._end = self._at
-        return len(data)
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
-        if whence == io.SEEK_END and self._end is None:
-            self._end = self._store.size(self._path) or 0
-        start = {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: self._end or 0}[whence]
-        self._at = max(0, start + offset)
-        return self._at
-
-
 @contextmanager
 def _errors(path: str) -> Iterator[None]:
     """The client's errors as Python's own."""
     try:
         yield
     except NotFound:
-        raise FileNotFoundError(2, "there is no such object", path) from None
+        raise FileNotFoundError(errno.ENOENT, "there is no such object", path) from None
     except (Forbidden, Unauthorized) as error:
-        raise PermissionError(13, _text(error), path) from None
+        raise PermissionError(errno.EACCES, _text(error), path) from None
     except (Timeout, RetryError) as error:
-        raise TimeoutError(110, _text(error), path) from None
+        raise TimeoutError(errno.ETIMEDOUT, _text(error), path) from None
     except ValueError as error:
-        raise OSError(22, _text(error), path) from None
+        raise OSError(errno.EINVAL, _text(error), path) from None
     except (GoogleAPIError, GoogleAuthError, RequestException) as error:
-        raise OSError(5, _text(error), path) from None
+        raise OSError(errno.EIO, _text(error), path) from None
 
 
 def _text(error: Exception) -> str:

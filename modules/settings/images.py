@@ -7,12 +7,13 @@ from typing import Annotated
 
 from pydantic import Field, field_validator
 
+from modules import object_stores
 from modules.settings.base import Settings
 
 Seconds = Annotated[float, Field(gt=0.0, le=3600.0)]
 
 _HOST = re.compile(r"(\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*|[0-9a-f:.]+)")
-_SCHEMES = ("https", "http", "s3", "gs", "minio")
+_SCHEMES = ("https", "http", *object_stores.SCHEMES)
 
 
 class ImageSettings(Settings):
@@ -68,5 +69,5 @@ class ImageSettings(Settings):
     def _schemes(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if value not in _SCHEMES:
-                raise ValueError(f"schemes: {value!r} cannot be allowed; one of: https, http, s3, gs, minio")
+                raise ValueError(f"schemes: {value!r} cannot be allowed; one of: {', '.join(_SCHEMES)}")
         return values

@@ -8,12 +8,13 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-from pydantic import ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
+from typing_extensions import TypedDict
 
 from modules.errors import InputError, Problem
 from modules.settings.base import Settings
@@ -29,6 +30,13 @@ _FORMAT = "shelfmark index"
 _REBUILD = "build the index again with `shelfmark run --from ScannIndex`"
 
 
+class File(TypedDict):
+    """``sha256``: 64 hex digits; ``bytes``: the size."""
+
+    sha256: str
+    bytes: int
+
+
 @dataclass(frozen=True)
 class Manifest:
     """What ``manifest.json`` holds.
@@ -37,22 +45,25 @@ class Manifest:
       kind: :attr:`modules.similarity.protocol.Index.kind`.
       embedding: what made the vectors. dimension, count: of the vectors.
       settings: of the index, as JSON values. facts: what was measured, as JSON values.
-      files: name to sha256 and size of each file.
+      files: of each file by name.
     """
 
     kind: str
     embedding: Embedding
-    dimension: int
-    count: int
+    dimension: Annotated[int, Field(ge=0)]
+    count: Annotated[int, Field(ge=0)]
     settings: dict[str, Any] = field(default_factory=dict)
     facts: dict[str, Any] = field(default_factory=dict)
-    files: dict[str, dict[str, Any]] = field(default_factory=dict)
+    files: dict[str, File] = field(default_factory=dict)
     version: int = VERSION
+
+
+_MANIFEST = TypeAdapter(Manifest)
 
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest over all files that lie in ``folder`` and below; the last thing to be written."""
-    files = {}
+    files: dict[str, File] = {}
     for path in sorted(folder.rglob("*")):
         if path.is_file() and path.name != MANIFEST:
             files[path.relative_to(folder).as_posix()] = {"sha256": sha256(path), "bytes": path.stat().st_size}
@@ -97,13 +108,13 @@ def read_manifest(
         found = str(document.get("version"))
         raise InputError(Problem(str(path), f"format version {VERSION}", key="version", value=found, hint=_REBUILD))
     try:
-        made_by = Embedding(**document["embedding"])
-        known = {name: document[name] for name in ("kind", "dimension", "count", "settings", "facts", "files")}
-        manifest = Manifest(**{**known, "embedding": made_by})
-        _check_types(manifest)
-        files = {str(name): (str(f["sha256"]), int(f["bytes"])) for name, f in manifest.files.items()}
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise InputError(Problem(str(path), f"a whole manifest ({error!r})", hint=_REBUILD)) from None
+        manifest = _MANIFEST.validate_python({name: document[name] for name in Manifest.__dataclass_fields__})
+    except KeyError as error:
+        raise InputError(Problem(str(path), f"a whole manifest, with {error}", hint=_REBUILD)) from None
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise InputError(Problem(str(path), first["msg"], key=key, hint=_REBUILD)) from None
     if kind is not None and manifest.kind != kind:
         raise InputError(Problem(str(path), f"an index of kind {kind}", key="kind", value=manifest.kind))
     if embedding is not None and manifest.embedding != embedding:
@@ -112,22 +123,8 @@ def read_manifest(
         expected = embedding.model if key.endswith("model") else embedding.column
         hint = f"its vectors cannot be compared; {_REBUILD}"
         raise InputError(Problem(str(path), expected, key=key, value=value, hint=hint))
-    _check_files(Path(folder), files, verify)
+    _check_files(Path(folder), manifest.files, verify)
     return manifest
-
-
-def _check_types(manifest: Manifest) -> None:
-    """Raises TypeError or ValueError if a value is not what the class says."""
-    texts = (manifest.kind, manifest.embedding.model, manifest.embedding.column)
-    if not all(isinstance(one, str) for one in texts):
-        raise TypeError("kind and embedding are texts")
-    for name in ("settings", "facts", "files"):
-        if not isinstance(getattr(manifest, name), dict):
-            raise TypeError(f"{name} is an object")
-    for name in ("dimension", "count"):
-        value = getattr(manifest, name)
-        if not isinstance(value, int) or isinstance(value, bool) or value < 0:
-            raise ValueError(f"{name} is a number, at least 0")
 
 
 def settings_of(kind: type[_Kind], manifest: Manifest, folder: str | Path) -> _Kind:
@@ -145,20 +142,20 @@ def settings_of(kind: type[_Kind], manifest: Manifest, folder: str | Path) -> _K
         raise InputError(Problem(str(Path(folder) / MANIFEST), first["msg"], key=key, hint=_REBUILD)) from None
 
 
-def _check_files(folder: Path, files: Mapping[str, tuple[str, int]], verify: bool) -> None:
+def _check_files(folder: Path, files: Mapping[str, File], verify: bool) -> None:
     problems = []
     for path in folder.rglob("*"):
         name = path.relative_to(folder).as_posix()
         # A hidden one is no part of an index: file systems and object stores leave such.
         if name not in files and name != MANIFEST and path.is_file() and not path.name.startswith("."):
             problems.append(Problem(str(path), "only files that the manifest names", hint=_REBUILD))
-    for name, (digest, size) in files.items():
+    for name, file in files.items():
         path = folder / name
         if Path(name).is_absolute() or ".." in Path(name).parts:
             problems.append(Problem(str(folder / MANIFEST), "names of files inside the folder", key=name))
         elif not path.is_file():
             problems.append(Problem(str(path), "a file of the index; it is missing", hint=_REBUILD))
-        elif path.stat().st_size != size or (verify and sha256(path) != digest):
+        elif path.stat().st_size != file["bytes"] or (verify and sha256(path) != file["sha256"]):
             problems.append(Problem(str(path), "the checksum of the manifest; the file is damaged", hint=_REBUILD))
     if problems:
         raise InputError(problems)

@@ -14,7 +14,6 @@ import pyarrow.parquet as pq
 from modules import progress
 from modules.similarity.halves import widened
 from modules.similarity.items import column
-from modules.similarity.protocol import Queries
 from modules.similarity.scann_index.index import Partition, ScannIndex
 from modules.similarity.scann_index.results import without
 
@@ -76,7 +75,7 @@ def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: floa
 
 def _by_leaf(index: ScannIndex, partition: Partition) -> Integers:
     """The partition's rows, those of a leaf beside each other, those that are in no tree last."""
-    tree = index.tree_of(partition) if index.partitions else index.whole
+    tree = index.tree_of(partition)
     if tree is None:
         return np.arange(partition.start, partition.end)
     rows = tree.by_leaf()
@@ -92,11 +91,7 @@ def _group(index: ScannIndex, partition: Partition, rows: Integers, k: int, near
     for start in range(0, len(rows), _BATCH):
         own = rows[start : start + _BATCH]
         vectors = widened(index.rows.base.vectors[own])
-        if index.partitions:
-            found = index.search_partition(partition, vectors, k + 1)
-        else:
-            found = index.search(Queries(vectors), k + 1)
-        found = without(found, own)
+        found = without(index.search_partition(partition, vectors, k + 1), own)
         found.rows[~vectors.any(1)] = -1
         there = found.rows >= 0
         counts.append(there.sum(1))

@@ -192,7 +192,7 @@ class ScannIndex:
         mask = np.zeros(len(self.rows.alive), bool)
         mask[partition.start : partition.end] = True
         mask[partition.added] = True
-        return self.search(Queries(vectors), k, mask)
+        return self.search(Queries(vectors), k, None if mask.all() else mask)
 
     def tree_of(self, partition: Partition) -> Searcher | None:
         """What searches of a partition look into; None: its products are compared one by one."""

@@ -96,8 +96,8 @@ def effort_of(efforts: Sequence[Effort], k: int, leaves: int, products: int) -> 
     """
     if not efforts:
         efforts = (Effort(k=100, leaves=max(1, leaves // 20), reorder=250),)
-    more = next((place for place, effort in enumerate(efforts) if effort.k >= k), None)
-    if more is None:
+    place = next((i for i, effort in enumerate(efforts) if effort.k >= k), None)
+    if place is None:
         last = efforts[-1]
         times = k / last.k
         return Effort(
@@ -105,15 +105,15 @@ def effort_of(efforts: Sequence[Effort], k: int, leaves: int, products: int) -> 
             reorder=max(k, min(products, int(np.ceil(last.reorder * times)))), refine=_refine(last, k),
             seconds=last.seconds * times,
         )  # fmt: skip
-    high = efforts[more]
-    if high.k == k or not more:
+    high = efforts[place]
+    if high.k == k or not place:
         # Fewer neighbours need fewer candidates, but not in proportion: the first ones are the hardest to order.
         reorder = high.reorder if k == high.k else max(3 * k + 20, high.reorder * k // high.k)
         return Effort(
             k=k, leaves=min(high.leaves, leaves), reorder=min(reorder, high.reorder, max(products, k)),
             refine=_refine(high, k), seconds=high.seconds,
         )  # fmt: skip
-    low = efforts[more - 1]
+    low = efforts[place - 1]
     share = np.log(k / low.k) / np.log(high.k / low.k)
 
     def between(less: float, more: float) -> float:

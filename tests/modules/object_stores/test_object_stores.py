@@ -61,6 +61,7 @@ def test_an_object_is_read_at_any_place(store: ObjectStore, monkeypatch: pytest.
         for start, size in ((0, 3), (9_990, 100), (4, 2500), (10_000, 5), (0, -1), (999, 2)):
             assert stream.seek(start) == start
             assert stream.read(size) == data[start:][: None if size < 0 else size]
+        assert stream.seek(20_000) == 20_000 and stream.read(3) == b""
         assert stream.seek(-5, io.SEEK_END) == 9_995 and stream.read() == data[-5:]
         stream.seek(10)
         assert stream.seek(5, io.SEEK_CUR) == 15 and stream.read(4) == data[15:19] and stream.tell() == 19

@@ -37,7 +37,7 @@ def local_copy(uri: str) -> Iterator[Path]:
         yield path
         return
     scheme = uri.partition("://")[0]
-    if scheme not in ("s3", "minio", "gs"):
+    if scheme not in object_stores.SCHEMES:
         raise InputError(Problem(uri, "expected a path, or an address with file://, gs://, s3:// or minio://"))
     if scheme == "minio" and not os.environ.get(ENDPOINT):
         hint = "http://127.0.0.1:9000 after `kubectl port-forward -n kubeflow service/minio-service 9000`"
