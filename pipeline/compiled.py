@@ -19,7 +19,6 @@ from tfx.orchestration.portable import launcher, partial_run_utils, runtime_para
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.class_metrics.store import connection_config
-from pipeline.inputs import taxonomy_of
 from pipeline.pipeline import Places, create_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.schema import write_run_schema
@@ -31,7 +30,6 @@ def compile_local(
     loaded: LoadedWorkflow, folder: RunFolder, run_id: str, *, cache: bool = True
 ) -> tuple[pipeline_pb2.Pipeline, list[str]]:
     """The pipeline in TFX's intermediate form, and its component names in order."""
-    taxonomy = taxonomy_of(loaded)
     places = Places(
         root=str(folder.root),
         pushed=loaded.workflow.push.folder or str(folder.pushed),
@@ -41,7 +39,6 @@ def compile_local(
     )
     built = create_pipeline(
         loaded,
-        taxonomy,
         places,
         metadata_connection_config=connection_config(folder.metadata),
         enable_cache=cache,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfx.components import Evaluator, Pusher, Transform
+from tfx.components import Pusher, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.common.resolver import Resolver
@@ -17,7 +17,7 @@ from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.active_sampler.component import ActiveSampler
 from components.class_metrics.component import ClassMetrics
-from components.evaluation.config import MODULE as EVALUATION_MODULE
+from components.evaluation.component import ProductEvaluator
 from components.example_validator.component import ProductValidator
 from components.index_pusher.component import IndexPusher
 from components.predictor.component import Predictor
@@ -29,9 +29,7 @@ from components.trainer.component import ProductTrainer
 from components.tuner.component import ProductTuner
 from modules.feeds.schema import with_statistics
 from modules.settings.workflow import Workflow
-from modules.taxonomy import Taxonomy
 from pipeline.beam import beam_arguments
-from pipeline.evaluation import eval_config, objective_evals, objective_thresholds
 from pipeline.inputs import any_exclusive, example_inputs, sampling_labels, training_inputs, transform_features
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -39,6 +37,8 @@ PARTS = {
     "Transform": {"name", "features"},
     "Tuner": {"name", "seed", "features", "objectives", "model", "training", "tuning"},
     "Trainer": {"name", "seed", "features", "objectives", "model", "training", "committee", "prediction"},
+    "Evaluator": {"name", "objectives", "evaluation"},
+    "ClassMetrics": {"name", "objectives", "evaluation"},
     "Predictor": {"name", "objectives", "prediction", "committee"},
     "ActiveSampler": {"name", "seed", "objectives", "sampling", "committee"},
     "ScannIndex": {"name", "seed", "objectives", "similarity"},
@@ -66,7 +66,6 @@ class Places:
 
 def create_pipeline(
     loaded: LoadedWorkflow,
-    taxonomy: Taxonomy,
     places: Places,
     *,
     metadata_connection_config: Any = None,
@@ -129,18 +128,15 @@ def create_pipeline(
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
     ).with_id("LastBlessedModel")
-    evaluator = Evaluator(
+    evaluator = ProductEvaluator(
         examples=examples,
-        example_splits=["test"],
         model=trainer.outputs["model"],
+        taxonomy=tree,
+        workflow=settings("Evaluator"),
         baseline_model=blessed.outputs["model"],
-        eval_config=eval_config(workflow, taxonomy),
-        module_path=EVALUATION_MODULE,
-    )
+    ).with_id("Evaluator")
     class_metrics = ClassMetrics(
-        evaluation=evaluator.outputs["evaluation"],
-        objectives=objective_evals(workflow, taxonomy),
-        thresholds=objective_thresholds(workflow),
+        evaluation=evaluator.outputs["evaluation"], taxonomy=tree, workflow=settings("ClassMetrics")
     )
     pusher = Pusher(
         model=trainer.outputs["model"],

@@ -11,7 +11,6 @@ from modules.errors import InputError
 from modules.settings.beam import BEAM_COMPONENTS
 from modules.settings.features import weight_files
 from modules.settings.kubeflow import KubeflowSettings
-from pipeline.inputs import taxonomy_of
 from pipeline.kubeflow.package import Target, build_package, write_package
 from pipeline.kubeflow.parameters import TYPES, RunParameter
 from pipeline.kubeflow.report import add_report
@@ -52,7 +51,7 @@ def compile_workflow(loaded: LoadedWorkflow, output: Path, *, target: Target = "
             pushed_indexes=f"{settings.push_folder or PUSHED}/indexes",
             schema=str(write_run_schema(loaded, Path(folder))),
         )
-        built = create_pipeline(pods, taxonomy_of(loaded), places)
+        built = create_pipeline(pods, places)
         nodes = {node.id for node in built.components}
         package = build_package(
             built,

@@ -13,7 +13,7 @@ from google.protobuf import json_format
 from modules.errors import InputError, Problem
 from modules.settings.kubeflow import KubeflowSettings
 from modules.taxonomy.documents import did_you_mean
-from pipeline.kubeflow.checks import check_pipeline
+from pipeline.kubeflow.checks import check_pipeline, check_sizes
 from pipeline.kubeflow.document import SCHEMA_VERSION, Package
 from pipeline.kubeflow.drivers import (
     FINGERPRINT,
@@ -85,6 +85,8 @@ def build_package(
         set_resources(package, task, resources)
         set_kubernetes(package, task, resources)
     switch_caches(package, cached)
+    if target == "kubeflow":
+        check_sizes(package)
     return package
 
 

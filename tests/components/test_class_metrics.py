@@ -14,17 +14,14 @@ from tests.components import evaluation_data as small
 
 def _artifact(evaluation: str, thresholds: dict[str, Any]) -> Any:
     import tfx.v1  # noqa: F401
-    from tfx.types import channel_utils, standard_artifacts
 
     from components import CategoryMetrics
-    from components.class_metrics.component import ClassMetrics
-    from components.class_metrics.executor import ClassMetricsExecutor
+    from components.class_metrics.executor import describe
+    from components.evaluation.reading import read_evaluation
 
-    given, output = standard_artifacts.ModelEvaluation(), CategoryMetrics()
-    given.uri, output.uri = evaluation, "/gone"
-    component = ClassMetrics(channel_utils.as_channel([given]), small.objective_evals(), thresholds)
-    parameters = {"objectives": component.exec_properties["objectives"]}
-    ClassMetricsExecutor().Do({"evaluation": [given]}, {"metrics": [output]}, parameters)
+    output = CategoryMetrics()
+    output.uri = "/gone"
+    describe(output, read_evaluation(evaluation)[0], small.objective_evals(), thresholds)
     return output
 
 
@@ -59,13 +56,38 @@ def test_every_figure_and_category_becomes_a_property(evaluation: str, threshold
 
 def test_an_evaluation_of_other_classes_is_refused(evaluation: str) -> None:
     from components.class_metrics.executor import properties
-    from components.evaluation.objectives import ObjectiveEval, pack_classes
+    from components.evaluation.objectives import ObjectiveEval
     from components.evaluation.reading import read_evaluation
 
-    other = pack_classes(ObjectiveEval("exclusive", "exclusive", small.CLASSES[:3]))
+    other = ObjectiveEval("exclusive", "exclusive", small.CLASSES[:3])
     overall = read_evaluation(evaluation)[0]
     with pytest.raises(ValueError, match="has 7 classes, the workflow 3"):
-        list(properties(overall, [{"name": "exclusive", "classes": other, "checks": None}]))
+        list(properties(overall, [other], {}))
+
+
+def test_the_executor_takes_the_categories_from_the_taxonomy(evaluation: str, tmp_path: Path) -> None:
+    import tfx.v1  # noqa: F401
+    from tfx.types import standard_artifacts
+
+    from components import CategoryMetrics, ProductTaxonomy
+    from components.class_metrics.executor import ClassMetricsExecutor
+    from modules.examples import TAXONOMY_FILE
+    from modules.taxonomy import Taxonomy
+
+    paths = [tuple(path.split(" > ")) for path in small.PATHS]
+    tree = Taxonomy.from_paths(paths, exclusive="given")
+    tree.write(str(tmp_path / TAXONOMY_FILE))
+    given, taxonomy, output = standard_artifacts.ModelEvaluation(), ProductTaxonomy(), CategoryMetrics()
+    given.uri, taxonomy.uri, output.uri = evaluation, str(tmp_path), str(tmp_path)
+    objectives = {"exclusive": {"kind": "exclusive"}}
+    bounds = {"thresholds": {"exclusive": {"every_category_f1": 1.0, "category_min_support": 1}}}
+    part = json.dumps({"name": "shop", "objectives": objectives, "evaluation": bounds})
+    ClassMetricsExecutor().Do(
+        {"evaluation": [given], "taxonomy": [taxonomy]}, {"metrics": [output]}, {"workflow": part}
+    )
+    assert output.has_custom_property("exclusive/accuracy") and not output.has_custom_property("tags/micro_f1")
+    failed = {row["path"] for row in json.loads(output.get_string_custom_property("failed/exclusive"))}
+    assert failed and failed <= set(small.PATHS)
 
 
 def test_a_folder_without_evaluation_is_refused(tmp_path: Path) -> None:

@@ -131,10 +131,31 @@ def test_report_reads_what_the_run_made_and_no_examples(documents: list[dict[str
     }  # fmt: skip
 
 
-def test_arguments_stay_small(documents: list[dict[str, Any]]) -> None:
-    """All of a task's parameters come in one argument, beside addresses."""
-    for name, task in documents[0]["root"]["dag"]["tasks"].items():
-        assert len(json.dumps(task)) < 60_000, name
+def test_the_taxonomy_is_not_in_the_package(package: Path, tmp_path: Path) -> None:
+    """20,000 categories give the package that the demo's 61 give: it needs no room and is not compiled again."""
+    from modules.taxonomy import Taxonomy
+    from pipeline.kubeflow.compiler import compile_workflow
+
+    loaded = load_demo(tmp_path / "feed", f"runners.kubeflow={json.dumps(SETTINGS)}")
+    assert loaded.taxonomy_file is not None
+    paths = [("Department %d" % (i % 20), f"Group {i % 400}", f"Category {i}") for i in range(20_000)]
+    Taxonomy.from_paths(paths).write(loaded.taxonomy_file)
+    output = tmp_path / "pipeline.yaml"
+    compile_workflow(loaded, output)
+    feeds = str(package.parent / "feed"), str(tmp_path / "feed")
+    assert output.read_text().replace(feeds[1], feeds[0]) == package.read_text()
+
+
+def test_what_no_pod_could_be_started_with_is_refused(tmp_path: Path) -> None:
+    """Each category's own threshold is part of the workflow file, and so of the package."""
+    from pipeline.kubeflow.compiler import compile_workflow
+
+    bounds = {f"Department > Group > Category {i}": 0.5 for i in range(2_000)}
+    override = f"evaluation.thresholds={json.dumps({'exclusive': {'category_f1': bounds}})}"
+    with pytest.raises(InputError, match=r"(?s)bytes.*at most 131,071 bytes, the longest argument") as refused:
+        compile_workflow(load_demo(tmp_path / "feed", override), tmp_path / "pipeline.yaml")
+    assert {problem.key for problem in refused.value.problems} >= {"the pipeline's root (--component)"}
+    assert not (tmp_path / "pipeline.yaml").exists()
 
 
 def test_vertex(tmp_path: Path) -> None:

@@ -1,4 +1,4 @@
-"""The workflow's evaluation settings in the terms of ``components.evaluation``."""
+"""What is measured of a workflow's model, and what the model must reach, in the terms of this package."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from components.evaluation.config import build_eval_config
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
+from modules.errors import InputError, Problem
 from modules.examples import label_no
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
@@ -36,12 +37,19 @@ def objective_thresholds(workflow: Workflow) -> dict[str, ObjectiveThresholds]:
 
 
 def eval_config(workflow: Workflow, taxonomy: Taxonomy) -> Any:
-    """TFMA's EvalConfig of the workflow."""
-    return build_eval_config(
-        objective_evals(workflow, taxonomy),
-        workflow.evaluation.slices,
-        objective_thresholds(workflow),
-        top_k=workflow.evaluation.top_k,
-        confidence=workflow.evaluation.confidence,
-        signature_name="evaluate",
-    )
+    """TFMA's EvalConfig of the workflow.
+
+    Raises:
+      InputError: a threshold that no objective or category can be held to.
+    """
+    try:
+        return build_eval_config(
+            objective_evals(workflow, taxonomy),
+            workflow.evaluation.slices,
+            objective_thresholds(workflow),
+            top_k=workflow.evaluation.top_k,
+            confidence=workflow.evaluation.confidence,
+            signature_name="evaluate",
+        )
+    except ValueError as error:
+        raise InputError(Problem("", str(error), key="evaluation.thresholds")) from None
