@@ -6,7 +6,6 @@ ARG VARIANT=cpu
 ARG PYTHON=3.11
 
 FROM python:${PYTHON}-bookworm AS build
-ARG VARIANT
 ENV UV_LINK_MODE=copy UV_NO_CACHE=1
 WORKDIR /build
 COPY docker/uv.txt pyproject.toml requirements.lock docker/cuda.lock ./
@@ -16,11 +15,13 @@ RUN pip install --no-cache-dir --require-hashes -r uv.txt \
 RUN uv pip install --require-hashes --compile-bytecode --requirement pyproject.toml --constraint requirements.lock \
       --python /opt/shelfmark/bin/python
 # CUDA's libraries come as wheels, so the base is the same for both; the driver is the node's.
+ARG VARIANT
 RUN if [ "$VARIANT" = cuda ]; then \
       uv pip install --no-deps --require-hashes -r cuda.lock --python /opt/shelfmark/bin/python; \
     elif [ "$VARIANT" != cpu ]; then echo "VARIANT is cpu or cuda, not $VARIANT" >&2; exit 2; fi
 COPY . /opt/shelfmark/app
-RUN uv pip install --no-deps --no-build-isolation --editable /opt/shelfmark/app --python /opt/shelfmark/bin/python
+RUN uv pip install --no-deps --no-build-isolation --editable /opt/shelfmark/app --python /opt/shelfmark/bin/python \
+    && rm /opt/shelfmark/.lock
 
 FROM python:${PYTHON}-slim-bookworm
 ENV PATH=/opt/shelfmark/bin:$PATH \
