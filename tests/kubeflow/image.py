@@ -1,8 +1,8 @@
 """Builds the repository's Dockerfile with buildah, on bases that debootstrap makes: no registry, no engine.
 
-A base has the name that the Dockerfile gives it, and what the registry's has: Debian of that release with its Python and
-pip; a C++ compiler where the name does not say ``slim``. How this machine reaches the package index (certificates, the
-index's address) is mounted while the image is built, and is in no layer.
+A base has the name that the Dockerfile gives it, and what the registry's has: Debian of that release with its Python
+and pip; a C++ compiler where the name does not say ``slim``. How this machine reaches the package index (certificates,
+the index's address) is mounted while the image is built, and is in no layer.
 """
 
 from __future__ import annotations

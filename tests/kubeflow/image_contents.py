@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 COMPILER = re.compile(
-    r"(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|tcc|cc1|cc1plus|collect2|ld|as|rustc|gfortran|nvcc|"
+    r"(?:[\w.]+-)*(?:gcc|g\+\+|cc|c\+\+|cpp|clang|clang\+\+|tcc|cc1|cc1plus|collect2|ld(?:\.\w+)?|as|rustc|gfortran|nvcc|"
     r"make|cmake|ninja|cargo)(?:-[\d.]+)?"
 )
 SECRET_NAME = re.compile(
@@ -18,12 +18,14 @@ SECRET_NAME = re.compile(
 )
 SECRET = {
     "private key": re.compile(rb"-----BEGIN [A-Z ]*PRIVATE KEY-----\s+[A-Za-z0-9+/=\s]{64}"),
-    "credentials in an address": re.compile(rb"\b[a-z][a-z0-9+.]{1,9}://[^\s/:@\"'<>{}$]+:[^\s/@\"'<>{}$]+@[\w.-]+"),
     "key of AWS": re.compile(rb"\b(?:AKIA|ASIA)[0-9A-Z]{16}\b"),
     "key of Google": re.compile(rb"\bAIza[0-9A-Za-z_-]{35}\b"),
     "token of GitHub": re.compile(rb"\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{60,})"),
     "token of PyPI": re.compile(rb"\bpypi-AgEIcHlwaS5vcmc\w{20}"),
 }
+CREDENTIALS = re.compile(rb"\b[a-z][a-z0-9+.]{1,9}://[^\s/:@\"'<>{}$]+:[^\s/@\"'<>{}$]+@[\w.-]+")
+SOURCE = {".py", ".pyi", ".md", ".rst", ".html", ".js", ".ipynb", ".h", ".map"}
+"""Here an address with credentials is an example of one; everywhere else it is taken for real."""
 LARGEST_TEXT = 4_000_000
 
 
@@ -72,7 +74,8 @@ def secrets(root: Path, below: str = ".") -> dict[str, list[str]]:
         if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_TEXT:
             content = (root / path).read_bytes()
             if b"\0" not in content[:1024]:
-                for what, pattern in SECRET.items():
+                patterns = {} if os.path.splitext(path)[1] in SOURCE else {"credentials in an address": CREDENTIALS}
+                for what, pattern in (SECRET | patterns).items():
                     for match in pattern.findall(content):
                         found.setdefault(path, []).append(f"{what}: {match[:80].decode(errors='replace')}")
     return found

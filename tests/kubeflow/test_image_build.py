@@ -1,4 +1,4 @@
-"""The image, built from the Dockerfile as it is: what it holds, as whom it runs, and the demo's components inside it."""
+"""The image, built from the Dockerfile as it is: what it holds, as whom it runs, the demo's components inside it."""
 
 from __future__ import annotations
 
@@ -156,9 +156,9 @@ def test_gpu_libraries_lie_where_tensorflow_looks(builder: Builder, images: dict
         "import ctypes, json, re, sys; from pathlib import Path\n"
         "import tensorflow as tf\n"
         "package = Path(tf.__file__).parent\n"
-        "paths = {found for file in package.glob('libtensorflow_*.so.2') for found in\n"
-        "         re.findall(rb'\\$ORIGIN/((?:\\.\\./)+nvidia/\\w+/lib)', file.read_bytes())}\n"
-        "missing = [path.decode() for path in paths if not list((package / path.decode()).glob('*.so*'))]\n"
+        "paths = {found.decode() for file in package.glob('libtensorflow_*.so.2') for found in\n"
+        "         re.findall(rb'\\$ORIGIN/(?:\\.\\./)+(nvidia/\\w+/lib)', file.read_bytes())}\n"
+        "missing = [path for path in paths if not list((package.parent / path).glob('*.so*'))]\n"
         "failed = {}\n"
         "for file in sorted((package.parent / 'nvidia').rglob('*.so*')):\n"
         "    try: ctypes.CDLL(str(file), ctypes.RTLD_GLOBAL)\n"
