@@ -23,9 +23,14 @@ SECRET = {
     "token of GitHub": re.compile(rb"\b(?:gh[pousr]_[0-9A-Za-z]{36}|github_pat_\w{60,})"),
     "token of PyPI": re.compile(rb"\bpypi-AgEIcHlwaS5vcmc\w{20}"),
 }
-CREDENTIALS = re.compile(rb"\b[a-z][a-z0-9+.]{1,9}://[^\s/:@\"'<>{}$]+:[^\s/@\"'<>{}$]+@[\w.-]+")
-SOURCE = {".py", ".pyi", ".md", ".rst", ".html", ".js", ".ipynb", ".h", ".map"}
-"""Here an address with credentials is an example of one; everywhere else it is taken for real."""
+ADDRESS = {
+    "credentials in an address": re.compile(rb"\b[a-z][a-z0-9+.]{1,9}://[^\s/:@\"'<>{}$]+:[^\s/@\"'<>{}$]+@[\w.-]+"),
+}
+PUBLISHED = re.compile(r"/site-packages/.*\.py$")
+"""Source of packages, installed by checksum: its addresses are documentation's and tests'."""
+EXAMPLE = re.compile(rb"://[^/]*:(?:pass(?:word|wd)?|pw|p|secret|token)@", re.IGNORECASE)
+DISTINCT = 6
+"""A key or address with fewer characters than that is a placeholder."""
 LARGEST_TEXT = 4_000_000
 
 
@@ -74,8 +79,9 @@ def secrets(root: Path, below: str = ".") -> dict[str, list[str]]:
         if stat.S_ISREG(status.st_mode) and status.st_size <= LARGEST_TEXT:
             content = (root / path).read_bytes()
             if b"\0" not in content[:1024]:
-                patterns = {} if os.path.splitext(path)[1] in SOURCE else {"credentials in an address": CREDENTIALS}
-                for what, pattern in (SECRET | patterns).items():
+                patterns = SECRET | ({} if PUBLISHED.search(path) else ADDRESS)
+                for what, pattern in patterns.items():
                     for match in pattern.findall(content):
-                        found.setdefault(path, []).append(f"{what}: {match[:80].decode(errors='replace')}")
+                        if len(set(match.rpartition(b"_")[2])) >= DISTINCT and not EXAMPLE.search(match):
+                            found.setdefault(path, []).append(f"{what}: {match[:80].decode(errors='replace')}")
     return found

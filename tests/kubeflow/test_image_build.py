@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.image_build]
 
 USER = 1000
 WRITABLE = {"minio", "s3", "gcs", "tmp/kfp", "tmp/kfp_outputs"}
-LIMIT = {"cpu": 4_100_000_000, "cuda": 8_600_000_000}
+LIMIT = {"cpu": 3_850_000_000, "cuda": 8_500_000_000}
 """Bytes that the layers add to the base: what was measured, and 5% for newer versions of what is in them."""
 
 
@@ -170,7 +170,8 @@ def test_gpu_libraries_lie_where_tensorflow_looks(builder: Builder, images: dict
         paths, missing, failed, cuda, processors = json.loads(
             builder.run(container, "python", "-c", probe).splitlines()[-1]
         )
-    assert paths >= 8 and missing == []
+    # TensorFlow's extra and-cuda leaves NVSHMEM out, which is for GPUs of several machines.
+    assert paths >= 8 and set(missing) <= {"nvidia/nvshmem/lib"}
     assert all("libcuda.so.1" in why for why in failed.values()), failed
     assert cuda and processors == 1
 
