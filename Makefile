@@ -34,7 +34,7 @@ run: $(READY) ## the main job on the demo catalogue
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
-test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB (Debian packages), Label Studio (into .label-studio) and Flink's job server if absent, then runs every test
+test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB, buildah, debootstrap (Debian packages), Label Studio (into .label-studio) and Flink's job server if absent, then runs every test
 	@bash tests/install_servers.sh
 	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 

@@ -18,7 +18,7 @@ import yaml
 
 from tests.kubeflow.emulator.kubernetes import Pod, pod_of
 from tests.kubeflow.emulator.metadata import Metadata
-from tests.kubeflow.emulator.pods import Pods
+from tests.kubeflow.emulator.pods import ImagePods, Pods
 from tests.kubeflow.emulator.server import Refused, compile_spec, parse_package, run_values
 from tests.kubeflow.emulator.store import ObjectStore, local_path
 
@@ -64,7 +64,14 @@ class _Dag:
 class Cluster:
     """Kubeflow Pipelines with an object store and ML Metadata in ``folder``."""
 
-    def __init__(self, folder: Path, pods: Pods, *, publish_logs: bool = True, version: tuple[int, int] = (2, 16)):
+    def __init__(
+        self,
+        folder: Path,
+        pods: Pods | ImagePods,
+        *,
+        publish_logs: bool = True,
+        version: tuple[int, int] = (2, 16),
+    ):
         self.folder, self._pods, self._logs, self._version = folder, pods, publish_logs, version
         folder.mkdir(parents=True, exist_ok=True)
         self.store = ObjectStore(folder / "store")

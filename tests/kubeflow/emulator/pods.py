@@ -1,4 +1,4 @@
-"""Pods: forks of one process that has imported TensorFlow and TFX already, each in a folder of its own.
+"""Pods: forks of one process that has imported TensorFlow and TFX already, each in a folder of its own; or containers.
 
 ``python -m tests.kubeflow.emulator.pods`` is that process: one JSON object per line in (command, environment, folder,
 log), one out (the exit code).
@@ -45,6 +45,34 @@ class Pods:
         assert self._process.stdin is not None
         self._process.stdin.close()
         self._process.wait(30)
+
+
+class ImagePods:
+    """Runs commands of containers in the built image, by ``buildah run``: its user, its environment, its folders.
+
+    What the emulator calls the pod's folder is the container's root: the paths in the command are those of a cluster.
+
+    Args:
+      run: the command that starts a process in the container, up to the options.
+      volumes: what pods mount for reading: path in the container to folder of this machine.
+      user: the user id of the image, to which the launcher's folders belong.
+    """
+
+    def __init__(self, run: list[str], container: str, volumes: dict[str, Path], user: int):
+        self._run, self._container, self._volumes, self._user = run, container, volumes, user
+
+    def run(self, command: list[str], environment: dict[str, str], folder: Path, log: Path) -> int:
+        """The exit code; stdout and stderr go to ``log``."""
+        mounts = {f"/{path.name}": path for path in folder.iterdir()}
+        for path in (folder, *folder.rglob("*")):
+            os.chown(path, self._user, self._user)
+        options = [f"--volume={path}:{inside}" for inside, path in mounts.items()]
+        options += [f"--volume={path}:{inside}:ro" for inside, path in self._volumes.items()]
+        options += [f"--env={name}={value.replace(str(folder), '') or '/'}" for name, value in environment.items()]
+        inside = [argument.replace(str(folder), "") for argument in command]
+        with log.open("ab") as output:
+            called = [*self._run, *options, self._container, "--", *inside]
+            return subprocess.run(called, stdout=output, stderr=subprocess.STDOUT, timeout=1200).returncode
 
 
 def _child(request: dict[str, Any]) -> None:
