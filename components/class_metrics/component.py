@@ -1,4 +1,4 @@
-"""ClassMetrics: an evaluation in, its figures in ML Metadata out."""
+"""ClassMetrics: an evaluation in; its figures as files, and in ML Metadata, out."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifact_types import CategoryMetrics
+from components.artifact_types import CategoryMetrics, Record
 from components.class_metrics.executor import ClassMetricsExecutor
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds, pack_checks, pack_classes
 
@@ -20,11 +20,14 @@ class ClassMetricsSpec(ComponentSpec):
 
     PARAMETERS = {"objectives": ExecutionParameter(type=str)}
     INPUTS = {"evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation)}
-    OUTPUTS = {"metrics": ChannelParameter(type=CategoryMetrics)}
+    OUTPUTS = {
+        "metrics": ChannelParameter(type=CategoryMetrics),
+        "metrics_record": ChannelParameter(type=Record),
+    }
 
 
 class ClassMetrics(base_component.BaseComponent):
-    """Writes a run's metrics, overall and per category, into ML Metadata.
+    """Writes a run's metrics, overall and per category, into files and into ML Metadata.
 
     Args:
       evaluation: of an Evaluator with :func:`components.evaluation.config.build_eval_config`.
@@ -56,5 +59,6 @@ class ClassMetrics(base_component.BaseComponent):
                 evaluation=evaluation,
                 objectives=json.dumps(rows, sort_keys=True),
                 metrics=types.Channel(type=CategoryMetrics),
+                metrics_record=types.Channel(type=Record),
             )
         )
