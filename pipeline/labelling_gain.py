@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from modules.sampling.stopping import Estimate, Round, estimate, read_stop_set
 from modules.settings.sampling import SamplingSettings
@@ -12,7 +12,7 @@ from pipeline.runs import Value
 
 def labelling_gain(
     objective: str,
-    batches: list[tuple[str, Mapping[str, Value]]],
+    batches: Sequence[tuple[str, Mapping[str, Value]]],
     metrics: list[tuple[str, Measured]],
     sampling: SamplingSettings,
 ) -> Estimate | None:
