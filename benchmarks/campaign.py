@@ -19,6 +19,8 @@ import time
 from collections.abc import Mapping
 from pathlib import Path
 
+from components.active_sampler.picks import picks_of
+from components.record import properties_of, record_of
 from labelling.store import Store, queue, rows
 from labelling.store.answering import Answer, give
 from labelling.store.database import now
@@ -54,17 +56,13 @@ def traced(metadata: Path, place: Path) -> list[dict[str, object]]:
     from components.class_metrics.queries import open_store
 
     picks: dict[str, dict[str, object]] = {}
-    for artifact in open_store(str(metadata)).get_artifacts_by_type("components.LabellingBatch"):
-        facts = artifact.custom_properties
-        for name, value in facts.items():
-            if name.startswith("pick/exclusive/"):
-                picks[name.removeprefix("pick/exclusive/")] = {
-                    **json.loads(value.string_value),
-                    "model": facts["model"].string_value,
-                    "strategy": facts["exclusive/strategy"].string_value,
-                    "seed": facts["exclusive/seed"].int_value,
-                    "round": facts["exclusive/round"].int_value,
-                }
+    known = open_store(str(metadata))
+    for artifact in known.get_artifacts_by_type("components.LabellingBatch"):
+        facts = properties_of(artifact)
+        shared = {name: facts[f"exclusive/{name}"] for name in ("strategy", "seed", "round")}
+        for pick in picks_of(facts, record_of(known, artifact.id)):
+            if pick["objective"] == "exclusive":
+                picks[pick["product"]] = {**pick, "model": facts["model"], **shared}
     with Store(str(place)) as store, store.read() as connection:
         return [picks[row.product_id] | {"product": row.product_id} for row in rows.read(connection) if row.batch]
 

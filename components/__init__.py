@@ -12,6 +12,7 @@ _ARTIFACTS = (
     "ProductTaxonomy",
     "PushedIndex",
     "Quarantine",
+    "Record",
     "SimilarityIndex",
 )
 

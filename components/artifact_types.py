@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from tfx.types.artifact import Artifact
 
+from components.record import RECORD_TYPE
+
 
 class Quarantine(Artifact):
     """A folder of ``quarantine-*.jsonl.gz``: records of the feeds that could not be used, each with its reason."""
@@ -28,12 +30,23 @@ class Predictions(Artifact):
     TYPE_NAME = "components.Predictions"
 
 
-class LabellingBatch(Artifact):
-    """A folder with the questions that people are asked next (``modules.sampling.write``).
+class Record(Artifact):
+    """What ML Metadata keeps of a step for queries alone, so that the pipeline root can be deleted; an empty folder.
 
-    Custom properties: ``model`` and ``predictions`` (URIs), ``parameters`` (JSON), ``<objective>/<fact>``, and
-    ``pick/<objective>/<product id>`` (JSON: rank, source, utility and its parts): ML Metadata alone tells why a product
-    was asked for. ``stop_set/<objective>`` are the run's predictions of a fixed sample (``modules.sampling.stopping``).
+    No step takes it as an input: Kubeflow hands a step the properties of its inputs as one command line argument, which
+    Linux limits to 131,071 bytes. Whatever grows with categories, picks or partitions stands here, packed
+    (``components.record``), and in the files of the output beside it, which steps read.
+    """
+
+    TYPE_NAME = RECORD_TYPE
+
+
+class LabellingBatch(Artifact):
+    """A folder with the questions that people are asked next, and the stop set (``modules.sampling.write``).
+
+    Custom properties: ``model`` and ``predictions`` (URIs), ``parameters`` (JSON), and ``<objective>/<fact>``. Its
+    record has ``picks`` (why each product was asked for, ``components.active_sampler.picks``) and
+    ``stop_set/<objective>``, the run's predictions of a fixed sample (``modules.sampling.stopping``).
     """
 
     TYPE_NAME = "components.LabellingBatch"
@@ -49,10 +62,10 @@ class LabelReview(Artifact):
 
 
 class CategoryMetrics(Artifact):
-    """A run's metrics, overall and per category, as custom properties: ML Metadata holds them without any file.
+    """A folder with a run's figures per category (``components.class_metrics.files``).
 
-    ``<objective>/<figure>`` (double), ``category/<objective>/<category id>`` (a small JSON object with the path and the
-    category's figures), ``failed/<objective>`` (a JSON list of the categories below their bounds).
+    Custom properties are the overall figures alone, ``<objective>/<figure>`` (double). Its record has ``figures``, all
+    categories' (``components.class_metrics.properties``): ML Metadata holds them without any file.
     """
 
     TYPE_NAME = "components.CategoryMetrics"
@@ -63,8 +76,8 @@ class SimilarityIndex(Artifact):
     (``modules.similarity.neighbours``), and the taxonomy (``modules.examples.TAXONOMY_FILE``).
 
     Custom properties: ``model``, ``predictions`` (URIs), ``model_fingerprint``, ``indexes`` (JSON list of names),
-    ``blessed`` (1: every recall is above its threshold), ``<index>/<figure>``, ``<index>/reasons`` (JSON list) and
-    ``<index>/partition/<category id>`` (JSON: recall, latency, products): ML Metadata holds what was measured.
+    ``blessed`` (1: every recall is above its threshold) and ``<index>/<figure>``. Its record has ``quality/<index>``:
+    recall, latency and products of the whole and of each partition, and why the index is not blessed.
     """
 
     TYPE_NAME = "components.SimilarityIndex"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+from components.scann_index.quality import quality_of
 from modules.reporting.model import IndexedPart, IndexReport
 from modules.taxonomy import Taxonomy
-from pipeline.runs import Run
+from pipeline.runs import Run, Value
 
 
 def indexes_of(run: Run, taxonomy: Taxonomy | None) -> Sequence[IndexReport]:
@@ -16,22 +17,21 @@ def indexes_of(run: Run, taxonomy: Taxonomy | None) -> Sequence[IndexReport]:
     output = run.outputs.get("similarity_index")
     if output is None or "indexes" not in output.properties:
         return ()
-    return [_index(name, output.properties, taxonomy) for name in json.loads(str(output.properties["indexes"]))]
+    made = run.outputs.get("index_record")
+    record = None if made is None else made.properties
+    names = json.loads(str(output.properties["indexes"]))
+    return [_index(name, output.properties, record, taxonomy) for name in names]
 
 
-def _index(name: str, properties: Any, taxonomy: Taxonomy | None) -> IndexReport:
-    parts = {}
-    for key, value in properties.items():
-        if key.startswith(f"{name}/partition/"):
-            parts[key.removeprefix(f"{name}/partition/")] = json.loads(str(value))
-    order = sorted(parts, key=lambda id: (-parts[id]["products"], id))
-    whole = json.loads(str(properties[f"{name}/global"]))
+def _index(
+    name: str, properties: Mapping[str, Value], record: Mapping[str, Value] | None, taxonomy: Taxonomy | None
+) -> IndexReport:
+    (whole, *parts), reasons = quality_of(name, properties, record)
     rows = [_part(None, whole)]
-    for id in order:
-        known = taxonomy is not None and id in taxonomy
-        rows.append(_part(taxonomy[id].text if known and taxonomy is not None else id, parts[id]))
+    for one in sorted(parts, key=lambda one: (-one["products"], one["name"])):
+        known = taxonomy is not None and one["name"] in taxonomy
+        rows.append(_part(taxonomy[one["name"]].text if known and taxonomy is not None else one["name"], one))
     near = properties.get(f"{name}/near_duplicates")
-    reasons = json.loads(str(properties.get(f"{name}/reasons", "[]")))
     return IndexReport(name, int(whole["k"]), rows, None if near is None else int(near), reasons)
 
 

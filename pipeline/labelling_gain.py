@@ -2,30 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from modules.sampling.stopping import Estimate, Round, estimate, read_stop_set
 from modules.settings.sampling import SamplingSettings
 from pipeline.measured import Measured
-from pipeline.runs import Output
+from pipeline.runs import Value
 
 
 def labelling_gain(
     objective: str,
-    batches: list[tuple[str, Output]],
+    batches: Sequence[tuple[str, Mapping[str, Value]]],
     metrics: list[tuple[str, Measured]],
     sampling: SamplingSettings,
 ) -> Estimate | None:
     """The estimate for one exclusive objective.
 
     Args:
-      batches: (run, its ``labelling_batch``), oldest first. metrics: (run, its metrics).
+      batches: (run, what its ``labelling_batch`` and the record beside it say), oldest first.
+      metrics: (run, its metrics).
 
     Returns:
       None before the first label, or if no batch knows of the objective.
     """
     measured = dict(metrics)
     rounds = []
-    for run, output in batches:
-        facts = output.properties
+    for run, facts in batches:
         if f"stop_set/{objective}" not in facts:
             continue
         values = measured[run].values.get(objective, {}) if run in measured else {}

@@ -27,12 +27,15 @@ PRODUCED_BY = {
     "evaluation": "Evaluator",
     "blessing": "Evaluator",
     "metrics": "ClassMetrics",
+    "metrics_record": "ClassMetrics",
     "pushed_model": "Pusher",
     "predictions": "Predictor",
     "published_predictions": "PublishedPredictor",
     "labelling_batch": "ActiveSampler",
+    "batch_record": "ActiveSampler",
     "label_review": "ActiveSampler",
     "similarity_index": "ScannIndex",
+    "index_record": "ScannIndex",
     "pushed_index": "IndexPusher",
 }
 """Output key to the component that makes it."""

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from components.class_metrics.properties import CategoryFigures, figures_of
 from modules.paths import near
 from modules.reporting.model import Report, Timing
 from modules.reporting.page import write_report
@@ -68,13 +69,15 @@ def _bare(loaded: LoadedWorkflow, result: RunResult, missing: list[str]) -> Repo
 
 def _metrics(runs: Runs, run: Run) -> list[tuple[str, Measured]]:
     """(run, metrics) of the run and those before it, the run itself last if it has any."""
-    known: dict[int, Measured] = {}
-    found = []
-    for name, output in runs.until(run.id, "metrics", HISTORY):
-        if output.id not in known:
-            known[output.id] = Measured.of(output)
-        found.append((name, known[output.id]))
-    return found
+    found = runs.until(run.id, "metrics", HISTORY)
+    # Single categories are compared with those of one run before.
+    records = dict(runs.until(run.id, "metrics_record", 2))
+    figures: dict[int, CategoryFigures] = {}
+    for name, output in found[-2:]:
+        if output.id not in figures:
+            record = records.get(name)
+            figures[output.id] = figures_of(output.properties, None if record is None else record.properties)
+    return [(name, Measured.of(output, figures.get(output.id))) for name, output in found]
 
 
 def _gains(
@@ -84,7 +87,11 @@ def _gains(
     sampling = loaded.workflow.sampling
     if sampling is None or "labelling_batch" not in run.outputs:
         return {}
-    batches = runs.until(run.id, "labelling_batch", HISTORY)
+    records = dict(runs.until(run.id, "batch_record", HISTORY))
+    batches = [
+        (name, {**batch.properties, **(records[name].properties if name in records else {})})
+        for name, batch in runs.until(run.id, "labelling_batch", HISTORY)
+    ]
     found = {name: labelling_gain(name, batches, metrics, sampling) for name in loaded.workflow.objectives}
     return {name: gain.reasons for name, gain in found.items() if gain is not None}
 

@@ -11,7 +11,7 @@ from tfx.types.standard_artifacts import Examples, Model
 
 from components.active_sampler.driver import ActiveSamplerDriver
 from components.active_sampler.executor import ActiveSamplerExecutor
-from components.artifact_types import LabellingBatch, LabelReview, Predictions, ProductTaxonomy
+from components.artifact_types import LabellingBatch, LabelReview, Predictions, ProductTaxonomy, Record
 
 
 class ActiveSamplerSpec(ComponentSpec):
@@ -30,6 +30,7 @@ class ActiveSamplerSpec(ComponentSpec):
     }
     OUTPUTS: ClassVar = {
         "labelling_batch": ChannelParameter(type=LabellingBatch),
+        "batch_record": ChannelParameter(type=Record),
         "label_review": ChannelParameter(type=LabelReview),
     }
 
@@ -71,6 +72,7 @@ class ActiveSampler(base_component.BaseComponent):
                 labels=labels,
                 fingerprint=fingerprint,
                 labelling_batch=types.Channel(type=LabellingBatch),
+                batch_record=types.Channel(type=Record),
                 label_review=types.Channel(type=LabelReview),
             )
         )

@@ -1,4 +1,4 @@
-"""Picks a batch per objective; what it stands on goes into ML Metadata."""
+"""Picks a batch per objective; what it stands on goes into its files and into ML Metadata."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.active_sampler.driver import label_files
+from components.active_sampler.picks import PICKS, pack_picks
 from components.properties import set_property
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
@@ -24,7 +25,7 @@ from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
 from modules.sampling.asked import read_asked
 from modules.sampling.batch import next_batch
-from modules.sampling.stopping import expected_error, stop_set
+from modules.sampling.stopping import expected_error, pack_stop_set, stop_set
 from modules.sampling.table import read_table
 from modules.sampling.write import write_batches
 from modules.settings.workflow import Workflow
@@ -32,11 +33,12 @@ from modules.taxonomy import Taxonomy
 
 
 class ActiveSamplerExecutor(base_executor.BaseExecutor):
-    """Writes the batch and the review queue, and their facts as custom properties."""
+    """Writes the batch and the review queue, their facts as custom properties, and the picks onto the record."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         predictions = artifact_utils.get_single_instance(input_dict["predictions"])
         output = artifact_utils.get_single_instance(output_dict["labelling_batch"])
+        record = artifact_utils.get_single_instance(output_dict["batch_record"])
         workflow = Workflow.from_part(exec_properties["workflow"])
         settings = workflow.sampling
         assert settings is not None
@@ -49,6 +51,7 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
         suspicious: list[dict[str, Any]] = []
         members = workflow.committee.answers if workflow.committee else 0
         batches = []
+        stop_sets = {}
         for name in asked_about(workflow):
             objective = workflow.objectives[name]
             table, exclusive = read_table(files, name, members), objective.kind == "exclusive"
@@ -64,25 +67,19 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
                 set_property(output, f"{name}/{key}", value)
             if exclusive:
                 set_property(output, f"{name}/expected_error", expected_error(table))
-                set_property(output, f"stop_set/{name}", stop_set(table, classes_of(objective, taxonomy)))
+                stop_sets[name] = stop_set(table, classes_of(objective, taxonomy))
                 if settings.review:
                     suspicious += label_errors(name, table, log, objective, taxonomy, settings.review, workflow.seed)
-            for pick in batch.picks:
-                about = f"pick/{name}/{pick.product_id}" + (f"/{pick.category}" if pick.category else "")
-                told = {
-                    "rank": pick.rank, "source": pick.source, "utility": pick.utility, **pick.parts,
-                    "inclusion_probability": pick.inclusion_probability, "split": pick.split,
-                }  # fmt: skip
-                set_property(
-                    output, about, json.dumps({key: value for key, value in told.items() if value is not None})
-                )
         facts = {
             "model": predictions.get_string_custom_property("model"),
             "predictions": predictions.uri,
             "parameters": json.loads(settings.model_dump_json()),
             "fingerprint": exec_properties["fingerprint"],
         }
-        write_batches(output.uri, batches, facts)
+        write_batches(output.uri, batches, facts, stop_sets)
+        set_property(record, PICKS, pack_picks(pick for batch in batches for pick in batch.picks))
+        for name, predicted in stop_sets.items():
+            set_property(record, f"stop_set/{name}", pack_stop_set(predicted))
         if settings.review:
             suspicious += contradicted_rules(files, workflow.objectives, log, taxonomy, settings.review)
             suspicious += disagreements(log, taxonomy, settings.review)

@@ -1,4 +1,4 @@
-"""ClassMetrics: an evaluation in, its figures in ML Metadata out."""
+"""ClassMetrics: an evaluation in; its figures as files, and in ML Metadata, out."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifact_types import CategoryMetrics, ProductTaxonomy
+from components.artifact_types import CategoryMetrics, ProductTaxonomy, Record
 from components.class_metrics.executor import ClassMetricsExecutor
 
 
@@ -19,11 +19,14 @@ class ClassMetricsSpec(ComponentSpec):
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
     }
-    OUTPUTS = {"metrics": ChannelParameter(type=CategoryMetrics)}
+    OUTPUTS = {
+        "metrics": ChannelParameter(type=CategoryMetrics),
+        "metrics_record": ChannelParameter(type=Record),
+    }
 
 
 class ClassMetrics(base_component.BaseComponent):
-    """Writes a run's metrics, overall and per category, into ML Metadata.
+    """Writes a run's metrics, overall and per category, into files and into ML Metadata.
 
     Args:
       evaluation: of a ProductEvaluator.
@@ -42,5 +45,6 @@ class ClassMetrics(base_component.BaseComponent):
                 taxonomy=taxonomy,
                 workflow=workflow,
                 metrics=types.Channel(type=CategoryMetrics),
+                metrics_record=types.Channel(type=Record),
             )
         )

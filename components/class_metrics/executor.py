@@ -1,21 +1,24 @@
-"""Writes an evaluation's figures onto the output artifact."""
+"""Writes an evaluation's figures: overall onto the artifact, per category into its files and onto the record."""
 
 from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from tfx.dsl.components.base import base_executor
 from tfx.types import artifact_utils
 
-from components.class_metrics.properties import category_name, pack, pack_failed
+from components.class_metrics.files import write_figures
+from components.class_metrics.properties import FIGURES, CategoryFigures, pack_figures
+from components.class_metrics.results import Category
 from components.evaluation import figures
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
 from components.evaluation.of_workflow import objective_evals, objective_thresholds
 from components.evaluation.reading import Slice, read_evaluation
+from components.properties import set_property
 from modules.examples import TAXONOMY_FILE
 from modules.metrics.checks import REST, check_categories
 from modules.settings.workflow import Workflow
@@ -25,32 +28,45 @@ REST_PATH = "(categories with few labels, together)"
 
 
 class ClassMetricsExecutor(base_executor.BaseExecutor):
-    """Reads the evaluation, sets custom properties; writes no file."""
+    """Reads the evaluation; ``metrics`` is for the steps behind it, ``metrics_record`` for queries."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         evaluation = read_evaluation(artifact_utils.get_single_uri(input_dict["evaluation"]))
-        artifact = artifact_utils.get_single_instance(output_dict["metrics"])
         workflow = Workflow.from_part(exec_properties["workflow"])
         folder = artifact_utils.get_single_uri(input_dict["taxonomy"])
         objectives = objective_evals(workflow, Taxonomy.load(os.path.join(folder, TAXONOMY_FILE)))
-        describe(artifact, evaluation[0], objectives, objective_thresholds(workflow))
+        metrics = artifact_utils.get_single_instance(output_dict["metrics"])
+        record = artifact_utils.get_single_instance(output_dict["metrics_record"])
+        write(metrics, record, evaluation[0], objectives, objective_thresholds(workflow))
 
 
-def describe(
-    artifact: Any, overall: Slice, objectives: Iterable[ObjectiveEval], thresholds: Mapping[str, ObjectiveThresholds]
+def write(
+    metrics: Any,
+    record: Any,
+    overall: Slice,
+    objectives: Sequence[ObjectiveEval],
+    thresholds: Mapping[str, ObjectiveThresholds],
 ) -> None:
-    """Sets every custom property; see :func:`properties`."""
-    for name, value in properties(overall, objectives, thresholds):
-        if isinstance(value, float):
-            artifact.set_float_custom_property(name, value)
-        else:
-            artifact.set_string_custom_property(name, value)
+    """Overall figures become properties of ``metrics``; those of categories its files, and ``record``'s property."""
+    for name, value in overall_figures(overall, [objective.name for objective in objectives]):
+        set_property(metrics, name, value)
+    found = category_figures(overall, objectives, thresholds)
+    write_figures(metrics.uri, found, figures.COLUMNS)
+    set_property(record, FIGURES, pack_figures(found))
 
 
-def properties(
+def overall_figures(overall: Slice, objectives: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Name and value of every property of ``metrics``; figures that are not finite are left out."""
+    for name in objectives:
+        for figure, value in overall.values.get(name, {}).items():
+            if math.isfinite(value):
+                yield f"{name}/{figure}", float(value)
+
+
+def category_figures(
     overall: Slice, objectives: Iterable[ObjectiveEval], thresholds: Mapping[str, ObjectiveThresholds]
-) -> Iterator[tuple[str, float | str]]:
-    """Name and value of every custom property; figures that are not finite are left out.
+) -> CategoryFigures:
+    """Every category with figures, and those below their bounds.
 
     Args:
       overall: the overall slice.
@@ -60,11 +76,9 @@ def properties(
     Raises:
       ValueError: the evaluation has another number of classes than the objective.
     """
+    found = CategoryFigures()
     for objective in objectives:
         name, classes = objective.name, objective.classes
-        for figure, value in overall.values.get(name, {}).items():
-            if math.isfinite(value):
-                yield f"{name}/{figure}", value
         array = overall.categories.get(name)
         if array is None:
             continue
@@ -72,11 +86,19 @@ def properties(
             raise ValueError(f"the evaluation of {name!r} has {array.shape[1]} classes, the workflow {len(classes)}")
         columns = dict(zip(figures.COLUMNS, array, strict=True))
         for index in np.flatnonzero(np.isfinite(columns["f1"])):
-            category, path = classes[index]
-            yield category_name(name, category), pack(path, {n: float(v[index]) for n, v in columns.items()})
+            values = {n: float(v[index]) for n, v in columns.items() if math.isfinite(v[index])}
+            found.categories.append(Category(name, *classes[index], values))
         checks = objective.checks(thresholds.get(name, ObjectiveThresholds()))
         if checks:
             rest = overall.values[name].get(figures.REST_F1, math.nan)
             failed = check_categories(checks, columns["f1"], columns["examples"], rest)
             paths = {index: path for index, (_, path) in enumerate(classes)} | {REST: REST_PATH}
-            yield f"failed/{name}", pack_failed((paths[f.category], f.f1, f.bound) for f in failed)
+            found.failed[name] = [
+                {
+                    "path": paths[one.category],
+                    "f1": float(one.f1) if math.isfinite(one.f1) else None,
+                    "bound": float(one.bound),
+                }
+                for one in failed
+            ]
+    return found

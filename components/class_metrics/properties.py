@@ -1,50 +1,130 @@
-"""How metrics stand in ML Metadata: names and values of the artifact's custom properties."""
+"""How metrics stand in ML Metadata, and how they are read: plain names and values, no client."""
 
 from __future__ import annotations
 
 import json
-import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-CATEGORY, FAILED = "category/", "failed/"
-LONGEST_NAME = 255
-"""MySQL's limit for a property's name, in characters."""
+from components.class_metrics.results import Category
+from components.record import pack, unpack
+
+FIGURES = "figures"
+"""The record's property with every category's figures."""
+
+_CATEGORY, _FAILED = "category/", "failed/"
+Failed = dict[str, list[dict[str, Any]]]
+"""Objective to the categories below their bounds: ``path``, ``f1`` (None: it has none), ``bound``."""
 
 
-def category_name(objective: str, category: str) -> str:
-    """Name of a category's property.
+@dataclass(frozen=True)
+class CategoryFigures:
+    """All that an evaluation measured of single categories.
+
+    Attributes:
+      categories: with at least one labelled or predicted product. failed: those below their bounds.
+    """
+
+    categories: list[Category] = field(default_factory=list)
+    failed: Failed = field(default_factory=dict)
+
+    def of(self, objective: str) -> dict[str, tuple[str, dict[str, float]]]:
+        """Category id to its path and figures, of one objective."""
+        return {one.id: (one.path, one.values) for one in self.categories if one.objective == objective}
+
+
+def overall(properties: Mapping[str, object]) -> dict[str, dict[str, float]]:
+    """Objective to figure to value, out of the ``metrics`` artifact's properties."""
+    values: dict[str, dict[str, float]] = {}
+    for name, value in properties.items():
+        if isinstance(value, float) and "/" in name:
+            objective, _, figure = name.partition("/")
+            values.setdefault(objective, {})[figure] = value
+    return values
+
+
+def pack_figures(figures: CategoryFigures) -> str:
+    """As columns, each figure to 6 digits; categories that several objectives share stand in it once.
+
+    Two objectives of 20,000 categories each, no figure like another, make 3.1 MB; a message may have 4.
+    """
+    place: dict[tuple[str, str], int] = {}
+    rows: dict[str, list[Category]] = {}
+    for one in figures.categories:
+        place.setdefault((one.id, one.path), len(place))
+        rows.setdefault(one.objective, []).append(one)
+    objectives = {}
+    for objective, own in rows.items():
+        names = dict.fromkeys(name for one in own for name in one.values)
+        columns = {name: [_digits(one.values.get(name)) for one in own] for name in names}
+        objectives[objective] = {"category": [place[one.id, one.path] for one in own], "figures": columns}
+    paths = [path for _, path in place]
+    # The pooled categories have a name in the place of a path.
+    of_path = {path: at for at, path in enumerate(paths)}
+    failed = {}
+    for objective, short in figures.failed.items():
+        for row in short:
+            if row["path"] not in of_path:
+                of_path[row["path"]] = len(paths)
+                paths.append(row["path"])
+        failed[objective] = {
+            "path": [of_path[row["path"]] for row in short],
+            "f1": [_digits(row["f1"]) for row in short],
+            "bound": [row["bound"] for row in short],
+        }
+    ids = [identity for identity, _ in place]
+    return pack({"ids": ids, "paths": paths, "objectives": objectives, "failed": failed})
+
+
+def unpack_figures(text: str) -> CategoryFigures:
+    """What :func:`pack_figures` packed.
 
     Raises:
-      ValueError: it is too long for ML Metadata on MySQL.
+      ValueError: it is no such text.
     """
-    name = f"{CATEGORY}{objective}/{category}"
-    if len(name) > LONGEST_NAME:
-        raise ValueError(f"category id {category!r} is too long: a property's name may have {LONGEST_NAME} characters")
-    return name
+    document = unpack(text)
+    ids, paths = document["ids"], document["paths"]
+    categories = []
+    for objective, own in document["objectives"].items():
+        names = list(own["figures"])
+        for at, figures in zip(own["category"], zip(*own["figures"].values(), strict=True), strict=True):
+            values = {name: float(v) for name, v in zip(names, figures, strict=True) if v is not None}
+            categories.append(Category(objective, ids[at], paths[at], values))
+    failed = {
+        objective: [
+            {"path": paths[at], "f1": None if f1 is None else float(f1), "bound": bound}
+            for at, f1, bound in zip(own["path"], own["f1"], own["bound"], strict=True)
+        ]
+        for objective, own in document["failed"].items()
+    }
+    return CategoryFigures(categories, failed)
 
 
-def split_category_name(name: str) -> tuple[str, str] | None:
-    """Objective and category id of a category's property; None for other properties."""
-    if not name.startswith(CATEGORY):
+def figures_of(metrics: Mapping[str, object], record: Mapping[str, object] | None) -> CategoryFigures:
+    """The categories' figures, out of ML Metadata alone.
+
+    Args:
+      metrics: properties of the ``metrics`` artifact, which earlier versions kept the categories' figures on.
+      record: those of the record beside it; None: an earlier version wrote none.
+    """
+    if record is not None and FIGURES in record:
+        return unpack_figures(str(record[FIGURES]))
+    found = CategoryFigures()
+    for name, value in metrics.items():
+        if not isinstance(value, str):
+            continue
+        if name.startswith(_CATEGORY):
+            objective, _, identity = name.removeprefix(_CATEGORY).partition("/")
+            values: dict[str, Any] = json.loads(value)
+            found.categories.append(Category(objective, identity, values.pop("path"), values))
+        elif name.startswith(_FAILED):
+            found.failed[name.removeprefix(_FAILED)] = json.loads(value)
+    return found
+
+
+def _digits(value: float | None) -> float | int | None:
+    if value is None:
         return None
-    objective, _, category = name.removeprefix(CATEGORY).partition("/")
-    return objective, category
-
-
-def pack(path: str, values: Mapping[str, float]) -> str:
-    """A category's figures as JSON, to 7 digits; what is not finite is left out, as JSON has no word for it."""
-    kept = {name: float(f"{value:.7g}") for name, value in values.items() if math.isfinite(value)}
-    return json.dumps({"path": path, **kept}, ensure_ascii=False, separators=(",", ":"))
-
-
-def unpack(text: str) -> tuple[str, dict[str, float]]:
-    """Path and figures, from :func:`pack`."""
-    values: dict[str, Any] = json.loads(text)
-    return values.pop("path"), values
-
-
-def pack_failed(failed: Iterable[tuple[str, float, float]]) -> str:
-    """Categories below their bounds as (path, F1, bound) rows."""
-    rows = [{"path": path, "f1": f1 if math.isfinite(f1) else None, "bound": bound} for path, f1, bound in failed]
-    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+    kept = float(f"{value:.6g}")
+    return int(kept) if kept.is_integer() else kept

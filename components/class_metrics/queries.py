@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from math import hypot
 from typing import Any
 
-from components.class_metrics.properties import FAILED, split_category_name, unpack
+from components.class_metrics.properties import figures_of, overall
 from components.class_metrics.results import (
     Category,
     CategoryHistory,
@@ -18,6 +18,7 @@ from components.class_metrics.results import (
     time_text,
 )
 from components.class_metrics.store import connection_config, open_store
+from components.record import properties_of, record_of
 from modules.errors import InputError, Problem
 
 __all__ = [
@@ -31,17 +32,7 @@ _COMPARED = ("accuracy", "macro_f1", "weighted_f1", "hierarchical_f1", "micro_f1
 
 def all_metrics(store: Any, pipeline_name: str | None = None) -> list[RunMetrics]:
     """The metrics of all runs (of one pipeline), oldest first."""
-    from ml_metadata import errors
-    from ml_metadata.proto import metadata_store_pb2
-
-    try:
-        artifacts = store.get_artifacts_by_type(TYPE_NAME)
-    except errors.NotFoundError:
-        return []
-    # A failed or running component leaves an artifact that nothing stands behind.
-    live = [a for a in artifacts if a.state in (metadata_store_pb2.Artifact.LIVE, metadata_store_pb2.Artifact.UNKNOWN)]
-    found = [_metrics(store, artifact) for artifact in sorted(live, key=lambda a: (a.create_time_since_epoch, a.id))]
-    return [metrics for metrics in found if metrics and pipeline_name in (None, metrics.pipeline)]
+    return [_read(store, found) for found in _listed(store, pipeline_name)]
 
 
 def latest_metrics(store: Any, pipeline_name: str | None = None) -> RunMetrics:
@@ -50,11 +41,11 @@ def latest_metrics(store: Any, pipeline_name: str | None = None) -> RunMetrics:
     Raises:
       InputError: no run has any.
     """
-    found = all_metrics(store, pipeline_name)
+    found = _listed(store, pipeline_name)
     if not found:
         of = f" of {pipeline_name!r}" if pipeline_name else ""
         raise InputError(Problem("", f"no run{of} has metrics yet", hint="run the workflow first: shelfmark run"))
-    return max(found, key=lambda metrics: _newest(store, metrics))
+    return _read(store, max(found, key=lambda one: _time(one.runs[-1])))
 
 
 def run_metrics(store: Any, run: str, pipeline_name: str | None = None) -> RunMetrics:
@@ -63,11 +54,11 @@ def run_metrics(store: Any, run: str, pipeline_name: str | None = None) -> RunMe
     Raises:
       InputError: there is no such run, or it has no metrics.
     """
-    found = all_metrics(store, pipeline_name)
-    for metrics in reversed(found):
-        if run == metrics.run or run in metrics.reused_by:
-            return metrics
-    runs = [name for metrics in found for name in (metrics.run, *metrics.reused_by)]
+    found = _listed(store, pipeline_name)
+    for one in reversed(found):
+        if run in [context.name for context in one.runs]:
+            return _read(store, one)
+    runs = [context.name for one in found for context in one.runs]
     expected = f"expected a run with metrics: {', '.join(runs[-10:]) or 'there is none yet'}"
     raise InputError(Problem("", expected, key="run", value=run))
 
@@ -132,32 +123,47 @@ def compare(store: Any, run_a: str, run_b: str, pipeline_name: str | None = None
     )
 
 
-def _metrics(store: Any, artifact: Any) -> RunMetrics | None:
-    contexts = _contexts(store, artifact)
-    runs = sorted((c for c in contexts if c.type == "pipeline_run"), key=lambda c: (c.create_time_since_epoch, c.id))
-    if not runs:
-        return None
-    values: dict[str, dict[str, float]] = {}
-    categories, failed = [], {}
-    for name, value in artifact.custom_properties.items():
-        kind = value.WhichOneof("value")
-        of_category = split_category_name(name) if kind == "string_value" else None
-        if of_category is not None:
-            path, found = unpack(value.string_value)
-            categories.append(Category(of_category[0], of_category[1], path, found))
-        elif name.startswith(FAILED) and kind == "string_value":
-            failed[name.removeprefix(FAILED)] = json.loads(value.string_value)
-        elif kind == "double_value" and "/" in name:
-            objective, _, figure = name.partition("/")
-            values.setdefault(objective, {})[figure] = value.double_value
+@dataclass(frozen=True)
+class _Found:
+    """Metrics of which nothing is read yet: the artifact, its runs oldest first, and their pipeline."""
+
+    artifact: Any
+    runs: list[Any]
+    pipeline: str
+
+
+def _listed(store: Any, pipeline_name: str | None) -> list[_Found]:
+    """Metrics of all runs, oldest first."""
+    from ml_metadata import errors
+    from ml_metadata.proto import metadata_store_pb2
+
+    try:
+        artifacts = store.get_artifacts_by_type(TYPE_NAME)
+    except errors.NotFoundError:
+        return []
+    # A failed or running component leaves an artifact that nothing stands behind.
+    live = [a for a in artifacts if a.state in (metadata_store_pb2.Artifact.LIVE, metadata_store_pb2.Artifact.UNKNOWN)]
+    found = []
+    for artifact in sorted(live, key=lambda a: (a.create_time_since_epoch, a.id)):
+        contexts = _contexts(store, artifact)
+        runs = sorted((c for c in contexts if c.type == "pipeline_run"), key=_time)
+        pipeline = next((c.name for c in contexts if c.type == "pipeline"), "")
+        if runs and pipeline_name in (None, pipeline):
+            found.append(_Found(artifact, runs, pipeline))
+    return found
+
+
+def _read(store: Any, found: _Found) -> RunMetrics:
+    properties = properties_of(found.artifact)
+    figures = figures_of(properties, record_of(store, found.artifact.id))
     return RunMetrics(
-        run=runs[0].name,
-        pipeline=next((c.name for c in contexts if c.type == "pipeline"), ""),
-        time=time_text(artifact.create_time_since_epoch),
-        values=values,
-        categories=sorted(categories, key=lambda item: (item.objective, item.path)),
-        failed=failed,
-        reused_by=[context.name for context in runs[1:]],
+        run=found.runs[0].name,
+        pipeline=found.pipeline,
+        time=time_text(found.artifact.create_time_since_epoch),
+        values=overall(properties),
+        categories=sorted(figures.categories, key=lambda item: (item.objective, item.path)),
+        failed=figures.failed,
+        reused_by=[context.name for context in found.runs[1:]],
     )
 
 
@@ -171,9 +177,7 @@ def _contexts(store: Any, artifact: Any) -> list[Any]:
     return list(contexts.values())
 
 
-def _newest(store: Any, metrics: RunMetrics) -> tuple[int, int]:
-    name = metrics.reused_by[-1] if metrics.reused_by else metrics.run
-    context = store.get_context_by_type_and_name("pipeline_run", name)
+def _time(context: Any) -> tuple[int, int]:
     return (context.create_time_since_epoch, context.id)
 
 

@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifact_types import Predictions, ProductTaxonomy, SimilarityIndex
+from components.artifact_types import Predictions, ProductTaxonomy, Record, SimilarityIndex
 from components.scann_index.executor import ScannIndexExecutor
 
 
@@ -22,7 +22,10 @@ class ScannIndexSpec(ComponentSpec):
         "model": ChannelParameter(type=standard_artifacts.Model),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
     }
-    OUTPUTS: ClassVar = {"similarity_index": ChannelParameter(type=SimilarityIndex)}
+    OUTPUTS: ClassVar = {
+        "similarity_index": ChannelParameter(type=SimilarityIndex),
+        "index_record": ChannelParameter(type=Record),
+    }
 
 
 class ScannIndex(base_component.BaseComponent):
@@ -47,5 +50,6 @@ class ScannIndex(base_component.BaseComponent):
                 taxonomy=taxonomy,
                 workflow=workflow,
                 similarity_index=types.Channel(type=SimilarityIndex),
+                index_record=types.Channel(type=Record),
             )
         )

@@ -13,6 +13,8 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.properties import set_property
+from components.record import pack
+from components.scann_index.quality import QUALITY
 from modules.examples import TAXONOMY_FILE
 from modules.predictions.read import PredictionFiles
 from modules.settings.workflow import Workflow
@@ -22,12 +24,13 @@ from modules.taxonomy import Taxonomy
 
 
 class ScannIndexExecutor(base_executor.BaseExecutor):
-    """Writes a folder per index, and the figures as custom properties."""
+    """Writes a folder per index, its figures as custom properties, and those of each partition onto the record."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         predictions = artifact_utils.get_single_instance(input_dict["predictions"])
         model = artifact_utils.get_single_instance(input_dict["model"])
         output = artifact_utils.get_single_instance(output_dict["similarity_index"])
+        record = artifact_utils.get_single_instance(output_dict["index_record"])
         workflow = Workflow.from_part(exec_properties["workflow"])
         assert workflow.similarity is not None
         tree = os.path.join(artifact_utils.get_single_uri(input_dict["taxonomy"]), TAXONOMY_FILE)
@@ -42,10 +45,8 @@ class ScannIndexExecutor(base_executor.BaseExecutor):
             for key, value in made.facts().items():
                 set_property(output, f"{name}/{key}", value)
             set_property(output, f"{name}/blessed", int(made.blessed))
-            set_property(output, f"{name}/reasons", json.dumps(made.reasons))
-            set_property(output, f"{name}/global", json.dumps(made.quality[0].as_json()))
-            for one in made.quality[1:]:
-                set_property(output, f"{name}/partition/{one.name}", json.dumps(one.as_json()))
+            measured = {"quality": [one.as_json() for one in made.quality], "reasons": made.reasons}
+            set_property(record, f"{QUALITY}{name}", pack(measured))
         shutil.copyfile(tree, folder / TAXONOMY_FILE)
         set_property(output, "indexes", json.dumps(list(workflow.similarity.indexes)))
         set_property(output, "model", model.uri)

@@ -123,7 +123,9 @@ class PredictionFiles:
         for name in [split] if split is not None else list(self.files):
             for file in self.files.get(name, []):
                 with pq.ParquetFile(file, pre_buffer=False) as opened:
-                    yield from opened.iter_batches(batch_size=_SCANNED, columns=list(columns))
+                    # pyarrow fails on a file without any: a split may have no product.
+                    if opened.num_row_groups:
+                        yield from opened.iter_batches(batch_size=_SCANNED, columns=list(columns))
 
     def select(self, query: Query, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The products that the query asks for: tables of ``columns`` and ``split``, text columns as plain strings.

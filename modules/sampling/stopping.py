@@ -6,7 +6,7 @@ import base64
 import hashlib
 import json
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,21 +57,24 @@ class Estimate:
     reasons: Sequence[str]
 
 
-def stop_set(table: PredictionTable, classes: Sequence[Category]) -> str:
-    """Predictions of the products with the smallest hashes, as text: the same products in every run.
-
-    The text is base64 of zlib of JSON, some kilobytes, so that ML Metadata can hold it.
-    """
+def stop_set(table: PredictionTable, classes: Sequence[Category]) -> dict[int, str]:
+    """Predicted categories of the products with the smallest hashes, by hash: the same products in every run."""
     ids = table.ids.to_pylist()
     hashes = np.array([_hash(name) for name in ids], np.uint64)
     rows = np.argsort(hashes, kind="stable")[:STOP_SET]
-    names, codes = np.unique([classes[i].id for i in table.classes[rows, 0]], return_inverse=True)
-    document = {"hashes": hashes[rows].tolist(), "names": names.tolist(), "codes": codes.tolist()}
+    predicted = [classes[i].id for i in table.classes[rows, 0]]
+    return dict(zip(hashes[rows].tolist(), predicted, strict=True))
+
+
+def pack_stop_set(predicted: Mapping[int, str]) -> str:
+    """As text, base64 of zlib of JSON: some kilobytes, so that ML Metadata can hold it."""
+    names, codes = np.unique(list(predicted.values()), return_inverse=True)
+    document = {"hashes": list(predicted), "names": names.tolist(), "codes": codes.tolist()}
     return base64.b64encode(zlib.compress(json.dumps(document).encode())).decode()
 
 
 def read_stop_set(text: str) -> dict[int, str]:
-    """What :func:`stop_set` wrote."""
+    """What :func:`pack_stop_set` packed."""
     document = json.loads(zlib.decompress(base64.b64decode(text)))
     return {h: document["names"][code] for h, code in zip(document["hashes"], document["codes"], strict=True)}
 

@@ -13,6 +13,8 @@ import pyarrow.parquet as pq
 from modules.sampling.batch import Batch
 
 BATCH_FILE, FACTS_FILE = "batch.parquet", "batch.json"
+STOP_SETS = "stop_set"
+"""Folder with a Parquet file per exclusive objective: beside the batch itself readers expect no other table."""
 
 SCHEMA = pa.schema(
     {
@@ -34,11 +36,17 @@ SCHEMA = pa.schema(
 )
 
 
-def write_batches(folder: str, batches: Sequence[Batch], facts: Mapping[str, Any]) -> None:
-    """Writes all picks to one Parquet file and ``facts`` beside it.
+STOP_SET_SCHEMA = pa.schema({"product_hash": pa.uint64(), "category": pa.string()})
+
+
+def write_batches(
+    folder: str, batches: Sequence[Batch], facts: Mapping[str, Any], stop_sets: Mapping[str, Mapping[int, str]] = {}
+) -> None:
+    """Writes all picks to one Parquet file, ``facts`` and the stop sets beside it.
 
     Args:
       facts: with ``model``; what is true of each batch is added under ``objectives``.
+      stop_sets: exclusive objective to the hash of a product to its predicted category.
     """
     rows = [
         {
@@ -53,6 +61,10 @@ def write_batches(folder: str, batches: Sequence[Batch], facts: Mapping[str, Any
     ]  # fmt: skip
     os.makedirs(folder, exist_ok=True)
     pq.write_table(pa.Table.from_pylist(rows, SCHEMA), os.path.join(folder, BATCH_FILE), compression="zstd")
+    for objective, predicted in stop_sets.items():
+        os.makedirs(os.path.join(folder, STOP_SETS), exist_ok=True)
+        stop_set = pa.table([list(predicted), list(predicted.values())], schema=STOP_SET_SCHEMA)
+        pq.write_table(stop_set, os.path.join(folder, STOP_SETS, f"{objective}.parquet"), compression="zstd")
     everything = {**facts, "objectives": {batch.objective: dict(batch.facts) for batch in batches}}
     if len(batches) == 1:
         everything |= batches[0].facts

@@ -12,7 +12,7 @@ from pipeline.kubeflow.document import Package
 
 _TITLE = re.compile(r"[A-Za-z_]\w*\.[A-Za-z_]\w*")
 LONGEST_ARGUMENT = 32 * 4096 - 1
-"""Bytes of one argument that Linux takes (MAX_ARG_STRLEN, less its terminating zero): a longer one starts no process."""
+"""Bytes of one argument that Linux takes (MAX_ARG_STRLEN, less its terminating zero)."""
 _CLOUD = ("gs://", "s3://", "minio://", "oci://")
 
 
@@ -60,7 +60,7 @@ def check_sizes(package: Package) -> None:
             f"at most {LONGEST_ARGUMENT:,} bytes, the longest argument that Linux takes: Kubeflow could not start it",
             key=what,
             value=f"{size:,} bytes",
-            hint="shorten what is long in the workflow file: features, evaluation.thresholds, runners.kubeflow.components",
+            hint="shorten what is long in the workflow file: evaluation.thresholds, features, runners.kubeflow",
         )
         for what, size in _arguments(package)
         if size > LONGEST_ARGUMENT

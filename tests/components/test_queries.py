@@ -5,16 +5,20 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.class_metrics import queries
-from components.class_metrics.properties import category_name, pack, split_category_name, unpack
+from components.class_metrics.properties import CategoryFigures, figures_of, pack_figures, unpack_figures
+from components.class_metrics.results import Category
+from components.record import RECORD_TYPE, unpack
 from modules.errors import InputError
 from tests.servers import postgres_server
 
@@ -28,19 +32,31 @@ def _context(store: Any, kind: str, name: str) -> int:
 
 
 def put(
-    store: Any, run: str, artifact: Any, pipeline: str = "shop", artifact_type: Any = None, state: Any = None
+    store: Any,
+    run: str,
+    artifact: Any,
+    record: Mapping[str, str] | None = None,
+    pipeline: str = "shop",
+    state: Any = None,
 ) -> int:
-    """An artifact with its execution, in the contexts of a run, as TFX publishes it."""
-    kind = artifact_type or mlmd.ArtifactType(name=queries.TYPE_NAME)
+    """Metrics and the record beside them with their execution, in the contexts of a run, as TFX publishes them."""
     copy = mlmd.Artifact()
     copy.CopyFrom(artifact)
-    copy.type_id = store.put_artifact_type(kind)
+    copy.type_id = store.put_artifact_type(mlmd.ArtifactType(name=queries.TYPE_NAME))
     copy.state = mlmd.Artifact.LIVE if state is None else state
+    outputs = [copy]
+    if record is not None:
+        kind = store.put_artifact_type(mlmd.ArtifactType(name=RECORD_TYPE))
+        beside = mlmd.Artifact(type_id=kind, uri="/gone", state=copy.state)
+        for name, value in record.items():
+            beside.custom_properties[name].string_value = value
+        # Events come in no order that anybody may count on.
+        outputs.insert(0, beside)
     execution_type = store.put_execution_type(mlmd.ExecutionType(name="ClassMetrics"))
     full = store.get_contexts_by_id([_context(store, "pipeline", pipeline), _context(store, "pipeline_run", run)])
-    event = mlmd.Event(type=mlmd.Event.OUTPUT)
     execution = mlmd.Execution(type_id=execution_type, last_known_state=mlmd.Execution.COMPLETE)
-    return store.put_execution(execution, [(copy, event)], full)[1][0]
+    pairs = [(one, mlmd.Event(type=mlmd.Event.OUTPUT)) for one in outputs]
+    return store.put_execution(execution, pairs, full)[1][-1]
 
 
 def reuse(store: Any, run: str, artifact: int, pipeline: str = "shop") -> None:
@@ -52,8 +68,28 @@ def reuse(store: Any, run: str, artifact: int, pipeline: str = "shop") -> None:
     store.put_execution(execution, [(found, mlmd.Event(type=mlmd.Event.OUTPUT))], store.get_contexts_by_id(ids))
 
 
+def measured(**f1: tuple[float, float]) -> CategoryFigures:
+    """Of each category F1 with half its interval's width."""
+    return CategoryFigures(
+        [
+            Category(
+                "exclusive",
+                category,
+                f"Shoes > {category.capitalize()}",
+                {"f1": value, "f1/lower": value - width, "f1/upper": value + width, "support": 40.0, "examples": 30.0},
+            )
+            for category, (value, width) in f1.items()
+        ]
+    )
+
+
+def record(**f1: tuple[float, float]) -> dict[str, str]:
+    """A record's properties with these figures."""
+    return {"figures": pack_figures(measured(**f1))}
+
+
 def metrics(accuracy: float, half: float = 0.02, **f1: tuple[float, float]) -> Any:
-    """An artifact with an objective's figures and of each category F1 with half its interval's width."""
+    """An artifact with an objective's figures; with ``f1`` as earlier versions wrote it, all in properties."""
     artifact = mlmd.Artifact(uri="/gone")
 
     def real(name: str, value: float) -> None:
@@ -63,19 +99,20 @@ def metrics(accuracy: float, half: float = 0.02, **f1: tuple[float, float]) -> A
     real("accuracy/lower", accuracy - half)
     real("accuracy/upper", accuracy + half)
     real("weight", 400.0)
-    for category, (value, width) in f1.items():
-        figures = {"f1": value, "f1/lower": value - width, "f1/upper": value + width, "support": 40.0, "examples": 30.0}
-        path = f"Shoes > {category.capitalize()}"
-        artifact.custom_properties[f"category/exclusive/{category}"].string_value = pack(path, figures)
+    for one in measured(**f1).categories:
+        text = json.dumps({"path": one.path, **one.values})
+        artifact.custom_properties[f"category/exclusive/{one.id}"].string_value = text
     artifact.custom_properties["name"].string_value = "something of TFX's own"
     return artifact
 
 
 def _fill(store: Any) -> None:
+    """Runs of an earlier version and of this one: the history goes on."""
     before = metrics(0.7, boots=(0.5, 0.05), sandals=(0.9, 0.05), clogs=(0.4, 0.2), mules=(0.3, 0.1))
     first = put(store, "run-1", before)
-    put(store, "run-2", metrics(0.8, boots=(0.7, 0.05), sandals=(0.8, 0.05), clogs=(0.5, 0.2), loafers=(0.6, 0.1)))
-    put(store, "other-1", metrics(0.1, boots=(0.1, 0.05)), pipeline="other")
+    second = record(boots=(0.7, 0.05), sandals=(0.8, 0.05), clogs=(0.5, 0.2), loafers=(0.6, 0.1))
+    put(store, "run-2", metrics(0.8), second)
+    put(store, "other-1", metrics(0.1), record(boots=(0.1, 0.05)), pipeline="other")
     put(store, "run-3", metrics(0.99), state=mlmd.Artifact.PENDING)
     reuse(store, "run-4", first)
 
@@ -181,13 +218,76 @@ def test_addresses_are_read() -> None:
     assert queries.connection_config("runs/shop/metadata.sqlite").sqlite.filename_uri == "runs/shop/metadata.sqlite"
 
 
-def test_a_category_is_kept_to_seven_digits_and_without_what_is_not_finite() -> None:
-    text = pack('Schuhe > "Größe"', {"f1": 0.123456789, "auc": float("nan"), "support": 1234567.0})
-    assert unpack(text) == ('Schuhe > "Größe"', {"f1": 0.1234568, "support": 1234567.0})
-    assert split_category_name(category_name("exclusive", "a/b")) == ("exclusive", "a/b")
-    assert split_category_name("exclusive/accuracy") is None
-    with pytest.raises(ValueError, match="255 characters"):
-        category_name("exclusive", "x" * 250)
+def test_figures_are_kept_to_six_digits_and_without_what_is_not_there() -> None:
+    path = 'Schuhe > "Größe"'
+    figures = CategoryFigures(
+        [
+            Category("exclusive", "a/b", path, {"f1": 0.123456789, "support": 1234567.0}),
+            Category("tags", "a/b", path, {"f1": 0.5}),
+            Category("tags", "c", "Schuhe", {"auc": 0.25}),
+        ],
+        {"exclusive": [{"path": path, "f1": None, "bound": 0.3}, {"path": "(together)", "f1": 0.0, "bound": 1.0}]},
+    )
+    found = unpack_figures(pack_figures(figures))
+    assert [(c.objective, c.id, c.path, c.values) for c in found.categories] == [
+        ("exclusive", "a/b", path, {"f1": 0.123457, "support": 1234570.0}),
+        ("tags", "a/b", path, {"f1": 0.5}),
+        ("tags", "c", "Schuhe", {"auc": 0.25}),
+    ]
+    assert found.failed == figures.failed
+    assert unpack_figures(pack_figures(CategoryFigures())) == CategoryFigures()
+    for damaged in ("", "no base64", pack_figures(figures)[:-40]):
+        with pytest.raises(ValueError):
+            unpack(damaged)
+
+
+@given(
+    rows=st.lists(
+        st.tuples(
+            st.sampled_from(["exclusive", "tags"]),
+            st.text(min_size=1),
+            st.text(min_size=1),
+            st.dictionaries(st.sampled_from(["f1", "auc", "support"]), st.floats(0, 1e9), min_size=1),
+        ),
+        unique_by=lambda row: row[:2],
+    )
+)
+def test_whatever_is_packed_comes_back(rows: list[tuple[str, str, str, dict[str, float]]]) -> None:
+    categories = [Category(*row) for row in rows]
+    found = unpack_figures(pack_figures(CategoryFigures(categories))).categories
+    # Objective by objective, each in its order.
+    assert [(c.objective, c.id, c.path) for c in found] == [
+        (c.objective, c.id, c.path)
+        for name in dict.fromkeys(row[0] for row in rows)
+        for c in categories
+        if c.objective == name
+    ]
+    known = {(c.objective, c.id): c.values for c in categories}
+    for one in found:
+        assert one.values == pytest.approx(known[one.objective, one.id], rel=1e-5)
+
+
+def test_one_run_is_read_and_not_all(store_uri: str) -> None:
+    """With hundreds of runs of 20,000 categories each, reading them all takes minutes."""
+    store = metadata_store.MetadataStore(queries.connection_config(store_uri))
+    put(store, "run-1", metrics(0.7), {"figures": "damaged"})
+    put(store, "run-2", metrics(0.8), record(boots=(0.7, 0.05)))
+    assert [c.path for c in queries.latest_metrics(store, "shop").categories] == ["Shoes > Boots"]
+    assert queries.run_metrics(store, "run-2").run == "run-2"
+    with pytest.raises(ValueError):
+        queries.run_metrics(store, "run-1")
+
+
+def test_an_earlier_versions_properties_are_read() -> None:
+    properties = {
+        "exclusive/accuracy": 0.5,
+        "category/exclusive/a/b": '{"path":"Schuhe > \\"Größe\\"","f1":0.25}',
+        "failed/exclusive": '[{"path": "Hats", "f1": null, "bound": 0.5}]',
+        "name": "something of TFX's own",
+    }
+    found = figures_of(properties, None)
+    assert found.of("exclusive") == {"a/b": ('Schuhe > "Größe"', {"f1": 0.25})}
+    assert found.failed == {"exclusive": [{"path": "Hats", "f1": None, "bound": 0.5}]}
 
 
 def test_asking_loads_no_tensorflow(store_uri: str) -> None:

@@ -12,8 +12,10 @@ import pyarrow.parquet as pq
 import pytest
 from tfx.types import standard_artifacts
 
-from components.artifact_types import Predictions, ProductTaxonomy, SimilarityIndex
+from components.artifact_types import Predictions, ProductTaxonomy, Record, SimilarityIndex
+from components.record import properties_of
 from components.scann_index.executor import ScannIndexExecutor
+from components.scann_index.quality import quality_of
 from modules.errors import InputError
 from modules.examples import TAXONOMY_FILE
 from modules.settings.workflow import Workflow
@@ -68,11 +70,12 @@ def workflow(**index: Any) -> str:
 
 @pytest.fixture
 def artifacts(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-    predictions, model, taxonomy, output = (
+    predictions, model, taxonomy, output, record = (
         Predictions(),
         standard_artifacts.Model(),
         ProductTaxonomy(),
         SimilarityIndex(),
+        Record(),
     )
     for name, artifact in {"predictions": predictions, "model": model, "taxonomy": taxonomy, "out": output}.items():
         artifact.uri = str(tmp_path / name)
@@ -81,7 +84,14 @@ def artifacts(tmp_path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
     (tmp_path / "model" / "Format-Serving" / "saved_model.pb").write_bytes(b"weights")
     (tmp_path / "taxonomy").mkdir()
     TREE.write(tmp_path / "taxonomy" / TAXONOMY_FILE)
-    return {"predictions": [predictions], "model": [model], "taxonomy": [taxonomy]}, {"similarity_index": [output]}
+    inputs = {"predictions": [predictions], "model": [model], "taxonomy": [taxonomy]}
+    return inputs, {"similarity_index": [output], "index_record": [record]}
+
+
+def measured(outputs: dict[str, Any], name: str = "joint") -> tuple[list[dict[str, Any]], list[str]]:
+    """Quality and reasons, as ML Metadata alone has them."""
+    index, record = (properties_of(outputs[key][0].mlmd_artifact) for key in ("similarity_index", "index_record"))
+    return quality_of(name, index, record)
 
 
 def test_artifact_and_properties(artifacts) -> None:
@@ -120,7 +130,12 @@ def test_artifact_and_properties(artifacts) -> None:
     # What was measured.
     assert output.get_int_custom_property("blessed") == 1 and output.get_int_custom_property("joint/blessed") == 1
     assert output.get_float_custom_property("joint/recall") > 0.9
-    boots = json.loads(output.get_string_custom_property(f"joint/partition/{TREE.find('Shoes > Boots').id}"))
+    quality, reasons = measured(outputs)
+    assert quality == index.facts["quality"] and reasons == []
+    assert not any(
+        part.name and part.name in name for name in properties_of(output.mlmd_artifact) for part in index.partitions
+    )
+    boots = next(one for one in quality if one["name"] == TREE.find("Shoes > Boots").id)
     assert boots["method"] == "scann" and boots["products"] == sizes[boots["name"]] and boots["recall"] > 0.9
     assert index.facts["quality"][0]["name"] == "global" and index.facts["blessed"] is True
     lines, ids = pq.read_table(folder / "neighbours" / "joint.parquet").column("id").to_pylist(), index.ids.to_pylist()
@@ -179,7 +194,7 @@ def test_below_the_threshold_it_is_not_blessed(artifacts) -> None:
     ScannIndexExecutor().Do(inputs, outputs, {"workflow": settings})
     output = outputs["similarity_index"][0]
     assert output.get_int_custom_property("blessed") == 0
-    (reason,) = json.loads(output.get_string_custom_property("joint/reasons"))
+    (reason,) = measured(outputs)[1]
     assert reason.startswith("global: recall@10 0.") and "needed 0.9" in reason
     assert not (Path(output.uri) / "neighbours").exists()
 

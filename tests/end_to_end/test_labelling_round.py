@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from components.active_sampler.picks import picks_of
+from components.record import properties_of, record_of
 from labelling.store import Store, queue, rows
 from labelling.store.answering import Answer, give
 from labelling.store.database import now
@@ -36,15 +38,16 @@ def answer_all(place: str, truth: dict[str, str]) -> None:
                 give(connection, answer, now())
 
 
-def batches(shop: Shop) -> list[Any]:
-    """What ML Metadata knows of the batches, oldest first."""
+def batches(shop: Shop) -> list[tuple[Any, dict[str, dict[str, Any]]]]:
+    """What ML Metadata knows of the batches, oldest first, and of their picks, by product."""
     from components.class_metrics.queries import open_store
 
     store = open_store(str(shop.runs / "metadata.sqlite"))
     found = sorted(store.get_artifacts_by_type("components.LabellingBatch"), key=lambda artifact: artifact.id)
     models = {artifact.uri for artifact in store.get_artifacts_by_type("Model")}
     assert {artifact.custom_properties["model"].string_value for artifact in found} <= models
-    return found
+    picks = [picks_of(properties_of(one), record_of(store, one.id)) for one in found]
+    return [(one, {pick["product"]: pick for pick in its}) for one, its in zip(found, picks, strict=True)]
 
 
 def test_a_round(tmp_path: Path) -> None:
@@ -77,12 +80,12 @@ def test_a_round(tmp_path: Path) -> None:
 
     # ML Metadata alone tells of every label why it was asked for.
     hidden = (shop.runs / "pipeline").rename(shop.runs / "hidden")
-    (batch,) = batches(shop)
+    ((batch, picks),) = batches(shop)
     facts = batch.custom_properties
     with Store(place) as store, store.read() as connection:
         labels = list(rows.read(connection))
     for label in labels:
-        pick = json.loads(facts[f"pick/exclusive/{label.product_id}"].string_value)
+        pick = picks[label.product_id]
         assert pick["source"] == label.source and facts["model"].string_value == label.model
         if label.source == "random":
             assert pick["inclusion_probability"] == label.inclusion_probability
@@ -97,10 +100,9 @@ def test_a_round(tmp_path: Path) -> None:
     options += ["--set", f"labels.store={place}", "--to", "ActiveSampler"]
     second = shop.shelfmark("run", *options)
     assert "labels: 40 rows" in second
-    older, newer = batches(shop)
+    (older, asked_first), (newer, asked_next) = batches(shop)
     number = [one.custom_properties["exclusive/round"].int_value for one in (older, newer)]
     assert number[1] == number[0] + 1
     learnt = [one.custom_properties["exclusive/labelled"].int_value for one in (older, newer)]
     assert learnt[1] > learnt[0]
-    asked = [{key for key in one.custom_properties if key.startswith("pick/")} for one in (older, newer)]
-    assert len(asked[1]) == 40 and not asked[0] & asked[1]
+    assert len(asked_next) == 40 and not asked_first.keys() & asked_next.keys()

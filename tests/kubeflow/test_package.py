@@ -138,7 +138,7 @@ def test_the_taxonomy_is_not_in_the_package(package: Path, tmp_path: Path) -> No
 
     loaded = load_demo(tmp_path / "feed", f"runners.kubeflow={json.dumps(SETTINGS)}")
     assert loaded.taxonomy_file is not None
-    paths = [("Department %d" % (i % 20), f"Group {i % 400}", f"Category {i}") for i in range(20_000)]
+    paths = [(f"Department {i % 20}", f"Group {i % 400}", f"Category {i}") for i in range(20_000)]
     Taxonomy.from_paths(paths).write(loaded.taxonomy_file)
     output = tmp_path / "pipeline.yaml"
     compile_workflow(loaded, output)

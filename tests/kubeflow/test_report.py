@@ -10,6 +10,9 @@ from typing import Any
 
 import pytest
 
+from components.class_metrics.files import write_figures
+from components.class_metrics.properties import CategoryFigures
+from components.class_metrics.results import Category
 from modules.examples import TAXONOMY_FILE
 from modules.examples import Counts as Read
 from modules.sampling.batch import Batch, Pick
@@ -49,6 +52,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[st
     facts = {"strategy": "margin", "size": 2, "mean_utility": 0.123456, "round": 1, "seed": 3}
     batches = [Batch(name, [p for p in picks if p.objective == name], facts) for name in ("exclusive", "rule_based")]
     write_batches(str(folder / "batch"), batches, {"model": "m"})
+    measured = Category("exclusive", boots, "Shoes > Boots", {"f1": 0.8125, "precision": 0.75, "examples": 3.0})
+    failed = {"exclusive": [{"path": "Shoes > Boots", "f1": 0.8125, "bound": 0.9}]}
+    write_figures(str(folder / "metrics"), CategoryFigures([measured], failed), list(measured.values))
     read = Read()
     read.products.update(train=30, test=60)
     read.labels["exclusive", "random"] = 12
@@ -110,6 +116,9 @@ def test_the_report_is_a_page(made: tuple[Path, dict[str, Any], list[dict[str, A
     assert artifacts["page"]["artifacts"] == [{"uri": f"{ROOT}/report/page", "metadata": {}}]
     text = Page((folder / "report/page").read_text("utf-8")).text
     for part in ("Run run-7", "blessed", "0.3750", "Objective exclusive", "train 30, test 60", "random 12"):
+        assert part in text, part
+    # Single categories come from the metrics' files.
+    for part in ("0.812", "Shoes > Boots: F1 0.812, needed 0.9"):
         assert part in text, part
     for part in ("last runs", "first run", "Time", "Where things lie"):
         assert part not in text, part

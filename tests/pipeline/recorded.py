@@ -15,6 +15,7 @@ TYPES = {
     "statistics": "ExampleStatistics", "model": "Model", "evaluation": "ModelEvaluation", "blessing": "ModelBlessing",
     "metrics": "components.CategoryMetrics", "pushed_model": "PushedModel", "predictions": "components.Predictions",
     "labelling_batch": "components.LabellingBatch", "label_review": "components.LabelReview",
+    "metrics_record": "components.Record", "batch_record": "components.Record", "index_record": "components.Record",
     "similarity_index": "components.SimilarityIndex", "pushed_index": "components.PushedIndex",
 }  # fmt: skip
 

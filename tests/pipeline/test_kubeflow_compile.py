@@ -58,11 +58,20 @@ def test_compiles_for_kubeflow(path: Path, tmp_path: Path) -> None:
         if "title: " in artifact["artifactType"].get("instanceSchema", "")
     }
     own = {title for title in titles if title.startswith("components.")}
-    expected = {"CategoryMetrics", "LabelReview", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine"}
+    expected = {
+        "CategoryMetrics", "LabelReview", "LabellingBatch", "Predictions", "ProductTaxonomy", "Quarantine", "Record",
+    }  # fmt: skip
     if loaded.workflow.similarity is not None:
         expected |= {"SimilarityIndex", "PushedIndex"}
         assert {name.removesuffix("_executor") for name in executors} >= {"ScannIndex", "IndexPusher"}
     assert own == {f"components.{name}" for name in expected}
+    # What grows with the catalogue stands on records, and no step may be handed one.
+    received = [
+        artifact["artifactType"].get("instanceSchema", "")
+        for component in spec["components"].values()
+        for artifact in component.get("inputDefinitions", {}).get("artifacts", {}).values()
+    ]
+    assert received and not any("components.Record" in schema for schema in received)
 
 
 TUNING = "tuning={trials: 3, search: {training.learning_rate: {low: 0.0001, high: 0.1, log: true}}}"

@@ -6,12 +6,16 @@ import gzip
 import io
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 from rich.console import Console
 
+from components.class_metrics.properties import figures_of, pack_figures
+from components.record import pack
+from components.scann_index.quality import quality_of
 from modules.errors import InputError
 from modules.examples import TAXONOMY_FILE, Counts
 from pipeline.local import RunResult, Step
@@ -64,9 +68,21 @@ def folder(loaded: LoadedWorkflow) -> RunFolder:
     return found
 
 
-@pytest.fixture
-def recorder(folder: RunFolder) -> Recorder:
-    return Recorder(Path(folder.metadata), "shop")
+class Upgraded(Recorder):
+    """Its first runs are an earlier version's, with every figure among the properties; the others are this one's."""
+
+    earlier = 0
+
+    def run(self, name: str, outputs: Mapping[str, Any]) -> dict[str, int]:
+        self.earlier -= 1
+        return super().run(name, outputs if self.earlier >= 0 else kept(outputs))
+
+
+@pytest.fixture(params=[100, 1, 0], ids=["earlier", "upgraded", "now"])
+def recorder(folder: RunFolder, request: pytest.FixtureRequest) -> Recorder:
+    found = Upgraded(Path(folder.metadata), "shop")
+    found.earlier = request.param
+    return found
 
 
 def outputs(folder: RunFolder, run: str, **changed: Any) -> dict[str, Any]:
@@ -101,6 +117,23 @@ def outputs(folder: RunFolder, run: str, **changed: Any) -> dict[str, Any]:
         **changed,
     }
     return {key: value for key, value in found.items() if value is not None}
+
+
+def kept(outputs: Mapping[str, Any]) -> dict[str, Any]:
+    """The outputs as this version writes them; ``metrics`` and indexes above are as an earlier one did."""
+    found = dict(outputs)
+    if isinstance(outputs.get("metrics"), tuple):
+        place, given = outputs["metrics"]
+        found["metrics"] = (place, {name: value for name, value in given.items() if isinstance(value, float)})
+        found["metrics_record"] = (place, {"figures": pack_figures(figures_of(given, None))})
+    if "similarity_index" in outputs:
+        place, given = outputs["similarity_index"]
+        quality, reasons = quality_of("joint", given, None)
+        short = {name: value for name, value in given.items() if "partition/" not in name}
+        del short["joint/global"], short["joint/reasons"]
+        found["similarity_index"] = (place, short)
+        found["index_record"] = (place, {"quality/joint": pack({"quality": quality, "reasons": reasons})})
+    return found
 
 
 def told(loaded: LoadedWorkflow, folder: RunFolder, run: str) -> tuple[str, Path | None]:

@@ -11,6 +11,7 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from components.class_metrics.files import read_figures
 from modules.reporting.labelling_batch import read_facts, read_questions, write_labelling_batch
 from modules.reporting.model import Confusion
 from modules.reporting.page import write_report
@@ -33,12 +34,13 @@ def make_report(invocation: Invocation, workflow: str) -> None:
     run = run_of(invocation)
     metrics = run.outputs.get("metrics")
     missing: list[str] = []
+    figures = attempt("the categories' figures", lambda: read_figures(metrics.folder), missing) if metrics else None
     report = report_of(
         described["name"],
         objectives,
         run,
         missing,
-        metrics=[(run.id, Measured.of(metrics))] if metrics else [],
+        metrics=[(run.id, Measured.of(metrics, figures))] if metrics else [],
     )
     write_report(replace(report, alone=True), _place(invocation, PAGE))
     if BATCH_PAGE in invocation.own:

@@ -16,14 +16,12 @@ from typing import Any
 
 import yaml
 
+from tests.kubeflow.emulator import arguments
 from tests.kubeflow.emulator.kubernetes import Pod, pod_of
 from tests.kubeflow.emulator.metadata import Metadata
 from tests.kubeflow.emulator.pods import ImagePods, Pods
 from tests.kubeflow.emulator.server import Refused, compile_spec, parse_package, run_values
 from tests.kubeflow.emulator.store import ObjectStore, local_path
-
-ARGUMENT = 131_071
-"""Linux' limit of one argument's bytes."""
 
 
 class StepFailed(Exception):
@@ -103,6 +101,7 @@ class Cluster:
         name, run_id = spec["pipelineInfo"]["name"], str(uuid.uuid4())
         own_root = f"{root.rstrip('/')}/{name}/{run_id}"
         run = Run(run_id, values, self.metadata.run(name, run_id, "kubeflow", own_root), own_root)
+        _start("root-driver", arguments.dag_driver(spec["root"], None, values))
         self._run_dag(spec, kubernetes, run, _Dag(spec["root"], values, {}), until)
         return run
 
@@ -117,6 +116,8 @@ class Cluster:
         for name in _in_order(tasks):
             task, component = tasks[name], spec["components"][tasks[name]["componentRef"]["name"]]
             started = time.monotonic()
+            if "dag" in component:
+                _start(f"{name}-driver", arguments.dag_driver(component, task, None))
             inputs = self._inputs(task, component, dag, run)
             if "dag" in component:
                 inner = _Dag(component, inputs["parameterValues"], {}, f"{dag.prefix}{name}/")
@@ -125,9 +126,12 @@ class Cluster:
                 continue
             executor = spec["deploymentSpec"]["executors"][component["executorLabel"]]
             if "importer" in executor:
+                _start(name, arguments.importer(component, task, executor["importer"]))
                 step = self._import(name, executor["importer"], task, component, dag, run)
             else:
                 config = kubernetes.get(component["executorLabel"], {})
+                driver = arguments.container_driver(component, task, executor["container"], config)
+                _start(f"{name}-driver", driver)
                 step = self._container(name, executor["container"], task, component, inputs, config, run, spec)
             step.seconds = time.monotonic() - started
             run.steps[dag.prefix + name] = step
@@ -279,14 +283,13 @@ class Cluster:
         (disk / "tmp").mkdir(parents=True)
         try:
             executor_input = {"inputs": copy.deepcopy(inputs), "outputs": self._outputs(name, component, run, disk)}
+            command = [*container.get("command", []), *container.get("args", [])]
+            _start(f"{name} (launcher)", arguments.launcher(executor_input, component, command))
             self._stage_in(executor_input, disk)
             self.before_try(name, attempt, disk)
             pod = pod_of(container, config)
-            command = [*container.get("command", []), *container.get("args", [])]
             command = [_fill(argument, executor_input, disk) for argument in command]
-            for argument in command:
-                if len(argument.encode()) > ARGUMENT:
-                    raise StepFailed(f"{name}: argument list too long: {len(argument):,} bytes in one")
+            _start(f"{name} (its command)", command)
             environment = {
                 "KFP_STAGING_ROOT": str(disk),
                 "HOME": str(disk / "tmp"),
@@ -355,9 +358,17 @@ class Cluster:
         return found, parameters
 
 
+def _start(process: str, command: list[str]) -> None:
+    """A container that cannot start is a failed step."""
+    try:
+        arguments.start(process, command)
+    except OSError as error:
+        raise StepFailed(str(error)) from error
+
+
 def _fill(argument: str, executor_input: dict[str, Any], disk: Path) -> str:
     """``compileCmdAndArgs``: placeholders."""
-    text = argument.replace("{{$}}", json.dumps(executor_input))
+    text = argument.replace("{{$}}", arguments.protojson(executor_input))
     for name, value in executor_input["inputs"]["parameterValues"].items():
         shown = value if isinstance(value, str) else json.dumps(value)
         text = text.replace("{{$.inputs.parameters['" + name + "']}}", shown)

@@ -14,6 +14,9 @@ from ml_metadata.proto import metadata_store_pb2 as pb
 from ml_metadata.proto import metadata_store_service_pb2 as service_pb
 from ml_metadata.proto import metadata_store_service_pb2_grpc as service_grpc
 
+MESSAGE = 4 * 1024**2
+"""Bytes of one gRPC message, where nothing else is set."""
+
 
 def to_value(value: Any) -> pb.Value:
     """``StructValueToMLMDValue``: null is refused."""
@@ -103,6 +106,9 @@ class Metadata:
         if "display_name" not in artifact.custom_properties:
             artifact.custom_properties["display_name"].string_value = name
         artifact.custom_properties["store_session_info"].string_value = "null"
+        if artifact.ByteSize() > MESSAGE:
+            # Of the driver's and launcher's client up to 2.15; since 2.16 it is 100 MB, the service's is still this.
+            raise ValueError(f"received message larger than max ({artifact.ByteSize()} vs. {MESSAGE})")
         return int(self.store.put_artifacts([artifact])[0])
 
     def runtime_artifact(self, number: int) -> dict[str, Any]:

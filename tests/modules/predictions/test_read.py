@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -87,6 +88,18 @@ def test_splits_come_in_their_order_and_are_named(written) -> None:
     assert found == [(row["id"], row["split"]) for row in rows]
     assert [t for table in tables for t in table.column("title").to_pylist()] == [row["title"] for row in rows]
     assert files.products() == sum(SIZES.values()) and files.products("eval") == SIZES["eval"]
+
+
+def test_a_split_without_products_is_empty(tmp_path) -> None:
+    """Predictor writes a file without row groups for it, as here."""
+    rows = write_predictions(tmp_path, {"train": 5, "test": 4})
+    (full,) = (tmp_path / "Split-test").glob("*.parquet")
+    (tmp_path / "Split-eval").mkdir()
+    pq.ParquetWriter(tmp_path / "Split-eval" / full.name, pq.read_schema(full)).close()
+    files = PredictionFiles(tmp_path)
+    assert files.products("eval") == 0 and ids(files, Query()) == [row["id"] for row in rows]
+    assert [len(batch) for batch in files.scan(["id"], "eval")] == []
+    assert sum(len(batch) for batch in files.scan(["id"])) == 9
 
 
 def test_objectives_and_their_kinds_are_found_in_the_files(written) -> None:

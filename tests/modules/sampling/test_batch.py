@@ -271,7 +271,12 @@ def test_what_was_asked_is_read_from_labels_and_queue(tmp_path):
 
 def test_the_label_store_reads_what_is_written(predictions, tmp_path):
     made = [batch(predictions[0]), batch(predictions[0], "rule_based")]
-    write_batches(str(tmp_path / "out"), made, {"model": "somewhere/model/3", "fingerprint": "f"})
+    write_batches(
+        str(tmp_path / "out"),
+        made,
+        {"model": "somewhere/model/3", "fingerprint": "f"},
+        {"exclusive": {7: "c1", 2**47: "c2"}},
+    )
     read = {one.objective: one for one in read_batch(tmp_path / "out", "b7", run="r")}
     assert set(read) == {"exclusive", "rule_based"}
     for batch_ in made:
@@ -282,3 +287,5 @@ def test_the_label_store_reads_what_is_written(predictions, tmp_path):
         assert {item.model for item in items} == {"somewhere/model/3"}
         assert [item.source for item in items] == [pick.source for pick in batch_.picks]
     assert pq.read_metadata(tmp_path / "out" / "batch.parquet").num_rows == 80
+    stop_set = pq.read_table(tmp_path / "out" / "stop_set" / "exclusive.parquet").to_pylist()
+    assert stop_set == [{"product_hash": 7, "category": "c1"}, {"product_hash": 2**47, "category": "c2"}]

@@ -14,6 +14,7 @@ from modules.sampling.stopping import (
     estimate,
     expected_error,
     learning_curve,
+    pack_stop_set,
     read_stop_set,
     stop_set,
 )
@@ -39,7 +40,8 @@ def test_the_stop_set_comes_back_and_stays_the_same_when_the_feed_grows(tmp_path
     for name, sizes in {"small": {"train": 200, "test": 30}, "large": {"train": 260, "test": 30}}.items():
         write_predictions(tmp_path / name, sizes)
         table = read_table(PredictionFiles(tmp_path / name), "exclusive")
-        found = read_stop_set(stop_set(table, CLASSES))
+        found = stop_set(table, CLASSES)
+        assert read_stop_set(pack_stop_set(found)) == found
         sets.append(found)
         assert len(found) == 50 and set(found.values()) <= {c.id for c in CLASSES}
     assert len(sets[0].keys() & sets[1].keys()) > 30
