@@ -93,7 +93,7 @@ def test_splits_come_in_their_order_and_are_named(written) -> None:
 def test_a_split_without_products_is_empty(tmp_path) -> None:
     """Predictor writes a file without row groups for it, as here."""
     rows = write_predictions(tmp_path, {"train": 5, "test": 4})
-    (full,) = (tmp_path / "Split-test").glob("*.parquet")
+    full = next((tmp_path / "Split-test").glob("*.parquet"))
     (tmp_path / "Split-eval").mkdir()
     pq.ParquetWriter(tmp_path / "Split-eval" / full.name, pq.read_schema(full)).close()
     files = PredictionFiles(tmp_path)
