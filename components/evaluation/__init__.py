@@ -1,1 +1,1 @@
-"""TFMA metrics per category, and the configuration of the Evaluator component."""
+"""TFMA metrics per category, and the Evaluator component that is configured with them."""

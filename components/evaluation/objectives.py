@@ -107,8 +107,8 @@ def branch_of(path: str) -> list[str]:
 def pack_classes(objective: ObjectiveEval) -> str:
     """Ids, paths and (where they do not follow from the path) branches as compressed JSON in base64.
 
-    An evaluation's configuration travels as an execution parameter, on Kubeflow as a command line argument of at most
-    128 KiB; a thousand paths in clear would nearly fill it.
+    TFMA writes the configuration beside each evaluation, and Beam hands it to every worker: a thousand paths in clear
+    would make most of it.
     """
     rows: list[list[Any]] = [list(pair) for pair in objective.classes]
     if objective.branches is not None:
