@@ -17,10 +17,9 @@ from components.class_metrics.executor import category_figures, overall_figures
 from components.class_metrics.files import read_figures
 from components.class_metrics.properties import FIGURES, CategoryFigures, figures_of, pack_figures
 from components.evaluation.figures import COLUMNS
-from components.evaluation.objectives import ObjectiveEval, pack_checks, pack_classes
+from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
 from components.evaluation.reading import Slice
 from components.record import RECORD_TYPE
-from modules.metrics.checks import CategoryChecks
 from modules.sampling.batch import Pick
 from modules.taxonomy import Taxonomy
 from pipeline.workflow_file import LoadedWorkflow, load_workflow
@@ -115,15 +114,9 @@ def wide() -> CategoryFigures:
         {name: rng.random((len(COLUMNS), len(ids))) for name in OBJECTIVES},
     )
     classes = list(zip(ids, paths, strict=True))
-    objectives = [
-        {
-            "name": name,
-            "classes": pack_classes(ObjectiveEval(name, "exclusive", classes)),
-            "checks": pack_checks(CategoryChecks(every_f1=1.0, minimum=0)),
-        }
-        for name in OBJECTIVES
-    ]
-    return category_figures(slice_, objectives)
+    objectives = [ObjectiveEval(name, "exclusive", classes) for name in OBJECTIVES]
+    bounds = ObjectiveThresholds(every_category_f1=1.0, category_min_support=0)
+    return category_figures(slice_, objectives, dict.fromkeys(OBJECTIVES, bounds))
 
 
 def test_metadata_keeps_20000_categories_in_one_message(metadata: Metadata, wide: CategoryFigures) -> None:
