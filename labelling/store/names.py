@@ -69,9 +69,16 @@ def taken_for(name: str, others: Iterable[str]) -> str | None:
 def skeleton(text: str) -> str:
     """Equal for texts that look alike (UTS #39, section 4)."""
     prototypes = _prototypes()
-    plain = unicodedata.normalize("NFD", text)
-    drawn = "".join(prototypes.get(c, c) for c in plain if ord(c) not in IGNORABLE)
-    return unicodedata.normalize("NFD", drawn)
+    found = text
+    # What stands for several characters is made of such that something else may stand for.
+    for _ in range(8):
+        before = found
+        plain = unicodedata.normalize("NFD", before)
+        drawn = "".join(prototypes.get(c, c) for c in plain if ord(c) not in IGNORABLE)
+        found = unicodedata.normalize("NFD", drawn)
+        if found == before:
+            break
+    return found
 
 
 def _looks(name: str) -> set[str]:

@@ -30,7 +30,8 @@ def unusable(password: str, account: str) -> tuple[str, str] | None:
         return "expected text in UTF-8", "set the terminal's encoding to UTF-8"
     from zxcvbn import zxcvbn
 
-    known = ["shelfmark", "labelling", "labeller", account, *re.split(r"[^\w]+|_", account)]
+    parts = re.split(r"[\W_]+", account)
+    known = ["shelfmark", "labelling", "labeller", account, "".join(parts), *parts]
     # Wide letters, ligatures and capitals add nothing that a guesser would not try.
     plain = unicodedata.normalize("NFKC", password)
     variants = {text[:ESTIMATED] for text in (plain, plain.casefold(), _letters(plain))}

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import ipaddress
+import math
 import unicodedata
 from dataclasses import dataclass
 from typing import Literal
@@ -46,7 +47,7 @@ class Limit:
 
     def wait(self, failures: float) -> float:
         """Seconds between the last failure and the next check."""
-        over = int(failures) - self.free
+        over = math.ceil(failures) - self.free
         if over <= 0:
             return 0.0
         return min(self.longest, self.first * 2.0 ** min((over - 1) // self.step, 64))

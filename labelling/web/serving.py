@@ -107,9 +107,7 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None], source: 
             place.one_session,
         )
         if with_accounts and not tls and not place.loopback and not place.trusted_proxies:
-            say(
-                "note: without --certificate passwords travel unencrypted; with TLS by a proxy, name it: --trusted-proxy"
-            )
+            say("note: without --certificate passwords travel unencrypted; name a proxy that adds TLS: --trusted-proxy")
         say(f"labelling {store.name} at {'https' if tls else 'http'}://{shown}:{port}/ (stop with Ctrl+C)")
         config = uvicorn.Config(
             create_app(store, settings, source),
