@@ -10,17 +10,14 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, delete, func, insert, select, update
+from sqlalchemy import Connection, Row, delete, insert, select, update
 
-from labelling.store.tables import accounts, audit, sessions, sign_ins
+from labelling.store import names, passwords, throttle
+from labelling.store.tables import accounts, audit, sessions
 from modules.errors import InputError, Problem
 
 ROLES = ("labeller", "admin")
-MIN_PASSWORD, MAX_PASSWORD = 10, 500
 SESSION = 12 * 3600 * 1_000_000
-WINDOW = 15 * 60 * 1_000_000
-LIMITS = {"both": 5, "address": 30, "account": 100}
-"""Failed sign-ins in 15 minutes: of an account from one address, of an address, of an account from anywhere."""
 
 
 @dataclass(frozen=True)
@@ -46,29 +43,37 @@ def _nobody() -> str:
 
 
 def put(connection: Connection, name: str, now: int, *, password: str | None = None, role: str | None = None) -> bool:
-    """Makes an account, or changes one; whoever gets a new password is signed out everywhere.
+    """Makes an account, or changes one; whoever gets a new password is signed out everywhere. Wrong sign-ins of the
+    account are forgotten.
+
+    Args:
+      name: a new account's is kept composed (NFC).
 
     Returns:
       Whether it is new.
 
     Raises:
-      InputError: name, password or role are not usable, or a new account has no password.
+      InputError: name, password or role are not usable, a new account's name looks like another's, or it has no
+        password.
     """
-    known = connection.execute(select(accounts).where(accounts.c.name == name)).first()
+    known = _find(connection, name)
+    name = known.name if known is not None else names.written(name)
     problems = []
-    if not 0 < len(name) <= 100 or name != name.strip() or not name.isprintable():
-        problems.append(Problem("", "expected 1 to 100 printable characters", key="account", value=name))
+    if known is None:
+        problems += _unusable(connection, name)
     if role is not None and role not in ROLES:
         problems.append(Problem("", f"expected one of: {', '.join(ROLES)}", key="role", value=role))
     if password is None and known is None:
         problems.append(Problem("", "a new account needs a password", key="password"))
-    if password is not None and not MIN_PASSWORD <= len(password) <= MAX_PASSWORD:
-        expected = f"expected {MIN_PASSWORD} to {MAX_PASSWORD} characters"
-        problems.append(Problem("", expected, key="password", hint="a few random words are easy to remember"))
+    weak = passwords.unusable(password, name) if password is not None else None
+    if weak is not None:
+        problems.append(Problem("", weak[0], key="password", hint=weak[1]))
     if problems:
         raise InputError(problems)
     values: dict[str, Any] = {"active": True}
+    throttle.forget_account(connection, name)
     if password is not None:
+        throttle.forget_devices(connection, name)
         values["password"] = _hasher().hash(password)
         connection.execute(delete(sessions).where(sessions.c.account == name))
     if role is not None:
@@ -95,41 +100,30 @@ def everybody(connection: Connection) -> list[Row[Any]]:
     return list(connection.execute(select(*columns).order_by(accounts.c.name)))
 
 
-def blocked(connection: Connection, name: str, address: str, now: int) -> bool:
-    """Whether there were too many failed sign-ins."""
-    recent = select(func.count()).select_from(sign_ins).where(sign_ins.c.time > now - WINDOW)
-    of_name, of_address = sign_ins.c.account == name, sign_ins.c.address == address
-    queries = {"both": recent.where(of_name, of_address), "address": recent.where(of_address)}
-    queries["account"] = recent.where(of_name)
-    return any((connection.scalar(query) or 0) >= LIMITS[kind] for kind, query in queries.items())
-
-
-def check(connection: Connection, name: str, password: str) -> bool:
-    """Whether this is the account's password; takes as long for an account that there is not."""
+def check(connection: Connection, name: str, password: str) -> str | None:
+    """The name of the account that has this name and password, else None; that takes as long for an account that there
+    is not."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    found = connection.execute(select(accounts).where(accounts.c.name == name)).first()
+    found, nobody = _find(connection, name), _nobody()
     try:
-        right = bool(_hasher().verify(found.password if found is not None else _nobody(), password[:MAX_PASSWORD]))
+        _hasher().verify(found.password if found is not None else nobody, password[: passwords.LONGEST])
     except (VerificationError, InvalidHashError):
-        return False
-    return right and found is not None and found.active
+        return None
+    return found.name if found is not None and found.active else None
 
 
-def attempt(connection: Connection, name: str, address: str, now: int) -> None:
-    """Notes an attempt to sign in, before its password is looked at: attempts at the same time count, too. Success
-    takes it back."""
-    connection.execute(delete(sign_ins).where(sign_ins.c.time < now - WINDOW))
-    connection.execute(insert(sign_ins).values(account=name[:200], address=address, time=now))
+def sign_in(connection: Connection, name: str, now: int, address: str, *, alone: bool = False) -> str:
+    """Begins a session; returns its token, which only the browser keeps.
 
-
-def sign_in(connection: Connection, name: str, now: int, address: str) -> str:
-    """Begins a session; returns its token, which only the browser keeps."""
+    Args:
+      alone: whether it ends the account's other sessions.
+    """
     token = secrets.token_urlsafe(32)
-    connection.execute(delete(sessions).where(sessions.c.until < now))
+    over = sessions.c.until < now
+    connection.execute(delete(sessions).where(over | (sessions.c.account == name) if alone else over))
     row = {"token": _digest(token), "account": name, "csrf": secrets.token_urlsafe(32), "until": now + SESSION}
     connection.execute(insert(sessions).values(row))
-    connection.execute(delete(sign_ins).where(sign_ins.c.account == name, sign_ins.c.address == address))
     record(connection, now, name, "signed in", {}, address)
     return token
 
@@ -183,3 +177,23 @@ def local_session(connection: Connection, annotator: str) -> Session:
         row = {"token": token, "account": annotator, "csrf": csrf, "until": (1 << 62)}
         connection.execute(insert(sessions).values(row))
     return Session(annotator, "admin", csrf)
+
+
+def _find(connection: Connection, name: str) -> Row[Any] | None:
+    """The account of that name as it was typed, else as it is kept."""
+    found = connection.execute(select(accounts).where(accounts.c.name == name)).first()
+    if found is None:
+        found = connection.execute(select(accounts).where(accounts.c.name == names.written(name))).first()
+    return found
+
+
+def _unusable(connection: Connection, name: str) -> list[Problem]:
+    """Why a new account may not have the name."""
+    wrong = names.unusable(name)
+    if wrong is not None:
+        return [Problem("", wrong, key="account", value=name)]
+    other = names.taken_for(name, connection.scalars(select(accounts.c.name).order_by(accounts.c.name)))
+    if other is None:
+        return []
+    expected = f"people could take it for the account {other!r}"
+    return [Problem("", expected, key="account", value=name, hint="choose a name that looks different")]

@@ -249,14 +249,25 @@ sessions = Table(
     Column("until", Time, nullable=False),
 )
 
-sign_ins = Table(
-    "sign_ins",
+# Sign-ins whose check was completed, and wrong; see throttle.py.
+sign_in_failures = Table(
+    "sign_in_failures",
     metadata,
-    Column("id", Key, primary_key=True, autoincrement=True),
-    Column("account", Text, nullable=False),
-    Column("address", Text, nullable=False),
+    Column("kind", String(10), primary_key=True),  # device, account or address
+    Column("key", String(200), primary_key=True),
+    Column("failures", Double, nullable=False),  # at the time of the last one; they fade
     Column("time", Time, nullable=False),
-    Index("ix_sign_ins_time", "time"),
+    Index("ix_sign_in_failures_time", "time"),
+)
+
+# Browsers that an account has signed in on.
+devices = Table(
+    "devices",
+    metadata,
+    Column("token", String(64), primary_key=True),  # SHA-256, as for sessions
+    Column("account", String(200), nullable=False),
+    Column("time", Time, nullable=False),
+    Index("ix_devices_account", "account", "time"),
 )
 
 audit = Table(

@@ -22,6 +22,7 @@ from labelling.store import Store, rows, status
 from labelling.store.accounts import Session
 from labelling.web.images import Images
 from labelling.web.indexes import Indexes, Source
+from labelling.web.proxies import Network, TrustedProxies
 from labelling.web.search import Search
 from labelling.web.security import Guard
 from modules.taxonomy import Category, Taxonomy
@@ -38,13 +39,16 @@ class Settings:
 
     Attributes:
       annotator: who labels without accounts; None: people sign in.
-      tls: whether browsers speak https with this server. port: on loopback; None elsewhere.
+      port: on loopback; None elsewhere.
+      trusted_proxies: what they say of whom a request comes from is believed.
+      one_session: a sign-in ends the account's other sessions.
     """
 
     annotator: str | None = None
-    tls: bool = False
     image_hosts: tuple[str, ...] = ()
     port: int | None = None
+    trusted_proxies: tuple[Network, ...] = ()
+    one_session: bool = False
 
 
 class Web:
@@ -139,6 +143,8 @@ def create_app(store: Store, settings: Settings, source: Source | None = None) -
         return PlainTextResponse("Something went wrong; the server's output says what.", 500)
 
     app.add_middleware(Guard, store=store, settings=settings)
+    # The last one added stands before the others.
+    app.add_middleware(TrustedProxies, trusted=settings.trusted_proxies)
     return app
 
 

@@ -16,7 +16,9 @@ from labelling.store import Store, accounts
 from labelling.store.accounts import Session
 from labelling.store.database import now
 
-COOKIE = "shelfmark_session"
+SESSION, DEVICE = "shelfmark_session", "shelfmark_device"
+"""The cookies: who is signed in, and that this browser has signed in before."""
+
 MAX_BODY = 64 << 10
 MAX_FIELDS = 200
 OPEN = ("/sign-in", "/static/", "/health")
@@ -110,7 +112,7 @@ class Guard:
                 with self.store.write() as connection:
                     self.local = accounts.local_session(connection, self.settings.annotator)
             return self.local
-        token = request.cookies.get(COOKIE, "")
+        token = request.cookies.get(cookie_name(request, SESSION), "")
         if not token:
             return None
         with self.store.read() as connection:
@@ -133,12 +135,26 @@ class Guard:
                 ]
                 if not static:
                     headers.append((b"cache-control", b"no-store"))
-                if self.settings.tls:
+                if scope["scheme"] == "https":
                     headers.append((b"strict-transport-security", b"max-age=31536000"))
                 message = {**message, "headers": [*message["headers"], *headers]}
             await send(message)
 
         return wrapped
+
+
+def cookie_name(request: Request, name: str) -> str:
+    """A cookie's name in the browser: over https with the prefix that keeps other hosts of the domain, and whoever
+    meddles with plain http, from setting it."""
+    return f"__Host-{name}" if request.scope["scheme"] == "https" else name
+
+
+def set_cookie(response: Response, request: Request, name: str, value: str, seconds: int) -> None:
+    """Sets a cookie for so many seconds, which scripts cannot read and other sites' forms do not bring along; 0 takes
+    it away."""
+    secure = request.scope["scheme"] == "https"
+    name = cookie_name(request, name)
+    response.set_cookie(name, value, max_age=seconds, httponly=True, samesite="lax", secure=secure, path="/")
 
 
 def _same_origin(request: Request) -> bool:

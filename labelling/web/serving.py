@@ -10,6 +10,7 @@ from pathlib import Path
 
 from labelling.store import Store, accounts
 from labelling.web.indexes import Source
+from labelling.web.proxies import networks
 from modules.errors import InputError, Problem
 from modules.listening import is_loopback, listen
 
@@ -23,6 +24,8 @@ class Place:
       accounts: ask for sign-in on loopback, too.
       certificate, key: PEM files; None: plain HTTP.
       image_hosts: hosts that browsers may load product images from.
+      trusted_proxies: addresses and networks of proxies before the server.
+      one_session: a sign-in ends the account's other sessions.
     """
 
     host: str = "127.0.0.1"
@@ -32,6 +35,8 @@ class Place:
     certificate: Path | None = None
     key: Path | None = None
     image_hosts: tuple[str, ...] = ()
+    trusted_proxies: tuple[str, ...] = ()
+    one_session: bool = False
 
     @property
     def loopback(self) -> bool:
@@ -43,7 +48,7 @@ def check(store: Store, place: Place) -> None:
     """Whether the server may start.
 
     Raises:
-      InputError: others could reach it without signing in, or TLS lacks a file.
+      InputError: others could reach it without signing in, TLS lacks a file, or a proxy is no address.
     """
     if (place.certificate is None) != (place.key is None):
         raise InputError(Problem("", "--certificate and --key go together"))
@@ -53,7 +58,13 @@ def check(store: Store, place: Place) -> None:
     for host in place.image_hosts:
         if not host or any(not (c.isalnum() or c in "-.*:") for c in host):
             raise InputError(Problem("--image-host", "expected a host name, like images.example.com", value=host))
+    networks(place.trusted_proxies)
     if place.loopback and not place.accounts:
+        for option, given in (("--trusted-proxy", place.trusted_proxies), ("--one-session", place.one_session)):
+            if given:
+                raise InputError(
+                    Problem(option, "without accounts the server is for this machine's user alone; add --accounts")
+                )
         return
     with store.read() as connection:
         people = [one for one in accounts.everybody(connection) if one.active]
@@ -88,16 +99,22 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None], source: 
     with listen(place.host, place.port) as listener:
         port = listener.getsockname()[1]
         shown = f"[{place.host}]" if ":" in place.host else place.host
-        settings = Settings(annotator, tls, place.image_hosts, port if place.loopback else None)
-        if with_accounts and not tls and not place.loopback:
-            say("note: without --certificate passwords travel unencrypted, unless a proxy before this adds TLS")
+        settings = Settings(
+            annotator,
+            place.image_hosts,
+            port if place.loopback else None,
+            networks(place.trusted_proxies),
+            place.one_session,
+        )
+        if with_accounts and not tls and not place.loopback and not place.trusted_proxies:
+            say("note: without --certificate passwords travel unencrypted; name a proxy that adds TLS: --trusted-proxy")
         say(f"labelling {store.name} at {'https' if tls else 'http'}://{shown}:{port}/ (stop with Ctrl+C)")
         config = uvicorn.Config(
             create_app(store, settings, source),
             log_level="warning",
             access_log=False,
             server_header=False,
-            # What a client says of itself is no address to count failed sign-ins by.
+            # What clients say of themselves is read by TrustedProxies alone.
             proxy_headers=False,
             ssl_certfile=str(place.certificate) if tls else None,
             ssl_keyfile=str(place.key) if tls else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
+from dataclasses import replace
 from typing import ClassVar
 
 import numpy as np
@@ -15,10 +16,16 @@ class MissingInput(ValueError):
     """A strategy was asked for what the pool cannot give."""
 
 
+class NotFinite(MissingInput):
+    """The model gave NaN or infinity for every product that could be asked about; the message names some of them."""
+
+
 class QueryStrategy(Settings):
     """Picks the products that people are asked about next. Its parameters are its fields.
 
-    Same pool, parameters and random generator: same picks.
+    Same pool, parameters and random generator: same picks. A strategy that looks at what a model says never sees a
+    product of which the model says NaN or infinity: nothing can be told about it, and one such row would spoil means,
+    distances and clusters of all others.
     """
 
     kind: str = ""
@@ -30,12 +37,26 @@ class QueryStrategy(Settings):
 
         Raises:
           MissingInput: the pool lacks something of ``needs``.
+          NotFinite: there are products to ask about, but of none of them all numbers are finite.
         """
         self.check(pool)
-        n = min(n, int(pool.available.sum()))
-        if n == 0:
+        if n == 0 or not pool.available.any():
             return Selection(np.zeros(0, np.int64), np.zeros(0), self.kind)
-        return self._pick(pool, n, rng)
+        if not self.all_needs():
+            return self._pick(pool, min(n, int(pool.available.sum())), rng)
+        fine = pool.finite()
+        if fine.all():
+            return self._pick(replace(pool, checked=True), min(n, int(pool.available.sum())), rng)
+        rows = np.flatnonzero(fine)
+        usable = replace(pool.part(rows), checked=True)
+        if not usable.available.any():
+            names = pool.shown(np.flatnonzero(pool.available & ~fine))
+            raise NotFinite(
+                f"strategy {self.kind} needs finite numbers; those of every product left are not finite: {names}"
+            )
+        self.check(usable)
+        found = self._pick(usable, min(n, int(usable.available.sum())), rng)
+        return replace(found, rows=rows[found.rows])
 
     def all_needs(self) -> frozenset[str]:
         """``needs`` of it and of the strategies that it is made of."""

@@ -12,11 +12,12 @@ SAMPLE = 50_000
 
 
 def centers_of(embeddings: Floats, rows: Integers, count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
-    """Cluster centers, (count, d)."""
+    """Cluster centers, (count, d); of fewer rows than ``count`` one for each."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
     if len(rows) > SAMPLE:
         rows = np.sort(rng.choice(rows, SAMPLE, replace=False))
+    count = min(count, len(rows))
     vectors = np.asarray(embeddings[rows], np.float32)
     seed = int(rng.integers(2**31))
     # With few members per center mini-batches leave many centers where they were.

@@ -38,6 +38,8 @@ class Pool:
       levels: per level of the taxonomy, roots first, each class's ancestor there (any numbering), -1 where it has none
         (:func:`modules.objectives.ancestor_levels`).
       classes_under: a category's path or id to the classes in its branch.
+      names: rows to the ids of their products, for messages; None: rows are named by their numbers.
+      checked: everything is known to be finite (:meth:`finite`), so that a strategy of several parts looks once.
     """
 
     available: Bools
@@ -51,6 +53,8 @@ class Pool:
     members: Callable[[Integers], Floats] | None = None
     levels: Sequence[Sequence[int]] = ()
     classes_under: Callable[[str], Integers] | None = None
+    names: Callable[[Integers], Sequence[str]] | None = None
+    checked: bool = False
 
     def __len__(self) -> int:
         return len(self.available)
@@ -70,6 +74,49 @@ class Pool:
         available = np.zeros(len(self), bool)
         available[rows] = True
         return replace(self, available=available & self.available)
+
+    def finite(self) -> Bools:
+        """(n,): whether everything that the model says of a product is a finite number.
+
+        Members are asked only where no score tells already what they disagree about: a score is not finite if they are
+        not.
+        """
+        fine = np.ones(len(self), bool)
+        if self.checked:
+            return fine
+        rows = np.arange(len(self))
+        for table in (self.probabilities, self.embeddings):
+            if table is not None:
+                fine &= per_row(table, rows, finite_rows) > 0.0
+        for values in self.scores.values():
+            fine &= np.isfinite(values)
+        if self.members is not None and not self.scores:
+            parts = [np.isfinite(self.members(part)).all(axis=(0, 2)) for part in blocks(rows, self.classes)]
+            fine &= np.concatenate([np.zeros(0, bool), *parts])
+        return fine
+
+    def part(self, rows: Integers) -> Pool:
+        """A pool of ``rows`` alone, numbered from 0; holds a copy of their probabilities and embeddings."""
+        distributions, members, names = self.distributions, self.members, self.names
+        return replace(
+            self,
+            available=self.available[rows],
+            labels=self.labels[rows],
+            probabilities=None if self.probabilities is None else self.probabilities[rows],
+            categories=None if self.categories is None else self.categories[rows],
+            scores={name: values[rows] for name, values in self.scores.items()},
+            embeddings=None if self.embeddings is None else self.embeddings[rows],
+            distributions=None if distributions is None else lambda some: distributions(rows[some]),
+            members=None if members is None else lambda some: members(rows[some]),
+            names=None if names is None else lambda some: names(rows[some]),
+        )
+
+    def shown(self, rows: Integers, limit: int = 5) -> str:
+        """The first few of ``rows`` by name, for a message."""
+        few = rows[:limit]
+        named = list(map(repr, self.names(few))) if self.names is not None else [f"row {row}" for row in few.tolist()]
+        more = len(rows) - len(few)
+        return ", ".join(named) + (f" and {more:,} more" if more else "")
 
     def listed(self) -> Pool:
         """The same pool without ``distributions``: cheap, and near enough to choose candidates by."""
@@ -161,6 +208,20 @@ def per_row(
     return found
 
 
+def finite_rows(table: Floats) -> Bools:
+    """Whether each row holds finite numbers alone, (m, k) to (m,).
+
+    A number is finite if its exponent's bits are not all set (IEEE 754); NumPy's own test takes many times as long for
+    half precision.
+    """
+    kinds = {np.dtype(np.float16): (np.uint16, 0x7C00), np.dtype(np.float32): (np.uint32, 0x7F80_0000)}
+    if table.dtype not in kinds or not table.shape[1]:
+        return np.isfinite(table).all(axis=1)
+    kind, exponent = kinds[table.dtype]
+    bits = np.ascontiguousarray(table).view(kind) & kind(exponent)
+    return np.asarray(bits.max(axis=1) < exponent)
+
+
 def largest(table: Floats) -> Floats:
     """Largest value of each row, (m, k) to (m,), of numbers that are not negative.
 
@@ -172,10 +233,16 @@ def largest(table: Floats) -> Floats:
 
 
 def best(utility: Floats, n: int, rng: np.random.Generator) -> Integers:
-    """Positions of the ``n`` largest values, largest first; of equals a random choice, in random order."""
+    """Positions of the ``n`` largest values, largest first; of equals a random choice, in random order.
+
+    What is no number comes last.
+    """
     n = min(n, len(utility))
     if n == 0:
         return np.zeros(0, np.int64)
+    unknown = np.isnan(utility)
+    if unknown.any():
+        utility = np.where(unknown, -np.inf, utility)
     least = np.partition(utility, len(utility) - n)[len(utility) - n]
     above, ties = np.flatnonzero(utility > least), np.flatnonzero(utility == least)
     if len(above) + len(ties) > n:

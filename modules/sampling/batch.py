@@ -161,6 +161,7 @@ def _products(
         _some(table.classes, rows), {name: values[rows] for name, values in table.scores.items()},
         _some(table.embeddings, rows), None if complete or all_classes is None else distributions,
         members=_members(table, rows), levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
+        names=_names(table, rows),
     )  # fmt: skip
     found = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [(int(rows[found.rows[i]]), -1, _chosen(found, i)) for i in range(len(found))]
@@ -198,7 +199,7 @@ def _pairs(
     free = np.array([table.classes[r, c] not in busy.get(int(r), ()) for r, c in zip(rows, columns, strict=True)], bool)
     pool = Pool(
         free, np.full(len(rows), -1), 2, np.stack([1.0 - likely, likely], axis=1),
-        embeddings=_some(table.embeddings, rows), members=_pair_members(table, rows, columns),
+        embeddings=_some(table.embeddings, rows), members=_pair_members(table, rows, columns), names=_names(table, rows),
     )  # fmt: skip
     found = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [
@@ -239,6 +240,11 @@ class _Rows:
         if isinstance(key, tuple):
             return self.array[self.rows[key[0]], *key[1:]]
         return self.array[self.rows[key]]
+
+
+def _names(table: PredictionTable, rows: Integers) -> Callable[[Integers], list[str]]:
+    """Places in ``rows`` to the ids of their products."""
+    return lambda some: table.ids.take(pa.array(rows[some])).to_pylist()
 
 
 def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt.NDArray[np.float32]] | None:

@@ -187,7 +187,8 @@ def test_sessions_end(store: Store) -> None:
 @pytest.mark.parametrize(
     ("name", "password", "role"),
     [("x", "short", None), (" x", PASSWORD, None), ("", PASSWORD, None), ("a\nb", PASSWORD, None),
-     ("x" * 101, PASSWORD, None), ("x", "x" * 501, None), ("x", PASSWORD, "king"), ("x", None, None)],
+     ("x" * 101, PASSWORD, None), ("x", "x" * 501, None), ("x", PASSWORD, "king"), ("x", None, None),
+     ("x", "password1234", None), ("x", "caf\udce9 au lait", None), ("Ann", PASSWORD, None)],
 )  # fmt: skip
 def test_accounts_that_make_no_sense_are_refused(
     store: Store, name: str, password: str | None, role: str | None
@@ -199,34 +200,22 @@ def test_accounts_that_make_no_sense_are_refused(
 
 def test_sign_in_is_slowed_down(server: Server, store: Store) -> None:
     one = Annotator(server.url)
-    assert [one.sign_in("eve", f"guess {i}").status_code for i in range(6)] == [401] * 5 + [429]
+    codes = []
+    while not codes or codes[-1] == 401:
+        codes.append((answer := one.sign_in("eve", f"guess {len(codes)}")).status_code)
+    # Five are free; further ones wait longer and longer, until the wait is more than a request stays for.
+    assert codes == [401] * 9 + [429]
+    assert 5 < int(answer.headers["retry-after"]) <= 8 and "Try again in" in answer.text
     answer = one.sign_in("eve", PASSWORD)  # also if it is right
-    assert answer.status_code == 429 and int(answer.headers["retry-after"]) == 900
+    assert answer.status_code == 429
     # What a client says of its own address counts for nothing.
     one.http.headers["x-forwarded-for"] = "203.0.113.9"
     assert one.sign_in("eve", PASSWORD).status_code == 429
-    assert signed_in(server, "fay").csrf  # other accounts are not locked out,
-    elsewhere = Annotator(server.url)
-    elsewhere.http = httpx.Client(base_url=server.url, transport=httpx.HTTPTransport(local_address="127.0.0.2"))
-    assert elsewhere.sign_in("eve", PASSWORD).status_code == 303  # nor is the account from another address
+    assert signed_in(server, "fay").csrf  # other accounts are not slowed down
     with store.read() as connection:
         log = [(e.action, e.address) for e in accounts.audit_log(connection) if e.account == "eve"]
-    assert log[::-1] == [("sign-in failed", "127.0.0.1")] * 5 + [("sign-in blocked", "127.0.0.1")] * 3 + [
-        ("signed in", "127.0.0.2")
-    ]
-
-
-def test_limits_hold_for_an_address_and_an_account_and_pass(tmp_path: Path) -> None:
-    with Store(tmp_path / "labels.sqlite") as store, store.write() as connection:
-        for i in range(30):
-            assert not accounts.blocked(connection, "new", "192.0.2.1", i)
-            accounts.attempt(connection, f"a{i}", "192.0.2.1", i)
-        assert accounts.blocked(connection, "new", "192.0.2.1", 30)
-        assert not accounts.blocked(connection, "new", "192.0.2.2", 30)
-        for i in range(100):
-            accounts.attempt(connection, "ann", f"198.51.100.{i}", 30)
-        assert accounts.blocked(connection, "ann", "192.0.2.99", 30)
-        assert not accounts.blocked(connection, "ann", "192.0.2.99", 31 + accounts.WINDOW)
+    # Checks that did not take place are not noted: they would fill the log.
+    assert log == [("sign-in failed", "127.0.0.1")] * 9
 
 
 # What another site may make a browser do

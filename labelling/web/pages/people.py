@@ -8,8 +8,10 @@ from starlette.responses import RedirectResponse, Response
 
 from labelling.store import accounts, queue
 from labelling.store.database import now
+from labelling.store.throttle import DEVICE_LIFETIME, SECOND
 from labelling.web.app import Web
-from labelling.web.security import COOKIE, form_of, safe_target
+from labelling.web.security import DEVICE, SESSION, cookie_name, form_of, safe_target, set_cookie
+from labelling.web.sign_ins import Claim, Refused, SignIns
 
 LOG = 100
 
@@ -17,6 +19,7 @@ LOG = 100
 def routes(web: Web) -> APIRouter:
     """The routes."""
     router = APIRouter()
+    sign_ins = SignIns(web.store, alone=web.settings.one_session)
 
     @router.get("/sign-in")
     def form(request: Request) -> Response:
@@ -26,34 +29,21 @@ def routes(web: Web) -> APIRouter:
         return web.page(request, "sign_in.html.j2", target=target, problem="", name="")
 
     @router.post("/sign-in")
-    def sign_in(request: Request) -> Response:
+    async def sign_in(request: Request) -> Response:
         form = form_of(request)
-        target, name, password = safe_target(form("to")), (form("name") or "").strip(), form("password") or ""
+        target, name = safe_target(form("to")), (form("name") or "").strip()
         address = request.client.host if request.client else ""
-
-        def refused(problem: str, code: int) -> Response:
-            return web.page(request, "sign_in.html.j2", code=code, target=target, problem=problem, name=name)
-
-        with web.store.write() as connection:
-            if accounts.blocked(connection, name, address, now()):
-                accounts.record(connection, now(), name[:200], "sign-in blocked", {}, address)
-                response = refused("Too many attempts. Try again in a quarter of an hour.", 429)
-                response.headers["retry-after"] = str(accounts.WINDOW // 1_000_000)
-                return response
-            accounts.attempt(connection, name, address, now())
-        with web.store.read() as connection:
-            right = accounts.check(connection, name, password)
-        if not right:
-            with web.store.write() as connection:
-                accounts.record(connection, now(), name[:200], "sign-in failed", {}, address)
-            return refused("Name or password is wrong.", 401)
-        with web.store.write() as connection:
-            token = accounts.sign_in(connection, name, now(), address)
+        device = request.cookies.get(cookie_name(request, DEVICE), "")
+        found = await sign_ins.check(Claim(name, form("password") or "", address, device))
+        if isinstance(found, Refused):
+            values = {"target": target, "problem": found.reason, "name": name}
+            response = web.page(request, "sign_in.html.j2", code=found.code, **values)
+            if found.seconds:
+                response.headers["retry-after"] = str(found.seconds)
+            return response
         response = RedirectResponse(target, 303)
-        seconds = accounts.SESSION // 1_000_000
-        response.set_cookie(
-            COOKIE, token, max_age=seconds, httponly=True, samesite="lax", secure=web.settings.tls, path="/"
-        )
+        set_cookie(response, request, SESSION, found.token, accounts.SESSION // SECOND)
+        set_cookie(response, request, DEVICE, found.device, DEVICE_LIFETIME // SECOND)
         return response
 
     @router.post("/sign-out")
@@ -61,9 +51,10 @@ def routes(web: Web) -> APIRouter:
         session = request.state.session
         with web.store.write() as connection:
             queue.release(connection, session.account)
-            accounts.sign_out(connection, request.cookies.get(COOKIE, ""), now(), session.account)
+            token = request.cookies.get(cookie_name(request, SESSION), "")
+            accounts.sign_out(connection, token, now(), session.account)
         response = RedirectResponse("/sign-in", 303)
-        response.delete_cookie(COOKIE, path="/")
+        set_cookie(response, request, SESSION, "", 0)
         return response
 
     @router.get("/audit")

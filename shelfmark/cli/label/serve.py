@@ -36,6 +36,13 @@ def serve(
         list[str] | None,
         typer.Option("--image-host", metavar="HOST", help="The browser may load product images from there (https)."),
     ] = None,
+    trusted_proxies: Annotated[
+        list[str] | None,
+        typer.Option("--trusted-proxy", metavar="ADDRESS", help="A proxy before this server (or a network of them)."),
+    ] = None,
+    one_session: Annotated[
+        bool, typer.Option("--one-session", help="A sign-in ends the same person's older sessions.")
+    ] = False,
     index: IndexOption = None,
     store: StoreOption = None,
     workflow: WorkflowOption = None,
@@ -44,7 +51,10 @@ def serve(
     """Serve the labelling pages."""
     from labelling.web.serving import Place, serve_store
 
-    place = Place(host, port, annotator, accounts, certificate, key, tuple(image_hosts or ()))
+    place = Place(
+        host, port, annotator, accounts, certificate, key, tuple(image_hosts or ()), tuple(trusted_proxies or ()),
+        one_session,
+    )  # fmt: skip
     with open_store(store, workflow, overrides) as opened:
         serve_store(opened, place, lambda line: typer.echo(line), _source(index, workflow, overrides))
 

@@ -1,0 +1,165 @@
+"""Whom a request comes from when proxies stand before the server: what they say is believed of trusted ones alone."""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from starlette.responses import PlainTextResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from modules.errors import InputError, Problem
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# One parameter of a Forwarded header (RFC 7239): a token, or a quoted string with its escapes.
+PARAMETER = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?:([;,])|\Z)""")
+
+
+@dataclass(frozen=True)
+class Hop:
+    """What a proxy says of who spoke to it: the address (None: no address, such as ``unknown``), and how."""
+
+    address: Address | None
+    scheme: str
+
+
+def networks(texts: Sequence[str]) -> tuple[Network, ...]:
+    """The addresses and networks that ``--trusted-proxy`` names.
+
+    Raises:
+      InputError: one is neither, or is every address there is.
+    """
+    found, problems = [], []
+    for text in texts:
+        try:
+            network = ipaddress.ip_network(text.strip())
+        except ValueError:
+            expected = "expected an address or a network, like 10.0.0.5 or 10.0.0.0/24"
+            hint = "of a network the bits behind its length are 0; a name can stand for any address"
+            problems.append(Problem("", expected, key="--trusted-proxy", value=text, hint=hint))
+            continue
+        if network.prefixlen == 0:
+            expected = "whoever reaches the server could claim any address; name the proxies alone"
+            problems.append(Problem("", expected, key="--trusted-proxy", value=text))
+            continue
+        found.append(network)
+    if problems:
+        raise InputError(problems)
+    return tuple(found)
+
+
+class TrustedProxies:
+    """Middleware: puts the client's own address and scheme in the place of the proxy's.
+
+    Each proxy appends to the header whom it got the request from, so the list is read from its end: the first address
+    there that is no trusted proxy's is the client's. What stands before it, the client may have made up.
+    """
+
+    def __init__(self, app: ASGIApp, trusted: Sequence[Network]):
+        self.app, self.trusted = app, tuple(trusted)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http" and self.trusted:
+            peer = address_of(scope["client"][0]) if scope.get("client") else None
+            if peer is not None and self._is_trusted(peer):
+                chain = hops(scope["headers"])
+                if chain is None:
+                    text = "Two headers say where this comes from, and not the same. The proxy is to remove one."
+                    await PlainTextResponse(text, 400)(scope, receive, send)
+                    return
+                client, scheme = self._client(peer, scope["scheme"], chain)
+                scope = {**scope, "client": (str(client), 0), "scheme": scheme}
+        await self.app(scope, receive, send)
+
+    def _client(self, peer: Address, scheme: str, chain: Sequence[Hop]) -> tuple[Address, str]:
+        """The last address that somebody who is trusted vouches for, and how it spoke to them."""
+        for hop in reversed(chain):
+            scheme = hop.scheme or scheme
+            if hop.address is None:
+                # Who that was is not known; the proxy that it spoke to is.
+                break
+            peer = hop.address
+            if not self._is_trusted(peer):
+                break
+        return peer, scheme
+
+    def _is_trusted(self, address: Address) -> bool:
+        return any(address in network for network in self.trusted)
+
+
+def hops(headers: Iterable[tuple[bytes, bytes]]) -> list[Hop] | None:
+    """Those that the request came through, the first one first: by ``Forwarded``, else by ``X-Forwarded-For`` and
+    ``X-Forwarded-Proto``.
+
+    Returns:
+      None if both are there and do not name the same addresses: a proxy writes one of them, and hands the other one on
+      as the client sent it.
+    """
+    texts: dict[str, list[str]] = {"forwarded": [], "x-forwarded-for": [], "x-forwarded-proto": []}
+    for name, value in headers:
+        if (key := name.decode("latin-1").lower()) in texts:
+            texts[key].append(value.decode("latin-1"))
+    standard = _standard(", ".join(texts["forwarded"])) if texts["forwarded"] else None
+    usual = _usual(texts["x-forwarded-for"], texts["x-forwarded-proto"])
+    if standard is None:
+        return usual
+    if texts["x-forwarded-for"] and [one.address for one in standard] != [one.address for one in usual]:
+        return None
+    return standard
+
+
+def _usual(clients: Sequence[str], schemes: Sequence[str]) -> list[Hop]:
+    """Of X-Forwarded-For, and of X-Forwarded-Proto, which has an entry per hop or one that the last proxy wrote."""
+    names = [_scheme(one) for one in ", ".join(schemes).split(",")]
+    found = [address_of(one) for one in ", ".join(clients).split(",")] if clients else []
+    if len(names) != len(found):
+        names = [names[-1]] * max(1, len(found))
+    # A proxy that gives the scheme alone still says how its client speaks.
+    return [Hop(address, scheme) for address, scheme in zip(found or [None], names, strict=True)]
+
+
+def _standard(text: str) -> list[Hop]:
+    """Of a Forwarded header. One that is malformed says nothing: where its elements end cannot be known."""
+    found: list[Hop] = []
+    place, element = 0, {}
+    while place < len(text):
+        match = PARAMETER.match(text, place)
+        if match is None:
+            return [Hop(None, "")]
+        name, value, end = match.groups()
+        if value.startswith('"'):
+            value = re.sub(r"\\(.)", r"\1", value[1:-1])
+        if name.lower() in element:
+            return [Hop(None, "")]
+        element[name.lower()] = value
+        place = match.end()
+        if end != ";" or place == len(text):
+            found.append(Hop(address_of(element.get("for", "")), _scheme(element.get("proto", ""))))
+            element = {}
+    return found
+
+
+def _scheme(text: str) -> str:
+    """http or https; empty for anything else."""
+    text = text.strip().lower()
+    return text if text in ("http", "https") else ""
+
+
+def address_of(text: str) -> Address | None:
+    """An address as such headers give it: alone, with a port, in quotes, in brackets; None for anything else."""
+    text = text.strip().strip('"')
+    bracketed = re.fullmatch(r"\[([^\]]*)\](?::\d{1,5})?", text)
+    if bracketed:
+        text = bracketed.group(1)
+    elif text.count(":") == 1:
+        text = re.sub(r":\d{1,5}\Z", "", text)
+    try:
+        found = ipaddress.ip_address(text.partition("%")[0])
+    except ValueError:
+        return None
+    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
+    return mapped or found
