@@ -180,7 +180,7 @@ def blocks(rows: Integers, width: int, size: int = BLOCK_BYTES) -> Iterator[Inte
 
 
 def per_row(
-    table: Floats, rows: Integers, of: Callable[[Floats], Floats], size: int = BLOCK_BYTES
+    table: Floats, rows: Integers, of: Callable[[Floats], Floats | Bools], size: int = BLOCK_BYTES
 ) -> npt.NDArray[np.float32]:
     """``of(table[rows])``, block by block; ``of`` maps (m, k) to (m,) and must leave its argument as it is.
 
@@ -216,7 +216,7 @@ def finite_rows(table: Floats) -> Bools:
     """
     kinds = {np.dtype(np.float16): (np.uint16, 0x7C00), np.dtype(np.float32): (np.uint32, 0x7F80_0000)}
     if table.dtype not in kinds or not table.shape[1]:
-        return np.isfinite(table).all(axis=1)
+        return np.asarray(np.isfinite(table).all(axis=1))
     kind, exponent = kinds[table.dtype]
     bits = np.ascontiguousarray(table).view(kind) & kind(exponent)
     return np.asarray(bits.max(axis=1) < exponent)
