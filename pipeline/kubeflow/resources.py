@@ -44,5 +44,6 @@ def _retries(settings: RetrySettings) -> dict[str, Any]:
         "maxRetryCount": settings.count,
         "backoffDuration": f"{seconds(settings.backoff)}s",
         "backoffFactor": settings.factor,
-        "backoffMaxDuration": f"{seconds(settings.max_backoff)}s",
+        # Argo's maxDuration: from the start of the first attempt.
+        "backoffMaxDuration": f"{settings.max_seconds}s",
     }
