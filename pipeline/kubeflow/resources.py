@@ -27,7 +27,7 @@ def set_resources(package: Package, task: str, settings: ComponentResources) -> 
     if settings.environment:
         container["env"] = [{"name": name, "value": value} for name, value in sorted(settings.environment.items())]
     if settings.retries is not None:
-        package.tasks[task]["retryPolicy"] = _retries(settings.retries)
+        package.tasks[task]["retryPolicy"] = retry_policy(settings.retries)
 
 
 def number_of(quantity: str) -> float:
@@ -39,7 +39,8 @@ def number_of(quantity: str) -> float:
     return float(digits) * _FACTORS.get(unit, 1.0)
 
 
-def _retries(settings: RetrySettings) -> dict[str, Any]:
+def retry_policy(settings: RetrySettings) -> dict[str, Any]:
+    """As the package names it. Kubeflow makes Argo's ``retryStrategy`` of it, without a policy: ``OnFailure``."""
     return {
         "maxRetryCount": settings.count,
         "backoffDuration": f"{seconds(settings.backoff)}s",

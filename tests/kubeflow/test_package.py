@@ -35,6 +35,9 @@ SETTINGS = {
         },
         "ProductExampleGen": {"volumes": [{"path": "/feeds", "claim": "feeds"}], "cpu": "2"},
         "Predictor": {"cache": False},
+        "Report": {"memory": "2Gi", "node_selector": {"pool": "small"}},
+        "LastBlessedModel": {"memory": "1Gi", "timeout": "10m"},
+        "ActiveSampler-fingerprint": {"tolerations": [{"key": "feeds"}]},
     },
 }
 
@@ -78,9 +81,20 @@ def test_emulated_server_takes_it(package: Path) -> None:
         "ProductExampleGen_executor",
         # Reads the same files.
         "ProductExampleGen-fingerprint_executor",
+        "ActiveSampler-fingerprint_executor",
+        "LastBlessedModel_executor",
+        "Report_executor",
     }
-    light = spec["deploymentSpec"]["executors"]["ProductExampleGen-fingerprint_executor"]["container"]
-    assert "resources" not in light
+    limits = {
+        name: spec["deploymentSpec"]["executors"][f"{name}_executor"]["container"]["resources"]
+        for name in ("ProductExampleGen-fingerprint", "LastBlessedModel", "Report")
+    }
+    assert {name: its["resourceMemoryLimit"] for name, its in limits.items()} == {
+        "ProductExampleGen-fingerprint": "4Gi", "LastBlessedModel": "1Gi", "Report": "2Gi"
+    }  # fmt: skip
+    assert "cpuLimit" not in limits["ProductExampleGen-fingerprint"]
+    assert kubernetes["Report_executor"] == {"nodeSelector": {"labels": {"pool": "small"}}}
+    assert kubernetes["LastBlessedModel_executor"] == {"activeDeadlineSeconds": "600"}
 
 
 def test_every_container_has_our_entrypoint(documents: list[dict[str, Any]]) -> None:
