@@ -97,8 +97,7 @@ def open_store(uri: str) -> Any:
     except (errors.StatusError, RuntimeError) as error:
         shown = uri if "://" not in uri else uri.rpartition("@")[2].partition("?")[0]
         reason = shorten(" ".join(str(error).split()), 300)
-        hint = _tls_hint(uri, reason)
-        raise InputError(Problem(shown, f"ML Metadata cannot be opened: {reason}", hint=hint)) from error
+        raise InputError(Problem(shown, f"ML Metadata cannot be opened: {reason}", hint=_tls_hint(uri))) from error
 
 
 def _is_service(parts: SplitResult, port: int | None) -> bool:
@@ -109,7 +108,10 @@ def _is_service(parts: SplitResult, port: int | None) -> bool:
         and port
         and parts.path in ("", "/")
         and parts.username is None
-        and (not parts.query or (parts.scheme == "grpcs" and set(query) == {"ca"} and len(query["ca"]) == 1))
+        and (
+            not parts.query
+            or (parts.scheme == "grpcs" and set(query) == {"ca"} and len(query["ca"]) == 1 and query["ca"][0])
+        )
     )
 
 
@@ -125,9 +127,8 @@ def _authorities(file: str) -> str:
     return "\n".join(found) + "\n"
 
 
-def _tls_hint(uri: str, reason: str) -> str:
-    if uri.startswith("grpcs://") and "CERTIFICATE_VERIFY_FAILED" in reason:
-        return "grpcs://HOST:PORT?ca=FILE names the authority that signed the server's certificate, which names HOST"
+def _tls_hint(uri: str) -> str:
+    """gRPC words the same failure differently from version to version: what to look at is said for all of them."""
     if uri.startswith("grpcs://"):
-        return "does the server speak TLS? Without it the address is grpc://HOST:PORT"
-    return "a server that speaks TLS is grpcs://HOST:PORT?ca=FILE" if uri.startswith("grpc://") else ""
+        return "it has to speak TLS, with a certificate that names this host and is signed by an authority in ?ca=FILE"
+    return "one that speaks TLS is grpcs://HOST:PORT?ca=FILE" if uri.startswith("grpc://") else ""

@@ -316,14 +316,14 @@ def test_a_task_that_fails_after_hours_is_tried_again(cluster: Cluster, ours: Co
         return yaml.safe_dump(spec)
 
     cluster.before_try = hours
-    package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {}})
+    package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {}, "cache": False})
     assert cluster.run(package).steps["Flaky"].tries == 2
     # What max_backoff came to, a factor that is not whole, and what Kubeflow puts in where the duration is left out.
     refused(cluster, made({"backoffMaxDuration": "600s"}), "attempt 1: Max duration limit exceeded")
     refused(cluster, made({"backoffFactor": 1.5}), "value '1.5' cannot be resolved to an int")
     refused(cluster, made({"backoffMaxDuration": None}), "attempt 1: Max duration limit exceeded")
     # A limit that is asked for holds, and ends an attempt that runs beyond it.
-    package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {"max_duration": "8h"}})
+    package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {"max_duration": "8h"}, "cache": False})
     refused(cluster, package, "attempt 2: Max duration limit exceeded: Step exceeded its deadline")
 
 
@@ -373,7 +373,7 @@ def test_last_blessed_model_over_tls(
     plain = cluster.address.removeprefix("grpcs://").partition("?")[0]
     from tests.kubeflow.emulator.cluster import StepFailed
 
-    with pytest.raises(StepFailed, match="a server that speaks TLS is grpcs://HOST:PORT") as caught:
+    with pytest.raises(StepFailed, match="one that speaks TLS is grpcs://HOST:PORT") as caught:
         run("third", plain)
     assert "Traceback" not in str(caught.value).partition("ML Metadata cannot be opened")[2]
 

@@ -92,7 +92,7 @@ def test_every_retry_that_is_asked_for_is_made(given: dict[str, Any], minutes: f
         now, deadline = strategy.next(attempts, now + takes)
         assert now <= deadline + 1e-6
     attempts.append(Attempt("Failed", now, now))
-    with pytest.raises(GaveUp, match="No more retries left"):
+    with pytest.raises(GaveUp):
         strategy.next(attempts, now)
 
 
