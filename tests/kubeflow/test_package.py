@@ -17,6 +17,7 @@ from pipeline.kubeflow.package import Target
 from pipeline.workflow_file import load_workflow
 from tests.kubeflow.backend import NotHere, build, judge
 from tests.kubeflow.demo import load_demo
+from tests.kubeflow.emulator.argo import Strategy
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,7 @@ SETTINGS = {
             "gpu": {"count": 2},
             "shared_memory": "1Gi",
             "node_selector": {"pool": "gpu"},
+            "node_affinity": [{"match_expressions": [{"key": "zone", "values": ["a"]}], "weight": 5}],
             "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
             "volumes": [{"path": "/feeds", "claim": "feeds"}, {"path": "/secret", "secret": "s"}],
             "secret_environment": {"KEY": {"secret": "s", "key": "k"}},
@@ -232,7 +234,24 @@ def test_kfps_own_code_compiles_it(backend: Path, package: Path, documents: list
     parameters = {p["name"]: p.get("value", "") for p in workflow["spec"]["arguments"]["parameters"]}
     kubernetes = json.loads(next(v for n, v in parameters.items() if n.startswith("kubernetes-") and "Trainer" in n))
     assert kubernetes["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
-    assert [template["retryStrategy"] for template in templates if template.get("retryStrategy")]
+    assert kubernetes["nodeAffinity"][0]["weight"] == 5
+    # The emulated Argo's reading of the policy: whole factors, texts of seconds, no policy of its own.
+    strategies = [template["retryStrategy"] for template in templates if template.get("retryStrategy")]
+    assert strategies and not any("retryPolicy" in strategy for strategy in strategies)
+    handed = {
+        parameter["name"]: parameter["value"]
+        for template in templates
+        for task in template.get("dag", {}).get("tasks", [])
+        if task["name"] == "Trainer"
+        for parameter in task["arguments"]["parameters"]
+        if parameter["name"].startswith("retry-")
+    }
+    expected = Strategy.of(documents[0]["root"]["dag"]["tasks"]["Trainer"], "")
+    assert expected is not None
+    assert handed == {
+        "retry-max-count": expected.limit, "retry-backoff-duration": expected.duration,
+        "retry-backoff-factor": expected.factor, "retry-backoff-max-duration": expected.max_duration,
+    }  # fmt: skip
 
 
 @pytest.mark.kfp_backend
