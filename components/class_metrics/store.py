@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, shorten
+
+_PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
+_PATIENCE = 300.0
+"""Seconds that an answer of the gRPC service may take."""
 
 
 def connection_config(uri: str) -> Any:
@@ -14,10 +19,12 @@ def connection_config(uri: str) -> Any:
 
     Args:
       uri: a SQLite file's path (also ``sqlite:///path``), ``mysql://user:password@host:port/database``,
-        ``postgresql://user:password@host:port/database``, or ``grpc://host:port``.
+        ``postgresql://user:password@host:port/database``, ``grpc://host:port``, or with TLS
+        ``grpcs://host:port?ca=FILE``. FILE holds the certificates of the authority that signed the server's; left out,
+        gRPC's own list of public authorities counts.
 
     Raises:
-      InputError: anything else.
+      InputError: anything else, or no certificates in FILE.
     """
     from ml_metadata.proto import metadata_store_pb2
 
@@ -38,10 +45,20 @@ def connection_config(uri: str) -> Any:
     except ValueError as error:
         raise InputError(Problem("", f"expected a URL ({error})", key="metadata", value=shown)) from None
     name = parts.path.strip("/")
-    if scheme == "grpc" and parts.hostname and port:
-        return metadata_store_pb2.MetadataStoreClientConfig(host=parts.hostname, port=port)
+    if scheme in ("grpc", "grpcs") and _is_service(parts, port):
+        service = metadata_store_pb2.MetadataStoreClientConfig(
+            host=parts.hostname, port=port, client_timeout_sec=_PATIENCE
+        )
+        if scheme == "grpcs":
+            service.ssl_config.SetInParent()
+        for file in parse_qs(parts.query).get("ca", []):
+            service.ssl_config.custom_ca = _authorities(file)
+        return service
     if scheme not in ("mysql", "postgresql", "postgres") or not parts.hostname or not name or "/" in name:
-        expected = "expected a file, mysql://USER@HOST:PORT/DATABASE, postgresql://... or grpc://HOST:PORT"
+        expected = (
+            "expected a file, mysql://USER@HOST:PORT/DATABASE, postgresql://..., grpc://HOST:PORT or "
+            "grpcs://HOST:PORT?ca=FILE"
+        )
         raise InputError(Problem("", expected, key="metadata", value=shown))
     config = metadata_store_pb2.ConnectionConfig()
     user, password = unquote(parts.username or ""), unquote(parts.password or "")
@@ -72,7 +89,46 @@ def open_store(uri: str) -> Any:
             raise InputError(Problem(path, "there is no ML Metadata yet", hint="run the workflow first: shelfmark run"))
         config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
     try:
-        return metadata_store.MetadataStore(config)
+        store = metadata_store.MetadataStore(config)
+        if not isinstance(config, metadata_store_pb2.ConnectionConfig):
+            # The service is not called before the first question: ask one here, where its refusal can be told.
+            store.get_context_types()
+        return store
     except (errors.StatusError, RuntimeError) as error:
-        shown = uri if "://" not in uri else uri.rpartition("@")[2]
-        raise InputError(Problem(shown, f"ML Metadata cannot be opened: {error}")) from error
+        shown = uri if "://" not in uri else uri.rpartition("@")[2].partition("?")[0]
+        reason = shorten(" ".join(str(error).split()), 300)
+        raise InputError(Problem(shown, f"ML Metadata cannot be opened: {reason}", hint=_tls_hint(uri))) from error
+
+
+def _is_service(parts: SplitResult, port: int | None) -> bool:
+    """Host and port, and with TLS at most the file of the authority: nothing that would be left unheeded."""
+    query = parse_qs(parts.query, keep_blank_values=True)
+    return bool(
+        parts.hostname
+        and port
+        and parts.path in ("", "/")
+        and parts.username is None
+        and (
+            not parts.query
+            or (parts.scheme == "grpcs" and set(query) == {"ca"} and len(query["ca"]) == 1 and query["ca"][0])
+        )
+    )
+
+
+def _authorities(file: str) -> str:
+    """The certificates in a PEM file, without the remarks between them, which may be in any encoding."""
+    try:
+        with open(file, "rb") as opened:
+            found = _PEM.findall(opened.read().decode("latin-1"))
+    except OSError as error:
+        raise InputError(Problem(file, f"expected the certificates of an authority: {error.strerror}")) from None
+    if not found:
+        raise InputError(Problem(file, "expected the certificates of an authority, in PEM"))
+    return "\n".join(found) + "\n"
+
+
+def _tls_hint(uri: str) -> str:
+    """gRPC words the same failure differently from version to version: what to look at is said for all of them."""
+    if uri.startswith("grpcs://"):
+        return "it has to speak TLS, with a certificate that names this host and is signed by an authority in ?ca=FILE"
+    return "one that speaks TLS is grpcs://HOST:PORT?ca=FILE" if uri.startswith("grpc://") else ""

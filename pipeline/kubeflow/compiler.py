@@ -14,6 +14,7 @@ from modules.settings.kubeflow import KubeflowSettings
 from pipeline.kubeflow.package import Target, build_package, write_package
 from pipeline.kubeflow.parameters import TYPES, RunParameter
 from pipeline.kubeflow.report import add_report
+from pipeline.kubeflow.values import misfit, parameter_name
 from pipeline.runs import PRODUCED_BY
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -104,13 +105,17 @@ def run_parameters(
                 expected = "settings with a single value (a number, a text, true or false), not left null"
                 problems.append(loaded.problem("runners.kubeflow.parameters", expected, key))
             continue
+        wrong = misfit(TYPES[type(value)], value)
+        if wrong:
+            problems.append(loaded.problem(key, f"expected {wrong}, being a run parameter", value))
+            continue
         targets = {
             component: (((*_prefix(component), *key.split(".")), False, None),)
             for component, sections in parts.items()
             if key.split(".")[0] in sections
         }
         if targets:
-            found.append(RunParameter(key.replace(".", "_"), value, f"workflow setting {key}", targets))
+            found.append(RunParameter(parameter_name(key), value, f"workflow setting {key}", targets))
         else:
             expected = f"settings of: {', '.join(sorted(set().union(*parts.values())))}"
             problems.append(loaded.problem("runners.kubeflow.parameters", expected, key))

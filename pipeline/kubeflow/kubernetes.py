@@ -11,12 +11,15 @@ from pipeline.kubeflow.document import Package
 
 
 def set_kubernetes(package: Package, task: str, settings: ComponentResources) -> None:
-    """Node selector, tolerations, shared memory, volumes, secrets and timeout of a task."""
+    """Node selector and affinity, tolerations, shared memory, volumes, secrets and timeout of a task."""
     from kfp.kubernetes import kubernetes_executor_config_pb2 as pb
 
     config = pb.KubernetesExecutorConfig()
     if settings.node_selector:
         config.node_selector.labels.update(settings.node_selector)
+    for term in settings.node_affinity or ():
+        # The weight, where there is one, is what makes the server prefer such nodes instead of requiring them.
+        config.node_affinity.add(**term.model_dump(exclude_none=True))
     for toleration in settings.tolerations or ():
         config.tolerations.add(**toleration.model_dump(exclude_none=True))
     if settings.shared_memory is not None:

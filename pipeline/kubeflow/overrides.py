@@ -11,6 +11,8 @@ from collections.abc import Iterable, MutableMapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from modules.errors import InputError, Problem
+
 PREFIX = "run_"
 """Of the component inputs that carry run parameters."""
 
@@ -43,7 +45,11 @@ def from_argument(text: str) -> list[Override]:
 
 
 def apply_overrides(properties: MutableMapping[str, Any], overrides: Iterable[Override]) -> None:
-    """Puts the values of the ``run_`` properties where they belong, and takes those properties away."""
+    """Puts the values of the ``run_`` properties where they belong, and takes those properties away.
+
+    Raises:
+      InputError: a broken number in place of a whole one: Kubeflow's own page lets it through.
+    """
     used = set()
     for override in overrides:
         value = properties[PREFIX + override.parameter]
@@ -52,26 +58,32 @@ def apply_overrides(properties: MutableMapping[str, Any], overrides: Iterable[Ov
             if value == "":
                 continue
             value = override.text.replace("{}", str(value))
-        _put(properties, override.path, value, override.append)
+        _put(properties, override.path, value, override)
     for name in used:
         del properties[name]
 
 
-def _put(parent: MutableMapping[str, Any], path: tuple[str, ...], value: Any, append: bool) -> None:
+def _put(parent: MutableMapping[str, Any], path: tuple[str, ...], value: Any, override: Override) -> None:
     key, *rest = path
     if not rest:
-        if append:
+        if override.append:
             parent[key] = [*parent.get(key, []), value]
         else:
-            before = parent.get(key)
-            # Kubeflow knows numbers of one kind only.
-            whole = isinstance(before, int) and isinstance(value, float) and value.is_integer()
-            parent[key] = int(value) if whole else value
+            parent[key] = _as_before(parent.get(key), value, override.parameter)
         return
     child = parent[key]
     if isinstance(child, str):
         opened = json.loads(child)
-        _put(opened, tuple(rest), value, append)
+        _put(opened, tuple(rest), value, override)
         parent[key] = json.dumps(opened)
     else:
-        _put(child, tuple(rest), value, append)
+        _put(child, tuple(rest), value, override)
+
+
+def _as_before(before: Any, value: Any, parameter: str) -> Any:
+    """Kubeflow knows numbers of one kind only: a whole one where the setting's own value is one."""
+    if not isinstance(value, float) or not isinstance(before, int) or isinstance(before, bool):
+        return value
+    if not value.is_integer():
+        raise InputError(Problem("", "expected a whole number", key=f"run parameter {parameter}", value=str(value)))
+    return int(value)

@@ -32,8 +32,6 @@ from pipeline.kubeflow.resolvers import replace_resolvers
 from pipeline.kubeflow.resources import set_resources
 
 Target = Literal["kubeflow", "vertex"]
-HEAVY = ("cpu", "memory", "gpu", "shared_memory", "node_selector", "tolerations", "cache")
-"""What a step that only reads a few files does not ask for."""
 
 
 def build_package(
@@ -57,7 +55,6 @@ def build_package(
     """
     check_pipeline(pipeline)
     package = Package(_compile(pipeline, settings.image))
-    _check_components(package, settings)
     mend_producers(package)
     keep_defaults(package, pipeline)
     use_entrypoint(package)
@@ -74,13 +71,12 @@ def build_package(
     drivers = fingerprint_drivers(pipeline)
     add_fingerprints(package, drivers)
     input_types(package)
+    _check_components(package, settings)
     cached = {}
     for task, _ in package.containers():
-        resources = settings.resources(task)
         component = task.removesuffix(f"-{FINGERPRINT}")
-        if component != task and component in drivers:
-            # It reads the same files, and does no more.
-            resources = settings.resources(component).model_copy(update=dict.fromkeys(HEAVY))
+        reads_for = component if component != task and component in drivers else None
+        resources = settings.resources(task, reads_for)
         cached[task] = resources.cache is not False
         set_resources(package, task, resources)
         set_kubernetes(package, task, resources)

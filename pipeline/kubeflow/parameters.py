@@ -7,8 +7,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from modules.errors import InputError, Problem
 from pipeline.kubeflow.document import Package
 from pipeline.kubeflow.overrides import PREFIX, Override, to_argument
+from pipeline.kubeflow.values import misfit
 
 TYPES = {bool: "BOOLEAN", int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING"}
 
@@ -56,14 +58,25 @@ def add_parameters(package: Package, parameters: Iterable[RunParameter]) -> None
 
 
 def keep_defaults(package: Package, pipeline: Any) -> None:
-    """Defaults of TFX's RuntimeParameters: its compiler loses them, and the server then refuses every run."""
+    """Defaults of TFX's RuntimeParameters: its compiler loses them, and the server then refuses every run.
+
+    Raises:
+      InputError: a default that is not of its parameter's type; Kubeflow would hand it to the component all the same.
+    """
     from tfx.orchestration.data_types import RuntimeParameter
 
     declared = package.spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    problems = []
     for node in pipeline.components:
         for value in node.exec_properties.values():
             if isinstance(value, RuntimeParameter) and value.name in declared and value.default is not None:
+                expected = misfit(declared[value.name]["parameterType"], value.default)
+                if expected:
+                    expected = f"expected {expected} as the default of a run parameter"
+                    problems.append(Problem("", expected, key=f"{node.id}.{value.name}", value=str(value.default)))
                 declared[value.name]["defaultValue"] = value.default
+    if problems:
+        raise InputError(problems)
 
 
 def input_types(package: Package) -> None:

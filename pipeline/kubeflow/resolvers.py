@@ -22,7 +22,7 @@ def replace_resolvers(package: Package, *, image: str, metadata: str) -> None:
     """Replaces every resolver of the last blessed model.
 
     Args:
-      metadata: host:port of ML Metadata as pods see it.
+      metadata: host:port of ML Metadata as pods see it, or its grpcs:// address.
 
     Raises:
       ValueError: a resolver of something else.

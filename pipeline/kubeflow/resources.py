@@ -27,7 +27,7 @@ def set_resources(package: Package, task: str, settings: ComponentResources) -> 
     if settings.environment:
         container["env"] = [{"name": name, "value": value} for name, value in sorted(settings.environment.items())]
     if settings.retries is not None:
-        package.tasks[task]["retryPolicy"] = _retries(settings.retries)
+        package.tasks[task]["retryPolicy"] = retry_policy(settings.retries)
 
 
 def number_of(quantity: str) -> float:
@@ -39,10 +39,12 @@ def number_of(quantity: str) -> float:
     return float(digits) * _FACTORS.get(unit, 1.0)
 
 
-def _retries(settings: RetrySettings) -> dict[str, Any]:
+def retry_policy(settings: RetrySettings) -> dict[str, Any]:
+    """As the package names it. Kubeflow makes Argo's ``retryStrategy`` of it, without a policy: ``OnFailure``."""
     return {
         "maxRetryCount": settings.count,
         "backoffDuration": f"{seconds(settings.backoff)}s",
         "backoffFactor": settings.factor,
-        "backoffMaxDuration": f"{seconds(settings.max_backoff)}s",
+        # Argo's maxDuration: from the start of the first attempt.
+        "backoffMaxDuration": f"{settings.max_seconds}s",
     }

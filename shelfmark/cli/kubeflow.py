@@ -89,7 +89,7 @@ def submit(
         file = package or Path(folder) / "pipeline.yaml"
         if package is None:
             _compile(loaded, file, Target.kubeflow)
-        values = _values(file, parameters or [])
+        values = _values(file, parameters or [], loaded)
         try:
             session = connection.Session(address, connection.Credentials.find(token, cookie))
             ended = _submit(session, file, loaded, values, experiment, namespace, cron, every if wait else None)
@@ -159,12 +159,12 @@ def _compile(loaded: LoadedWorkflow, output: Path, target: Target) -> None:
         compile_workflow(loaded, output, target=target.value)
 
 
-def _values(package: Path, given: list[str]) -> dict[str, Any]:
-    """The run's parameters, each of the type that the package declares.
+def _values(package: Path, given: list[str], loaded: LoadedWorkflow) -> dict[str, Any]:
+    """The run's parameters, each of the type that the package declares and within the limits of the workflow's setting.
 
     Raises:
-      InputError: no package, an unknown parameter, or a value of another type.
+      InputError: no package, an unknown parameter, or a value that the run could not take.
     """
     from pipeline.kubeflow.values import run_values
 
-    return run_values(package, given)
+    return run_values(package, given, loaded.workflow)

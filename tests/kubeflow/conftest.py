@@ -10,7 +10,16 @@ import pytest
 
 if TYPE_CHECKING:
     from tests.kubeflow.emulator.cluster import Cluster
+    from tests.kubeflow.emulator.metadata import Certificate
     from tests.kubeflow.emulator.pods import Pods
+
+
+@pytest.fixture(scope="session")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Certificate:
+    """A server's certificate for ``localhost``, signed by an authority that nobody else knows."""
+    from tests.kubeflow.emulator.certificates import make_certificate
+
+    return make_certificate(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(scope="session")

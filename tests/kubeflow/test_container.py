@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from modules.errors import InputError
 from pipeline.kubeflow.container.invocation import Invocation, write_output
 from pipeline.kubeflow.container.staging import Staging
 from pipeline.kubeflow.files import unpack_files
@@ -55,6 +56,17 @@ def test_overrides_reach_into_json() -> None:
     opened = json.loads(json.loads(str(properties["custom_config"]))["workflow"])
     assert opened == {"training": {"epochs": 5, "rate": 1.0}, "files": ["a", "s3://c/labels.jsonl"], "queue": None}
     assert isinstance(opened["training"]["epochs"], int)
+
+
+@pytest.mark.parametrize("value", [2.5, 1e-9, float("inf")])
+def test_a_broken_number_for_a_whole_one(value: float) -> None:
+    """Kubeflow's page knows numbers of one kind, and lets it through."""
+    properties = {"settings": json.dumps({"epochs": 3, "rate": 0.5}), "run_epochs": value}
+    with pytest.raises(InputError, match=rf"run parameter epochs = '{value}': expected a whole number"):
+        apply_overrides(properties, [Override("epochs", ("settings", "epochs"))])
+    properties = {"settings": json.dumps({"epochs": 3, "rate": 0.5}), "run_rate": value}
+    apply_overrides(properties, [Override("rate", ("settings", "rate"))])
+    assert json.loads(str(properties["settings"]))["rate"] == value
 
 
 def test_inline_files() -> None:

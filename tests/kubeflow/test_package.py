@@ -17,6 +17,7 @@ from pipeline.kubeflow.package import Target
 from pipeline.workflow_file import load_workflow
 from tests.kubeflow.backend import NotHere, build, judge
 from tests.kubeflow.demo import load_demo
+from tests.kubeflow.emulator.argo import Strategy
 
 pytestmark = pytest.mark.slow
 
@@ -28,6 +29,7 @@ SETTINGS = {
             "gpu": {"count": 2},
             "shared_memory": "1Gi",
             "node_selector": {"pool": "gpu"},
+            "node_affinity": [{"match_expressions": [{"key": "zone", "values": ["a"]}], "weight": 5}],
             "tolerations": [{"key": "nvidia.com/gpu", "effect": "NoSchedule"}],
             "volumes": [{"path": "/feeds", "claim": "feeds"}, {"path": "/secret", "secret": "s"}],
             "secret_environment": {"KEY": {"secret": "s", "key": "k"}},
@@ -35,6 +37,9 @@ SETTINGS = {
         },
         "ProductExampleGen": {"volumes": [{"path": "/feeds", "claim": "feeds"}], "cpu": "2"},
         "Predictor": {"cache": False},
+        "Report": {"memory": "2Gi", "node_selector": {"pool": "small"}},
+        "LastBlessedModel": {"memory": "1Gi", "timeout": "10m"},
+        "ActiveSampler-fingerprint": {"tolerations": [{"key": "feeds"}]},
     },
 }
 
@@ -78,9 +83,20 @@ def test_emulated_server_takes_it(package: Path) -> None:
         "ProductExampleGen_executor",
         # Reads the same files.
         "ProductExampleGen-fingerprint_executor",
+        "ActiveSampler-fingerprint_executor",
+        "LastBlessedModel_executor",
+        "Report_executor",
     }
-    light = spec["deploymentSpec"]["executors"]["ProductExampleGen-fingerprint_executor"]["container"]
-    assert "resources" not in light
+    limits = {
+        name: spec["deploymentSpec"]["executors"][f"{name}_executor"]["container"]["resources"]
+        for name in ("ProductExampleGen-fingerprint", "LastBlessedModel", "Report")
+    }
+    assert {name: its["resourceMemoryLimit"] for name, its in limits.items()} == {
+        "ProductExampleGen-fingerprint": "4Gi", "LastBlessedModel": "1Gi", "Report": "2Gi"
+    }  # fmt: skip
+    assert "cpuLimit" not in limits["ProductExampleGen-fingerprint"]
+    assert kubernetes["Report_executor"] == {"nodeSelector": {"labels": {"pool": "small"}}}
+    assert kubernetes["LastBlessedModel_executor"] == {"activeDeadlineSeconds": "600"}
 
 
 def test_every_container_has_our_entrypoint(documents: list[dict[str, Any]]) -> None:
@@ -239,7 +255,24 @@ def test_kfps_own_code_compiles_it(backend: Path, package: Path, documents: list
     parameters = {p["name"]: p.get("value", "") for p in workflow["spec"]["arguments"]["parameters"]}
     kubernetes = json.loads(next(v for n, v in parameters.items() if n.startswith("kubernetes-") and "Trainer" in n))
     assert kubernetes["emptyDirMounts"][0]["mountPath"] == "/dev/shm"
-    assert [template["retryStrategy"] for template in templates if template.get("retryStrategy")]
+    assert kubernetes["nodeAffinity"][0]["weight"] == 5
+    # The emulated Argo's reading of the policy: whole factors, texts of seconds, no policy of its own.
+    strategies = [template["retryStrategy"] for template in templates if template.get("retryStrategy")]
+    assert strategies and not any("retryPolicy" in strategy for strategy in strategies)
+    handed = {
+        parameter["name"]: parameter["value"]
+        for template in templates
+        for task in template.get("dag", {}).get("tasks", [])
+        if task["name"] == "Trainer"
+        for parameter in task["arguments"]["parameters"]
+        if parameter["name"].startswith("retry-")
+    }
+    expected = Strategy.of(documents[0]["root"]["dag"]["tasks"]["Trainer"], "")
+    assert expected is not None
+    assert handed == {
+        "retry-max-count": expected.limit, "retry-backoff-duration": expected.duration,
+        "retry-backoff-factor": expected.factor, "retry-backoff-max-duration": expected.max_duration,
+    }  # fmt: skip
 
 
 @pytest.mark.kfp_backend

@@ -14,6 +14,7 @@ from modules.errors import InputError
 
 if TYPE_CHECKING:
     from tests.kubeflow.emulator.cluster import Cluster
+    from tests.kubeflow.emulator.metadata import Certificate
 
 pytestmark = pytest.mark.slow
 Compile = Callable[..., str]
@@ -234,6 +235,15 @@ RESOURCES: dict[str, Any] = {
     "memory": "16Gi",
     "gpu": {"type": "nvidia.com/gpu", "count": 2},
     "node_selector": {"cloud.google.com/gke-accelerator": "nvidia-l4"},
+    "node_affinity": [
+        {
+            "match_expressions": [
+                {"key": "zone", "operator": "In", "values": ["a", "b"]},
+                {"key": "ssd", "operator": "Exists"},
+            ]
+        },
+        {"match_expressions": [{"key": "cpus", "operator": "Gt", "values": ["15"]}], "weight": 50},
+    ],
     "tolerations": [{"key": "nvidia.com/gpu", "operator": "Exists", "effect": "NoSchedule"}],
     "shared_memory": "2Gi",
     "volumes": [{"path": "/feeds", "claim": "feeds"}, {"path": "/scratch", "empty": "50Gi"}],
@@ -261,6 +271,8 @@ def test_resources(cluster: Cluster, stock: Compile, ours: Compile) -> None:
     assert pod is not None and pod.schedulable({"nvidia.com/gpu"})
     assert pod.limits == {"cpu": "4", "memory": "16Gi", "nvidia.com/gpu": "2"}
     assert pod.node_selector == RESOURCES["node_selector"] and pod.tolerations == RESOURCES["tolerations"]
+    assert pod.required_nodes == [RESOURCES["node_affinity"][0]["match_expressions"]]
+    assert pod.preferred_nodes == [(50, RESOURCES["node_affinity"][1]["match_expressions"])]
     assert set(pod.volumes) == {
         ("Memory", "shared-memory", "/dev/shm"),
         ("claim", "feeds", "/feeds"),
@@ -286,9 +298,114 @@ def test_retries(cluster: Cluster, ours: Compile) -> None:
     cluster.before_try = second_try
     refused(cluster, ours(toy.pipeline(toy.Flaky())), "not this time")
     package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {"count": 3, "backoff": "1m"}})
-    policy = next(yaml.safe_load_all(package))["root"]["dag"]["tasks"]["Flaky"]["retryPolicy"]
-    assert policy["backoffDuration"] == "60s" and policy["backoffMaxDuration"] == "600s"
     assert cluster.run(package).steps["Flaky"].tries == 2
+    assert cluster.clock == 60
+
+
+def test_a_task_that_fails_after_hours_is_tried_again(cluster: Cluster, ours: Compile) -> None:
+    from tests.kubeflow import toy
+
+    def hours(task: str, attempt: int, pod: Path) -> None:
+        cluster.clock += 5 * 3600
+        if attempt == 2:
+            (pod / "go").touch()
+
+    def made(changes: dict[str, Any]) -> str:
+        spec = next(yaml.safe_load_all(package))
+        spec["root"]["dag"]["tasks"]["Flaky"]["retryPolicy"] |= changes
+        return yaml.safe_dump(spec)
+
+    cluster.before_try = hours
+    package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {}, "cache": False})
+    assert cluster.run(package).steps["Flaky"].tries == 2
+    # What max_backoff came to, a factor that is not whole, and what Kubeflow puts in where the duration is left out.
+    refused(cluster, made({"backoffMaxDuration": "600s"}), "attempt 1: Max duration limit exceeded")
+    refused(cluster, made({"backoffFactor": 1.5}), "value '1.5' cannot be resolved to an int")
+    refused(cluster, made({"backoffMaxDuration": None}), "attempt 1: Max duration limit exceeded")
+    # A limit that is asked for holds, and ends an attempt that runs beyond it.
+    package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {"max_duration": "8h"}, "cache": False})
+    refused(cluster, package, "attempt 2: Max duration limit exceeded: Step exceeded its deadline")
+
+
+def test_pods_that_are_gone(make_cluster: Callable[..., Cluster], ours: Compile) -> None:
+    """An error is not retried, unless the cluster's own defaults of templates say so."""
+    from tests.kubeflow import toy
+    from tests.kubeflow.emulator.cluster import PodGone
+
+    def drained(task: str, attempt: int, pod: Path) -> None:
+        (pod / "go").touch()
+        if attempt == 1:
+            raise PodGone("pod deleted")
+
+    package = ours(toy.pipeline(toy.Flaky()), defaults={"retries": {}})
+    stock, always = make_cluster(), make_cluster(retry_policy="Always")
+    stock.before_try = always.before_try = drained
+    refused(stock, package, "Flaky, attempt 1: Error is not retried: pod deleted")
+    assert always.run(package).steps["Flaky"].tries == 2
+
+
+def test_last_blessed_model_over_tls(
+    make_cluster: Callable[..., Cluster], ours: Compile, tmp_path: Path, certificate: Certificate
+) -> None:
+    from tfx.dsl.components.common.resolver import Resolver
+    from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+    from tfx.types import Channel
+    from tfx.types.standard_artifacts import Model, ModelBlessing
+
+    from tests.kubeflow import toy
+
+    def run(text: str, metadata: str) -> Any:
+        make = toy.Make(text=text)
+        last = Resolver(
+            strategy_class=LatestBlessedModelStrategy,
+            model=Channel(type=Model),
+            model_blessing=Channel(type=ModelBlessing),
+        ).with_id("Last")
+        compare = toy.Compare(make.outputs["model"], last.outputs["model"])
+        bless = toy.Bless(model=make.outputs["model"])
+        bless.add_upstream_node(compare)
+        done = cluster.run(ours(toy.pipeline(make, last, compare, bless), metadata=metadata))
+        return cluster.artifact(done, "Compare", "result")["metadata"]["before"]
+
+    cluster = make_cluster(tls=certificate)
+    assert cluster.address.startswith("grpcs://localhost:")
+    assert [run(text, cluster.address) for text in ("first", "second")] == ["none", "first"]
+    plain = cluster.address.removeprefix("grpcs://").partition("?")[0]
+    from tests.kubeflow.emulator.cluster import StepFailed
+
+    with pytest.raises(StepFailed, match="one that speaks TLS is grpcs://HOST:PORT") as caught:
+        run("third", plain)
+    assert "Traceback" not in str(caught.value).partition("ML Metadata cannot be opened")[2]
+
+
+def test_steps_that_only_kubeflow_has(cluster: Cluster, ours: Compile, tmp_path: Path) -> None:
+    """Their settings are their own; what exists is named."""
+    from tests.kubeflow import toy
+
+    (tmp_path / "feed.txt").write_text("one")
+    asked = {
+        "Read-fingerprint": {"memory": "1Gi", "timeout": "1h"},
+        "Read": {"memory": "32Gi", "environment": {"A": "b"}},
+    }
+    package = ours(toy.pipeline(toy.Read(str(tmp_path / "feed.txt"))), defaults={"cpu": "2"}, components=asked)
+    steps = cluster.run(package).steps
+    read, light = steps["Read"].pod, steps["Read-fingerprint"].pod
+    assert read is not None and light is not None
+    assert (read.limits, light.limits) == ({"cpu": "2", "memory": "32Gi"}, {"cpu": "2", "memory": "1Gi"})
+    assert light.environment == read.environment == {"A": "b"} and (light.deadline, read.deadline) == (3600, None)
+    with pytest.raises(InputError, match="one of: Read, Read-fingerprint; did you mean 'Read-fingerprint'"):
+        ours(toy.pipeline(toy.Read("x")), components={"Read-fingerprints": {}})
+
+
+def test_defaults_of_another_type(ours: Compile) -> None:
+    from tfx.orchestration.data_types import RuntimeParameter
+
+    from tests.kubeflow import toy
+
+    text = RuntimeParameter("text", ptype=str)
+    text.default = 2.5
+    with pytest.raises(InputError, match=r"Make\.text = '2\.5': expected a text as the default of a run parameter"):
+        ours(toy.pipeline(toy.Make(text=text)))
 
 
 def test_artifact_type_names(stock: Compile, ours: Compile, monkeypatch: pytest.MonkeyPatch) -> None:

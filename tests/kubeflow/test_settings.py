@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+import json
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from modules.settings.kubeflow import ComponentResources, KubeflowSettings, seconds
+from modules.errors import InputError
+from modules.settings.kubeflow import ComponentResources, KubeflowSettings, RetrySettings, VolumeSettings, seconds
 from pipeline.kubeflow.resources import number_of
+from pipeline.workflow_file import load_workflow
+from tests.kubeflow.emulator.argo import Attempt, GaveUp, Strategy
+from tests.kubeflow.emulator.kubernetes import InvalidPod, pod_of
 
 
 @pytest.mark.parametrize(
@@ -36,6 +45,101 @@ def test_a_components_own_settings_win() -> None:
     assert trainer.retries is not None and trainer.retries.count == 3 and other == settings.defaults
 
 
+def test_a_step_that_reads_for_a_component() -> None:
+    settings = KubeflowSettings.model_validate(
+        {
+            "defaults": {"memory": "4Gi", "node_selector": {"pool": "small"}},
+            "components": {
+                "Gen": {"memory": "64Gi", "gpu": {}, "volumes": [{"path": "/feeds", "claim": "feeds"}]},
+                "Gen-fingerprint": {"cpu": "1"},
+            },
+        }
+    )
+    step = settings.resources("Gen-fingerprint", reads_for="Gen")
+    # What it reaches the files by is the component's, what it computes with its own or everyone's.
+    assert (step.cpu, step.memory, step.gpu, step.node_selector) == ("1", "4Gi", None, {"pool": "small"})
+    assert step.volumes == settings.components["Gen"].volumes
+
+
+RETRIES = st.fixed_dictionaries(
+    {},
+    optional={
+        "count": st.integers(1, 20),
+        "backoff": st.integers(1, 3000).map("{}s".format),
+        "factor": st.integers(1, 10),
+        "max_duration": st.integers(1, 100).map("{}h".format),
+    },
+)
+
+
+@given(RETRIES, st.floats(0.0, 3600.0 * 24))
+def test_every_retry_that_is_asked_for_is_made(given: dict[str, Any], minutes: float) -> None:
+    """By Argo's own rule, if attempts take as long as ``max_duration`` leaves them."""
+    from pipeline.kubeflow.resources import retry_policy
+
+    try:
+        settings = RetrySettings.model_validate(given)
+    except ValidationError as error:
+        assert "none starts later than" in str(error)
+        return
+    pauses = seconds(settings.backoff) * sum(settings.factor**n for n in range(settings.count))
+    takes = min(minutes, (settings.max_seconds - pauses) / (settings.count + 1))
+    strategy = Strategy.of({"retryPolicy": retry_policy(settings)}, "")
+    assert strategy is not None
+    now, attempts = 0.0, []
+    for _ in range(settings.count):
+        attempts.append(Attempt("Failed", now, now + takes))
+        now, deadline = strategy.next(attempts, now + takes)
+        assert now <= deadline + 1e-6
+    attempts.append(Attempt("Failed", now, now))
+    with pytest.raises(GaveUp):
+        strategy.next(attempts, now)
+
+
+@given(st.from_regex(r"[a-z0-9.-]{1,70}", fullmatch=True))
+def test_names_are_those_that_kubernetes_takes_for_volumes(name: str) -> None:
+    """Of a claim, a secret or a config map; an environment variable may come from a secret with dots."""
+    mounted = {"pvcMount": [{"constant": name, "mountPath": "/x"}]}
+    try:
+        pod_of({"image": "i"}, mounted)
+    except InvalidPod:
+        for kind in ("claim", "secret", "config_map"):
+            with pytest.raises(ValidationError, match="gives the pod's volume this name"):
+                VolumeSettings.model_validate({"path": "/x", kind: name})
+    else:
+        assert VolumeSettings(path="/x", claim=name).claim == name
+
+
+def test_names_with_dots_where_no_volume_is_made() -> None:
+    settings = {"secret_environment": {"KEY": {"secret": "wandb.example.com", "key": "k"}}}
+    assert ComponentResources.model_validate(settings).secret_environment is not None
+
+
+def test_what_validate_says(tmp_path: Path) -> None:
+    """File, line and a sentence, for what the cluster would refuse hours later."""
+    file = tmp_path / "w.yaml"
+    file.write_text(
+        "name: shop\nfeed: {demo: {products: 300}}\nrunners:\n  kubeflow:\n    defaults:\n"
+        "      retries:\n        factor: 1.5\n        max_backoff: 10m\n"
+        "      volumes:\n        - path: /feeds\n          claim: feeds.eu\n"
+        "      node_affinity:\n        - match_expressions:\n          - {key: cpus, operator: Gt, values: [many]}\n"
+    )
+    with pytest.raises(InputError) as caught:
+        load_workflow(file)
+    said = str(caught.value)
+    assert f"{file}:7: runners.kubeflow.defaults.retries.factor = '1.5': expected a whole number of at least 1" in said
+    assert f"{file}:8: runners.kubeflow.defaults.retries.max_backoff = '10m': unknown key" in said
+    assert re.search(r"w\.yaml:11: runners\.kubeflow\.defaults\.volumes\.?\[?0\]?\.claim.*'feeds\.eu' has to be", said)
+    assert re.search(r"w\.yaml:14: .*Gt needs exactly one of values, a whole number", said)
+
+
+def test_the_schema_for_editors_says_it_too() -> None:
+    from pipeline.workflow_schema import workflow_schema
+
+    retries = workflow_schema()["$defs"]["RetrySettings"]["properties"]
+    assert retries["factor"]["type"] == "integer" and "max_backoff" not in json.dumps(retries)
+
+
 @pytest.mark.parametrize(
     "wrong",
     [
@@ -52,6 +156,24 @@ def test_a_components_own_settings_win() -> None:
         {"defaults": {"environment": {"NO-NAME": "x"}}},
         {"defaults": {"gpu": {"count": 0}}},
         {"defaults": {"nodes": 3}},
+        {"defaults": {"retries": {"factor": 1.5}}},
+        {"defaults": {"retries": {"count": 20, "factor": 10}}},
+        {"defaults": {"retries": {"backoff": "1h", "max_duration": "1h"}}},
+        {"defaults": {"timeout": "9999999h"}},
+        {"defaults": {"node_selector": {"a b": "x"}}},
+        {"defaults": {"node_selector": {"pool": "x y"}}},
+        {"defaults": {"node_affinity": [{"match_expressions": []}]}},
+        {"defaults": {"node_affinity": [{"match_expressions": [{"key": "a"}]}]}},
+        {"defaults": {"node_affinity": [{"match_expressions": [{"key": "a", "operator": "Exists", "values": ["x"]}]}]}},
+        {"defaults": {"node_affinity": [{"match_expressions": [{"key": "a", "values": ["x"]}], "weight": 101}]}},
+        {"defaults": {"volumes": [{"path": "/x", "claim": "c"}, {"path": "/x/", "secret": "s"}]}},
+        {"defaults": {"volumes": [{"path": "/x", "claim": "c"}, {"path": "/y", "secret": "c"}]}},
+        {"defaults": {"shared_memory": "1Gi", "volumes": [{"path": "/dev/shm", "claim": "c"}]}},
+        {"defaults": {"volumes": [{"path": "/x", "claim": "volume-1"}]}},
+        {"defaults": {"secret_environment": {"K": {"secret": "a..b", "key": "k"}}}},
+        {"metadata": "grpcs://host"},
+        {"metadata": "grpcs://me:secret@host:1"},
+        {"metadata": "host:1?ca=/x"},
     ],
     ids=str,
 )

@@ -28,6 +28,12 @@ PARAMETERS: dict[str, Any] = {
     "training_epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": 30, "isOptional": True},
     "rate": {"parameterType": "NUMBER_DOUBLE", "defaultValue": 0.5, "isOptional": True},
 }
+OTHERS: dict[str, Any] = {
+    "flag": {"parameterType": "BOOLEAN", "defaultValue": False, "isOptional": True},
+    "names": {"parameterType": "LIST", "defaultValue": [], "isOptional": True},
+    "table": {"parameterType": "STRUCT", "defaultValue": {}, "isOptional": True},
+    "status": {"parameterType": "TASK_FINAL_STATUS", "isOptional": True},
+}
 
 
 @pytest.fixture
@@ -221,6 +227,72 @@ def test_parameters_are_checked_here(server: Server, capsys: pytest.CaptureFixtu
     ]
     code, _, err = submit(capsys)
     assert code == 2 and err.startswith("--endpoint: the address of Kubeflow Pipelines' API server")
+
+
+def declare(shop: Path, parameters: dict[str, Any]) -> None:
+    spec = yaml.safe_load((shop / "p.yaml").read_text())
+    spec["root"]["inputDefinitions"]["parameters"] = parameters
+    (shop / "p.yaml").write_text(yaml.safe_dump(spec))
+
+
+@pytest.mark.parametrize(
+    ("given", "expected"),
+    [
+        ("training_epochs=2.5", "a whole number"),
+        ("training_epochs=1e3", "a whole number"),
+        ("training_epochs=1_0", "a whole number"),
+        ("training_epochs=\u0663", "a whole number"),
+        ("training_epochs=9007199254740993", "a whole number of at most 9,007,199,254,740,992"),
+        ("training_epochs=" + "9" * 400, "a whole number of at most"),
+        ("training_epochs=" + "9" * 5000, "a whole number"),
+        ("training_epochs=true", "a whole number"),
+        ("training_epochs=", "a whole number"),
+        ("rate=nan", "a number"),
+        ("rate=-inf", "a number"),
+        ("rate=1e999", "a number"),
+        ("flag=1", "true or false"),
+        ("names=a,b", "a list in JSON"),
+        ("names={}", "a list in JSON"),
+        ("names=" + "[" * 100_000, "a list in JSON"),
+        ("table=[NaN]", "a mapping in JSON"),
+        ("status=x", "no value, as Kubeflow takes none for a parameter of type TASK_FINAL_STATUS"),
+        # Of the right type, and beyond the limits of the workflow's own setting.
+        ("training_epochs=0", "expected a whole number of at least 1"),
+        ("training_epochs=-3", "expected a whole number of at least 1"),
+        ("training_learning_rate=0", "expected a number above 0"),
+    ],
+    ids=lambda text: text[:40],
+)
+def test_no_value_is_sent_that_the_run_could_not_take(
+    server: Server, capsys: pytest.CaptureFixture[str], shop: Path, given: str, expected: str
+) -> None:
+    declare(shop, {**PARAMETERS, **OTHERS, "training_learning_rate": PARAMETERS["rate"]})
+    code, _, err = submit(capsys, "--endpoint", server.endpoint, "-p", given)
+    assert code == 2 and not server.headers
+    assert (
+        len(err.splitlines()) == 1 and err.startswith(f"--parameter: {given.partition('=')[0]} = ") and expected in err
+    )
+
+
+def test_values_of_every_type_arrive(server: Server, capsys: pytest.CaptureFixture[str], shop: Path) -> None:
+    declare(shop, {**PARAMETERS, **OTHERS})
+    given = ["training_epochs=7", "rate=.5", "flag=True", 'names=["a", 1]', 'table={"a": [1]}', "feed=2.5"]
+    code, _, err = submit(capsys, "--endpoint", server.endpoint, *(x for p in given for x in ("-p", p)))
+    assert (code, err) == (0, "")
+    (run,) = server.runs.values()
+    assert run["runtime_config"]["parameters"] == {
+        "training_epochs": 7, "rate": 0.5, "flag": True, "names": ["a", 1], "table": {"a": [1]}, "feed": "2.5"
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("default", [2.5, "30", True, [30], 2**53 + 1], ids=str)
+def test_a_package_whose_default_is_of_another_type(
+    server: Server, capsys: pytest.CaptureFixture[str], shop: Path, default: object
+) -> None:
+    declare(shop, {"training_epochs": {"parameterType": "NUMBER_INTEGER", "defaultValue": default}})
+    code, _, err = submit(capsys, "--endpoint", server.endpoint)
+    assert code == 2 and not server.headers
+    assert err.startswith("p.yaml: training_epochs = ") and "a whole number" in err and "as the default" in err
 
 
 def test_kfp_runner_is_the_same(server: Server, capsys: pytest.CaptureFixture[str], shop: Path) -> None:

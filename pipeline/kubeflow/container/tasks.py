@@ -31,7 +31,7 @@ def run_task(arguments: Sequence[str]) -> None:
     parser.add_argument("--json_serialized_inputs_spec_args", help="the component's input definitions")
     parser.add_argument("--overrides", help="places of run parameters")
     parser.add_argument("--scalars", help="the output whose numbers Kubeflow's pages show")
-    parser.add_argument("--metadata", help="host:port of ML Metadata")
+    parser.add_argument("--metadata", help="host:port of ML Metadata, or its grpcs:// address")
     parser.add_argument("--workflow", help="JSON with the workflow's name and objectives")
     options, beam = parser.parse_known_args(arguments)
     invocation = Invocation.of(options)
@@ -98,7 +98,9 @@ def _last_blessed(invocation: Invocation, metadata: str) -> None:
     from pipeline.kubeflow.container.blessed import last_blessed
 
     note = invocation.own["note"]["artifacts"][0]
-    found = last_blessed(open_store(f"grpc://{metadata}"), str(invocation.parameters["run"]))
+    found = last_blessed(
+        open_store(metadata if "://" in metadata else f"grpc://{metadata}"), str(invocation.parameters["run"])
+    )
     if found is None:
         folder = invocation.staging.local(note["uri"])
         os.makedirs(folder, exist_ok=True)

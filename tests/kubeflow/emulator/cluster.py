@@ -6,6 +6,7 @@ import copy
 import hashlib
 import itertools
 import json
+import math
 import shutil
 import time
 import uuid
@@ -17,8 +18,9 @@ from typing import Any
 import yaml
 
 from tests.kubeflow.emulator import arguments
-from tests.kubeflow.emulator.kubernetes import Pod, pod_of
-from tests.kubeflow.emulator.metadata import Metadata
+from tests.kubeflow.emulator.argo import Attempt, GaveUp, Phase, Strategy
+from tests.kubeflow.emulator.kubernetes import InvalidPod, Pod, pod_of
+from tests.kubeflow.emulator.metadata import Certificate, Metadata
 from tests.kubeflow.emulator.pods import ImagePods, Pods
 from tests.kubeflow.emulator.server import Refused, compile_spec, parse_package, run_values
 from tests.kubeflow.emulator.store import ObjectStore, local_path
@@ -26,6 +28,14 @@ from tests.kubeflow.emulator.store import ObjectStore, local_path
 
 class StepFailed(Exception):
     """A task failed; the message ends with what its pod printed last."""
+
+    phase: Phase = "Failed"
+
+
+class PodGone(StepFailed):
+    """Its pod was deleted (a drained node, a preemption), or could not be made."""
+
+    phase = "Error"
 
 
 @dataclass
@@ -60,7 +70,13 @@ class _Dag:
 
 
 class Cluster:
-    """Kubeflow Pipelines with an object store and ML Metadata in ``folder``."""
+    """Kubeflow Pipelines with an object store and ML Metadata in ``folder``.
+
+    Attributes:
+      clock: seconds; pauses between attempts move it, and so may ``before_try`` (a pod that runs for hours).
+      before_try: called with task, number of the attempt and the pod's folder, before its command; may raise
+        :class:`StepFailed` in the pod's place.
+    """
 
     def __init__(
         self,
@@ -69,12 +85,16 @@ class Cluster:
         *,
         publish_logs: bool = True,
         version: tuple[int, int] = (2, 16),
+        retry_policy: str = "",
+        tls: Certificate | None = None,
     ):
+        """``retry_policy``: of the controller's ``templateDefaults``. ``tls``: what ML Metadata is served with."""
+        self.clock, self._retry_policy = 0.0, retry_policy
         self.folder, self._pods, self._logs, self._version = folder, pods, publish_logs, version
         folder.mkdir(parents=True, exist_ok=True)
         self.store = ObjectStore(folder / "store")
         self.metadata = Metadata(folder / "metadata.sqlite")
-        self._server, self.address = self.metadata.serve()
+        self._server, self.address = self.metadata.serve(tls)
         self._cache: dict[tuple[str, str], int] = {}
         self._numbers = itertools.count(1)
         self.before_try: Callable[[str, int, Path], None] = lambda task, attempt, pod: None
@@ -253,19 +273,28 @@ class Cluster:
             artifacts, parameters = self.metadata.outputs(self._cache[key])
             self.metadata.finish(execution, run.contexts, artifacts, parameters, "CACHED")
             return Step(name, "CACHED", 0.0, execution)
-        policy = task.get("retryPolicy", {})
-        for attempt in range(1, policy.get("maxRetryCount", 0) + 2):
+        strategy, deadline = Strategy.of(task, self._retry_policy), math.inf
+        attempts: list[Attempt] = []
+        while True:
+            started = self.clock
             try:
-                artifacts, parameters, pod = self._try(name, attempt, container, component, inputs, config, run)
+                artifacts, parameters, pod = self._try(
+                    name, len(attempts) + 1, container, component, inputs, config, run, deadline
+                )
                 break
-            except StepFailed:
-                if attempt > policy.get("maxRetryCount", 0):
+            except StepFailed as error:
+                attempts.append(Attempt(error.phase, started, self.clock))
+                try:
+                    if strategy is None:
+                        raise GaveUp("no retries") from error
+                    self.clock, deadline = strategy.next(attempts, self.clock)
+                except GaveUp as reason:
                     self.metadata.finish(execution, run.contexts, {}, {}, "FAILED")
-                    raise
+                    raise type(error)(f"{name}, attempt {len(attempts)}: {reason}: {error}") from error
         self.metadata.finish(execution, run.contexts, artifacts, parameters, "COMPLETE")
         if cached:
             self._cache[key] = execution
-        return Step(name, "COMPLETE", 0.0, execution, pod, attempt)
+        return Step(name, "COMPLETE", 0.0, execution, pod, len(attempts) + 1)
 
     def _try(
         self,
@@ -276,6 +305,7 @@ class Cluster:
         inputs: dict[str, Any],
         config: dict[str, Any],
         run: Run,
+        deadline: float,
     ) -> tuple[dict[str, int], dict[str, Any], Pod]:
         """A pod of its own, with a disk of its own that is gone afterwards."""
         number = next(self._numbers)
@@ -286,8 +316,13 @@ class Cluster:
             command = [*container.get("command", []), *container.get("args", [])]
             _start(f"{name} (launcher)", arguments.launcher(executor_input, component, command))
             self._stage_in(executor_input, disk)
+            try:
+                pod = pod_of(container, config)
+            except InvalidPod as error:
+                raise PodGone(f"Pod is invalid: {error}") from error
             self.before_try(name, attempt, disk)
-            pod = pod_of(container, config)
+            if self.clock > deadline:
+                raise StepFailed("Step exceeded its deadline")
             command = [_fill(argument, executor_input, disk) for argument in command]
             _start(f"{name} (its command)", command)
             environment = {

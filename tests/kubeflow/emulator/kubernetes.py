@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import Any
+
+EVERY_POD = ("kfp-launcher", "gcs-scratch", "s3-scratch", "minio-scratch", "var-run-argo", "tmp-dir-argo")
+"""Volumes that are there already (argocompiler/container.go, Argo's workflowpod.go)."""
+
+
+class InvalidPod(ValueError):
+    """Kubernetes' validation refuses it."""
 
 
 @dataclass
@@ -17,6 +25,8 @@ class Pod:
     node_selector: dict[str, str] = field(default_factory=dict)
     tolerations: list[dict[str, Any]] = field(default_factory=list)
     volumes: list[tuple[str, str, str]] = field(default_factory=list)
+    required_nodes: list[list[dict[str, Any]]] = field(default_factory=list)
+    preferred_nodes: list[tuple[int, list[dict[str, Any]]]] = field(default_factory=list)
     deadline: int | None = None
 
     def schedulable(self, resources: set[str]) -> bool:
@@ -25,7 +35,7 @@ class Pod:
 
 
 def pod_of(container: dict[str, Any], config: dict[str, Any]) -> Pod:
-    """From the container and its executor's Kubernetes settings."""
+    """From the container and its executor's Kubernetes settings. Raises InvalidPod."""
     pod = Pod(container["image"], environment={e["name"]: e["value"] for e in container.get("env", [])})
     resources = container.get("resources", {})
     for name in ("cpu", "memory"):
@@ -39,6 +49,11 @@ def pod_of(container: dict[str, Any], config: dict[str, Any]) -> Pod:
         pod.limits[kind] = accelerator.get("resourceCount") or str(accelerator["count"])
     pod.node_selector = config.get("nodeSelector", {}).get("labels", {})
     pod.tolerations = config.get("tolerations", [])
+    for term in config.get("nodeAffinity", []):
+        if "weight" in term:
+            pod.preferred_nodes.append((term["weight"], term["matchExpressions"]))
+        else:
+            pod.required_nodes.append(term["matchExpressions"])
     pod.deadline = int(config["activeDeadlineSeconds"]) if "activeDeadlineSeconds" in config else None
     for mount in config.get("pvcMount", []):
         pod.volumes.append(("claim", _name(mount, "pvcNameParameter", "constant"), mount["mountPath"]))
@@ -53,7 +68,18 @@ def pod_of(container: dict[str, Any], config: dict[str, Any]) -> Pod:
         for key in secret["keyToEnv"]:
             name = _name(secret, "secretNameParameter", "secretName")
             pod.secret_environment[key["envVar"]] = name, key["secretKey"]
+    _validate_volumes(pod)
     return pod
+
+
+def _validate_volumes(pod: Pod) -> None:
+    """The driver names a volume after what is mounted; a volume's name is a DNS label (RFC 1123), and there once."""
+    kinds = dict.fromkeys(EVERY_POD, "of every pod")
+    for kind, name, _ in pod.volumes:
+        if re.fullmatch(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?", name) is None:
+            raise InvalidPod(f"spec.volumes.name: Invalid value: {name!r}: a lowercase RFC 1123 label must consist of")
+        if kinds.setdefault(name, kind) != kind:
+            raise InvalidPod(f"spec.volumes.{name}: Forbidden: may not specify more than 1 volume type")
 
 
 def _name(mount: dict[str, Any], parameter: str, older: str) -> str:

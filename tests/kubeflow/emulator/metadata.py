@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from concurrent import futures
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,15 @@ def from_value(value: pb.Value) -> Any:
     if kind == "struct_value":
         return json_format.MessageToDict(value.struct_value)
     return float(value.int_value) if kind == "int_value" else getattr(value, kind)
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """A server's, in PEM, and the file of the authority that signed it."""
+
+    key: bytes
+    chain: bytes
+    authority: Path
 
 
 class Metadata:
@@ -129,8 +139,8 @@ class Metadata:
         values = self.store.get_executions_by_id([execution])[0].custom_properties["outputs"].struct_value
         return artifacts, dict(values.items())
 
-    def serve(self) -> tuple[grpc.Server, str]:
-        """Its gRPC service, and host:port."""
+    def serve(self, tls: Certificate | None = None) -> tuple[grpc.Server, str]:
+        """Its gRPC service, with TLS or without (KFP: ``METADATA_TLS_ENABLED``), and what clients call it by."""
         methods = {
             name: grpc.unary_unary_rpc_method_handler(
                 self._method(name),
@@ -143,9 +153,13 @@ class Metadata:
         server = grpc.server(futures.ThreadPoolExecutor(2))
         handler = grpc.method_handlers_generic_handler("ml_metadata.MetadataStoreService", methods)
         server.add_generic_rpc_handlers((handler,))
-        port = server.add_insecure_port("127.0.0.1:0")
+        if tls is None:
+            address = f"127.0.0.1:{server.add_insecure_port('127.0.0.1:0')}"
+        else:
+            port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(tls.key, tls.chain)]))
+            address = f"grpcs://localhost:{port}?ca={tls.authority}"
         server.start()
-        return server, f"127.0.0.1:{port}"
+        return server, address
 
     def _method(self, name: str) -> Any:
         def call(request: Any, context: Any) -> Any:

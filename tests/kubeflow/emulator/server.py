@@ -43,13 +43,17 @@ def parse_package(text: str) -> tuple[dict[str, Any], dict[str, Any]]:
 def run_values(spec: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
     """The run's parameters (``validatePipelineJobInputs``), with defaults as the root's driver puts them in."""
     declared = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    kinds: dict[str, type | tuple[type, ...]] = {"NUMBER_DOUBLE": (int, float), "NUMBER_INTEGER": int, "STRING": str}
+    # One kind of number: 2.5 passes as NUMBER_INTEGER.
+    kinds: dict[str, tuple[type, ...]] = {
+        **dict.fromkeys(("NUMBER_DOUBLE", "NUMBER_INTEGER"), (int, float)),
+        "STRING": (str,), "BOOLEAN": (bool,), "LIST": (list,), "STRUCT": (dict,),
+    }  # fmt: skip
     for name, entry in declared.items():
         if name not in given:
             if not entry.get("isOptional") and "defaultValue" not in entry:
                 message = f"parameter {name} is not optional, yet has neither default value nor user provided value"
                 raise Refused(message)
-        elif not isinstance(given[name], kinds.get(entry["parameterType"], object)):
+        elif type(given[name]) not in kinds.get(entry["parameterType"], ()):
             raise Refused(f"input parameter {name} requires type {entry['parameterType']}")
     extra = [name for name in given if name not in declared]
     if extra:
