@@ -119,6 +119,10 @@ class KubeflowSettings(Settings):
     """Of the run's pods; null: the cluster's default."""
     metadata: Annotated[str, Field(pattern=r"^[^/:]+:\d+$")] = "metadata-grpc-service.kubeflow:8080"
     """Host and port of the cluster's ML Metadata, as the pods see it: the last blessed model is looked up there."""
+    artifacts_api: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/\S*)?$")] | None = None
+    """Address of the API server, as the pods see it (``http://ml-pipeline.kubeflow:8888``): the last blessed model is
+    looked up through its artifacts API, which Kubeflow Pipelines 3.0 has in place of ML Metadata. Null: in
+    ``metadata``."""
 
     def resources(self, component: str) -> ComponentResources:
         """A component's own settings over the defaults."""

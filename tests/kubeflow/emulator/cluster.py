@@ -24,6 +24,8 @@ from tests.kubeflow.emulator.store import ObjectStore, local_path
 
 ARGUMENT = 131_071
 """Linux' limit of one argument's bytes."""
+METRICS = {"system.Metrics": "Metric", "system.ClassificationMetrics": "ClassificationMetric"}
+"""Kubeflow's own types that have no files, and what 3.0 calls them."""
 
 
 class StepFailed(Exception):
@@ -272,6 +274,8 @@ class Cluster:
         (disk / "tmp").mkdir(parents=True)
         try:
             executor_input = {"inputs": copy.deepcopy(inputs), "outputs": self._outputs(name, component, run, disk)}
+            if self._version >= (3, 0):
+                self._describe(executor_input["inputs"]["artifacts"])
             self._stage_in(executor_input, disk)
             self.before_try(name, attempt, disk)
             pod = pod_of(container, config)
@@ -293,11 +297,24 @@ class Cluster:
         finally:
             shutil.rmtree(disk)
 
+    def _describe(self, inputs: dict[str, Any]) -> None:
+        """``convertArtifactToRuntimeArtifact`` of 3.0: named by output, types as documents, metrics without address."""
+        for entry in inputs.values():
+            for artifact in entry["artifacts"]:
+                number = int(artifact["name"])
+                title = self.metadata.title(number)
+                artifact |= {"name": self.metadata.output_key(number), "artifactId": str(uuid.UUID(int=number))}
+                if title in METRICS:
+                    del artifact["uri"]
+                own = METRICS.get(title) or title.removeprefix("system.")
+                document = f"title: {title}\ntype: object\n"
+                artifact["type"] = {"schemaTitle": own if title.startswith("system.") else document}
+
     def _stage_in(self, executor_input: dict[str, Any], disk: Path) -> None:
         """``downloadArtifacts`` and ``prepareOutputFolders``: of outputs only the parent folder is made."""
         for entry in executor_input["inputs"]["artifacts"].values():
             for artifact in entry["artifacts"]:
-                target = local_path(artifact["uri"], disk)
+                target = local_path(artifact.get("uri", ""), disk)
                 if target is not None:
                     self.store.download(artifact["uri"], target)
         for entry in executor_input["outputs"]["artifacts"].values():
@@ -318,12 +335,16 @@ class Cluster:
         parameters = dict(written.get("parameterValues", {}))
         for name, parameter in outputs["parameters"].items():
             if name not in parameters:
+                if not Path(parameter["outputFile"]).exists():
+                    raise StepFailed(f"failed to read output parameter name={name!r}: the step has not written it")
                 text = Path(parameter["outputFile"]).read_text()
                 kind = component["outputDefinitions"]["parameters"][name]["parameterType"]
                 parameters[name] = text if kind == "STRING" else json.loads(text)
         found = {}
         for name, entry in outputs["artifacts"].items():
             artifact = entry["artifacts"][0]
+            kind = artifact["type"]
+            title = kind.get("schemaTitle") or yaml.safe_load(kind["instanceSchema"])["title"]
             metadata: dict[str, Any] = {}
             for merged in written.get("artifacts", {}).get(name, {}).get("artifacts", []):
                 artifact["uri"] = merged.get("uri") or artifact["uri"]
@@ -335,12 +356,12 @@ class Cluster:
             if local is not None:
                 try:
                     self.store.upload(local, artifact["uri"], run.root)
-                except FileNotFoundError:
-                    pass
+                except FileNotFoundError as error:
+                    # The launcher of 3.0; 2.x passes it over. The figures of metrics travel as metadata alone.
+                    if title not in METRICS:
+                        raise StepFailed(f"declared output artifact {name!r} is missing at {local}") from error
                 except ValueError as error:
                     raise StepFailed(f"failed to upload output artifact {name!r}: {error}") from error
-            kind = artifact["type"]
-            title = kind.get("schemaTitle") or yaml.safe_load(kind["instanceSchema"])["title"]
             try:
                 found[name] = self.metadata.record(name, title, artifact["uri"], metadata)
             except ValueError as error:
@@ -356,7 +377,7 @@ def _fill(argument: str, executor_input: dict[str, Any], disk: Path) -> str:
         text = text.replace("{{$.inputs.parameters['" + name + "']}}", shown)
     for side in ("inputs", "outputs"):
         for name, entry in executor_input[side]["artifacts"].items():
-            uri = entry["artifacts"][0]["uri"]
+            uri = entry["artifacts"][0].get("uri", "")
             text = text.replace("{{$." + side + ".artifacts['" + name + "'].uri}}", uri)
             text = text.replace("{{$." + side + ".artifacts['" + name + "'].path}}", str(local_path(uri, disk)))
     return text
