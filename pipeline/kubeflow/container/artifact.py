@@ -13,7 +13,8 @@ def schema_title(kind: Mapping[str, Any] | None) -> str:
 
     Args:
       kind: an ArtifactTypeSchema in JSON. Its ``schemaTitle`` is a title, or (in 3.0, for types that are not Kubeflow's
-        own) the whole schema document in YAML or JSON; its ``instanceSchema`` is such a document, empty for inputs in 2.x.
+        own) the whole schema document in YAML or JSON. Its ``instanceSchema`` is such a document, empty for inputs in
+        2.x.
     """
     for name in ("schemaTitle", "instanceSchema"):
         found = title_of((kind or {}).get(name))
