@@ -74,6 +74,7 @@ class Cluster:
         self._server, self.address = self.metadata.serve()
         self._cache: dict[tuple[str, str], int] = {}
         self._numbers = itertools.count(1)
+        self.on_start: Callable[[Run], None] = lambda run: None
         self.before_try: Callable[[str, int, Path], None] = lambda task, attempt, pod: None
 
     def close(self) -> None:
@@ -98,6 +99,7 @@ class Cluster:
         name, run_id = spec["pipelineInfo"]["name"], str(uuid.uuid4())
         own_root = f"{root.rstrip('/')}/{name}/{run_id}"
         run = Run(run_id, values, self.metadata.run(name, run_id, "kubeflow", own_root), own_root)
+        self.on_start(run)
         self._run_dag(spec, kubernetes, run, _Dag(spec["root"], values, {}), until)
         return run
 
