@@ -62,8 +62,10 @@ def report_of(
     taxonomy = attempt("the taxonomy", run.taxonomy, missing)
     predicted: dict[str, Predicted] | None = None
     if "predictions" in run.outputs and taxonomy is not None:
-        folder = run.outputs["predictions"].folder
-        predicted = attempt("the predictions", lambda: read_predicted(PredictionFiles(folder), taxonomy), missing)
+        output = run.outputs["predictions"]
+        predicted = attempt(
+            "the predictions", lambda: read_predicted(PredictionFiles(output.folder), taxonomy), missing
+        )
     now = metrics[-1][1] if metrics and metrics[-1][0] == run.id else None
     earlier = metrics[:-1] if now else metrics
     previous, before = earlier[-1] if now and earlier else (None, None)

@@ -53,7 +53,13 @@ class Output:
 
     @property
     def folder(self) -> Path:
-        """The folder on this machine."""
+        """The folder on this machine.
+
+        Raises:
+          InputError: the artifact has no address.
+        """
+        if not self.uri:
+            raise InputError(Problem("", "the artifact has no address of its own: none was given, or several"))
         return Path(urllib.parse.unquote(self.uri.removeprefix("file://")))
 
 

@@ -74,13 +74,21 @@ def read_facts(batch: Path) -> dict[str, list[tuple[str, str]]]:
 
 
 def write_labelling_batch(
-    path: str | Path, run: str, questions: Sequence[Question], facts: Mapping[str, Sequence[tuple[str, str]]]
+    path: str | Path,
+    run: str,
+    questions: Sequence[Question],
+    facts: Mapping[str, Sequence[tuple[str, str]]],
+    missing: Sequence[str] = (),
 ) -> None:
-    """Writes the page, complete or not at all."""
+    """Writes the page, complete or not at all.
+
+    Args:
+      missing: sentences about what could not be read.
+    """
     objectives = [
         (name, its, [question for question in questions if question.objective == name]) for name, its in facts.items()
     ]
-    write_page(path, render("labelling_batch.html.j2", run=run, objectives=objectives))
+    write_page(path, render("labelling_batch.html.j2", run=run, objectives=objectives, missing=missing))
 
 
 def _titles(predictions: Path, ids: pa.ChunkedArray) -> dict[str, str]:

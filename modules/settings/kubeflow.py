@@ -245,6 +245,10 @@ class KubeflowSettings(Settings):
     """Host and port of the cluster's ML Metadata, as the pods see it: the last blessed model is looked up there. With
     TLS ``grpcs://HOST:PORT?ca=FILE``; FILE holds the authority's certificate and is in the pods (left out: gRPC's own
     list of public authorities)."""
+    artifacts_api: Annotated[str, Field(pattern=r"^https?://[^/@\s]+(/\S*)?$")] | None = None
+    """Address of the API server, as the pods see it (``http://ml-pipeline.kubeflow:8888``): the last blessed model is
+    looked up through its artifacts API, which Kubeflow Pipelines 3.0 has in place of ML Metadata. Null: in
+    ``metadata``."""
 
     def resources(self, step: str, reads_for: str | None = None) -> ComponentResources:
         """A step's own settings over the defaults.

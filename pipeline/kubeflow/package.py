@@ -60,7 +60,9 @@ def build_package(
     use_entrypoint(package)
     run_file_drivers(package)
     if target == "kubeflow":
-        replace_resolvers(package, image=settings.image, metadata=settings.metadata)
+        replace_resolvers(
+            package, image=settings.image, metadata=settings.metadata, artifacts_api=settings.artifacts_api
+        )
     for task, parameter in inline:
         inline_file(package, task, parameter)
     for task, output in scalars:

@@ -18,11 +18,12 @@ _NOTE = {"artifactType": {"schemaTitle": "system.Artifact", "schemaVersion": "0.
 _SUFFIXES = ("-model-blessing-resolver", "-model-resolver")
 
 
-def replace_resolvers(package: Package, *, image: str, metadata: str) -> None:
+def replace_resolvers(package: Package, *, image: str, metadata: str, artifacts_api: str | None = None) -> None:
     """Replaces every resolver of the last blessed model.
 
     Args:
       metadata: host:port of ML Metadata as pods see it, or its grpcs:// address.
+      artifacts_api: address of an API server to ask instead, as pods see it.
 
     Raises:
       ValueError: a resolver of something else.
@@ -31,16 +32,17 @@ def replace_resolvers(package: Package, *, image: str, metadata: str) -> None:
     names = {task.removesuffix(suffix) for task in resolvers for suffix in _SUFFIXES if task.endswith(suffix)}
     if len(resolvers) != len(names) * len(_SUFFIXES):
         raise ValueError(f"only resolvers of the last blessed model can be replaced, not {', '.join(resolvers)}")
+    store = ["--artifacts_api", artifacts_api] if artifacts_api else ["--metadata", metadata]
     for name in sorted(names):
-        _replace(package, name, image, metadata)
+        _replace(package, name, image, store)
 
 
-def _replace(package: Package, name: str, image: str, metadata: str) -> None:
+def _replace(package: Package, name: str, image: str, store: list[str]) -> None:
     old, imported = f"{name}-model-resolver", f"{name}-import"
     consumers = [task for task in package.tasks if old in package.tasks[task].get("dependentTasks", [])]
     for suffix in _SUFFIXES:
         package.remove(name + suffix)
-    arguments = ["--metadata", metadata, "--json_serialized_invocation_args", "{{$}}"]
+    arguments = [*store, "--json_serialized_invocation_args", "{{$}}"]
     package.add(
         name,
         {

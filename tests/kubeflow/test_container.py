@@ -5,10 +5,15 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
+from typing import Any
 
 import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
 
 from modules.errors import InputError
+from pipeline.kubeflow.container.artifact import addresses, schema_title
 from pipeline.kubeflow.container.invocation import Invocation, write_output
 from pipeline.kubeflow.container.staging import Staging
 from pipeline.kubeflow.files import unpack_files
@@ -123,3 +128,67 @@ def test_invocation_types_leaves_out_and_translates(tmp_path: Path, monkeypatch:
     write_output(invocation, {"artifacts": {"copy": {"artifacts": [made]}}})
     (written,) = json.loads(Path(invocation.output_file).read_text())["artifacts"]["copy"]["artifacts"]
     assert written == {"uri": "minio://b/r/copy", "metadata": {"of": "minio://b/m", "n": 1.0}}
+
+
+TITLES = st.from_regex(r"[a-z]{1,8}(\.[A-Za-z]{1,8}){0,2}", fullmatch=True).filter(
+    lambda text: isinstance(yaml.safe_load(text), str)
+)
+DOCUMENTS = st.sampled_from([yaml.safe_dump, json.dumps, lambda document: json.dumps(document, indent=1)])
+
+
+@given(TITLES, DOCUMENTS, st.sampled_from(["schemaTitle", "instanceSchema"]), st.text())
+def test_a_types_title_in_every_form(title: str, dump: Any, key: str, more: str) -> None:
+    document = dump({"title": title, "type": "object", "properties": {"span": {"description": more}}})
+    assert schema_title({key: document}) == schema_title({key: title}) == title
+    assert schema_title({"schemaTitle": "", "instanceSchema": document}) == title
+
+
+@given(st.one_of(st.none(), st.text(), st.lists(st.text()), st.integers(), st.dictionaries(st.text(), st.text())))
+def test_any_type_and_address_can_be_read(given: object) -> None:
+    assert isinstance(schema_title({"schemaTitle": given}), str)
+    found = addresses({"uri": given})
+    assert all(isinstance(one, str) and one for one in found)
+    assert not isinstance(given, str) or found == [given] * bool(given)
+
+
+FORMS = [
+    {"type": {"instanceSchema": ""}},
+    {"type": {}},
+    {"type": None},
+    {},
+    {"type": {"schemaTitle": "tfx.Model"}},
+    {"type": {"schemaTitle": "title: tfx.Model\ntype: object\n"}},
+    {"type": {"schemaTitle": '{"title": "tfx.Model", "type": "object"}'}},
+    {"type": {"instanceSchema": "tfx.Model"}},
+    {"type": {"schemaTitle": "Artifact"}},
+    {"type": {"schemaTitle": "title: [unclosed"}},
+]
+
+
+def invocation_of(inputs: dict[str, Any], spec: dict[str, Any]) -> Invocation:
+    return Invocation.of(
+        argparse.Namespace(
+            json_serialized_invocation_args=json.dumps({"inputs": {"artifacts": inputs}}),
+            json_serialized_inputs_spec_args=json.dumps(spec),
+            overrides=None,
+        )
+    )
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_the_component_knows_its_inputs_types(form: dict[str, Any]) -> None:
+    kind = {"instanceSchema": "title: tfx.Model\ntype: object\n"}
+    artifact = {"name": "model", "artifactId": "8f3", "uri": ["gs://b/m"], **form}
+    found = invocation_of({"model": {"artifacts": [artifact]}}, {"artifacts": {"model": {"artifactType": kind}}})
+    (model,) = found.inputs["model"]["artifacts"]
+    assert model["type"] == kind and model["name"] == "8f3" and model["uri"] == "/gcs/b/m"
+    found.require_addresses()
+
+
+@pytest.mark.parametrize(
+    ("uri", "said"), [([], "none"), ("", "none"), (None, "none"), (["gs://b/1", "gs://b/2"], "gave 2")]
+)
+def test_an_executor_needs_one_address(uri: Any, said: str) -> None:
+    found = invocation_of({"model": {"artifacts": [{"name": "1", "uri": uri}]}}, {})
+    with pytest.raises(InputError, match=f"the input model: one address of the artifact; Kubeflow gave.*{said[-1]}"):
+        found.require_addresses()

@@ -91,6 +91,44 @@ def test_resolver(cluster: Cluster, stock: Compile, ours: Compile) -> None:
     assert cluster.artifact(again, "Compare", "result")["metadata"]["before"] == "third"
 
 
+def test_resolver_without_ml_metadata(make_cluster: Callable[..., Cluster], ours: Compile) -> None:
+    """Kubeflow 3.0: types as documents, and the artifacts API in place of ML Metadata."""
+    from tfx.dsl.components.common.resolver import Resolver
+    from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
+    from tfx.types import Channel
+    from tfx.types.standard_artifacts import Model, ModelBlessing
+
+    from tests.kubeflow import toy
+    from tests.kubeflow.artifacts_server import serving
+
+    def pipeline(text: str) -> Any:
+        make = toy.Make(text=text)
+        last = Resolver(
+            strategy_class=LatestBlessedModelStrategy,
+            model=Channel(type=Model),
+            model_blessing=Channel(type=ModelBlessing),
+        ).with_id("Last")
+        compare = toy.Compare(make.outputs["model"], last.outputs["model"])
+        bless = toy.Bless(model=make.outputs["model"])
+        bless.add_upstream_node(compare)
+        return toy.pipeline(make, last, compare, bless)
+
+    cluster, found = make_cluster(version=(3, 0)), []
+    started: list[str] = []
+    with serving() as server:
+        cluster.on_start = lambda run: started.append(server.add_run("toy", run=run.id))
+        for text in ("first", "second", "third"):
+            run = cluster.run(ours(pipeline(text), artifacts_api=server.endpoint))
+            found.append(cluster.artifact(run, "Compare", "result")["metadata"]["before"])
+            for step, key, title in (("Make", "model", "tfx.Model"), ("Bless", "blessing", "tfx.ModelBlessing")):
+                made = cluster.artifact(run, step, key)
+                server.add(run.id, key, title, made["uri"], made["metadata"])
+    assert found == ["none", "first", "second"]
+    # The note is there with a model, too.
+    note = cluster.store.path(cluster.artifact(run, "Last", "note")["uri"])
+    assert [file.name for file in note.iterdir()] == ["LAST_BLESSED_MODEL"]
+
+
 def test_types_of_inputs(make_cluster: Callable[..., Cluster], stock: Compile, ours: Compile) -> None:
     from tests.kubeflow import toy
 

@@ -38,6 +38,13 @@ def scalars_of(properties: dict[str, Any]) -> dict[str, Any]:
 @pytest.fixture
 def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[str, Any], list[dict[str, Any]]]:
     """The pod's folder of the run, the output file's artifacts, and the predictions' rows."""
+    return make(tmp_path, monkeypatch, {})
+
+
+def make(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, changed: dict[str, dict[str, Any] | None]
+) -> tuple[Path, dict[str, Any], list[dict[str, Any]]]:
+    """``changed``: input to what its artifact has instead; None: no artifact."""
     monkeypatch.setenv("KFP_STAGING_ROOT", str(tmp_path))
     folder = tmp_path / "minio/bucket/run"
     rows = write_predictions(folder / "predictions", {"train": 30, "test": 60})
@@ -66,7 +73,7 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[st
         "blessing": ("blessing", {"blessed": 1.0}),
         "counts": ("scalars", scalars_of(read.to_properties())),
     }
-    source = {
+    source: dict[str, Any] = {
         "inputs": {
             "parameterValues": {"run": "run-7"},
             "artifacts": {
@@ -82,6 +89,9 @@ def made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, dict[st
             },
         },
     }
+    for name, instead in changed.items():
+        entry = source["inputs"]["artifacts"][name]
+        entry["artifacts"] = [] if instead is None else [entry["artifacts"][0] | instead]
     invocation = Invocation.of(
         argparse.Namespace(
             json_serialized_invocation_args=json.dumps(source),
@@ -131,3 +141,35 @@ def test_the_batch_is_a_page(made: tuple[Path, dict[str, Any], list[dict[str, An
         assert part in page.text, part
     # train-0's title is markup in the feed, and text on the page.
     assert "<script>alert(1)</script> 0" in page.text and len(page.raw["script"]) == 1
+
+
+@pytest.mark.parametrize("uri", [None, "", [], [f"{ROOT}/a", f"{ROOT}/b"]])
+@pytest.mark.parametrize("name", ["taxonomy", "predictions", "labelling_batch"])
+def test_an_artifact_without_an_address_of_its_own_is_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str, uri: Any
+) -> None:
+    folder, artifacts, _ = make(tmp_path, monkeypatch, {name: {"uri": uri}})
+    assert set(artifacts) == set(TITLES)
+    for page in ("page", "batch_page"):
+        text = Page((folder / "report" / page).read_text("utf-8")).text
+        assert "could not be read: the " in text, page
+        assert "the artifact has no address of its own: none was given, or several" in text, page
+    assert "train 30, test 60" in Page((folder / "report/page").read_text("utf-8")).text
+
+
+def test_inputs_as_3_0_describes_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changed: dict[str, dict[str, Any] | None] = {
+        name: {"name": name, "artifactId": "0b6f9c1e", "uri": [f"{ROOT}/{at}"]}
+        for name, at in (("taxonomy", "taxonomy"), ("predictions", "predictions"), ("labelling_batch", "batch"))
+    }
+    changed["counts"] = {"name": "examples/train", "uri": None, "type": {"schemaTitle": "Metric"}}
+    folder, _, _ = make(tmp_path, monkeypatch, changed)
+    text = Page((folder / "report/page").read_text("utf-8")).text
+    assert "train 30, test 60" in text and "Objective exclusive" in text and "could not be read" not in text
+    assert "train-7" in Page((folder / "report/batch_page").read_text("utf-8")).text
+
+
+def test_the_batchs_page_is_there_without_a_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder, artifacts, _ = make(tmp_path, monkeypatch, {"labelling_batch": None})
+    assert "batch_page" in artifacts
+    assert "could not be read: the labelling batch" in Page((folder / "report/batch_page").read_text("utf-8")).text

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,15 @@ _QUOTA = re.compile(r"quota|resource_?exhausted|too many|rate limit", re.IGNOREC
 
 
 class ClusterError(Exception):
-    """The cluster cannot be reached, or refuses: one sentence, never with a secret in it."""
+    """The cluster cannot be reached, or refuses: one sentence, never with a secret in it.
+
+    Attributes:
+      status: of the refusal, in HTTP; None where there was no answer.
+    """
+
+    def __init__(self, sentence: str, status: int | None = None):
+        super().__init__(sentence)
+        self.status = status
 
 
 @dataclass(frozen=True)
@@ -100,8 +108,8 @@ class Session:
             retries=urllib3.Retry(2, allowed_methods=["GET"], status=0, redirect=False, backoff_factor=0.2),
         )
 
-    def get(self, path: str, **query: str | None) -> dict[str, Any]:
-        """Raises ClusterError."""
+    def get(self, path: str, **query: str | Sequence[str] | None) -> dict[str, Any]:
+        """A value that is a sequence is given as often as it has items. Raises ClusterError."""
         return self._call("GET", path, query)
 
     def post(self, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,8 +122,10 @@ class Session:
         """Sends a file as the form field ``uploadfile``. Raises ClusterError."""
         return self._call("POST", path, query, fields={"uploadfile": (file.name, file.read_bytes())})
 
-    def _call(self, method: str, path: str, query: Mapping[str, str | None], **content: Any) -> dict[str, Any]:
-        given = urlencode({name: value for name, value in query.items() if value is not None})
+    def _call(
+        self, method: str, path: str, query: Mapping[str, str | Sequence[str] | None], **content: Any
+    ) -> dict[str, Any]:
+        given = urlencode({name: value for name, value in query.items() if value is not None}, doseq=True)
         url = f"{self.endpoint}{_API}{path}" + (f"?{given}" if given else "")
         headers = {"Accept": "application/json", **self._credentials.now(), **content.pop("headers", {})}
         try:
@@ -138,10 +148,10 @@ class Session:
         shown = " ".join(message.split())[:300] or f"HTTP {status}"
         if status in (401, 403) or 300 <= status < 400 or (status == 200 and found is None):
             # A redirect or a page in place of JSON: somebody's sign-in page.
-            raise ClusterError(f"{self.endpoint} does not let you in ({shown}): {self._advice(status)}")
+            raise ClusterError(f"{self.endpoint} does not let you in ({shown}): {self._advice(status)}", status)
         if status == 429 or _QUOTA.search(message):
-            raise ClusterError(f"{self.endpoint} refuses for a quota: {shown}")
-        raise ClusterError(f"{self.endpoint} refuses: {shown}")
+            raise ClusterError(f"{self.endpoint} refuses for a quota: {shown}", status)
+        raise ClusterError(f"{self.endpoint} refuses: {shown}", status)
 
     def _advice(self, status: int) -> str:
         kind = self._credentials.kind

@@ -9,14 +9,16 @@ import shutil
 from dataclasses import dataclass, field
 from typing import Any
 
-import yaml
-
+from modules.errors import InputError, Problem
+from pipeline.kubeflow.container.artifact import addresses, schema_title
 from pipeline.kubeflow.container.staging import Staging
 from pipeline.kubeflow.files import unpack_files
 from pipeline.kubeflow.overrides import apply_overrides, from_argument
 
 NOTHING = "NO_BLESSED_MODEL"
 """Name of the only file in an artifact that stands for none."""
+FOUND = "LAST_BLESSED_MODEL"
+"""Name of the only file in the same artifact where there is a model: it holds the model's address."""
 
 
 @dataclass
@@ -43,7 +45,7 @@ class Invocation:
             json.loads(arguments.json_serialized_inputs_spec_args or "{}"),
             Staging(),
         )
-        found._type_inputs()
+        found._describe_inputs()
         found._leave_out_logs()
         for side in ("inputs", "outputs"):
             found.staging.artifacts(found.input.get(side, {}).get("artifacts", {}), local=True)
@@ -94,17 +96,44 @@ class Invocation:
                     os.remove(path)
                 os.makedirs(os.path.dirname(path) if _is_value(artifact) else path, exist_ok=True)
 
-    def _type_inputs(self) -> None:
-        """The driver sends no types of inputs; the component knows them."""
+    def require_addresses(self) -> None:
+        """Refuses what TFX cannot read.
+
+        Raises:
+          InputError: an input artifact has no address, or several.
+        """
+        problems = []
         for name, entry in self.inputs.items():
-            kind = self.spec.get("artifacts", {}).get(name, {}).get("artifactType")
+            counts = {len(addresses(artifact)) for artifact in entry["artifacts"]}
+            for count in sorted(counts - {1}):
+                given = f"Kubeflow gave {count or 'none'}"
+                problems.append(Problem("", f"one address of the artifact; {given}", key=f"the input {name}"))
+        if problems:
+            raise InputError(problems)
+
+    def _describe_inputs(self) -> None:
+        """Types, names and addresses of inputs in the one form that TFX reads.
+
+        The driver of 2.x sends no types, that of 3.0 whole schema documents and, for some, types of its own: what the
+        component declares is what its executor was compiled for. 3.0 names artifacts by output; their ``artifactId``
+        tells one from another.
+        """
+        for name, entry in self.inputs.items():
+            declared = self.spec.get("artifacts", {}).get(name, {}).get("artifactType")
             for artifact in entry.get("artifacts", []):
-                if kind is not None and not any((artifact.get("type") or {}).values()):
-                    artifact["type"] = kind
+                title = schema_title(artifact.get("type"))
+                if declared is not None or title:
+                    artifact["type"] = declared or {"schemaTitle": title}
+                if artifact.get("artifactId"):
+                    artifact["name"] = artifact["artifactId"]
+                found = addresses(artifact)
+                artifact.pop("uri", None)
+                if found:
+                    artifact["uri"] = found[0] if len(found) == 1 else found
 
     def _leave_out_logs(self) -> None:
         """The driver adds ``executor-logs``; it is written by the launcher, and no TFX artifact."""
-        for name in [name for name, entry in self.outputs.items() if _title(entry).startswith("system.")]:
+        for name in [name for name, entry in self.outputs.items() if _kind(entry).startswith("system.")]:
             entry = self.outputs.pop(name)
             if name != "executor-logs":
                 self.own[name] = entry
@@ -135,17 +164,13 @@ def write_output(invocation: Invocation, output: dict[str, Any]) -> None:
         json.dump(output, file)
 
 
-def _title(entry: dict[str, Any]) -> str:
-    kind = entry["artifacts"][0].get("type", {}) if entry.get("artifacts") else {}
-    if "schemaTitle" in kind:
-        return str(kind["schemaTitle"])
-    schema = yaml.safe_load(kind.get("instanceSchema") or "") or {}
-    return str(schema.get("title", ""))
+def _kind(entry: dict[str, Any]) -> str:
+    return schema_title(entry["artifacts"][0].get("type")) if entry.get("artifacts") else ""
 
 
 def _is_nothing(entry: dict[str, Any]) -> bool:
     artifacts = entry.get("artifacts", [])
-    return not artifacts or os.path.exists(os.path.join(artifacts[0]["uri"], NOTHING))
+    return not artifacts or any(os.path.exists(os.path.join(one, NOTHING)) for one in addresses(artifacts[0]))
 
 
 def _is_value(artifact: dict[str, Any]) -> bool:
@@ -153,5 +178,5 @@ def _is_value(artifact: dict[str, Any]) -> bool:
     from tfx.types.value_artifact import ValueArtifact
     from tfx.utils import import_utils
 
-    title = _title({"artifacts": [artifact]})
+    title = schema_title(artifact.get("type"))
     return issubclass(import_utils.import_class_by_path(TITLE_TO_CLASS_PATH.get(title, title)), ValueArtifact)

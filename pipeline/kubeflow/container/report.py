@@ -12,10 +12,11 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from components.class_metrics.files import read_figures
-from modules.reporting.labelling_batch import read_facts, read_questions, write_labelling_batch
+from modules.reporting.labelling_batch import Question, read_facts, read_questions, write_labelling_batch
 from modules.reporting.model import Confusion
 from modules.reporting.page import write_report
 from modules.settings.model import Objective
+from pipeline.kubeflow.container.artifact import addresses
 from pipeline.kubeflow.container.invocation import Invocation, write_output
 from pipeline.kubeflow.report import BATCH_PAGE, CONFUSION, COUNTS, PAGE
 from pipeline.measured import Measured
@@ -35,6 +36,10 @@ def make_report(invocation: Invocation, workflow: str) -> None:
     metrics = run.outputs.get("metrics")
     missing: list[str] = []
     figures = attempt("the categories' figures", lambda: read_figures(metrics.folder), missing) if metrics else None
+    if BATCH_PAGE in invocation.own:
+        batch = attempt("the labelling batch", lambda: _read_batch(run), missing)
+        # Written in any case: the launcher of 3.0 refuses a step that leaves a declared output out.
+        write_labelling_batch(_place(invocation, BATCH_PAGE), run.id, *(batch or ([], {})), missing=tuple(missing))
     report = report_of(
         described["name"],
         objectives,
@@ -43,8 +48,6 @@ def make_report(invocation: Invocation, workflow: str) -> None:
         metrics=[(run.id, Measured.of(metrics, figures))] if metrics else [],
     )
     write_report(replace(report, alone=True), _place(invocation, PAGE))
-    if BATCH_PAGE in invocation.own:
-        attempt("the labelling batch", lambda: _write_batch(run, _place(invocation, BATCH_PAGE)), missing)
     for sentence in missing:
         print(f"could not be read: {sentence}", flush=True)
     matrices = {
@@ -60,12 +63,18 @@ def make_report(invocation: Invocation, workflow: str) -> None:
 
 
 def run_of(invocation: Invocation) -> Run:
-    """The run, as far as its artifacts are inputs; their ids are ML Metadata's."""
+    """The run, as far as its artifacts are inputs; their ids are ML Metadata's, and 0 in 3.0, which has none."""
     outputs = {}
     for name, entry in invocation.inputs.items():
-        (artifact,) = entry["artifacts"]
-        key = "examples" if name == COUNTS else name
-        outputs[key] = Output(int(artifact.get("name") or 0), artifact["uri"], _properties(artifact, name == COUNTS))
+        found = [address for artifact in entry["artifacts"] for address in addresses(artifact)]
+        properties: dict[str, Value] = {}
+        for artifact in entry["artifacts"]:
+            properties |= _properties(artifact, name == COUNTS)
+        given = str(entry["artifacts"][0].get("name") or "")
+        identity = int(given) if given.isdecimal() else 0
+        outputs["examples" if name == COUNTS else name] = Output(
+            identity, found[0] if len(found) == 1 else "", properties
+        )
     return Run(str(invocation.parameters["run"]), outputs)
 
 
@@ -78,15 +87,14 @@ def confusion_metadata(confusion: Confusion) -> dict[str, Any]:
     return dict(found.metadata)
 
 
-def _write_batch(run: Run, path: Path) -> None:
+def _read_batch(run: Run) -> tuple[list[Question], dict[str, list[tuple[str, str]]]]:
     batch = run.folder("labelling_batch")
-    questions = read_questions(batch, run.taxonomy(), run.folder("predictions"))
-    write_labelling_batch(path, run.id, questions, read_facts(batch))
+    return read_questions(batch, run.taxonomy(), run.folder("predictions")), read_facts(batch)
 
 
 def _properties(artifact: Mapping[str, Any], whole: bool) -> dict[str, Value]:
     """ML Metadata's numbers come as doubles; ``whole``: those that are counts."""
-    found = {n: v for n, v in artifact.get("metadata", {}).items() if isinstance(v, int | float | str)}
+    found = {n: v for n, v in (artifact.get("metadata") or {}).items() if isinstance(v, int | float | str)}
     return {n: int(v) if whole and isinstance(v, float) and v.is_integer() else v for n, v in found.items()}
 
 

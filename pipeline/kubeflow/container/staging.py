@@ -39,8 +39,9 @@ class Staging:
         translate = self.local if local else self.remote
         for entry in artifacts.values():
             for artifact in entry.get("artifacts", []):
-                if "uri" in artifact:
-                    artifact["uri"] = translate(artifact["uri"])
+                given = artifact.get("uri")
+                if given:
+                    artifact["uri"] = [translate(one) for one in given] if isinstance(given, list) else translate(given)
                 metadata = artifact.get("metadata", {})
                 for name, value in metadata.items():
                     if isinstance(value, str):

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline.kubeflow.container.invocation import NOTHING, Invocation, read_output, write_output
+from pipeline.kubeflow.container.invocation import FOUND, NOTHING, Invocation, read_output, write_output
 from pipeline.kubeflow.presentation import SCALARS, add_scalars
 
 _RUN_EXECUTOR = "tfx.orchestration.kubeflow.v2.container.kubeflow_v2_run_executor"
@@ -32,6 +32,7 @@ def run_task(arguments: Sequence[str]) -> None:
     parser.add_argument("--overrides", help="places of run parameters")
     parser.add_argument("--scalars", help="the output whose numbers Kubeflow's pages show")
     parser.add_argument("--metadata", help="host:port of ML Metadata, or its grpcs:// address")
+    parser.add_argument("--artifacts_api", help="address of an API server that has the artifacts API")
     parser.add_argument("--workflow", help="JSON with the workflow's name and objectives")
     options, beam = parser.parse_known_args(arguments)
     invocation = Invocation.of(options)
@@ -40,7 +41,7 @@ def run_task(arguments: Sequence[str]) -> None:
     elif options.task == "fingerprint":
         _fingerprint(invocation, options.driver_class_path)
     elif options.task == "last-blessed":
-        _last_blessed(invocation, options.metadata)
+        _last_blessed(invocation, options)
     else:
         _report(invocation, options.workflow)
 
@@ -49,6 +50,7 @@ def _execute(invocation: Invocation, options: argparse.Namespace, beam: list[str
     # First of TFX: it mends what TFX and its neighbours miss of each other.
     from tfx import components as _components  # noqa: F401
 
+    invocation.require_addresses()
     invocation.prepare_outputs()
     if options.driver_module:
         _run_module(options.driver_module, invocation)
@@ -93,19 +95,17 @@ def _fingerprint(invocation: Invocation, driver_class_path: str) -> None:
     _write_parameter(invocation, "fingerprint", output.exec_properties["fingerprint"].string_value)
 
 
-def _last_blessed(invocation: Invocation, metadata: str) -> None:
-    from components.class_metrics.store import open_store
-    from pipeline.kubeflow.container.blessed import last_blessed
+def _last_blessed(invocation: Invocation, options: argparse.Namespace) -> None:
+    from pipeline.kubeflow.container.blessed.choice import blessed_models
 
+    models = blessed_models(metadata=options.metadata, artifacts_api=options.artifacts_api)
+    found = models.last(str(invocation.parameters["run"]))
     note = invocation.own["note"]["artifacts"][0]
-    found = last_blessed(
-        open_store(metadata if "://" in metadata else f"grpc://{metadata}"), str(invocation.parameters["run"])
-    )
-    if found is None:
-        folder = invocation.staging.local(note["uri"])
-        os.makedirs(folder, exist_ok=True)
-        with open(os.path.join(folder, NOTHING), "w", encoding="utf-8") as file:
-            file.write("no model of this pipeline was ever blessed\n")
+    folder = invocation.staging.local(note["uri"])
+    # Written in both cases: the launcher of 3.0 refuses a step that leaves a declared output out.
+    os.makedirs(folder, exist_ok=True)
+    with open(os.path.join(folder, FOUND if found else NOTHING), "w", encoding="utf-8") as file:
+        file.write(f"{found}\n" if found else "no model of this pipeline was ever blessed\n")
     print(f"last blessed model: {found or 'none'}", flush=True)
     _write_parameter(invocation, "uri", found or note["uri"])
 

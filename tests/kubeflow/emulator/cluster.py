@@ -25,6 +25,9 @@ from tests.kubeflow.emulator.pods import ImagePods, Pods
 from tests.kubeflow.emulator.server import Refused, compile_spec, parse_package, run_values
 from tests.kubeflow.emulator.store import ObjectStore, local_path
 
+METRICS = {"system.Metrics": "Metric", "system.ClassificationMetrics": "ClassificationMetric"}
+"""Kubeflow's own types that have no files, and what 3.0 calls them."""
+
 
 class StepFailed(Exception):
     """A task failed; the message ends with what its pod printed last."""
@@ -97,6 +100,7 @@ class Cluster:
         self._server, self.address = self.metadata.serve(tls)
         self._cache: dict[tuple[str, str], int] = {}
         self._numbers = itertools.count(1)
+        self.on_start: Callable[[Run], None] = lambda run: None
         self.before_try: Callable[[str, int, Path], None] = lambda task, attempt, pod: None
 
     def close(self) -> None:
@@ -122,6 +126,7 @@ class Cluster:
         own_root = f"{root.rstrip('/')}/{name}/{run_id}"
         run = Run(run_id, values, self.metadata.run(name, run_id, "kubeflow", own_root), own_root)
         _start("root-driver", arguments.dag_driver(spec["root"], None, values))
+        self.on_start(run)
         self._run_dag(spec, kubernetes, run, _Dag(spec["root"], values, {}), until)
         return run
 
@@ -313,6 +318,8 @@ class Cluster:
         (disk / "tmp").mkdir(parents=True)
         try:
             executor_input = {"inputs": copy.deepcopy(inputs), "outputs": self._outputs(name, component, run, disk)}
+            if self._version >= (3, 0):
+                self._describe(executor_input["inputs"]["artifacts"])
             command = [*container.get("command", []), *container.get("args", [])]
             _start(f"{name} (launcher)", arguments.launcher(executor_input, component, command))
             self._stage_in(executor_input, disk)
@@ -338,11 +345,24 @@ class Cluster:
         finally:
             shutil.rmtree(disk)
 
+    def _describe(self, inputs: dict[str, Any]) -> None:
+        """``convertArtifactToRuntimeArtifact`` of 3.0: named by output, types as documents, metrics without address."""
+        for entry in inputs.values():
+            for artifact in entry["artifacts"]:
+                number = int(artifact["name"])
+                title = self.metadata.title(number)
+                artifact |= {"name": self.metadata.output_key(number), "artifactId": str(uuid.UUID(int=number))}
+                if title in METRICS:
+                    del artifact["uri"]
+                own = METRICS.get(title) or title.removeprefix("system.")
+                document = f"title: {title}\ntype: object\n"
+                artifact["type"] = {"schemaTitle": own if title.startswith("system.") else document}
+
     def _stage_in(self, executor_input: dict[str, Any], disk: Path) -> None:
         """``downloadArtifacts`` and ``prepareOutputFolders``: of outputs only the parent folder is made."""
         for entry in executor_input["inputs"]["artifacts"].values():
             for artifact in entry["artifacts"]:
-                target = local_path(artifact["uri"], disk)
+                target = local_path(artifact.get("uri", ""), disk)
                 if target is not None:
                     self.store.download(artifact["uri"], target)
         for entry in executor_input["outputs"]["artifacts"].values():
@@ -363,12 +383,16 @@ class Cluster:
         parameters = dict(written.get("parameterValues", {}))
         for name, parameter in outputs["parameters"].items():
             if name not in parameters:
+                if not Path(parameter["outputFile"]).exists():
+                    raise StepFailed(f"failed to read output parameter name={name!r}: the step has not written it")
                 text = Path(parameter["outputFile"]).read_text()
                 kind = component["outputDefinitions"]["parameters"][name]["parameterType"]
                 parameters[name] = text if kind == "STRING" else json.loads(text)
         found = {}
         for name, entry in outputs["artifacts"].items():
             artifact = entry["artifacts"][0]
+            kind = artifact["type"]
+            title = kind.get("schemaTitle") or yaml.safe_load(kind["instanceSchema"])["title"]
             metadata: dict[str, Any] = {}
             for merged in written.get("artifacts", {}).get(name, {}).get("artifacts", []):
                 artifact["uri"] = merged.get("uri") or artifact["uri"]
@@ -380,12 +404,12 @@ class Cluster:
             if local is not None:
                 try:
                     self.store.upload(local, artifact["uri"], run.root)
-                except FileNotFoundError:
-                    pass
+                except FileNotFoundError as error:
+                    # The launcher of 3.0; 2.x passes it over. The figures of metrics travel as metadata alone.
+                    if title not in METRICS:
+                        raise StepFailed(f"declared output artifact {name!r} is missing at {local}") from error
                 except ValueError as error:
                     raise StepFailed(f"failed to upload output artifact {name!r}: {error}") from error
-            kind = artifact["type"]
-            title = kind.get("schemaTitle") or yaml.safe_load(kind["instanceSchema"])["title"]
             try:
                 found[name] = self.metadata.record(name, title, artifact["uri"], metadata)
             except ValueError as error:
@@ -409,7 +433,7 @@ def _fill(argument: str, executor_input: dict[str, Any], disk: Path) -> str:
         text = text.replace("{{$.inputs.parameters['" + name + "']}}", shown)
     for side in ("inputs", "outputs"):
         for name, entry in executor_input[side]["artifacts"].items():
-            uri = entry["artifacts"][0]["uri"]
+            uri = entry["artifacts"][0].get("uri", "")
             text = text.replace("{{$." + side + ".artifacts['" + name + "'].uri}}", uri)
             text = text.replace("{{$." + side + ".artifacts['" + name + "'].path}}", str(local_path(uri, disk)))
     return text

@@ -132,6 +132,15 @@ class Metadata:
             "type": {"instanceSchema": ""},
         }
 
+    def title(self, number: int) -> str:
+        """Title of an artifact's type."""
+        return str(self._artifact(number).type)
+
+    def output_key(self, number: int) -> str:
+        """Name of the output that an artifact is."""
+        events = self.store.get_events_by_artifact_ids([number])
+        return str(next(e.path.steps[0].key for e in events if e.type == pb.Event.OUTPUT))
+
     def outputs(self, execution: int) -> tuple[dict[str, int], dict[str, Any]]:
         """Artifacts and parameters that an execution gave."""
         events = self.store.get_events_by_execution_ids([execution])
