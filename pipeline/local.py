@@ -81,7 +81,7 @@ def run(
                 _run(loaded, result, console, to, from_, cache)
             except KeyboardInterrupt:
                 if result.steps:
-                    _cancel(result)
+                    _cancel(loaded, result)
                 result.error = "stopped"
             except InputError as error:
                 if not result.steps:
@@ -112,12 +112,16 @@ def _run(
 ) -> None:
     with Progress(console) as progress:
         progress.start("TensorFlow and TFX")
+        from pipeline import leftovers
         from pipeline.compiled import compile_local, launch_nodes
 
         progress.clear()
         pipeline, nodes = compile_local(loaded, result.folder, result.run_id, cache=cache)
         _check_components(nodes, to, from_)
-        for step in launch_nodes(pipeline, progress, to=to, from_=from_):
+        cleared = leftovers.clear(result.folder, loaded.workflow.name)
+        if cleared:
+            console.print(cleared, soft_wrap=True)
+        for step in launch_nodes(pipeline, progress, result.folder.checksums(), to=to, from_=from_):
             result.steps.append(step)
     if to is None:
         from pipeline.summary import summarise
@@ -145,8 +149,8 @@ def _reason(error: BaseException) -> str:
     return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:2000]
 
 
-def _cancel(result: RunResult) -> None:
+def _cancel(loaded: LoadedWorkflow, result: RunResult) -> None:
     """Marks what was under way as cancelled, so that nothing in ML Metadata claims to be running."""
-    from pipeline.compiled import cancel_running
+    from pipeline import leftovers
 
-    cancel_running(result.folder, result.run_id)
+    leftovers.cancel(result.folder, loaded.workflow.name)

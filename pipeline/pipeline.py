@@ -8,6 +8,7 @@ from typing import Any
 from tfx.components import Evaluator, Pusher, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
+from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.pipeline import Pipeline
@@ -23,6 +24,7 @@ from components.index_pusher.component import IndexPusher
 from components.predictor.component import Predictor
 from components.product_example_gen.component import ProductExampleGen
 from components.published_predictor.component import PublishedPredictor
+from components.pusher.executor import WholePusherExecutor
 from components.scann_index.component import ScannIndex
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
@@ -148,6 +150,7 @@ def create_pipeline(
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=places.pushed)
         ),
+        custom_executor_spec=ExecutorClassSpec(WholePusherExecutor),
     )
     predictor = Predictor(
         examples=examples, model=trainer.outputs["model"], taxonomy=tree, workflow=settings("Predictor")
