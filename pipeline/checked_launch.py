@@ -90,8 +90,9 @@ def withdraw_damaged(
             damaged.append(artifact.id)
     if damaged:
         stored = handle.store.get_artifacts_by_id(damaged)
+        pb: Any = metadata_store_pb2
         for artifact in stored:
-            artifact.state = metadata_store_pb2.Artifact.DELETED
+            artifact.state = pb.Artifact.DELETED
         handle.store.put_artifacts(stored)
     return bool(damaged)
 

@@ -124,6 +124,8 @@ def _withdrawn(
     connection: Any, info: data_types.ExecutionInfo, checksums: Checksums, say: Callable[[Damage], None]
 ) -> bool:
     """Whether what the resolver found is damaged; it is withdrawn then, and the resolver's execution with it."""
+    if info.execution_id is None:
+        return False
     with metadata.Metadata(connection) as handle:
         if not withdraw_damaged(handle, info.output_dict or {}, checksums, say):
             return False

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfx.components import Evaluator, Pusher, Transform
+from tfx.components import Evaluator, Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
-from tfx.dsl.components.base.executor_spec import ExecutorClassSpec
 from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.pipeline import Pipeline
@@ -24,7 +23,7 @@ from components.index_pusher.component import IndexPusher
 from components.predictor.component import Predictor
 from components.product_example_gen.component import ProductExampleGen
 from components.published_predictor.component import PublishedPredictor
-from components.pusher.executor import WholePusherExecutor
+from components.pusher.component import WholePusher
 from components.scann_index.component import ScannIndex
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
@@ -144,14 +143,13 @@ def create_pipeline(
         objectives=objective_evals(workflow, taxonomy),
         thresholds=objective_thresholds(workflow),
     )
-    pusher = Pusher(
+    pusher = WholePusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=places.pushed)
         ),
-        custom_executor_spec=ExecutorClassSpec(WholePusherExecutor),
-    )
+    ).with_id("Pusher")
     predictor = Predictor(
         examples=examples, model=trainer.outputs["model"], taxonomy=tree, workflow=settings("Predictor")
     )

@@ -18,8 +18,8 @@ DESTINATION = "pushed_destination"
 class WholePusherExecutor(executor.Executor):  # type: ignore[misc]
     """As TFX's, which copies file by file to where servers look.
 
-    A folder of an object store cannot be renamed at once, so there TFX's own order holds: the file by which servers know
-    a model comes last.
+    A folder of an object store cannot be renamed at once, so there TFX's own order holds: the file by which servers
+    know a model comes last.
     """
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
