@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from components.class_metrics.store import connection_config
+from components.class_metrics.store import open_store
 from modules.paths import near
 from pipeline.run_folder import RunFolder
 
@@ -26,7 +26,7 @@ def clear(folder: RunFolder, pipeline: str) -> str:
     Returns:
       What was done, as one sentence; empty: there was nothing.
     """
-    store = _store(folder)
+    store = open_store(folder.metadata, write=True)
     ended = _end(store, pipeline, "FAILED")
     states = _states(store)
     removed, unknown = [], []
@@ -47,23 +47,17 @@ def clear(folder: RunFolder, pipeline: str) -> str:
         done.append(f"{_counted(len(half), 'half push', 'half pushes')} removed")
     if unknown:
         aside = _move_aside(folder, unknown)
-        done.append(f"{_counted(len(unknown), 'folder')} that ML Metadata does not know moved to {near(aside)}")
+        done.append(f"{_counted(len(unknown), 'folder')} that {_shown(folder)} does not know moved to {near(aside)}")
     return f"cleared what an earlier run left: {', '.join(done)}" if done else ""
 
 
 def cancel(folder: RunFolder, pipeline: str) -> None:
     """Marks what this run had under way as cancelled, and removes what that had written."""
-    store = _store(folder)
+    store = open_store(folder.metadata, write=True)
     before = {identity for identity, state in _states(store).items() if state in ("RUNNING", "NEW")}
     if _end(store, pipeline, "CANCELED"):
         _remove([path for path in _execution_folders(folder.root) if int(path.name) in before])
     _remove(folder.root.glob(f"*/{_SYSTEM}"))
-
-
-def _store(folder: RunFolder) -> Any:
-    from ml_metadata.metadata_store import metadata_store
-
-    return metadata_store.MetadataStore(connection_config(folder.metadata))
 
 
 def _end(store: Any, pipeline: str, state: str) -> int:
@@ -127,6 +121,10 @@ def _move_aside(folder: RunFolder, paths: list[Path]) -> Path:
         os.rename(path, to)
         folder.checksums().forget(path)
     return aside
+
+
+def _shown(folder: RunFolder) -> str:
+    return "the database of ML Metadata" if folder.metadata_url is not None else near(Path(folder.metadata))
 
 
 def _counted(count: int, one: str, several: str = "") -> str:

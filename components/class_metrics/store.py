@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from components.class_metrics.sqlite_file import check_sqlite, damaged
 from modules.errors import InputError, Problem
+from modules.paths import near
 
 
 def connection_config(uri: str) -> Any:
@@ -55,24 +59,68 @@ def connection_config(uri: str) -> Any:
     return config
 
 
-def open_store(uri: str) -> Any:
-    """An ``ml_metadata.MetadataStore`` to read from.
+def open_store(uri: str, *, write: bool = False) -> Any:
+    """An ``ml_metadata.MetadataStore``, whose errors are said in words.
+
+    Args:
+      uri: as for :func:`connection_config`.
+      write: to write to as well; a SQLite file that is not there is made.
 
     Raises:
-      InputError: no such file, a bad URL, or the server does not answer.
+      InputError: no such file, a damaged one, a bad URL, or the server does not answer.
     """
-    from ml_metadata import errors
     from ml_metadata.metadata_store import metadata_store
     from ml_metadata.proto import metadata_store_pb2
 
     config = connection_config(uri)
+    path = None
     if isinstance(config, metadata_store_pb2.ConnectionConfig) and config.HasField("sqlite"):
-        path = config.sqlite.filename_uri
-        if not os.path.isfile(path):
-            raise InputError(Problem(path, "there is no ML Metadata yet", hint="run the workflow first: shelfmark run"))
-        config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+        path = Path(config.sqlite.filename_uri)
+        if path.exists():
+            check_sqlite(path, write=write)
+        elif not write:
+            hint = "run the workflow first: shelfmark run"
+            raise InputError(Problem(near(path), "there is no ML Metadata yet", hint=hint))
+        if not write:
+            config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+    shown = near(path) if path is not None else uri.rpartition("@")[2]
+    with _said(shown, path):
+        return _Said(metadata_store.MetadataStore(config), shown, path)
+
+
+class _Said:
+    """A store whose methods raise InputError where ML Metadata's raise errors of their own."""
+
+    def __init__(self, store: Any, shown: str, path: Path | None):
+        self._store, self._shown, self._path = store, shown, path
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if not callable(found):
+            return found
+
+        def said(*arguments: Any, **named: Any) -> Any:
+            with _said(self._shown, self._path):
+                return found(*arguments, **named)
+
+        return said
+
+
+@contextmanager
+def _said(shown: str, path: Path | None) -> Iterator[None]:
+    from google.protobuf.message import DecodeError
+    from ml_metadata import errors
+
     try:
-        return metadata_store.MetadataStore(config)
-    except (errors.StatusError, RuntimeError) as error:
-        shown = uri if "://" not in uri else uri.rpartition("@")[2]
-        raise InputError(Problem(shown, f"ML Metadata cannot be opened: {error}")) from error
+        yield
+    except (errors.StatusError, RuntimeError, DecodeError, UnicodeDecodeError) as error:
+        text = str(error)
+        if path is None:
+            raise InputError(Problem(shown, f"ML Metadata cannot be read: {text}")) from error
+        if "locked" in text:
+            hint = "the same command helps once that program lets it go"
+            raise InputError(Problem(shown, "another program holds ML Metadata's database", hint=hint)) from error
+        if "full" in text:
+            hint = "make room; the same command helps then"
+            raise InputError(Problem(shown, "the disk is full", hint=hint)) from error
+        raise InputError(damaged(path)) from error
