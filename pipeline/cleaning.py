@@ -1,4 +1,4 @@
-"""Which artifacts of older runs may go, and their removal. ML Metadata keeps its records: the history of metrics stays."""
+"""Which artifacts of older runs may go, and their removal. Their records in ML Metadata stay."""
 
 from __future__ import annotations
 
@@ -51,9 +51,9 @@ class _Run:
 def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float) -> list[Removable]:
     """What the retention lets go, the largest first.
 
-    Kept are, with all that they read and wrote, taken from the cache or not: the runs of the retention; of each output the
-    newest run that has it (what commands and servers look for); the newest run that published predictions; the newest
-    run with the last blessed model. Of pushed versions, only those of runs that go, and never the highest. Nothing
+    Kept are, with all that they read and wrote, taken from the cache or not: the runs of the retention; of each output
+    the newest run that has it (what commands and servers look for); the newest run that published predictions; the
+    newest run that made the last blessed model or took it from the cache. Of pushed versions, only those of runs that go, and never the highest. Nothing
     outside the run folder, no label and no label store is ever looked at.
 
     Args:
@@ -120,12 +120,13 @@ def _runs(store: Any, pipeline: str) -> list[_Run]:
             continue
         executions = store.get_executions_by_context(run.id)
         events = store.get_events_by_execution_ids([one.id for one in executions]) if executions else []
+        # What a resolver found is no output of the run, but read by it.
         outputs = {
             one.artifact_id: one.path.steps[0].key if one.path.steps else ""
             for one in events
-            if one.type in (pb.Event.OUTPUT, pb.Event.INTERNAL_OUTPUT)
+            if one.type == pb.Event.OUTPUT
         }
-        inputs = frozenset(one.artifact_id for one in events if one.type in (pb.Event.INPUT, pb.Event.INTERNAL_INPUT))
+        inputs = frozenset(one.artifact_id for one in events if one.type != pb.Event.OUTPUT)
         found.append(_Run(run.name, run.create_time_since_epoch, outputs, inputs))
     return sorted(found, key=lambda run: (run.milliseconds, run.name))
 
@@ -163,13 +164,12 @@ def _kept(
             if key == "blessing" and properties["blessed"].int_value == 1:
                 blessed = properties["current_model_id"].int_value
     if blessed is not None:
-        newest |= {"the last blessed model": run.name for run in runs if blessed in run.outputs}
+        its = [run.name for run in runs if blessed in run.outputs]
+        kept |= set(its[-1:])
     return kept | set(newest.values())
 
 
-def _pushed(
-    folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept: Collection[str]
-) -> Iterator[Removable]:
+def _pushed(folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept: set[str]) -> Iterator[Removable]:
     """Versions in the run folder's own places whose runs all go; never the highest one, nor one of unknown origin."""
     origins: dict[Path, list[str]] = {}
     for run in runs:
@@ -182,7 +182,7 @@ def _pushed(
         newest = max(versions, key=lambda one: int(one.name), default=None)
         for path in versions:
             its = origins.get(path)
-            if path != newest and its and not kept & set(its) and path.is_dir() and not path.is_symlink():
+            if path != newest and its and not kept.intersection(its) and path.is_dir() and not path.is_symlink():
                 yield Removable(path, what, its[-1], _size(path))
 
 
