@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,7 +145,7 @@ def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> Tax
         for entry in resolved:
             above = (entry.path or ())[:-1]
             if above and above not in by_path:
-                _complain_of_orphan(entry, SEPARATOR.join(above), [t for t in by_text if t != _text(entry)], complaints)
+                _complain_of_orphan(entry, SEPARATOR.join(above), by_text, complaints)
     for entry in resolved:
         clash = by_text.get(entry.id or "")
         if clash is not None and clash is not entry:
@@ -159,10 +159,9 @@ def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> Tax
     return Taxonomy(categories)
 
 
-def _complain_of_orphan(entry: _Entry, parent: str, others: list[str], complaints: Complaints) -> None:
+def _complain_of_orphan(entry: _Entry, parent: str, known: Collection[str], complaints: Complaints) -> None:
     hint = f"add '- path: {parent}'"
-    # A look at all the others each time: enough for a slip, too much for a file without any parents.
-    if len(complaints.problems) < 20 and (near := did_you_mean(parent, others)):
+    if complaints.suggesting and (near := did_you_mean(parent, [text for text in known if text != _text(entry)])):
         hint += f", or {near}"
     complaints.add(f"its parent {parent!r} is not in the file", entry.line, "path", _text(entry), hint)
 
@@ -208,15 +207,15 @@ def _resolve_parents(entries: list[_Entry], by_id: dict[str, _Entry], complaints
             if parent is None and not complete:
                 continue
             if parent is None:
-                hint = did_you_mean(entry.parent or "", list(known))
+                hint = did_you_mean(entry.parent or "", known) if complaints.suggesting else ""
                 complaints.add("no such category", entry.line, "parent", entry.parent, hint)
                 continue
-            chain = [entry]
-            while parent is not None and parent not in chain and id(parent) not in seen:
-                chain.append(parent)
+            chain = {id(entry): entry}
+            while parent is not None and id(parent) not in chain and id(parent) not in seen:
+                chain[id(parent)] = parent
                 parent = by_id.get(parent.parent or "")
-            if parent is not None and id(parent) not in seen and parent in chain:
-                cycle = chain[chain.index(parent) :]
-                text = " > ".join(str(e) for e in reversed([*cycle, cycle[0]]))
+            if parent is not None and id(parent) in chain:
+                cycle = list(chain.values())[list(chain).index(id(parent)) :]
+                text = " > ".join(str(e) for e in reversed([*cycle[:MAX_DEPTH], cycle[0]]))
                 complaints.add(f"a category cannot be above itself: {text}", parent.line, "parent", parent.parent)
-            seen.update(id(e) for e in chain)
+            seen.update(chain)
