@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import math
+import re
 import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
@@ -25,6 +26,7 @@ _KEYS = frozenset(
 )
 # Without json.loads' guess at the encoding and its two regular expressions.
 _decode = json.JSONDecoder().raw_decode
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _VALUE_CODES = {value: code for code, value in enumerate(VALUES)}
 
 
@@ -116,6 +118,9 @@ class _Reader:
         if value is None:
             expected = f"expected one of {', '.join(VALUES)}"
             raise _Bad(expected, "value", row["value"], did_you_mean(row["value"], VALUES))
+        if type(row.get("product_id")) is str:
+            # As feeds' ids are, or the label would be no product's.
+            row["product_id"] = row["product_id"].strip()
         product = _code(self._products, row, "product_id")
         annotator = _code(self._annotators, row, "annotator")
         source = _code(self._sources, row, "source")
@@ -221,6 +226,8 @@ def _check_unicode(text: str, key: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise _Bad("not valid Unicode", key, ascii(text)) from None
+    if _CONTROL.search(text):
+        raise _Bad("expected a text without control characters", key, text)
 
 
 def _seconds(time: Any) -> float:

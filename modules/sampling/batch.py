@@ -199,7 +199,8 @@ def _pairs(
     free = np.array([table.classes[r, c] not in busy.get(int(r), ()) for r, c in zip(rows, columns, strict=True)], bool)
     pool = Pool(
         free, np.full(len(rows), -1), 2, np.stack([1.0 - likely, likely], axis=1),
-        embeddings=_some(table.embeddings, rows), members=_pair_members(table, rows, columns), names=_names(table, rows),
+        embeddings=_some(table.embeddings, rows), members=_pair_members(table, rows, columns),
+        names=_names(table, rows),
     )  # fmt: skip
     found = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [
