@@ -23,6 +23,7 @@ from modules.settings.feed import FeedSettings
 
 _BLOCK = 1 << 20
 _ROWS = 4096
+_SPARE = 16 << 20
 _BOM = b"\xef\xbb\xbf"
 _BROKEN_FILE = (EOFError, OSError, zlib.error)
 
@@ -276,9 +277,22 @@ def _read_parquet(path: str, settings: FeedSettings, part: int, of: int, mapped:
         first = 1
         for group in range(file.num_row_groups):
             rows = file.metadata.row_group(group).num_rows
+            _check_sizes(path, file.metadata.row_group(group), columns, first, settings.max_record_bytes)
             if group % of == part:
                 yield from _read_row_group(path, file, group, columns, first, settings.max_record_bytes)
             first += rows
+
+
+def _check_sizes(path: str, group: Any, columns: list[str], row: int, limit: int) -> None:
+    """A value is unpacked as a whole before anything can look at it: what cannot be rows of ``limit`` bytes is not."""
+    for place in range(group.num_columns):
+        chunk = group.column(place)
+        name = chunk.path_in_schema
+        wanted = name.split(".")[0] in columns or name in columns
+        if wanted and chunk.total_uncompressed_size > group.num_rows * limit + _SPARE:
+            size = f"{chunk.total_uncompressed_size / 1e6:,.0f} MB in {group.num_rows:,} rows"
+            expected = f"expected rows of at most feed.max_record_bytes ({limit:,}); a row group has {size}"
+            raise InputError(Problem(path, expected, row, name))
 
 
 @contextmanager

@@ -62,7 +62,7 @@ def test_files_outside_of_the_folder_are_read_only_if_that_is_allowed(tmp_path: 
 
 
 def test_links_and_dots_that_stay_in_the_folder_are_no_matter(tmp_path: Path) -> None:
-    # As a ConfigMap's files are mounted: names that lead into a folder beside them; and the feed's folder a link itself.
+    # As a ConfigMap's files are mounted: names that lead into a folder beside them. The feed's folder is a link itself.
     real = tmp_path / "real"
     (real / "..data").mkdir(parents=True)
     (real / "..data" / "a.jsonl").write_text("{}")
