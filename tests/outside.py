@@ -31,11 +31,50 @@ for _ in range(300):
     DEEP = [DEEP]
 
 NASTY: list[Any] = [
-    None, True, False, -1, 0, 7, 2**63, 10**30, 10**400, -0.0, 1e308, 1e-320, float("nan"), float("inf"), "", " ", "\0", "a\0b", "\ud800",
-    "\u202eevil", "a\nb", "\u2028", "\ufeff", "=1+1", "nan", "9999-99-99", "0001-01-01T00:00:00+23:59",
-    "9999-12-31T23:59:59.999999-23:59", "1e999", "x" * 1001, "y" * 70_000, [], [[]], [None], [1, "a", {}], {}, {"": ""},
-    {"a": {"b": {"c": {"d": {"e": 1}}}}}, DEEP, "[" * 5000, "Shoes > Boots", ["Shoes", "Boots"], "2026-03-01",
-]  # fmt: skip
+    None,
+    True,
+    False,
+    -1,
+    0,
+    7,
+    2**63,
+    10**30,
+    10**400,
+    -0.0,
+    1e308,
+    1e-320,
+    float("nan"),
+    float("inf"),
+    "",
+    " ",
+    "\0",
+    "a\0b",
+    "\ud800",
+    "\u202eevil",
+    "a\nb",
+    "\u2028",
+    "\ufeff",
+    "=1+1",
+    "nan",
+    "9999-99-99",
+    "0001-01-01T00:00:00+23:59",
+    "9999-12-31T23:59:59.999999-23:59",
+    "1e999",
+    "x" * 1001,
+    "y" * 70_000,
+    [],
+    [[]],
+    [None],
+    [1, "a", {}],
+    {},
+    {"": ""},
+    {"a": {"b": {"c": {"d": {"e": 1}}}}},
+    DEEP,
+    "[" * 5000,
+    "Shoes > Boots",
+    ["Shoes", "Boots"],
+    "2026-03-01",
+]
 
 
 def check(*arguments: object) -> tuple[int, str]:
@@ -114,8 +153,30 @@ def damaged(draw: st.DrawFn, raw: bytes) -> bytes:
         elif how == "double":
             raw = raw[:high] + raw[low:]
         elif how == "odd":
-            odd = [b"\0", b"\r", b"\r\r\n", b'"', b"'", b"\xff", b"\xef\xbb\xbf", b"\xed\xa0\x80", b"{", b"[" * 200, b"&a *a", b"!!x ",
-                   b"---\n", b"...\n", b"\t", b"<<: ", b"? ", b"NaN", b"1e999", b"\xe2\x80\xae", b"9" * 5000, b"%"]  # fmt: skip
+            odd = [
+                b"\0",
+                b"\r",
+                b"\r\r\n",
+                b'"',
+                b"'",
+                b"\xff",
+                b"\xef\xbb\xbf",
+                b"\xed\xa0\x80",
+                b"{",
+                b"[" * 200,
+                b"&a *a",
+                b"!!x ",
+                b"---\n",
+                b"...\n",
+                b"\t",
+                b"<<: ",
+                b"? ",
+                b"NaN",
+                b"1e999",
+                b"\xe2\x80\xae",
+                b"9" * 5000,
+                b"%",
+            ]
             raw = raw[:low] + draw(st.sampled_from(odd)) + raw[low:]
         else:
             text = raw.decode("utf-8", "replace")

@@ -31,38 +31,62 @@ TAXONOMY = {
 RULES = {
     "rules": [
         {"id": "a", "category": "Shoes > Boots", "when": {"field": "title", "word": ["boot", "boots"]}},
-        {"id": "b", "category": "Bags", "when": {"all": [{"field": "title", "regex": "bags?"}, {"not": {"field": "brand", "equals": "x"}}]}},
+        {
+            "id": "b",
+            "category": "Bags",
+            "when": {"all": [{"field": "title", "regex": "bags?"}, {"not": {"field": "brand", "equals": "x"}}]},
+        },
     ]
-}  # fmt: skip
+}
 LABELS = [
     {
-        "product_id": str(i), "objective": "exclusive", "category": "Shoes > Boots", "value": "yes", "annotator": "ann",
-        "time": "2026-03-01T09:30:00Z", "source": "random", "inclusion_probability": 0.5, "batch": "b1",
+        "product_id": str(i),
+        "objective": "exclusive",
+        "category": "Shoes > Boots",
+        "value": "yes",
+        "annotator": "ann",
+        "time": "2026-03-01T09:30:00Z",
+        "source": "random",
+        "inclusion_probability": 0.5,
+        "batch": "b1",
     }
     for i in range(3)
-]  # fmt: skip
+]
 FEED = [
     {
-        "id": str(i), "title": "red boots", "brand": "x", "price": 9.9, "raw_category": "Shoes > Boots",
-        "extra": {"url": "a"}, "image": "a.jpg", "v": [1.0, 2.0],
+        "id": str(i),
+        "title": "red boots",
+        "brand": "x",
+        "price": 9.9,
+        "raw_category": "Shoes > Boots",
+        "extra": {"url": "a"},
+        "image": "a.jpg",
+        "v": [1.0, 2.0],
     }
     for i in range(5)
-]  # fmt: skip
+]
 WORKFLOW: dict[str, Any] = {
     "name": "shop",
-    "feed": {"files": ["feed.jsonl"], "fields": {"id": "id", "title": "title", "truth": "raw_category", "raw_category": None}},
+    "feed": {
+        "files": ["feed.jsonl"],
+        "fields": {"id": "id", "title": "title", "truth": "raw_category", "raw_category": None},
+    },
     "taxonomy": {"file": "taxonomy.yaml"},
     "rules": {"file": "rules.yaml"},
     "labels": {"files": ["labels.jsonl"]},
     "features": {"title": {"kind": "text", "vocabulary": 100}},
     "objectives": {"exclusive": {"kind": "exclusive"}},
     "evaluation": {"thresholds": {"exclusive": {"accuracy": 0.5}}},
-}  # fmt: skip
+}
 QUESTION = {"query": "1", "a": "2", "b": "3", "methods": ["x", "y"]}
 TASKS = [
     {
         "id": 1,
-        "data": {"product_id": "1", "text": "red boots", "shelfmark": {"objective": "exclusive", "category": None, "batch": "b", "source": "random"}},
+        "data": {
+            "product_id": "1",
+            "text": "red boots",
+            "shelfmark": {"objective": "exclusive", "category": None, "batch": "b", "source": "random"},
+        },
         "annotations": [
             {
                 "completed_by": {"id": 3, "email": "a@example.org"},
@@ -73,23 +97,55 @@ TASKS = [
                     {
                         "type": "taxonomy",
                         "value": {"taxonomy": [["Shoes", "Boots"]]},
-                        "meta": {"shelfmark": {"annotator": "ann", "time": "2026-03-01T09:30:00Z", "value": "yes", "category": "boots", "path": ["Shoes", "Boots"]}},
+                        "meta": {
+                            "shelfmark": {
+                                "annotator": "ann",
+                                "time": "2026-03-01T09:30:00Z",
+                                "value": "yes",
+                                "category": "boots",
+                                "path": ["Shoes", "Boots"],
+                            }
+                        },
                     }
                 ],
             }
         ],
     },
-    {"data": {"product_id": "2"}, "annotations": [{"result": [{"type": "choices", "value": {"choices": ["none of these"]}}], "completed_by": 1, "created_at": "2026-03-01T09:30:00Z"}]},
-]  # fmt: skip
+    {
+        "data": {"product_id": "2"},
+        "annotations": [
+            {
+                "result": [{"type": "choices", "value": {"choices": ["none of these"]}}],
+                "completed_by": 1,
+                "created_at": "2026-03-01T09:30:00Z",
+            }
+        ],
+    },
+]
 PICKS = [
     {
-        "rank": i, "product_id": str(i), "objective": "exclusive", "category": None, "utility": 0.5, "strategy": "margin",
-        "source": "margin", "inclusion_probability": None, "round": 1, "seed": 7, "model": "m", "split": "train",
-        "suggestions": [{"category": "boots", "probability": 0.9}], "parts": {"margin": 0.5}, "reason": "label_error",
-        "given": "boots", "suggested": "boots", "score": 0.3, "annotators": ["ann"],
+        "rank": i,
+        "product_id": str(i),
+        "objective": "exclusive",
+        "category": None,
+        "utility": 0.5,
+        "strategy": "margin",
+        "source": "margin",
+        "inclusion_probability": None,
+        "round": 1,
+        "seed": 7,
+        "model": "m",
+        "split": "train",
+        "suggestions": [{"category": "boots", "probability": 0.9}],
+        "parts": {"margin": 0.5},
+        "reason": "label_error",
+        "given": "boots",
+        "suggested": "boots",
+        "score": 0.3,
+        "annotators": ["ann"],
     }
     for i in range(3)
-]  # fmt: skip
+]
 
 
 def as_csv(rows: Any) -> bytes:
@@ -156,9 +212,12 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def write(folder: Path, **changes: bytes) -> Path:
     """Writes the shop anew; gives the workflow's path."""
     files = {
-        "shop.yaml": as_yaml(WORKFLOW), "feed.jsonl": as_jsonl(FEED), "taxonomy.yaml": as_yaml(TAXONOMY),
-        "rules.yaml": as_yaml(RULES), "labels.jsonl": as_jsonl(LABELS),
-    }  # fmt: skip
+        "shop.yaml": as_yaml(WORKFLOW),
+        "feed.jsonl": as_jsonl(FEED),
+        "taxonomy.yaml": as_yaml(TAXONOMY),
+        "rules.yaml": as_yaml(RULES),
+        "labels.jsonl": as_jsonl(LABELS),
+    }
     for name, raw in {**files, **changes}.items():
         (folder / name).write_bytes(raw)
     return folder / "shop.yaml"
@@ -175,7 +234,12 @@ def test_workflow(shop: Path, raw: bytes) -> None:
 
 
 @fuzz
-@given(key=st.sampled_from(["feed.files", "features.title.vocabulary", "seed", "feed", "a..b", "=", "objectives.exclusive"]), value=st.sampled_from(NASTY).map(str) | st.text(max_size=30))  # fmt: skip
+@given(
+    key=st.sampled_from(
+        ["feed.files", "features.title.vocabulary", "seed", "feed", "a..b", "=", "objectives.exclusive"]
+    ),
+    value=st.sampled_from(NASTY).map(str) | st.text(max_size=30),
+)
 def test_overrides(shop: Path, key: str, value: str) -> None:
     check("validate", write(shop), "--set", f"{key}={value}")
 
@@ -280,15 +344,47 @@ BOMB = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
 @pytest.mark.parametrize(
     "raw",
     [
-        b"", b"\n", b"\0", b"---\n---\n", b"{" * 100_000, b"[" * 100_000, b"- " * 50_000, BOMB, b"a: &a [*a]", b"&a a: *a", b"*a",
-        b"a: 1\na: 2\n", b"? [a]\n: b\n", b"!!python/object:os.system x", b"a: !!binary x", b"a: " + b"9" * 6000, b"a: 1e999999",
-        b"a: 0x" + b"f" * 5000, b"a: 2026-99-99", b"a: 0o9", b"\xff\xfea\0:\0", b"\xef\xbb\xbf\xef\xbb\xbfname: x", b"a:\t- b", b"%YAML 9.9\n--- a",
-        b'"\\ud800": 1', b'{"a": "\\ud800"}', b"a: |\n  x\n y", b"\x85a: b", "a: \u2028 b".encode(), b"<<: {a: 1}", b"@", b"`", b"% ",
-        b'{"categories": [{"path": ' + b"[" * 3000 + b"]" * 3000 + b"}]}", b"[1" + b", 1" * 200_000 + b"]",
-        b'{"' + b'a": {"' * 2000, zlib.compress(b"x"), gzip.compress(b"x")[:-3],
+        b"",
+        b"\n",
+        b"\0",
+        b"---\n---\n",
+        b"{" * 100_000,
+        b"[" * 100_000,
+        b"- " * 50_000,
+        BOMB,
+        b"a: &a [*a]",
+        b"&a a: *a",
+        b"*a",
+        b"a: 1\na: 2\n",
+        b"? [a]\n: b\n",
+        b"!!python/object:os.system x",
+        b"a: !!binary x",
+        b"a: " + b"9" * 6000,
+        b"a: 1e999999",
+        b"a: 0x" + b"f" * 5000,
+        b"a: 2026-99-99",
+        b"a: 0o9",
+        b"\xff\xfea\0:\0",
+        b"\xef\xbb\xbf\xef\xbb\xbfname: x",
+        b"a:\t- b",
+        b"%YAML 9.9\n--- a",
+        b'"\\ud800": 1',
+        b'{"a": "\\ud800"}',
+        b"a: |\n  x\n y",
+        b"\x85a: b",
+        "a: \u2028 b".encode(),
+        b"<<: {a: 1}",
+        b"@",
+        b"`",
+        b"% ",
+        b'{"categories": [{"path": ' + b"[" * 3000 + b"]" * 3000 + b"}]}",
+        b"[1" + b", 1" * 200_000 + b"]",
+        b'{"' + b'a": {"' * 2000,
+        zlib.compress(b"x"),
+        gzip.compress(b"x")[:-3],
     ],
     ids=lambda raw: repr(raw[:12]),
-)  # fmt: skip
+)
 def test_files_made_to_harm(shop: Path, tmp_path: Path, raw: bytes) -> None:
     check("validate", write(shop, **{"shop.yaml": raw}))
     for name, key in (("taxonomy", "taxonomy.file"), ("rules", "rules.file")):
