@@ -88,7 +88,7 @@ def any_exclusive(workflow: Workflow) -> bool:
 
 
 def taxonomy_of(loaded: LoadedWorkflow) -> Taxonomy:
-    """The taxonomy that a run will use: the evaluation's configuration holds its categories.
+    """The taxonomy that a run will use.
 
     Raises:
       InputError: the file is wrong, or the feed has no true category to make one of.

@@ -19,8 +19,6 @@ NEEDS = {
     "label_studio": "a Label Studio server",
     "image_build": "buildah and debootstrap",
     "attack": "minutes of attacks on a server",
-    "kills": "minutes of runs that are killed",
-    "damage": "minutes of runs over damaged artifacts",
     "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }
 

@@ -40,7 +40,7 @@ STOP_SET_SCHEMA = pa.schema({"product_hash": pa.uint64(), "category": pa.string(
 
 
 def write_batches(
-    folder: str, batches: Sequence[Batch], facts: Mapping[str, Any], stop_sets: Mapping[str, Mapping[int, str]] = {}
+    folder: str, batches: Sequence[Batch], facts: Mapping[str, Any], stop_sets: Mapping[str, Mapping[int, str]]
 ) -> None:
     """Writes all picks to one Parquet file, ``facts`` and the stop sets beside it.
 

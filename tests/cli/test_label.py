@@ -130,7 +130,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "elsewhere" / "labelling_batch" / "17"
     picks = [Pick(i, str(i + 1), "exclusive", "margin", "margin", "train") for i in range(2)]
     made = SampledBatch("exclusive", picks, {"strategy": "margin", "round": 1, "seed": 7})
-    write_batches(str(folder), [made], {"model": "m"})
+    write_batches(str(folder), [made], {"model": "m"}, {})
     return folder
 
 

@@ -244,7 +244,7 @@ def test_classes_survive_packing_and_stay_small() -> None:
     found, branches = unpack_classes(packed)
     assert found == classes
     assert branches[5] == ["Départment 5", "Départment 5 > Group 5", "Départment 5 > Group 5 > Category 5"]
-    # A Kubeflow argument holds at most 128 KiB.
+    # TFMA writes it beside every evaluation.
     assert len(packed) < 20_000
     own = ObjectiveEval("exclusive", "exclusive", classes[:2], branches=[("x", "y"), ("x",)])
     assert unpack_classes(pack_classes(own))[1] == [["x", "y"], ["x"]]

@@ -147,6 +147,12 @@ def test_report_reads_what_the_run_made_and_no_examples(documents: list[dict[str
     }  # fmt: skip
 
 
+def test_arguments_stay_small(documents: list[dict[str, Any]]) -> None:
+    """All of a task's parameters come in one argument, beside addresses."""
+    for name, task in documents[0]["root"]["dag"]["tasks"].items():
+        assert len(json.dumps(task)) < 60_000, name
+
+
 def test_the_taxonomy_is_not_in_the_package(package: Path, tmp_path: Path) -> None:
     """20,000 categories give the package that the demo's 61 give: it needs no room and is not compiled again."""
     from modules.taxonomy import Taxonomy

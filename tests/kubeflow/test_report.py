@@ -58,7 +58,7 @@ def make(
     ]
     facts = {"strategy": "margin", "size": 2, "mean_utility": 0.123456, "round": 1, "seed": 3}
     batches = [Batch(name, [p for p in picks if p.objective == name], facts) for name in ("exclusive", "rule_based")]
-    write_batches(str(folder / "batch"), batches, {"model": "m"})
+    write_batches(str(folder / "batch"), batches, {"model": "m"}, {})
     measured = Category("exclusive", boots, "Shoes > Boots", {"f1": 0.8125, "precision": 0.75, "examples": 3.0})
     failed = {"exclusive": [{"path": "Shoes > Boots", "f1": 0.8125, "bound": 0.9}]}
     write_figures(str(folder / "metrics"), CategoryFigures([measured], failed), list(measured.values))
