@@ -15,7 +15,6 @@ from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
 from modules.feeds.mapping import Product
 from modules.preprocessing.transform import preprocessing_fn
-from modules.settings.features import column_of
 from modules.settings.feed import VECTOR_FIELDS
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
@@ -74,7 +73,7 @@ def _serialised(products: Sequence[Product], workflow: Workflow) -> Iterator[lis
 
 
 def _columns(workflow: Workflow) -> set[str]:
-    return {column_of(name, feature) for name, feature in workflow.features.items()}
+    return {feature.column_of(name) for name, feature in workflow.features.items()}
 
 
 def _raw_spec(workflow: Workflow) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from experiments.catalogue import Catalogue
+from modules.graph_ops.layers import PADDING
 from modules.models.build import EMBEDDING, LSA, InputSizes, build_model
-from modules.models.layers import PADDING
 from modules.objectives import ancestor_levels
 from modules.settings.model import ExclusiveObjective
 from modules.settings.workflow import Workflow
@@ -65,7 +65,7 @@ class ExactLearner:
         self.ancestors = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)
         lengths = [len(next(iter(batch.values()))) for batch in inputs]
         unlabelled = [(batch, {OBJECTIVE: np.full(n, -1)}) for n, batch in zip(lengths, inputs, strict=True)]
-        design, _ = design_matrix(unlabelled, workflow, sizes.categorical)
+        design, _ = design_matrix(unlabelled, workflow, sizes.features)
         model = build_model(workflow, sizes)
         if workflow.model.kind == LSA:
             seen = design[pool]
@@ -74,7 +74,7 @@ class ExactLearner:
             self._embeddings = embed(design, fit_projection(seen, model.output[EMBEDDING].shape[-1], workflow.seed))
             self.matrix = self._embeddings
         else:
-            ranges = columns_of(workflow, sizes.categorical)
+            ranges = columns_of(workflow, sizes.features)
             tables = [model.get_layer(f"projection_{name}").get_weights()[0] for name in ranges]
             self._embeddings = embed(design, np.concatenate(tables))
             self.matrix = design

@@ -8,8 +8,8 @@ import os
 from pathlib import Path
 
 from modules.errors import InputError
+from modules.features import Feature
 from modules.feeds.plan import ExampleSettings, load_taxonomy, truths_of
-from modules.settings.features import Feature, ImageFeature, weight_files
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from pipeline.run_folder import RunFolder
@@ -60,7 +60,7 @@ def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
     features: dict[str, Feature] = {}
     checksums: dict[str, str] = {}
     for name, feature in loaded.workflow.features.items():
-        found = {key: loaded.find(file) for key, file in weight_files(feature).items()}
+        found = {key: loaded.find(file) for key, file in feature.weight_files().items()}
         features[name] = feature.model_copy(update={key: str(path) for key, path in found.items()})
         checksums |= {str(path): _checksum(path) for path in found.values()}
     return loaded.workflow.model_copy(update={"features": features}), checksums
@@ -78,7 +78,7 @@ def _checksum(path: Path) -> str:
 
 def transform_features(workflow: Workflow) -> Workflow:
     """The workflow as Transform needs it: how a picture is embedded changes nothing there, and no cache either."""
-    features = {n: ImageFeature() if isinstance(f, ImageFeature) else f for n, f in workflow.features.items()}
+    features = {name: feature.for_transform() for name, feature in workflow.features.items()}
     return workflow.model_copy(update={"features": features})
 
 

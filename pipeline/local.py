@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from components import job_servers
 from modules.errors import InputError, Problem
+from modules.features import image_feature
 from modules.paths import near
-from modules.settings.features import image_feature
 from pipeline.quiet import everything_else_to
 from pipeline.run_folder import RunFolder
 from pipeline.steps import Progress, Step

@@ -11,7 +11,6 @@ from modules.errors import InputError, Problem
 from modules.feeds.files import size_of
 from modules.object_stores import is_remote
 from modules.settings.beam import job_server_jars
-from modules.settings.features import field_of, weight_files
 from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.taxonomy import Taxonomy
 from pipeline.image_references import check_images
@@ -159,7 +158,7 @@ def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
                 expected = "expected a TensorFlow Metadata schema in text form (feature { name: ... })"
                 report.problems.append(Problem(str(path), expected))
     for name, feature in loaded.workflow.features.items():
-        for key, file in weight_files(feature).items():
+        for key, file in feature.weight_files().items():
             _exists(loaded, loaded.find(file), f"features.{name}.{key}", file, report)
     for key, jar in job_server_jars(loaded.workflow.beam).items():
         _exists(loaded, loaded.find(jar), key, jar, report)
@@ -212,7 +211,7 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) ->
         if column is not None and f"feed.fields.{name}" in loaded.lines:
             wanted[f"feed.fields.{name}"] = column
     for name, feature in workflow.features.items():
-        field_name = field_of(name, feature)
+        field_name = feature.field_of(name)
         key = f"feed.fields.{field_name}"
         if f"features.{name}" in loaded.lines and key not in wanted:
             wanted[f"features.{name}"] = getattr(fields, field_name)

@@ -17,7 +17,6 @@ from modules.labels import resolve as resolve_labels
 from modules.labels.model import ResolvedLabels
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
-from modules.settings.features import column_of
 from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
 from modules.settings.model import ExclusiveObjective, MultiLabelObjective, Objective
 from modules.settings.workflow import LabelsSettings, RulesSettings, TaxonomySettings, Workflow
@@ -49,7 +48,8 @@ class ExampleSettings(Settings):
             else MultiLabelObjective(labels=o.labels, unreached=o.unreached)
             for name, o in workflow.objectives.items()
         }
-        dimensions = {column_of(n, f): f.dimension for n, f in workflow.features.items() if f.kind == "dense"}
+        lengths = {one.column_of(name): one.vector_length for name, one in workflow.features.items()}
+        dimensions = {column: length for column, length in lengths.items() if length is not None}
         update = {"folder": None, "folder_env": None, "demo": None, "images": workflow.images}
         feed = workflow.feed.model_copy(update=update)
         return cls(

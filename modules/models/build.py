@@ -4,24 +4,15 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import keras
-import numpy as np
 
-from modules.models.layers import EmbeddingBag, UnitLength
+from modules.features import Feature, image_feature, without_towers
+from modules.features.base import LayerSettings, Learned, ModelContext
+from modules.graph_ops.layers import UnitLength
 from modules.models.towers import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT, Joined, joined
-from modules.preprocessing.sizes import text_size
-from modules.settings.features import (
-    CategoricalFeature,
-    DenseFeature,
-    Feature,
-    ImageFeature,
-    PriceFeature,
-    TextFeature,
-    image_feature,
-)
 from modules.settings.model import ModelSettings
 from modules.settings.workflow import Workflow
 
@@ -33,14 +24,12 @@ class InputSizes:
     """What only a finished Transform (and taxonomy) knows.
 
     Attributes:
-      categorical: feature to number of index values (missing and out of vocabulary included).
+      features: of each feature but those with a tower, what Transform has found.
       classes: objective to number of classes.
-      pretrained: text feature to its table of word vectors, (vocabulary, width).
     """
 
-    categorical: Mapping[str, int]
+    features: Mapping[str, Learned]
     classes: Mapping[str, int]
-    pretrained: Mapping[str, np.ndarray] = field(default_factory=dict)
 
 
 def projection_width(settings: ModelSettings) -> int:
@@ -50,21 +39,7 @@ def projection_width(settings: ModelSettings) -> int:
 
 def model_inputs(features: Mapping[str, Feature]) -> dict[str, keras.KerasTensor]:
     """Symbolic inputs by Transform's output names; token ids are padded with -1 to the batch's longest row."""
-    inputs: dict[str, keras.KerasTensor] = {}
-    for name, feature in features.items():
-        if isinstance(feature, TextFeature):
-            inputs[f"{name}/ids"] = keras.Input((None,), dtype="int64", name=f"{name}_ids")
-            inputs[f"{name}/weights"] = keras.Input((None,), dtype="float32", name=f"{name}_weights")
-        elif isinstance(feature, CategoricalFeature):
-            inputs[f"{name}/index"] = keras.Input((), dtype="int64", name=f"{name}_index")
-        elif isinstance(feature, DenseFeature):
-            inputs[f"{name}/vector"] = keras.Input((feature.dimension + 1,), dtype="float32", name=f"{name}_vector")
-        elif isinstance(feature, PriceFeature):
-            inputs[f"{name}/price"] = keras.Input((2,), dtype="float32", name=f"{name}_price")
-        elif isinstance(feature, ImageFeature):
-            inputs[f"{name}/pixels"] = keras.Input((*feature.size, 3), dtype="float32", name=f"{name}_pixels")
-            inputs[f"{name}/present"] = keras.Input((1,), dtype="float32", name=f"{name}_present")
-    return inputs
+    return {key: one for name, feature in features.items() for key, one in feature.keras_inputs(name).items()}
 
 
 def build_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
@@ -126,44 +101,24 @@ class Bias(keras.layers.Layer):
 
 class _Builder:
     def __init__(self, workflow: Workflow, sizes: InputSizes):
-        self.features = {name: one for name, one in workflow.features.items() if not isinstance(one, ImageFeature)}
+        self.features = without_towers(workflow.features)
         """All but the image feature, which is a tower of its own."""
         self.image = next((name for name in workflow.features if name not in self.features), None)
         self.settings, self.sizes = workflow.model, sizes
         self.seed = workflow.seed
+        self.context = ModelContext(self.next_seed, self.settings.input_dropout, sizes.features)
 
     def next_seed(self) -> int:
         self.seed += 1
         return self.seed
 
-    def normal(self, deviation: float) -> keras.initializers.Initializer:
-        return keras.initializers.RandomNormal(stddev=deviation, seed=self.next_seed())
-
     def summed(self, inputs, width: int, name: str, *, initializer: str | None = None, trainable: bool = True):
         """One linear map from all features to ``width`` numbers, without bias: each feature's share, added up."""
         parts = []
         for feature_name, feature in self.features.items():
-            start = initializer or self.normal(width**-0.5)
-            layer = f"{name}_{feature_name}"
-            if isinstance(feature, TextFeature):
-                parts.append(
-                    EmbeddingBag(
-                        text_size(feature), width, start, self.settings.input_dropout, self.next_seed(),
-                        name=layer, trainable=trainable,
-                    )(inputs[f"{feature_name}/ids"], inputs[f"{feature_name}/weights"])
-                )  # fmt: skip
-            elif isinstance(feature, CategoricalFeature):
-                parts.append(
-                    keras.layers.Embedding(
-                        self.sizes.categorical[feature_name], width, start, name=layer, trainable=trainable
-                    )(inputs[f"{feature_name}/index"])
-                )
-            else:
-                parts.append(
-                    keras.layers.Dense(
-                        width, use_bias=False, kernel_initializer=start, name=layer, trainable=trainable
-                    )(inputs[self._vector_name(feature_name, feature)])
-                )
+            start = initializer or self.context.normal(width**-0.5)
+            layer = LayerSettings(f"{name}_{feature_name}", width, start, trainable)
+            parts.append(feature.linear_map(feature_name, inputs, layer, self.context))
         return parts[0] if len(parts) == 1 else keras.layers.Add(name=f"{name}_sum")(parts)
 
     def wide(self, inputs, objective: str, towers: Joined | None):
@@ -220,42 +175,5 @@ class _Builder:
         return values
 
     def _concatenated(self, inputs):
-        parts = []
-        for name, feature in self.features.items():
-            if isinstance(feature, TextFeature):
-                parts.append(self._bag(name, feature, inputs))
-            elif isinstance(feature, CategoricalFeature):
-                parts.append(
-                    keras.layers.Embedding(
-                        self.sizes.categorical[name], feature.width, self.normal(0.05),
-                        name=f"{name}_embedding", trainable=feature.embedding == "learned",
-                    )(inputs[f"{name}/index"])
-                )  # fmt: skip
-            else:
-                parts.append(inputs[self._vector_name(name, feature)])
+        parts = [feature.encoded(name, inputs, self.context) for name, feature in self.features.items()]
         return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name="features")(parts)
-
-    def _bag(self, name: str, feature: TextFeature, inputs):
-        start: Any = self.normal(feature.width**-0.5)
-        if name in self.sizes.pretrained:
-            start = TableInitializer(self.sizes.pretrained[name])
-        return EmbeddingBag(
-            text_size(feature), feature.width, start, self.settings.input_dropout, self.next_seed(),
-            name=f"{name}_embedding", trainable=feature.embedding != "random_fixed",
-        )(inputs[f"{name}/ids"], inputs[f"{name}/weights"])  # fmt: skip
-
-    @staticmethod
-    def _vector_name(name: str, feature: Feature) -> str:
-        return f"{name}/vector" if isinstance(feature, DenseFeature) else f"{name}/price"
-
-
-class TableInitializer(keras.initializers.Initializer):
-    """Starts from given rows (pretrained vectors); rows beyond them are zeros."""
-
-    def __init__(self, table: np.ndarray):
-        self.table = table
-
-    def __call__(self, shape, dtype=None):
-        full = np.zeros(shape, np.float32)
-        full[: len(self.table)] = self.table
-        return keras.ops.convert_to_tensor(full, dtype=dtype)

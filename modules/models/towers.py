@@ -9,8 +9,9 @@ from typing import Any
 import keras
 from keras import ops
 
-from modules.models.layers import UnitLength
-from modules.settings.features import CategoricalFeature, Feature, ImageFeature, TextFeature
+from modules.features.base import FeatureSettings
+from modules.features.image import ImageFeature
+from modules.graph_ops.layers import UnitLength
 from modules.settings.model import ModelSettings
 from modules.vision.networks import image_tower
 
@@ -47,7 +48,7 @@ class Joined:
 def joined(
     settings: ModelSettings,
     inputs: Mapping[str, Any],
-    features: Mapping[str, Feature],
+    features: Mapping[str, FeatureSettings],
     own: Any,
     image: tuple[str, ImageFeature],
     next_seed: Callable[[], int],
@@ -70,7 +71,7 @@ def joined(
         picture = _times(vector, image_present, EMBEDDING_IMAGE)
         shared = loud(picture)
         return Joined(UnitLength(True, name=EMBEDDING)(picture), shared, shared, picture)
-    text_present = Present(name="text_present")(evidence(features, inputs))
+    text_present = Present(name="text_present")([one.evidence(key, inputs) for key, one in features.items()])
     dropped = _DROPPED if settings.modality_dropout is None else settings.modality_dropout
     shown = ModalityDropout(dropped, next_seed(), name=SHOWN)([text_present, image_present])
     text_shown, image_shown = shown[:, 0:1], shown[:, 1:2]
@@ -99,26 +100,6 @@ def joined(
 
 def _times(vectors: Any, factor: Any, name: str) -> Any:
     return keras.layers.Multiply(name=name)([vectors, factor])
-
-
-def evidence(features: Mapping[str, Feature], inputs: Mapping[str, Any]) -> list[Any]:
-    """Per feature but the image, what has something at or above 1 in a row exactly where the product has a value.
-
-    Args:
-      inputs: of the model; tensors or arrays.
-    """
-    found = []
-    for name, feature in features.items():
-        if isinstance(feature, ImageFeature):
-            continue
-        if isinstance(feature, TextFeature):
-            found.append(inputs[f"{name}/ids"] + 1)  # padding is -1
-        elif isinstance(feature, CategoricalFeature):
-            found.append(inputs[f"{name}/index"])  # 0 is missing
-        else:
-            key = f"{name}/vector" if feature.kind == "dense" else f"{name}/price"
-            found.append(inputs[key][:, -1])
-    return found
 
 
 @keras.saving.register_keras_serializable("shelfmark")

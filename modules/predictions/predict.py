@@ -17,10 +17,10 @@ import tensorflow as tf
 
 from modules import progress
 from modules.examples import RULES
+from modules.graph_ops.price import parse_price
 from modules.models.consensus import DISAGREEMENT
 from modules.models.towers import EMBEDDINGS
 from modules.objectives import classes_of
-from modules.preprocessing.price import parse_price
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.export import TABLE

@@ -4,33 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modules.settings.backbones import PATCHES, SUPPLIED, least_size
-from modules.settings.features import ImageFeature, image_feature
+from modules.features import image_feature
+from modules.settings.backbones import PATCHES
 
 if TYPE_CHECKING:
     from modules.settings.model import TrainingSettings
     from modules.settings.workflow import Workflow
-
-
-def image_contradictions(name: str, feature: ImageFeature, workflow: Workflow) -> list[tuple[str, object, str]]:
-    """Of an image feature with the rest of the workflow: (dotted key, value, what was expected)."""
-    found: list[tuple[str, object, str]] = []
-    place = f"features.{name}"
-    if workflow.feed.fields.image is None:
-        found.append((place, "image", "a column of the feed: feed.fields.image is null"))
-    if sum(one.kind == "image" for one in workflow.features.values()) > 1:
-        found.append((place, "image", "one image feature: a product has one picture"))
-    if feature.backbone == PATCHES and workflow.training.solver != "liblinear":
-        found.append((f"{place}.backbone", PATCHES, "training.solver: liblinear, or another backbone"))
-    if feature.train == "frozen" and feature.weights == "none" and feature.backbone not in (PATCHES, *SUPPLIED):
-        found.append(
-            (f"{place}.weights", "none", "imagenet or a file, or another train: a frozen network learns nothing")
-        )
-    least = least_size(feature.backbone)
-    if min(feature.size) < least:
-        expected = f"at least {least} pixels a side, which {feature.backbone} needs"
-        found.append((f"{place}.size", f"[{feature.size[0]}, {feature.size[1]}]", expected))
-    return found
 
 
 def image_training_contradictions(
@@ -61,7 +40,7 @@ def image_training_contradictions(
         if not exclusive:
             expected = "an exclusive objective whose categories are to be near"
             found.append((f"{place}training.metric_learning", "", expected))
-        if training.solver == "liblinear" and (image is None or not _learns(image[1])):
+        if training.solver == "liblinear" and (image is None or not image[1].learns):
             expected = "training.solver: adam, or an image feature whose network is trained"
             found.append((f"{place}training.metric_learning", "", expected))
         elif training.solver == "liblinear" and training.image_start is not None and not training.image_start.epochs:
@@ -91,8 +70,3 @@ def image_model_contradictions(workflow: Workflow) -> list[tuple[str, object, st
             expected = f"liblinear: features.{image[0]}.backbone is patches"
             found.append((f"{place}training.solver", member.training.solver, expected))
     return found
-
-
-def _learns(feature: ImageFeature) -> bool:
-    """Whether something of the tower is trained: its network, or the projection behind it."""
-    return feature.backbone != PATCHES and (feature.train != "frozen" or feature.width is not None)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def similarity_contradictions(similarity: SimilaritySettings, workflow: Workflow) -> list[tuple[str, object, str]]:
     """(dotted key, value, what was expected)."""
     found: list[tuple[str, object, str]] = []
-    images = sum(feature.kind == "image" for feature in workflow.features.values())
+    images = sum(feature.has_tower for feature in workflow.features.values())
     for name, index in similarity.indexes.items():
         place = f"similarity.indexes.{name}"
         if name in ("neighbours", "model"):

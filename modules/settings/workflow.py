@@ -6,14 +6,13 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from modules.features import Feature, default_features, image_feature
 from modules.settings.base import Settings
 from modules.settings.beam import BeamSettings, beam_contradictions
 from modules.settings.committee import CommitteeSettings
 from modules.settings.committee_contradictions import committee_contradictions, solver_contradictions
-from modules.settings.features import Feature, column_of, default_features
-from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS, FeedSettings, Split
+from modules.settings.feed import FeedSettings, Split
 from modules.settings.image_contradictions import (
-    image_contradictions,
     image_model_contradictions,
     image_training_contradictions,
 )
@@ -199,7 +198,7 @@ class Workflow(Settings):
     @property
     def images(self) -> ImageSettings | None:
         """How images come into the examples; None: they do not."""
-        if self.feed.images is None and any(str(f.kind) == "image" for f in self.features.values()):
+        if self.feed.images is None and image_feature(self.features) is not None:
             return ImageSettings()
         return self.feed.images
 
@@ -214,7 +213,7 @@ def features_for(data: dict[str, Any]) -> dict[str, Feature]:
     feed = data.get("feed")
     fields = feed.get("fields") if isinstance(feed, dict) else None
     missing = {name for name, column in fields.items() if column is None} if isinstance(fields, dict) else set()
-    return {name: f for name, f in default_features().items() if column_of(name, f) not in missing}
+    return {name: f for name, f in default_features().items() if f.column_of(name) not in missing}
 
 
 class ContradictionError(ValueError):
@@ -233,16 +232,7 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     if not workflow.objectives:
         found.append(("objectives", "{}", "at least one objective"))
     for name, feature in workflow.features.items():
-        column = column_of(name, feature)
-        place = f"features.{name}" + (".column" if feature.column else "")
-        if feature.kind == "image":
-            found += image_contradictions(name, feature, workflow)
-        elif column not in PRODUCT_FIELDS or column == "id":
-            found.append((place, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}"))
-        elif (column in VECTOR_FIELDS) != (feature.kind == "dense"):
-            found.append((place, column, "dense features read vectors, all others read text"))
-        elif getattr(workflow.feed.fields, column) is None:
-            found.append((place, column, f"a column of the feed: feed.fields.{column} is null"))
+        found += feature.contradictions(name, workflow)
     if workflow.images is not None and workflow.feed.fields.image is None:
         found.append(("feed.fields.image", "null", "the column with paths or addresses of images, for feed.images"))
     taxonomy = workflow.taxonomy

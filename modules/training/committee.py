@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize
 
-from modules.models.layers import EmbeddingBag
+from modules.graph_ops.layers import EmbeddingBag
 from modules.settings.workflow import Workflow
 
 Floats: TypeAlias = npt.NDArray[np.floating]

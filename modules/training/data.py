@@ -7,40 +7,18 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.models.layers import PADDING
-from modules.settings.features import (
-    CategoricalFeature,
-    DenseFeature,
-    Feature,
-    ImageFeature,
-    PriceFeature,
-    TextFeature,
-    image_feature,
-)
+from modules.features import image_feature, without_towers
+from modules.features.base import FeatureSettings
 from modules.settings.workflow import Workflow
 from modules.training.image_data import augmented_inputs, decoder, fits_in_memory
-from modules.vision.decoding import decode_pictures
 
 CACHE_BYTES = 256 * 2**20
 """Files below this size in all are kept in memory (uncompressed, as serialised examples) after the first epoch."""
 
 
-def input_spec(features: Mapping[str, Feature]) -> dict[str, Any]:
+def input_spec(features: Mapping[str, FeatureSettings]) -> dict[str, Any]:
     """How a transformed example's model inputs are parsed."""
-    spec: dict[str, Any] = {}
-    for name, feature in features.items():
-        if isinstance(feature, TextFeature):
-            spec[f"{name}/ids"] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-            spec[f"{name}/weights"] = tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64)
-        elif isinstance(feature, CategoricalFeature):
-            spec[f"{name}/index"] = tf.io.FixedLenFeature([], tf.int64)
-        elif isinstance(feature, DenseFeature):
-            spec[f"{name}/vector"] = tf.io.FixedLenFeature([feature.dimension + 1], tf.float32)
-        elif isinstance(feature, PriceFeature):
-            spec[f"{name}/price"] = tf.io.FixedLenFeature([2], tf.float32)
-        elif isinstance(feature, ImageFeature):
-            spec[f"{name}/bytes"] = tf.io.FixedLenFeature([], tf.string)
-    return spec
+    return {key: one for name, feature in features.items() for key, one in feature.example_spec(name).items()}
 
 
 def label_spec(workflow: Workflow) -> dict[str, Any]:
@@ -56,23 +34,9 @@ def label_spec(workflow: Workflow) -> dict[str, Any]:
     return spec
 
 
-def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, Feature]) -> dict[str, tf.Tensor]:
+def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, FeatureSettings]) -> dict[str, tf.Tensor]:
     """Parsed (or freshly transformed) features as the model takes them: token ids padded with -1, pictures decoded."""
-    inputs: dict[str, tf.Tensor] = {}
-    for name, feature in features.items():
-        if isinstance(feature, TextFeature):
-            ids, weights = parsed[f"{name}/ids"], parsed[f"{name}/weights"]
-            if isinstance(ids, tf.SparseTensor):
-                ids, weights = tf.RaggedTensor.from_sparse(ids), tf.RaggedTensor.from_sparse(weights)
-            inputs[f"{name}/ids"] = ids.to_tensor(tf.constant(PADDING, tf.int64))
-            inputs[f"{name}/weights"] = weights.to_tensor(0.0)
-        elif isinstance(feature, ImageFeature):
-            pixels, present = decode_pictures(parsed[f"{name}/bytes"], *feature.size)
-            inputs |= {f"{name}/pixels": pixels, f"{name}/present": present}
-        else:
-            key = next(k for k in (f"{name}/index", f"{name}/vector", f"{name}/price") if k in parsed)
-            inputs[key] = parsed[key]
-    return inputs
+    return {key: one for name, feature in features.items() for key, one in feature.to_inputs(name, parsed).items()}
 
 
 def targets(parsed: Mapping[str, Any], workflow: Workflow, classes: Mapping[str, int]) -> dict[str, tf.Tensor]:
@@ -139,7 +103,7 @@ def batches(
     ``once``: for a single pass, for which nothing is kept.
     """
     image = image_feature(workflow.features)
-    columns = {name: feature for name, feature in workflow.features.items() if feature.kind != "image"}
+    columns = without_towers(workflow.features)
     spec = {**input_spec(columns), **label_spec(workflow)}
     ordered = sorted(files)
     size = sum(tf.io.gfile.stat(name).length for name in ordered)

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from modules.models.consensus import disagreement, multi_label_disagreement, surprise
 from modules.models.towers import EMBEDDINGS
-from modules.settings.features import column_of
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 from modules.training.gather import Committee
@@ -62,7 +61,7 @@ class ServingModule(tf.Module):
         self.committee, self.transform = committee, transform
         # One list: the embedder is a member, but of dropout's.
         self.models = [committee.embedder, *(m for m in committee.members if m is not committee.embedder)]
-        used = {column_of(name, feature) for name, feature in workflow.features.items()}
+        used = {feature.column_of(name) for name, feature in workflow.features.items()}
         self.raw_spec = {name: spec for name, spec in raw_spec.items() if name in used}
         self.workflow, self.calibration = workflow, committee.calibration
         self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}

@@ -10,8 +10,7 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
-from modules.models.towers import evidence
-from modules.settings.features import Feature
+from modules.features.base import FeatureSettings
 from modules.vision.networks import tower_name
 
 Embed: TypeAlias = Callable[[np.ndarray], np.ndarray]
@@ -25,9 +24,12 @@ def embedder(model: keras.Model, name: str) -> Embed:
     return lambda pixels: call(tf.cast(pixels, tf.float32)).numpy()
 
 
-def has_text(features: Mapping[str, Feature], inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Which products have a value of any feature but the image; bool (batch,). As :class:`towers.Present` sees it."""
-    found = [values >= 1 for values in evidence(features, inputs)]
+def has_text(features: Mapping[str, FeatureSettings], inputs: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Which products have a value of any of the features, none of which has a tower; bool (batch,).
+
+    As :class:`modules.models.towers.Present` sees it.
+    """
+    found = [one.evidence(name, inputs) >= 1 for name, one in features.items()]
     return np.logical_or.reduce([one if one.ndim == 1 else one.any(axis=1) for one in found])
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modules.settings.features import ImageFeature
+from modules.features import ImageFeature
 from modules.vision.augmentation import augmented
 from modules.vision.decoding import decode_picture, is_picture
 

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modules.settings.features import ImageFeature
+from modules.features import ImageFeature
 from modules.settings.image_training import AugmentationSettings
 from modules.settings.workflow import Workflow
 from modules.training.image_columns import Embed, embedder

@@ -11,10 +11,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from modules.models.layers import UnitLength
+from modules.features import ImageFeature, image_feature
+from modules.graph_ops.layers import UnitLength
 from modules.models.towers import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size
-from modules.settings.features import ImageFeature, image_feature
 from modules.settings.image_training import AugmentationSettings, ImageStartSettings, SelfSupervisedSettings
 from modules.settings.workflow import Workflow
 from modules.training.checkpoints import Checkpoints

@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow as tf
 from scipy import sparse
 
+from modules.features import image_feature, without_towers
+from modules.features.base import Learned
 from modules.models.build import LSA, projection_width
-from modules.preprocessing.sizes import text_size
-from modules.settings.features import CategoricalFeature, DenseFeature, ImageFeature, TextFeature, image_feature
 from modules.settings.workflow import Workflow
 from modules.training.heads import Matrix, fit_exclusive, fit_multi_label
 from modules.training.image_columns import Embed, embedder, has_text, shown_alone
@@ -23,18 +23,11 @@ from modules.training.projection import ROWS, embed, fit_projection
 from modules.vision.networks import tower_name
 
 
-def columns_of(workflow: Workflow, categorical: Mapping[str, int], image_width: int = 0) -> dict[str, tuple[int, int]]:
+def columns_of(workflow: Workflow, learned: Mapping[str, Learned], image_width: int = 0) -> dict[str, tuple[int, int]]:
     """Each feature's column range in the design matrix, the image feature's last."""
     ranges, start = {}, 0
-    for name, feature in sorted(workflow.features.items(), key=lambda item: isinstance(item[1], ImageFeature)):
-        if isinstance(feature, TextFeature):
-            width = text_size(feature)
-        elif isinstance(feature, CategoricalFeature):
-            width = categorical[name]
-        elif isinstance(feature, ImageFeature):
-            width = image_width
-        else:
-            width = feature.dimension + 1 if isinstance(feature, DenseFeature) else 2
+    for name, feature in sorted(workflow.features.items(), key=lambda item: item[1].has_tower):
+        width = image_width if feature.has_tower else learned[name].size
         ranges[name] = (start, start + width)
         start += width
     return ranges
@@ -43,7 +36,7 @@ def columns_of(workflow: Workflow, categorical: Mapping[str, int], image_width: 
 def design_matrix(
     batches: Iterable[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
     workflow: Workflow,
-    categorical: Mapping[str, int],
+    learned: Mapping[str, Learned],
     *,
     unlabelled: float = 1.0,
     embed_images: Embed | None = None,
@@ -55,8 +48,7 @@ def design_matrix(
       unlabelled: share of the examples without a label for any objective that are kept, drawn by the workflow's seed.
       embed_images: of the image feature, whose columns, the last ones, are its embedding times its scale.
     """
-    ranges = columns_of(workflow, categorical)
-    image = image_feature(workflow.features)
+    features, image = without_towers(workflow.features), image_feature(workflow.features)
     rng = np.random.default_rng(workflow.seed)
     blocks: list[sparse.csr_matrix] = []
     targets: dict[str, list[np.ndarray]] = {name: [] for name in workflow.objectives}
@@ -70,27 +62,14 @@ def design_matrix(
             # One row where none is kept: no network takes an empty batch.
             rows = np.flatnonzero(kept) if kept.any() else np.zeros(1, np.int64)
             inputs = {name: values[rows] for name, values in inputs.items()}
-        parts = []
-        for name in ranges:
-            feature, width = workflow.features[name], ranges[name][1] - ranges[name][0]
-            if isinstance(feature, TextFeature):
-                ids, weights = inputs[f"{name}/ids"], inputs[f"{name}/weights"]
-                rows, at = np.nonzero(ids >= 0)
-                parts.append(sparse.csr_matrix((weights[rows, at], (rows, ids[rows, at])), (len(ids), width)))
-            elif isinstance(feature, CategoricalFeature):
-                index = inputs[f"{name}/index"]
-                ones = np.ones(len(index), np.float32)
-                parts.append(sparse.csr_matrix((ones, (np.arange(len(index)), index)), (len(index), width)))
-            elif not isinstance(feature, ImageFeature):
-                key = f"{name}/vector" if isinstance(feature, DenseFeature) else f"{name}/price"
-                parts.append(sparse.csr_matrix(inputs[key]))
+        parts = [one.design_block(name, inputs, learned[name].size) for name, one in features.items()]
         if image is not None:
             assert embed_images is not None
             name, scale = image[0], image[1].scale
             vectors = embed_images(inputs[f"{name}/pixels"]) * (inputs[f"{name}/present"] * np.float32(scale))
             if parts:
                 # The graph leaves a product's other features out where it has none of them.
-                parts = [sparse.diags(has_text(workflow.features, inputs).astype(np.float32)) @ part for part in parts]
+                parts = [sparse.diags(has_text(features, inputs).astype(np.float32)) @ part for part in parts]
             parts.append(sparse.csr_matrix(vectors))
         blocks.append(sparse.hstack(parts, format="csr", dtype=np.float32)[: kept.sum()])
     return sparse.vstack(blocks, format="csr"), {name: np.concatenate(parts) for name, parts in targets.items()}
@@ -106,7 +85,7 @@ def fit_exact(
     model: keras.Model,
     workflow: Workflow,
     dataset: tf.data.Dataset,
-    categorical: Mapping[str, int],
+    learned: Mapping[str, Learned],
     *,
     examples: int = 0,
     ancestors: Mapping[str, Sequence[Sequence[int]]] | None = None,
@@ -127,9 +106,9 @@ def fit_exact(
     if image is not None and embed_images is None:
         embed_images = embedder(model, image[0])
     design, targets = design_matrix(
-        dataset.as_numpy_iterator(), workflow, categorical, unlabelled=share, embed_images=embed_images
+        dataset.as_numpy_iterator(), workflow, learned, unlabelled=share, embed_images=embed_images
     )
-    ranges = columns_of(workflow, categorical, model.get_layer(tower_name(image[0])).output.shape[-1] if image else 0)
+    ranges = columns_of(workflow, learned, model.get_layer(tower_name(image[0])).output.shape[-1] if image else 0)
     text_columns = design.shape[1] if image is None else ranges[image[0]][0]
     matrix: Matrix = design
     if lsa and text_columns:

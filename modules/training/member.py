@@ -138,7 +138,7 @@ def _fit_exact(
         if objective.kind == "exclusive"
     }
     fit_exact(
-        model, workflow, data, sizes.categorical, examples=products.examples, ancestors=ancestors,
+        model, workflow, data, sizes.features, examples=products.examples, ancestors=ancestors,
         embed_images=embed_images,
     )  # fmt: skip
     return FitResult(0, 0, time.monotonic() - started, {})

@@ -18,12 +18,9 @@ import tensorflow_transform as tft
 
 from modules import progress
 from modules.examples import TAXONOMY_FILE
+from modules.features import image_feature, without_towers
 from modules.models.build import EMBEDDING, LSA, InputSizes
-from modules.models.layers import pretrained_table
 from modules.objectives import classes_of
-from modules.preprocessing.sizes import text_size
-from modules.preprocessing.transform import FIRST_VALUE
-from modules.settings.features import CategoricalFeature, TextFeature, image_feature
 from modules.settings.tuning import decoded, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -189,16 +186,9 @@ def _numbered(report: Report | None, number: int, size: int) -> Report | None:
 
 def input_sizes(workflow: Workflow, transform_output: tft.TFTransformOutput, classes: dict[str, int]) -> InputSizes:
     """Sizes that only the finished Transform knows, and pretrained word vectors for its vocabulary."""
-    categorical, pretrained = {}, {}
-    for name, feature in workflow.features.items():
-        if isinstance(feature, CategoricalFeature):
-            categorical[name] = transform_output.vocabulary_size_by_name(f"{name}_values") + FIRST_VALUE
-        elif isinstance(feature, TextFeature) and feature.pretrained:
-            words = [word.decode() for word in transform_output.vocabulary_by_name(f"{name}_words")]
-            pretrained[name] = pretrained_table(
-                feature.pretrained, words, feature.width, text_size(feature), workflow.seed
-            )
-    return InputSizes(categorical, classes, pretrained)
+    features = without_towers(workflow.features)
+    learned = {name: one.learned(name, transform_output, workflow.seed) for name, one in features.items()}
+    return InputSizes(learned, classes)
 
 
 def count_labels(data: tf.data.Dataset, classes: dict[str, int]) -> tuple[int, dict[str, np.ndarray]]:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
 from keras.src.utils.naming import to_snake_case
 
 from modules.errors import InputError, Problem
-from modules.models.layers import UnitLength
+from modules.graph_ops.layers import UnitLength
 from modules.settings.backbones import KERAS_FILE, PATCHES, PIXELS_OF, SAVED_MODEL, SMALL_CNN, SUPPLIED
-from modules.settings.features import ImageFeature
 from modules.vision.patches import PATCH_WIDTH, patch_network
 from modules.vision.preprocess import ScalePixels
 from modules.vision.small_cnn import small_cnn
+
+if TYPE_CHECKING:
+    from modules.features import ImageFeature
 
 BACKBONE = "backbone"
 """Name of the nested model of a network of ``keras.applications`` or a ``.keras`` file."""

@@ -9,7 +9,6 @@ from typing import Any
 
 from modules.errors import InputError
 from modules.settings.beam import BEAM_COMPONENTS
-from modules.settings.features import weight_files
 from modules.settings.kubeflow import KubeflowSettings
 from pipeline.kubeflow.package import Target, build_package, write_package
 from pipeline.kubeflow.parameters import TYPES, RunParameter
@@ -127,7 +126,7 @@ def run_parameters(
 def _weights(loaded: LoadedWorkflow, component: str) -> Iterator[tuple[tuple[str, ...], bool, str]]:
     """Places, in a component's settings, of the files in the feed's folder that features start from."""
     for name, feature in loaded.workflow.features.items():
-        for key, file in weight_files(feature).items():
+        for key, file in feature.weight_files().items():
             path = loaded.find(file)
             if path.is_relative_to(loaded.folder):
                 below = path.relative_to(loaded.folder).as_posix()
@@ -187,7 +186,7 @@ def _check_files(loaded: LoadedWorkflow) -> None:
     named = {"taxonomy.file": workflow.taxonomy.file, "rules.file": workflow.rules.file}
     named |= {f"labels.files[{number}]": name for number, name in enumerate(workflow.labels.files)}
     for feature, its in workflow.features.items():
-        named |= {f"features.{feature}.{key}": name for key, name in weight_files(its).items()}
+        named |= {f"features.{feature}.{key}": name for key, name in its.weight_files().items()}
     problems = [
         loaded.problem(key, f"a file in the feed's folder ({loaded.folder}), or a full path as the pods see it", name)
         for key, name in named.items()

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.errors import InputError
-from modules.models.layers import EmbeddingBag, UnitLength, pretrained_table
+from modules.graph_ops.layers import EmbeddingBag, UnitLength, pretrained_table
 
 VOCABULARY, WIDTH = 6, 3
 

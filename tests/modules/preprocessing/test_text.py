@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer
 
-from modules.preprocessing import text as ops
+from modules.graph_ops import text as ops
 
 UNSPACED = [(0x4E00, 0x9FFF), (0x3041, 0x3096), (0x30A1, 0x30FA), (0x0E01, 0x0E3A), (0x0E40, 0x0E4E)]
 

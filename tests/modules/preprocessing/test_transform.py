@@ -11,11 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.feature_extraction.text import CountVectorizer, TfidfTransformer, TfidfVectorizer
 
-from modules.preprocessing import text as text_ops
-from modules.preprocessing.price import parse_price
-from modules.preprocessing.sizes import text_size
-from modules.preprocessing.transform import _Part, _weights
-from modules.settings.features import TextFeature
+from modules.features import TextFeature
+from modules.features.text import _Part, _weights
+from modules.graph_ops import text as text_ops
+from modules.graph_ops.price import parse_price
 from modules.training.data import dense_inputs, input_spec
 from tests.modules.preprocessing.test_text import oracle_words
 from tests.modules.training import catalogue
@@ -138,7 +137,7 @@ class TestTextWeights:
     def test_ids_stay_below_the_size_that_models_are_built_with(self, built):
         for name in ("title", "grams", "description"):
             ids = np.concatenate([row[f"{name}/ids"] for row in built.columns("train", [f"{name}/ids"])])
-            assert ids.size == 0 or (ids.min() >= 0 and ids.max() < text_size(built.workflow.features[name]))
+            assert ids.size == 0 or (ids.min() >= 0 and ids.max() < built.workflow.features[name].size)
 
 
 class TestCategorical:

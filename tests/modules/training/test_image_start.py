@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from modules.features import image_feature
 from modules.models.build import build_model
-from modules.settings.features import image_feature
 from modules.settings.image_training import AugmentationSettings
 from modules.training import image_start
 from modules.training.data import batches

@@ -124,9 +124,9 @@ def test_the_solvers_matrix_is_what_the_model_computes(built, kind):
     sizes = input_sizes(settings, built.transform, counts)
     model = build_model(settings, sizes)
     train_data = batches([built.files["train"]], settings, counts, batch_size=50)
-    fit_exact(model, settings, train_data, sizes.categorical, examples=240)
+    fit_exact(model, settings, train_data, sizes.features, examples=240)
     embed = embedder(model, "picture")
-    matrix, targets = design_matrix(train_data.as_numpy_iterator(), settings, sizes.categorical, embed_images=embed)
+    matrix, targets = design_matrix(train_data.as_numpy_iterator(), settings, sizes.features, embed_images=embed)
     logits = np.concatenate([model(inputs)["exclusive"].numpy() for inputs, _ in train_data])
     if kind == "linear":
         weights = [model.get_layer(f"exclusive_wide_{name}").get_weights()[0] for name in BOTH]
@@ -150,7 +150,7 @@ def test_the_solver_embeds_the_pictures_that_it_learns_from_alone(built):
     """Also where a batch has no label at all, or none has."""
     settings = built.settings(BOTH, objectives={"exclusive": {"kind": "exclusive"}}, **IMAGE_KINDS["linear"])
     counts = {"exclusive": class_counts()["exclusive"]}
-    categorical = input_sizes(settings, built.transform, counts).categorical
+    categorical = input_sizes(settings, built.transform, counts).features
     seen: list[int] = []
 
     def embed(pixels: np.ndarray) -> np.ndarray:

@@ -29,10 +29,10 @@ def fitted(built: Built, objectives: dict, c: float = 1.0):
     model = build_model(settings, sizes)
     train = batches([built.files["train"]], settings, counts, batch_size=64)
     held_out = batches([built.files["eval"]], settings, counts, batch_size=64)
-    fit_exact(model, settings, train, sizes.categorical)
+    fit_exact(model, settings, train, sizes.features)
     parts = [{name: model(inputs)[name].numpy() for name in settings.objectives} for inputs, _ in held_out]
     logits = {name: np.concatenate([part[name] for part in parts]) for name in settings.objectives}
-    both = (design_matrix(data.as_numpy_iterator(), settings, sizes.categorical) for data in (train, held_out))
+    both = (design_matrix(data.as_numpy_iterator(), settings, sizes.features) for data in (train, held_out))
     return logits, *both, settings.seed
 
 

@@ -52,9 +52,9 @@ def test_the_models_embedding_and_logits_are_the_projections_and_the_svms(built:
     sizes = input_sizes(settings, built.transform, counts)
     model = build_model(settings, sizes)
     train, held_out = (batches([built.files[split]], settings, counts, batch_size=64) for split in ("train", "eval"))
-    fit_exact(model, settings, train, sizes.categorical)
+    fit_exact(model, settings, train, sizes.features)
     (matrix, targets), (other, _) = (
-        design_matrix(data.as_numpy_iterator(), settings, sizes.categorical) for data in (train, held_out)
+        design_matrix(data.as_numpy_iterator(), settings, sizes.features) for data in (train, held_out)
     )
     projection = fit_projection(matrix, 8, settings.seed)
     known = targets["exclusive"] >= 0

@@ -10,8 +10,8 @@ import pytest
 import tensorflow as tf
 
 from modules.errors import InputError
+from modules.features import ImageFeature
 from modules.settings.backbones import LEAST_SIZE, PIXELS_OF
-from modules.settings.features import ImageFeature
 from modules.training.image_start import small_size, takes_any_size
 from modules.vision.networks import BACKBONE, image_tower, layer_names
 from modules.vision.preprocess import ScalePixels

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import Ridge
 
-from modules.settings.features import ImageFeature
+from modules.features import ImageFeature
 from modules.vision.networks import image_tower
 from modules.vision.patch_fit import fit_patch_network, spherical_k_means
 from modules.vision.patches import STILL, PatchHistogram, shares

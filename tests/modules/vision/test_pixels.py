@@ -9,7 +9,7 @@ import pytest
 import tensorflow as tf
 from PIL import Image
 
-from modules.settings.features import ImageFeature
+from modules.features import ImageFeature
 from modules.settings.image_training import AugmentationSettings
 from modules.training.image_data import fits_in_memory
 from modules.vision.augmentation import augmented

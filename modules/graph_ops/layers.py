@@ -111,6 +111,18 @@ class UnitLength(keras.layers.Layer):
         return {**super().get_config(), "always": self.always}
 
 
+class TableInitializer(keras.initializers.Initializer):
+    """Starts from given rows (pretrained vectors); rows beyond them are zeros."""
+
+    def __init__(self, table: np.ndarray):
+        self.table = table
+
+    def __call__(self, shape, dtype=None):
+        full = np.zeros(shape, np.float32)
+        full[: len(self.table)] = self.table
+        return keras.ops.convert_to_tensor(full, dtype=dtype)
+
+
 def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, seed: int) -> np.ndarray:
     """Embedding rows from a word vector file (a word and its numbers per line); words it lacks are drawn small.
 

@@ -10,6 +10,12 @@ _SEPARATORS = r"[^\p{L}\p{M}\p{N}]+"
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
 
 
+def one_per_row(column: tf.SparseTensor) -> tf.Tensor:
+    """Sparse strings with at most one value a row to a dense (n,) tensor; "" where there is none."""
+    rows = tf.SparseTensor(column.indices, column.values, [column.dense_shape[0], tf.maximum(column.dense_shape[1], 1)])
+    return tf.sparse.to_dense(rows, default_value="")[:, 0]
+
+
 def lowered(text: tf.Tensor) -> tf.Tensor:
     """Unicode lower case; undecodable bytes become U+FFFD, and NUL, where TensorFlow's own op would stop, a blank."""
     return tf.strings.lower(tf.strings.regex_replace(text, r"\x00", " "), encoding="utf-8")
@@ -78,7 +84,12 @@ def counted(ids: tf.RaggedTensor, size: int) -> tuple[tf.RaggedTensor, tf.Tensor
 def document_frequencies(distinct: tf.RaggedTensor, size: int) -> tf.Tensor:
     """How many of the batch's rows hold each id; int64 of shape (1, size)."""
     counts = tf.math.bincount(tf.cast(distinct.values, tf.int32), minlength=size, maxlength=size, dtype=tf.int64)
-    return tf.expand_dims(counts, 0)
+    return tf.ensure_shape(tf.expand_dims(counts, 0), [1, size])
+
+
+def rows_of(tokens: tf.RaggedTensor) -> tf.Tensor:
+    """How many rows the batch has; int64 of shape (1, 1)."""
+    return tf.reshape(tokens.nrows(), [1, 1])
 
 
 def inverse_document_frequency(frequency: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:

@@ -1,0 +1,46 @@
+"""How each column enters the model: Transform, training, serving and the index ask the feature's kind.
+
+A kind is a file of this folder and a line of :data:`Feature`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated
+
+from pydantic import Field
+
+from modules.features.base import FeatureSettings
+from modules.features.categorical import CategoricalFeature
+from modules.features.dense import DenseFeature
+from modules.features.image import ImageFeature
+from modules.features.price import PriceFeature
+from modules.features.text import TextFeature
+
+Feature = Annotated[
+    TextFeature | CategoricalFeature | DenseFeature | PriceFeature | ImageFeature, Field(discriminator="kind")
+]
+"""Any kind, as the workflow file declares it."""
+
+
+def default_features() -> dict[str, Feature]:
+    """The thesis's configuration (its image vector, 2,048 or 1,280 wide, is added where the feed has one)."""
+    return {
+        "title": TextFeature(vocabulary=8000),
+        "brand": CategoricalFeature(vocabulary=5000, width=10),
+        "category": CategoricalFeature(column="raw_category", vocabulary=950, width=6),
+        "raw_category": TextFeature(vocabulary=1000),
+        "description": TextFeature(vocabulary=8000),
+        "gender": CategoricalFeature(),
+        "size": CategoricalFeature(vocabulary=100),
+    }
+
+
+def without_towers(features: Mapping[str, Feature]) -> dict[str, FeatureSettings]:
+    """The features that share one embedding."""
+    return {name: feature for name, feature in features.items() if not feature.has_tower}
+
+
+def image_feature(features: Mapping[str, Feature]) -> tuple[str, ImageFeature] | None:
+    """The feature that reads pictures, if there is one: no more than one may."""
+    return next(((name, one) for name, one in features.items() if isinstance(one, ImageFeature)), None)

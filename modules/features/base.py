@@ -1,0 +1,182 @@
+"""What a kind of feature answers. Each kind is a file of this folder, and a line of ``modules.features``.
+
+TensorFlow, Keras and SciPy are imported where a method needs them, since the settings are read without them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+
+from modules.settings.base import Settings
+
+if TYPE_CHECKING:
+    import numpy as np
+    from scipy import sparse
+
+    from modules.settings.workflow import Workflow
+
+Contradiction: TypeAlias = tuple[str, object, str]
+"""Dotted key, value, what was expected."""
+
+
+@dataclass(frozen=True)
+class TransformStep:
+    """A feature's part of TFX Transform's ``preprocessing_fn``.
+
+    One analyzer counts for all features: each analyzer more costs Transform a pass over the catalogue.
+
+    Attributes:
+      counts: int64 tensors of shape (1, n), which are to be summed over the batches of the analysed split.
+      outputs: called with those sums, int64 (n,) each; returns the transformed columns by name.
+    """
+
+    counts: Sequence[Any]
+    outputs: Callable[[Sequence[Any]], dict[str, Any]]
+
+    @classmethod
+    def without_counts(cls, outputs: dict[str, Any]) -> TransformStep:
+        """A step that needs no sums."""
+        return cls((), lambda sums: outputs)
+
+
+@dataclass(frozen=True)
+class Learned:
+    """What only a finished Transform knows of a feature.
+
+    Attributes:
+      size: the feature's columns in the design matrix of linear models, and rows of its embedding table.
+      table: pretrained rows of the embedding table, float32 (at most ``size``, width); None: there are none.
+    """
+
+    size: int
+    table: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class LayerSettings:
+    """A Keras layer that maps a feature to ``width`` numbers; ``initializer``: of its weights."""
+
+    name: str
+    width: int
+    initializer: Any
+    trainable: bool
+
+
+@dataclass(frozen=True)
+class ModelContext:
+    """What a feature's layers need of the model that they become a part of.
+
+    Attributes:
+      next_seed: another random seed at each call.
+      input_dropout: share of the tokens that training leaves out of each product.
+      learned: feature to what Transform has found.
+    """
+
+    next_seed: Callable[[], int]
+    input_dropout: float
+    learned: Mapping[str, Learned]
+
+    def normal(self, deviation: float) -> Any:
+        """A Keras initializer of normally distributed weights around 0."""
+        import keras
+
+        return keras.initializers.RandomNormal(stddev=deviation, seed=self.next_seed())
+
+
+class FeatureSettings(Settings):
+    """One feature of the model. ``name`` is its key in the workflow's ``features``.
+
+    A feature with :attr:`has_tower` has an embedding of its own, which the model joins with that of all others; the
+    methods for layers, design matrix and evidence are never called for it.
+    """
+
+    if TYPE_CHECKING:
+        # Each kind declares them itself: a field's place decides where it stands in documents.
+        kind: str
+        column: str | None
+
+    has_tower: ClassVar[bool] = False
+
+    @property
+    def vector_length(self) -> int | None:
+        """How many numbers it reads out of a vector field of the products; None: it reads a text field."""
+        return None
+
+    def column_of(self, name: str) -> str:
+        """The column of the examples that it reads."""
+        return self.column or name
+
+    def field_of(self, name: str) -> str:
+        """The key of ``feed.fields`` that its column comes from."""
+        return self.column_of(name)
+
+    def weight_files(self) -> dict[str, str]:
+        """Its settings that name a file or folder of weights, by key."""
+        return {}
+
+    def for_transform(self) -> FeatureSettings:
+        """The settings as far as Transform's result depends on them."""
+        return self
+
+    def contradictions(self, name: str, workflow: Workflow) -> list[Contradiction]:
+        """Its contradictions with other settings of the workflow."""
+        from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS
+
+        column = self.column_of(name)
+        place = f"features.{name}" + (".column" if self.column else "")
+        if column not in PRODUCT_FIELDS or column == "id":
+            return [(place, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}")]
+        if (column in VECTOR_FIELDS) != (self.vector_length is not None):
+            return [(place, column, "dense features read vectors, all others read text")]
+        if getattr(workflow.feed.fields, column) is None:
+            return [(place, column, f"a column of the feed: feed.fields.{column} is null")]
+        return []
+
+    def transform(self, name: str, column: Any) -> TransformStep:
+        """Its step in Transform.
+
+        Args:
+          column: the raw column, a sparse tensor; of text with at most one value a row.
+        """
+        raise NotImplementedError
+
+    def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
+        """Reads what it needs from a finished Transform.
+
+        Args:
+          transform_output: a ``tft.TFTransformOutput``.
+
+        Raises:
+          InputError: a file of pretrained weights does not fit.
+        """
+        raise NotImplementedError
+
+    def example_spec(self, name: str) -> dict[str, Any]:
+        """How its transformed columns are parsed from an example."""
+        raise NotImplementedError
+
+    def to_inputs(self, name: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
+        """Parsed or freshly transformed columns as the model takes them."""
+        return {key: parsed[key] for key in self.example_spec(name)}
+
+    def keras_inputs(self, name: str) -> dict[str, Any]:
+        """Symbolic inputs of the model, by the names that :meth:`to_inputs` gives."""
+        raise NotImplementedError
+
+    def linear_map(self, name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
+        """Its share of a linear map from all features to ``layer.width`` numbers, (batch, width), without bias."""
+        raise NotImplementedError
+
+    def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
+        """What it gives to the concatenated input of a deep model: (batch, any width)."""
+        raise NotImplementedError
+
+    def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
+        """Tensor or array, (batch,) or (batch, n): a number of at least 1 exactly where the product has a value."""
+        raise NotImplementedError
+
+    def design_block(self, name: str, inputs: Mapping[str, np.ndarray], size: int) -> sparse.csr_matrix:
+        """Its columns of the design matrix: float32 (batch, ``size``)."""
+        raise NotImplementedError

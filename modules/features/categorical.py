@@ -1,0 +1,86 @@
+"""One value out of a vocabulary."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field
+
+from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext, TransformStep
+
+if TYPE_CHECKING:
+    import numpy as np
+    import tensorflow as tf
+    from scipy import sparse
+
+MISSING = 0
+"""Index of a missing value."""
+OUT_OF_VOCABULARY = 1
+FIRST_VALUE = 2
+
+
+class CategoricalFeature(FeatureSettings):
+    """One of top-k values, or out of vocabulary, or missing."""
+
+    kind: Literal["categorical"] = "categorical"
+    column: str | None = None
+    vocabulary: Annotated[int, Field(ge=1)] | None = None
+    """Most frequent values kept; None keeps all."""
+    width: Annotated[int, Field(ge=1, le=4096)] = 10
+    embedding: Literal["learned", "random_fixed"] = "learned"
+
+    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+        """``<name>/index``, int64 (n,): missing, out of vocabulary, or the value's place behind those."""
+        import tensorflow as tf
+        import tensorflow_transform as tft
+
+        from modules.graph_ops import text as text_ops
+
+        value = tf.strings.strip(text_ops.lowered(text_ops.one_per_row(column)))
+        present = tf.strings.length(value) > 0
+        rows = tf.where(present)
+        index = tft.compute_and_apply_vocabulary(
+            tf.boolean_mask(value, present),
+            top_k=self.vocabulary,
+            default_value=OUT_OF_VOCABULARY - FIRST_VALUE,
+            vocab_filename=f"{name}_values",
+        )
+        shape = tf.shape(value, out_type=tf.int64)
+        return TransformStep.without_counts({f"{name}/index": tf.scatter_nd(rows, index + FIRST_VALUE, shape)})
+
+    def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
+        return Learned(transform_output.vocabulary_size_by_name(f"{name}_values") + FIRST_VALUE)
+
+    def example_spec(self, name: str) -> dict[str, Any]:
+        import tensorflow as tf
+
+        return {f"{name}/index": tf.io.FixedLenFeature([], tf.int64)}
+
+    def keras_inputs(self, name: str) -> dict[str, Any]:
+        import keras
+
+        return {f"{name}/index": keras.Input((), dtype="int64", name=f"{name}_index")}
+
+    def linear_map(self, name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
+        import keras
+
+        return keras.layers.Embedding(
+            context.learned[name].size, layer.width, layer.initializer, name=layer.name, trainable=layer.trainable
+        )(inputs[f"{name}/index"])
+
+    def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
+        start = context.normal(0.05)
+        layer = LayerSettings(f"{name}_embedding", self.width, start, self.embedding == "learned")
+        return self.linear_map(name, inputs, layer, context)
+
+    def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
+        return inputs[f"{name}/index"]  # 0 is missing
+
+    def design_block(self, name: str, inputs: Mapping[str, np.ndarray], size: int) -> sparse.csr_matrix:
+        import numpy as np
+        from scipy import sparse
+
+        index = inputs[f"{name}/index"]
+        ones = np.ones(len(index), np.float32)
+        return sparse.csr_matrix((ones, (np.arange(len(index)), index)), (len(index), size))

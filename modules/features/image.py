@@ -1,0 +1,163 @@
+"""The product's picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+
+from pydantic import Field, model_validator
+
+from modules.features.base import Contradiction, FeatureSettings, Learned, TransformStep
+from modules.settings.backbones import (
+    BACKBONES,
+    PATCHES,
+    PIXELS_OF,
+    SAVED_MODEL,
+    SMALL_CNN,
+    SUPPLIED,
+    Pixels,
+    least_size,
+)
+from modules.settings.image_training import AugmentationSettings, PatchSettings
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+    from modules.settings.workflow import Workflow
+
+Side = Annotated[int, Field(ge=8, le=1024)]
+
+
+class ImageFeature(FeatureSettings):
+    """The product's picture through a convolutional network. A picture that is missing is known to be missing."""
+
+    has_tower: ClassVar[bool] = True
+
+    kind: Literal["image"] = "image"
+    column: Literal["image_bytes"] | None = "image_bytes"
+    """The pictures that the feed's ``image`` column names, as JPEG bytes."""
+    size: tuple[Side, Side] = (64, 64)
+    """Height and width, in pixels, that every picture is brought to."""
+    backbone: Annotated[str, Field(json_schema_extra={"enum": list(BACKBONES)})] = SMALL_CNN
+    """``patches``: patterns of small patches and a regression on them, found in closed form: the most accurate from
+    scratch with some thousands of pictures;
+    ``small_cnn``: a residual network that trains from scratch on two cores in minutes; the name of a network of
+    ``keras.applications``; ``keras`` or ``savedmodel``: an encoder of your own, in ``weights``."""
+    channels: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (24, 48, 96, 192)
+    """Of ``small_cnn``: channels of its stem and of each stage, which halves height and width; 2 to 7 of them."""
+    patches: PatchSettings = PatchSettings()
+    """Of ``patches``."""
+    weights: str = "none"
+    """What it starts from: ``none`` (random), ``imagenet`` (downloaded by Keras, for networks of
+    ``keras.applications``), or a file: ``.weights.h5`` of this network, the ``.keras`` file, the SavedModel folder."""
+    pixels: Pixels | None = None
+    """How ``keras`` and ``savedmodel`` want their pixels; ``0..255`` if left out. The others know it themselves."""
+    train: str = "all"
+    """``all``; ``frozen``: only what comes after the backbone learns; or a layer's name: that one and all after it
+    learn. What is frozen, and every batch normalisation of a backbone that came with weights, stays as it was."""
+    width: Annotated[int, Field(ge=2, le=4096)] | None = 128
+    """Width of the image embedding; null: the backbone's own output."""
+    scale: Annotated[float, Field(gt=0.0)] = 1.0
+    """Of linear models and ``lsa``: length of the image embedding, how loud it is beside the other features."""
+    augmentation: AugmentationSettings | None = AugmentationSettings()
+    """Random changes of the pictures in training; null: none."""
+
+    @model_validator(mode="after")
+    def _check(self) -> ImageFeature:
+        if not 2 <= len(self.channels) <= 7:
+            raise ValueError(f"channels must be 2 to 7 numbers, not {list(self.channels)}")
+        if self.backbone not in BACKBONES:
+            raise ValueError(f"backbone must be one of {', '.join(BACKBONES)}, not {self.backbone!r}")
+        if self.backbone in SUPPLIED and self.weights in ("none", "imagenet"):
+            raise ValueError(f"backbone: {self.backbone} needs your encoder's file in weights")
+        if self.weights == "imagenet" and self.backbone not in PIXELS_OF:
+            raise ValueError("weights: imagenet is for networks of keras.applications")
+        if self.pixels is not None and self.backbone not in SUPPLIED:
+            raise ValueError(f"pixels is for keras and savedmodel; {self.backbone} knows how it is fed")
+        if self.backbone == SAVED_MODEL and self.train != "frozen":
+            raise ValueError("a savedmodel cannot be trained on: train: frozen, or a .keras file")
+        if self.backbone == PATCHES:
+            self._check_patches()
+        return self
+
+    def _check_patches(self) -> None:
+        if self.weights != "none" or self.train != "all":
+            raise ValueError("backbone: patches is found from the pictures; leave weights and train out")
+        own = self.patches
+        if len(set(own.scales)) < len(own.scales):
+            raise ValueError("patches: the same scale twice")
+        if own.copies and self.augmentation is None:
+            raise ValueError("patches: copies are pictures changed by augmentation, which is null")
+        for side, cells in zip(self.size, own.cells, strict=True):
+            for patch, shrink in own.scales:
+                if (side // shrink - patch) // max(1, own.stride // shrink) + 1 < cells:
+                    small = f", {shrink} times smaller," if shrink > 1 else ""
+                    raise ValueError(f"patches: {side} pixels{small} have too few patches of {patch} for {cells} cells")
+
+    @property
+    def weights_file(self) -> str | None:
+        """The file that ``weights`` names, if it does."""
+        return None if self.weights in ("none", "imagenet") else self.weights
+
+    def field_of(self, name: str) -> str:
+        return "image"
+
+    def weight_files(self) -> dict[str, str]:
+        return {"weights": self.weights_file} if self.weights_file else {}
+
+    def for_transform(self) -> ImageFeature:
+        """The default: how a picture is embedded changes nothing in Transform, which passes its bytes on."""
+        return ImageFeature()
+
+    @property
+    def learns(self) -> bool:
+        """Whether something of the tower is trained: its network, or the projection behind it."""
+        return self.backbone != PATCHES and (self.train != "frozen" or self.width is not None)
+
+    def contradictions(self, name: str, workflow: Workflow) -> list[Contradiction]:
+        found: list[Contradiction] = []
+        place = f"features.{name}"
+        if workflow.feed.fields.image is None:
+            found.append((place, "image", "a column of the feed: feed.fields.image is null"))
+        if sum(one.has_tower for one in workflow.features.values()) > 1:
+            found.append((place, "image", "one image feature: a product has one picture"))
+        if self.backbone == PATCHES and workflow.training.solver != "liblinear":
+            found.append((f"{place}.backbone", PATCHES, "training.solver: liblinear, or another backbone"))
+        if self.train == "frozen" and self.weights == "none" and self.backbone not in (PATCHES, *SUPPLIED):
+            expected = "imagenet or a file, or another train: a frozen network learns nothing"
+            found.append((f"{place}.weights", "none", expected))
+        least = least_size(self.backbone)
+        if min(self.size) < least:
+            expected = f"at least {least} pixels a side, which {self.backbone} needs"
+            found.append((f"{place}.size", f"[{self.size[0]}, {self.size[1]}]", expected))
+        return found
+
+    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+        """``<name>/bytes`` as they came, "" if there are none; decoded later: pixels are many times their size."""
+        from modules.graph_ops.text import one_per_row
+
+        return TransformStep.without_counts({f"{name}/bytes": one_per_row(column)})
+
+    def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
+        """Nothing: the width of the embedding is the tower's own."""
+        return Learned(0)
+
+    def example_spec(self, name: str) -> dict[str, Any]:
+        import tensorflow as tf
+
+        return {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
+
+    def to_inputs(self, name: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
+        """The decoded pictures, and whether there is one."""
+        from modules.vision.decoding import decode_pictures
+
+        pixels, present = decode_pictures(parsed[f"{name}/bytes"], *self.size)
+        return {f"{name}/pixels": pixels, f"{name}/present": present}
+
+    def keras_inputs(self, name: str) -> dict[str, Any]:
+        import keras
+
+        return {
+            f"{name}/pixels": keras.Input((*self.size, 3), dtype="float32", name=f"{name}_pixels"),
+            f"{name}/present": keras.Input((1,), dtype="float32", name=f"{name}_present"),
+        }

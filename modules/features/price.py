@@ -1,0 +1,43 @@
+"""A price, out of its text."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from modules.features.base import TransformStep
+from modules.features.numeric import NumericFeature
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+
+class PriceFeature(NumericFeature):
+    """log(1 + price), standardised, and a flag for a missing one."""
+
+    suffix: ClassVar[str] = "price"
+
+    kind: Literal["price"] = "price"
+    column: str | None = "price"
+
+    @property
+    def size(self) -> int:
+        return 2
+
+    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+        """``<name>/price``: value and presence flag."""
+        import tensorflow as tf
+        import tensorflow_transform as tft
+
+        from modules.graph_ops.price import parse_price
+        from modules.graph_ops.text import one_per_row
+
+        value, valid = parse_price(one_per_row(column))
+        logged = tf.math.log1p(value)
+        known = tf.boolean_mask(logged, valid)
+        mean, deviation = tft.mean(known), tf.sqrt(tft.var(known))
+        # A feed without any price: mean and variance of nothing are NaN.
+        safe = tf.where(tf.math.is_finite(deviation) & (deviation > 1e-6), deviation, 1.0)
+        centred = (logged - tf.where(tf.math.is_finite(mean), mean, 0.0)) / safe
+        flag = tf.cast(valid, tf.float32)
+        price = tf.ensure_shape(tf.stack([centred * flag, flag], axis=1), [None, self.size])
+        return TransformStep.without_counts({f"{name}/price": price})

@@ -1,0 +1,91 @@
+"""What every kind of feature promises, tried on all kinds alike."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from modules.features import Feature, without_towers
+from modules.features.base import FeatureSettings, LayerSettings, ModelContext
+from tests.modules.training.shared import FEATURES, Built
+
+KINDS = get_args(get_args(Feature)[0])
+
+
+def feature_of(built: Built, name: str) -> FeatureSettings:
+    return built.workflow.features[name]
+
+
+def inputs_of(built: Built, name: str) -> dict[str, Any]:
+    """The feature's model inputs of all training products, in one batch."""
+    feature = feature_of(built, name)
+    records = tf.data.TFRecordDataset(built.files["train"], compression_type="GZIP").batch(10_000)
+    return feature.to_inputs(name, tf.io.parse_example(next(iter(records)), feature.example_spec(name)))
+
+
+def context_of(built: Built, name: str) -> ModelContext:
+    learned = feature_of(built, name).learned(name, built.transform, 7)
+    seeds = iter(range(100))
+    return ModelContext(lambda: next(seeds), 0.0, {name: learned})
+
+
+def test_every_kind_is_tried() -> None:
+    assert {entry["kind"] for entry in FEATURES.values()} == {kind.model_fields["kind"].default for kind in KINDS}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_columns_go_from_transform_into_the_model(built: Built, name: str) -> None:
+    feature = feature_of(built, name)
+    written = built.transform.transformed_feature_spec()
+    assert set(feature.example_spec(name)) <= set(written) and all(
+        key.startswith(f"{name}/") for key in written if key in feature.example_spec(name)
+    )
+    inputs, symbolic = inputs_of(built, name), feature.keras_inputs(name)
+    assert set(inputs) == set(symbolic)
+    for key, tensor in symbolic.items():
+        assert inputs[key].dtype.name == tensor.dtype or key.endswith("/pixels")
+        assert len(inputs[key].shape) == len(tensor.shape)
+        assert all(have == want for have, want in zip(inputs[key].shape[1:], tensor.shape[1:], strict=True) if want)
+
+
+@pytest.mark.parametrize("name", [name for name in FEATURES if FEATURES[name]["kind"] != "image"])
+def test_the_graph_and_the_design_matrix_agree(built: Built, name: str) -> None:
+    """A linear map in the graph is the design matrix times the layer's weights; evidence is a filled row."""
+    feature, context = feature_of(built, name), context_of(built, name)
+    inputs, symbolic = inputs_of(built, name), feature.keras_inputs(name)
+    arrays = {key: value.numpy() for key, value in inputs.items()}
+    size = context.learned[name].size
+    layer = LayerSettings("map", 3, keras.initializers.RandomNormal(seed=3), True)
+    model = keras.Model(symbolic, feature.linear_map(name, symbolic, layer, context))
+    [weights] = model.get_layer("map").get_weights()
+    block = feature.design_block(name, arrays, size)
+    assert block.shape == (len(next(iter(arrays.values()))), size) and weights.shape == (size, 3)
+    np.testing.assert_allclose(model(inputs).numpy(), block @ weights, rtol=1e-4, atol=1e-5)
+    wide = keras.Model(symbolic, feature.encoded(name, symbolic, context)).output_shape
+    assert len(wide) == 2 and wide[1] > 0
+    there = np.asarray(feature.evidence(name, arrays)) >= 1
+    there = there if there.ndim == 1 else there.any(axis=1)
+    column = feature.column_of(name)
+    expected = [bool(row.get(column)) for row in built.rows["train"]]
+    assert sorted(there.tolist()) == sorted(expected)
+
+
+@pytest.mark.parametrize("name", FEATURES)
+def test_only_what_has_no_tower_is_asked_for_layers(built: Built, name: str) -> None:
+    feature = feature_of(built, name)
+    assert (name in without_towers(built.workflow.features)) == (not feature.has_tower)
+    assert feature.for_transform().model_dump() == type(feature)().model_dump() or not feature.has_tower
+    assert feature.contradictions(name, built.workflow) == []
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_column_that_is_not_there_is_a_contradiction(built: Built, kind: type[FeatureSettings]) -> None:
+    if kind.has_tower:
+        pytest.skip("a picture's column is always the same")
+    wrong = kind(column="colour_of_the_moon")
+    [(key, value, expected)] = wrong.contradictions("x", built.workflow)
+    assert (key, value) == ("features.x.column", "colour_of_the_moon") and "a field of the product schema" in expected
