@@ -37,7 +37,7 @@ def attempt(what: str, read: Callable[[], T], missing: list[str]) -> T | None:
     except Exception as error:
         _log.exception("%s could not be read", what)
         reason = str(error).strip().splitlines()
-        missing.append(f"{what}: {reason[0] if reason else type(error).__name__}")
+        missing.append(f"{what}: {reason[0] if reason else 'could not be read'}")
         return None
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from modules.errors import InputError, Problem
-from modules.feeds.files import size_of
+from modules.feeds.files import NO_MATCH, size_of
 from modules.object_stores import is_remote
 from modules.settings.beam import job_server_jars
 from modules.settings.features import field_of, weight_files
@@ -171,8 +171,10 @@ def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
         files = loaded.feed_files()
     except InputError as error:
         for problem in error.problems:
-            expected = f"expected a pattern that matches a file in {loaded.folder}"
-            report.problems.append(loaded.problem("feed.files", expected, problem.value))
+            expected = problem.expected
+            if expected == NO_MATCH:
+                expected = f"expected a pattern that matches a file in {loaded.folder}"
+            report.problems.append(loaded.problem("feed.files", expected, problem.value, problem.hint))
         return
     if not files:
         expected = f"expected a feed file in {loaded.folder}"

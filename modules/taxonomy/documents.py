@@ -18,6 +18,8 @@ from modules.errors import InputError, Problem
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 32
+SUGGESTIONS = 20
+"""So many problems of a file say what is near: each costs a look at all the choices."""
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "yes", "on", "1"))
@@ -71,6 +73,11 @@ class Complaints:
         self, expected: str, line: int | None = None, key: str = "", value: str | None = None, hint: str = ""
     ) -> None:
         self.problems.append(Problem(self.file, expected, line, key, value, hint))
+
+    @property
+    def suggesting(self) -> bool:
+        """Whether the next problem may still look for what is near: a file of mistakes is told in linear time."""
+        return len(self.problems) < SUGGESTIONS
 
     def unknown_keys(self, node: Node, known: Collection[str], key: str = "") -> None:
         """Complains of every key of the mapping ``node`` that is not ``known``."""
@@ -237,16 +244,20 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
         complaints.add(f"not JSON: {error}")
         return Node(1)
 
+    counted, line = 0, 1
+
     def line_at(position: int) -> int:
-        return text.count("\n", 0, position) + 1
+        # Positions only rise: nothing is counted twice.
+        nonlocal counted, line
+        line += text.count("\n", counted, position)
+        counted = position
+        return line
 
     def elements(position: int) -> tuple[Node, int]:
         result = Node(line_at(position), items=[])
-        last, line = position, result.line
         position = space.match(text, position + 1).end()
         while text[position] != "]":
-            line += text.count("\n", last, position)
-            last = position
+            line = line_at(position)
             value, position = decoder.raw_decode(text, position)
             result.items.append(_json_node(value, line))  # type: ignore[union-attr]
             position = space.match(text, position).end()
@@ -262,16 +273,16 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
     root = Node(line_at(start), entries={})
     position = space.match(text, start + 1).end()
     while text[position] != "}":
-        line = line_at(position)
+        at = line_at(position)
         key, position = decoder.raw_decode(text, position)
         position = space.match(text, space.match(text, position).end() + 1).end()
         if text[position] == "[":
             node, position = elements(position)
         else:
             value, position = decoder.raw_decode(text, position)
-            node = _json_node(value, line)
+            node = _json_node(value, at)
         if root.entries is not None and key in root.entries:
-            complaints.add("given twice", line, key)
+            complaints.add("given twice", at, key)
         root.entries[key] = node  # type: ignore[index]
         position = space.match(text, position).end()
         if text[position] == ",":

@@ -9,6 +9,7 @@ import re
 from pathlib import Path
 
 from modules.errors import InputError, Problem
+from modules.feeds.files import leaves
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
 
@@ -92,6 +93,9 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
         "  files:",
         *[f"    - {_quote(file)}" for file in files],
     ]
+    parent = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in guess.files.paths])
+    if any(leaves(str(path), parent) for path in guess.files.paths):
+        lines.append("  outside: true # a file is a link that leads out of the folder")
     if guess.files.format != "auto":
         lines.append(f"  format: {guess.files.format}")
     if "csv" in guess.files.kinds and guess.files.delimiter != ",":

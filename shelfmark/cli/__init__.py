@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import typer
 
-from modules.errors import InputError
+from modules.errors import InputError, shorten
 from shelfmark.cli import (
     demo,
     evaluation,
@@ -99,7 +99,8 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
     except Exception as error:
         log = _write_log()
         what = _without_passwords(str(error)).strip().splitlines()
-        print(f"{type(error).__name__}: {what[0] if what else 'no message'} (log: {log})", file=sys.stderr)
+        reason = shorten(what[0], 500) if what else "it has no message"
+        print(f"stopped by a failure: {reason} (log: {log})", file=sys.stderr)
         return 1
     return 0
 
