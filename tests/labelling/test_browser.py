@@ -116,6 +116,40 @@ def test_the_next_product_shows_at_once(browser: Any, store: Store, tmp_path: Pa
         assert [row[0] for row in labels(store)] == ["p0", "p1"]
 
 
+def test_a_slow_server_asks_for_no_product_twice(browser: Any, store: Store, tmp_path: Path) -> None:
+    """Products go on coming while answers wait to be saved, and none of those is asked for again."""
+    shop.fill(store, shop.batch(70))
+    with serving(str(tmp_path / "labels.sqlite"), "--annotator", "ann") as server:
+        page = Page(browser, server.url)
+        held: list[Any] = []
+        page.page.route("**/label", lambda route: held.append(route))  # noqa: PLW0108
+        asked = []
+        for _ in range(20):
+            asked.append(page.product)
+            page.press("1")
+        assert asked == [f"p{i}" for i in range(20)]
+        # Nobody answers for hours into a server that saves nothing: what is loaded ends.
+        for _ in range(29):
+            asked.append(page.product)
+            page.press("1")
+        page.page.wait_for_function("() => pending.length === 49 && ahead.length === 2 && !fetching")
+        for _ in range(2):
+            asked.append(page.product)
+            page.press("1")
+        asked.append(page.product)
+        page.page.keyboard.press("1")
+        page.page.wait_for_function("() => pending.length === 52")
+        assert not page.product and page.page.query_selector("#done").is_hidden()
+        assert labels(store) == []
+        [first] = held
+        page.page.route("**/label", lambda route: route.continue_())
+        first.continue_()
+        page.saved()
+        page.page.wait_for_selector("form.card")
+        assert [row[0] for row in labels(store)] == asked == [f"p{i}" for i in range(52)]
+        assert page.product == "p52" and page.wrong == []
+
+
 def test_near_duplicates_get_the_same_label(browser: Any, store: Store, tmp_path: Path) -> None:
     shop.fill(store, shop.batch(3))
     shop.near(store, "p0", "twin", "p2")

@@ -15,7 +15,7 @@ from labelling.store import queue, status
 from labelling.store.agreement import agreement
 from labelling.store.answering import Answer, give, undo
 from labelling.store.database import now
-from labelling.store.queue import HELD, Which
+from labelling.store.queue import Which
 from labelling.web.app import AGREEMENT_SECONDS, Names, Web, link, wants_json
 from labelling.web.cards import card
 from labelling.web.security import form_of, safe_target
@@ -23,6 +23,7 @@ from modules.taxonomy import Taxonomy
 
 FILTERS = ("batch", "objective", "category", "kind")
 MAX_NOTE = 2000
+MAX_NUMBERS = 500  # more than the page keeps unsaved, loaded ahead and passed over
 NO_PICTURE = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 24 24"><path d="M4 5h16v14H4zM4 16l5-5 4 4 3-3 4 4" '
     'fill="none" stroke="#8a94a3" stroke-width="1"/></svg>'
@@ -232,8 +233,8 @@ def routes(web: Web) -> APIRouter:
 
 
 def numbers(text: str) -> list[int]:
-    """Whole numbers out of ``1,2,3``, at most as many as anybody may hold; anything else is passed over."""
-    return [int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 19][: HELD + 1]
+    """Whole numbers out of ``1,2,3``, at most ``MAX_NUMBERS``; anything else is passed over."""
+    return [int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 19][:MAX_NUMBERS]
 
 
 def required(value: str | None) -> str:

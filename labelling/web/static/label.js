@@ -7,6 +7,7 @@ const csrf = document.body.dataset.csrf;
 const filters = page.dataset.filters;
 const KEPT = `shelfmark-pending:${document.body.dataset.annotator}`;
 const AHEAD = 2;
+const UNSAVED = 50; // answers that wait to be saved, until which products are loaded
 const ahead = []; // cards loaded ahead: {item, form}
 const twinned = new Set(); // products that were answered as somebody's near-duplicate
 const passed = new Set(); // their items, where they had been loaded before that
@@ -46,7 +47,7 @@ async function call(url, options = {}) {
 }
 
 async function load() {
-  if (fetching || exhausted || ahead.length >= AHEAD) return;
+  if (fetching || exhausted || ahead.length >= AHEAD || pending.length >= UNSAVED) return;
   fetching = true;
   try {
     const held = [...new Set([...items(), ...pending.map((one) => one.item), ...passed])].join(",");
@@ -78,7 +79,7 @@ async function send() {
   while (pending.length) {
     try {
       const found = await call("/label", { method: "POST", body: new URLSearchParams(pending[0].fields) });
-      pending.shift(); keep(); progress(found.progress); show("trouble", ""); wait = 1000;
+      pending.shift(); keep(); load(); progress(found.progress); show("trouble", ""); wait = 1000;
       if (found.left.length) show("said", `${found.left.length} near-duplicates are with somebody else and were left out.`);
     } catch (error) {
       const count = `${pending.length} ${pending.length === 1 ? "answer is" : "answers are"} not saved yet`;
