@@ -7,6 +7,8 @@ prints them and leaves with exit code 2.
 
 from __future__ import annotations
 
+import re
+import zlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -83,6 +85,57 @@ class Problems:
         yield from self._kept
         if self._more:
             yield Problem("", f"and {self._more:,} more", more=self._more)
+
+
+_CLASS = r"(?<![\w/.\\-])(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Invalid)(?![\w/\\-]|\.\w)"
+_PREFIX = re.compile(rf"\({_CLASS}\) *|{_CLASS}(?:\(\))?(?:: *|$|(?=\())|^(?:[a-z_]\w*\.)+[A-Z]\w*(?:: +|$)")
+_BARE = re.compile(_CLASS)
+_NUMBERED = re.compile(r"\[Errno -?\d+\] *|^Error -?\d+ while [\w ]+: *")
+_TRACEBACK = "Traceback (most recent call last)"
+_KINDS: tuple[tuple[type[BaseException], str], ...] = (
+    (EOFError, "it ends too early"),
+    (MemoryError, "there is not enough memory"),
+    (RecursionError, "it is nested too deeply"),
+    (NotImplementedError, "this is not supported"),
+    (TimeoutError, "it took too long"),
+    (ConnectionError, "the connection broke off"),
+)
+
+
+def reason(error: BaseException, limit: int = 500, *, file: bool = False) -> str:
+    """Why something failed, in words: what a library's error says, without its class, its number or a traceback.
+
+    Args:
+      error: of Python or of any library; of an :class:`InputError` all problems come as they are.
+      limit: the most characters.
+      file: of an operating system's error name the file as well; where a Problem names it, it would come twice.
+    """
+    if isinstance(error, InputError):
+        return str(error)
+    words = next((words for kind, words in _KINDS if isinstance(error, kind)), "no reason was given")
+    if isinstance(error, zlib.error):
+        return "its compressed data is damaged"
+    if isinstance(error, UnicodeDecodeError):
+        return f"byte {error.object[error.start]:#04x} at position {error.start:,} is not UTF-8"
+    if isinstance(error, UnicodeEncodeError):
+        return f"character {error.start + 1:,} is half of a surrogate pair, which is no text"
+    if isinstance(error, KeyError) and len(error.args) == 1:
+        return shorten(f"{error.args[0]!r} is missing", limit)
+    if isinstance(error, OSError) and error.strerror:
+        names = [str(name) for name in (error.filename, error.filename2) if file and name is not None]
+        return shorten(": ".join((*names, _PREFIX.sub("", error.strerror))), limit)
+    try:
+        lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    except Exception:  # a library's own text may fail as well
+        lines = []
+    if not lines:
+        return words
+    # A traceback that travelled as text, as Beam's workers send it, has its error in the last line.
+    text = lines[-1] if any(_TRACEBACK in line for line in lines) else lines[0]
+    if text.startswith("Exceeds the limit") and "integer string conversion" in text:
+        return "a number has thousands of digits"
+    text = _BARE.sub("an error", _PREFIX.sub("", _NUMBERED.sub("", text))).strip(" :;,")
+    return shorten(text, limit) or words
 
 
 def visible(text: str) -> str:

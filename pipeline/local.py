@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components import job_servers
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.paths import near
 from modules.settings.features import image_feature
 from pipeline.quiet import everything_else_to
@@ -90,7 +90,7 @@ def run(
                 result.error = str(error)
             except Exception as error:
                 log.write(traceback.format_exc())
-                result.error = _reason(error)
+                result.error = _sentence(result, error)
             finally:
                 job_servers.stop()
         result.seconds = time.monotonic() - started
@@ -134,15 +134,17 @@ def _check_components(nodes: list[str], *names: str | None) -> None:
             raise InputError(Problem(option, expected, value=name, hint=did_you_mean(name, nodes)))
 
 
-def _reason(error: BaseException) -> str:
-    """The error in a sentence or two; Beam puts whole tracebacks into its messages."""
+def _sentence(result: RunResult, error: BaseException) -> str:
+    """Which component failed, and why; of errors that led to one another, what somebody can mend comes first."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, InputError):
             return str(cause)
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:2000]
+    failed = [step.component for step in result.steps if step.state == "failed"]
+    return f"{failed[-1] if failed else 'the run'} failed: {reason(error, 2000, file=True)}"
 
 
 def _cancel(result: RunResult) -> None:

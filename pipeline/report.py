@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from modules.errors import reason
 from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
 from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of, tuning_of
@@ -36,8 +37,7 @@ def attempt(what: str, read: Callable[[], T], missing: list[str]) -> T | None:
         return read()
     except Exception as error:
         _log.exception("%s could not be read", what)
-        reason = str(error).strip().splitlines()
-        missing.append(f"{what}: {reason[0] if reason else 'could not be read'}")
+        missing.append(f"{what}: {reason(error, file=True)}")
         return None
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.feeds.files import NO_MATCH, size_of
 from modules.object_stores import is_remote
 from modules.settings.beam import job_server_jars
@@ -154,7 +154,7 @@ def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
                 text = path.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 text = ""
-                report.problems.append(Problem(str(path), f"expected a schema in text form: {error}"))
+                report.problems.append(Problem(str(path), f"expected a schema in text form: {reason(error)}"))
             if text.count("{") != text.count("}") or "feature" not in text:
                 expected = "expected a TensorFlow Metadata schema in text form (feature { name: ... })"
                 report.problems.append(Problem(str(path), expected))

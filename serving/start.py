@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.listening import is_loopback, listen
 
 TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"
@@ -48,7 +48,7 @@ def token_of(place: Place) -> str | None:
     try:
         text = place.token_file.read_text(encoding="utf-8") if place.token_file else os.environ.get(TOKEN_VARIABLE, "")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(Problem(source, f"expected a file with a token: {error}")) from None
+        raise InputError(Problem(source, f"expected a file with a token: {reason(error)}")) from None
     token = text.strip()
     if token and (len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token):
         expected = f"expected a token of at least {MIN_TOKEN} letters and digits"

@@ -14,7 +14,7 @@ from typing import Any
 import orjson
 
 from labelling.store.rows import Label, microseconds
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.feeds.files import open_plain
 from modules.labels import read_labels
 from modules.taxonomy import Taxonomy, UnknownCategory
@@ -49,7 +49,7 @@ def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:
                     raise InputError(Problem(str(file), f"expected a line of at most {MAX_LINE >> 10} KiB", number))
                 yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(Problem(str(file), f"cannot be read: {getattr(error, 'strerror', None) or error}")) from None
+        raise InputError(Problem(str(file), f"cannot be read: {reason(error)}")) from None
 
 
 def json_lines(file: Path) -> Iterator[Given]:

@@ -20,7 +20,7 @@ from sqlalchemy import Connection, select
 from labelling.formats.checked import Given
 from labelling.store import rows
 from labelling.store.tables import batches, items, labels, products
-from modules.errors import InputError, Problem, Problems
+from modules.errors import InputError, Problem, Problems, reason
 from modules.feeds.files import open_plain
 from modules.taxonomy import Category, Taxonomy
 
@@ -174,7 +174,7 @@ def read_annotations(file: Path, people: Mapping[str, str]) -> Iterator[Given]:
         with open_plain(str(file)) as stream:
             raw = stream.read(_MAX_BYTES + 1)
     except (OSError, EOFError, zlib.error) as error:
-        raise InputError(Problem(str(file), f"cannot be read: {getattr(error, 'strerror', None) or error}")) from None
+        raise InputError(Problem(str(file), f"cannot be read: {reason(error)}")) from None
     if len(raw) > _MAX_BYTES:
         raise InputError(Problem(str(file), f"expected at most {_MAX_BYTES >> 20} MiB"))
     try:

@@ -16,7 +16,7 @@ from typing import IO, Any, NamedTuple
 
 import orjson
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.feeds.files import Format, open_plain
 from modules.feeds.quarantine import BadRecord, raw_text
 from modules.settings.feed import FeedSettings
@@ -93,8 +93,7 @@ def is_blank(path: str, settings: FeedSettings) -> bool:
 
 
 def _unreadable(path: str, kind: Format, error: Exception) -> InputError:
-    detail = getattr(error, "strerror", None) or " ".join(str(error).split()) or "it cannot be read to its end"
-    return InputError(Problem(path, f"expected a complete, readable {kind} file ({detail})"))
+    return InputError(Problem(path, f"expected a complete, readable {kind} file ({reason(error)})"))
 
 
 def line_blocks(stream: IO[bytes], limit: int) -> Iterator[tuple[int, list[bytes]]]:

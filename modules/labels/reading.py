@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from modules.errors import InputError, Problem, Problems
+from modules.errors import InputError, Problem, Problems, reason
 from modules.labels.model import NO, NONE_OF_THESE, VALUES, YES, LabelLog
 from modules.taxonomy import Taxonomy, UnknownCategory
 from modules.taxonomy.documents import SUGGESTIONS, did_you_mean
@@ -103,8 +103,7 @@ class _Reader:
                     expected, key, value, hint = bad.details
                     self.problems.add(Problem(name, expected, number, key, value, hint))
         except (OSError, EOFError, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self.problems.add(Problem(name, f"cannot be read: {reason}", number + 1 if number else None))
+            self.problems.add(Problem(name, f"cannot be read: {reason(error)}", number + 1 if number else None))
 
     def _row(self, row: Any) -> None:
         if type(row) is not dict:
@@ -201,7 +200,7 @@ def _parse(line: bytes) -> Any:
     except RecursionError:
         raise _Bad("not JSON: nested too deeply") from None
     except ValueError as error:
-        raise _Bad(f"not JSON: {error}") from None
+        raise _Bad(f"not JSON: {reason(error)}") from None
 
 
 def _text(row: dict[str, Any], key: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from modules.errors import InputError, Problem, Problems
+from modules.errors import InputError, Problem, Problems, reason
 from modules.taxonomy.documents import did_you_mean
 
 A, B, BOTH, NEITHER = "a", "b", "both", "neither"
@@ -221,7 +221,7 @@ def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]
                 else:
                     problems.add(Problem(str(path), "expected an object with 'query', 'a', 'b' and so on", number))
     except OSError as error:
-        problems.add(Problem(str(path), f"cannot be read: {error.strerror}"))
+        problems.add(Problem(str(path), f"cannot be read: {reason(error)}"))
 
 
 def _is_text(value: Any) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 32
@@ -135,7 +135,7 @@ def _read_text(path: Path, complaints: Complaints) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        complaints.add(f"cannot be read: {error.strerror or error}")
+        complaints.add(f"cannot be read: {reason(error)}")
         return ""
     if len(data) > MAX_BYTES:
         complaints.add(f"larger than {MAX_BYTES >> 20} MiB")
@@ -195,7 +195,7 @@ def parse_yaml(text: str, complaints: Complaints) -> Node:
         mark = error.problem_mark or error.context_mark
         complaints.add(f"not YAML: {error.problem}", mark.line + 1 if mark else None)
     except yaml.YAMLError as error:
-        complaints.add(f"not YAML: {' '.join(str(error).split())}")
+        complaints.add(f"not YAML: {reason(error)}")
     return root
 
 
@@ -241,7 +241,7 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
         complaints.add(f"not JSON: {error.msg}", error.lineno)
         return Node(1)
     except ValueError as error:
-        complaints.add(f"not JSON: {error}")
+        complaints.add(f"not JSON: {reason(error)}")
         return Node(1)
 
     counted, line = 0, 1
@@ -298,7 +298,7 @@ def _parse_json_lines(text: str, complaints: Complaints) -> Iterator[Node]:
         try:
             yield _json_node(json.loads(line), number)
         except ValueError as error:
-            complaints.add(f"not JSON: {getattr(error, 'msg', error)}", number, value=line)
+            complaints.add(f"not JSON: {getattr(error, 'msg', None) or reason(error)}", number, value=line)
 
 
 def _parse_csv(text: str, complaints: Complaints) -> Iterator[Node]:

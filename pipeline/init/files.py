@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.feeds.files import Format, open_plain
 from pipeline.peek import MAX_CELL, format_of, records
 
@@ -104,7 +104,7 @@ def _look(path: Path) -> tuple[Format, str, int, int]:
         with open_plain(str(path)) as file:
             head = file.read(HEAD_BYTES)
     except (OSError, EOFError, gzip.BadGzipFile) as error:
-        raise InputError(Problem(str(path), f"expected a file that can be read: {error}")) from None
+        raise InputError(Problem(str(path), f"expected a file that can be read: {reason(error)}")) from None
     if head[:4] == b"PAR1":
         return "parquet", ",", 0, 0
     if head[:2] in (b"PK", b"BZ") or head[:4] in (b"\xfd7zX", b"(\xb5/\xfd"):

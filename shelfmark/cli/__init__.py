@@ -18,7 +18,7 @@ from typing import NoReturn
 
 import typer
 
-from modules.errors import InputError, shorten
+from modules.errors import InputError, reason
 from shelfmark.cli import (
     demo,
     evaluation,
@@ -98,9 +98,8 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
         return 0
     except Exception as error:
         log = _write_log()
-        what = _without_passwords(str(error)).strip().splitlines()
-        reason = shorten(what[0], 500) if what else "it has no message"
-        print(f"stopped by a failure: {reason} (log: {log})", file=sys.stderr)
+        why = _without_passwords(reason(error, file=True))
+        print(f"stopped by a failure: {why} (log: {log})", file=sys.stderr)
         return 1
     return 0
 
