@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import math
 import tempfile
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,7 +14,7 @@ import orjson
 
 from labelling.store.rows import Label, microseconds
 from modules.errors import InputError, Problem, reason
-from modules.feeds.files import open_plain
+from modules.feeds.files import UNREADABLE, open_plain
 from modules.labels import read_labels
 from modules.taxonomy import Taxonomy, UnknownCategory
 
@@ -48,7 +47,7 @@ def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:
                 if len(line) > MAX_LINE:
                     raise InputError(Problem(str(file), f"expected a line of at most {MAX_LINE >> 10} KiB", number))
                 yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
-    except (OSError, EOFError, zlib.error) as error:
+    except UNREADABLE as error:
         raise InputError(Problem(str(file), f"cannot be read: {reason(error)}")) from None
 
 

@@ -8,7 +8,6 @@ recognised when it comes back, and is only new if somebody changed it.
 from __future__ import annotations
 
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from labelling.formats.checked import Given
 from labelling.store import rows
 from labelling.store.tables import batches, items, labels, products
 from modules.errors import InputError, Problem, Problems, reason
-from modules.feeds.files import open_plain
+from modules.feeds.files import UNREADABLE, open_plain
 from modules.taxonomy import Category, Taxonomy
 
 NONE = "none of these"
@@ -173,7 +172,7 @@ def read_annotations(file: Path, people: Mapping[str, str]) -> Iterator[Given]:
     try:
         with open_plain(str(file)) as stream:
             raw = stream.read(_MAX_BYTES + 1)
-    except (OSError, EOFError, zlib.error) as error:
+    except UNREADABLE as error:
         raise InputError(Problem(str(file), f"cannot be read: {reason(error)}")) from None
     if len(raw) > _MAX_BYTES:
         raise InputError(Problem(str(file), f"expected at most {_MAX_BYTES >> 20} MiB"))

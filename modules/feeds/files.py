@@ -6,6 +6,7 @@ import glob
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import IO, Literal
 
@@ -22,6 +23,8 @@ _SUFFIXES: dict[str, Format] = {
 }  # fmt: skip
 _BLOCK = 1 << 20
 NO_MATCH = "no file matches"
+UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading a file to its end raises where that cannot be, gzip or not."""
 
 
 def resolve(folder: str, path: str) -> str:

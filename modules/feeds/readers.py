@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import csv
 import gzip
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
@@ -17,7 +16,7 @@ from typing import IO, Any, NamedTuple
 import orjson
 
 from modules.errors import InputError, Problem, reason
-from modules.feeds.files import Format, open_plain
+from modules.feeds.files import UNREADABLE, Format, open_plain
 from modules.feeds.quarantine import BadRecord, raw_text
 from modules.settings.feed import FeedSettings
 
@@ -25,7 +24,6 @@ _BLOCK = 1 << 20
 _ROWS = 4096
 _SPARE = 16 << 20
 _BOM = b"\xef\xbb\xbf"
-_BROKEN_FILE = (EOFError, OSError, zlib.error)
 
 
 class Record(NamedTuple):
@@ -59,7 +57,7 @@ def read_records(
     read = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}[kind]
     try:
         yield from read(path, settings, part, of, mapped)
-    except _BROKEN_FILE as error:
+    except UNREADABLE as error:
         raise _unreadable(path, kind, error) from error
 
 
@@ -77,7 +75,7 @@ def columns_of(path: str, kind: Format, settings: FeedSettings) -> tuple[str, ..
         if kind == "parquet":
             with _parquet(path) as file:
                 return tuple(dict.fromkeys(leaf for field in file.schema_arrow for leaf in _leaves(field)))
-    except _BROKEN_FILE as error:
+    except UNREADABLE as error:
         raise _unreadable(path, kind, error) from error
     return ()
 
@@ -88,7 +86,7 @@ def is_blank(path: str, settings: FeedSettings) -> bool:
         with open_plain(path) as stream:
             blocks = line_blocks(stream, settings.max_record_bytes)
             return not any(line.strip() for _, lines in blocks for line in lines)
-    except _BROKEN_FILE as error:
+    except UNREADABLE as error:
         raise _unreadable(path, "jsonl", error) from error
 
 

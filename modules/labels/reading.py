@@ -8,13 +8,13 @@ import io
 import json
 import math
 import re
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
 from modules.errors import InputError, Problem, Problems, reason
+from modules.feeds.files import UNREADABLE
 from modules.labels.model import NO, NONE_OF_THESE, VALUES, YES, LabelLog
 from modules.taxonomy import Taxonomy, UnknownCategory
 from modules.taxonomy.documents import SUGGESTIONS, did_you_mean
@@ -102,7 +102,7 @@ class _Reader:
                 except _Bad as bad:
                     expected, key, value, hint = bad.details
                     self.problems.add(Problem(name, expected, number, key, value, hint))
-        except (OSError, EOFError, zlib.error) as error:
+        except UNREADABLE as error:
             self.problems.add(Problem(name, f"cannot be read: {reason(error)}", number + 1 if number else None))
 
     def _row(self, row: Any) -> None:

@@ -349,6 +349,7 @@ BOMB = b"a: &a [x, x, x, x, x, x, x, x, x]\n" + b"".join(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "raw",
     [
