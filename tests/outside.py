@@ -28,7 +28,7 @@ fuzz = settings(
 )
 """A few examples in every run; ``SHELFMARK_FUZZ=1000`` searches among as many new ones for each reader."""
 
-_CLASS = re.compile(r"\b[A-Za-z_]*(?:Error|Exception|Warning)\b|Traceback|\b[A-Z]\w+Invalid\b|<class|\[Errno")
+CLASS_NAME = re.compile(r"\b[A-Za-z_]*(?:Error|Exception|Warning)\b|Traceback|\b[A-Z]\w+Invalid\b|<class|\[Errno")
 
 DEEP: Any = "x"
 for _ in range(300):
@@ -92,7 +92,7 @@ def check(*arguments: object) -> tuple[int, str]:
             code = left.code or 0
     text = out.getvalue() + err.getvalue()
     assert code in (0, 2), text
-    assert not _CLASS.search(text), text
+    assert not CLASS_NAME.search(text), text
     assert all(line.replace("\t", " ").isprintable() for line in text.splitlines()), repr(text)
     assert code == 0 or err.getvalue().strip()
     assert len(text) < 200_000

@@ -2,12 +2,22 @@
 
 from __future__ import annotations
 
+import builtins
+import json
+import sqlite3
+import traceback
+import zlib
 from dataclasses import asdict
 
+import pyarrow as pa
+import pytest
+import sqlalchemy.exc
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.errors import MAX_PROBLEMS, InputError, Problem, Problems
+from modules.errors import MAX_PROBLEMS, InputError, Problem, Problems, reason
+from tests.outside import CLASS_NAME
 
 texts = st.text(st.characters(codec=None), max_size=300)
 
@@ -39,3 +49,64 @@ def test_a_problem_is_one_line_that_any_terminal_and_encoder_takes(file, expecte
 
 def test_a_problem_is_no_longer_than_people_read():
     assert len(str(Problem("f", "x" * 10**6, 1, "k" * 10**6, "v" * 10**6, "h" * 10**6))) < 3000
+
+
+def raised(action):
+    try:
+        action()
+    except BaseException as error:
+        return error
+    raise AssertionError("it raised nothing")
+
+
+CLASSES = [kind for kind in vars(builtins).values() if isinstance(kind, type) and issubclass(kind, Exception)]
+
+
+@given(
+    st.sampled_from(CLASSES), st.text(max_size=60), st.sampled_from(["{}", "{n}: {}", "x [{n}: {}]", "({n}) {}", "{n}"])
+)
+def test_a_reason_names_no_class(kind, text, form):
+    """Whatever Python raises, and libraries that put one error's name into the next one's text."""
+    for error in (
+        RuntimeError(form.format(text, n=kind.__name__)),
+        RuntimeError(form.format(text, n=f"a.b.{kind.__name__}")),
+    ):
+        found = reason(error)
+        assert found and found.isprintable() and len(found) <= 500
+        # What stands in the text that came is not this test's to judge.
+        if not CLASS_NAME.search(text) and "." not in text and text.isprintable() and text == text.strip():
+            assert not CLASS_NAME.search(found), found
+
+
+@pytest.mark.parametrize(
+    ("action", "said"),
+    [
+        (lambda: open("none.txt"), "No such file or directory"),
+        (lambda: json.loads("{"), "Expecting property name"),
+        (lambda: b"a\xff".decode(), "byte 0xff at position 1 is not UTF-8"),
+        (lambda: "\ud800".encode(), "surrogate"),
+        (lambda: zlib.decompress(b"xx"), "its compressed data is damaged"),
+        (lambda: {}["a"], "'a' is missing"),
+        (lambda: int("9" * 5000), "a number has thousands of digits"),
+        (lambda: pa.array([1]).cast(pa.struct([])), "cast"),
+        (lambda: yaml.safe_load("a: [", ), "while parsing"),
+        (lambda: sqlite3.connect(":memory:").execute("select * from a"), "no such table: a"),
+        (lambda: (_ for _ in ()).throw(AssertionError()), "no reason was given"),
+        (lambda: (_ for _ in ()).throw(MemoryError()), "not enough memory"),
+        (lambda: (_ for _ in ()).throw(sqlalchemy.exc.OperationalError("s", {}, sqlite3.OperationalError("is locked"))), "is locked"),
+    ],
+)  # fmt: skip
+def test_reasons_of_real_failures_are_words(action, said):
+    error = raised(action)
+    found = reason(error)
+    assert said in found and not CLASS_NAME.search(found)
+    # As a worker in another process sends it: the whole traceback as text.
+    sent = "".join(traceback.format_exception(error)).rstrip()
+    if str(error) and "\n" not in str(error):
+        assert not CLASS_NAME.search(reason(RuntimeError(sent)))
+
+
+def test_a_reason_names_the_file_where_nothing_else_does(tmp_path):
+    error = raised(lambda: (tmp_path / "none").read_text())
+    assert str(tmp_path / "none") in reason(error, file=True)
+    assert str(tmp_path / "none") not in reason(error)
