@@ -87,8 +87,11 @@ class Problems:
             yield Problem("", f"and {self._more:,} more", more=self._more)
 
 
-_CLASS = r"(?<![\w/.\\-])(?:[A-Za-z_]\w*\.)*[A-Z]\w*(?:Error|Exception|Warning|Invalid)(?![\w/\\-]|\.\w)"
-_PREFIX = re.compile(rf"\({_CLASS}\) *|{_CLASS}(?:\(\))?(?:: *|$|(?=\())|^(?:[a-z_]\w*\.)+[A-Z]\w*(?:: +|$)")
+_ENDING = r"(?:(?:[A-Z]\w*)?(?:Error|Exception|Warning)|[A-Z]\w+Invalid)"
+_CLASS = rf"(?<![\w/.\\-])(?:[A-Za-z_]\w*\.)*{_ENDING}(?![\w/\\-]|\.\w)"
+_PREFIX = re.compile(rf"\({_CLASS}\) *|{_CLASS}(?:\(\))?(?:: *|$|(?=\())")
+# In the last line of a traceback the class stands before the text, whatever it is called.
+_LAST = re.compile(r"^(?:(?:\w+\.)+\w+|[A-Z]\w+)(?:: |$)")
 _BARE = re.compile(_CLASS)
 _NUMBERED = re.compile(r"\[Errno -?\d+\] *|^Error -?\d+ while [\w ]+: *")
 _TRACEBACK = "Traceback (most recent call last)"
@@ -131,7 +134,7 @@ def reason(error: BaseException, limit: int = 500, *, file: bool = False) -> str
     if not lines:
         return words
     # A traceback that travelled as text, as Beam's workers send it, has its error in the last line.
-    text = lines[-1] if any(_TRACEBACK in line for line in lines) else lines[0]
+    text = _LAST.sub("", lines[-1]) if any(_TRACEBACK in line for line in lines) else lines[0]
     if text.startswith("Exceeds the limit") and "integer string conversion" in text:
         return "a number has thousands of digits"
     text = _BARE.sub("an error", _PREFIX.sub("", _NUMBERED.sub("", text))).strip(" :;,")

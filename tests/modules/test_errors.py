@@ -11,7 +11,7 @@ from dataclasses import asdict
 
 import pyarrow as pa
 import pytest
-import sqlalchemy.exc
+import sqlalchemy
 import yaml
 from hypothesis import given
 from hypothesis import strategies as st
@@ -93,7 +93,7 @@ def test_a_reason_names_no_class(kind, text, form):
         (lambda: sqlite3.connect(":memory:").execute("select * from a"), "no such table: a"),
         (lambda: (_ for _ in ()).throw(AssertionError()), "no reason was given"),
         (lambda: (_ for _ in ()).throw(MemoryError()), "not enough memory"),
-        (lambda: (_ for _ in ()).throw(sqlalchemy.exc.OperationalError("s", {}, sqlite3.OperationalError("is locked"))), "is locked"),
+        (lambda: sqlalchemy.create_engine("sqlite://").connect().exec_driver_sql("select * from a"), "no such table: a"),
     ],
 )  # fmt: skip
 def test_reasons_of_real_failures_are_words(action, said):
