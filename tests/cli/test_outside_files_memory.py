@@ -38,8 +38,7 @@ def peak_of(*arguments: object) -> tuple[float, int, str]:
 
 def endless(file: Path, head: bytes, tail: bytes = b"\n") -> None:
     """Writes a line of 200 MiB, gzipped if the name says so."""
-    opened = gzip.open(file, "wb", compresslevel=1) if file.suffix == ".gz" else file.open("wb")
-    with opened as stream:
+    with gzip.open(file, "wb", compresslevel=1) if file.suffix == ".gz" else file.open("wb") as stream:
         stream.write(head)
         for _ in range(LINE >> 20):
             stream.write(b"x" * (1 << 20))

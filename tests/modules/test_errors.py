@@ -8,6 +8,7 @@ import sqlite3
 import traceback
 import zlib
 from dataclasses import asdict
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
@@ -81,7 +82,7 @@ def test_a_reason_names_no_class(kind, text, form):
 @pytest.mark.parametrize(
     ("action", "said"),
     [
-        (lambda: open("none.txt"), "No such file or directory"),
+        (lambda: Path("none.txt").read_text(), "No such file or directory"),
         (lambda: json.loads("{"), "Expecting property name"),
         (lambda: b"a\xff".decode(), "byte 0xff at position 1 is not UTF-8"),
         (lambda: "\ud800".encode(), "surrogate"),
@@ -93,7 +94,7 @@ def test_a_reason_names_no_class(kind, text, form):
         (lambda: sqlite3.connect(":memory:").execute("select * from a"), "no such table: a"),
         (lambda: (_ for _ in ()).throw(AssertionError()), "no reason was given"),
         (lambda: (_ for _ in ()).throw(MemoryError()), "not enough memory"),
-        (lambda: sqlalchemy.create_engine("sqlite://").connect().exec_driver_sql("select * from a"), "no such table: a"),
+        (lambda: sqlalchemy.create_engine("sqlite://").connect().exec_driver_sql("select a"), "no such column: a"),
     ],
 )  # fmt: skip
 def test_reasons_of_real_failures_are_words(action, said):
