@@ -17,7 +17,7 @@ from shelfmark import cli
 
 _SEARCH = int(os.environ.get("SHELFMARK_FUZZ", "0"))
 fuzz = settings(
-    max_examples=_SEARCH or 12,
+    max_examples=_SEARCH or 8,
     deadline=None,
     # Every run of the suite tries the same examples, and says the first that fails; a search tries new ones.
     derandomize=not _SEARCH,
