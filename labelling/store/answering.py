@@ -59,7 +59,7 @@ def give(
       valid: whether an objective can have a category as its answer; None: any can.
 
     Raises:
-      ValueError: value and category do not fit, there is no such item or product, or the item is about another one.
+      ValueError: value and category do not fit, there is no such item, or it is about another product.
     """
     before = list(connection.scalars(select(labels.c.id).where(labels.c.request == answer.request)))
     if before:
@@ -72,8 +72,6 @@ def give(
         raise ValueError("there is no such item")
     if item is not None and (item.product_id, item.objective) != (answer.product_id, answer.objective):
         raise ValueError("the item is about another product")
-    if item is None and not is_known(connection, answer.product_id):
-        raise ValueError("the label store knows no such product")
     kept = [_keep(connection, answer, answer.product_id, item, now, 0, None)]
     left = []
     known = set(connection.scalars(select(neighbours.c.other).where(neighbours.c.product_id == answer.product_id)))

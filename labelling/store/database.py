@@ -73,7 +73,7 @@ class Store:
         self._line = Line(patience.places)
         self._unread = False
         self._file = self._found(create) if self.url.get_backend_name() == "sqlite" else None
-        self._identity = identity(self._file) if self._file is not None else None
+        self._identity = self._files()
         self.engine = self._engine()
         try:
             upgrade(self.engine, self.name)
@@ -84,6 +84,9 @@ class Store:
         except DBAPIError as error:
             self.engine.dispose()
             raise InputError(Problem(self.name, f"no label store: {str(error.orig).strip().splitlines()[0]}")) from None
+
+        # The log has been made, and no other program deletes it while this one has the store open.
+        self._identity = self._files()
 
     def _found(self, create: bool) -> Path:
         file = Path(self.url.database or "")
@@ -191,9 +194,17 @@ class Store:
             raise Unavailable(kind, self.name) from error
 
     def _unmoved(self) -> None:
-        """Whether the file is still the one that was opened: SQLite would read and write it under no name at all."""
-        if self._file is not None and (found := identity(self._file)) != self._identity:
-            raise Unavailable("gone" if found is None else "replaced", self.name)
+        """Whether store and log are still the files that were opened: SQLite would go on to read and write them under
+        no name at all, and what it acknowledges would be lost with them."""
+        found = self._files()
+        if found != self._identity:
+            raise Unavailable("gone" if found[0] is None else "replaced", self.name)
+
+    def _files(self) -> tuple[tuple[int, int] | None, ...]:
+        """Which files hold the store: SQLite's, and its log of what was written last."""
+        if self._file is None:
+            return ()
+        return identity(self._file), identity(self._file.with_name(f"{self._file.name}-wal"))
 
     def _alone(self, connection: Connection, patience: float) -> None:
         """Takes PostgreSQL's lock of the store's writers."""

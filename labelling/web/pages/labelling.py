@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from labelling.store import queue, status
 from labelling.store.agreement import agreement
-from labelling.store.answering import Answer, give, undo
+from labelling.store.answering import Answer, give, is_known, undo
 from labelling.store.database import now
 from labelling.store.queue import Which
 from labelling.web.app import AGREEMENT_SECONDS, Names, Web, link, wants_json
@@ -136,11 +136,14 @@ def routes(web: Web) -> APIRouter:
         try:
             seconds = _seconds(form("seconds"))
             item = _item(form("item"))
+            product = required(form("product"))
             with web.store.write() as connection:
+                if item is None and not is_known(connection, product):
+                    raise ValueError("the label store knows no such product")
                 kept = give(
                     connection,
                     Answer(
-                        product_id=required(form("product")),
+                        product_id=product,
                         objective=required(form("objective")),
                         value=form("value") or ("yes" if category else ""),
                         annotator=annotator,
