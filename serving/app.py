@@ -101,7 +101,8 @@ def create_app(engine: Engine, access: Access, poll: float = 0.0) -> FastAPI:
         try:
             changed = await run_in_threadpool(engine.load)
         except InputError as error:
-            raise Refused.of(error, "index", 409) from None
+            _log.error("the new index is refused, the old one goes on: %s", error)
+            raise Refused(409, "the new index cannot be used", "index", "", "the server's log says why") from None
         return answer({"changed": changed, "version": engine.current().catalogue.version})
 
     @app.get("/healthz", response_model=answers.Health)
