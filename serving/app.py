@@ -220,10 +220,11 @@ async def _watch(engine: Engine, poll: float) -> None:
         try:
             await run_in_threadpool(engine.load)
             said = ""
-        except InputError as error:
+        except (InputError, OSError) as error:
+            text = f"{error.filename or 'a file'}: {error.strerror}" if isinstance(error, OSError) else str(error)
             # The same broken index is looked at again and again; one line of it is enough.
-            if str(error) != said:
-                _log.error("the new index is refused, the old one goes on: %s", error)
-            said = str(error)
+            if text != said:
+                _log.error("the new index is refused, the old one goes on: %s", text)
+            said = text
         except Exception:
             _log.exception("the new index cannot be loaded, the old one goes on")

@@ -57,8 +57,10 @@ class Attacked:
             raise AssertionError(f"it ended with {self.process.wait()}: {self.log.read_text()}")
         self.url = f"http://127.0.0.1:{self.port}"
         if "--certificate" not in options:
-            self.answers()
-            self.sockets_at_rest = self.sockets()
+            with self.connect() as one:
+                one.sendall(self.head("GET", self.health))
+                assert one.recv(1000).startswith(b"HTTP/1.1 200 ")
+                self.sockets_at_rest = self.sockets() - 1
 
     def answers(self) -> float:
         """Asks once, on a connection of its own; the seconds that it took."""

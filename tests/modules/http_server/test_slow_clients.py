@@ -22,7 +22,7 @@ from labelling.store.database import now
 from tests.labelling.test_serving import certificate
 from tests.modules.http_server.attacked import DEADLINE, Attacked, attacked, is_closed, leave, noise, send, until
 
-WAIT = 2.0
+WAIT = 1.0
 """Seconds that these servers wait for a client."""
 HALF_OPEN = 200
 PASSWORD = "correct horse battery staple"
@@ -65,14 +65,11 @@ def test_who_takes_too_long_is_closed(server: Attacked, pieces: str) -> None:
         elif pieces == "a header":
             send(one, header[:-1])
         start = time.monotonic()
-        closed = False
-        for i in range(10_000):
-            if closed := is_closed(one, 0.1):
-                break
+        while not is_closed(one, 0.1):
             assert time.monotonic() < start + DEADLINE
             if "byte by byte" in pieces:
-                send(one, b"a" if "body" in pieces else header[i % 10 : i % 10 + 1])
-        assert closed and time.monotonic() > start + WAIT / 2
+                send(one, b"a")
+        assert time.monotonic() > start + WAIT / 2
     server.is_well()
 
 
@@ -82,6 +79,7 @@ def test_a_slow_one_is_told_so(server: Attacked) -> None:
         assert one.recv(1000).startswith(b"HTTP/1.1 408 ")
 
 
+@pytest.mark.slow
 def test_a_connection_may_pause_between_requests_for_some_seconds(server: Attacked) -> None:
     client = HTTPConnection("127.0.0.1", server.port, timeout=DEADLINE)
     client.connect()
@@ -95,8 +93,9 @@ def test_a_connection_may_pause_between_requests_for_some_seconds(server: Attack
     server.is_well()
 
 
+@pytest.mark.slow
 def test_who_is_fast_enough_is_served_however_long_it_takes(server: Attacked) -> None:
-    size, rate = 60_000 if server.kind == "label" else 400_000, 24 << 10
+    size, rate = 60_000, 24 << 10
     body = (b"name=" if server.kind == "label" else b"[").ljust(size, b" ")
     with server.connect() as one:
         send(one, server.post(size))
@@ -121,6 +120,7 @@ def big(server: Attacked) -> bytes:
     return server.post(len(body)) + body
 
 
+@pytest.mark.slow
 def test_answers_that_nobody_takes_are_dropped(server: Attacked) -> None:
     with ExitStack() as stack:
         senders = []
@@ -137,9 +137,10 @@ def test_answers_that_nobody_takes_are_dropped(server: Attacked) -> None:
     assert "does not take its answer" in server.log.read_text()
 
 
+@pytest.mark.slow
+# The other one has no answers beyond the system's buffers.
+@pytest.mark.parametrize("server", ["similar"], indirect=True)
 def test_an_answer_that_is_taken_slowly_arrives_whole(server: Attacked) -> None:
-    if server.kind == "label":
-        pytest.skip("it has no answers beyond the system's buffers")
     whole = httpx.post(server.url + "/v1/similar", content=big(server).partition(b"\r\n\r\n")[2],
                        headers={"content-type": "application/json"}, timeout=DEADLINE).content  # fmt: skip
     assert len(whole) > 4 << 20
@@ -147,8 +148,8 @@ def test_an_answer_that_is_taken_slowly_arrives_whole(server: Attacked) -> None:
         send(one, big(server))
         found, start = bytearray(), time.monotonic()
         while not found.endswith(whole[-100:]):
-            # A megabyte a second: longer than the server waits for one that takes nothing.
-            until(lambda: time.monotonic() - start >= len(found) / (1 << 20), "")  # noqa: B023
+            # Two megabytes a second: longer than the server waits for one that takes nothing.
+            until(lambda: time.monotonic() - start >= len(found) / (2 << 20), "")  # noqa: B023
             piece = one.recv(64 << 10)
             assert piece, f"closed after {len(found):,} bytes"
             found += piece
@@ -156,6 +157,7 @@ def test_an_answer_that_is_taken_slowly_arrives_whole(server: Attacked) -> None:
     server.is_well()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("abruptly", [False, True])
 @pytest.mark.parametrize("chunked", [False, True])
 def test_leaving_at_any_moment_leaves_nothing_behind(server: Attacked, abruptly: bool, chunked: bool) -> None:
@@ -204,11 +206,13 @@ def test_garbage_also_behind_good_requests_is_refused(server: Attacked) -> None:
         for data in garbage(server):
             one = stack.enter_context(server.connect())
             send(one, data)
-            with stack.enter_context(server.connect()) as leaving:
+            with server.connect() as leaving:
                 send(leaving, data)
-        server.is_well()
+        assert server.answers() < 10
+    server.is_well()
 
 
+@pytest.mark.slow
 def test_it_goes_on_after_the_system_had_no_file_left(server: Attacked) -> None:
     pid = server.process.pid
     limit = resource.prlimit(pid, resource.RLIMIT_NOFILE)
@@ -230,6 +234,7 @@ def test_it_goes_on_after_the_system_had_no_file_left(server: Attacked) -> None:
     server.is_well()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["label", "similar"])
 def test_it_ends_at_once_whoever_keeps_it_waiting(tmp_path: Path, kind: str) -> None:
     with attacked(tmp_path, kind) as server, ExitStack() as stack:
@@ -248,6 +253,7 @@ def test_it_ends_at_once_whoever_keeps_it_waiting(tmp_path: Path, kind: str) -> 
         sending.join(timeout=DEADLINE)
 
 
+@pytest.mark.slow
 def test_one_address_leaves_room_for_others(tmp_path: Path) -> None:
     with attacked(tmp_path, "similar", "--connections-per-address", "5") as server, ExitStack() as stack:
         opened = half_open(server, stack, 1, 30)
@@ -258,6 +264,7 @@ def test_one_address_leaves_room_for_others(tmp_path: Path) -> None:
         assert not any(is_closed(one) for one in opened[-5:])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("trusted", ["127.0.0.9", "10.0.0.0/8"])
 def test_a_trusted_proxy_speaks_for_many(tmp_path: Path, trusted: str) -> None:
     with Store(tmp_path / "labels.sqlite") as store, store.write() as connection:
@@ -272,6 +279,7 @@ def test_a_trusted_proxy_speaks_for_many(tmp_path: Path, trusted: str) -> None:
         assert sum(is_closed(one) for one in opened) == 12 - kept
 
 
+@pytest.mark.slow
 def test_with_tls_the_same(tmp_path: Path) -> None:
     file, key = certificate(tmp_path)
     options = ("--certificate", str(file), "--key", str(key), "--client-timeout", str(WAIT))
@@ -368,11 +376,12 @@ def test_bodies_that_never_end(tmp_path: Path, kind: str) -> None:
             one = stack.enter_context(server.connect(f"127.0.0.{2 + i % 20}"))
             senders.append(threading.Thread(target=send, args=(one, server.post(size) + body)))
             senders[-1].start()
-        slowest = 0.0
-        while any(sender.is_alive() for sender in senders):
+        slowest, start = server.answers(), time.monotonic()
+        while server.sockets() > server.sockets_at_rest + 1 or any(sender.is_alive() for sender in senders):
             slowest = max(slowest, server.answers())
+            # Eight megabytes may take that long.
+            assert time.monotonic() - start < 20 + 512 + DEADLINE
         more = server.memory() - before
-        until(lambda: server.sockets() <= server.sockets_at_rest, "slow ones are still there", 900)
         print(f"{kind}: slowest {slowest:.2f} s, log {server.log.stat().st_size:,} bytes, {more} MiB more at the peak")
         assert slowest < 10 and more < 700
         server.is_well()
@@ -386,8 +395,8 @@ def test_eighty_answers_that_nobody_takes(tmp_path: Path) -> None:
         for i in range(80):
             one = stack.enter_context(server.connect(f"127.0.0.{2 + i % 20}", receive=4096))
             send(one, big(server))
-        end = time.monotonic() + DEADLINE
-        while server.sockets() > server.sockets_at_rest and time.monotonic() < end:
+        end = time.monotonic() + 2 * DEADLINE
+        while server.sockets() > server.sockets_at_rest + 1 and time.monotonic() < end:
             slowest = max(slowest, server.answers())
         more = server.memory() - before
         print(f"slowest {slowest:.2f} s, log {server.log.stat().st_size:,} bytes, {more} MiB more at the peak")
