@@ -47,13 +47,15 @@ class Connection(H11Protocol):
         """With TLS, the transport below, in which answers wait as well."""
         self._early = b""
         self.phase = Phase.HEADER
-        self.waits_since: float | None = self.loop.time()
+        self._began = self.loop.time()
+        self.waits_since: float | None = self._began
         self.held = 0
-        self._began, self._received = self.loop.time(), 0
+        self._received = 0
+        self._end = self._began + self.limits.wait
         self._due: asyncio.TimerHandle | None = None
         self._looking: asyncio.TimerHandle | None = None
-        self._unsent = self._unsent_at_first = 0
-        self._unsent_since = 0.0
+        self._unsent = 0
+        self._unsent_since = self._unsent_end = 0.0
         table.add(self)
 
     @property
@@ -91,6 +93,8 @@ class Connection(H11Protocol):
         if self.phase is Phase.IDLE:
             self._enter(Phase.HEADER)
         self._received += len(data)
+        if self.phase is Phase.BODY:
+            self._end = self._later(self._end, len(data))
         super().data_received(data)
         self._count()
 
@@ -172,11 +176,13 @@ class Connection(H11Protocol):
         # Until it is answered, a request's body stays in memory.
         if phase not in (Phase.BODY, Phase.ANSWERING):
             self._received = 0
-        self.phase, self._began = phase, self.loop.time()
+        now = self.loop.time()
+        self.phase, self._began = phase, now
         self._set_wait()
         self._count()
         if phase is not Phase.ANSWERING:
-            self._due = self.loop.call_at(self._end_of_wait(), self._waited)
+            self._end = now + (self.limits.idle if phase is Phase.IDLE else self.limits.wait)
+            self._due = self.loop.call_at(self._end, self._waited)
 
     def _set_wait(self) -> None:
         if self._looking is not None:
@@ -188,11 +194,9 @@ class Connection(H11Protocol):
         if self.waits_since is not None:
             self.table.changed.set()
 
-    def _end_of_wait(self) -> float:
-        if self.phase is Phase.IDLE:
-            return self._began + self.limits.idle
-        more = self._received / self.limits.rate if self.phase is Phase.BODY else 0.0
-        return self._began + self.limits.wait + more
+    def _later(self, end: float, moved: int) -> float:
+        """The end of a wait after some bytes have moved, which never is further away than for who has just begun."""
+        return min(end + moved / self.limits.rate, self.loop.time() + self.limits.wait)
 
     def _waited(self) -> None:
         self._due = None
@@ -201,9 +205,9 @@ class Connection(H11Protocol):
             return
         if self.phase is Phase.BODY and self.flow.read_paused:
             # It is the application that does not take it.
-            self._began = self.loop.time()
-        if self._end_of_wait() > self.loop.time():
-            self._due = self.loop.call_at(self._end_of_wait(), self._waited)
+            self._end = self.loop.time() + self.limits.wait
+        if self._end > self.loop.time():
+            self._due = self.loop.call_at(self._end, self._waited)
             return
         if self.phase is Phase.BODY or (self.phase is Phase.HEADER and self.conn.trailing_data[0]):
             # Browsers open connections ahead, and probes say nothing: only who has begun to speak is too slow.
@@ -230,13 +234,14 @@ class Connection(H11Protocol):
         if self._looking is not None:
             self._looking.cancel()
             self._looking = None
-        now = self.loop.time()
+        now, before = self.loop.time(), self._unsent
         self._unsent = sum(one.get_write_buffer_size() for one in (self.transport, self.raw) if one is not None)
         if begin:
-            self._unsent_since, self._unsent_at_first = now, self._unsent
+            self._unsent_since, self._unsent_end = now, now + self.limits.wait
+        else:
+            self._unsent_end = self._later(self._unsent_end, max(before - self._unsent, 0))
         if self._unsent:
-            taken = max(self._unsent_at_first - self._unsent, 0)
-            if now > self._unsent_since + self.limits.wait + taken / self.limits.rate:
+            if now > self._unsent_end:
                 _log.warning("closed a connection from %s: it does not take its answer", self.source)
                 self.transport.abort()
                 return

@@ -27,8 +27,8 @@ class Limits:
     """Limits of a server's connections.
 
     Attributes:
-      wait: seconds that a client may take for a request's header, for its body, and for taking an answer; of body and
-        answer, each ``rate`` bytes that have moved add a second.
+      wait: seconds that a client may take for a request's header, and that it may be behind ``rate`` with a body or
+        with taking an answer.
       rate: bytes per second.
       idle: seconds between two requests on one connection.
       connections: at a time; None: as many as the limit of open files has room for, ``MOST`` at most.

@@ -54,7 +54,7 @@ ClientTimeoutOption = Annotated[
         min=1.0,
         max=3600.0,
         metavar="SECONDS",
-        help="How long a client may take with a request or an answer; a second more per 16 KiB.",
+        help="How long a client may keep the server waiting.",
     ),
 ]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]

@@ -44,6 +44,11 @@ def half_open(server: Attacked, stack: ExitStack, hosts: int, number: int = HALF
     return found
 
 
+def longest(server: Attacked) -> int:
+    """Bytes of the longest body that it takes."""
+    return 64 << 10 if server.kind == "label" else 8 << 20
+
+
 @pytest.mark.parametrize("hosts", [1, 20, HALF_OPEN])
 def test_half_open_connections_keep_nobody_out(server: Attacked, hosts: int) -> None:
     with ExitStack() as stack:
@@ -56,12 +61,23 @@ def test_half_open_connections_keep_nobody_out(server: Attacked, hosts: int) -> 
         server.is_well()
 
 
-@pytest.mark.parametrize("pieces", ["nothing", "a header", "a header, byte by byte", "a body", "a body, byte by byte"])
+@pytest.mark.parametrize(
+    "pieces",
+    [
+        "nothing",
+        "a header",
+        "a header, byte by byte",
+        "a body",
+        "a body, byte by byte",
+        "nearly a body",
+    ],
+)
 def test_who_takes_too_long_is_closed(server: Attacked, pieces: str) -> None:
-    header = server.post(10_000)
+    size = longest(server)
+    header = server.post(size)
     with server.connect() as one:
         if "body" in pieces:
-            send(one, header + b"a")
+            send(one, header + b"a" * (size - 1 if pieces.startswith("nearly") else 1))
         elif pieces == "a header":
             send(one, header[:-1])
         start = time.monotonic()
@@ -368,9 +384,8 @@ def test_a_minute_of_half_open_connections(usual: Attacked, record_property: Cal
 @pytest.mark.attack
 @pytest.mark.parametrize("kind", ["label", "similar"])
 def test_bodies_that_never_end(tmp_path: Path, kind: str) -> None:
-    size = (64 << 10) - 1 if kind == "label" else (8 << 20) - 1
     with attacked(tmp_path, kind, files=None) as server, ExitStack() as stack:
-        before = server.memory()
+        before, size = server.memory(), longest(server)
         body, senders = b" " * (size - 1), []
         for i in range(HALF_OPEN):
             one = stack.enter_context(server.connect(f"127.0.0.{2 + i % 20}"))
@@ -379,8 +394,7 @@ def test_bodies_that_never_end(tmp_path: Path, kind: str) -> None:
         slowest, start = server.answers(), time.monotonic()
         while server.sockets() > server.sockets_at_rest + 1 or any(sender.is_alive() for sender in senders):
             slowest = max(slowest, server.answers())
-            # Eight megabytes may take that long.
-            assert time.monotonic() - start < 20 + 512 + DEADLINE
+            assert time.monotonic() - start < 3 * DEADLINE
         more = server.memory() - before
         print(f"{kind}: slowest {slowest:.2f} s, log {server.log.stat().st_size:,} bytes, {more} MiB more at the peak")
         assert slowest < 10 and more < 700
