@@ -70,10 +70,11 @@ class Server(uvicorn.Server):
                 taken, address = await self._loop.sock_accept(self._listener)
             except OSError as error:
                 # The others are of a connection that ended before it was taken.
-                if error.errno in _NONE_LEFT:
+                none_left = error.errno in _NONE_LEFT
+                if none_left:
                     _log.error("no connection can be taken: %s", error.strerror)
                     self._table.close_any()
-                    await asyncio.sleep(PAUSE)
+                await asyncio.sleep(PAUSE if none_left else 0)
                 continue
             started = False
             try:
@@ -114,13 +115,9 @@ class Server(uvicorn.Server):
             wait = self._limits.wait
             connection.raw = raw
             transport = await self._loop.start_tls(
-                raw,
-                connection,
-                self.config.ssl,
-                server_side=True,
-                ssl_handshake_timeout=wait,
-                ssl_shutdown_timeout=wait,
-            )
+                raw, connection, self.config.ssl, server_side=True,
+                ssl_handshake_timeout=wait, ssl_shutdown_timeout=wait,
+            )  # fmt: skip
             if transport is not None and not transport.is_closing():
                 connection.connection_made(transport)
         except OSError:

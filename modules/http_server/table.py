@@ -18,7 +18,7 @@ class Member(Protocol):
     Attributes:
       source: what it is counted by. trusted: whether that is a proxy.
       waits_since: moment from which on its client has been waited for; None: it is the server's turn.
-      waits_for: what for, in words. held: bytes.
+      held: bytes that are kept for it.
     """
 
     source: str
