@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shelfmark.cli.label.store import StoreOption, open_store
-from shelfmark.cli.options import SetOption, WorkflowOption
+from shelfmark.cli.options import (
+    ClientTimeoutOption,
+    ConnectionsOption,
+    PerAddressOption,
+    SetOption,
+    WorkflowOption,
+)
 from shelfmark.cli.similar.source import IndexOption, source_of
 
 if TYPE_CHECKING:
@@ -54,6 +60,9 @@ def serve(
             help="How long an answer waits for another program that has locked the store.",
         ),
     ] = 5.0,
+    connections: ConnectionsOption = None,
+    per_address: PerAddressOption = None,
+    client_timeout: ClientTimeoutOption = 20.0,
     index: IndexOption = None,
     store: StoreOption = None,
     workflow: WorkflowOption = None,
@@ -62,10 +71,12 @@ def serve(
     """Serve the labelling pages."""
     from labelling.store.database import SERVING
     from labelling.web.serving import Place, serve_store
+    from modules.http_server.limits import Limits
 
+    limits = Limits(wait=client_timeout, connections=connections, per_address=per_address)
     place = Place(
         host, port, annotator, accounts, certificate, key, tuple(image_hosts or ()), tuple(trusted_proxies or ()),
-        one_session,
+        one_session, limits,
     )  # fmt: skip
     with open_store(store, workflow, overrides, patience=replace(SERVING, write=write_wait)) as opened:
         serve_store(opened, place, lambda line: typer.echo(line), _source(index, workflow, overrides))
