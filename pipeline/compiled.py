@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from typing import Any
 
-from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 # The first of TFX, TFDV and TFMA to be imported: it mends what they miss of each other. Not tfx.v1: that loads the
@@ -15,15 +13,20 @@ from tfx import components as _components  # noqa: F401
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
+from tfx.orchestration.portable import data_types, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.class_metrics.store import connection_config
+from modules.paths import near
+from pipeline.checked_launch import CheckedLauncher, checked_cache, withdraw_damaged
+from pipeline.checksums import Checksums, Damage
 from pipeline.pipeline import Places, create_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.schema import write_run_schema
 from pipeline.steps import Progress, Step
 from pipeline.workflow_file import LoadedWorkflow
+
+FROM_THE_BEGINNING = "the same command will not help; `shelfmark run` without --from makes it again"
 
 
 def compile_local(
@@ -49,15 +52,29 @@ def compile_local(
 
 
 def launch_nodes(
-    pipeline: pipeline_pb2.Pipeline, progress: Progress, *, to: str | None = None, from_: str | None = None
+    pipeline: pipeline_pb2.Pipeline,
+    progress: Progress,
+    checksums: Checksums,
+    *,
+    to: str | None = None,
+    from_: str | None = None,
 ) -> Iterator[Step]:
-    """Launches the nodes in order; yields each when it ended. The one that fails is yielded before its error rises."""
+    """Launches the nodes in order; yields each when it ended. The one that fails is yielded before its error rises.
+
+    What a node takes from an earlier run is compared with ``checksums`` first: of the cache only what is as it was made
+    is used, the rest is made again.
+    """
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     connection = getattr(
         deployment.metadata_connection_config, deployment.metadata_connection_config.WhichOneof("connection_config")
     )
     if to is not None or from_ is not None:
         partial_run_utils.mark_pipeline(pipeline, from_nodes=[from_] if from_ else None, to_nodes=[to] if to else None)
+    remedy = "the same command makes it again" if from_ is None else FROM_THE_BEGINNING
+
+    def say(damage: Damage) -> None:
+        progress.console.print(f"{near(damage.file)}: {damage.what}; it is not used", soft_wrap=True)
+
     for node in pipeline.nodes:
         one = node.pipeline_node
         name = one.node_info.id
@@ -68,14 +85,19 @@ def launch_nodes(
             if one.execution_options.run.perform_snapshot:
                 with metadata.Metadata(connection) as handle:
                     partial_run_utils.snapshot(handle, pipeline)
-            info = launcher.Launcher(
-                pipeline_node=one,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-            ).launch()
+            launching = {
+                "pipeline_node": one,
+                "mlmd_connection": metadata.Metadata(connection),
+                "pipeline_info": pipeline.pipeline_info,
+                "pipeline_runtime_spec": pipeline.runtime_spec,
+                "executor_spec": runner_utils.extract_executor_spec(deployment, name),
+                "custom_driver_spec": runner_utils.extract_custom_driver_spec(deployment, name),
+            }
+            with checked_cache(checksums, say):
+                info = CheckedLauncher(checksums, remedy, **launching).launch()
+                # A resolver has no cache: it gives the newest artifact that is left.
+                while _is_resolver(one) and info is not None and _withdrawn(connection, info, checksums, say):
+                    info = CheckedLauncher(checksums, remedy, **launching).launch()
         except KeyboardInterrupt:
             yield Step(name, "stopped", progress.end("stopped"))
             raise
@@ -91,19 +113,20 @@ def launch_nodes(
         yield Step(name, state, progress.end(state))
 
 
-def cancel_running(folder: RunFolder, run_id: str) -> None:
-    """Marks the run's executions that are under way as cancelled and removes what they had written."""
-    store = metadata_store.MetadataStore(connection_config(folder.metadata))
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
-        return
-    stopped = []
-    for execution in store.get_executions_by_context(context.id):
-        if execution.last_known_state in (metadata_store_pb2.Execution.RUNNING, metadata_store_pb2.Execution.NEW):
-            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
-            stopped.append(execution)
-    if stopped:
-        store.put_executions(stopped)
-    for execution in stopped:
-        for written in Path(folder.root).glob(f"*/*/{execution.id}"):
-            shutil.rmtree(written, ignore_errors=True)
+def _is_resolver(node: pipeline_pb2.PipelineNode) -> bool:
+    return "resolver" in node.node_info.type.name.lower()
+
+
+def _withdrawn(
+    connection: Any, info: data_types.ExecutionInfo, checksums: Checksums, say: Callable[[Damage], None]
+) -> bool:
+    """Whether what the resolver found is damaged; it is withdrawn then, and the resolver's execution with it."""
+    if info.execution_id is None:
+        return False
+    with metadata.Metadata(connection) as handle:
+        if not withdraw_damaged(handle, info.output_dict or {}, checksums, say):
+            return False
+        (execution,) = handle.store.get_executions_by_id([info.execution_id])
+        execution.last_known_state = metadata_store_pb2.Execution.CANCELED
+        handle.store.put_executions([execution])
+    return True

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
+import re
 import shlex
 import sys
 import time
@@ -81,7 +83,7 @@ def run(
                 _run(loaded, result, console, to, from_, cache)
             except KeyboardInterrupt:
                 if result.steps:
-                    _cancel(result)
+                    _cancel(loaded, result)
                 result.error = "stopped"
             except InputError as error:
                 if not result.steps:
@@ -90,7 +92,8 @@ def run(
                 result.error = str(error)
             except Exception as error:
                 log.write(traceback.format_exc())
-                result.error = _reason(error)
+                component = result.steps[-1].component if result.steps and result.steps[-1].state == "failed" else ""
+                result.error = _reason(error, component)
             finally:
                 job_servers.stop()
         result.seconds = time.monotonic() - started
@@ -111,18 +114,29 @@ def _run(
     loaded: LoadedWorkflow, result: RunResult, console: Console, to: str | None, from_: str | None, cache: bool
 ) -> None:
     with Progress(console) as progress:
+        progress.start("ML Metadata")
+        from pipeline import leftovers
+
+        cleared = leftovers.clear(result.folder, loaded.workflow.name)
+        progress.clear()
+        if cleared:
+            console.print(cleared, soft_wrap=True)
         progress.start("TensorFlow and TFX")
         from pipeline.compiled import compile_local, launch_nodes
 
         progress.clear()
         pipeline, nodes = compile_local(loaded, result.folder, result.run_id, cache=cache)
         _check_components(nodes, to, from_)
-        for step in launch_nodes(pipeline, progress, to=to, from_=from_):
+        for step in launch_nodes(pipeline, progress, result.folder.checksums(), to=to, from_=from_):
             result.steps.append(step)
     if to is None:
         from pipeline.summary import summarise
 
         result.report = summarise(loaded, result, console)
+        if loaded.workflow.runners.local.retention is not None:
+            from pipeline.clean import clean_folder
+
+            clean_folder(loaded, loaded.workflow.runners.local.retention, console, short=True)
 
 
 def _check_components(nodes: list[str], *names: str | None) -> None:
@@ -134,19 +148,27 @@ def _check_components(nodes: list[str], *names: str | None) -> None:
             raise InputError(Problem(option, expected, value=name, hint=did_you_mean(name, nodes)))
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException, component: str = "") -> str:
     """The error in a sentence or two; Beam puts whole tracebacks into its messages."""
     cause: BaseException | None = error
     while cause is not None:
         if isinstance(cause, InputError):
             return str(cause)
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = f"{cause.filename}: " if cause.filename else ""
+            return f"{place}the disk is full; make room; the same command helps then"
         cause = cause.__cause__ or cause.__context__
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:2000]
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    # Names of Python's classes tell a user nothing; the log has them.
+    said = _CLASSES.sub("", lines[-1]) if lines else "it stopped without a message"
+    return f"{component or 'the run'} failed: {said}"[:2000]
 
 
-def _cancel(result: RunResult) -> None:
+_CLASSES = re.compile(r"\b(?:\w+\.)*\w+(?:Error|Exception|Interrupt)\b:?\s*")
+
+
+def _cancel(loaded: LoadedWorkflow, result: RunResult) -> None:
     """Marks what was under way as cancelled, so that nothing in ML Metadata claims to be running."""
-    from pipeline.compiled import cancel_running
+    from pipeline import leftovers
 
-    cancel_running(result.folder, result.run_id)
+    leftovers.cancel(result.folder, loaded.workflow.name)

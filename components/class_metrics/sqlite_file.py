@@ -1,0 +1,101 @@
+"""Whether a file can be ML Metadata's SQLite database, said before ML Metadata opens it. Light: no TensorFlow."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+from modules.errors import InputError, Problem
+from modules.paths import near
+
+_TABLE = "MLMDEnv"
+"""The table that every database of ML Metadata has."""
+_AGAIN = "the same command helps once that is so"
+_WAIT_SECONDS = 5.0
+
+
+def check_sqlite(path: Path, *, write: bool = False) -> None:
+    """Opens the file with SQLite itself, which also rolls back what a killed program had begun.
+
+    Args:
+      path: an existing file.
+      write: it is to be written to; an empty file is then a database that is yet to be made.
+
+    Raises:
+      InputError: it is damaged, empty, of something else, locked, or cannot be read (or written).
+    """
+    name = near(path)
+    if not path.is_file():
+        raise InputError(Problem(name, "ML Metadata's database is a file; this is none", hint=_remedy(path)))
+    if not os.access(path, os.R_OK):
+        raise InputError(Problem(name, "no right to read ML Metadata's database", hint=_right(path, "r")))
+    if write and not os.access(path, os.W_OK):
+        raise InputError(Problem(name, "no right to write to ML Metadata's database", hint=_right(path, "w")))
+    if write and not os.access(path.parent, os.W_OK):
+        raise InputError(Problem(near(path.parent), "no right to write to this folder", hint=_right(path.parent, "w")))
+    if path.stat().st_size == 0:
+        if write:
+            return
+        expected = "ML Metadata's database is empty: no run was recorded in it, or it was truncated"
+        raise InputError(
+            Problem(name, expected, hint="the same command will not help; `shelfmark run` makes a new one")
+        )
+    mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
+    try:
+        address = f"{path.absolute().as_uri()}?mode={mode}"
+        with closing(sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)) as database:
+            if write:
+                database.execute("BEGIN IMMEDIATE")
+                database.execute("ROLLBACK")
+            tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+    except sqlite3.Error as error:
+        raise InputError(_problem(path, error)) from None
+    if verdict != "ok":
+        raise InputError(damaged(path))
+    if tables and _TABLE not in tables:
+        expected = "a database of ML Metadata; this SQLite database is something else's"
+        raise InputError(Problem(name, expected, hint=_remedy(path)))
+    if not tables and not write:
+        raise InputError(Problem(name, "no run is recorded in ML Metadata", hint="run the workflow: shelfmark run"))
+
+
+def damaged(path: Path) -> Problem:
+    """The database is damaged, and what helps."""
+    return Problem(near(path), "ML Metadata's database is damaged", hint=_remedy(path))
+
+
+def _problem(path: Path, error: sqlite3.Error) -> Problem:
+    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        expected = "another program holds ML Metadata's database"
+        return Problem(near(path), expected, hint="the same command helps once that program lets it go")
+    if code == sqlite3.SQLITE_FULL:
+        return Problem(near(path), "the disk is full", hint=f"make room; {_AGAIN}")
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        return Problem(near(path), f"ML Metadata's database cannot be opened ({error})", hint=_right(path.parent, "w"))
+    return damaged(path)
+
+
+def _right(path: Path, right: str) -> str:
+    return f"{_AGAIN}: chmod u+{right} {shlex.quote(near(path))}"
+
+
+def _remedy(path: Path) -> str:
+    """Moves the database aside, and the journal with it, which SQLite would roll back into the next one."""
+    number = 1
+    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
+        number += 1
+    moves = [(path, aside)]
+    for end in ("-journal", "-wal", "-shm"):
+        beside = path.with_name(path.name + end)
+        if beside.exists():
+            moves.append((beside, aside.with_name(aside.name + end)))
+    command = " && ".join(f"mv {shlex.quote(near(one))} {shlex.quote(near(other))}" for one, other in moves)
+    return (
+        "the same command will not help; put it aside and run the workflow again (its history is lost with it, "
+        f"pushed models and labels stay): {command} && shelfmark run"
+    )
