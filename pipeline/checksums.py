@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.errors import InputError
+
 _FORMAT = 1
 _Stamp = tuple[tuple[str, int, int, int], ...]
 
@@ -28,6 +30,10 @@ class Damage:
 
     def __str__(self) -> str:
         return f"{self.file}: {self.what}"
+
+
+class DamagedArtifact(InputError):
+    """An artifact that a command needs is not as it was made."""
 
 
 class Checksums:
@@ -44,9 +50,13 @@ class Checksums:
         self._root, self._folder = root, folder
         self._found_fine: dict[Path, _Stamp] = {}
 
-    def record(self, artifact: Path) -> None:
-        """Writes down what lies in the folder of an artifact below the root; of others nothing is kept."""
-        place = self._place(artifact)
+    def record(self, artifact: Path, *, copy_of: Path | None = None) -> None:
+        """Writes down what lies in the folder of an artifact below the root; of others nothing is kept.
+
+        Args:
+          copy_of: the artifact that the folder is the pushed copy of; it may then lie anywhere.
+        """
+        place = self._place(artifact, copy_of)
         if place is None:
             return
         stamp = _stamp(artifact)
@@ -57,34 +67,35 @@ class Checksums:
         os.replace(part, place)
         self._found_fine[artifact] = stamp
 
-    def recorded(self, artifact: Path) -> bool:
-        """Whether there is a record of the artifact, readable or not."""
-        place = self._place(artifact)
-        return place is not None and place.exists()
+    def recorded(self, artifact: Path, *, copy_of: Path | None = None) -> bool:
+        """Whether the artifact can be compared: there is a readable record of it, or it lies outside the root.
+
+        There is none of an artifact that was made before records were, or whose record was lost.
+        """
+        place = self._place(artifact, copy_of)
+        return place is None or _files(place) is not None
 
     def forget(self, artifact: Path) -> None:
-        """Removes the record of an artifact that is removed."""
-        place = self._place(artifact)
-        if place is not None:
-            place.unlink(missing_ok=True)
+        """Removes the records of an artifact that is removed."""
+        for copy_of in (None, artifact):
+            place = self._place(artifact, copy_of)
+            if place is not None:
+                place.unlink(missing_ok=True)
 
-    def damage(self, artifact: Path) -> Damage | None:
-        """What differs from the record, None: nothing. An artifact that lies outside the root is not looked at.
+    def damage(self, artifact: Path, *, copy_of: Path | None = None) -> Damage | None:
+        """What differs from the record, None: nothing, or nothing is known to compare with.
 
         Hidden files that came later count for nothing, since file systems and viewers leave such; any other does, since
         readers take every file that their pattern matches.
         """
-        place = self._place(artifact)
+        place = self._place(artifact, copy_of)
         if place is None:
             return None
         if not artifact.is_dir():
             return Damage(artifact, "is gone")
-        try:
-            known = _files(place)
-        except FileNotFoundError:
-            return Damage(artifact, "has no recorded checksums")
-        except (OSError, ValueError, KeyError, TypeError):
-            return Damage(place, "is damaged: no record of an artifact's checksums")
+        known = _files(place)
+        if known is None:
+            return None
         try:
             stamp = _stamp(artifact)
             if self._found_fine.get(artifact) == stamp:
@@ -105,11 +116,12 @@ class Checksums:
         self._found_fine[artifact] = stamp
         return None
 
-    def _place(self, artifact: Path) -> Path | None:
+    def _place(self, folder: Path, copy_of: Path | None) -> Path | None:
+        artifact = folder if copy_of is None else copy_of
         if not artifact.is_relative_to(self._root) or artifact == self._root:
             return None
         name = artifact.relative_to(self._root)
-        return self._folder / name.parent / f"{name.name}.json"
+        return self._folder / name.parent / f"{name.name}{'' if copy_of is None else '.pushed'}.json"
 
 
 def folder_of(uri: str) -> Path:
@@ -117,11 +129,15 @@ def folder_of(uri: str) -> Path:
     return Path(urllib.parse.unquote(uri.removeprefix("file://")))
 
 
-def _files(place: Path) -> dict[str, tuple[int, str]]:
-    document: Any = json.loads(place.read_text(encoding="utf-8"))
-    if document["format"] != _FORMAT:
-        raise ValueError
-    return {str(name): (int(file["bytes"]), str(file["sha256"])) for name, file in document["files"].items()}
+def _files(place: Path) -> dict[str, tuple[int, str]] | None:
+    """Size and checksum of each file in the record, None: there is no record that can be read."""
+    try:
+        document: Any = json.loads(place.read_text(encoding="utf-8"))
+        if document["format"] != _FORMAT:
+            return None
+        return {str(name): (int(file["bytes"]), str(file["sha256"])) for name, file in document["files"].items()}
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 def _stamp(artifact: Path) -> _Stamp:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2
@@ -17,16 +17,15 @@ from tfx.orchestration.portable import data_types, partial_run_utils, runtime_pa
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.class_metrics.store import connection_config
-from modules.paths import near
-from pipeline.checked_launch import CheckedLauncher, checked_cache, withdraw_damaged
-from pipeline.checksums import Checksums, Damage
+from pipeline.checked_launch import ArtifactChecks, CheckedLauncher, checked_cache
+from pipeline.checksums import Checksums
 from pipeline.pipeline import Places, create_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.schema import write_run_schema
 from pipeline.steps import Progress, Step
 from pipeline.workflow_file import LoadedWorkflow
 
-FROM_THE_BEGINNING = "the same command will not help; `shelfmark run` without --from makes it again"
+FROM_THE_BEGINNING = "the same command will not help; without --from it makes it again"
 
 
 def compile_local(
@@ -71,9 +70,7 @@ def launch_nodes(
     if to is not None or from_ is not None:
         partial_run_utils.mark_pipeline(pipeline, from_nodes=[from_] if from_ else None, to_nodes=[to] if to else None)
     remedy = "the same command makes it again" if from_ is None else FROM_THE_BEGINNING
-
-    def say(damage: Damage) -> None:
-        progress.console.print(f"{near(damage.file)}: {damage.what}; it is not used", soft_wrap=True)
+    checks = ArtifactChecks(checksums, remedy, lambda line: progress.console.print(line, soft_wrap=True))
 
     for node in pipeline.nodes:
         one = node.pipeline_node
@@ -93,11 +90,11 @@ def launch_nodes(
                 "executor_spec": runner_utils.extract_executor_spec(deployment, name),
                 "custom_driver_spec": runner_utils.extract_custom_driver_spec(deployment, name),
             }
-            with checked_cache(checksums, say):
-                info = CheckedLauncher(checksums, remedy, **launching).launch()
+            with checked_cache(checks, name):
+                info = CheckedLauncher(checks, **launching).launch()
                 # A resolver has no cache: it gives the newest artifact that is left.
-                while _is_resolver(one) and info is not None and _withdrawn(connection, info, checksums, say):
-                    info = CheckedLauncher(checksums, remedy, **launching).launch()
+                while _is_resolver(one) and info is not None and _withdrawn(connection, info, checks):
+                    info = CheckedLauncher(checks, **launching).launch()
         except KeyboardInterrupt:
             yield Step(name, "stopped", progress.end("stopped"))
             raise
@@ -117,14 +114,12 @@ def _is_resolver(node: pipeline_pb2.PipelineNode) -> bool:
     return "resolver" in node.node_info.type.name.lower()
 
 
-def _withdrawn(
-    connection: Any, info: data_types.ExecutionInfo, checksums: Checksums, say: Callable[[Damage], None]
-) -> bool:
+def _withdrawn(connection: Any, info: data_types.ExecutionInfo, checks: ArtifactChecks) -> bool:
     """Whether what the resolver found is damaged; it is withdrawn then, and the resolver's execution with it."""
     if info.execution_id is None:
         return False
     with metadata.Metadata(connection) as handle:
-        if not withdraw_damaged(handle, info.output_dict or {}, checksums, say):
+        if not checks.withdraw(handle, info.output_dict, ""):
             return False
         (execution,) = handle.store.get_executions_by_id([info.execution_id])
         execution.last_known_state = metadata_store_pb2.Execution.CANCELED

@@ -18,6 +18,7 @@ from components import job_servers
 from modules.errors import InputError, Problem
 from modules.paths import near
 from modules.settings.features import image_feature
+from pipeline.checksums import DamagedArtifact
 from pipeline.quiet import everything_else_to
 from pipeline.run_folder import RunFolder
 from pipeline.steps import Progress, Step
@@ -78,6 +79,7 @@ def run(
             os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         result = RunResult(run_id, folder, folder.logs / f"{run_id}.log")
         started = time.monotonic()
+        again = resume_command(sys.argv[1:])
         with result.log.open("a", buffering=1) as log, everything_else_to(log, console):
             try:
                 _run(loaded, result, console, to, from_, cache)
@@ -90,6 +92,8 @@ def run(
                     raise
                 log.write(traceback.format_exc())
                 result.error = str(error)
+                if isinstance(error, DamagedArtifact):
+                    again = resume_command(without_from(sys.argv[1:]))
             except Exception as error:
                 log.write(traceback.format_exc())
                 component = result.steps[-1].component if result.steps and result.steps[-1].state == "failed" else ""
@@ -101,13 +105,19 @@ def run(
             console.print(f"\n{result.error}", soft_wrap=True)
             console.print(f"log: {near(result.log)}", soft_wrap=True)
             console.print("what is done is kept; to go on from there:")
-            console.print(f"  {resume_command()}", soft_wrap=True)
+            console.print(f"  {again}", soft_wrap=True)
         return result
 
 
-def resume_command() -> str:
+def resume_command(arguments: list[str]) -> str:
     """The command that was given: components that are done are taken from the cache."""
-    return shlex.join(["shelfmark", *(sys.argv[1:] if sys.argv[1:2] == ["run"] else ["run", *sys.argv[1:]])])
+    return shlex.join(["shelfmark", *(arguments if arguments[:1] == ["run"] else ["run", *arguments])])
+
+
+def without_from(arguments: list[str]) -> list[str]:
+    """The arguments, but not ``--from NAME``: what lies before is made again then."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [one for before, one in pairs if "--from" not in (before, one) and not one.startswith("--from=")]
 
 
 def _run(
@@ -115,8 +125,11 @@ def _run(
 ) -> None:
     with Progress(console) as progress:
         progress.start("ML Metadata")
+        from components.class_metrics.store import open_store
         from pipeline import leftovers
 
+        # What is wrong with the database is said with the command that was given.
+        open_store(result.folder.metadata, write=True, run_command=loaded.run_command)
         cleared = leftovers.clear(result.folder, loaded.workflow.name)
         progress.clear()
         if cleared:

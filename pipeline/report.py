@@ -37,7 +37,7 @@ def attempt(what: str, read: Callable[[], T], missing: list[str]) -> T | None:
     except Exception as error:
         _log.exception("%s could not be read", what)
         reason = str(error).strip().splitlines()
-        missing.append(f"{what}: {reason[0] if reason else type(error).__name__}")
+        missing.append(f"{what}: {reason[0] if reason else 'could not be read'}")
         return None
 
 
@@ -62,8 +62,9 @@ def report_of(
     taxonomy = attempt("the taxonomy", run.taxonomy, missing)
     predicted: dict[str, Predicted] | None = None
     if "predictions" in run.outputs and taxonomy is not None:
-        files = run.folder("predictions")
-        predicted = attempt("the predictions", lambda: read_predicted(PredictionFiles(files), taxonomy), missing)
+        files = attempt("the predictions", lambda: PredictionFiles(run.folder("predictions")), missing)
+        if files is not None:
+            predicted = attempt("the predictions", lambda: read_predicted(files, taxonomy), missing)
     now = metrics[-1][1] if metrics and metrics[-1][0] == run.id else None
     earlier = metrics[:-1] if now else metrics
     previous, before = earlier[-1] if now and earlier else (None, None)
@@ -101,7 +102,7 @@ def report_of(
         blessing=attempt("the model's blessing", lambda: blessing_of(run, now), missing)
         or Blessing("unknown", "it is not known whether the model is blessed"),
         training=training,
-        tuning=attempt("the Tuner's trials", lambda: tuning_of(trials.folder, trials.properties), missing)
+        tuning=attempt("the Tuner's trials", lambda: tuning_of(run.folder("tuner_results"), trials.properties), missing)
         if trials
         else None,
         quarantine=bad or (),

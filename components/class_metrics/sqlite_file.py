@@ -11,25 +11,30 @@ from pathlib import Path
 from modules.errors import InputError, Problem
 from modules.paths import near
 
+RUN = "shelfmark run"
+"""What makes a new database, where nobody says with which workflow."""
 _TABLE = "MLMDEnv"
 """The table that every database of ML Metadata has."""
 _AGAIN = "the same command helps once that is so"
 _WAIT_SECONDS = 5.0
 
 
-def check_sqlite(path: Path, *, write: bool = False) -> None:
+def check_sqlite(path: Path, *, write: bool = False, run_command: str = RUN) -> None:
     """Opens the file with SQLite itself, which also rolls back what a killed program had begun.
 
     Args:
       path: an existing file.
       write: it is to be written to; an empty file is then a database that is yet to be made.
+      run_command: what fills a new database, for messages.
 
     Raises:
       InputError: it is damaged, empty, of something else, locked, or cannot be read (or written).
     """
     name = near(path)
     if not path.is_file():
-        raise InputError(Problem(name, "ML Metadata's database is a file; this is none", hint=_remedy(path)))
+        raise InputError(
+            Problem(name, "ML Metadata's database is a file; this is none", hint=_remedy(path, run_command))
+        )
     if not os.access(path, os.R_OK):
         raise InputError(Problem(name, "no right to read ML Metadata's database", hint=_right(path, "r")))
     if write and not os.access(path, os.W_OK):
@@ -41,7 +46,7 @@ def check_sqlite(path: Path, *, write: bool = False) -> None:
             return
         expected = "ML Metadata's database is empty: no run was recorded in it, or it was truncated"
         raise InputError(
-            Problem(name, expected, hint="the same command will not help; `shelfmark run` makes a new one")
+            Problem(name, expected, hint=f"the same command will not help; this makes a new one: {run_command}")
         )
     mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
     try:
@@ -53,22 +58,22 @@ def check_sqlite(path: Path, *, write: bool = False) -> None:
             tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
             (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
     except sqlite3.Error as error:
-        raise InputError(_problem(path, error)) from None
+        raise InputError(_problem(path, error, run_command)) from None
     if verdict != "ok":
-        raise InputError(damaged(path))
+        raise InputError(damaged(path, run_command))
     if tables and _TABLE not in tables:
         expected = "a database of ML Metadata; this SQLite database is something else's"
-        raise InputError(Problem(name, expected, hint=_remedy(path)))
+        raise InputError(Problem(name, expected, hint=_remedy(path, run_command)))
     if not tables and not write:
-        raise InputError(Problem(name, "no run is recorded in ML Metadata", hint="run the workflow: shelfmark run"))
+        raise InputError(Problem(name, "no run is recorded in ML Metadata", hint=f"run the workflow: {run_command}"))
 
 
-def damaged(path: Path) -> Problem:
+def damaged(path: Path, run_command: str = RUN) -> Problem:
     """The database is damaged, and what helps."""
-    return Problem(near(path), "ML Metadata's database is damaged", hint=_remedy(path))
+    return Problem(near(path), "ML Metadata's database is damaged", hint=_remedy(path, run_command))
 
 
-def _problem(path: Path, error: sqlite3.Error) -> Problem:
+def _problem(path: Path, error: sqlite3.Error, run_command: str) -> Problem:
     code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         expected = "another program holds ML Metadata's database"
@@ -77,14 +82,14 @@ def _problem(path: Path, error: sqlite3.Error) -> Problem:
         return Problem(near(path), "the disk is full", hint=f"make room; {_AGAIN}")
     if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
         return Problem(near(path), f"ML Metadata's database cannot be opened ({error})", hint=_right(path.parent, "w"))
-    return damaged(path)
+    return damaged(path, run_command)
 
 
 def _right(path: Path, right: str) -> str:
     return f"{_AGAIN}: chmod u+{right} {shlex.quote(near(path))}"
 
 
-def _remedy(path: Path) -> str:
+def _remedy(path: Path, run_command: str) -> str:
     """Moves the database aside, and the journal with it, which SQLite would roll back into the next one."""
     number = 1
     while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
@@ -97,5 +102,5 @@ def _remedy(path: Path) -> str:
     command = " && ".join(f"mv {shlex.quote(near(one))} {shlex.quote(near(other))}" for one, other in moves)
     return (
         "the same command will not help; put it aside and run the workflow again (its history is lost with it, "
-        f"pushed models and labels stay): {command} && shelfmark run"
+        f"pushed models and labels stay): {command} && {run_command}"
     )

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
-from components.class_metrics.sqlite_file import check_sqlite, damaged
+from components.class_metrics.sqlite_file import RUN, check_sqlite, damaged
 from modules.errors import InputError, Problem, shorten
 from modules.paths import near
 
@@ -76,12 +76,13 @@ def connection_config(uri: str) -> Any:
     return config
 
 
-def open_store(uri: str, *, write: bool = False) -> Any:
+def open_store(uri: str, *, write: bool = False, run_command: str = RUN) -> Any:
     """An ``ml_metadata.MetadataStore``, whose errors are said in words.
 
     Args:
       uri: as for :func:`connection_config`.
       write: to write to as well; a SQLite file that is not there is made.
+      run_command: what fills a new database, for messages.
 
     Raises:
       InputError: no such file, a damaged one, a bad URL, or the server does not answer.
@@ -94,25 +95,26 @@ def open_store(uri: str, *, write: bool = False) -> Any:
     if isinstance(config, metadata_store_pb2.ConnectionConfig) and config.HasField("sqlite"):
         path = Path(config.sqlite.filename_uri)
         if path.exists():
-            check_sqlite(path, write=write)
+            check_sqlite(path, write=write, run_command=run_command)
         elif not write:
-            hint = "run the workflow first: shelfmark run"
+            hint = f"run the workflow first: {run_command}"
             raise InputError(Problem(near(path), "there is no ML Metadata yet", hint=hint))
         if not write:
             config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    with _said(uri, path):
+    with _said(uri, path, run_command):
         store = metadata_store.MetadataStore(config)
         if not isinstance(config, metadata_store_pb2.ConnectionConfig):
             # The service is not called before the first question: ask one here, where its refusal can be told.
             store.get_context_types()
-        return _Said(store, uri, path)
+        return _Said(store, uri, path, run_command)
 
 
 class _Said:
     """A store whose methods raise InputError where ML Metadata's raise errors of their own."""
 
-    def __init__(self, store: Any, uri: str, path: Path | None):
-        self._store, self._uri, self._path = store, uri, path
+    def __init__(self, store: Any, uri: str, path: Path | None, run_command: str):
+        self._store = store
+        self._place = uri, path, run_command
 
     def __getattr__(self, name: str) -> Any:
         found = getattr(self._store, name)
@@ -120,14 +122,14 @@ class _Said:
             return found
 
         def said(*arguments: Any, **named: Any) -> Any:
-            with _said(self._uri, self._path):
+            with _said(*self._place):
                 return found(*arguments, **named)
 
         return said
 
 
 @contextmanager
-def _said(uri: str, path: Path | None) -> Iterator[None]:
+def _said(uri: str, path: Path | None, run_command: str) -> Iterator[None]:
     """``path``: the SQLite file, None for a server."""
     from google.protobuf.message import DecodeError
     from ml_metadata import errors
@@ -146,7 +148,7 @@ def _said(uri: str, path: Path | None) -> Iterator[None]:
         if "full" in text:
             hint = "make room; the same command helps then"
             raise InputError(Problem(near(path), "the disk is full", hint=hint)) from error
-        raise InputError(damaged(path)) from error
+        raise InputError(damaged(path, run_command)) from error
 
 
 def _is_service(parts: SplitResult, port: int | None) -> bool:
