@@ -46,13 +46,13 @@ class ArtifactChecks:
           executor_output: of the execution; executors tell here, and not in the artifacts, where they pushed to.
         """
         for key, several in (artifacts or {}).items():
-            for artifact in several:
-                self._checksums.record(folder_of(artifact.uri))
-            told = executor_output.output_artifacts.get(key) if executor_output is not None else None
-            for artifact in told.artifacts if told is not None else ():
-                pushed = _local(artifact.custom_properties[_PUSHED].string_value)
+            told = _told(executor_output, key)
+            for i, artifact in enumerate(several):
+                folder = folder_of(artifact.uri)
+                self._checksums.record(folder)
+                pushed = _local(told[i]) if i < len(told) else None
                 if pushed is not None:
-                    self._checksums.record(pushed, copy_of=folder_of(artifact.uri))
+                    self._checksums.record(pushed, copy_of=folder)
 
     def require(self, artifacts: Artifacts | None) -> None:
         """What a component reads.
@@ -173,6 +173,14 @@ def checked_cache(checks: ArtifactChecks, component: str) -> Iterator[None]:
 def _pushed(artifact: Any) -> Path | None:
     """Where a pusher put its copy, if that is on this machine."""
     return _local(artifact.get_string_custom_property(_PUSHED))
+
+
+def _told(executor_output: Any, key: str) -> list[str]:
+    """Where the executor pushed each artifact of this output, as it told. Asking a protobuf's map makes an entry."""
+    if executor_output is None or key not in executor_output.output_artifacts:
+        return []
+    several = executor_output.output_artifacts[key].artifacts
+    return [one.custom_properties[_PUSHED].string_value if _PUSHED in one.custom_properties else "" for one in several]
 
 
 def _local(place: str) -> Path | None:
