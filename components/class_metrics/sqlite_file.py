@@ -5,18 +5,17 @@ from __future__ import annotations
 import os
 import shlex
 import sqlite3
-from contextlib import closing
 from pathlib import Path
 
 from modules.errors import InputError, Problem
 from modules.paths import near
+from modules.sqlite import code_of, tables_of
 
 RUN = "shelfmark run"
 """What makes a new database, where nobody says with which workflow."""
 _TABLE = "MLMDEnv"
 """The table that every database of ML Metadata has."""
 _AGAIN = "the same command helps once that is so"
-_WAIT_SECONDS = 5.0
 
 
 def check_sqlite(path: Path, *, write: bool = False, run_command: str = RUN) -> None:
@@ -50,16 +49,10 @@ def check_sqlite(path: Path, *, write: bool = False, run_command: str = RUN) -> 
         )
     mode = "rw" if os.access(path, os.W_OK) and os.access(path.parent, os.W_OK) else "ro"
     try:
-        address = f"{path.absolute().as_uri()}?mode={mode}"
-        with closing(sqlite3.connect(address, uri=True, timeout=_WAIT_SECONDS, isolation_level=None)) as database:
-            if write:
-                database.execute("BEGIN IMMEDIATE")
-                database.execute("ROLLBACK")
-            tables = {row[0] for row in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-            (verdict,) = database.execute("PRAGMA quick_check(1)").fetchone()
+        tables = tables_of(path, mode=mode, write=write)
     except sqlite3.Error as error:
         raise InputError(_problem(path, error, run_command)) from None
-    if verdict != "ok":
+    if tables is None:
         raise InputError(damaged(path, run_command))
     if tables and _TABLE not in tables:
         expected = "a database of ML Metadata; this SQLite database is something else's"
@@ -74,7 +67,7 @@ def damaged(path: Path, run_command: str = RUN) -> Problem:
 
 
 def _problem(path: Path, error: sqlite3.Error, run_command: str) -> Problem:
-    code = (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+    code = code_of(error)
     if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
         expected = "another program holds ML Metadata's database"
         return Problem(near(path), expected, hint="the same command helps once that program lets it go")

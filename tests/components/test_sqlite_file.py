@@ -78,7 +78,7 @@ def test_what_is_none(database: Path) -> None:
 
 
 def test_one_that_another_program_holds(database: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("components.class_metrics.sqlite_file._WAIT_SECONDS", 0.05)
+    monkeypatch.setattr("modules.sqlite.WAIT_SECONDS", 0.05)
     with closing(sqlite3.connect(database, isolation_level=None)) as holder:
         holder.execute("BEGIN EXCLUSIVE")
         said = refused(database, write=True)
