@@ -33,7 +33,7 @@ class Damage:
 
 
 class DamagedArtifact(InputError):
-    """An artifact that a command needs is not as it was made."""
+    """An artifact that a command needs is not there, or not as it was made."""
 
 
 class Checksums:

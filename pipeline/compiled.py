@@ -17,8 +17,9 @@ from tfx.orchestration.portable import data_types, partial_run_utils, runtime_pa
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.class_metrics.store import connection_config
+from modules.errors import Problem
 from pipeline.checked_launch import ArtifactChecks, CheckedLauncher, checked_cache
-from pipeline.checksums import Checksums
+from pipeline.checksums import Checksums, DamagedArtifact
 from pipeline.pipeline import Places, create_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.schema import write_run_schema
@@ -81,7 +82,7 @@ def launch_nodes(
         try:
             if one.execution_options.run.perform_snapshot:
                 with metadata.Metadata(connection) as handle:
-                    partial_run_utils.snapshot(handle, pipeline)
+                    _take_over(handle, pipeline)
             launching = {
                 "pipeline_node": one,
                 "mlmd_connection": metadata.Metadata(connection),
@@ -108,6 +109,19 @@ def launch_nodes(
             if execution.last_known_state == metadata_store_pb2.Execution.CACHED:
                 state = "cached"
         yield Step(name, state, progress.end(state))
+
+
+def _take_over(handle: metadata.Metadata, pipeline: pipeline_pb2.Pipeline) -> None:
+    """Gives the run what the last one made before --from.
+
+    Raises:
+      DamagedArtifact: there is no run, or it ended before.
+    """
+    try:
+        partial_run_utils.snapshot(handle, pipeline)
+    except LookupError:
+        expected = "a last run that made all that lies before it; it ended earlier, or there is none"
+        raise DamagedArtifact(Problem("--from", expected, hint=FROM_THE_BEGINNING)) from None
 
 
 def _is_resolver(node: pipeline_pb2.PipelineNode) -> bool:
