@@ -136,6 +136,9 @@ def _said(uri: str, path: Path | None, run_command: str) -> Iterator[None]:
 
     try:
         yield
+    except (errors.NotFoundError, errors.AlreadyExistsError, errors.InvalidArgumentError):
+        # Answers to a question, which whoever asked it knows what to do with.
+        raise
     except (errors.StatusError, RuntimeError, DecodeError, UnicodeDecodeError) as error:
         text = " ".join(str(error).split())
         if path is None:
@@ -145,6 +148,10 @@ def _said(uri: str, path: Path | None, run_command: str) -> Iterator[None]:
         if "locked" in text:
             hint = "the same command helps once that program lets it go"
             raise InputError(Problem(near(path), "another program holds ML Metadata's database", hint=hint)) from error
+        if isinstance(error, errors.FailedPreconditionError):
+            raise InputError(
+                Problem(near(path), f"ML Metadata cannot use this database: {shorten(text, 300)}")
+            ) from error
         if "full" in text:
             hint = "make room; the same command helps then"
             raise InputError(Problem(near(path), "the disk is full", hint=hint)) from error

@@ -36,6 +36,13 @@ def test_a_whole_one_opens(database: Path) -> None:
     assert open_store(str(database)).get_artifacts() == []
 
 
+def test_what_is_not_found_is_no_damage(database: Path) -> None:
+    from ml_metadata import errors
+
+    with pytest.raises(errors.NotFoundError):
+        open_store(str(database)).get_artifact_type("no such type")
+
+
 @pytest.mark.parametrize("write", [False, True])
 @pytest.mark.parametrize("part", range(1, 10))
 def test_a_truncated_one(database: Path, part: int, write: bool) -> None:

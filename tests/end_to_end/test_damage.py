@@ -255,9 +255,9 @@ def test_a_part_of_a_run_refuses_its_damaged_inputs_and_names_what_helps(demo: D
 def test_a_damaged_last_blessed_model_is_no_longer_compared_with(demo: Demo) -> None:
     demo.restore()
     flipped(demo.artifacts()["Trainer", "model"] / "Format-Serving" / "saved_model.pb")
-    said = demo.run("--to", "Trainer")
+    said = demo.run("--to", "Evaluator")
     assert "saved_model.pb" in said and "it is not used" in said
-    assert "damaged" not in demo.run("--to", "Trainer")
+    assert "damaged" not in demo.run("--to", "Evaluator")
 
 
 def test_a_damaged_pushed_version_is_pushed_again(demo: Demo) -> None:

@@ -28,7 +28,9 @@ def test_a_truncated_store(file: Path, part: int) -> None:
     content = file.read_bytes()
     damaged = content[: len(content) * part // 10]
     file.write_bytes(damaged)
-    with pytest.raises(InputError, match=r"labels.sqlite: (no label store, or a damaged one|the label store is empty)") as error:
+    with pytest.raises(
+        InputError, match=r"labels.sqlite: (no label store, or a damaged one|the label store is empty)"
+    ) as error:
         Store(file)
     assert file.read_bytes() == damaged
     said = str(error.value)
