@@ -179,8 +179,10 @@ def test_a_run_makes_again_whatever_is_damaged(demo: Demo, kind: Callable[[Path]
     assert len(hurt) > 12
     said = demo.run()
     for artifact, file in hurt:
-        named = str(artifact.relative_to(demo.folder))
-        assert named in said or artifact.parent.name == "blessing", f"{file} was not noticed:\n{said}"
+        # What stands on a part that is made again is made again without a look at what there was.
+        if artifact.parent.parent.name in ("ImportSchemaGen", "ProductExampleGen"):
+            assert str(artifact.relative_to(demo.folder)) in said, f"{file} was not noticed:\n{said}"
+    assert "it is not used" in said, "the last blessed model is damaged as well"
     assert "unchanged" not in "".join(line for line in said.splitlines() if line.startswith(("Trainer", "Predictor")))
     found = published(demo)
     assert found.keys() == expected.keys()
