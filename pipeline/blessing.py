@@ -32,7 +32,7 @@ def blessing_of(run: Run, metrics: Measured | None) -> Blessing:
         return Blessing("not checked", sentence)
     reasons = []
     if "evaluation" in run.outputs:
-        reasons = list(dict.fromkeys(_reasons(run.outputs["evaluation"].folder)))
+        reasons = list(dict.fromkeys(_reasons(run.folder("evaluation"))))
     for name, rows in (metrics.failed if metrics else {}).items():
         reasons += [f"{name}: category {row['path']!r} is below F1 {row['bound']:g}" for row in rows]
     return Blessing("not blessed", "so the model is not pushed", reasons or ["the evaluation says no more"])

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modules.errors import InputError, Problem
 from modules.settings.workflow import Workflow
+from pipeline.checksums import Checksums
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,10 @@ class RunFolder:
     @property
     def reports(self) -> Path:
         return self.path / "reports"
+
+    def checksums(self) -> Checksums:
+        """What is known of the artifacts' files."""
+        return Checksums(self.root, self.path / "checksums")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -18,6 +18,7 @@ NEEDS = {
     "flink": "Beam's Flink job server",
     "label_studio": "a Label Studio server",
     "image_build": "buildah and debootstrap",
+    "damage": "minutes of damaged artifacts",
     "attack": "minutes of attacks on a server",
     "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }

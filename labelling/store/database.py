@@ -19,6 +19,7 @@ from sqlalchemy import Connection, Engine, create_engine, event, text
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DBAPIError, OperationalError, SQLAlchemyError
 
+from labelling.store.check import check_sqlite
 from labelling.store.line import STEP, Line, Refused
 from labelling.store.migrate import LOCK, upgrade
 from labelling.store.outages import Unavailable, has_room, identity, outage_of
@@ -95,6 +96,8 @@ class Store:
         if not create and not file.exists():
             hint = "`shelfmark label import-batch` or `shelfmark label import` makes one"
             raise InputError(Problem(self.name, "there is no label store here yet", hint=hint))
+        if file.exists():
+            check_sqlite(file)
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:

@@ -81,7 +81,7 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
             ids.append(batch.column("id").cast(pa.string()))
             for column in found:
                 parts[column].append(_matrix(batch.column(column), path, column))
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise InputError(Problem(str(path), f"readable Parquet files ({reason(error)})")) from None
     every = pa.concat_arrays(ids) if ids else pa.array([], pa.string())
     result = []

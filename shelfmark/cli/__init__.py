@@ -20,6 +20,7 @@ import typer
 
 from modules.errors import InputError, reason
 from shelfmark.cli import (
+    clean,
     demo,
     evaluation,
     experiment,
@@ -48,6 +49,7 @@ app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("compile")(kubeflow.compile)
 app.command("submit")(kubeflow.submit)
+app.command("clean")(clean.clean)
 app.command("validate")(validate.validate)
 app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
