@@ -19,6 +19,7 @@ NEEDS = {
     "label_studio": "a Label Studio server",
     "image_build": "buildah and debootstrap",
     "attack": "minutes of attacks on a server",
+    "kills": "minutes of kills of runs at random moments",
     "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }
 
