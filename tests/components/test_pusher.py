@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tfx.dsl.io import fileio
 from tfx.types import standard_artifacts
 
 from components.pusher.executor import WholePusherExecutor
@@ -71,7 +72,7 @@ def test_without_a_blessing_nothing_is_made(folder: Path) -> None:
 
 def test_what_fails_leaves_no_version(folder: Path) -> None:
     (folder / "model" / "Format-Serving" / "variables" / "v.data").symlink_to(folder / "none")
-    with pytest.raises(Exception, match="v.data"):
+    with pytest.raises(fileio.NotFoundError):
         push(folder)
     assert not list((folder / "pushed").iterdir())
 

@@ -95,9 +95,9 @@ class History:
 
 
 def tree(folder: Path) -> dict[str, bytes]:
-    """Every file below a folder, but for ML Metadata's."""
+    """Every file below a folder, but for ML Metadata's and the lock."""
     return {
         str(file.relative_to(folder)): file.read_bytes()
         for file in sorted(folder.rglob("*"))
-        if file.is_file() and "metadata.sqlite" not in file.name
+        if file.is_file() and "metadata.sqlite" not in file.name and file.name != ".lock"
     }
