@@ -9,8 +9,15 @@ from pathlib import Path
 from typing import Any
 
 from components.class_metrics.store import open_store
+from modules.errors import InputError, Problem
 from pipeline.checksums import folder_of
 from pipeline.run_folder import RunFolder
+from pipeline.runs import CLEANED
+
+HISTORY = frozenset(
+    ("metrics", "metrics_record", "labelling_batch", "batch_record", "index_record", "blessing", "schema")
+)
+"""Outputs that stay, whatever their age: figures over time are read from their records, and they take kilobytes."""
 
 
 @dataclass(frozen=True)
@@ -52,9 +59,10 @@ def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float
     """What the retention lets go, the largest first.
 
     Kept are, with all that they read and wrote, taken from the cache or not: the runs of the retention; of each output
-    the newest run that has it (what commands and servers look for); the newest run that published predictions; the
-    newest run that made the last blessed model or took it from the cache. Of pushed versions, only those of runs that
-    go, and never the highest. Nothing outside the run folder, no label and no label store is ever looked at.
+    the newest run that has it (what commands and servers look for); the newest run that published predictions; of the
+    last blessed model, each output's newest run among those that made the model or took it from the cache. Of pushed
+    versions, only those of runs that go, and never the highest. Figures over time (:data:`HISTORY`) stay. Nothing
+    outside the run folder, no label and no label store is ever looked at.
 
     Args:
       now: seconds since the epoch.
@@ -74,7 +82,7 @@ def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float
     found: dict[Path, Removable] = {}
     for run in runs:
         for identity, key in run.outputs.items():
-            path = folder_of(artifacts[identity].uri) if identity in artifacts else None
+            path = folder_of(artifacts[identity].uri) if identity in artifacts and key not in HISTORY else None
             if path is None or path in stay or path.is_symlink() or not path.is_dir():
                 continue
             component = path.relative_to(folder.root).parts[0]
@@ -87,7 +95,7 @@ def remove(folder: RunFolder, several: Iterable[Removable]) -> None:
     """Deletes them: first in ML Metadata, so that no cache gives out what is half deleted.
 
     Raises:
-      InputError: ML Metadata cannot be written to.
+      InputError: ML Metadata cannot be written to, or a file cannot be deleted.
     """
     from ml_metadata.proto import metadata_store_pb2
 
@@ -100,10 +108,16 @@ def remove(folder: RunFolder, several: Iterable[Removable]) -> None:
     artifacts = [one for one in store.get_artifacts() if one.id in ids or str(folder_of(one.uri)) in gone]
     for artifact in artifacts:
         artifact.state = pb.Artifact.DELETED
+        artifact.custom_properties[CLEANED].int_value = 1
     if artifacts:
         store.put_artifacts(artifacts)
     for one in several:
-        shutil.rmtree(one.path)
+        try:
+            shutil.rmtree(one.path)
+        except OSError as error:
+            place, reason = error.filename or str(one.path), error.strerror or "it did not go"
+            hint = "the same command goes on once that is mended"
+            raise InputError(Problem(str(place), f"cannot be deleted: {reason}", hint=hint)) from error
         folder.checksums().forget(one.path)
 
 
@@ -151,22 +165,38 @@ def _kept(
         kept |= {run.name for run in runs[max(0, len(runs) - retention.runs) :]}
     if retention.seconds is not None:
         kept |= {run.name for run in runs if run.milliseconds / 1000 > now - retention.seconds}
+    kept |= _newest(runs, artifacts, live)
+    for model in _blessed(runs, artifacts, live):
+        kept |= _newest([run for run in runs if model in run.outputs], artifacts, live)
+    return kept
+
+
+def _newest(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[int]) -> set[str]:
+    """Of each output the newest run that has it, and of those that may be empty the newest where they are not."""
     newest: dict[str, str] = {}
-    blessed: int | None = None
     for run in runs:
         for identity, key in run.outputs.items():
-            if identity not in live:
-                continue
-            newest[key] = run.name
-            properties = artifacts[identity].custom_properties
-            if key == "published_predictions" and properties["products"].int_value:
-                newest["published products"] = run.name
-            if key == "blessing" and properties["blessed"].int_value == 1:
-                blessed = properties["current_model_id"].int_value
-    if blessed is not None:
-        its = [run.name for run in runs if blessed in run.outputs]
-        kept |= set(its[-1:])
-    return kept | set(newest.values())
+            if identity in live:
+                newest[key] = run.name
+                for count in ("products", "blessed", "pushed"):
+                    if artifacts[identity].custom_properties[count].int_value > 0:
+                        newest[f"{key} {count}"] = run.name
+    return set(newest.values())
+
+
+def _blessed(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[int]) -> set[int]:
+    """The last blessed model as Evaluator and PublishedPredictor look it up, and the one that was blessed last.
+
+    They differ if an older model was taken from the cache and blessed again: TFX takes the highest id.
+    """
+    blessings = [
+        artifacts[identity].custom_properties["current_model_id"].int_value
+        for run in runs
+        for identity, key in run.outputs.items()
+        if key == "blessing" and identity in live and artifacts[identity].custom_properties["blessed"].int_value == 1
+    ]
+    found = [model for model in blessings if model in live]
+    return {max(found), found[-1]} if found else set()
 
 
 def _pushed(folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept: set[str]) -> Iterator[Removable]:

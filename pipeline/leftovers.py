@@ -14,6 +14,8 @@ from pipeline.run_folder import RunFolder
 
 _SYSTEM = ".system"
 """TFX's folder of a component for what lasts as long as an execution."""
+_ASKED = 1000
+"""Ids in one question to ML Metadata."""
 
 
 def clear(folder: RunFolder, pipeline: str) -> str:
@@ -27,20 +29,21 @@ def clear(folder: RunFolder, pipeline: str) -> str:
       What was done, as one sentence; empty: there was nothing.
     """
     store = open_store(folder.metadata, write=True)
-    ended = _end(store, pipeline, "FAILED")
-    states = _states(store)
+    ended = _end(store, folder, pipeline, "FAILED")
+    folders = list(_execution_folders(folder.root))
+    states = _states(store, folders)
     removed, unknown = [], []
-    for path in _execution_folders(folder.root):
+    for path in folders:
         state = states.get(int(path.name))
         if state is None:
             unknown.append(path)
         elif state not in ("COMPLETE", "CACHED"):
             removed.append(path)
     half = [*_half_pushed(folder.pushed, "saved_model.pb"), *_half_pushed(folder.pushed_indexes)]
-    _remove([*removed, *half, *folder.root.glob(f"*/{_SYSTEM}")])
+    _remove([*removed, *half, *_system_folders(folder.root)])
     done = []
     if ended:
-        done.append(f"{_counted(ended, 'execution')} set to failed")
+        done.append(f"{_counted(len(ended), 'execution')} set to failed")
     if removed:
         done.append(f"{_counted(len(removed), 'unfinished folder')} removed")
     if half:
@@ -54,46 +57,63 @@ def clear(folder: RunFolder, pipeline: str) -> str:
 def cancel(folder: RunFolder, pipeline: str) -> None:
     """Marks what this run had under way as cancelled, and removes what that had written."""
     store = open_store(folder.metadata, write=True)
-    before = {identity for identity, state in _states(store).items() if state in ("RUNNING", "NEW")}
-    if _end(store, pipeline, "CANCELED"):
-        _remove([path for path in _execution_folders(folder.root) if int(path.name) in before])
-    _remove(folder.root.glob(f"*/{_SYSTEM}"))
+    ended = _end(store, folder, pipeline, "CANCELED")
+    _remove([path for path in _execution_folders(folder.root) if int(path.name) in ended])
+    _remove(_system_folders(folder.root))
 
 
-def _end(store: Any, pipeline: str, state: str) -> int:
-    """Gives the pipeline's executions that are under way another state; a database may hold those of others, too."""
+def _end(store: Any, folder: RunFolder, pipeline: str, state: str) -> list[int]:
+    """Gives the executions of this run folder that are under way another state; returns their ids.
+
+    A database on a server may hold runs of the same workflow from other machines, which are under way there.
+    """
+    from ml_metadata.metadata_store.metadata_store import ListOptions
     from ml_metadata.proto import metadata_store_pb2
 
     pb: Any = metadata_store_pb2
-    context = store.get_context_by_type_and_name("pipeline", pipeline)
-    if context is None:
-        return 0
-    found = [
-        execution
-        for execution in store.get_executions_by_context(context.id)
-        if execution.last_known_state in (pb.Execution.RUNNING, pb.Execution.NEW)
-    ]
+    # Asked so, it takes milliseconds; to list the executions of a thousand runs takes seconds.
+    query = (
+        "(last_known_state = RUNNING OR last_known_state = NEW) "
+        f'AND contexts_p.type = "pipeline" AND contexts_p.name = "{pipeline}"'
+    )
+    found = store.get_executions(list_options=ListOptions(filter_query=query))
+    if folder.metadata_url is not None:
+        found = [one for one in found if _is_own(store, folder, one.id)]
     for execution in found:
         execution.last_known_state = pb.Execution.State.Value(state)
     if found:
         store.put_executions(found)
-    return len(found)
+    return [one.id for one in found]
 
 
-def _states(store: Any) -> dict[int, str]:
-    """State of each execution by its id, of all pipelines: the folders' names are ids of the whole database."""
+def _is_own(store: Any, folder: RunFolder, execution: int) -> bool:
+    contexts = store.get_contexts_by_execution(execution)
+    return any((folder.logs / f"{one.name}.log").exists() for one in contexts if one.type == "pipeline_run")
+
+
+def _states(store: Any, folders: list[Path]) -> dict[int, str]:
+    """State of the executions that folders are named after, of all pipelines: ids are those of the whole database."""
     from ml_metadata.proto import metadata_store_pb2
 
     pb: Any = metadata_store_pb2
-    return {one.id: pb.Execution.State.Name(one.last_known_state) for one in store.get_executions()}
+    ids = sorted({int(path.name) for path in folders})
+    found = [
+        one for start in range(0, len(ids), _ASKED) for one in store.get_executions_by_id(ids[start : start + _ASKED])
+    ]
+    return {one.id: pb.Execution.State.Name(one.last_known_state) for one in found}
 
 
 def _execution_folders(root: Path) -> Iterator[Path]:
     for path in sorted(root.glob("*/*/*")):
         component, output = path.parent.parent, path.parent
-        numbered = path.name.isascii() and path.name.isdigit()
+        # More digits than an id of ML Metadata has are somebody else's.
+        numbered = path.name.isascii() and path.name.isdigit() and len(path.name) < 19
         if numbered and output.name != _SYSTEM and not any(one.is_symlink() for one in (component, output, path)):
             yield path
+
+
+def _system_folders(root: Path) -> Iterator[Path]:
+    return (path for path in root.glob(f"*/{_SYSTEM}") if not path.parent.is_symlink())
 
 
 def _half_pushed(folder: Path, last: str | None = None) -> Iterator[Path]:

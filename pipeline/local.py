@@ -21,6 +21,7 @@ from pipeline.checksums import DamagedArtifact
 from pipeline.quiet import everything_else_to
 from pipeline.run_folder import RunFolder
 from pipeline.steps import Progress, Step
+from pipeline.temporary import temporary_files
 from pipeline.workflow_file import LoadedWorkflow
 
 if TYPE_CHECKING:
@@ -79,7 +80,11 @@ def run(
         result = RunResult(run_id, folder, folder.logs / f"{run_id}.log")
         started = time.monotonic()
         again = resume_command(sys.argv[1:])
-        with result.log.open("a", buffering=1) as log, everything_else_to(log, console):
+        with (
+            result.log.open("a", buffering=1) as log,
+            everything_else_to(log, console),
+            temporary_files(folder.temporary),
+        ):
             try:
                 _run(loaded, result, console, to, from_, cache)
             except KeyboardInterrupt:

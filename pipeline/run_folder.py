@@ -61,6 +61,11 @@ class RunFolder:
     def reports(self) -> Path:
         return self.path / "reports"
 
+    @property
+    def temporary(self) -> Path:
+        """The file that names the folder of the run's temporary files."""
+        return self.path / ".temporary"
+
     def checksums(self) -> Checksums:
         """What is known of the artifacts' files."""
         return Checksums(self.root, self.path / "checksums")

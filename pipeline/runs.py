@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +43,11 @@ PRODUCED_BY = {
 
 _MADE_AGAIN = "the same command will not help; a new run makes it again: {}"
 
+CLEANED = "cleaned"
+"""Property of an artifact that a retention deleted."""
+CLEANED_AWAY = "that of this run was cleaned away (`shelfmark clean`, or runners.local.retention)"
+DAMAGED = "that of this run was damaged, and is not used"
+
 Value = int | float | str
 
 
@@ -74,12 +79,14 @@ class Run:
       id: its name in ML Metadata. outputs: output key to the artifact, made by this run or taken from the cache.
       checksums: what the artifacts' files are compared with; None: they are taken as they are.
       run_command: what makes a new run.
+      gone: output key to what became of it, as the end of a sentence, where no artifact is left.
     """
 
     id: str
     outputs: Mapping[str, Output]
     checksums: Checksums | None = None
     run_command: str = "shelfmark run"
+    gone: Mapping[str, str] = field(default_factory=dict)
 
     def taxonomy(self) -> Taxonomy:
         """The taxonomy that the run used.
@@ -96,8 +103,8 @@ class Run:
           InputError: the run has no such output, the folder is gone, or a file in it is damaged.
         """
         if key not in self.outputs:
-            component = PRODUCED_BY.get(key, key)
-            expected = f"a run with {key}; this one ended before {component}, or its {key} were damaged or cleaned away"
+            what = self.gone.get(key) or f"this one ended before {PRODUCED_BY.get(key, key)}"
+            expected = f"a run with {key}; {what}"
             raise InputError(Problem("", expected, key="run", value=self.id))
         found = self.outputs[key].folder
         again = _MADE_AGAIN.format(self.run_command)
@@ -197,7 +204,7 @@ class Runs:
     def _read(self, name: str) -> Run:
         keys = self._output_ids(name)
         outputs = {keys[artifact]: output for artifact, output in self._outputs(keys).items()}
-        return Run(name, outputs, self.checksums, self.run_command)
+        return Run(name, outputs, self.checksums, self.run_command, self._gone(keys))
 
     def _output_ids(self, name: str) -> dict[int, str]:
         """Artifact id to output key, of a run's outputs."""
@@ -222,6 +229,17 @@ class Runs:
             artifact.id: Output(artifact.id, artifact.uri, _properties(artifact))
             for artifact in sorted(artifacts, key=lambda artifact: artifact.id)
             if artifact.state in (pb.Artifact.LIVE, pb.Artifact.UNKNOWN)
+        }
+
+    def _gone(self, keys: Mapping[int, str]) -> dict[str, str]:
+        """What became of the artifacts that were deleted, by output key."""
+        from ml_metadata.proto import metadata_store_pb2
+
+        pb: Any = metadata_store_pb2
+        return {
+            keys[artifact.id]: CLEANED_AWAY if artifact.custom_properties[CLEANED].int_value else DAMAGED
+            for artifact in self.store.get_artifacts_by_id(sorted(keys))
+            if artifact.state == pb.Artifact.DELETED
         }
 
     def _context(self, kind: str, name: str) -> Any:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import time
 from typing import Any
 
 from tfx.components.pusher import executor
@@ -12,7 +11,10 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-DESTINATION = "pushed_destination"
+from components.pusher.versions import open_part, remove_old_parts, settle
+
+_DESTINATION = "pushed_destination"
+_VERSION = "pushed_version"
 
 
 class WholePusherExecutor(executor.Executor):  # type: ignore[misc]
@@ -25,22 +27,19 @@ class WholePusherExecutor(executor.Executor):  # type: ignore[misc]
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         destination = pusher_pb2.PushDestination()
         proto_utils.json_to_proto(exec_properties["push_destination"], destination)
-        base = destination.filesystem.base_directory
-        if "://" in base:
+        base = destination.filesystem.base_directory.rstrip("/")
+        if "://" in base or not self.CheckBlessing(input_dict):
             super().Do(input_dict, output_dict, exec_properties)
             return
-        part = os.path.join(base, f".{time.time_ns()}.part")
-        destination.filesystem.base_directory = part
-        properties = {**exec_properties, "push_destination": proto_utils.proto_to_json(destination)}
+        part = open_part(base)
         try:
+            remove_old_parts(base)
+            destination.filesystem.base_directory = part
+            properties = {**exec_properties, "push_destination": proto_utils.proto_to_json(destination)}
             super().Do(input_dict, output_dict, properties)
             pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-            written = pushed.get_string_custom_property(DESTINATION)
-            if written:
-                target = os.path.join(base, os.path.basename(written))
-                # Of two pushes in one second the first stays, as with TFX.
-                if not os.path.exists(target):
-                    os.rename(written, target)
-                pushed.set_string_custom_property(DESTINATION, target)
+            target = settle(pushed.get_string_custom_property(_DESTINATION), base)
+            pushed.set_string_custom_property(_DESTINATION, target)
+            pushed.set_string_custom_property(_VERSION, os.path.basename(target))
         finally:
             shutil.rmtree(part, ignore_errors=True)
