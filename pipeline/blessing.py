@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from modules.errors import InputError
 from modules.reporting.model import Blessing, Estimate, Figure
 from pipeline.measured import Measured
 from pipeline.runs import Run
@@ -32,7 +33,11 @@ def blessing_of(run: Run, metrics: Measured | None) -> Blessing:
         return Blessing("not checked", sentence)
     reasons = []
     if "evaluation" in run.outputs:
-        reasons = list(dict.fromkeys(_reasons(run.outputs["evaluation"].folder)))
+        try:
+            reasons = list(dict.fromkeys(_reasons(run.folder("evaluation"))))
+        except InputError as error:
+            # What ML Metadata knows is still said.
+            reasons = [str(error)]
     for name, rows in (metrics.failed if metrics else {}).items():
         reasons += [f"{name}: category {row['path']!r} is below F1 {row['bound']:g}" for row in rows]
     return Blessing("not blessed", "so the model is not pushed", reasons or ["the evaluation says no more"])

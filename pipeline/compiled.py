@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
-from pathlib import Path
+from typing import Any
 
-from ml_metadata.metadata_store import metadata_store
 from ml_metadata.proto import metadata_store_pb2
 
 # The first of TFX, TFDV and TFMA to be imported: it mends what they miss of each other. Not tfx.v1: that loads the
@@ -15,15 +13,20 @@ from tfx import components as _components  # noqa: F401
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher, partial_run_utils, runtime_parameter_utils
+from tfx.orchestration.portable import data_types, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
 from components.class_metrics.store import connection_config
+from modules.errors import Problem
+from pipeline.checked_launch import ArtifactChecks, CheckedLauncher, checked_cache
+from pipeline.checksums import Checksums, DamagedArtifact
 from pipeline.pipeline import Places, create_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.schema import write_run_schema
 from pipeline.steps import Progress, Step
 from pipeline.workflow_file import LoadedWorkflow
+
+FROM_THE_BEGINNING = "the same command will not help; without --from it makes it again"
 
 
 def compile_local(
@@ -49,15 +52,27 @@ def compile_local(
 
 
 def launch_nodes(
-    pipeline: pipeline_pb2.Pipeline, progress: Progress, *, to: str | None = None, from_: str | None = None
+    pipeline: pipeline_pb2.Pipeline,
+    progress: Progress,
+    checksums: Checksums,
+    *,
+    to: str | None = None,
+    from_: str | None = None,
 ) -> Iterator[Step]:
-    """Launches the nodes in order; yields each when it ended. The one that fails is yielded before its error rises."""
+    """Launches the nodes in order; yields each when it ended. The one that fails is yielded before its error rises.
+
+    What a node takes from an earlier run is compared with ``checksums`` first: of the cache only what is as it was made
+    is used, the rest is made again.
+    """
     deployment = runner_utils.extract_local_deployment_config(pipeline)
     connection = getattr(
         deployment.metadata_connection_config, deployment.metadata_connection_config.WhichOneof("connection_config")
     )
     if to is not None or from_ is not None:
         partial_run_utils.mark_pipeline(pipeline, from_nodes=[from_] if from_ else None, to_nodes=[to] if to else None)
+    remedy = "the same command makes it again" if from_ is None else FROM_THE_BEGINNING
+    checks = ArtifactChecks(checksums, remedy, lambda line: progress.console.print(line, soft_wrap=True))
+
     for node in pipeline.nodes:
         one = node.pipeline_node
         name = one.node_info.id
@@ -67,15 +82,20 @@ def launch_nodes(
         try:
             if one.execution_options.run.perform_snapshot:
                 with metadata.Metadata(connection) as handle:
-                    partial_run_utils.snapshot(handle, pipeline)
-            info = launcher.Launcher(
-                pipeline_node=one,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, name),
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-            ).launch()
+                    _take_over(handle, pipeline)
+            launching = {
+                "pipeline_node": one,
+                "mlmd_connection": metadata.Metadata(connection),
+                "pipeline_info": pipeline.pipeline_info,
+                "pipeline_runtime_spec": pipeline.runtime_spec,
+                "executor_spec": runner_utils.extract_executor_spec(deployment, name),
+                "custom_driver_spec": runner_utils.extract_custom_driver_spec(deployment, name),
+            }
+            with checked_cache(checks, name):
+                info = CheckedLauncher(checks, **launching).launch()
+                # A resolver has no cache: it gives the newest artifact that is left.
+                while _is_resolver(one) and info is not None and _withdrawn(connection, info, checks):
+                    info = CheckedLauncher(checks, **launching).launch()
         except KeyboardInterrupt:
             yield Step(name, "stopped", progress.end("stopped"))
             raise
@@ -91,19 +111,31 @@ def launch_nodes(
         yield Step(name, state, progress.end(state))
 
 
-def cancel_running(folder: RunFolder, run_id: str) -> None:
-    """Marks the run's executions that are under way as cancelled and removes what they had written."""
-    store = metadata_store.MetadataStore(connection_config(folder.metadata))
-    context = store.get_context_by_type_and_name("pipeline_run", run_id)
-    if context is None:
-        return
-    stopped = []
-    for execution in store.get_executions_by_context(context.id):
-        if execution.last_known_state in (metadata_store_pb2.Execution.RUNNING, metadata_store_pb2.Execution.NEW):
-            execution.last_known_state = metadata_store_pb2.Execution.CANCELED
-            stopped.append(execution)
-    if stopped:
-        store.put_executions(stopped)
-    for execution in stopped:
-        for written in Path(folder.root).glob(f"*/*/{execution.id}"):
-            shutil.rmtree(written, ignore_errors=True)
+def _take_over(handle: metadata.Metadata, pipeline: pipeline_pb2.Pipeline) -> None:
+    """Gives the run what the last one made before --from.
+
+    Raises:
+      DamagedArtifact: there is no run, or it ended before.
+    """
+    try:
+        partial_run_utils.snapshot(handle, pipeline)
+    except LookupError:
+        expected = "a last run that made all that lies before it; it ended earlier, or there is none"
+        raise DamagedArtifact(Problem("--from", expected, hint=FROM_THE_BEGINNING)) from None
+
+
+def _is_resolver(node: pipeline_pb2.PipelineNode) -> bool:
+    return "resolver" in node.node_info.type.name.lower()
+
+
+def _withdrawn(connection: Any, info: data_types.ExecutionInfo, checks: ArtifactChecks) -> bool:
+    """Whether what the resolver found is damaged; it is withdrawn then, and the resolver's execution with it."""
+    if info.execution_id is None:
+        return False
+    with metadata.Metadata(connection) as handle:
+        if not checks.withdraw(handle, info.output_dict, ""):
+            return False
+        (execution,) = handle.store.get_executions_by_id([info.execution_id])
+        execution.last_known_state = metadata_store_pb2.Execution.CANCELED
+        handle.store.put_executions([execution])
+    return True

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import errno
 import os
 import shlex
 import sys
@@ -13,12 +14,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from components import job_servers
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.features import image_feature
 from modules.paths import near
+from pipeline.checksums import DamagedArtifact
 from pipeline.quiet import everything_else_to
 from pipeline.run_folder import RunFolder
 from pipeline.steps import Progress, Step
+from pipeline.temporary import temporary_files
 from pipeline.workflow_file import LoadedWorkflow
 
 if TYPE_CHECKING:
@@ -76,21 +79,28 @@ def run(
             os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
         result = RunResult(run_id, folder, folder.logs / f"{run_id}.log")
         started = time.monotonic()
-        with result.log.open("a", buffering=1) as log, everything_else_to(log, console):
+        again = resume_command(sys.argv[1:])
+        with (
+            result.log.open("a", buffering=1) as log,
+            everything_else_to(log, console),
+            temporary_files(folder.temporary),
+        ):
             try:
                 _run(loaded, result, console, to, from_, cache)
             except KeyboardInterrupt:
                 if result.steps:
-                    _cancel(result)
+                    _cancel(loaded, result)
                 result.error = "stopped"
             except InputError as error:
                 if not result.steps:
                     raise
                 log.write(traceback.format_exc())
                 result.error = str(error)
+                if isinstance(error, DamagedArtifact):
+                    again = resume_command(without_from(sys.argv[1:]))
             except Exception as error:
                 log.write(traceback.format_exc())
-                result.error = _reason(error)
+                result.error = _sentence(result, error)
             finally:
                 job_servers.stop()
         result.seconds = time.monotonic() - started
@@ -98,31 +108,51 @@ def run(
             console.print(f"\n{result.error}", soft_wrap=True)
             console.print(f"log: {near(result.log)}", soft_wrap=True)
             console.print("what is done is kept; to go on from there:")
-            console.print(f"  {resume_command()}", soft_wrap=True)
+            console.print(f"  {again}", soft_wrap=True)
         return result
 
 
-def resume_command() -> str:
+def resume_command(arguments: list[str]) -> str:
     """The command that was given: components that are done are taken from the cache."""
-    return shlex.join(["shelfmark", *(sys.argv[1:] if sys.argv[1:2] == ["run"] else ["run", *sys.argv[1:]])])
+    return shlex.join(["shelfmark", *(arguments if arguments[:1] == ["run"] else ["run", *arguments])])
+
+
+def without_from(arguments: list[str]) -> list[str]:
+    """The arguments, but not ``--from NAME``: what lies before is made again then."""
+    pairs = zip(["", *arguments], arguments, strict=False)
+    return [one for before, one in pairs if "--from" not in (before, one) and not one.startswith("--from=")]
 
 
 def _run(
     loaded: LoadedWorkflow, result: RunResult, console: Console, to: str | None, from_: str | None, cache: bool
 ) -> None:
     with Progress(console) as progress:
+        progress.start("ML Metadata")
+        from components.class_metrics.store import open_store
+        from pipeline import leftovers
+
+        # What is wrong with the database is said with the command that was given.
+        open_store(result.folder.metadata, write=True, run_command=loaded.run_command)
+        cleared = leftovers.clear(result.folder, loaded.workflow.name)
+        progress.clear()
+        if cleared:
+            console.print(cleared, soft_wrap=True)
         progress.start("TensorFlow and TFX")
         from pipeline.compiled import compile_local, launch_nodes
 
         progress.clear()
         pipeline, nodes = compile_local(loaded, result.folder, result.run_id, cache=cache)
         _check_components(nodes, to, from_)
-        for step in launch_nodes(pipeline, progress, to=to, from_=from_):
+        for step in launch_nodes(pipeline, progress, result.folder.checksums(), to=to, from_=from_):
             result.steps.append(step)
     if to is None:
         from pipeline.summary import summarise
 
         result.report = summarise(loaded, result, console)
+        if loaded.workflow.runners.local.retention is not None:
+            from pipeline.clean import clean_folder
+
+            clean_folder(loaded, loaded.workflow.runners.local.retention, console, short=True)
 
 
 def _check_components(nodes: list[str], *names: str | None) -> None:
@@ -134,19 +164,24 @@ def _check_components(nodes: list[str], *names: str | None) -> None:
             raise InputError(Problem(option, expected, value=name, hint=did_you_mean(name, nodes)))
 
 
-def _reason(error: BaseException) -> str:
-    """The error in a sentence or two; Beam puts whole tracebacks into its messages."""
+def _sentence(result: RunResult, error: BaseException) -> str:
+    """Which component failed, and why; of errors that led to one another, what somebody can mend comes first."""
     cause: BaseException | None = error
-    while cause is not None:
+    seen: set[int] = set()
+    while cause is not None and id(cause) not in seen:
         if isinstance(cause, InputError):
             return str(cause)
+        if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
+            place = f"{cause.filename}: " if cause.filename else ""
+            return f"{place}the disk is full; make room; the same command helps then"
+        seen.add(id(cause))
         cause = cause.__cause__ or cause.__context__
-    lines = [line for line in str(error).strip().splitlines() if line.strip()]
-    return f"{type(error).__name__}: {lines[-1] if lines else ''}"[:2000]
+    failed = [step.component for step in result.steps if step.state == "failed"]
+    return f"{failed[-1] if failed else 'the run'} failed: {reason(error, 2000, file=True)}"
 
 
-def _cancel(result: RunResult) -> None:
+def _cancel(loaded: LoadedWorkflow, result: RunResult) -> None:
     """Marks what was under way as cancelled, so that nothing in ML Metadata claims to be running."""
-    from pipeline.compiled import cancel_running
+    from pipeline import leftovers
 
-    cancel_running(result.folder, result.run_id)
+    leftovers.cancel(result.folder, loaded.workflow.name)

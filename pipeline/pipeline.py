@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from tfx.components import Pusher, Transform
+from tfx.components import Transform
 from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base.base_beam_component import BaseBeamComponent
 from tfx.dsl.components.common.resolver import Resolver
@@ -23,6 +23,7 @@ from components.index_pusher.component import IndexPusher
 from components.predictor.component import Predictor
 from components.product_example_gen.component import ProductExampleGen
 from components.published_predictor.component import PublishedPredictor
+from components.pusher.component import WholePusher
 from components.scann_index.component import ScannIndex
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
@@ -138,13 +139,13 @@ def create_pipeline(
     class_metrics = ClassMetrics(
         evaluation=evaluator.outputs["evaluation"], taxonomy=tree, workflow=settings("ClassMetrics")
     )
-    pusher = Pusher(
+    pusher = WholePusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         push_destination=pusher_pb2.PushDestination(
             filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=places.pushed)
         ),
-    )
+    ).with_id("Pusher")
     predictor = Predictor(
         examples=examples, model=trainer.outputs["model"], taxonomy=tree, workflow=settings("Predictor")
     )

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from modules.errors import reason
 from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
 from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of, tuning_of
@@ -36,8 +37,7 @@ def attempt(what: str, read: Callable[[], T], missing: list[str]) -> T | None:
         return read()
     except Exception as error:
         _log.exception("%s could not be read", what)
-        reason = str(error).strip().splitlines()
-        missing.append(f"{what}: {reason[0] if reason else type(error).__name__}")
+        missing.append(f"{what}: {reason(error, file=True)}")
         return None
 
 
@@ -62,10 +62,9 @@ def report_of(
     taxonomy = attempt("the taxonomy", run.taxonomy, missing)
     predicted: dict[str, Predicted] | None = None
     if "predictions" in run.outputs and taxonomy is not None:
-        output = run.outputs["predictions"]
-        predicted = attempt(
-            "the predictions", lambda: read_predicted(PredictionFiles(output.folder), taxonomy), missing
-        )
+        files = attempt("the predictions", lambda: PredictionFiles(run.folder("predictions")), missing)
+        if files is not None:
+            predicted = attempt("the predictions", lambda: read_predicted(files, taxonomy), missing)
     now = metrics[-1][1] if metrics and metrics[-1][0] == run.id else None
     earlier = metrics[:-1] if now else metrics
     previous, before = earlier[-1] if now and earlier else (None, None)
@@ -84,11 +83,12 @@ def report_of(
     ]
     training = None
     if "model" in run.outputs:
-        training = attempt("what training did", lambda: training_of(run.outputs["model"].folder), missing)
+        training = attempt("what training did", lambda: training_of(run.folder("model")), missing)
     trials = run.outputs.get("tuner_results")
     examples = run.outputs.get("examples")
-    quarantine = run.outputs.get("quarantine")
-    bad = attempt("the quarantine", lambda: bad_examples(quarantine.folder), missing) if quarantine else None
+    bad = None
+    if "quarantine" in run.outputs:
+        bad = attempt("the quarantine", lambda: bad_examples(run.folder("quarantine")), missing)
     return Report(
         workflow=workflow,
         run=run.id,
@@ -102,7 +102,7 @@ def report_of(
         blessing=attempt("the model's blessing", lambda: blessing_of(run, now), missing)
         or Blessing("unknown", "it is not known whether the model is blessed"),
         training=training,
-        tuning=attempt("the Tuner's trials", lambda: tuning_of(trials.folder, trials.properties), missing)
+        tuning=attempt("the Tuner's trials", lambda: tuning_of(run.folder("tuner_results"), trials.properties), missing)
         if trials
         else None,
         quarantine=bad or (),

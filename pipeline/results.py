@@ -139,13 +139,12 @@ def write_statistics(loaded: LoadedWorkflow, run: str, output: Path) -> str:
     found = Runs.of(loaded).find(run, "statistics")
     folder = found.folder("statistics")
     _writable(output)
-    anomalies = found.outputs.get("anomalies")
     write_statistics_page(
         folder,
         output,
         title=loaded.workflow.name,
         subtitle=subtitle_of(found.id, found.outputs["statistics"].properties),
-        anomalies=anomalies.folder if anomalies is not None and anomalies.folder.exists() else None,
+        anomalies=found.folder("anomalies") if "anomalies" in found.outputs else None,
     )
     return found.id
 

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from modules.errors import InputError, Problem
 from modules.settings.workflow import Workflow
+from pipeline.checksums import Checksums
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,15 @@ class RunFolder:
     @property
     def reports(self) -> Path:
         return self.path / "reports"
+
+    @property
+    def temporary(self) -> Path:
+        """The file that names the folder of the run's temporary files."""
+        return self.path / ".temporary"
+
+    def checksums(self) -> Checksums:
+        """What is known of the artifacts' files."""
+        return Checksums(self.root, self.path / "checksums")
 
     @contextmanager
     def locked(self) -> Iterator[None]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import urllib.parse
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
+from modules.paths import near
 from modules.taxonomy import Taxonomy
+from pipeline.checksums import Checksums, DamagedArtifact, folder_of
 from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -40,6 +41,13 @@ PRODUCED_BY = {
 }
 """Output key to the component that makes it."""
 
+_MADE_AGAIN = "the same command will not help; a new run makes it again: {}"
+
+CLEANED = "cleaned"
+"""Property of an artifact that a retention deleted."""
+CLEANED_AWAY = "that of this run was cleaned away (`shelfmark clean`, or runners.local.retention)"
+DAMAGED = "that of this run was damaged, and is not used"
+
 Value = int | float | str
 
 
@@ -60,7 +68,7 @@ class Output:
         """
         if not self.uri:
             raise InputError(Problem("", "the artifact has no address of its own: none was given, or several"))
-        return Path(urllib.parse.unquote(self.uri.removeprefix("file://")))
+        return folder_of(self.uri)
 
 
 @dataclass(frozen=True)
@@ -69,10 +77,16 @@ class Run:
 
     Attributes:
       id: its name in ML Metadata. outputs: output key to the artifact, made by this run or taken from the cache.
+      checksums: what the artifacts' files are compared with; None: they are taken as they are.
+      run_command: what makes a new run.
+      gone: output key to what became of it, as the end of a sentence, where no artifact is left.
     """
 
     id: str
     outputs: Mapping[str, Output]
+    checksums: Checksums | None = None
+    run_command: str = "shelfmark run"
+    gone: Mapping[str, str] = field(default_factory=dict)
 
     def taxonomy(self) -> Taxonomy:
         """The taxonomy that the run used.
@@ -83,17 +97,23 @@ class Run:
         return Taxonomy.load(self.folder("taxonomy") / TAXONOMY_FILE)
 
     def folder(self, key: str) -> Path:
-        """The folder of an output.
+        """The folder of an output, whose files are as they were made.
 
         Raises:
-          InputError: the run has no such output, or the folder is gone.
+          InputError: the run has no such output, the folder is gone, or a file in it is damaged.
         """
         if key not in self.outputs:
-            expected = f"a run with {key}; this one ended before {PRODUCED_BY.get(key, key)}"
+            what = self.gone.get(key) or f"this one ended before {PRODUCED_BY.get(key, key)}"
+            expected = f"a run with {key}; {what}"
             raise InputError(Problem("", expected, key="run", value=self.id))
         found = self.outputs[key].folder
+        again = _MADE_AGAIN.format(self.run_command)
         if not found.exists():
-            raise InputError(Problem(str(found), f"the {key} of run {self.id}; the folder is gone"))
+            raise InputError(Problem(near(found), f"the {key} of run {self.id}; the folder is gone", hint=again))
+        if self.checksums is not None:
+            damage = self.checksums.damage(found)
+            if damage is not None:
+                raise DamagedArtifact(Problem(near(damage.file), damage.what, hint=again))
         return found
 
 
@@ -104,9 +124,18 @@ class Runs:
       ids: oldest first.
     """
 
-    def __init__(self, store: Any, pipeline: str):
-        """``store``: an ``ml_metadata.MetadataStore``; ``pipeline``: the workflow's name."""
-        self.store, self.pipeline = store, pipeline
+    def __init__(
+        self, store: Any, pipeline: str, checksums: Checksums | None = None, run_command: str = "shelfmark run"
+    ):
+        """Reads which runs there are.
+
+        Args:
+          store: an ``ml_metadata.MetadataStore``. pipeline: the workflow's name.
+          checksums: what artifacts are compared with before they are read; None: they are taken as they are.
+          run_command: what makes a new run, for messages.
+        """
+        self.run_command = run_command
+        self.store, self.pipeline, self.checksums = store, pipeline, checksums
         context = self._context("pipeline", pipeline)
         runs = [] if context is None else store.get_children_contexts_by_context(context.id)
         runs = sorted(
@@ -124,7 +153,9 @@ class Runs:
         """
         from components.class_metrics.queries import open_store
 
-        return cls(open_store(RunFolder.of(loaded.workflow).metadata), loaded.workflow.name)
+        folder = RunFolder.of(loaded.workflow)
+        store = open_store(folder.metadata, run_command=loaded.run_command)
+        return cls(store, loaded.workflow.name, folder.checksums(), loaded.run_command)
 
     def find(self, run: str = LATEST, having: str | None = None) -> Run:
         """The run of this id, or the latest one that has the output ``having``.
@@ -138,7 +169,7 @@ class Runs:
                 if having is None or having in found.outputs:
                     return found
             wanted = f" with {having}" if having else ""
-            hint = "run the workflow first: shelfmark run"
+            hint = f"run the workflow first: {self.run_command}"
             raise InputError(Problem("", f"no run of {self.pipeline!r}{wanted} yet", hint=hint))
         if run not in self._contexts:
             raise InputError(Problem("", self._expected(), key="run", value=run, hint=self._near(run)))
@@ -172,7 +203,8 @@ class Runs:
 
     def _read(self, name: str) -> Run:
         keys = self._output_ids(name)
-        return Run(name, {keys[artifact]: output for artifact, output in self._outputs(keys).items()})
+        outputs = {keys[artifact]: output for artifact, output in self._outputs(keys).items()}
+        return Run(name, outputs, self.checksums, self.run_command, self._gone(keys))
 
     def _output_ids(self, name: str) -> dict[int, str]:
         """Artifact id to output key, of a run's outputs."""
@@ -197,6 +229,17 @@ class Runs:
             artifact.id: Output(artifact.id, artifact.uri, _properties(artifact))
             for artifact in sorted(artifacts, key=lambda artifact: artifact.id)
             if artifact.state in (pb.Artifact.LIVE, pb.Artifact.UNKNOWN)
+        }
+
+    def _gone(self, keys: Mapping[int, str]) -> dict[str, str]:
+        """What became of the artifacts that were deleted, by output key."""
+        from ml_metadata.proto import metadata_store_pb2
+
+        pb: Any = metadata_store_pb2
+        return {
+            keys[artifact.id]: CLEANED_AWAY if artifact.custom_properties[CLEANED].int_value else DAMAGED
+            for artifact in self.store.get_artifacts_by_id(sorted(keys))
+            if artifact.state == pb.Artifact.DELETED
         }
 
     def _context(self, kind: str, name: str) -> Any:

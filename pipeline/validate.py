@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from modules.errors import InputError, Problem
-from modules.feeds.files import size_of
+from modules.errors import InputError, Problem, reason
+from modules.feeds.files import NO_MATCH, size_of
 from modules.object_stores import is_remote
 from modules.settings.beam import job_server_jars
 from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
@@ -153,7 +153,7 @@ def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
                 text = path.read_text("utf-8")
             except (OSError, UnicodeDecodeError) as error:
                 text = ""
-                report.problems.append(Problem(str(path), f"expected a schema in text form: {error}"))
+                report.problems.append(Problem(str(path), f"expected a schema in text form: {reason(error)}"))
             if text.count("{") != text.count("}") or "feature" not in text:
                 expected = "expected a TensorFlow Metadata schema in text form (feature { name: ... })"
                 report.problems.append(Problem(str(path), expected))
@@ -170,8 +170,10 @@ def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
         files = loaded.feed_files()
     except InputError as error:
         for problem in error.problems:
-            expected = f"expected a pattern that matches a file in {loaded.folder}"
-            report.problems.append(loaded.problem("feed.files", expected, problem.value))
+            expected = problem.expected
+            if expected == NO_MATCH:
+                expected = f"expected a pattern that matches a file in {loaded.folder}"
+            report.problems.append(loaded.problem("feed.files", expected, problem.value, problem.hint))
         return
     if not files:
         expected = f"expected a feed file in {loaded.folder}"

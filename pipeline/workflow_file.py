@@ -10,6 +10,7 @@ variables inside values are not expanded.
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,6 +37,7 @@ class LoadedWorkflow:
       folder: the base folder, absolute.
       lines: dotted key to its 1-based line in the file; None for a key that ``--set`` gave.
       snapshot: folder with a snapshot of the label store (``labels.jsonl``, ``queued.jsonl``), None without one.
+      arguments: what names this workflow on the command line of ``shelfmark run``.
     """
 
     workflow: Workflow
@@ -43,6 +45,12 @@ class LoadedWorkflow:
     folder: Path
     lines: Mapping[str, int | None] = field(default_factory=dict)
     snapshot: Path | None = None
+    arguments: tuple[str, ...] = ()
+
+    @property
+    def run_command(self) -> str:
+        """The command that runs this workflow, for a message."""
+        return shlex.join(["shelfmark", "run", *self.arguments])
 
     def place(self, key: str) -> tuple[str, int | None]:
         """File and line of the dotted ``key``, or of the nearest key around it that the file has."""
@@ -133,7 +141,11 @@ def load_workflow(
     folder, problem = _base_folder(workflow, path, feed_folder)
     if problem:
         raise InputError(problem)
-    return LoadedWorkflow(workflow, path, folder, {dotted(key): line for key, line in lines.items()})
+    arguments = [str(path)] if path.absolute() != DEFAULT_WORKFLOW else []
+    arguments += [part for text in overrides for part in ("--set", text)]
+    arguments += ["--feed", str(feed_folder)] if feed_folder is not None else []
+    where = {dotted(key): line for key, line in lines.items()}
+    return LoadedWorkflow(workflow, path, folder, where, arguments=tuple(arguments))
 
 
 def _read(path: Path) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 
 try:
     from yaml import CSafeLoader as _SafeLoader
@@ -22,6 +22,8 @@ except ImportError:  # PyYAML built without libyaml: the same, slower
 MAX_BYTES = 1_048_576
 MAX_DEPTH = 40
 MAX_NODES = 100_000
+MAX_DIGITS = 100
+"""Python writes no number of thousands of digits, and no setting takes one."""
 
 KeyPath = tuple[str | int, ...]
 
@@ -74,7 +76,7 @@ def parse_yaml(text: str, file: str) -> YamlTree:
         what = " ".join(part for part in (error.context, error.problem) if part)
         raise InputError(Problem(file, f"YAML that parses: {what}", line=mark.line + 1 if mark else None)) from None
     except yaml.YAMLError as error:
-        raise InputError(Problem(file, f"YAML that parses: {error}")) from None
+        raise InputError(Problem(file, f"YAML that parses: {reason(error)}")) from None
     tree = YamlTree()
     if node is not None:
         _Builder(tree, file).build(node)
@@ -153,6 +155,8 @@ class _Builder:
             if tag == "bool":
                 return {"true": True, "false": False}[text.lower()]
             if tag == "int":
+                if len(text) > MAX_DIGITS:
+                    raise ValueError
                 return int(text, 0) if text[:2] in ("0o", "0x") else int(text)
             if tag == "float":
                 return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))

@@ -15,7 +15,7 @@ from fastapi import FastAPI, Query
 from fastapi.exceptions import RequestValidationError
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -101,7 +101,8 @@ def create_app(engine: Engine, access: Access, poll: float = 0.0) -> FastAPI:
         try:
             changed = await run_in_threadpool(engine.load)
         except InputError as error:
-            raise Refused.of(error, "index", 409) from None
+            _log.error("the new index is refused, the old one goes on: %s", error)
+            raise Refused(409, "the new index cannot be used", "index", "", "the server's log says why") from None
         return answer({"changed": changed, "version": engine.current().catalogue.version})
 
     @app.get("/healthz", response_model=answers.Health)
@@ -135,6 +136,11 @@ def _refusals(app: FastAPI) -> None:
         first = error.errors()[0]
         where = ".".join(str(part) for part in first["loc"])
         return refusal(Refused(422, "it does not fit", where, first["msg"], "see /openapi.json"))
+
+    @app.exception_handler(ClientDisconnect)
+    async def _left(_request: Request, _error: ClientDisconnect) -> Response:
+        # Nobody gets it.
+        return Response(status_code=400)
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> Response:
@@ -215,10 +221,11 @@ async def _watch(engine: Engine, poll: float) -> None:
         try:
             await run_in_threadpool(engine.load)
             said = ""
-        except InputError as error:
+        except (InputError, OSError) as error:
+            text = f"{error.filename or 'a file'}: {error.strerror}" if isinstance(error, OSError) else str(error)
             # The same broken index is looked at again and again; one line of it is enough.
-            if str(error) != said:
-                _log.error("the new index is refused, the old one goes on: %s", error)
-            said = str(error)
+            if text != said:
+                _log.error("the new index is refused, the old one goes on: %s", text)
+            said = text
         except Exception:
             _log.exception("the new index cannot be loaded, the old one goes on")

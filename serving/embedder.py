@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modules.errors import InputError, Problem, shorten
+from modules.errors import InputError, Problem, reason
 from modules.examples import IMAGE_BYTES
 from modules.similarity.changes import unit
 from modules.similarity.identity import fingerprint
@@ -74,7 +74,7 @@ class Embedder:
                 try:
                     model = tf.saved_model.load(str(self.folder))
                 except (OSError, ValueError, tf.errors.OpError) as error:
-                    expected = f"a SavedModel that TensorFlow can load ({shorten(str(error))})"
+                    expected = f"a SavedModel that TensorFlow can load ({reason(error, 200)})"
                     raise InputError(Problem(str(self.folder), expected)) from None
                 name = next((name for name in _SIGNATURES if name in model.signatures), None)
                 if name is None:

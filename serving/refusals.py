@@ -26,10 +26,10 @@ class Refused(Exception):
 
     @classmethod
     def of(cls, error: InputError, where: str = "", status: int = 422) -> Refused:
-        """An InputError's first problem."""
+        """An InputError's first problem, which is about the request: never its file, which is the server's affair."""
         problem = error.problems[0]
         value = f"{problem.key} = {shorten(problem.value)!r} does not fit" if problem.value is not None else ""
-        place = ": ".join(part for part in (problem.file, ".".join(p for p in (where, problem.key) if p)) if part)
+        place = ".".join(part for part in (where, problem.key) if part)
         return cls(status, value or "it does not fit", place, problem.expected, problem.hint)
 
     @classmethod

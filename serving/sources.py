@@ -13,6 +13,8 @@ from modules.similarity.make import PUSHED_MODEL
 from serving.embedder import Embedder
 from serving.engine import Loaded
 
+_SAVED = "saved_model.pb"
+
 
 class Broken:
     """Remembers the last version that could not be opened, so that it is not read again at every look."""
@@ -70,10 +72,12 @@ class FolderSource:
         folder = self._model
         if folder is None:
             own = newest / PUSHED_MODEL
-            return own if (own / "saved_model.pb").is_file() else None
-        if (folder / "saved_model.pb").is_file():
+            return own if (own / _SAVED).is_file() else None
+        if (folder / _SAVED).is_file():
             return folder
-        versions = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
+        # The file that is written last: a version without it is half a push.
+        found = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
+        versions = [one for one in found if (one / _SAVED).is_file()]
         return max(versions, key=lambda one: int(one.name), default=folder)
 
 

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
+from modules.http_server.limits import Limits
 from modules.listening import is_loopback, listen
 
 TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"
@@ -22,6 +23,7 @@ class Place:
       token_file: a file with the token that requests must bring; None: the environment's, or none.
       poll: seconds between looks for a new index; 0: never.
       preload: load the model together with each index, not at the first text or image.
+      limits: of connections.
     """
 
     host: str = "127.0.0.1"
@@ -31,6 +33,7 @@ class Place:
     preload: bool = False
     max_wait_ms: float = 2.0
     max_batch: int = 256
+    limits: Limits = Limits()
 
     @property
     def loopback(self) -> bool:
@@ -48,7 +51,7 @@ def token_of(place: Place) -> str | None:
     try:
         text = place.token_file.read_text(encoding="utf-8") if place.token_file else os.environ.get(TOKEN_VARIABLE, "")
     except (OSError, UnicodeDecodeError) as error:
-        raise InputError(Problem(source, f"expected a file with a token: {error}")) from None
+        raise InputError(Problem(source, f"expected a file with a token: {reason(error)}")) from None
     token = text.strip()
     if token and (len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token):
         expected = f"expected a token of at least {MIN_TOKEN} letters and digits"
@@ -72,13 +75,13 @@ def serve_similar(source: Callable[..., object], place: Place, say: Callable[[st
       InputError: it may not start, there is no index, or the port is taken.
     """
     token = token_of(place)
-    import uvicorn
-
+    from modules.http_server.server import serve
     from serving.app import Access, create_app
-    from serving.engine import Engine, Limits
+    from serving.engine import Engine
+    from serving.engine import Limits as OfBatches
     from serving.metrics import Metrics
 
-    limits = Limits(max_batch=place.max_batch, max_wait=place.max_wait_ms / 1000.0)
+    limits = OfBatches(max_batch=place.max_batch, max_wait=place.max_wait_ms / 1000.0)
     engine = Engine(source, Metrics(), limits, place.preload)  # type: ignore[arg-type]
     engine.load()
     loaded = engine.current()
@@ -91,13 +94,4 @@ def serve_similar(source: Callable[..., object], place: Place, say: Callable[[st
         say(f"similar products ({what}) at http://{shown}:{port}/v1/similar (stop with Ctrl+C)")
         if token is not None and not place.loopback:
             say("note: the token travels unencrypted, unless a proxy before this adds TLS")
-        config = uvicorn.Config(
-            create_app(engine, access, place.poll),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            proxy_headers=False,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=32 << 10,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        serve(create_app(engine, access, place.poll), listener, place.limits)

@@ -18,7 +18,9 @@ NEEDS = {
     "flink": "Beam's Flink job server",
     "label_studio": "a Label Studio server",
     "image_build": "buildah and debootstrap",
+    "damage": "minutes of damaged artifacts",
     "attack": "minutes of attacks on a server",
+    "kills": "minutes of kills of runs at random moments",
     "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }
 

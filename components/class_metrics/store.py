@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 from urllib.parse import SplitResult, parse_qs, unquote, urlsplit
 
+from components.class_metrics.sqlite_file import RUN, check_sqlite, damaged
 from modules.errors import InputError, Problem, shorten
+from modules.paths import near
 
 _PEM = re.compile(r"-----BEGIN CERTIFICATE-----[A-Za-z0-9+/=\s]+-----END CERTIFICATE-----")
 _PATIENCE = 300.0
@@ -72,32 +76,86 @@ def connection_config(uri: str) -> Any:
     return config
 
 
-def open_store(uri: str) -> Any:
-    """An ``ml_metadata.MetadataStore`` to read from.
+def open_store(uri: str, *, write: bool = False, run_command: str = RUN) -> Any:
+    """An ``ml_metadata.MetadataStore``, whose errors are said in words.
+
+    Args:
+      uri: as for :func:`connection_config`.
+      write: to write to as well; a SQLite file that is not there is made.
+      run_command: what fills a new database, for messages.
 
     Raises:
-      InputError: no such file, a bad URL, or the server does not answer.
+      InputError: no such file, a damaged one, a bad URL, or the server does not answer.
     """
-    from ml_metadata import errors
     from ml_metadata.metadata_store import metadata_store
     from ml_metadata.proto import metadata_store_pb2
 
     config = connection_config(uri)
+    path = None
     if isinstance(config, metadata_store_pb2.ConnectionConfig) and config.HasField("sqlite"):
-        path = config.sqlite.filename_uri
-        if not os.path.isfile(path):
-            raise InputError(Problem(path, "there is no ML Metadata yet", hint="run the workflow first: shelfmark run"))
-        config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
-    try:
+        path = Path(config.sqlite.filename_uri)
+        if path.exists():
+            check_sqlite(path, write=write, run_command=run_command)
+        elif not write:
+            hint = f"run the workflow first: {run_command}"
+            raise InputError(Problem(near(path), "there is no ML Metadata yet", hint=hint))
+        if not write:
+            config.sqlite.connection_mode = metadata_store_pb2.SqliteMetadataSourceConfig.READONLY
+    with _said(uri, path, run_command):
         store = metadata_store.MetadataStore(config)
         if not isinstance(config, metadata_store_pb2.ConnectionConfig):
             # The service is not called before the first question: ask one here, where its refusal can be told.
             store.get_context_types()
-        return store
-    except (errors.StatusError, RuntimeError) as error:
-        shown = uri if "://" not in uri else uri.rpartition("@")[2].partition("?")[0]
-        reason = shorten(" ".join(str(error).split()), 300)
-        raise InputError(Problem(shown, f"ML Metadata cannot be opened: {reason}", hint=_tls_hint(uri))) from error
+        return _Said(store, uri, path, run_command)
+
+
+class _Said:
+    """A store whose methods raise InputError where ML Metadata's raise errors of their own."""
+
+    def __init__(self, store: Any, uri: str, path: Path | None, run_command: str):
+        self._store = store
+        self._place = uri, path, run_command
+
+    def __getattr__(self, name: str) -> Any:
+        found = getattr(self._store, name)
+        if not callable(found):
+            return found
+
+        def said(*arguments: Any, **named: Any) -> Any:
+            with _said(*self._place):
+                return found(*arguments, **named)
+
+        return said
+
+
+@contextmanager
+def _said(uri: str, path: Path | None, run_command: str) -> Iterator[None]:
+    """``path``: the SQLite file, None for a server."""
+    from google.protobuf.message import DecodeError
+    from ml_metadata import errors
+
+    try:
+        yield
+    except (errors.NotFoundError, errors.AlreadyExistsError, errors.InvalidArgumentError):
+        # Answers to a question, which whoever asked it knows what to do with.
+        raise
+    except (errors.StatusError, RuntimeError, DecodeError, UnicodeDecodeError) as error:
+        text = " ".join(str(error).split())
+        if path is None:
+            shown = uri.rpartition("@")[2].partition("?")[0]
+            reason = f"ML Metadata cannot be opened: {shorten(text, 300)}"
+            raise InputError(Problem(shown, reason, hint=_tls_hint(uri))) from error
+        if "locked" in text:
+            hint = "the same command helps once that program lets it go"
+            raise InputError(Problem(near(path), "another program holds ML Metadata's database", hint=hint)) from error
+        if isinstance(error, errors.FailedPreconditionError):
+            raise InputError(
+                Problem(near(path), f"ML Metadata cannot use this database: {shorten(text, 300)}")
+            ) from error
+        if "full" in text:
+            hint = "make room; the same command helps then"
+            raise InputError(Problem(near(path), "the disk is full", hint=hint)) from error
+        raise InputError(damaged(path, run_command)) from error
 
 
 def _is_service(parts: SplitResult, port: int | None) -> bool:

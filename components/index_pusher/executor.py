@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import re
-import time
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
@@ -12,12 +11,9 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
+from components.pusher.versions import PART, next_version, open_part, remove_old_parts, settle
 from modules.similarity.identity import fingerprint
 from modules.similarity.make import NEIGHBOURS, PUSHED_MODEL
-
-_PART = ".part"
-_OLD = 24 * 60 * 60
-"""Seconds after which no push still writes."""
 
 
 class IndexPusherExecutor(base_executor.BaseExecutor):
@@ -43,32 +39,17 @@ class IndexPusherExecutor(base_executor.BaseExecutor):
             return
         destination = exec_properties["destination"].rstrip("/")
         fileio.makedirs(destination)
-        _clean(destination)
-        target = _next(destination)
-        part = f"{destination}/.{os.path.basename(target)}{_PART}"
+        remove_old_parts(destination)
+        in_store = "://" in destination
+        target = next_version(destination)
+        part = f"{destination}/.{os.path.basename(target)}{PART}" if in_store else open_part(destination)
         source = index.uri.rstrip("/")
         # Neighbours of every product are for batch jobs, which read the run's artifact.
         io_utils.copy_dir(source, part, deny_regex_patterns=[f"^{re.escape(source)}/{NEIGHBOURS}(/|$)"])
         io_utils.copy_dir(serving, f"{part}/{PUSHED_MODEL}")
-        fileio.rename(part, target)
+        if in_store:
+            fileio.rename(part, target)
+        else:
+            target = settle(part, destination)
         output.set_string_custom_property("pushed_destination", target)
         output.set_string_custom_property("index", index.uri)
-
-
-def _next(destination: str) -> str:
-    """A folder that is not there yet, named by the time, higher than all that are."""
-    known = [int(name) for name in _names(destination) if name.isdigit()]
-    return f"{destination}/{max(int(time.time()), max(known, default=0) + 1)}"
-
-
-def _clean(destination: str) -> None:
-    """Removes what pushes that were killed left behind; a young one may be a push that is going on."""
-    for name in _names(destination):
-        number = name.removeprefix(".").removesuffix(_PART)
-        if name == f".{number}{_PART}" and number.isdigit() and int(number) < time.time() - _OLD:
-            fileio.rmtree(f"{destination}/{name}")
-
-
-def _names(folder: str) -> list[str]:
-    # Object stores put a slash behind folders.
-    return [name.rstrip("/") for name in fileio.listdir(folder)]

@@ -39,13 +39,9 @@ class PublishedPredictorExecutor(PredictorExecutor):
 
 
 def _take_over(source: str, target: str) -> None:
-    """The folder's files under another name: linked where the file system can, else copied."""
+    """Copies the folder's files: a link would share what damages the one of them later."""
     for folder, _, files in fileio.walk(source):
         to = os.path.join(target, os.path.relpath(folder, source)) if folder != source else target
         fileio.makedirs(to)
         for name in files:
-            one, other = os.path.join(folder, name), os.path.join(to, name)
-            try:
-                os.link(one, other)
-            except OSError:
-                fileio.copy(one, other, overwrite=True)
+            fileio.copy(os.path.join(folder, name), os.path.join(to, name), overwrite=True)

@@ -7,16 +7,18 @@ the batch as a whole. A review queue is a Parquet or JSON Lines file, or a folde
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as pq
-
+from labelling.batches.checked_row import checked_row, number_or_none
 from labelling.content import Batch, Item
 from labelling.store.rows import clean_probability
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, Problems, reason
+from modules.feeds.files import Format
+from modules.feeds.quarantine import BadRecord
+from modules.feeds.readers import read_records
+from modules.settings.feed import FeedSettings
 
 REQUIRED = ("product_id", "objective")
 KNOWN = frozenset(
@@ -25,6 +27,8 @@ KNOWN = frozenset(
 )  # fmt: skip
 REVIEW_REQUIRED = ("product_id", "objective", "reason")
 _MAX_ROWS = 1_000_000
+_MAX_FACTS = 16 << 20
+_OF_FACTS = ("id", "run", "strategy", "round")
 
 
 def read_batch(folder: Path, name: str, *, run: str | None = None, uri: str | None = None) -> list[Batch]:
@@ -39,10 +43,10 @@ def read_batch(folder: Path, name: str, *, run: str | None = None, uri: str | No
       name: of the batch, if its facts have no ``id``; its labels carry it.
 
     Raises:
-      InputError: there is no such file, or it has not these columns.
+      InputError: there is no such file, it has not these columns, or values that cannot be theirs.
     """
     found, facts = _read(folder, REQUIRED)
-    name = str(facts.get("id") or name)
+    name = facts.get("id") or name
     by_objective: dict[str, list[Mapping[str, Any]]] = {}
     for row in found:
         by_objective.setdefault(row["objective"], []).append(row)
@@ -51,9 +55,9 @@ def read_batch(folder: Path, name: str, *, run: str | None = None, uri: str | No
             name if len(by_objective) == 1 else f"{name}-{objective}",
             objective,
             [_item(row, i) for i, row in enumerate(some)],
-            run=run or _text(facts.get("run")),
-            strategy=_text(facts.get("strategy")) or _one(some, "strategy"),
-            round=_whole(facts.get("round", some[0].get("round"))),
+            run=run or facts.get("run"),
+            strategy=facts.get("strategy") or _one(some, "strategy"),
+            round=facts.get("round", some[0].get("round")),
             uri=uri or str(folder),
             facts=facts,
         )
@@ -70,15 +74,13 @@ def read_review(path: Path, name: str, *, run: str | None = None) -> list[Batch]
     most suspicious first), ``rule`` (id), ``annotators`` (list of names), ``suggestions``, ``split``, ``model``.
 
     Raises:
-      InputError: there is no such file, or it has not these columns.
+      InputError: there is no such file, it has not these columns, or values that cannot be theirs.
     """
     found, facts = _read(path, REVIEW_REQUIRED)
     found = sorted(found, key=lambda row: -(row.get("score") or 0.0))
     by_objective: dict[str, list[Item]] = {}
     for row in found:
-        reason = {
-            key: row[key] for key in ("reason", "given", "suggested", "score", "rule", "annotators") if row.get(key)
-        }
+        why = {key: row[key] for key in ("reason", "given", "suggested", "score", "rule", "annotators") if row.get(key)}
         some = by_objective.setdefault(row["objective"], [])
         some.append(
             Item(
@@ -87,11 +89,11 @@ def read_review(path: Path, name: str, *, run: str | None = None) -> list[Batch]
                 # Chosen because it is suspicious: nothing that may be measured on.
                 source="review",
                 category=row.get("category") or "",
-                suggestions=_suggestions(row.get("suggestions")),
-                utility=_number(row.get("score")),
-                model=_text(row.get("model")),
-                split=_text(row.get("split")),
-                reason=json.loads(json.dumps(reason, default=str)),
+                suggestions=row.get("suggestions") or (),
+                utility=row.get("score"),
+                model=row.get("model"),
+                split=row.get("split"),
+                reason=why,
             )
         )
     return [
@@ -101,7 +103,7 @@ def read_review(path: Path, name: str, *, run: str | None = None) -> list[Batch]
 
 
 def _read(path: Path, required: Sequence[str]) -> tuple[list[dict[str, Any]], dict[str, Any]]:
-    """Rows, and the facts that lie beside them."""
+    """Rows, checked and without what is null, and the facts that lie beside them."""
     if path.is_dir():
         tables = sorted([*path.glob("*.parquet"), *path.glob("*.jsonl")])
         documents = sorted(path.glob("*.json"))
@@ -109,64 +111,63 @@ def _read(path: Path, required: Sequence[str]) -> tuple[list[dict[str, Any]], di
         tables, documents = [path], []
     if len(tables) != 1 or not tables[0].is_file():
         raise InputError(Problem(str(path), f"expected one .parquet or .jsonl file; there are {len(tables)}"))
-    file = tables[0]
-    try:
-        if file.suffix == ".jsonl":
-            with file.open("rb") as stream:
-                rows = [json.loads(line) for line in stream if line.strip()]
+    file = str(tables[0])
+    problems = Problems()
+    rows: list[dict[str, Any]] = []
+    kind: Format = "jsonl" if file.endswith(".jsonl") else "parquet"
+    for number, record in enumerate(read_records(file, kind, FeedSettings(), mapped=False), start=1):
+        if number > _MAX_ROWS:
+            raise InputError(Problem(file, f"expected at most {_MAX_ROWS:,} rows"))
+        if isinstance(record, BadRecord):
+            problems.add(Problem(file, f"expected a row that can be read: {record.detail}", record.line))
+        elif not isinstance(record.data, dict):
+            problems.add(Problem(file, "expected an object", record.line))
         else:
-            if pq.read_metadata(file).num_rows > _MAX_ROWS:
-                raise InputError(Problem(str(file), f"expected at most {_MAX_ROWS:,} rows"))
-            rows = pq.read_table(file).to_pylist()
-        facts = json.loads(documents[0].read_text("utf-8")) if documents else {}
-    except (OSError, ValueError) as error:
-        raise InputError(Problem(str(file), f"cannot be read: {error}")) from None
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict) or any(not isinstance(row.get(key), str) or not row[key] for key in required):
-            raise InputError(Problem(str(file), f"expected text in the columns {', '.join(required)}", number))
-    return rows, facts if isinstance(facts, dict) else {}
+            rows.append(checked_row(file, record.line, record.data, required, problems))
+    facts = _facts(documents[0], problems) if documents else {}
+    if problems:
+        raise InputError(problems)
+    return rows, facts
+
+
+def _facts(file: Path, problems: Problems) -> dict[str, Any]:
+    """What is true of the batch as a whole; empty where it is no object, which becomes a problem."""
+    try:
+        if file.stat().st_size > _MAX_FACTS:
+            problems.add(Problem(str(file), f"expected at most {_MAX_FACTS >> 20} MiB"))
+            return {}
+        facts = json.loads(file.read_text("utf-8-sig"))
+        if isinstance(facts, dict):
+            # Written down again in the store: what cannot be is found here.
+            json.dumps(facts).encode()
+            checked_row(str(file), None, {name: facts[name] for name in _OF_FACTS if name in facts}, (), problems)
+            return facts
+        problems.add(Problem(str(file), "expected an object"))
+    except (OSError, ValueError, RecursionError) as error:
+        problems.add(Problem(str(file), f"cannot be read: {reason(error)}"))
+    return {}
 
 
 def _item(row: Mapping[str, Any], index: int) -> Item:
     parts = dict(row.get("parts") or {})
     parts |= {key: value for key, value in row.items() if key not in KNOWN and isinstance(value, int | float)}
     return Item(
-        rank=_whole(row.get("rank")) or index,
+        rank=row.get("rank") or index,
         product_id=row["product_id"],
-        source=_text(row.get("source")) or _text(row.get("strategy")) or "unknown",
+        source=row.get("source") or row.get("strategy") or "unknown",
         category=row.get("category") or "",
-        suggestions=_suggestions(row.get("suggestions")),
-        utility=_number(row.get("utility")),
-        parts={str(key): value for key, raw in parts.items() if (value := _number(raw)) is not None},
-        strategy=_text(row.get("strategy")),
-        inclusion_probability=clean_probability(_number(row.get("inclusion_probability"))),
-        round=_whole(row.get("round")),
-        seed=_whole(row.get("seed")),
-        model=_text(row.get("model")),
-        split=_text(row.get("split")),
+        suggestions=row.get("suggestions") or (),
+        utility=row.get("utility"),
+        parts={key: value for key, raw in parts.items() if (value := number_or_none(raw)) is not None},
+        strategy=row.get("strategy"),
+        inclusion_probability=clean_probability(row.get("inclusion_probability")),
+        round=row.get("round"),
+        seed=row.get("seed"),
+        model=row.get("model"),
+        split=row.get("split"),
     )
-
-
-def _suggestions(given: Iterable[Any] | None) -> tuple[tuple[str, float], ...]:
-    found = []
-    for one in given or ():
-        category, probability = (one["category"], one["probability"]) if isinstance(one, Mapping) else one
-        found.append((str(category), float(probability)))
-    return tuple(found)
 
 
 def _one(rows: Iterable[Mapping[str, Any]], key: str) -> str | None:
     values = {row.get(key) for row in rows} - {None}
-    return _text(values.pop()) if len(values) == 1 else None
-
-
-def _text(value: Any) -> str | None:
-    return None if value is None or value == "" else str(value)
-
-
-def _whole(value: Any) -> int | None:
-    return None if value is None or value != value else int(value)
-
-
-def _number(value: Any) -> float | None:
-    return float(value) if isinstance(value, int | float) and math.isfinite(value) else None
+    return values.pop() if len(values) == 1 else None

@@ -13,8 +13,8 @@ from typing import Any
 import orjson
 
 from labelling.store.rows import Label, microseconds
-from modules.errors import InputError, Problem
-from modules.feeds.files import open_plain
+from modules.errors import InputError, Problem, reason
+from modules.feeds.files import UNREADABLE, open_plain
 from modules.labels import read_labels
 from modules.taxonomy import Taxonomy, UnknownCategory
 
@@ -33,23 +33,36 @@ class Given:
     row: dict[str, Any]
 
 
-def json_lines(file: Path) -> Iterator[Given]:
-    """The objects of a JSON Lines file, gzipped or not."""
-    number = 0
+def lines_of(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Numbered lines of a file, gzipped or not, without a byte order mark.
+
+    Raises:
+      InputError: the file cannot be read to its end, or a line is longer than 64 KiB.
+    """
     try:
         with open_plain(str(file)) as stream:
-            for number, line in enumerate(iter(lambda: stream.readline(MAX_LINE + 1), b""), start=1):
+            number = 0
+            while line := stream.readline(MAX_LINE + 1):
+                number += 1
                 if len(line) > MAX_LINE:
                     raise InputError(Problem(str(file), f"expected a line of at most {MAX_LINE >> 10} KiB", number))
-                if line.strip():
-                    row = orjson.loads(line)
-                    if not isinstance(row, dict):
-                        raise InputError(Problem(str(file), "expected an object", number))
-                    yield Given(number, row)
-    except (OSError, EOFError) as error:
-        raise InputError(Problem(str(file), f"cannot be read: {getattr(error, 'strerror', None) or error}")) from None
-    except orjson.JSONDecodeError as error:
-        raise InputError(Problem(str(file), f"not JSON: {error}", number)) from None
+                yield number, line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line
+    except UNREADABLE as error:
+        raise InputError(Problem(str(file), f"cannot be read: {reason(error)}")) from None
+
+
+def json_lines(file: Path) -> Iterator[Given]:
+    """The objects of a JSON Lines file, gzipped or not."""
+    for number, line in lines_of(file):
+        if not line.strip():
+            continue
+        try:
+            row = orjson.loads(line)
+        except orjson.JSONDecodeError as error:
+            raise InputError(Problem(str(file), f"not JSON: {error}", number)) from None
+        if not isinstance(row, dict):
+            raise InputError(Problem(str(file), "expected an object", number))
+        yield Given(number, row)
 
 
 def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: Mapping[str, str]) -> list[Label]:
@@ -64,7 +77,12 @@ def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: M
     with tempfile.NamedTemporaryFile("wb", suffix=".jsonl") as plain:
         for one in given:
             row = {name: value for name, value in one.row.items() if name not in MORE}
-            plain.write(orjson.dumps(row, default=str) + b"\n")
+            try:
+                plain.write(orjson.dumps(row, default=str) + b"\n")
+            except TypeError:
+                # It reads what it does not write: lists in lists, more than some 250 deep.
+                problems.append(Problem(file, "expected texts and numbers, not values nested deeply", one.line))
+                continue
             lines.append(one.line)
             more.append(_more(file, one, taxonomy, problems))
         plain.flush()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import math
 import os
 import re
 import tempfile
@@ -15,7 +16,7 @@ import orjson
 from sqlalchemy import Connection, select
 
 from labelling.formats import label_studio
-from labelling.formats.checked import Given, checked
+from labelling.formats.checked import Given, checked, json_lines, lines_of
 from labelling.store import Store, queue, rows, status
 from labelling.store.tables import items, labels
 from modules.errors import InputError, Problem
@@ -146,8 +147,6 @@ def _given(file: Path, kind: str, taxonomy: Taxonomy, people: Mapping[str, str])
     elif kind == "csv":
         yield from _csv_rows(file)
     else:
-        from labelling.formats.checked import json_lines
-
         yield from json_lines(file)
 
 
@@ -187,22 +186,33 @@ def _csv_lines(lines: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> It
 
 
 def _csv_rows(file: Path) -> Iterator[Given]:
+    header: list[str] = []
+    reader = csv.reader(_texts(file), strict=True)
     try:
-        with file.open(encoding="utf-8-sig", newline="") as stream:
-            reader = csv.reader(stream, strict=True)
-            header = next(reader, [])
-            unknown = [name for name in header if name not in (*COLUMNS, *MORE)]
-            if unknown or len(set(header)) < len(header):
-                expected = f"expected a header of different names out of {', '.join((*COLUMNS, *MORE))}"
-                raise InputError(Problem(str(file), expected, 1, value=", ".join(unknown or header)))
-            for cells in reader:
-                if len(cells) != len(header):
-                    expected = f"expected {len(header)} columns as in the header, not {len(cells)}"
-                    raise InputError(Problem(str(file), expected, reader.line_num))
-                yield Given(reader.line_num, {n: _cell(n, cell) for n, cell in zip(header, cells, strict=True)})
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        raise InputError(Problem(str(file), f"cannot be read as CSV: {reason}")) from None
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if not header:
+                header = [name.strip() for name in cells]
+                unknown = [name for name in header if name not in (*COLUMNS, *MORE)]
+                if unknown or len(set(header)) < len(header):
+                    expected = f"expected a header of different names out of {', '.join((*COLUMNS, *MORE))}"
+                    raise InputError(Problem(str(file), expected, reader.line_num, value=", ".join(unknown or header)))
+                continue
+            if len(cells) != len(header):
+                expected = f"expected {len(header)} columns as in the header, not {len(cells)}"
+                raise InputError(Problem(str(file), expected, reader.line_num))
+            yield Given(reader.line_num, {n: _cell(n, cell) for n, cell in zip(header, cells, strict=True)})
+    except csv.Error as error:
+        raise InputError(Problem(str(file), f"cannot be read as CSV: {error}", reader.line_num)) from None
+
+
+def _texts(file: Path) -> Iterator[str]:
+    for number, line in lines_of(file):
+        try:
+            yield line.decode()
+        except UnicodeDecodeError:
+            raise InputError(Problem(str(file), "not UTF-8", number)) from None
 
 
 def _cell(name: str, cell: str) -> Any:
@@ -210,9 +220,11 @@ def _cell(name: str, cell: str) -> Any:
         return None
     if name in _NUMBERS:
         try:
-            return float(cell)
+            number = float(cell)
         except ValueError:
             return cell
+        # JSON has no such number, and would have null in its place.
+        return number if math.isfinite(number) else cell
     return cell[1:] if cell.startswith("'") else cell
 
 

@@ -7,6 +7,7 @@ recognised when it comes back, and is only new if somebody changed it.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,8 @@ from sqlalchemy import Connection, select
 from labelling.formats.checked import Given
 from labelling.store import rows
 from labelling.store.tables import batches, items, labels, products
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, Problems, reason
+from modules.feeds.files import UNREADABLE, open_plain
 from modules.taxonomy import Category, Taxonomy
 
 NONE = "none of these"
@@ -165,53 +167,127 @@ def read_annotations(file: Path, people: Mapping[str, str]) -> Iterator[Given]:
       people: Label Studio's user (id or e-mail) to annotator; others are called ``label-studio:<user>``.
 
     Raises:
-      InputError: the file cannot be read, or is none of Label Studio's.
+      InputError: the file cannot be read or is none of Label Studio's; or a task holds several answers of one person.
     """
     try:
-        if file.stat().st_size > _MAX_BYTES:
-            raise InputError(Problem(str(file), f"expected at most {_MAX_BYTES >> 20} MiB"))
-        found = orjson.loads(file.read_bytes())
-    except OSError as error:
-        raise InputError(Problem(str(file), f"cannot be read: {error.strerror}")) from None
+        with open_plain(str(file)) as stream:
+            raw = stream.read(_MAX_BYTES + 1)
+    except UNREADABLE as error:
+        raise InputError(Problem(str(file), f"cannot be read: {reason(error)}")) from None
+    if len(raw) > _MAX_BYTES:
+        raise InputError(Problem(str(file), f"expected at most {_MAX_BYTES >> 20} MiB"))
+    try:
+        found = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InputError(Problem(str(file), f"not JSON: {error}")) from None
     if not isinstance(found, list):
         raise InputError(Problem(str(file), "expected a list of tasks, as Label Studio exports it"))
+    problems = Problems()
     for number, task in enumerate(found, start=1):
         try:
-            data = task["data"]
-            about = data.get("shelfmark") or {}
-            asked = {"product_id": data["product_id"], "objective": about.get("objective", "exclusive")}
-            for annotation in task.get("annotations") or []:
-                row = _from(annotation, asked, about, people)
-                if row is not None:
-                    yield Given(number, row)
-        except (KeyError, TypeError, AttributeError, IndexError, ValueError) as error:
-            expected = f"expected a task of Shelfmark's export ({type(error).__name__}: {error})"
-            raise InputError(Problem(str(file), expected, number, "task")) from None
+            yield from (Given(number, row) for row in _rows(task, people))
+        except _Bad as bad:
+            problems.add(Problem(str(file), bad.expected, number, "task", bad.value, bad.hint))
+    if problems:
+        raise InputError(problems)
+
+
+class _Bad(Exception):
+    """A task is none that can be read."""
+
+    def __init__(self, expected: str, value: object = None, hint: str = ""):
+        super().__init__(expected)
+        self.expected, self.hint = expected, hint
+        self.value = None if value is None else value if isinstance(value, str) else json.dumps(value)[:200]
+
+
+def _mapping(value: Any, what: str, hint: str = "") -> Mapping[str, Any]:
+    """``value``, empty for null, if it is an object."""
+    if value is None:
+        return {}
+    if not isinstance(value, dict):
+        raise _Bad(f"expected {what} to be an object", value, hint)
+    return value
+
+
+def _listed(value: Any, what: str) -> list[Any]:
+    """``value``, empty for null, if it is a list."""
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise _Bad(f"expected {what} to be a list", value)
+    return value
+
+
+def _rows(task: Any, people: Mapping[str, str]) -> list[dict[str, Any]]:
+    """The answers to a task; raises :class:`_Bad`."""
+    data = _mapping(_mapping(task, "a task").get("data"), "'data'")
+    if "product_id" not in data:
+        hint = "export the project as JSON; JSON-MIN and CSV leave out what the answers belong to"
+        raise _Bad("expected a task that Shelfmark exported, with 'product_id' under 'data'", hint=hint)
+    about = _mapping(data.get("shelfmark"), "'shelfmark'")
+    asked = {"product_id": data["product_id"], "objective": about.get("objective", "exclusive")}
+    found = []
+    for annotation in _listed(task.get("annotations"), "'annotations'"):
+        row = _from(_mapping(annotation, "an annotation"), asked, about, people)
+        if row is not None:
+            found.append(row)
+    return found
+
+
+def _answer(results: list[Any]) -> tuple[str, list[str] | None]:
+    """Value and category that an annotation's results say; the empty value if they say nothing.
+
+    A widget that was filled and emptied again leaves a result without a selection.
+    """
+    paths: list[list[str]] = []
+    choices: list[str] = []
+    for result in results:
+        kind = _mapping(result, "a result").get("type")
+        if kind not in ("taxonomy", "choices"):
+            continue
+        for one in _listed(_mapping(result.get("value"), "'value'").get(kind), f"'{kind}'"):
+            if kind == "choices":
+                if not isinstance(one, str) or one not in _VALUES:
+                    raise _Bad(f"expected one of the choices {', '.join(map(repr, _VALUES))}", one)
+                if one not in choices:
+                    choices.append(one)
+            elif not isinstance(one, list) or not all(isinstance(name, str) for name in one):
+                raise _Bad("expected a category as a list of names", one)
+            elif one and one not in paths:
+                paths.append(one)
+    if len(paths) + len(choices) > 1:
+        said = [" > ".join(path) for path in paths] + choices
+        raise _Bad("expected one answer", ", ".join(said), "let the annotator choose one of them")
+    if paths:
+        return "yes", paths[0]
+    return (_VALUES[choices[0]], None) if choices else ("", None)
 
 
 def _from(
     annotation: Mapping[str, Any], asked: Mapping[str, str], about: Mapping[str, Any], people: Mapping[str, str]
 ) -> dict[str, Any] | None:
-    value, category = "", about.get("category")
+    category = about.get("category")
     kept: Mapping[str, Any] = {}
+    results = _listed(annotation.get("result"), "'result'")
+    for result in results:
+        meta = _mapping(_mapping(result, "a result").get("meta"), "'meta'")
+        kept = _mapping(meta.get("shelfmark"), "'shelfmark'") or kept
     if annotation.get("was_cancelled"):
+        # Skipped, whatever stands in the widgets: a suggestion stays there.
         value = "skip"
-    for result in annotation.get("result") or []:
-        kept = (result.get("meta") or {}).get("shelfmark") or kept
-        if result.get("type") == "taxonomy":
-            value, category = "yes", list(result["value"]["taxonomy"][0])
-        elif result.get("type") == "choices" and result["value"]["choices"]:
-            value = _VALUES[result["value"]["choices"][0]]
+    else:
+        value, chosen = _answer(results)
+        category = chosen or category
     if not value:
         return None
     if value in ("none_of_these", "skip"):
         category = None
     common = {name: about.get(name) for name in ("batch", "inclusion_probability")}
     if kept and kept.get("value") == value and _same(kept, category):
-        row = {name: kept[name] for name in ("annotator", "time", "batch", "source", "inclusion_probability")}
-        return {**asked, **row, "value": value, "category": kept["category"], "seconds": annotation.get("lead_time")}
+        row = {name: kept.get(name) for name in ("annotator", "time", "batch", "source", "inclusion_probability")}
+        seconds = annotation.get("lead_time")
+        return {**asked, **row, "value": value, "category": kept.get("category"), "seconds": seconds}
     who = annotation.get("completed_by")
     user = str(who.get("email") or who.get("id")) if isinstance(who, Mapping) else str(who)
     return {

@@ -167,16 +167,26 @@ def _digest(token: str) -> str:
     return hashlib.sha256(token.encode()).hexdigest()
 
 
-def local_session(connection: Connection, annotator: str) -> Session:
-    """The session of the one user on loopback: kept, so that open pages go on after the server was started again."""
-    token = _digest(f"local\0{annotator}")
-    csrf = connection.scalar(select(sessions.c.csrf).where(sessions.c.token == token))
-    if csrf is None:
-        csrf = secrets.token_urlsafe(32)
-        # No time to end: sign-ins delete what is over.
-        row = {"token": token, "account": annotator, "csrf": csrf, "until": (1 << 62)}
-        connection.execute(insert(sessions).values(row))
+def local_session(connection: Connection, annotator: str) -> Session | None:
+    """The session of the one user on loopback; None before the first one."""
+    csrf = connection.scalar(select(sessions.c.csrf).where(sessions.c.token == _local(annotator)))
+    return None if csrf is None else Session(annotator, "admin", csrf)
+
+
+def begin_local_session(connection: Connection, annotator: str) -> Session:
+    """The same, begun where there is none: kept, so that open pages go on after the server was started again."""
+    found = local_session(connection, annotator)
+    if found is not None:
+        return found
+    csrf = secrets.token_urlsafe(32)
+    # No time to end: sign-ins delete what is over.
+    row = {"token": _local(annotator), "account": annotator, "csrf": csrf, "until": (1 << 62)}
+    connection.execute(insert(sessions).values(row))
     return Session(annotator, "admin", csrf)
+
+
+def _local(annotator: str) -> str:
+    return _digest(f"local\0{annotator}")
 
 
 def _find(connection: Connection, name: str) -> Row[Any] | None:

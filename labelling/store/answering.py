@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from labelling.store import queue
-from labelling.store.tables import labels, neighbours, objectives
+from labelling.store.tables import items, labels, neighbours, objectives, products
 from modules.labels import VALUES
 
 DUPLICATE = "near_duplicate"
@@ -59,7 +59,7 @@ def give(
       valid: whether an objective can have a category as its answer; None: any can.
 
     Raises:
-      ValueError: value and category do not fit, or the item is about another product.
+      ValueError: value and category do not fit, there is no such item, or it is about another product.
     """
     before = list(connection.scalars(select(labels.c.id).where(labels.c.request == answer.request)))
     if before:
@@ -68,9 +68,9 @@ def give(
     if valid is not None and not valid(answer.objective, answer.category):
         raise ValueError("the objective has no such category")
     item = queue.item_of(connection, answer.item) if answer.item is not None else None
-    if answer.item is not None and (
-        item is None or (item.product_id, item.objective) != (answer.product_id, answer.objective)
-    ):
+    if answer.item is not None and item is None:
+        raise ValueError("there is no such item")
+    if item is not None and (item.product_id, item.objective) != (answer.product_id, answer.objective):
         raise ValueError("the item is about another product")
     kept = [_keep(connection, answer, answer.product_id, item, now, 0, None)]
     left = []
@@ -85,6 +85,15 @@ def give(
             continue
         kept.append(_keep(connection, answer, product, other, now, part, item))
     return Kept(tuple(kept), tuple(left))
+
+
+def is_known(connection: Connection, product: str) -> bool:
+    """Whether the store knows a product: an import brought it, it was queued, or somebody has labelled it."""
+    places = ((products, products.c.id), (items, items.c.product_id), (labels, labels.c.product_id))
+    return any(
+        connection.execute(select(column).select_from(table).where(column == product).limit(1)).first() is not None
+        for table, column in places
+    )
 
 
 def _check(answer: Answer) -> None:

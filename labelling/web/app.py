@@ -20,8 +20,10 @@ from starlette.staticfiles import StaticFiles
 
 from labelling.store import Store, rows, status
 from labelling.store.accounts import Session
+from labelling.store.outages import Unavailable
 from labelling.web.images import Images
 from labelling.web.indexes import Indexes, Source
+from labelling.web.outage import Outages
 from labelling.web.proxies import Network, TrustedProxies
 from labelling.web.search import Search
 from labelling.web.security import Guard
@@ -138,11 +140,17 @@ def create_app(store: Store, settings: Settings, source: Source | None = None) -
     def _not_found(request: Request, _error: Exception) -> Response:
         return web.missing(request, "There is no such page.")
 
+    outages = Outages(web)
+
+    @app.exception_handler(Unavailable)
+    def _unavailable(request: Request, error: Unavailable) -> Response:
+        return outages.answer(request, error)
+
     @app.exception_handler(Exception)
     def _failed(_request: Request, _error: Exception) -> Response:
         return PlainTextResponse("Something went wrong; the server's output says what.", 500)
 
-    app.add_middleware(Guard, store=store, settings=settings)
+    app.add_middleware(Guard, store=store, settings=settings, outages=outages)
     # The last one added stands before the others.
     app.add_middleware(TrustedProxies, trusted=settings.trusted_proxies)
     return app

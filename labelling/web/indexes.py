@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +13,8 @@ from modules.errors import InputError, Problem
 if TYPE_CHECKING:
     from modules.similarity.catalogue import Asked, Catalogue, Neighbour
     from modules.similarity.items import Restriction
+
+_log = logging.getLogger("shelfmark.labelling")
 
 Source = Callable[[str | None], "Catalogue | None"]
 """Opens the newest indexes; None if they still are the version of the argument; InputError: there are none."""
@@ -66,6 +69,9 @@ class Indexes:
             # Not its truth: an index without products is one, too.
             self._catalogue, self._error = self._catalogue if found is None else found, None
         except InputError as error:
+            # The pages show no paths; the log does, once for each reason.
+            if str(error) != str(self._error):
+                _log.warning("the similarity index cannot be opened: %s", error)
             self._error = error
         finally:
             self._looked = time.monotonic()

@@ -15,6 +15,8 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from labelling.store import Store, accounts
 from labelling.store.accounts import Session
 from labelling.store.database import now
+from labelling.store.outages import Unavailable
+from labelling.web.outage import Outages
 
 SESSION, DEVICE = "shelfmark_session", "shelfmark_device"
 """The cookies: who is signed in, and that this browser has signed in before."""
@@ -39,8 +41,8 @@ def content_policy(image_hosts: tuple[str, ...]) -> str:
 class Guard:
     """Middleware: closed by default. Puts the form's fields and the session into ``request.state``."""
 
-    def __init__(self, app: ASGIApp, store: Store, settings: Any):
-        self.app, self.store, self.settings = app, store, settings
+    def __init__(self, app: ASGIApp, store: Store, settings: Any, outages: Outages):
+        self.app, self.store, self.settings, self.outages = app, store, settings, outages
         self.policy = content_policy(settings.image_hosts)
         self.local: Session | None = None
 
@@ -51,7 +53,10 @@ class Guard:
                 await self.app(scope, receive, send)
             return
         request = Request(scope, receive)
-        answer = await self._refusal(request)
+        try:
+            answer = await self._refusal(request)
+        except Unavailable as error:
+            answer = await run_in_threadpool(self.outages.answer, request, error)
         if answer is not None:
             await answer(scope, receive, self._with_headers(send, scope))
             return
@@ -70,7 +75,8 @@ class Guard:
             return PlainTextResponse("There is no such address.", 400)
         is_open = any(path == one or (one.endswith("/") and path.startswith(one)) for one in OPEN)
         session = None
-        if not path.startswith("/static/"):
+        # What watches over the server is to hear of a store that cannot be read, not to wait for it.
+        if not path.startswith("/static/") and path != "/health":
             session = await run_in_threadpool(self._session, request)
         request.state.session = session
         if request.method == "POST":
@@ -109,8 +115,11 @@ class Guard:
     def _session(self, request: Request) -> Session | None:
         if self.settings.annotator is not None:
             if self.local is None:
-                with self.store.write() as connection:
+                with self.store.read() as connection:
                     self.local = accounts.local_session(connection, self.settings.annotator)
+            if self.local is None:
+                with self.store.write() as connection:
+                    self.local = accounts.begin_local_session(connection, self.settings.annotator)
             return self.local
         token = request.cookies.get(cookie_name(request, SESSION), "")
         if not token:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import getpass
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from labelling.store import Store, accounts
 from labelling.web.indexes import Source
 from labelling.web.proxies import networks
 from modules.errors import InputError, Problem
+from modules.http_server.limits import Limits
 from modules.listening import is_loopback, listen
 
 
@@ -26,6 +27,7 @@ class Place:
       image_hosts: hosts that browsers may load product images from.
       trusted_proxies: addresses and networks of proxies before the server.
       one_session: a sign-in ends the account's other sessions.
+      limits: of connections; the proxies are added to them.
     """
 
     host: str = "127.0.0.1"
@@ -37,6 +39,7 @@ class Place:
     image_hosts: tuple[str, ...] = ()
     trusted_proxies: tuple[str, ...] = ()
     one_session: bool = False
+    limits: Limits = Limits()
 
     @property
     def loopback(self) -> bool:
@@ -88,9 +91,8 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None], source: 
       InputError: it may not start, or the port is taken.
     """
     check(store, place)
-    import uvicorn
-
     from labelling.web.app import Settings, create_app
+    from modules.http_server.server import serve
 
     with_accounts = place.accounts or not place.loopback
     annotator = None if with_accounts else place.annotator or _user()
@@ -99,29 +101,14 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None], source: 
     with listen(place.host, place.port) as listener:
         port = listener.getsockname()[1]
         shown = f"[{place.host}]" if ":" in place.host else place.host
+        limits = replace(place.limits, trusted=networks(place.trusted_proxies))
         settings = Settings(
-            annotator,
-            place.image_hosts,
-            port if place.loopback else None,
-            networks(place.trusted_proxies),
-            place.one_session,
+            annotator, place.image_hosts, port if place.loopback else None, limits.trusted, place.one_session
         )
         if with_accounts and not tls and not place.loopback and not place.trusted_proxies:
             say("note: without --certificate passwords travel unencrypted; name a proxy that adds TLS: --trusted-proxy")
         say(f"labelling {store.name} at {'https' if tls else 'http'}://{shown}:{port}/ (stop with Ctrl+C)")
-        config = uvicorn.Config(
-            create_app(store, settings, source),
-            log_level="warning",
-            access_log=False,
-            server_header=False,
-            # What clients say of themselves is read by TrustedProxies alone.
-            proxy_headers=False,
-            ssl_certfile=str(place.certificate) if tls else None,
-            ssl_keyfile=str(place.key) if tls else None,
-            timeout_graceful_shutdown=5,
-            h11_max_incomplete_event_size=32 << 10,
-        )
-        uvicorn.Server(config).run(sockets=[listener])
+        serve(create_app(store, settings, source), listener, limits, place.certificate, place.key)
 
 
 def _user() -> str:

@@ -126,6 +126,8 @@ class SignIns:
 
     def _checked(self, claim: Claim) -> Welcome | Refused | _Wait:
         """In a thread. Nothing is written before the check has ended: one that is cut off has never been."""
+        # No check while its outcome cannot be counted: nobody would wait for a failure.
+        self._store.writable()
         with self._store.read() as connection:
             lanes = throttle.lanes(connection, claim.name, claim.address, claim.device, now())
             seconds = throttle.wait(connection, lanes, now())

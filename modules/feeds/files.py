@@ -6,6 +6,7 @@ import glob
 import gzip
 import hashlib
 import os
+import zlib
 from collections.abc import Iterable, Sequence
 from typing import IO, Literal
 
@@ -21,6 +22,9 @@ _SUFFIXES: dict[str, Format] = {
     ".parquet": "parquet", ".pq": "parquet",
 }  # fmt: skip
 _BLOCK = 1 << 20
+NO_MATCH = "no file matches"
+UNREADABLE = (OSError, EOFError, zlib.error)
+"""What reading a file to its end raises where that cannot be, gzip or not."""
 
 
 def resolve(folder: str, path: str) -> str:
@@ -36,7 +40,8 @@ def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = ())
       exclude: paths that are no feed even if a pattern matches them (labels and rules lie in the same folder).
 
     Raises:
-      InputError: a pattern matches nothing; of the default patterns, all of them.
+      InputError: a pattern matches nothing (of the default patterns, all of them), or a file that lies outside of the
+        folder, and ``settings.outside`` does not allow that.
     """
     others = {os.path.normpath(path) for path in exclude}
     found: set[str] = set()
@@ -44,12 +49,30 @@ def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = ())
     for pattern in settings.files:
         matches = [path for path in _match(resolve(folder, pattern)) if os.path.normpath(path) not in others]
         if not matches:
-            problems.append(Problem(resolve(folder, pattern), "no file matches", key="feed.files", value=pattern))
+            problems.append(Problem(resolve(folder, pattern), NO_MATCH, key="feed.files", value=pattern))
         found.update(matches)
+    if not settings.outside:
+        _refuse_outside(found, folder)
     by_default = settings.files == FeedSettings.model_fields["files"].default
     if problems and not (by_default and found):
         raise InputError(problems)
     return sorted(found)
+
+
+def leaves(path: str, folder: str) -> bool:
+    """Whether a file lies outside of ``folder``, links followed; an object's address says openly where it is."""
+    if is_remote(path):
+        return False
+    inside = os.path.realpath(folder)
+    return os.path.commonpath([inside, os.path.realpath(path)]) != inside
+
+
+def _refuse_outside(paths: Iterable[str], folder: str) -> None:
+    out = sorted(path for path in paths if leaves(path, folder))
+    if out:
+        expected = f"expected files below {folder}; these lie elsewhere, by '..', by a full path or behind a link"
+        hint = "set feed.outside: true if they are meant, or feed.folder to where they are"
+        raise InputError(Problem("", expected, None, "feed.files", path, hint) for path in out)
 
 
 def _match(pattern: str) -> list[str]:

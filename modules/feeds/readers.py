@@ -8,21 +8,22 @@ bad record it says nothing about how much is missing.
 from __future__ import annotations
 
 import csv
-import zlib
+import gzip
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import IO, Any, NamedTuple
 
 import orjson
 
-from modules.errors import InputError, Problem
-from modules.feeds.files import Format, open_plain
+from modules.errors import InputError, Problem, reason
+from modules.feeds.files import UNREADABLE, Format, open_plain
 from modules.feeds.quarantine import BadRecord, raw_text
 from modules.settings.feed import FeedSettings
 
 _BLOCK = 1 << 20
 _ROWS = 4096
+_SPARE = 16 << 20
 _BOM = b"\xef\xbb\xbf"
-_BROKEN_FILE = (EOFError, OSError, zlib.error)
 
 
 class Record(NamedTuple):
@@ -40,21 +41,57 @@ class Record(NamedTuple):
 
 
 def read_records(
-    path: str, kind: Format, settings: FeedSettings, part: int = 0, of: int = 1
+    path: str, kind: Format, settings: FeedSettings, part: int = 0, of: int = 1, *, mapped: bool = True
 ) -> Iterator[Record | BadRecord]:
     """The records of ``path``; with ``of`` > 1 only each ``of``-th stretch of it, starting with stretch ``part``.
 
     All parts together give every record exactly once, with its line in the whole file.
+
+    Args:
+      mapped: the id column must be there, and of Parquet only the columns that ``settings`` map are read; False: for a
+        look at a file whose columns nobody has mapped yet.
 
     Raises:
       InputError: the file is missing, truncated, no such file, or has no id column.
     """
     read = {"jsonl": _read_jsonl, "csv": _read_csv, "parquet": _read_parquet}[kind]
     try:
-        yield from read(path, settings, part, of)
-    except _BROKEN_FILE as error:
-        detail = getattr(error, "strerror", None) or str(error) or type(error).__name__
-        raise InputError(Problem(path, f"a complete, readable {kind} file ({detail})")) from error
+        yield from read(path, settings, part, of, mapped)
+    except UNREADABLE as error:
+        raise _unreadable(path, kind, error) from error
+
+
+def columns_of(path: str, kind: Format, settings: FeedSettings) -> tuple[str, ...]:
+    """Dotted names of all columns of a CSV or Parquet file; none of JSON Lines, which states none.
+
+    Raises:
+      InputError: the file is missing, truncated or no such file.
+    """
+    try:
+        if kind == "csv":
+            with open_plain(path) as stream:
+                lines, reader = _csv_reader(path, stream, settings)
+                return tuple(_header(path, lines, reader, settings))
+        if kind == "parquet":
+            with _parquet(path) as file:
+                return tuple(dict.fromkeys(leaf for field in file.schema_arrow for leaf in _leaves(field)))
+    except UNREADABLE as error:
+        raise _unreadable(path, kind, error) from error
+    return ()
+
+
+def is_blank(path: str, settings: FeedSettings) -> bool:
+    """Whether a file holds nothing but white space."""
+    try:
+        with open_plain(path) as stream:
+            blocks = line_blocks(stream, settings.max_record_bytes)
+            return not any(line.strip() for _, lines in blocks for line in lines)
+    except UNREADABLE as error:
+        raise _unreadable(path, "jsonl", error) from error
+
+
+def _unreadable(path: str, kind: Format, error: Exception) -> InputError:
+    return InputError(Problem(path, f"expected a complete, readable {kind} file ({reason(error)})"))
 
 
 def line_blocks(stream: IO[bytes], limit: int) -> Iterator[tuple[int, list[bytes]]]:
@@ -80,7 +117,7 @@ def line_blocks(stream: IO[bytes], limit: int) -> Iterator[tuple[int, list[bytes
         yield number, [rest]
 
 
-def _read_jsonl(path: str, settings: FeedSettings, part: int, of: int) -> Iterator[Record | BadRecord]:
+def _read_jsonl(path: str, settings: FeedSettings, part: int, of: int, mapped: bool) -> Iterator[Record | BadRecord]:
     limit = settings.max_record_bytes
     with open_plain(path) as stream:
         for index, (number, lines) in enumerate(line_blocks(stream, limit)):
@@ -146,15 +183,13 @@ class _CsvLines:
         return text
 
 
-def _read_csv(path: str, settings: FeedSettings, part: int, of: int) -> Iterator[Record | BadRecord]:
+def _read_csv(path: str, settings: FeedSettings, part: int, of: int, mapped: bool) -> Iterator[Record | BadRecord]:
     limit = settings.max_record_bytes
-    delimiter = "\t" if path.lower().removesuffix(".gz").endswith(".tsv") else settings.delimiter
-    # The limit is the process's, so it is only ever raised; the record's own limit is held by _CsvLines.
-    csv.field_size_limit(max(csv.field_size_limit(), limit + 1))
     with open_plain(path) as stream:
-        lines = _CsvLines(stream, limit)
-        reader = csv.reader(lines, delimiter=delimiter)
-        header: list[str] | None = None
+        lines, reader = _csv_reader(path, stream, settings)
+        header = _header(path, lines, reader, settings)
+        if mapped and header:
+            _check_columns(path, header, settings, "header")
         index = -1
         while True:
             lines.begin()
@@ -175,10 +210,6 @@ def _read_csv(path: str, settings: FeedSettings, part: int, of: int) -> Iterator
                 continue
             if not row:
                 continue
-            if header is None:
-                header = [name.strip() for name in row]
-                _check_columns(path, header, settings, "header")
-                continue
             index += 1
             if (index // _ROWS) % of != part:
                 continue
@@ -190,6 +221,31 @@ def _read_csv(path: str, settings: FeedSettings, part: int, of: int) -> Iterator
                 yield BadRecord(path, lines.start, "broken_csv", detail, raw_text(raw))
             else:
                 yield Record(lines.start, dict(zip(header, row, strict=True)), raw)
+
+
+def _csv_reader(path: str, stream: IO[bytes], settings: FeedSettings) -> tuple[_CsvLines, Any]:
+    delimiter = "\t" if path.lower().removesuffix(".gz").endswith(".tsv") else settings.delimiter
+    limit = settings.max_record_bytes
+    # The limit is the process's, so it is only ever raised; the record's own limit is held by _CsvLines.
+    csv.field_size_limit(max(csv.field_size_limit(), limit + 1))
+    lines = _CsvLines(stream, limit)
+    return lines, csv.reader(lines, delimiter=delimiter)
+
+
+def _header(path: str, lines: _CsvLines, reader: Any, settings: FeedSettings) -> list[str]:
+    """The names in the first row that is not empty; none in a file without one."""
+    try:
+        while True:
+            lines.begin()
+            if row := next(reader):
+                return [name.strip() for name in row]
+    except StopIteration:
+        return []
+    except _TooLong:
+        expected = f"expected a header of at most {settings.max_record_bytes:,} bytes"
+        raise InputError(Problem(path, expected, lines.start)) from None
+    except csv.Error as error:
+        raise InputError(Problem(path, f"expected a CSV header ({error})", lines.start)) from None
 
 
 def _check_columns(path: str, names: list[str], settings: FeedSettings, where: str) -> None:
@@ -208,7 +264,37 @@ def mapped_columns(settings: FeedSettings) -> list[str]:
     return list(dict.fromkeys(columns))
 
 
-def _read_parquet(path: str, settings: FeedSettings, part: int, of: int) -> Iterator[Record | BadRecord]:
+def _read_parquet(path: str, settings: FeedSettings, part: int, of: int, mapped: bool) -> Iterator[Record | BadRecord]:
+    with _parquet(path) as file:
+        columns = file.schema_arrow.names
+        if mapped:
+            _check_columns(path, columns, settings, "schema")
+            wanted = mapped_columns(settings)
+            columns = [name for name in columns if name in wanted or any(c.startswith(name + ".") for c in wanted)]
+        first = 1
+        for group in range(file.num_row_groups):
+            rows = file.metadata.row_group(group).num_rows
+            _check_sizes(path, file.metadata.row_group(group), columns, first, settings.max_record_bytes)
+            if group % of == part:
+                yield from _read_row_group(path, file, group, columns, first, settings.max_record_bytes)
+            first += rows
+
+
+def _check_sizes(path: str, group: Any, columns: list[str], row: int, limit: int) -> None:
+    """A value is unpacked as a whole before anything can look at it: what cannot be rows of ``limit`` bytes is not."""
+    for place in range(group.num_columns):
+        chunk = group.column(place)
+        name = chunk.path_in_schema
+        wanted = name.split(".")[0] in columns or name in columns
+        if wanted and chunk.total_uncompressed_size > group.num_rows * limit + _SPARE:
+            size = f"{chunk.total_uncompressed_size / 1e6:,.0f} MB in {group.num_rows:,} rows"
+            expected = f"expected rows of at most feed.max_record_bytes ({limit:,}); a row group has {size}"
+            raise InputError(Problem(path, expected, row, name))
+
+
+@contextmanager
+def _parquet(path: str) -> Iterator[Any]:
+    """The file, opened; what Arrow says of it becomes an InputError."""
     import tempfile
 
     import pyarrow as pa
@@ -216,26 +302,28 @@ def _read_parquet(path: str, settings: FeedSettings, part: int, of: int) -> Iter
 
     with open_plain(path) as stream, tempfile.TemporaryFile() as plain:
         source: Any = stream
-        if path.lower().endswith(".gz"):
+        if isinstance(stream, gzip.GzipFile):
             # Parquet is read from its end, so an outer gzip has to be unpacked first.
             while block := stream.read(_BLOCK):
                 plain.write(block)
             plain.seek(0)
             source = plain
         try:
-            file = pq.ParquetFile(source)
-            names = file.schema_arrow.names
-            _check_columns(path, names, settings, "schema")
-            wanted = mapped_columns(settings)
-            columns = [name for name in names if name in wanted or any(c.startswith(name + ".") for c in wanted)]
-            first = 1
-            for group in range(file.num_row_groups):
-                rows = file.metadata.row_group(group).num_rows
-                if group % of == part:
-                    yield from _read_row_group(path, file, group, columns, first, settings.max_record_bytes)
-                first += rows
+            # With a buffer a column's pages are read as they are needed; without, all of a row group's at once.
+            with pq.ParquetFile(source, buffer_size=_BLOCK) as file:
+                yield file
         except pa.ArrowException as error:
-            raise InputError(Problem(path, f"a complete, readable parquet file ({error})")) from error
+            raise _unreadable(path, "parquet", error) from error
+
+
+def _leaves(field: Any, prefix: str = "") -> Iterator[str]:
+    import pyarrow as pa
+
+    if pa.types.is_struct(field.type):
+        for child in field.type:
+            yield from _leaves(child, f"{prefix}{field.name}.")
+    else:
+        yield prefix + field.name
 
 
 def _read_row_group(

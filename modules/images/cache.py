@@ -16,6 +16,7 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from modules.errors import reason
 from modules.images.outcome import OK, Picture
 
 _log = logging.getLogger(__name__)
@@ -65,7 +66,7 @@ class ImageCache:
             except sqlite3.DatabaseError as error:
                 index.close()
                 if fresh or isinstance(error, sqlite3.OperationalError):
-                    raise OSError(f"{path}: {error}") from error
+                    raise OSError(f"{path}: {reason(error)}") from error
                 _log.warning("%s is damaged (%s) and is begun anew", path, error)
                 for name in ("index.sqlite", "index.sqlite-wal", "index.sqlite-shm"):
                     with contextlib.suppress(FileNotFoundError):

@@ -7,25 +7,26 @@ import hashlib
 import io
 import json
 import math
-import zlib
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NoReturn
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, Problems, reason
+from modules.feeds.files import UNREADABLE
 from modules.labels.model import NO, NONE_OF_THESE, VALUES, YES, LabelLog
 from modules.taxonomy import Taxonomy, UnknownCategory
-from modules.taxonomy.documents import did_you_mean
+from modules.taxonomy.documents import SUGGESTIONS, did_you_mean
 
 MAX_LINE = 64 << 10
 MAX_TEXT = 1000
-MAX_PROBLEMS = 100
 _KEYS = frozenset(
     ("product_id", "objective", "category", "value", "annotator", "time", "batch", "source", "inclusion_probability")
 )
 # Without json.loads' guess at the encoding and its two regular expressions.
 _decode = json.JSONDecoder().raw_decode
+_CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
 _VALUE_CODES = {value: code for code, value in enumerate(VALUES)}
 
 
@@ -43,7 +44,7 @@ def read_labels(
       objectives: objective name to ``exclusive`` or ``multi_label``.
 
     Raises:
-      InputError: what is wrong with the rows, up to 100 mistakes, each with file and line.
+      InputError: what is wrong with the rows, each mistake with file and line.
     """
     reader = _Reader(taxonomy, objectives)
     for path in [paths] if isinstance(paths, str | Path) else paths:
@@ -62,13 +63,9 @@ class _Bad(Exception):
         self.details = (expected, key, text, hint)
 
 
-class _Enough(Exception):
-    """More mistakes than anybody wants to see."""
-
-
 class _Reader:
     def __init__(self, taxonomy: Taxonomy, objectives: Mapping[str, str]):
-        self.problems: list[Problem] = []
+        self.problems = Problems()
         self._taxonomy = taxonomy
         self._log = LabelLog(taxonomy, dict(objectives))
         self._hash = hashlib.sha256()
@@ -95,7 +92,7 @@ class _Reader:
         try:
             for number, line in _lines(path):
                 if isinstance(line, str):
-                    self._complain(Problem(name, line, number))
+                    self.problems.add(Problem(name, line, number))
                     continue
                 self._hash.update(line)
                 if line.isspace():
@@ -104,19 +101,9 @@ class _Reader:
                     self._row(_parse(line))
                 except _Bad as bad:
                     expected, key, value, hint = bad.details
-                    self._complain(Problem(name, expected, number, key, value, hint))
-        except _Enough:
-            return
-        except (OSError, EOFError, zlib.error) as error:
-            reason = getattr(error, "strerror", None) or str(error)
-            self.problems.append(Problem(name, f"cannot be read: {reason}", number + 1 if number else None))
-
-    def _complain(self, problem: Problem) -> None:
-        if len(self.problems) > MAX_PROBLEMS:
-            raise _Enough
-        if len(self.problems) == MAX_PROBLEMS:
-            problem = Problem(problem.file, "more mistakes from here on: mend these first", problem.line)
-        self.problems.append(problem)
+                    self.problems.add(Problem(name, expected, number, key, value, hint))
+        except UNREADABLE as error:
+            self.problems.add(Problem(name, f"cannot be read: {reason(error)}", number + 1 if number else None))
 
     def _row(self, row: Any) -> None:
         if type(row) is not dict:
@@ -130,6 +117,9 @@ class _Reader:
         if value is None:
             expected = f"expected one of {', '.join(VALUES)}"
             raise _Bad(expected, "value", row["value"], did_you_mean(row["value"], VALUES))
+        if type(row.get("product_id")) is str:
+            # As feeds' ids are, or the label would be no product's.
+            row["product_id"] = row["product_id"].strip()
         product = _code(self._products, row, "product_id")
         annotator = _code(self._annotators, row, "annotator")
         source = _code(self._sources, row, "source")
@@ -173,7 +163,7 @@ class _Reader:
         if text in self._unknown:
             raise _Bad("not in the taxonomy", "category", text, self._unknown[text])
         try:
-            return self._taxonomy.find(given).index
+            return self._taxonomy.find(given, suggest=len(self.problems) < SUGGESTIONS).index
         except UnknownCategory as error:
             self._unknown[text] = error.problems[0].hint
             raise _Bad("not in the taxonomy", "category", text, self._unknown[text]) from None
@@ -210,7 +200,7 @@ def _parse(line: bytes) -> Any:
     except RecursionError:
         raise _Bad("not JSON: nested too deeply") from None
     except ValueError as error:
-        raise _Bad(f"not JSON: {error}") from None
+        raise _Bad(f"not JSON: {reason(error)}") from None
 
 
 def _text(row: dict[str, Any], key: str) -> str:
@@ -235,6 +225,8 @@ def _check_unicode(text: str, key: str) -> None:
         text.encode()
     except UnicodeEncodeError:
         raise _Bad("not valid Unicode", key, ascii(text)) from None
+    if _CONTROL.search(text):
+        raise _Bad("expected a text without control characters", key, text)
 
 
 def _seconds(time: Any) -> float:

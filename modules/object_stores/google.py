@@ -27,6 +27,7 @@ from google.cloud.storage.retry import DEFAULT_RETRY
 from requests.adapters import HTTPAdapter
 from requests.exceptions import RequestException, Timeout
 
+from modules.errors import reason
 from modules.object_stores.patience import Patience
 from modules.object_stores.store import Parts, Store
 
@@ -123,4 +124,4 @@ def _errors(path: str) -> Iterator[None]:
 
 
 def _text(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return reason(error)

@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modules.errors import InputError, Problem
+from modules.parquet import readable
 from modules.taxonomy import Category, Taxonomy
 
 Uncertainty = Literal["entropy", "least_confidence", "margin"]
@@ -73,6 +74,21 @@ def uncertainty_of(score: Uncertainty, values: npt.NDArray[np.floating]) -> npt.
     return 1.0 - wide if score == "margin" else wide
 
 
+def _batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+    with readable(file):
+        opened = pq.ParquetFile(file, pre_buffer=False)
+    with opened:
+        # pyarrow fails on a file without any: a split may have no product.
+        batches = opened.iter_batches(batch_size=_SCANNED, columns=list(columns)) if opened.num_row_groups else iter(())
+        while True:
+            # Only the reading: what a consumer raises is none of the file's faults.
+            with readable(file):
+                batch = next(batches, None)
+            if batch is None:
+                return
+            yield batch
+
+
 class PredictionFiles:
     """The Parquet files of one run's predictions.
 
@@ -86,7 +102,7 @@ class PredictionFiles:
         """Looks into ``folder``, which holds ``Split-<name>/*.parquet``.
 
         Raises:
-          InputError: there is no prediction in it.
+          InputError: there is no prediction in it, or a file is damaged.
         """
         self.folder = Path(folder)
         order = {"train": 0, "eval": 1, "test": 2}
@@ -97,7 +113,9 @@ class PredictionFiles:
         if not self.files:
             hint = "predict again with `shelfmark run --from Predictor`"
             raise InputError(Problem(str(folder), "predictions (Split-*/*.parquet); there are none", hint=hint))
-        self.schema: pa.Schema = pq.read_schema(next(iter(self.files.values()))[0])
+        first = next(iter(self.files.values()))[0]
+        with readable(first):
+            self.schema: pa.Schema = pq.read_schema(first)
         names = [name.removesuffix("/category_id") for name in self.schema.names if name.endswith("/category_id")]
         self.kinds = {name: "exclusive" if f"{name}/label" in self.schema.names else "multi_label" for name in names}
 
@@ -115,17 +133,18 @@ class PredictionFiles:
 
     def products(self, split: str | None = None) -> int:
         """How many there are, from the files' footers alone."""
-        return sum(pq.read_metadata(file).num_rows for file in self._files(split))
+        count = 0
+        for file in self._files(split):
+            with readable(file):
+                count += pq.read_metadata(file).num_rows
+        return count
 
     def scan(self, columns: Sequence[str], split: str | None = None) -> Iterator[pa.RecordBatch]:
         """All products' ``columns``, batch by batch."""
         # Not as a dataset: that reads ahead, and holds the whole file.
         for name in [split] if split is not None else list(self.files):
             for file in self.files.get(name, []):
-                with pq.ParquetFile(file, pre_buffer=False) as opened:
-                    # pyarrow fails on a file without any: a split may have no product.
-                    if opened.num_row_groups:
-                        yield from opened.iter_batches(batch_size=_SCANNED, columns=list(columns))
+                yield from _batches(file, columns)
 
     def select(self, query: Query, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The products that the query asks for: tables of ``columns`` and ``split``, text columns as plain strings.

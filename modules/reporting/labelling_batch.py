@@ -12,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from modules.parquet import readable
 from modules.predictions.read import PredictionFiles
 from modules.reporting.page import render, write_page
 from modules.sampling.write import BATCH_FILE, FACTS_FILE
@@ -45,7 +46,8 @@ def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = N
     Args:
       batch: the folder of a LabellingBatch. predictions: a run's, for the titles.
     """
-    table = pq.read_table(batch / BATCH_FILE)
+    with readable(batch / BATCH_FILE):
+        table = pq.read_table(batch / BATCH_FILE)
     table = table.filter(pc.less(table["rank"], SHOWN)).sort_by([("objective", "ascending"), ("rank", "ascending")])
     titles = _titles(predictions, table["product_id"]) if predictions is not None else {}
     found = []

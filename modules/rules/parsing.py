@@ -102,7 +102,7 @@ class _Reader:
             )
             return None
         try:
-            return self._taxonomy.find(names)
+            return self._taxonomy.find(names, suggest=self._complaints.suggesting)
         except UnknownCategory as error:
             problem = error.problems[0]
             self._complaints.add(problem.expected, (node or row).line, key, problem.value, problem.hint)

@@ -92,6 +92,8 @@ class FeedSettings(Settings):
     folder_env: str | None = None
     files: tuple[str, ...] = ("*.jsonl", "*.jsonl.gz", "*.csv", "*.csv.gz", "*.parquet")
     """Glob patterns. The format follows from the name unless ``format`` says otherwise."""
+    outside: bool = False
+    """Files outside of the folder may be read: by patterns with ``..`` or full paths, and by links that lead out."""
     format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """Of CSV files."""

@@ -26,6 +26,7 @@ from modules.settings.model import (
     Objective,
     TrainingSettings,
 )
+from modules.settings.retention import RetentionSettings
 from modules.settings.sampling import SamplingSettings
 from modules.settings.similarity import SimilaritySettings
 from modules.settings.similarity_contradictions import similarity_contradictions
@@ -130,6 +131,8 @@ class LocalSettings(Settings):
     metadata: str | None = None
     """URL of an ML Metadata database in place of SQLite in ``folder``: ``mysql://``; to read metrics from, also
     ``postgresql://`` and ``grpc://``."""
+    retention: RetentionSettings | None = None
+    """Which artifacts of older runs are deleted at the end of a run; null: none."""
 
 
 class RunnerSettings(Settings):

@@ -16,7 +16,7 @@ import pyarrow as pa
 from pydantic import Field, TypeAdapter, ValidationError
 from typing_extensions import TypedDict
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.settings.base import Settings
 from modules.similarity.items import Embedding
 
@@ -101,7 +101,7 @@ def read_manifest(
     except FileNotFoundError:
         raise InputError(Problem(str(path), "an index; there is none", hint=_REBUILD)) from None
     except (OSError, ValueError, RecursionError) as error:
-        raise InputError(Problem(str(path), f"a manifest of an index ({error})", hint=_REBUILD)) from None
+        raise InputError(Problem(str(path), f"a manifest of an index ({reason(error)})", hint=_REBUILD)) from None
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise InputError(Problem(str(path), "a manifest of an index", hint=_REBUILD))
     if document.get("version") != VERSION:

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.settings.similarity import EMBEDDINGS
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
@@ -67,7 +67,7 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
     try:
         data = ds.dataset([str(file) for file in files], format="parquet")
     except (pa.ArrowException, OSError) as error:
-        raise InputError(Problem(str(path), f"readable Parquet files ({error})")) from None
+        raise InputError(Problem(str(path), f"readable Parquet files ({reason(error)})")) from None
     found = [column for column in columns or EMBEDDINGS if column in data.schema.names]
     missing = [column for column in columns if column not in found]
     if missing or not found or "id" not in data.schema.names:
@@ -81,8 +81,8 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
             ids.append(batch.column("id").cast(pa.string()))
             for column in found:
                 parts[column].append(_matrix(batch.column(column), path, column))
-    except pa.ArrowException as error:
-        raise InputError(Problem(str(path), f"readable Parquet files ({error})")) from None
+    except (pa.ArrowException, OSError) as error:
+        raise InputError(Problem(str(path), f"readable Parquet files ({reason(error)})")) from None
     every = pa.concat_arrays(ids) if ids else pa.array([], pa.string())
     result = []
     for column in found:
@@ -122,7 +122,7 @@ def _npy(path: Path, name: str) -> Embedded:
         expected = "an id a line" if missing == str(beside) else "an .npy file"
         raise InputError(Problem(missing, f"{expected}; there is no such file")) from None
     except (OSError, ValueError) as error:
-        raise InputError(Problem(str(path), f"a readable .npy file, and its ids beside it ({error})")) from None
+        raise InputError(Problem(str(path), f"a readable .npy file, and its ids beside it ({reason(error)})")) from None
     if vectors.ndim != 2 or not np.issubdtype(vectors.dtype, np.floating):
         raise InputError(Problem(str(path), "floats of shape (products, dimensions)", value=str(vectors.shape)))
     if len(ids) != len(vectors):

@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, Problems, reason
 from modules.taxonomy.documents import did_you_mean
 
 A, B, BOTH, NEITHER = "a", "b", "both", "neither"
@@ -24,7 +24,6 @@ VERDICTS = (A, B, BOTH, NEITHER)
 
 MAX_TEXT = 1000
 MAX_LINE = 64 << 10
-MAX_PROBLEMS = 100
 _OTHER_SIDE = {A: B, B: A, BOTH: BOTH, NEITHER: NEITHER}
 _IDS = ("query", "a", "b")
 _KEYS = (*_IDS, "verdict", "annotator", "time", "methods")
@@ -108,10 +107,10 @@ def read_triplets(paths: Iterable[str | Path] | str | Path) -> list[Triplet]:
     8601; UTC where it has no offset), and ``methods``, if known.
 
     Raises:
-      InputError: what is wrong with the rows, up to 100 mistakes, each with file and line.
+      InputError: what is wrong with the rows, each mistake with file and line.
     """
     found: list[Triplet] = []
-    problems: list[Problem] = []
+    problems = Problems()
     for path in [paths] if isinstance(paths, str | Path) else paths:
         for number, row in _rows(Path(path), problems):
             wrong = problems_of(row)
@@ -119,15 +118,14 @@ def read_triplets(paths: Iterable[str | Path] | str | Path) -> list[Triplet]:
             if time is None:
                 expected = "expected an ISO 8601 time, like 2026-03-01T09:30:00Z"
                 wrong.append(Problem("", expected, key="time", value=_shown(row.get("time"))))
-            problems += [Problem(str(path), p.expected, number, p.key, p.value, p.hint) for p in wrong]
+            for p in wrong:
+                problems.add(Problem(str(path), p.expected, number, p.key, p.value, p.hint))
             if not wrong and time is not None:
                 query, a, b = (row[name] for name in _IDS)
                 methods = tuple(row.get("methods") or ())
                 found.append(Triplet(query, a, b, row["verdict"], row["annotator"], time, methods))
-            if len(problems) >= MAX_PROBLEMS:
-                break
     if problems:
-        raise InputError(problems[:MAX_PROBLEMS])
+        raise InputError(problems)
     return found
 
 
@@ -137,16 +135,16 @@ def read_questions(path: str | Path) -> list[Question]:
     Raises:
       InputError: as :func:`read_triplets` does.
     """
-    found, problems = [], []  # type: ignore[var-annotated]
+    found: list[Question] = []
+    problems = Problems()
     for number, row in _rows(Path(path), problems):
         wrong = problems_of(row, (*_IDS, "methods"))
-        problems += [Problem(str(path), p.expected, number, p.key, p.value, p.hint) for p in wrong]
+        for p in wrong:
+            problems.add(Problem(str(path), p.expected, number, p.key, p.value, p.hint))
         if not wrong:
             found.append(Question(row["query"], row["a"], row["b"], tuple(row.get("methods") or ())))
-        if len(problems) >= MAX_PROBLEMS:
-            break
     if problems:
-        raise InputError(problems[:MAX_PROBLEMS])
+        raise InputError(problems)
     return found
 
 
@@ -201,7 +199,7 @@ def agreed(triplets: Iterable[Triplet]) -> list[Ranked]:
     return found
 
 
-def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, Any]]]:
+def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:
     """Numbered objects; what is none becomes a problem."""
     try:
         with path.open("rb") as file:
@@ -209,21 +207,21 @@ def _rows(path: Path, problems: list[Problem]) -> Iterator[tuple[int, dict[str, 
             while line := file.readline(MAX_LINE + 1):
                 number += 1
                 if len(line) > MAX_LINE:
-                    problems.append(Problem(str(path), f"expected a line of at most {MAX_LINE >> 10} KiB", number))
+                    problems.add(Problem(str(path), f"expected a line of at most {MAX_LINE >> 10} KiB", number))
                     return
                 if line.isspace():
                     continue
                 try:
                     row = orjson.loads(line.removeprefix(b"\xef\xbb\xbf") if number == 1 else line)
                 except orjson.JSONDecodeError as error:
-                    problems.append(Problem(str(path), f"not JSON: {error}", number))
+                    problems.add(Problem(str(path), f"not JSON: {error}", number))
                     continue
                 if isinstance(row, dict):
                     yield number, row
                 else:
-                    problems.append(Problem(str(path), "expected an object with 'query', 'a', 'b' and so on", number))
+                    problems.add(Problem(str(path), "expected an object with 'query', 'a', 'b' and so on", number))
     except OSError as error:
-        problems.append(Problem(str(path), f"cannot be read: {error.strerror}"))
+        problems.add(Problem(str(path), f"cannot be read: {reason(error)}"))
 
 
 def _is_text(value: Any) -> bool:

@@ -14,10 +14,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 
 MAX_BYTES = 64 << 20
 MAX_DEPTH = 32
+SUGGESTIONS = 20
+"""So many problems of a file say what is near: each costs a look at all the choices."""
 
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "yes", "on", "1"))
@@ -71,6 +73,11 @@ class Complaints:
         self, expected: str, line: int | None = None, key: str = "", value: str | None = None, hint: str = ""
     ) -> None:
         self.problems.append(Problem(self.file, expected, line, key, value, hint))
+
+    @property
+    def suggesting(self) -> bool:
+        """Whether the next problem may still look for what is near: a file of mistakes is told in linear time."""
+        return len(self.problems) < SUGGESTIONS
 
     def unknown_keys(self, node: Node, known: Collection[str], key: str = "") -> None:
         """Complains of every key of the mapping ``node`` that is not ``known``."""
@@ -128,7 +135,7 @@ def _read_text(path: Path, complaints: Complaints) -> str:
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        complaints.add(f"cannot be read: {error.strerror or error}")
+        complaints.add(f"cannot be read: {reason(error)}")
         return ""
     if len(data) > MAX_BYTES:
         complaints.add(f"larger than {MAX_BYTES >> 20} MiB")
@@ -188,7 +195,7 @@ def parse_yaml(text: str, complaints: Complaints) -> Node:
         mark = error.problem_mark or error.context_mark
         complaints.add(f"not YAML: {error.problem}", mark.line + 1 if mark else None)
     except yaml.YAMLError as error:
-        complaints.add(f"not YAML: {' '.join(str(error).split())}")
+        complaints.add(f"not YAML: {reason(error)}")
     return root
 
 
@@ -234,19 +241,23 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
         complaints.add(f"not JSON: {error.msg}", error.lineno)
         return Node(1)
     except ValueError as error:
-        complaints.add(f"not JSON: {error}")
+        complaints.add(f"not JSON: {reason(error)}")
         return Node(1)
 
+    counted, line = 0, 1
+
     def line_at(position: int) -> int:
-        return text.count("\n", 0, position) + 1
+        # Positions only rise: nothing is counted twice.
+        nonlocal counted, line
+        line += text.count("\n", counted, position)
+        counted = position
+        return line
 
     def elements(position: int) -> tuple[Node, int]:
         result = Node(line_at(position), items=[])
-        last, line = position, result.line
         position = space.match(text, position + 1).end()
         while text[position] != "]":
-            line += text.count("\n", last, position)
-            last = position
+            line = line_at(position)
             value, position = decoder.raw_decode(text, position)
             result.items.append(_json_node(value, line))  # type: ignore[union-attr]
             position = space.match(text, position).end()
@@ -262,16 +273,16 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
     root = Node(line_at(start), entries={})
     position = space.match(text, start + 1).end()
     while text[position] != "}":
-        line = line_at(position)
+        at = line_at(position)
         key, position = decoder.raw_decode(text, position)
         position = space.match(text, space.match(text, position).end() + 1).end()
         if text[position] == "[":
             node, position = elements(position)
         else:
             value, position = decoder.raw_decode(text, position)
-            node = _json_node(value, line)
+            node = _json_node(value, at)
         if root.entries is not None and key in root.entries:
-            complaints.add("given twice", line, key)
+            complaints.add("given twice", at, key)
         root.entries[key] = node  # type: ignore[index]
         position = space.match(text, position).end()
         if text[position] == ",":
@@ -287,7 +298,7 @@ def _parse_json_lines(text: str, complaints: Complaints) -> Iterator[Node]:
         try:
             yield _json_node(json.loads(line), number)
         except ValueError as error:
-            complaints.add(f"not JSON: {getattr(error, 'msg', error)}", number, value=line)
+            complaints.add(f"not JSON: {getattr(error, 'msg', None) or reason(error)}", number, value=line)
 
 
 def _parse_csv(text: str, complaints: Complaints) -> Iterator[Node]:

@@ -56,13 +56,15 @@ class UnknownCategory(InputError):
 
     Attributes:
       text: what was looked for.
-      suggestion: the nearest category, or None if none is near.
+      suggestion: the nearest category, or None if none is near, or nobody looked.
     """
 
-    def __init__(self, text: str, suggestion: Category | None, place: Problem | None = None):
+    def __init__(self, text: str, suggestion: Category | None, place: Problem | None = None, *, looked: bool = True):
         self.text = text
         self.suggestion = suggestion
-        hint = f"did you mean {suggestion.text!r}?" if suggestion else "the taxonomy has nothing like it"
+        hint = "the taxonomy has nothing like it" if looked else ""
+        if suggestion:
+            hint = f"did you mean {suggestion.text!r}?"
         file, line, key = (place.file, place.line, place.key) if place else ("", None, "category")
         super().__init__(Problem(file, "not in the taxonomy", line, key, text, hint))
 
@@ -157,8 +159,11 @@ class Taxonomy:
     def __repr__(self) -> str:
         return f"Taxonomy({len(self)} categories, {len(self.exclusive)} exclusive)"
 
-    def find(self, text: str | Sequence[str]) -> Category:
+    def find(self, text: str | Sequence[str], *, suggest: bool = True) -> Category:
         """The category with this id or path (" > " between the names, or a sequence of names).
+
+        Args:
+          suggest: whether an error is to carry the nearest category, for which all are looked at.
 
         Raises:
           UnknownCategory: there is none; it carries the nearest one.
@@ -169,11 +174,11 @@ class Taxonomy:
                 found = self._by_path.get(tuple(tidy(name) for name in text))
             if found is None:
                 joined = SEPARATOR.join(text)
-                raise UnknownCategory(joined, self.nearest(joined))
+                raise UnknownCategory(joined, self.nearest(joined) if suggest else None, looked=suggest)
             return found
         found = self._by_id.get(text) or self._by_text.get(text) or self._by_text.get(tidy(text))
         if found is None:
-            raise UnknownCategory(text, self.nearest(text))
+            raise UnknownCategory(text, self.nearest(text) if suggest else None, looked=suggest)
         return found
 
     def nearest(self, text: str) -> Category | None:

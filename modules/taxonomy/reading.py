@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.category_text import unseen
 from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, read_document
 from modules.taxonomy.model import SEPARATOR, Category, Taxonomy, default_id, split_path, tidy
 
@@ -73,9 +73,9 @@ def _read_entry(row: Node, complaints: Complaints) -> _Entry | None:
     texts: dict[str, str] = {}
     for key in ("id", "name", "parent"):
         if key in entries:
-            text = tidy(entries[key].text or "")
+            text = entries[key].text or ""
             if _names_are_fine((text,), entries[key], complaints, key):
-                texts[key] = text
+                texts[key] = tidy(text)
     exclusive: bool | None = False
     if "exclusive" in entries:
         exclusive = entries["exclusive"].as_bool()
@@ -90,8 +90,10 @@ def _read_entry(row: Node, complaints: Complaints) -> _Entry | None:
         if names is None:
             complaints.add("expected text with ' > ' or a list of names", node.line, "path", node.show())
         else:
+            written = (names,) if isinstance(names, str) else tuple(names)
             path = split_path(names)
-            path = path if _names_are_fine(path, node, complaints, "path") else None
+            fine = _names_are_fine(path, node, complaints, "path") and _all_seen(written, node, complaints, "path")
+            path = path if fine else None
         if "parent" in entries:
             complaints.add("expected either 'path' or 'parent', not both", row.line, "parent", texts.get("parent"))
     elif "name" not in entries:
@@ -103,17 +105,28 @@ def _read_entry(row: Node, complaints: Complaints) -> _Entry | None:
 
 def _names_are_fine(names: tuple[str, ...], node: Node | None, complaints: Complaints, key: str = "path") -> bool:
     line, value = (node.line, node.show()) if node else (None, SEPARATOR.join(names))
-    if not names or not all(names):
+    if not names or not all(name.strip() for name in names):
         complaints.add("expected a name that is not empty", line, key, value)
     elif len(names) > MAX_DEPTH:
         complaints.add(f"expected at most {MAX_DEPTH} levels, not {len(names)}", line, key, value)
     elif any(len(name) > MAX_NAME for name in names):
         complaints.add(f"expected names of at most {MAX_NAME} characters", line, key, value)
-    elif any(unicodedata.category(c) in ("Cc", "Cs") for name in names for c in name if not " " <= c <= "~"):
-        complaints.add("expected names without control characters", line, key, value)
     else:
-        return True
+        return _all_seen(names, node, complaints, key)
     return False
+
+
+def _all_seen(names: tuple[str, ...], node: Node | None, complaints: Complaints, key: str) -> bool:
+    """Whether the names, as they are written, hold nothing that does not show; blanks and line ends around them may."""
+    for name in names:
+        text = name.strip()
+        if places := unseen(text):
+            line, value = (node.line, node.show()) if node else (None, SEPARATOR.join(names))
+            code = f"U+{ord(text[places[0]]):04X}"
+            complaints.add("expected names without control characters or others that do not show", line, key, value,
+                           f"take {code} out (character {places[0] + 1} of {text!r:.100})")  # fmt: skip
+            return False
+    return True
 
 
 def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> Taxonomy:
@@ -145,7 +158,7 @@ def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> Tax
         for entry in resolved:
             above = (entry.path or ())[:-1]
             if above and above not in by_path:
-                _complain_of_orphan(entry, SEPARATOR.join(above), [t for t in by_text if t != _text(entry)], complaints)
+                _complain_of_orphan(entry, SEPARATOR.join(above), by_text, complaints)
     for entry in resolved:
         clash = by_text.get(entry.id or "")
         if clash is not None and clash is not entry:
@@ -159,10 +172,9 @@ def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> Tax
     return Taxonomy(categories)
 
 
-def _complain_of_orphan(entry: _Entry, parent: str, others: list[str], complaints: Complaints) -> None:
+def _complain_of_orphan(entry: _Entry, parent: str, known: Collection[str], complaints: Complaints) -> None:
     hint = f"add '- path: {parent}'"
-    # A look at all the others each time: enough for a slip, too much for a file without any parents.
-    if len(complaints.problems) < 20 and (near := did_you_mean(parent, others)):
+    if complaints.suggesting and (near := did_you_mean(parent, [text for text in known if text != _text(entry)])):
         hint += f", or {near}"
     complaints.add(f"its parent {parent!r} is not in the file", entry.line, "path", _text(entry), hint)
 
@@ -208,15 +220,15 @@ def _resolve_parents(entries: list[_Entry], by_id: dict[str, _Entry], complaints
             if parent is None and not complete:
                 continue
             if parent is None:
-                hint = did_you_mean(entry.parent or "", list(known))
+                hint = did_you_mean(entry.parent or "", known) if complaints.suggesting else ""
                 complaints.add("no such category", entry.line, "parent", entry.parent, hint)
                 continue
-            chain = [entry]
-            while parent is not None and parent not in chain and id(parent) not in seen:
-                chain.append(parent)
+            chain = {id(entry): entry}
+            while parent is not None and id(parent) not in chain and id(parent) not in seen:
+                chain[id(parent)] = parent
                 parent = by_id.get(parent.parent or "")
-            if parent is not None and id(parent) not in seen and parent in chain:
-                cycle = chain[chain.index(parent) :]
-                text = " > ".join(str(e) for e in reversed([*cycle, cycle[0]]))
+            if parent is not None and id(parent) in chain:
+                cycle = list(chain.values())[list(chain).index(id(parent)) :]
+                text = " > ".join(str(e) for e in reversed([*cycle[:MAX_DEPTH], cycle[0]]))
                 complaints.add(f"a category cannot be above itself: {text}", parent.line, "parent", parent.parent)
-            seen.update(id(e) for e in chain)
+            seen.update(chain)

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from keras.src.utils.naming import to_snake_case
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.graph_ops.layers import UnitLength
 from modules.settings.backbones import KERAS_FILE, PATCHES, PIXELS_OF, SAVED_MODEL, SMALL_CNN, SUPPLIED
 from modules.vision.patches import PATCH_WIDTH, patch_network
@@ -223,5 +223,4 @@ def _unusable(name: str, feature: ImageFeature, error: Exception) -> InputError:
 
 
 def _first_line(error: Exception) -> str:
-    lines = str(error).strip().splitlines()
-    return (lines[0] if lines else type(error).__name__)[:200]
+    return reason(error, 200)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import gzip
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from modules.errors import InputError, Problem
-from modules.feeds.files import Format, open_plain
+from modules.errors import InputError, Problem, reason
+from modules.feeds.files import UNREADABLE, Format, open_plain
 from pipeline.peek import MAX_CELL, format_of, records
 
 DELIMITERS = (",", ";", "\t", "|")
@@ -103,8 +102,8 @@ def _look(path: Path) -> tuple[Format, str, int, int]:
     try:
         with open_plain(str(path)) as file:
             head = file.read(HEAD_BYTES)
-    except (OSError, EOFError, gzip.BadGzipFile) as error:
-        raise InputError(Problem(str(path), f"expected a file that can be read: {error}")) from None
+    except UNREADABLE as error:
+        raise InputError(Problem(str(path), f"expected a file that can be read: {reason(error)}")) from None
     if head[:4] == b"PAR1":
         return "parquet", ",", 0, 0
     if head[:2] in (b"PK", b"BZ") or head[:4] in (b"\xfd7zX", b"(\xb5/\xfd"):

@@ -8,7 +8,8 @@ import os
 import re
 from pathlib import Path
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, visible
+from modules.feeds.files import leaves
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
 
@@ -66,7 +67,16 @@ def _quote(text: str) -> str:
     plain = re.fullmatch(r"[A-Za-z_][A-Za-z0-9_./*-]*", text)
     if plain and text.casefold() not in ("null", "true", "false", "yes", "no", "on", "off", "y", "n"):
         return text
-    return json.dumps(text, ensure_ascii=False)
+    return _quoted(text)
+
+
+def _quoted(text: str) -> str:
+    """A YAML scalar in double quotes; what YAML does not take as it is, or nobody would see, is escaped."""
+    return "".join(c if c.isprintable() else _escaped(c) for c in json.dumps(text, ensure_ascii=False))
+
+
+def _escaped(c: str) -> str:
+    return f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
 
 
 def _folder(guess: Guess, output: Path) -> tuple[str, list[str]]:
@@ -92,10 +102,13 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
         "  files:",
         *[f"    - {_quote(file)}" for file in files],
     ]
+    parent = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in guess.files.paths])
+    if any(leaves(str(path), parent) for path in guess.files.paths):
+        lines.append("  outside: true # a file is a link that leads out of the folder")
     if guess.files.format != "auto":
         lines.append(f"  format: {guess.files.format}")
     if "csv" in guess.files.kinds and guess.files.delimiter != ",":
-        lines.append(f"  delimiter: {json.dumps(guess.files.delimiter)}")
+        lines.append(f"  delimiter: {_quoted(guess.files.delimiter)}")
     lines += ["  fields: # product field: column of the feed (null: the feed has none)"]
     for field in FIELD_ORDER:
         column = guess.column(field)
@@ -105,7 +118,7 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
     if guess.category:
         lines += [
             f"    truth: {_quote(guess.category.column)} # the category to learn, so it is no feature",
-            f"  truth_separator: {json.dumps(guess.category.separator, ensure_ascii=False)}",
+            f"  truth_separator: {_quoted(guess.category.separator)}",
         ]
     if guess.split:
         values = ", ".join(f"{_quote(value)}: {split}" for value, split in guess.split[1])
@@ -135,7 +148,7 @@ def _images(guess: Guess, wanted: bool) -> list[str]:
 
 
 def _quote_host(host: str) -> str:
-    return host if re.fullmatch(r"[a-z][a-z0-9.-]*", host) else json.dumps(host)
+    return host if re.fullmatch(r"[a-z][a-z0-9.-]*", host) else _quoted(host)
 
 
 def _features(guess: Guess, images: bool) -> list[str]:
@@ -174,13 +187,13 @@ def render_taxonomy(guess: Guess) -> str:
             "#   - {path: [Shoes]}\n#   - {path: [Shoes, Boots], exclusive: true}\ncategories: []\n"
         )
     lines = [
-        f"# From the feed's column {guess.category.column if guess.category else ''}: categories of at least "
+        f"# From the feed's column {visible(guess.category.column) if guess.category else ''}: categories of at least "
         f"{guess.minimum} products.",
         "# exclusive: a product belongs to exactly one of these.",
         "categories:",
     ]
     for node in guess.nodes:
-        path = ", ".join(json.dumps(part, ensure_ascii=False) for part in node.path)
+        path = ", ".join(_quoted(part) for part in node.path)
         exclusive = ", exclusive: true" if node.exclusive else ""
         lines.append(f"  - {{path: [{path}]{exclusive}}} # {node.total:,}")
     return "\n".join(lines) + "\n"

@@ -18,8 +18,9 @@ from typing import NoReturn
 
 import typer
 
-from modules.errors import InputError
+from modules.errors import InputError, reason
 from shelfmark.cli import (
+    clean,
     demo,
     evaluation,
     experiment,
@@ -48,6 +49,7 @@ app.command("init")(init.init)
 app.command("run")(run.run)
 app.command("compile")(kubeflow.compile)
 app.command("submit")(kubeflow.submit)
+app.command("clean")(clean.clean)
 app.command("validate")(validate.validate)
 app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
@@ -98,8 +100,8 @@ def _run(program: typer.Typer, arguments: Sequence[str] | None, name: str) -> in
         return 0
     except Exception as error:
         log = _write_log()
-        what = _without_passwords(str(error)).strip().splitlines()
-        print(f"{type(error).__name__}: {what[0] if what else 'no message'} (log: {log})", file=sys.stderr)
+        why = _without_passwords(reason(error, file=True))
+        print(f"stopped by a failure: {why} (log: {log})", file=sys.stderr)
         return 1
     return 0
 

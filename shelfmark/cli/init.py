@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.errors import visible
+
 if TYPE_CHECKING:
     from pipeline.init import Guess
 
@@ -40,9 +42,9 @@ def init(
     files = write_workflow(guess, output if output is not None else Path(name), name, force, images)
     show(guess)
     for note in guess.notes:
-        typer.echo(f"note: {note}")
-    typer.echo("wrote " + ", ".join(str(path) for path in files))
-    typer.echo(f"next: shelfmark run {files[0]}")
+        _say(f"note: {note}")
+    _say("wrote " + ", ".join(str(path) for path in files))
+    _say(f"next: shelfmark run {files[0]}")
 
 
 def show(guess: Guess) -> None:
@@ -53,7 +55,7 @@ def show(guess: Guess) -> None:
     delimiter = f", delimiter {guess.files.delimiter!r}" if "csv" in kinds else ""
     count = len(guess.files.paths)
     files = f"{count:,} {'file' if count == 1 else 'files'} of {' and '.join(kinds)}{delimiter}"
-    typer.echo(f"{files}; {guess.products:,} products looked at")
+    _say(f"{files}; {guess.products:,} products looked at")
     rows = [("field", "column", "sure", "examples")]
     rows += [(f.field, f.column, f"{f.confidence:.2f}", " | ".join(f.examples)) for f in guess.fields]
     if guess.vector:
@@ -67,14 +69,14 @@ def show(guess: Guess) -> None:
     if guess.category:
         values = " | ".join(text for text, _ in guess.category.examples)
         rows.append(("truth", guess.category.column, f"{guess.category.confidence:.2f}", values))
-    width = max(len(row[1]) for row in rows)
+    width = max(len(visible(row[1])) for row in rows)
     room = max(30, shutil.get_terminal_size((120, 24)).columns - width - 22)
     for field, column, sure, examples in rows:
-        examples = "".join(c if c.isprintable() else " " for c in examples)
+        column, examples = visible(column), "".join(c if c.isprintable() else " " for c in examples)
         examples = examples if len(examples) <= room else examples[: room - 1] + "…"
-        typer.echo(f"{field:<13}  {column:<{width}}  {sure:<4}  {examples}".rstrip())
+        _say(f"{field:<13}  {column:<{width}}  {sure:<4}  {examples}".rstrip())
     if guess.unused:
-        typer.echo(f"not used: {', '.join(guess.unused)}")
+        _say(f"not used: {', '.join(guess.unused)}")
     if guess.category:
         _show_category(guess)
 
@@ -84,11 +86,16 @@ def _show_category(guess: Guess) -> None:
     assert category is not None
     if category.kind == "text":
         scores = ", ".join(f"{guess.separator!r} {guess.score:.2f}" for guess in category.separators[:4])
-        typer.echo(f"categories: separator {category.separator!r}" + (f" (scores: {scores})" if scores else ""))
+        _say(f"categories: separator {category.separator!r}" + (f" (scores: {scores})" if scores else ""))
     else:
-        typer.echo("categories: " + ("lists of names" if category.kind == "list" else "single names, no separator"))
+        _say("categories: " + ("lists of names" if category.kind == "list" else "single names, no separator"))
     for text, names in category.examples:
-        typer.echo(f"  {text[:70]!r} -> {' | '.join(names)}")
+        _say(f"  {text[:70]!r} -> {' | '.join(names)}")
     exclusive = sum(node.exclusive for node in guess.nodes)
     size = f"{len(guess.nodes):,} categories of at least {guess.minimum} products"
-    typer.echo(f"taxonomy: {size}, {exclusive:,} of them exclusive")
+    _say(f"taxonomy: {size}, {exclusive:,} of them exclusive")
+
+
+def _say(text: str) -> None:
+    """Prints a line; what a feed is written with may not steer the terminal."""
+    typer.echo(visible(text))

@@ -29,7 +29,7 @@ def metrics(
     loaded = load(workflow, overrides)
     from components.class_metrics import queries
 
-    store = queries.open_store(RunFolder.of(loaded.workflow).metadata)
+    store = queries.open_store(RunFolder.of(loaded.workflow).metadata, run_command=loaded.run_command)
     # A database may hold other workflows' runs as well.
     name = loaded.workflow.name
     result: queries.Comparison | queries.CategoryHistory | queries.RunMetrics

@@ -26,6 +26,37 @@ SetOption = Annotated[
 FeedOption = Annotated[
     Path | None, typer.Option("--feed", metavar="DIR", help="Folder with the feed files, in place of the workflow's.")
 ]
+ConnectionsOption = Annotated[
+    int | None,
+    typer.Option(
+        "--connections",
+        min=8,
+        max=100_000,
+        metavar="N",
+        help="At a time; default: 1024, less where fewer files may be open.",
+        show_default=False,
+    ),
+]
+PerAddressOption = Annotated[
+    int | None,
+    typer.Option(
+        "--connections-per-address",
+        min=1,
+        metavar="N",
+        help="At a time from one address; default: 256, half of all at most.",
+        show_default=False,
+    ),
+]
+ClientTimeoutOption = Annotated[
+    float,
+    typer.Option(
+        "--client-timeout",
+        min=1.0,
+        max=3600.0,
+        metavar="SECONDS",
+        help="How long a client may keep the server waiting.",
+    ),
+]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -112,7 +112,7 @@ def test_an_unexpected_error_is_one_line_and_a_log(
     code, out, err = run(capsys, "validate", workflow)
     assert (code, out) == (1, "")
     (log,) = (tmp_path / "runs" / "logs").iterdir()
-    assert err == f"RuntimeError: first line (log: {log.relative_to(tmp_path)})\n"
+    assert err == f"stopped by a failure: first line (log: {log.relative_to(tmp_path)})\n"
     assert "Traceback" in log.read_text() and "second line" in log.read_text()
 
 

@@ -82,7 +82,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_index_and_model_go_together_as_a_new_version(folder: Path) -> None:
-    first, second = push(folder), push(folder)
+    first = push(folder)
+    (folder / "similarity_index" / "taxonomy.json").write_text('{"newer": 1}')
+    second = push(folder)
     versions = sorted((folder / "pushed").iterdir())
     assert [one.name.isdigit() for one in versions] == [True, True]
     assert second.get_string_custom_property("pushed_destination") == str(versions[1])
@@ -93,6 +95,17 @@ def test_index_and_model_go_together_as_a_new_version(folder: Path) -> None:
         assert (version / "model" / "saved_model.pb").read_bytes() == b"graph"
         assert (version / "model" / "variables" / "v.index").read_bytes() == b"numbers"
         assert len(ExactIndex.load(version / "joint")) == 20
+
+
+def test_a_push_that_was_killed_before_it_was_known_is_taken_over(folder: Path) -> None:
+    """Nothing tells it from one that is made again; each would be a version more on the disk."""
+    first, second = push(folder), push(folder)
+    (version,) = (folder / "pushed").iterdir()
+    assert {one.get_string_custom_property("pushed_destination") for one in (first, second)} == {str(version)}
+    # One that was damaged since, with the same sizes, is another.
+    (version / "model" / "variables" / "v.index").write_bytes(b"nUmbers")
+    assert push(folder).get_string_custom_property("pushed_destination") != str(version)
+    assert (newest_version(folder / "pushed") / "model" / "variables" / "v.index").read_bytes() == b"numbers"
 
 
 def test_to_an_object_store(folder: Path, store: Path) -> None:

@@ -184,7 +184,7 @@ def test_what_is_not_there_is_said(store_uri: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="run = 'run-9': expected a run with metrics: .*run-2"):
         queries.compare(writable, "run-1", "run-9")
     (tmp_path / "text.sqlite").write_text("no database at all, but long enough to have been one" * 30)
-    with pytest.raises(InputError, match="cannot be opened"):
+    with pytest.raises(InputError, match="database is damaged; the same command will not help"):
         queries.open_store(str(tmp_path / "text.sqlite"))
 
 

@@ -14,6 +14,7 @@ from labelling.store import tables as t
 from labelling.store.database import now
 from tests.browsing import Watched
 from tests.labelling import shop
+from tests.labelling.holding import holding
 from tests.labelling.serving import serving
 from tests.modules.reporting.sample import HOSTILE
 
@@ -209,3 +210,41 @@ def test_hostile_titles_are_text(browser: Any, store: Store, tmp_path: Path) -> 
         assert HOSTILE[0] in page.page.content().replace("&lt;", "<").replace("&gt;", ">")
         assert page.page.query_selector("script:not([src])") is None
         assert page.wrong == []
+
+
+@pytest.mark.slow
+def test_answers_wait_in_the_browser_while_another_program_holds_the_store(
+    browser: Any, store: Store, tmp_path: Path
+) -> None:
+    """Also over a page that is loaded again meanwhile; each is stored once, and nothing is asked twice."""
+    shop.fill(store, shop.batch(12))
+    file = tmp_path / "labels.sqlite"
+    with serving(str(file), "--annotator", "ann", "--write-wait", "0.5") as server:
+        page = Page(browser, server.url)
+        page.page.wait_for_function("() => ahead.length === 2")
+        with holding(file) as holder:
+            for product in ("p1", "p2"):
+                page.press("1")
+                assert page.product == product
+            page.page.wait_for_selector("#trouble:not([hidden])")
+            said = page.page.inner_text("#trouble")
+            assert said.startswith("2 answers are not saved yet, but kept in this browser: another program has locked")
+            held_up = page.page
+            page.page = page.context.new_page()
+            page.page.set_default_timeout(30_000)
+            page.page.on("pageerror", lambda error: page.wrong.append(str(error)))
+            held_up.close()
+            page.page.goto(f"{server.url}/label")
+            assert "another program has locked" in page.page.inner_text("main")
+            assert labels(store) == []
+            holder.let_go()
+        # The page comes back by itself, and sends what the browser kept.
+        page.page.wait_for_selector("#labelling")
+        page.page.wait_for_function("() => pending.length === 0")
+        page.page.wait_for_selector("form.card")
+        assert [row[0] for row in labels(store)] == ["p0", "p1"] and page.product == "p2"
+        page.press("1")
+        page.saved()
+        assert [row[0] for row in labels(store)] == ["p0", "p1", "p2"]
+        # Refusals are listed on the console; errors of the page would be, too.
+        assert all("503" in text for text in page.wrong)

@@ -154,7 +154,7 @@ def test_one_wrong_row_and_none_is_added(tmp_path: Path, change: dict[str, objec
     ("name", "content", "said"),
     [("x.jsonl", b"{broken\n", "not JSON"), ("x.jsonl", b"[1]\n", "an object"), ("x.csv", b"a,b\n1,2\n", "header"),
      ("x.jsonl", b'{"a": "' + b"x" * 70_000 + b'"}\n', "64 KiB"), ("x.csv", b"product_id,objective\n1\n", "columns"),
-     ("x.csv", b"product_id\n\xff\n", "cannot be read"),
+     ("x.csv", b"product_id\n\xff\n", "not UTF-8"),
      ("x.jsonl.gz", gzip.compress(b"{}" * 999, mtime=0)[:-9], "cannot"),
      ("x.txt", b"", "name that ends in"), ("x.json", b"{}", "x.json")],
 )  # fmt: skip

@@ -299,7 +299,7 @@ def test_roles(server: Server, store: Store) -> None:
     assert "/audit" not in ann.http.get("/").text and 'value="assign"' not in ann.http.get("/batch?id=round-1").text
     for action in ("close", "reopen"):
         assert boss.http.post("/batch", data={**close, "action": action, "csrf": boss.csrf}).status_code == 303
-    assert boss.http.post("/batch", data={"id": "x", "csrf": boss.csrf, "action": "close"}).status_code == 404
+    assert boss.http.post("/batch", data={"id": "x", "csrf": boss.csrf, "action": "close"}).status_code == 400
     page = boss.http.get("/audit").text
     assert "batch close" in page and "batch reopen" in page and "signed in" in page
     with store.read() as connection:

@@ -99,7 +99,7 @@ def test_no_store_is_made_by_looking(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no label store here"):
         Store(tmp_path / "x.sqlite", create=False)
     (tmp_path / "not").write_text("no database at all, but a text that is long enough to look like a file header")
-    with pytest.raises(InputError, match="not a database"):
+    with pytest.raises(InputError, match="no label store, or a damaged one"):
         Store(tmp_path / "not")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import secrets
 
 from fastapi import APIRouter
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
@@ -26,6 +26,12 @@ def routes(web: Web) -> APIRouter:
     """The routes."""
     router = APIRouter()
     hosts = web.settings.image_hosts
+
+    def annotators(connection: Connection) -> set[str]:
+        """Who can be given products: accounts; without them who serves, and who has labelled."""
+        if web.settings.annotator is None:
+            return {one.name for one in accounts.everybody(connection) if one.active}
+        return {web.settings.annotator, *(name for name, _ in status.annotators(connection))}
 
     @router.get("/")
     def home(request: Request) -> Response:
@@ -60,17 +66,26 @@ def routes(web: Web) -> APIRouter:
             return web.page(request, "missing.html.j2", code=403, what="Only an admin may change a batch.")
         form = form_of(request)
         name, action = form("id") or "", form("action") or ""
+        overlap, count = _number(form("overlap")), _number(form("count"))
         with web.store.write() as connection:
             if not status.queues(connection, name):
-                return web.missing(request, "There is no such batch.")
+                return web.missing(request, "There is no such batch.", 400)
             if action in ("close", "reopen"):
                 queue.close(connection, name, action == "reopen")
             elif action == "overlap":
-                queue.assign(connection, name, wanted=min(max(_number(form("overlap")), 1), 20))
-            elif action == "assign" and form("annotator"):
-                queue.assign(connection, name, annotator=form("annotator"), count=_number(form("count")) or None)
+                if not 1 <= overlap <= 20:
+                    return web.missing(request, "From 1 to 20 answers per product can be asked for.", 400)
+                queue.assign(connection, name, wanted=overlap)
+            elif action == "assign":
+                if form("count") and not count:
+                    return web.missing(request, "How many products is no number.", 400)
+                if form("annotator") not in annotators(connection):
+                    return web.missing(request, "There is no such annotator.", 400)
+                queue.assign(connection, name, annotator=form("annotator"), count=count or None)
             elif action == "free":
                 queue.assign(connection, name, free=True)
+            else:
+                return web.missing(request, "A batch cannot be changed in that way.", 400)
             detail = {key: form(key) for key in ("overlap", "annotator", "count") if form(key)}
             who = request.state.session.account
             accounts.record(connection, now(), who, f"batch {action}"[:50], {"batch": name, **detail})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import secrets
 import time
 from typing import Any
@@ -13,11 +14,12 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from labelling.store import queue, status
 from labelling.store.agreement import agreement
-from labelling.store.answering import Answer, give, undo
+from labelling.store.answering import Answer, give, is_known, undo
 from labelling.store.database import now
 from labelling.store.queue import Which
 from labelling.web.app import AGREEMENT_SECONDS, Names, Web, link, wants_json
 from labelling.web.cards import card
+from labelling.web.outage import RETRY
 from labelling.web.security import form_of, safe_target
 from modules.taxonomy import Taxonomy
 
@@ -131,21 +133,24 @@ def routes(web: Web) -> APIRouter:
         annotator = request.state.session.account
         filters = chosen({name: form(f"filter_{name}") for name in FILTERS})
         category = form("category")
-        item = next(iter(numbers(form("item") or "")), None)
         try:
-            seconds = float(form("seconds") or "nan")
+            seconds = _seconds(form("seconds"))
+            item = _item(form("item"))
+            product = required(form("product"))
             with web.store.write() as connection:
+                if item is None and not is_known(connection, product):
+                    raise ValueError("the label store knows no such product")
                 kept = give(
                     connection,
                     Answer(
-                        product_id=required(form("product")),
+                        product_id=product,
                         objective=required(form("objective")),
                         value=form("value") or ("yes" if category else ""),
                         annotator=annotator,
                         request=required(form("request"))[:64],
                         item=item,
                         category=category if form("value") in (None, "yes", "no") else None,
-                        seconds=seconds if seconds == seconds else None,
+                        seconds=seconds,
                         note=(form("note") or "")[:MAX_NOTE] or None,
                         also=[value for name, value in request.state.form if name == "also"],
                     ),
@@ -154,7 +159,9 @@ def routes(web: Web) -> APIRouter:
                 )
                 found = progress(connection, annotator, filters)
         except ValueError as error:
-            return JSONResponse({"error": f"not kept: {error}"}, 400)
+            if wants_json(request):
+                return JSONResponse({"error": f"not kept: {error}"}, 400)
+            return web.missing(request, f"Not kept: {error}.", 400)
         if wants_json(request):
             return JSONResponse({"labels": len(kept.labels), "left": kept.left, "progress": found})
         target = form("to")
@@ -225,9 +232,10 @@ def routes(web: Web) -> APIRouter:
 
     @router.get("/health")
     def health() -> Response:
-        with web.store.read() as connection:
-            status.kinds(connection)
-        return JSONResponse({"ok": True})
+        found = web.store.state()
+        if found == "ok":
+            return JSONResponse({"ok": True, "store": found})
+        return JSONResponse({"ok": False, "store": found}, 503, {"retry-after": str(RETRY)})
 
     return router
 
@@ -235,6 +243,33 @@ def routes(web: Web) -> APIRouter:
 def numbers(text: str) -> list[int]:
     """Whole numbers out of ``1,2,3``, at most ``MAX_NUMBERS``; anything else is passed over."""
     return [int(part) for part in text.split(",") if part.isascii() and part.isdigit() and len(part) < 19][:MAX_NUMBERS]
+
+
+def _item(text: str | None) -> int | None:
+    """The number of the queue's item; None for an answer to none.
+
+    Raises:
+      ValueError: it is no number.
+    """
+    if text is None:
+        return None
+    found = numbers(text)
+    if len(found) != 1 or not text.isdigit():
+        raise ValueError("there is no such item")
+    return found[0]
+
+
+def _seconds(text: str | None) -> float | None:
+    """A time that was taken.
+
+    Raises:
+      ValueError: it is no number.
+    """
+    try:
+        found = float(text or "nan")
+    except ValueError:
+        raise ValueError("the seconds are no number") from None
+    return None if math.isnan(found) else found
 
 
 def required(value: str | None) -> str:

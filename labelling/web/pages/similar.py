@@ -13,6 +13,7 @@ from starlette.responses import JSONResponse, RedirectResponse, Response
 
 from labelling.store import tables as t
 from labelling.store.database import now
+from labelling.store.outages import Unavailable
 from labelling.store.triplets import append_triplet, is_question, judged, last_verdict, next_triplets
 from labelling.web.alike import columns, drawn, tiles_of
 from labelling.web.app import Web, link, wants_json
@@ -44,8 +45,8 @@ def routes(web: Web) -> APIRouter:
         k = next((one for one in DEPTHS if asked.get("k") == str(one)), DEPTHS[1])
         try:
             open_ = web.indexes.current()
-        except InputError as error:
-            return web.page(request, "no_index.html.j2", problem=str(error))
+        except InputError:
+            return web.page(request, "no_index.html.j2")
         if text and open_.product(text) is not None:
             return RedirectResponse(link("/similar", id=text, category=category, k=k), 303)
         values: dict[str, Any] = {"text": text, "category": category, "k": k, "depths": DEPTHS, "problem": ""}
@@ -119,6 +120,8 @@ def routes(web: Web) -> APIRouter:
                 _check(connection, open_, question)
                 append_triplet(connection, given, (form("request") or secrets.token_urlsafe(18))[:64])
                 count = judged(connection, who)
+        except Unavailable:
+            raise
         except InputError as error:
             if wants_json(request):
                 return JSONResponse({"error": f"not kept: {error}"}, 400)

@@ -14,9 +14,12 @@ const passed = new Set(); // their items, where they had been loaded before that
 let pending = JSON.parse(localStorage.getItem(KEPT) || "[]");
 let shownAt = performance.now();
 let fetching = false, sending = false, exhausted = false, wait = 1000;
+let waiting = false; // whether the page says that it waits for a product
+let undoing = null; // the request of an undo that the server has not acknowledged
 
 const current = () => stage.querySelector("form.card");
 const show = (id, text) => { const e = document.getElementById(id); e.textContent = text; if (id === "trouble") e.hidden = !text; };
+const cause = (error) => error.status ? error.message.replace(/\.$/, "") : "the server does not answer";
 const random = () => Array.from(crypto.getRandomValues(new Uint8Array(18)), (b) => b.toString(16).padStart(2, "0")).join("");
 const items = () => [current(), ...ahead.map((card) => card.form)].filter(Boolean).map((form) => form.dataset.item);
 
@@ -42,7 +45,15 @@ function put(form) {
 
 async function call(url, options = {}) {
   const response = await fetch(url, { ...options, headers: { accept: "application/json", "x-csrf-token": csrf, ...options.headers } });
-  if (!response.ok) { const error = new Error(await response.text()); error.status = response.status; throw error; }
+  if (!response.ok) {
+    const text = await response.text();
+    let why = text;
+    try { why = JSON.parse(text).error ?? text; } catch { /* plain text */ }
+    const error = new Error(why);
+    error.status = response.status;
+    error.after = 1000 * Math.min(Number(response.headers.get("retry-after")) || 0, 60);
+    throw error;
+  }
   return response.status === 204 ? null : response.json();
 }
 
@@ -58,8 +69,12 @@ async function load() {
       if (twinned.has(form.dataset.product)) passed.add(String(found.item));
       else ahead.push({ item: String(found.item), form });
     }
+    if (waiting) { waiting = false; show("trouble", ""); }
     if (!current() && (ahead.length || exhausted)) put(ahead.length ? ahead.shift().form : null);
-  } catch { setTimeout(load, 3000); } finally { fetching = false; }
+  } catch (error) {
+    if (!current() && !pending.length) { show("trouble", `No product can be shown yet: ${cause(error)}. Trying again.`); waiting = true; }
+    setTimeout(load, Math.max(3000, error.after ?? 0));
+  } finally { fetching = false; }
   if (!exhausted && ahead.length < AHEAD && (current() || passed.size)) load();
 }
 
@@ -89,8 +104,8 @@ async function send() {
       if (error.status === 401 || error.status === 403) {
         show("trouble", `${count}, but kept in this browser: load the page again${error.status === 401 ? " and sign in" : ""}.`); break;
       }
-      show("trouble", `${count}: the server does not answer. Trying again.`);
-      await new Promise((done) => setTimeout(done, wait));
+      show("trouble", `${count}, but kept in this browser: ${cause(error)}. Trying again.`);
+      await new Promise((done) => setTimeout(done, Math.max(wait, error.after ?? 0)));
       wait = Math.min(wait * 2, 10000);
     }
   }
@@ -107,6 +122,7 @@ function answer(form, name, value, said) {
   for (const product of twins) twinned.add(product);
   for (let i = ahead.length - 1; i >= 0; i--) if (twins.has(ahead[i].form.dataset.product)) ahead.splice(i, 1);
   pending.push({ item: form.dataset.item, fields }); keep();
+  undoing = null;
   show("said", `${said}${also ? ` (and ${also} near-duplicates)` : ""}: ${form.dataset.title}`);
   put(ahead.length ? ahead.shift().form : null);
   send(); load();
@@ -117,9 +133,12 @@ async function undo() {
   if (pending.length) return;
   twinned.clear(); passed.clear();
   const body = new URLSearchParams(new FormData(document.getElementById("undo")));
-  body.set("request", random());
+  // Pressed again after a failure it is the same undo, which the server may have done already.
+  undoing ??= random();
+  body.set("request", undoing);
   try {
     const found = await call("/undo", { method: "POST", body });
+    undoing = null; show("trouble", "");
     progress(found.progress);
     if (!found.html) { show("said", found.product ? `Undone: ${found.product}` : "Nothing to undo."); return; }
     if (current()) ahead.unshift({ item: current().dataset.item, form: current() });
@@ -127,7 +146,7 @@ async function undo() {
     if (place >= 0) ahead.splice(place, 1);
     put(parse(found.html));
     show("said", `Undone; asked again: ${current().dataset.title}`);
-  } catch { show("trouble", "Could not undo: the server does not answer."); }
+  } catch (error) { show("trouble", `Not undone: ${cause(error)}. Press U again in a few seconds.`); }
 }
 
 stage.addEventListener("submit", (event) => {
@@ -209,5 +228,8 @@ setInterval(() => {
 }, 240000);
 window.addEventListener("beforeunload", (event) => { if (pending.length) event.preventDefault(); });
 
+// Loaded again while answers wait to be saved, the server asks about one of those products once more.
+for (const { fields } of pending) for (const [name, value] of fields) if (name === "also") twinned.add(value);
+if (current() && (pending.some((one) => one.item === current().dataset.item) || twinned.has(current().dataset.product))) put(null);
 if (current()) { document.getElementById("finder").hidden = current().dataset.kind !== "exclusive"; current().querySelector("h1").focus(); }
 send();

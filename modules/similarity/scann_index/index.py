@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.similarity.changes import Rows
 from modules.similarity.folder import (
     MANIFEST,
@@ -137,7 +137,7 @@ class ScannIndex:
             whole = _load(path / _WHOLE, layout["tree"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             hint = "build the index again with `shelfmark run --from ScannIndex`"
-            problem = f"partitions and trees of an index ({type(error).__name__}: {str(error).splitlines()[0]})"
+            problem = f"partitions and trees of an index ({reason(error)})"
             raise InputError(Problem(str(path / MANIFEST), problem, key="facts.layout", hint=hint)) from None
         facts = {name: value for name, value in manifest.facts.items() if name != "layout"}
         index = cls(rows, settings, whole, partitions, facts)

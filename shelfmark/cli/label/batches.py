@@ -96,6 +96,8 @@ def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> N
         if uri is None or run != "latest":
             raise
     found, where = places.find_run(runs, run, uri, key)
+    if found is not None and uri is None:
+        found.folder(key)
     with places.local_copy(where) as path:
         # All that is known of a batch that was made elsewhere lies at its URI.
         batches = read(path, found.id if found is not None else None, where)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -10,7 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shelfmark.cli.label.store import StoreOption, open_store
-from shelfmark.cli.options import SetOption, WorkflowOption
+from shelfmark.cli.options import (
+    ClientTimeoutOption,
+    ConnectionsOption,
+    PerAddressOption,
+    SetOption,
+    WorkflowOption,
+)
 from shelfmark.cli.similar.source import IndexOption, source_of
 
 if TYPE_CHECKING:
@@ -43,19 +50,35 @@ def serve(
     one_session: Annotated[
         bool, typer.Option("--one-session", help="A sign-in ends the same person's older sessions.")
     ] = False,
+    write_wait: Annotated[
+        float,
+        typer.Option(
+            "--write-wait",
+            metavar="SECONDS",
+            min=0.1,
+            max=60.0,
+            help="How long an answer waits for another program that has locked the store.",
+        ),
+    ] = 5.0,
+    connections: ConnectionsOption = None,
+    per_address: PerAddressOption = None,
+    client_timeout: ClientTimeoutOption = 20.0,
     index: IndexOption = None,
     store: StoreOption = None,
     workflow: WorkflowOption = None,
     overrides: SetOption = None,
 ) -> None:
     """Serve the labelling pages."""
+    from labelling.store.database import SERVING
     from labelling.web.serving import Place, serve_store
+    from modules.http_server.limits import Limits
 
+    limits = Limits(wait=client_timeout, connections=connections, per_address=per_address)
     place = Place(
         host, port, annotator, accounts, certificate, key, tuple(image_hosts or ()), tuple(trusted_proxies or ()),
-        one_session,
+        one_session, limits,
     )  # fmt: skip
-    with open_store(store, workflow, overrides) as opened:
+    with open_store(store, workflow, overrides, patience=replace(SERVING, write=write_wait)) as opened:
         serve_store(opened, place, lambda line: typer.echo(line), _source(index, workflow, overrides))
 
 

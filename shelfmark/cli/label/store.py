@@ -13,6 +13,7 @@ from shelfmark.cli.options import console, load
 
 if TYPE_CHECKING:
     from labelling.store import Store
+    from labelling.store.database import Patience
     from pipeline.workflow_file import LoadedWorkflow
 
 VARIABLE = "SHELFMARK_LABEL_STORE"
@@ -38,17 +39,26 @@ def place_of(store: str | None, loaded: LoadedWorkflow) -> str:
 
 
 def open_store(
-    store: str | None, workflow: Path | None, overrides: list[str] | None = None, *, create: bool = False
+    store: str | None,
+    workflow: Path | None,
+    overrides: list[str] | None = None,
+    *,
+    create: bool = False,
+    patience: Patience | None = None,
 ) -> Store:
     """The store that the arguments name.
+
+    Args:
+      patience: how long to wait for other programs that hold it; None: as long as a command may.
 
     Raises:
       InputError: there is none, or it cannot be opened.
     """
     from labelling.store import Store
+    from labelling.store.database import Patience
 
     given = store or os.environ.get(VARIABLE)
-    return Store(given or place_of(None, load(workflow, overrides)), create=create)
+    return Store(given or place_of(None, load(workflow, overrides)), create=create, patience=patience or Patience())
 
 
 def with_labels(loaded: LoadedWorkflow) -> LoadedWorkflow:

@@ -7,7 +7,13 @@ from typing import Annotated
 
 import typer
 
-from shelfmark.cli.options import SetOption, WorkflowOption
+from shelfmark.cli.options import (
+    ClientTimeoutOption,
+    ConnectionsOption,
+    PerAddressOption,
+    SetOption,
+    WorkflowOption,
+)
 from shelfmark.cli.similar.source import IndexOption, ModelOption, source_of
 
 
@@ -32,14 +38,19 @@ def serve(
         float, typer.Option("--max-wait", min=0.0, max=1000.0, metavar="MS", help="How long a batch waits for more.")
     ] = 2.0,
     max_batch: Annotated[int, typer.Option("--max-batch", min=1, max=4096, help="Queries per search.")] = 256,
+    connections: ConnectionsOption = None,
+    per_address: PerAddressOption = None,
+    client_timeout: ClientTimeoutOption = 20.0,
     index: IndexOption = None,
     model: ModelOption = None,
     workflow: WorkflowOption = None,
     overrides: SetOption = None,
 ) -> None:
     """Serve neighbours over HTTP: JSON, batched, and with another index while it runs."""
+    from modules.http_server.limits import Limits
     from serving.start import Place, serve_similar, token_of
 
-    place = Place(host, port, token_file, watch, preload, max_wait, max_batch)
+    limits = Limits(wait=client_timeout, connections=connections, per_address=per_address)
+    place = Place(host, port, token_file, watch, preload, max_wait, max_batch, limits)
     token_of(place)
     serve_similar(source_of(index, model, workflow, overrides), place, lambda line: typer.echo(line))

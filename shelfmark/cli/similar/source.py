@@ -93,7 +93,7 @@ def folders_of(index: Path | None, workflow: Path | None, overrides: list[str] |
 
 def _model_of(run: Run) -> Path | None:
     """The SavedModel of a run."""
-    folder = run.outputs["model"].folder / "Format-Serving" if "model" in run.outputs else None
+    folder = run.folder("model") / "Format-Serving" if "model" in run.outputs else None
     return folder if folder is not None and (folder / _SAVED).is_file() else None
 
 

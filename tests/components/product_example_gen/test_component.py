@@ -199,7 +199,7 @@ def test_a_feed_without_products(tmp_path: Path) -> None:
 
 def test_a_broken_file_is_said(feed: Path, tmp_path: Path) -> None:
     (feed / "b.jsonl.gz").write_bytes((feed / "b.jsonl.gz").read_bytes()[:-20])
-    with pytest.raises(InputError, match=r"b\.jsonl\.gz: a complete, readable jsonl file"):
+    with pytest.raises(InputError, match=r"b\.jsonl\.gz: expected a complete, readable jsonl file"):
         execute(feed, tmp_path / "out", workflow())
 
 

@@ -31,6 +31,51 @@ def test_a_pattern_without_a_match(folder: Any) -> None:
         find_files(FeedSettings(), str(folder.path / "empty"))
 
 
+@pytest.mark.parametrize("how", ["up", "absolute", "link", "link to a folder", "chain of links", "deep"])
+def test_files_outside_of_the_folder_are_read_only_if_that_is_allowed(tmp_path: Path, how: str) -> None:
+    secret, inside = tmp_path / "secret", tmp_path / "feed"
+    secret.mkdir()
+    inside.mkdir()
+    (secret / "a.jsonl").write_text("{}")
+    (inside / "own.jsonl").write_text("{}")
+    pattern = "*.jsonl"
+    if how == "up":
+        pattern = "../secret/*.jsonl"
+    elif how == "deep":
+        pattern = "./../feed/../secret/*"
+    elif how == "absolute":
+        pattern = f"{secret}/*"
+    elif how == "link":
+        (inside / "a.jsonl").symlink_to("../secret/a.jsonl")
+    elif how == "chain of links":
+        (inside / "b").symlink_to(inside / "c")
+        (inside / "c").symlink_to(secret / "a.jsonl")
+        (inside / "a.jsonl").symlink_to("b")
+    else:
+        (inside / "sub").symlink_to(secret)
+        pattern = "**/*.jsonl"
+    with pytest.raises(InputError, match=r"feed\.outside: true") as refused:
+        find_files(FeedSettings(files=(pattern,)), str(inside))
+    assert len(refused.value.problems) == 1
+    allowed = find_files(FeedSettings(files=(pattern,), outside=True), str(inside))
+    assert any(Path(path).resolve() == secret / "a.jsonl" for path in allowed)
+
+
+def test_links_and_dots_that_stay_in_the_folder_are_no_matter(tmp_path: Path) -> None:
+    # As a ConfigMap's files are mounted: names that lead into a folder beside them. The feed's folder is a link itself.
+    real = tmp_path / "real"
+    (real / "..data").mkdir(parents=True)
+    (real / "..data" / "a.jsonl").write_text("{}")
+    (real / "a.jsonl").symlink_to("..data/a.jsonl")
+    (tmp_path / "feed").symlink_to(real)
+    base = str(tmp_path / "feed")
+    assert find_files(FeedSettings(files=("../feed/a.jsonl",)), base) == [f"{base}/../feed/a.jsonl"]
+    assert find_files(FeedSettings(), base) == [f"{base}/a.jsonl"]
+    # A home folder is nobody's feed: the name is taken as it stands.
+    with pytest.raises(InputError, match="no file matches"):
+        find_files(FeedSettings(files=("~/*",)), base)
+
+
 @pytest.mark.parametrize(
     ("name", "kind"),
     [("a.jsonl", "jsonl"), ("A.JSONL.GZ", "jsonl"), ("a.ndjson", "jsonl"), ("x.csv.gz", "csv"), ("x.tsv", "csv")]

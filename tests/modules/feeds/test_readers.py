@@ -77,7 +77,7 @@ def test_gzip_is_seen_by_its_content(folder: Any, name: str) -> None:
 def test_a_truncated_file_is_an_error_not_a_short_feed(folder: Any) -> None:
     whole = gzip.compress(b"".join(b'{"id": %d, "x": "%d"}\n' % (i, i * i) for i in range(5000)))
     path = folder.write("a.jsonl", whole[: len(whole) // 2])
-    with pytest.raises(InputError, match=r"a\.jsonl: a complete, readable jsonl file"):
+    with pytest.raises(InputError, match=r"a\.jsonl: expected a complete, readable jsonl file"):
         outcome(path, "jsonl")
     with pytest.raises(InputError, match="missing"):
         outcome(str(folder.path / "missing.jsonl"), "jsonl")

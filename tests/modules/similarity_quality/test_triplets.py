@@ -127,4 +127,4 @@ def test_all_mistakes_are_said(tmp_path: Path):
     file.write_text("\n".join(["{}"] * 300))
     with pytest.raises(InputError) as error:
         read_questions(file)
-    assert len(error.value.problems) == 100
+    assert len(error.value.problems) == 101 and str(error.value.problems[-1]) == "and 800 more"

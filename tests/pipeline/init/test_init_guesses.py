@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 
 import pytest
@@ -51,7 +52,9 @@ def test_single_names_have_no_separator() -> None:
     assert guess_separator(values) == ()
 
 
-names = st.text(st.characters(whitelist_categories=("Lu", "Ll")), min_size=1, max_size=8)
+names = st.text(st.characters(whitelist_categories=("Lu", "Ll")), min_size=1, max_size=8).map(
+    lambda name: unicodedata.normalize("NFC", name)
+)
 
 
 @given(

@@ -1,0 +1,1 @@
+"""TFX's Pusher; a version is there as a whole or not at all."""

@@ -1,0 +1,57 @@
+"""Shows what a retention lets go, and lets it go. The caller holds the run folder's lock."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from modules.paths import near
+from modules.settings.retention import RetentionSettings
+from pipeline.cleaning import Retention, removable, remove
+from pipeline.run_folder import RunFolder
+from pipeline.workflow_file import LoadedWorkflow
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+
+def clean_folder(
+    loaded: LoadedWorkflow, settings: RetentionSettings, console: Console, *, dry_run: bool = False, short: bool = False
+) -> None:
+    """Deletes what the retention lets go.
+
+    Args:
+      dry_run: delete nothing. short: a line in place of the table; none if there is nothing.
+
+    Raises:
+      InputError: ML Metadata cannot be read or written to.
+    """
+    folder = RunFolder.of(loaded.workflow)
+    found = removable(folder, loaded.workflow.name, Retention(settings.runs, settings.seconds()), time.time())
+    if found and not short:
+        from rich.table import Table
+
+        from modules.reporting.console import show, text
+
+        table = Table(box=None, padding=(0, 2, 0, 0))
+        for heading in ("what", "run", "size"):
+            table.add_column(heading, justify="right" if heading == "size" else "left")
+        table.add_column("folder", overflow="fold")
+        for one in found:
+            table.add_row(text(one.what), text(one.run), _size(one.bytes), text(near(one.path)))
+        show(console, table)
+    if not dry_run:
+        remove(folder, found)
+    if found or not short:
+        total = _size(sum(one.bytes for one in found))
+        done = "would be deleted" if dry_run else "deleted"
+        console.print(f"retention: {len(found):,} folders of older runs {done}, {total}", soft_wrap=True)
+
+
+def _size(count: int) -> str:
+    value, unit = float(count), "B"
+    for unit in ("B", "KB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
