@@ -79,20 +79,25 @@ if os.geteuid():
 class Demo:
     """The demo in a folder; ``call`` gives exit code and what was said."""
 
-    def __init__(self, folder: Path, capture: Any):
-        self.folder, self.capture = folder, capture
+    def __init__(self, folder: Path):
+        self.folder = folder
         self.runs, self.copy = folder / "runs", folder / "copy"
         settings = SETTINGS | {"feed.folder": str(folder / "catalogue")}
         self.given = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
 
     def call(self, *arguments: str) -> tuple[int, str]:
-        self.capture.readouterr()
+        from _pytest.capture import FDCapture, MultiCapture
+
+        # Of this call alone: pytest takes the descriptors back between a fixture and its test.
+        capture: Any = MultiCapture(in_=None, out=FDCapture(1), err=FDCapture(2))
         before, sys.argv = sys.argv, ["shelfmark", *arguments]
+        capture.start_capturing()
         try:
             code = cli._run(cli.app, arguments, "shelfmark")
         finally:
+            said = "".join(capture.readouterr())
+            capture.stop_capturing()
             sys.argv = before
-        said = "".join(self.capture.readouterr())
         assert not CLASS_NAME.search(said), said
         return code, said
 
@@ -116,25 +121,20 @@ class Demo:
 
 @pytest.fixture(scope="module")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Demo]:
-    from _pytest.capture import FDCapture, MultiCapture
-
-    capture: Any = MultiCapture(in_=None, out=FDCapture(1), err=FDCapture(2))
     before = Path.cwd()
     patch = pytest.MonkeyPatch()
     patch.setenv("NO_COLOR", "1")
     patch.setenv("COLUMNS", "200")
     folder = tmp_path_factory.mktemp("shop")
     os.chdir(folder)
-    capture.start_capturing()
     try:
-        found = Demo(folder, capture)
+        found = Demo(folder)
         found.run()
         for part in ("images", "logs"):
             shutil.rmtree(found.runs / "demo" / part, ignore_errors=True)
         shutil.copytree(found.runs / "demo", found.copy)
         yield found
     finally:
-        capture.stop_capturing()
         os.chdir(before)
         patch.undo()
 
