@@ -10,6 +10,7 @@ Results are kept in benchmarks/results/rules.md (--write).
 from __future__ import annotations
 
 import argparse
+import functools
 import gzip
 import json
 import platform
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.rules import All, AnyOf, Condition, Leaf, Not, Rule, RuleSet
+from modules.rules.engine import RuleEngine
 from modules.rules.suggest import suggest_rules
 from modules.taxonomy import Category, Taxonomy
 
@@ -76,7 +78,7 @@ def best(work: Callable[[], Any], passes: int = 7) -> float:
 
 
 def seconds_per_product(rules: RuleSet, products: Sequence[Mapping[str, str | None]]) -> float:
-    engine = rules.compile()
+    engine = RuleEngine(rules)
 
     def run() -> None:
         for product in products:
@@ -94,8 +96,8 @@ def cost_table(words: Sequence[str], products: list[dict[str, str | None]]) -> l
     base = 0.0
     for size in SIZES:
         rules = make_rules(size, words, taxonomy, random.Random(size))
-        compiled = best(rules.compile, 1)
-        engine = rules.compile()
+        compiled = best(functools.partial(RuleEngine, rules), 1)
+        engine = RuleEngine(rules)
         fired = sum(len(engine.fire(product)) for product in products) / len(products)
 
         seconds = seconds_per_product(rules, products)
@@ -118,7 +120,7 @@ def reach(feed: Sequence[Path]) -> str:
     rows = [row for path in feed for row in read_feed(path) if row.get("category_path")]
     taxonomy = Taxonomy.from_paths((row["category_path"] for row in rows), "given")
     rules = RuleSet(tuple(suggest_rules(taxonomy)), taxonomy)
-    engine = rules.compile()
+    engine = RuleEngine(rules)
     some = [{"title": row["title"]} for row in rows[:: max(1, len(rows) // 4000)]]
     few = RuleSet(tuple(random.Random(1).sample(rules.rules, min(13, len(rules)))), taxonomy)
     costs = [seconds_per_product(rule_set, some) * 1e6 for rule_set in (rules, few)]

@@ -11,7 +11,7 @@ from rapidfuzz import fuzz
 
 from labelling.content import Neighbour
 from modules.predictions.read import PredictionFiles
-from modules.taxonomy.model import tidy
+from modules.taxonomy.category import tidy
 
 NEAR = 0.9
 """Least cosine of a near-duplicate."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 
 from labelling.store import queue, rows, status
 from labelling.store.tables import neighbours, products
-from labelling.web.app import Names
+from labelling.web.names import Names
 from labelling.web.words import picked_as
 from modules.settings.feed import TEXT_FIELDS
 

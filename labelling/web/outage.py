@@ -12,7 +12,7 @@ from starlette.responses import JSONResponse, Response
 from labelling.store.outages import Unavailable
 
 if TYPE_CHECKING:
-    from labelling.web.app import Web
+    from labelling.web.context import Web
 
 RETRY = 5
 """Seconds after which browsers try again."""

@@ -91,7 +91,8 @@ def serve_store(store: Store, place: Place, say: Callable[[str], None], source: 
       InputError: it may not start, or the port is taken.
     """
     check(store, place)
-    from labelling.web.app import Settings, create_app
+    from labelling.web.app import create_app
+    from labelling.web.context import Settings
     from modules.http_server.server import serve
 
     with_accounts = place.accounts or not place.loopback

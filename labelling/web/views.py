@@ -11,8 +11,8 @@ from sqlalchemy import Connection, func, select
 
 from labelling.store import rows, status
 from labelling.store import tables as t
-from labelling.web.app import Names
 from labelling.web.cards import Thumb, image_url, options, ordered, thumbs
+from labelling.web.names import Names
 
 PAGE = 50
 RUNS = 20

@@ -14,6 +14,7 @@ from modules.images.outcome import Picture
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import classes_of
 from modules.rules import RuleSet
+from modules.rules.engine import RuleEngine
 from modules.settings.feed import TEXT_FIELDS, Split
 from modules.settings.model import Objective
 from modules.settings.workflow import LabelsSettings
@@ -102,7 +103,7 @@ class Joiner:
         settings: LabelsSettings,
     ):
         self._taxonomy = taxonomy
-        self._engine = rules.compile() if rules is not None else None
+        self._engine = RuleEngine(rules) if rules is not None else None
         self._truth = settings.truth
         self._truth_weight = 1.0 if settings.truth and (settings.truth.evaluate or settings.evaluate_imported) else 0.0
         self._exclusive = [

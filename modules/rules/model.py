@@ -6,12 +6,9 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 from modules.taxonomy import Category, Taxonomy
-
-if TYPE_CHECKING:
-    from modules.rules.engine import RuleEngine
 
 Operator = Literal["word", "phrase", "regex", "equals"]
 OPERATORS: tuple[Operator, ...] = ("word", "phrase", "regex", "equals")
@@ -93,12 +90,6 @@ class RuleSet:
     def fields(self) -> tuple[str, ...]:
         """The product fields that the conditions read, sorted."""
         return tuple(sorted({leaf.field for rule in self.rules for leaf in leaves(rule.when)}))
-
-    def compile(self) -> RuleEngine:
-        """An engine that evaluates all rules on a product at once. It cannot be pickled: hand over :meth:`to_json`."""
-        from modules.rules.engine import RuleEngine
-
-        return RuleEngine(self)
 
     def to_json(self) -> str:
         """Rules and taxonomy as one line of JSON."""

@@ -9,7 +9,7 @@ from itertools import combinations
 from typing import Any
 
 from modules.labels.model import ResolvedLabel
-from modules.rules.engine import Product
+from modules.rules.engine import Product, RuleEngine
 from modules.rules.model import Rule, RuleSet
 from modules.taxonomy import Category, Taxonomy
 
@@ -140,7 +140,7 @@ def rules_report(
       labels: one objective's labels, ``resolved[objective]``.
       max_pairs: how many pairs of rules to keep: contradictions before mere overlaps, then by number of products.
     """
-    engine = rules.compile()
+    engine = RuleEngine(rules)
     taxonomy = rules.taxonomy
     total = covered = contradicted = 0
     fires: Counter[str] = Counter()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modules.settings.committee import CommitteeSettings
+from modules.settings.losses import loss_contradictions
 from modules.settings.model import ModelSettings, TrainingSettings
 
 if TYPE_CHECKING:
@@ -43,5 +44,8 @@ def committee_contradictions(committee: CommitteeSettings, workflow: Workflow) -
                 ("committee.combine", "best", "average, weighted or stacked: masks are not models to choose from")
             )
     for number, member in enumerate(committee.kinds):
-        found += solver_contradictions(f"committee.kinds.{number}.", member.model, member.training or workflow.training)
+        place = f"committee.kinds.{number}."
+        found += solver_contradictions(place, member.model, member.training or workflow.training)
+        if member.training is not None:
+            found += loss_contradictions(workflow.objectives, member.training, place)
     return found

@@ -35,6 +35,7 @@ class MultiLabelObjective(Settings):
     kind: Literal["multi_label"] = "multi_label"
     labels: Literal["rules", "people"] = "rules"
     weight: Positive = 1.0
+    loss: Literal["binary_cross_entropy"] = "binary_cross_entropy"
     negative_weight: NotNegative = 1.0
     """Weight of the categories that no rule gave to a product that some rule reached."""
     unreached: Literal["unknown", "no"] = "unknown"

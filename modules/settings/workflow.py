@@ -18,6 +18,7 @@ from modules.settings.image_contradictions import (
 )
 from modules.settings.images import ImageSettings
 from modules.settings.kubeflow import KubeflowSettings
+from modules.settings.losses import loss_contradictions
 from modules.settings.model import (
     ExclusiveObjective,
     ModelSettings,
@@ -266,6 +267,7 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             )
     exact = workflow.training.solver == "liblinear"
     found += solver_contradictions("", workflow.model, workflow.training)
+    found += loss_contradictions(workflow.objectives, workflow.training)
     found += image_training_contradictions(workflow, workflow.training)
     found += image_model_contradictions(workflow)
     found += beam_contradictions(workflow.beam)

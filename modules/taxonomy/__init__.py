@@ -1,5 +1,6 @@
 """The category tree: its model, and reading and writing it."""
 
-from modules.taxonomy.model import SEPARATOR, Category, Taxonomy, UnknownCategory
+from modules.taxonomy.category import SEPARATOR, Category
+from modules.taxonomy.model import Taxonomy, UnknownCategory
 
 __all__ = ["SEPARATOR", "Category", "Taxonomy", "UnknownCategory"]

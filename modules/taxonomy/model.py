@@ -4,51 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
-import unicodedata
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Literal
 
 from modules.errors import InputError, Problem
-
-SEPARATOR = " > "
-
-Path_ = tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Category:
-    """One node of the taxonomy.
-
-    Attributes:
-      id: stable and unique; given in the file or made from the path alone.
-      path: names from the root to this node.
-      name: what people see; by default the path's last name.
-      exclusive: a product can be in at most one of the exclusive categories. One that has exclusive descendants means
-        "the rest of it".
-      parent: the parent's id, None for a root.
-      index: position in the file, from 0.
-    """
-
-    id: str
-    path: Path_
-    name: str
-    exclusive: bool
-    parent: str | None
-    index: int
-
-    @property
-    def level(self) -> int:
-        """1 for a root, 2 for its children, and so on."""
-        return len(self.path)
-
-    @property
-    def text(self) -> str:
-        """The path's names joined by " > "."""
-        return SEPARATOR.join(self.path)
+from modules.taxonomy.category import SEPARATOR, Category, split_path, tidy
+from modules.taxonomy.documents import nearest
+from modules.taxonomy.reading import assemble, read_categories
+from modules.taxonomy.writing import write_categories
 
 
 class UnknownCategory(InputError):
@@ -93,9 +58,7 @@ class Taxonomy:
         Raises:
           InputError: everything that is wrong with the file, at once.
         """
-        from modules.taxonomy.reading import read_taxonomy
-
-        return read_taxonomy(path)
+        return cls(read_categories(path))
 
     @classmethod
     def from_paths(
@@ -110,15 +73,13 @@ class Taxonomy:
         Raises:
           InputError: a path is empty or unusable, or two of them read the same when written with " > ".
         """
-        from modules.taxonomy.reading import assemble
-
         given = {split_path(path) for path in paths}
         nodes = {path[:depth] for path in given for depth in range(1, len(path) + 1)}
         parents = {path[:-1] for path in nodes}
         if exclusive not in ("leaves", "all", "given"):
             raise ValueError(f"exclusive must be 'leaves', 'all' or 'given', not {exclusive!r}")
         wanted = {"leaves": nodes - parents, "all": nodes, "given": given}[exclusive]
-        return assemble([{"path": path, "exclusive": path in wanted} for path in sorted(nodes)])
+        return cls(assemble([{"path": path, "exclusive": path in wanted} for path in sorted(nodes)]))
 
     @classmethod
     def from_json(cls, text: str) -> Taxonomy:
@@ -133,9 +94,7 @@ class Taxonomy:
 
     def write(self, path: str | Path) -> None:
         """Writes a file that :meth:`load` reads back as an equal taxonomy; the suffix says in which format."""
-        from modules.taxonomy.writing import write_taxonomy
-
-        write_taxonomy(self, path)
+        write_categories(self, path)
 
     def __iter__(self) -> Iterator[Category]:
         return iter(self._categories)
@@ -183,8 +142,6 @@ class Taxonomy:
 
     def nearest(self, text: str) -> Category | None:
         """The category whose name, path or id is most like ``text``; None if none is."""
-        from modules.taxonomy.documents import nearest
-
         folded = tidy(text).casefold()
         same_name = [c for c in self._categories if folded in (c.path[-1].casefold(), c.name.casefold())]
         if same_name:
@@ -252,28 +209,3 @@ class Taxonomy:
 
     def _own(self, category: Category | str) -> Category:
         return self._by_id[category] if isinstance(category, str) else category
-
-
-def tidy(name: str) -> str:
-    """NFC, runs of white space as one blank, none at the ends."""
-    return unicodedata.normalize("NFC", " ".join(name.split()))
-
-
-def split_path(path: str | Sequence[str]) -> Path_:
-    """The names of a path given as text with " > " or as a sequence, tidied."""
-    names: Collection[str] = tidy(path).split(SEPARATOR) if isinstance(path, str) else path
-    return tuple(tidy(name) for name in names)
-
-
-def default_id(path: Sequence[str]) -> str:
-    """An id that depends on nothing but the path: a readable slug and 40 bits of the path's hash.
-
-    The slug alone would not do: 'T Shirts' and 'T-Shirts' share it.
-    """
-    ascii_text = unicodedata.normalize("NFKD", " ".join(path)).encode("ascii", "ignore").decode().lower()
-    slug = re.sub(r"[^a-z0-9]+", "-", ascii_text.replace("'", "")).strip("-")
-    if len(slug) > 48:
-        # The end says more than the beginning; cut at a word.
-        slug = slug[-48:].split("-", 1)[-1]
-    digest = hashlib.sha256(json.dumps(list(path)).encode()).hexdigest()[:10]
-    return f"{slug}-{digest}" if slug else f"category-{digest}"

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from modules.category_text import unseen
+from modules.taxonomy.category import SEPARATOR, Category, default_id, split_path, tidy
 from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, read_document
-from modules.taxonomy.model import SEPARATOR, Category, Taxonomy, default_id, split_path, tidy
 
 MAX_NAME = 200
 _KEYS = ("path", "id", "name", "exclusive", "parent")
@@ -30,8 +30,12 @@ class _Entry:
         return self.id or (SEPARATOR.join(self.path) if self.path else self.name or "")
 
 
-def read_taxonomy(path: str | Path) -> Taxonomy:
-    """See :meth:`Taxonomy.load`."""
+def read_categories(path: str | Path) -> list[Category]:
+    """The checked categories of a taxonomy file, in its order.
+
+    Raises:
+      InputError: everything that is wrong with the file, at once.
+    """
     root = read_document(path)
     complaints = Complaints(str(path))
     rows = root.items
@@ -48,8 +52,8 @@ def read_taxonomy(path: str | Path) -> Taxonomy:
     return _build([entry for entry in entries if entry], complaints, complete)
 
 
-def assemble(rows: Iterable[Mapping[str, Any]]) -> Taxonomy:
-    """A taxonomy from rows with a ``path`` (tuple of names) and optionally ``id``, ``name`` and ``exclusive``.
+def assemble(rows: Iterable[Mapping[str, Any]]) -> list[Category]:
+    """The categories of rows with a ``path`` (tuple of names) and optionally ``id``, ``name`` and ``exclusive``.
 
     Raises:
       InputError: as for a file.
@@ -129,7 +133,7 @@ def _all_seen(names: tuple[str, ...], node: Node | None, complaints: Complaints,
     return True
 
 
-def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> Taxonomy:
+def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> list[Category]:
     """Resolves parents, checks that the whole is a forest of unique nodes, and raises all that is wrong."""
     by_id: dict[str, _Entry] = {}
     for entry in entries:
@@ -169,7 +173,7 @@ def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> Tax
         path = entry.path or ()
         parent = by_path[path[:-1]].id if len(path) > 1 else None
         categories.append(Category(entry.id or "", path, entry.name or path[-1], entry.exclusive, parent, index))
-    return Taxonomy(categories)
+    return categories
 
 
 def _complain_of_orphan(entry: _Entry, parent: str, known: Collection[str], complaints: Complaints) -> None:

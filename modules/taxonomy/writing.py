@@ -4,19 +4,17 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from modules.taxonomy.model import default_id, split_path
-
-if TYPE_CHECKING:
-    from modules.taxonomy.model import Category, Taxonomy
+from modules.taxonomy.category import Category, default_id, split_path
 
 
-def write_taxonomy(taxonomy: Taxonomy, path: str | Path) -> None:
-    """See :meth:`Taxonomy.write`."""
+def write_categories(categories: Iterable[Category], path: str | Path) -> None:
+    """Writes a file that :func:`modules.taxonomy.reading.read_categories` reads back; the suffix says the format."""
     path = Path(path)
-    rows = [_row(category) for category in taxonomy]
+    rows = [_row(category) for category in categories]
     suffix = path.suffix.lower()
     with path.open("w", encoding="utf-8", newline="") as file:
         if suffix == ".json":

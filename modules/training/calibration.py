@@ -7,16 +7,13 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
+from modules.losses import loss_named
 from modules.metrics.calibration import fit_temperature
 from modules.metrics.thresholds import fit_thresholds
 from modules.settings.model import Objective
 
 LEAST_LABELS = 20
 """With fewer labelled eval products the temperature is not fitted."""
-
-UNCALIBRATED = {"cross_entropy": 1.0, "squared_hinge": 0.25}
-"""The temperature by loss where none can be fitted. One-versus-rest scores lie around -1 and 1: over hundreds of
-classes their plain softmax is nearly flat, though its order is right."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +31,7 @@ class Calibration:
     @classmethod
     def before_eval(cls, objectives: Mapping[str, Objective]) -> Calibration:
         """What holds without labelled eval products."""
-        return cls({name: UNCALIBRATED[o.loss] for name, o in objectives.items() if o.kind == "exclusive"})
+        return cls({n: loss_named(o.loss).temperature for n, o in objectives.items() if o.kind == "exclusive"})
 
 
 def calibrate(

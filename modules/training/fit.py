@@ -13,10 +13,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from modules.losses import loss_named
 from modules.models.towers import EMBEDDING
 from modules.settings.workflow import Workflow
 from modules.training.checkpoints import Checkpoints
-from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MaskedMean, MultiLabelLoss
+from modules.training.masked_metrics import MaskedAccuracy, MaskedMean
 from modules.training.optimizer import LazyAdam
 from modules.vision.losses import metric_loss
 
@@ -36,14 +37,10 @@ class FitResult:
 
 def losses_of(workflow: Workflow, class_weights: Mapping[str, list[float] | None]) -> dict[str, keras.losses.Loss]:
     """Objective to its masked loss."""
-    found: dict[str, keras.losses.Loss] = {}
-    for name, objective in workflow.objectives.items():
-        weights = class_weights.get(name)
-        if objective.kind == "exclusive":
-            found[name] = ExclusiveLoss(objective.loss, weights, objective.label_smoothing)
-        else:
-            found[name] = MultiLabelLoss(objective.negative_weight, weights)
-    return found
+    return {
+        name: loss_named(objective.loss).keras_loss(objective, class_weights.get(name))
+        for name, objective in workflow.objectives.items()
+    }
 
 
 def balanced_weights(counts: np.ndarray) -> list[float]:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
-from scipy import sparse
 
+from modules.losses import loss_named
+from modules.losses.base import Matrix
 from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 
-Matrix: TypeAlias = npt.NDArray[np.float32] | sparse.csr_matrix
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]
 
@@ -68,24 +68,12 @@ def _one_versus_rest(
     matrix: Matrix, labels: Integers, objective: ExclusiveObjective, c: float, seed: int
 ) -> tuple[Floats, Floats]:
     """Weights (inputs, present) and biases (present,) of the classes that occur, in ascending order."""
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.multiclass import OneVsRestClassifier
-    from sklearn.svm import LinearSVC
-
     present = np.unique(labels)
     if len(present) == 1:
         return np.zeros((matrix.shape[1], 1), np.float32), np.zeros(1, np.float32)
-    balanced = "balanced" if objective.class_weights == "balanced" else None
-    solver: Any
-    if objective.loss == "squared_hinge":
-        solver = LinearSVC(C=c, class_weight=balanced, random_state=seed).fit(matrix, labels)
-        coefficients, intercepts = solver.coef_, solver.intercept_
-    else:
-        # One binary problem per class, like the SVC.
-        logistic = LogisticRegression(C=c, class_weight=balanced, solver="liblinear", random_state=seed)
-        solver = OneVsRestClassifier(logistic).fit(matrix, labels)
-        coefficients = np.vstack([one.coef_ for one in solver.estimators_])
-        intercepts = np.concatenate([one.intercept_ for one in solver.estimators_])
+    coefficients, intercepts = loss_named(objective.loss).fit_liblinear(
+        matrix, labels, balanced=objective.class_weights == "balanced", c=c, seed=seed
+    )
     if len(present) == 2:
         # scikit-learn gives only the second one's.
         coefficients = np.vstack([-coefficients, coefficients])
@@ -96,7 +84,7 @@ def _one_versus_rest(
 def fit_multi_label(
     matrix: Matrix, labels: Floats, objective: MultiLabelObjective, *, c: float, seed: int
 ) -> tuple[Floats, Floats]:
-    """One logistic regression per category over the products with a known yes or no.
+    """One binary problem per category over the products with a known yes or no.
 
     A category that has only one of the two gets a constant.
 
@@ -106,9 +94,7 @@ def fit_multi_label(
     Returns:
       Weights (inputs, classes) and biases (classes,), float32.
     """
-    from sklearn.linear_model import LogisticRegression
-
-    balanced = "balanced" if objective.class_weights == "balanced" else None
+    loss, balanced = loss_named(objective.loss), objective.class_weights == "balanced"
     classes = labels.shape[1]
     table, bias = np.zeros((matrix.shape[1], classes), np.float32), np.zeros(classes, np.float32)
     for index in range(classes):
@@ -120,7 +106,7 @@ def fit_multi_label(
             bias[index] = 5.0 if used.any() and yes.all() else -5.0
             continue
         weights = np.where(yes, 1.0, objective.negative_weight)
-        solver = LogisticRegression(C=c, class_weight=balanced, solver="liblinear", random_state=seed)
-        solver.fit(matrix[used] if not used.all() else matrix, yes, sample_weight=weights)
-        table[:, index], bias[index] = solver.coef_[0], solver.intercept_[0]
+        inputs = matrix[used] if not used.all() else matrix
+        weight, intercept = loss.fit_liblinear(inputs, yes, balanced=balanced, c=c, seed=seed, weights=weights)
+        table[:, index], bias[index] = weight[0], intercept[0]
     return table, bias

@@ -13,6 +13,8 @@ import tensorflow as tf
 
 from modules.features import ImageFeature, image_feature
 from modules.graph_ops.layers import UnitLength
+from modules.losses.binary_cross_entropy import BinaryCrossEntropyLoss
+from modules.losses.cross_entropy import CrossEntropyLoss
 from modules.models.towers import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size
 from modules.settings.image_training import AugmentationSettings, ImageStartSettings, SelfSupervisedSettings
@@ -23,7 +25,7 @@ from modules.training.fit import ProgressLine, with_metric_target
 from modules.training.image_columns import Embed
 from modules.training.image_data import augmented_inputs, count_pictures, with_seeds
 from modules.training.image_patches import start_patches
-from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MultiLabelLoss
+from modules.training.masked_metrics import MaskedAccuracy
 from modules.vision.augmentation import augmented
 from modules.vision.losses import ContrastiveLoss, metric_loss
 from modules.vision.networks import image_tower, tower_name
@@ -170,7 +172,9 @@ def _supervised(
         head = keras.layers.Dense(pictures.classes[objective], kernel_initializer=start, name=objective)
         outputs[objective] = head(values)
         losses[objective] = (
-            ExclusiveLoss(label_smoothing=settings.label_smoothing) if its.kind == "exclusive" else MultiLabelLoss()
+            CrossEntropyLoss(label_smoothing=settings.label_smoothing)
+            if its.kind == "exclusive"
+            else BinaryCrossEntropyLoss()
         )
     exclusive = [objective for objective, its in workflow.objectives.items() if its.kind == "exclusive"]
     weights = {objective: its.weight for objective, its in workflow.objectives.items()}

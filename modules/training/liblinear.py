@@ -15,9 +15,10 @@ from scipy import sparse
 
 from modules.features import image_feature, without_towers
 from modules.features.base import Learned
+from modules.losses.base import Matrix
 from modules.models.build import LSA, projection_width
 from modules.settings.workflow import Workflow
-from modules.training.heads import Matrix, fit_exclusive, fit_multi_label
+from modules.training.heads import fit_exclusive, fit_multi_label
 from modules.training.image_columns import Embed, embedder, has_text, shown_alone
 from modules.training.projection import ROWS, embed, fit_projection
 from modules.vision.networks import tower_name

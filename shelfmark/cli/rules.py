@@ -11,6 +11,7 @@ import typer
 from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowArgument, load, write_demo_products
 
 if TYPE_CHECKING:
+    from modules.rules.engine import RuleEngine
     from modules.rules.report import RulesReport
 
 app = typer.Typer(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
@@ -133,7 +134,7 @@ def why(
     if loaded.rules_file is None:
         raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))
     taxonomy = taxonomy_of(loaded)
-    engine = load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS).compile()
+    engine = RuleEngine(load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS))
     asked = taxonomy.find(category) if category is not None else None
     product = next((product for product in read_products(loaded) if product.id == product_id), None)
     if product is None:

@@ -227,7 +227,8 @@ def test_products_that_the_store_knows_are_labelled_without_an_item(client: Anno
 def client(file: Path) -> Iterator[Annotator]:
     from starlette.testclient import TestClient
 
-    from labelling.web.app import Settings, create_app
+    from labelling.web.app import create_app
+    from labelling.web.context import Settings
 
     with Store(file, patience=SERVING) as store:
         found = Annotator("http://127.0.0.1:8765")

@@ -13,7 +13,7 @@ import pytest
 
 from labelling.store import Store, importing
 from labelling.store import tables as t
-from labelling.web.app import Settings, Web
+from labelling.web.context import Settings, Web
 from labelling.web.search import Search
 from labelling.web.words import WORDS, picked_as
 from modules.query_strategies import STRATEGIES

@@ -20,7 +20,7 @@ from labelling.content import Neighbour
 from labelling.store import Store, accounts, importing, rows
 from labelling.store import tables as t
 from labelling.store.database import now
-from labelling.web.app import Settings, Web
+from labelling.web.context import Settings, Web
 from labelling.web.pages import browse, labelling, people, similar
 from labelling.web.security import safe_target
 from modules.errors import InputError

@@ -19,7 +19,8 @@ import uvicorn
 from labelling.store import Store, accounts
 from labelling.store.database import now
 from labelling.store.triplets import add_questions, read_triplets
-from labelling.web.app import Settings, create_app
+from labelling.web.app import create_app
+from labelling.web.context import Settings
 from labelling.web.indexes import Indexes
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue

@@ -122,6 +122,15 @@ evaluation:
 @pytest.mark.parametrize(
     ("text", "key"),
     [
+        (
+            "objectives: {exclusive: {kind: exclusive, loss: squared_hinge, label_smoothing: 0.1}}",
+            "objectives.exclusive.label_smoothing",
+        ),
+        (
+            "objectives: {exclusive: {kind: exclusive, label_smoothing: 0.1}}\nmodel: {kind: linear}\n"
+            "training: {solver: liblinear}",
+            "objectives.exclusive.label_smoothing",
+        ),
         ("committee: {by: kinds}", "committee.by"),
         ("committee: {by: seeds, kinds: [{model: {kind: deep}}]}", "committee.by"),
         ("committee: {by: seeds}\nmodel: {kind: linear}\ntraining: {solver: liblinear}", "committee.by"),

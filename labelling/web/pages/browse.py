@@ -14,9 +14,11 @@ from labelling.store import tables as t
 from labelling.store.agreement import agreement
 from labelling.store.database import now
 from labelling.web import views
-from labelling.web.app import Names, Web, link
 from labelling.web.cards import REASONS, thumbs
 from labelling.web.chart import chart
+from labelling.web.context import Web
+from labelling.web.formatting import link
+from labelling.web.names import Names
 from labelling.web.security import form_of
 
 CATEGORIES = 12

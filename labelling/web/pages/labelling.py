@@ -17,13 +17,16 @@ from labelling.store.agreement import agreement
 from labelling.store.answering import Answer, give, is_known, undo
 from labelling.store.database import now
 from labelling.store.queue import Which
-from labelling.web.app import AGREEMENT_SECONDS, Names, Web, link, wants_json
 from labelling.web.cards import card
+from labelling.web.context import Web, wants_json
+from labelling.web.formatting import link
+from labelling.web.names import Names
 from labelling.web.outage import RETRY
 from labelling.web.security import form_of, safe_target
 from modules.taxonomy import Taxonomy
 
 FILTERS = ("batch", "objective", "category", "kind")
+AGREEMENT_SECONDS = 30.0
 MAX_NOTE = 2000
 MAX_NUMBERS = 500  # more than the page keeps unsaved, loaded ahead and passed over
 NO_PICTURE = (

@@ -9,7 +9,7 @@ from starlette.responses import RedirectResponse, Response
 from labelling.store import accounts, queue
 from labelling.store.database import now
 from labelling.store.throttle import DEVICE_LIFETIME, SECOND
-from labelling.web.app import Web
+from labelling.web.context import Web
 from labelling.web.security import DEVICE, SESSION, cookie_name, form_of, safe_target, set_cookie
 from labelling.web.sign_ins import Claim, Refused, SignIns
 

@@ -16,7 +16,8 @@ from labelling.store.database import now
 from labelling.store.outages import Unavailable
 from labelling.store.triplets import append_triplet, is_question, judged, last_verdict, next_triplets
 from labelling.web.alike import columns, drawn, tiles_of
-from labelling.web.app import Web, link, wants_json
+from labelling.web.context import Web, wants_json
+from labelling.web.formatting import link
 from labelling.web.security import form_of, safe_target
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue

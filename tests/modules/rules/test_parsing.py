@@ -9,6 +9,7 @@ from hypothesis import given, settings
 
 from modules.errors import InputError, Problem
 from modules.rules import All, AnyOf, Leaf, Not, Rule, RuleSet, load_rules, write_rules
+from modules.rules.engine import RuleEngine
 from modules.rules.logic import can_fire
 from modules.taxonomy import Taxonomy
 from tests.modules.rules.test_engine import TAXONOMY, conditions
@@ -148,7 +149,7 @@ def test_files_that_hold_no_rules(tmp_path, taxonomy, text):
 
 def test_no_rules_are_fine(tmp_path, taxonomy):
     assert len(load(tmp_path, taxonomy, "rules: []")) == 0
-    assert load(tmp_path, taxonomy, "rules:").compile().fire({"title": "x"}) == []
+    assert RuleEngine(load(tmp_path, taxonomy, "rules:")).fire({"title": "x"}) == []
 
 
 def word(text: str) -> Leaf:

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.rules import RuleSet, load_rules, write_rules
+from modules.rules.engine import RuleEngine
 from modules.rules.english import forms, plural, singular
 from modules.rules.logic import can_fire
 from modules.rules.suggest import suggest_rules
@@ -34,7 +35,7 @@ SHOP = Taxonomy.from_paths(
 def placed(taxonomy: Taxonomy, title: str) -> list[str]:
     """The deepest categories that the suggested rules put a title into."""
     rules = RuleSet(tuple(suggest_rules(taxonomy)), taxonomy)
-    found = {taxonomy[rule.category] for rule in rules.compile().fire({"title": title})}
+    found = {taxonomy[rule.category] for rule in RuleEngine(rules).fire({"title": title})}
     return sorted(c.text for c in found if not any(o != c and o.path[: c.level] == c.path for o in found))
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modules.errors import InputError
 from modules.taxonomy import Category, Taxonomy, UnknownCategory
-from modules.taxonomy.model import default_id
+from modules.taxonomy.category import default_id
 
 SHOP = """\
 categories:

@@ -13,8 +13,11 @@ from scipy.special import expit, log_softmax
 from sklearn.metrics import log_loss
 from sklearn.utils.class_weight import compute_class_weight
 
+from modules.losses.binary_cross_entropy import BinaryCrossEntropyLoss
+from modules.losses.cross_entropy import CrossEntropyLoss
+from modules.losses.squared_hinge import SquaredHingeLoss
 from modules.training.fit import balanced_weights
-from modules.training.losses import ExclusiveLoss, MaskedAccuracy, MaskedMean, MultiLabelLoss
+from modules.training.masked_metrics import MaskedAccuracy, MaskedMean
 
 RNG = np.random.default_rng(5)
 LOGITS = RNG.normal(0, 3, (8, 4)).astype(np.float32)
@@ -27,7 +30,7 @@ PAIRS[2] = -1.0
 def test_cross_entropy_is_scikit_learns_log_loss():
     probabilities = np.exp(log_softmax(LOGITS[KNOWN].astype(float), axis=1))
     expected = log_loss(LABELS[KNOWN], probabilities, labels=range(4))
-    assert float(ExclusiveLoss()(LABELS, LOGITS)) == pytest.approx(expected, rel=1e-5)
+    assert float(CrossEntropyLoss()(LABELS, LOGITS)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_class_weights_make_a_weighted_mean_however_small_they_are():
@@ -35,21 +38,21 @@ def test_class_weights_make_a_weighted_mean_however_small_they_are():
     probabilities = np.exp(log_softmax(LOGITS[KNOWN].astype(float), axis=1))
     each = np.array(weights)[LABELS[KNOWN]]
     expected = log_loss(LABELS[KNOWN], probabilities, labels=range(4), sample_weight=each)
-    assert float(ExclusiveLoss(class_weights=weights)(LABELS, LOGITS)) == pytest.approx(expected, rel=1e-5)
+    assert float(CrossEntropyLoss(class_weights=weights)(LABELS, LOGITS)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_label_smoothing_spreads_the_target():
     logs = log_softmax(LOGITS[KNOWN].astype(float), axis=1)
     target = np.eye(4)[LABELS[KNOWN]] * 0.8 + 0.2 / 4
     expected = -(target * logs).sum(axis=1).mean()
-    assert float(ExclusiveLoss(label_smoothing=0.2)(LABELS, LOGITS)) == pytest.approx(expected, rel=1e-5)
+    assert float(CrossEntropyLoss(label_smoothing=0.2)(LABELS, LOGITS)) == pytest.approx(expected, rel=1e-5)
 
 
 def test_squared_hinge_by_hand():
     logits = np.array([[2.0, -0.5, 0.0], [0.5, 0.5, -3.0]], np.float32)
     # (1 - 2 < 0), (1 - 0.5)^2, 1^2; then (1 + 0.5)^2, (1 - 0.5)^2, 0
     expected = ((0 + 0.25 + 1.0) + (2.25 + 0.25 + 0)) / 2
-    assert float(ExclusiveLoss("squared_hinge")(np.array([0, 1]), logits)) == pytest.approx(expected)
+    assert float(SquaredHingeLoss()(np.array([0, 1]), logits)) == pytest.approx(expected)
 
 
 def test_multi_label_by_hand():
@@ -58,22 +61,22 @@ def test_multi_label_by_hand():
     weights = np.array([1.0, 2.0, 0.5, 4.0])
     pairs = -np.log(expit(z)) * yes * weights - 0.3 * np.log(expit(-z)) * no
     expected = pairs.sum() / (PAIRS >= 0).any(axis=1).sum()
-    found = MultiLabelLoss(negative_weight=0.3, class_weights=weights.tolist())(PAIRS, LOGITS)
+    found = BinaryCrossEntropyLoss(negative_weight=0.3, class_weights=weights.tolist())(PAIRS, LOGITS)
     assert float(found) == pytest.approx(expected, rel=1e-5)
 
 
 def test_far_logits_stay_finite():
     logits = np.array([[3e4, -3e4, 0.0]], np.float32)
-    hinge = ExclusiveLoss("squared_hinge")
-    for loss, labels in ((ExclusiveLoss(), [1]), (hinge, [1]), (MultiLabelLoss(), [[0, 1, 1]])):
+    hinge = SquaredHingeLoss()
+    for loss, labels in ((CrossEntropyLoss(), [1]), (hinge, [1]), (BinaryCrossEntropyLoss(), [[0, 1, 1]])):
         assert np.isfinite(float(loss(np.array(labels), logits)))
 
 
 LOSSES = {
-    "cross_entropy": (ExclusiveLoss(), LABELS),
-    "smoothed": (ExclusiveLoss(label_smoothing=0.1, class_weights=[1.0, 2.0, 3.0, 4.0]), LABELS),
-    "squared_hinge": (ExclusiveLoss("squared_hinge"), LABELS),
-    "multi_label": (MultiLabelLoss(0.5, [1.0, 2.0, 3.0, 4.0]), PAIRS),
+    "cross_entropy": (CrossEntropyLoss(), LABELS),
+    "smoothed": (CrossEntropyLoss(label_smoothing=0.1, class_weights=[1.0, 2.0, 3.0, 4.0]), LABELS),
+    "squared_hinge": (SquaredHingeLoss(), LABELS),
+    "multi_label": (BinaryCrossEntropyLoss(0.5, [1.0, 2.0, 3.0, 4.0]), PAIRS),
 }
 
 
@@ -125,7 +128,7 @@ def test_gradient_of_cross_entropy_is_softmax_minus_target(logits, labels):
     logits = tf.constant(logits)
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        value = ExclusiveLoss()(labels, logits)
+        value = CrossEntropyLoss()(labels, logits)
     found = tape.gradient(value, logits).numpy()
     expected = np.zeros((5, 3))
     if known.any():
