@@ -284,18 +284,20 @@ def test_reload_loses_no_request_and_lets_go_of_the_old(tmp_path: Path) -> None:
         url = str(client.base_url)
 
         async def clients() -> tuple[list[httpx.Response], list[httpx.Response]]:
-            done = asyncio.Event()
+            began, done = asyncio.Event(), asyncio.Event()
 
             async def ask(http: httpx.AsyncClient) -> list[httpx.Response]:
                 found = []
                 while not done.is_set():
                     found.append(await http.get("/v1/similar/p7", params={"k": 5}))
+                    began.set()
                 found.append(await http.get("/v1/similar/p7", params={"k": 5}))
                 return found
 
             async with httpx.AsyncClient(base_url=url, timeout=60.0) as http:
                 asking = [asyncio.create_task(ask(http)) for _ in range(8)]
                 reloads = []
+                await began.wait()
                 for version in range(2, 5):
                     write(tmp_path / str(version), 200, seed=version)
                     reloads.append(await http.post("/v1/reload", json={}, headers={"content-type": "application/json"}))

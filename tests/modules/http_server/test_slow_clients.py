@@ -291,6 +291,8 @@ def test_a_trusted_proxy_speaks_for_many(tmp_path: Path, trusted: str) -> None:
         for one in opened:
             send(one, server.post(100) + b"name=")
         kept = 12 if trusted == "127.0.0.9" else 3
+        # Who sent too early to a closed one has it closed already; the others learn of it in their own time.
+        until(lambda: sum(is_closed(one) for one in opened) >= 12 - kept, f"fewer than {12 - kept} were closed")
         until(lambda: server.sockets() == server.sockets_at_rest + kept, f"not {kept} are open")
         assert sum(is_closed(one) for one in opened) == 12 - kept
 
