@@ -11,7 +11,6 @@ import typer
 from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowArgument, load, write_demo_products
 
 if TYPE_CHECKING:
-    from modules.rules.engine import RuleEngine
     from modules.rules.report import RulesReport
 
 app = typer.Typer(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
@@ -125,6 +124,7 @@ def why(
     """Say which rules put a product where, and which words made them fire."""
     from modules.errors import InputError, Problem, shorten
     from modules.rules import load_rules
+    from modules.rules.engine import RuleEngine
     from modules.settings.feed import TEXT_FIELDS
     from pipeline.inputs import taxonomy_of
     from pipeline.products import read_products
