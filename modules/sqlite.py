@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
 import sqlite3
 from contextlib import closing
 from pathlib import Path
+
+from modules.paths import near
 
 WAIT_SECONDS = 5.0
 
@@ -38,3 +41,16 @@ def tables_of(path: Path, *, mode: str = "rw", write: bool = False) -> set[str] 
 def code_of(error: sqlite3.Error) -> int:
     """SQLite's primary result code; 0: none."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF
+
+
+def aside_command(file: Path) -> str:
+    """What a user types to put a database aside.
+
+    Journal, log and index go with it: SQLite would apply them to the database that takes its place.
+    """
+    number = 1
+    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
+        number += 1
+    ends = [end for end in ("", "-journal", "-wal", "-shm") if file.with_name(file.name + end).exists()]
+    pairs = [(file.with_name(file.name + end), aside.with_name(aside.name + end)) for end in ends]
+    return " && ".join(f"mv {shlex.quote(near(one))} {shlex.quote(near(other))}" for one, other in pairs)

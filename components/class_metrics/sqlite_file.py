@@ -9,7 +9,7 @@ from pathlib import Path
 
 from modules.errors import InputError, Problem
 from modules.paths import near
-from modules.sqlite import code_of, tables_of
+from modules.sqlite import aside_command, code_of, tables_of
 
 RUN = "shelfmark run"
 """What makes a new database, where nobody says with which workflow."""
@@ -83,17 +83,7 @@ def _right(path: Path, right: str) -> str:
 
 
 def _remedy(path: Path, run_command: str) -> str:
-    """Moves the database aside, and the journal with it, which SQLite would roll back into the next one."""
-    number = 1
-    while (aside := path.with_name(f"{path.name}.damaged-{number}")).exists():
-        number += 1
-    moves = [(path, aside)]
-    for end in ("-journal", "-wal", "-shm"):
-        beside = path.with_name(path.name + end)
-        if beside.exists():
-            moves.append((beside, aside.with_name(aside.name + end)))
-    command = " && ".join(f"mv {shlex.quote(near(one))} {shlex.quote(near(other))}" for one, other in moves)
     return (
         "the same command will not help; put it aside and run the workflow again (its history is lost with it, "
-        f"pushed models and labels stay): {command} && {run_command}"
+        f"pushed models and labels stay): {aside_command(path)} && {run_command}"
     )

@@ -42,13 +42,13 @@ def settle(whole: str, folder: str) -> str:
     Returns:
       The version's folder.
     """
-    numbers = [int(name) for name in _names(folder) if name.isdigit()]
-    number = max(int(time.time()), max(numbers, default=0) + 1)
+    numbers = _numbers(folder)
     if numbers:
         newest = f"{folder}/{max(numbers)}"
         if _same_files(newest, whole):
             shutil.rmtree(whole)
             return newest
+    number = _next_number(numbers)
     while True:
         target = f"{folder}/{number}"
         try:
@@ -64,8 +64,7 @@ def settle(whole: str, folder: str) -> str:
 
 def next_version(folder: str) -> str:
     """The folder of the next version, named by the time, higher than all that are there; on any file system."""
-    known = [int(name) for name in _names(folder) if name.isdigit()]
-    return f"{folder}/{max(int(time.time()), max(known, default=0) + 1)}"
+    return f"{folder}/{_next_number(_numbers(folder))}"
 
 
 def remove_old_parts(folder: str) -> None:
@@ -74,6 +73,14 @@ def remove_old_parts(folder: str) -> None:
         number = name.removeprefix(".").removesuffix(PART)
         if name == f".{number}{PART}" and number.isdigit() and int(number) < time.time() - _OLD:
             fileio.rmtree(f"{folder}/{name}")
+
+
+def _numbers(folder: str) -> list[int]:
+    return [int(name) for name in _names(folder) if name.isdigit()]
+
+
+def _next_number(numbers: list[int]) -> int:
+    return max(int(time.time()), max(numbers, default=0) + 1)
 
 
 def _names(folder: str) -> list[str]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import shlex
 import sqlite3
 from pathlib import Path
 
 from modules.errors import InputError, Problem
 from modules.paths import near
-from modules.sqlite import tables_of
+from modules.sqlite import aside_command, tables_of
 
 _TABLE = "alembic_version"
 
@@ -37,14 +36,7 @@ def check_sqlite(file: Path) -> None:
 
 
 def _remedy(file: Path) -> str:
-    """Write-ahead log and index go with it: SQLite would apply them to the copy that takes its place."""
-    number = 1
-    while (aside := file.with_name(f"{file.name}.damaged-{number}")).exists():
-        number += 1
-    ends = [end for end in ("", "-wal", "-shm", "-journal") if file.with_name(file.name + end).exists()]
-    pairs = [(file.with_name(file.name + end), aside.with_name(aside.name + end)) for end in ends]
-    command = " && ".join(f"mv {shlex.quote(near(one))} {shlex.quote(near(other))}" for one, other in pairs)
     return (
         "the same command will not help; put it aside, then bring back a copy, or begin a new one with labels "
-        f"that were exported (`shelfmark label import`): {command}"
+        f"that were exported (`shelfmark label import`): {aside_command(file)}"
     )

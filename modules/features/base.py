@@ -89,7 +89,7 @@ class FeatureSettings(Settings):
     """One feature of the model. ``name`` is its key in the workflow's ``features``.
 
     A feature with :attr:`has_tower` has an embedding of its own, which the model joins with that of all others; the
-    methods for layers, design matrix and evidence are never called for it.
+    methods for what Transform has learned, layers, design matrix and evidence are never called for it.
     """
 
     if TYPE_CHECKING:

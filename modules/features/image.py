@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from modules.features.base import Contradiction, FeatureSettings, Learned, TransformStep
+from modules.features.base import Contradiction, FeatureSettings, TransformStep
 from modules.settings.backbones import (
     BACKBONES,
     PATCHES,
@@ -137,10 +137,6 @@ class ImageFeature(FeatureSettings):
         from modules.graph_ops.text import one_per_row
 
         return TransformStep.without_counts({f"{name}/bytes": one_per_row(column)})
-
-    def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
-        """Nothing: the width of the embedding is the tower's own."""
-        return Learned(0)
 
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf
