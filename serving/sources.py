@@ -10,6 +10,7 @@ from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.folder import MANIFEST, indexes_in
 from modules.similarity.make import PUSHED_MODEL
+from modules.similarity.version import VERSION_FILE
 from serving.embedder import Embedder
 from serving.engine import Loaded
 
@@ -90,8 +91,11 @@ def newest_version(folder: Path) -> Path | None:
 
 
 def is_index(folder: Path) -> bool:
-    """Whether there is a manifest: the last file that is written, so that what is half there is not looked at."""
-    return (folder / MANIFEST).is_file() or bool(indexes_in(folder))
+    """Whether there is a file that is written last: a version's list, or a manifest.
+
+    What is half there is not looked at; what has lost its manifests is looked at and refused.
+    """
+    return any((folder / name).is_file() for name in (VERSION_FILE, MANIFEST)) or bool(indexes_in(folder))
 
 
 def _changed(folder: Path) -> str:

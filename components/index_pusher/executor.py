@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from pathlib import Path
 from typing import Any
 
 from tfx.dsl.components.base import base_executor
@@ -14,6 +15,7 @@ from tfx.utils import io_utils, path_utils
 from components.pusher.versions import PART, next_version, open_part, remove_old_parts, settle
 from modules.similarity.identity import fingerprint
 from modules.similarity.make import NEIGHBOURS, PUSHED_MODEL
+from modules.similarity.version import VERSION_FILE, files_of, version_text
 
 
 class IndexPusherExecutor(base_executor.BaseExecutor):
@@ -47,6 +49,10 @@ class IndexPusherExecutor(base_executor.BaseExecutor):
         # Neighbours of every product are for batch jobs, which read the run's artifact.
         io_utils.copy_dir(source, part, deny_regex_patterns=[f"^{re.escape(source)}/{NEIGHBOURS}(/|$)"])
         io_utils.copy_dir(serving, f"{part}/{PUSHED_MODEL}")
+        # The sources' files: a copy that went wrong is seen as well.
+        files = files_of(Path(source), without=[NEIGHBOURS]) | files_of(Path(serving), prefix=f"{PUSHED_MODEL}/")
+        with fileio.open(f"{part}/{VERSION_FILE}", "w") as file:
+            file.write(version_text(files))
         if in_store:
             fileio.rename(part, target)
         else:

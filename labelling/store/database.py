@@ -78,12 +78,11 @@ class Store:
         self.engine = self._engine()
         try:
             upgrade(self.engine, self.name)
-        except OperationalError as error:
-            self.engine.dispose()
-            reason = str(error.orig).strip().splitlines()[0]
-            raise InputError(Problem(self.name, f"the label store cannot be opened: {reason}")) from None
         except DBAPIError as error:
             self.engine.dispose()
+            kind = outage_of(error, self._file)
+            if kind is not None:
+                raise Unavailable(kind, self.name) from None
             raise InputError(Problem(self.name, f"no label store: {str(error.orig).strip().splitlines()[0]}")) from None
 
         # The log has been made, and no other program deletes it while this one has the store open.

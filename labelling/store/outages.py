@@ -108,6 +108,9 @@ def outage_of(error: SQLAlchemyError, file: Path | None) -> str | None:
         return "gone"
     if kind == "unreadable" and not has_room(file):
         return "full"
+    # SQLite makes two files beside the store, and says only that it could not.
+    if kind == "unreadable" and not all(os.access(place, os.W_OK) for place in (file, file.parent)):
+        return "read-only"
     return kind
 
 

@@ -22,6 +22,7 @@ from modules.similarity.loading import load_index, rows_of, vector_of
 from modules.similarity.places import Places
 from modules.similarity.protocol import Index, Queries
 from modules.similarity.shown import Shown, shown_of
+from modules.similarity.version import check_version
 from modules.taxonomy import Taxonomy
 
 METHODS = ("joint", "image", "text", "title", "tokens")
@@ -82,6 +83,7 @@ class Catalogue:
           InputError: there is no index, or one is damaged or of another version.
         """
         path = Path(folder)
+        check_version(path)
         if (path / MANIFEST).is_file():
             manifest = read_manifest(path, verify=False)
             found = {EMBEDDINGS.get(manifest.embedding.column, manifest.embedding.column): path}

@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import re
+import shutil
+import signal
 import sqlite3
 import subprocess
+import sys
 from contextlib import closing
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select, text
 
-from labelling.store import Store
+from labelling.store import Store, accounts
+from labelling.store import tables as t
 from modules.errors import InputError
 
 
@@ -54,3 +59,41 @@ def test_one_that_another_program_writes_to_opens(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
         Store(file).close()
+
+
+_WRITER = """
+import os, signal, sys
+from labelling.store import Store, accounts
+store = Store(sys.argv[1])
+for number in range(60):
+    with store.write() as connection:
+        accounts.record(connection, number, "ann", f"event {number}", {})
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+def test_a_log_that_is_cut_short(tmp_path: Path) -> None:
+    """What was written last and lies behind the cut is lost, as after a disk that lied; nothing else is."""
+    file = tmp_path / "labels.sqlite"
+    Store(file).close()
+    killed = subprocess.run([sys.executable, "-c", _WRITER, str(file)], timeout=300)
+    assert killed.returncode == -signal.SIGKILL
+    log = file.with_name("labels.sqlite-wal")
+    whole = log.read_bytes()
+    counts = []
+    for part in range(21):
+        copy = tmp_path / f"{part}" / "labels.sqlite"
+        copy.parent.mkdir()
+        shutil.copy(file, copy)
+        copy.with_name("labels.sqlite-wal").write_bytes(whole[: len(whole) * part // 20 + (7 if part < 20 else 0)])
+        with Store(copy) as store:
+            with store.write() as connection:
+                accounts.record(connection, 99, "ann", "goes on", {})
+            with store.read() as connection:
+                said = connection.scalars(select(t.audit.c.action).order_by(t.audit.c.id)).all()
+                assert connection.scalar(text("PRAGMA integrity_check")) == "ok"
+        kept = [kind for kind in said if kind.startswith("event")]
+        assert kept == [f"event {number}" for number in range(len(kept))] and said[-1] == "goes on"
+        counts.append(len(kept))
+    assert counts == sorted(counts) and counts[0] == 0 and counts[-1] == 60 and 20 <= counts[10] <= 40

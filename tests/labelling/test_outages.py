@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -267,16 +268,34 @@ def test_a_full_disk_keeps_what_was_kept(full_disk: Callable[[], None], tmp_path
         assert store.state() == "ok"
 
 
-@pytest.fixture
-def full_disk(tmp_path: Path) -> Iterator[Callable[[], None]]:
-    """A small disk at ``disk``, and what fills it."""
-    import subprocess
+def test_a_disk_that_can_only_be_read(disk: Path) -> None:
+    file = disk / "labels.sqlite"
+    with Store(file) as store:
+        shop.fill(store, shop.batch(3))
+    subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+    with pytest.raises(Unavailable, match="can be read, but not written to.*the right to write") as caught:
+        Store(file)
+    assert caught.value.kind == "read-only"
+    subprocess.run(["mount", "-o", "remount,rw", str(disk)], check=True)
+    with Store(file) as store, store.read() as connection:
+        assert connection.scalar(select(func.count()).select_from(t.items)) == 3
 
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk."""
     disk = tmp_path / "disk"
     disk.mkdir()
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)], capture_output=True, text=True)
     if done.returncode:
         pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+    yield disk
+    subprocess.run(["umount", str(disk)], check=True)
+
+
+@pytest.fixture
+def full_disk(disk: Path) -> Callable[[], None]:
+    """What fills the disk."""
 
     def fill() -> None:
         with (disk / "ballast").open("wb", buffering=0) as ballast:
@@ -286,5 +305,4 @@ def full_disk(tmp_path: Path) -> Iterator[Callable[[], None]]:
             except OSError:
                 return
 
-    yield fill
-    subprocess.run(["umount", str(disk)], check=True)
+    return fill

@@ -14,6 +14,7 @@ from modules.similarity.folder import MANIFEST, indexes_in, new_folder
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
 from modules.similarity.make import PUSHED_MODEL
+from modules.similarity.version import VERSION_FILE, files_of, version_text
 
 WAYS: Mapping[str, FullTextSettings] = {
     "title": FullTextSettings(by="title", rank="engine"),
@@ -54,9 +55,10 @@ def write_full_text(
             if name not in ways:
                 shutil.copytree(path, target / name)
         for path in sorted(beside.glob("*.json")):
-            if path.is_file() and path.name != MANIFEST:
+            if path.is_file() and path.name not in (MANIFEST, VERSION_FILE):
                 shutil.copyfile(path, target / path.name)
     if model is not None:
         shutil.copytree(model, target / PUSHED_MODEL)
     for name, settings in ways.items():
         FullTextIndex.build(items, settings).save(target / name)
+    (target / VERSION_FILE).write_text(version_text(files_of(target)), encoding="utf-8")
