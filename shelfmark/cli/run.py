@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from shelfmark.cli.label.store import with_labels
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
 
 
@@ -22,15 +21,8 @@ def run(
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Reuse results whose inputs are unchanged.")] = True,
 ) -> None:
     """Run a workflow on this machine."""
-    from modules.errors import InputError
-    from pipeline.validate import check
+    from shelfmark.runners import LocalRunner, start
 
-    loaded = with_labels(load(workflow, overrides, feed, products=True))
-    report = check(loaded)
-    if report.problems:
-        raise InputError(report.problems)
-    from pipeline import local
-
-    result = local.run(loaded, to=to, from_=from_, cache=cache, console=console())
-    if getattr(result, "failed", False):
+    loaded = load(workflow, overrides, feed, products=True)
+    if not start(loaded, LocalRunner(to, from_, cache), console()):
         raise typer.Exit(1)

@@ -295,6 +295,26 @@ def test_a_package_whose_default_is_of_another_type(
     assert err.startswith("p.yaml: training_epochs = ") and "a whole number" in err and "as the default" in err
 
 
+@pytest.mark.parametrize("given", [[], ["-p", "label_snapshot="]], ids=["none", "empty"])
+def test_labels_of_a_store_that_the_cluster_cannot_see(
+    server: Server, capsys: pytest.CaptureFixture[str], shop: Path, given: list[str]
+) -> None:
+    spec = yaml.safe_load((shop / "p.yaml").read_text())
+    spec["root"]["inputDefinitions"]["parameters"]["label_snapshot"] = {
+        "parameterType": "STRING", "defaultValue": "", "isOptional": True
+    }  # fmt: skip
+    (shop / "p.yaml").write_text(yaml.safe_dump(spec))
+    with (shop / "w.yaml").open("a") as workflow:
+        workflow.write("labels: {store: labels.sqlite}\n")
+    code, _, err = submit(capsys, "--endpoint", server.endpoint, *given)
+    assert code == 2 and err.startswith("w.yaml:5: labels.store: expected a snapshot beside it")
+    assert "shelfmark label snapshot --output" in err and not server.runs
+    # Both remedies of the message.
+    assert submit(capsys, "--endpoint", server.endpoint, "--set", "labels.store=null")[0] == 0
+    assert submit(capsys, "--endpoint", server.endpoint, "-p", "label_snapshot=/mnt/labels")[0] == 0
+    assert list(server.runs.values())[-1]["runtime_config"]["parameters"] == {"label_snapshot": "/mnt/labels"}
+
+
 def test_kfp_runner_is_the_same(server: Server, capsys: pytest.CaptureFixture[str], shop: Path) -> None:
     import subprocess
     import sys
