@@ -9,10 +9,10 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from modules.errors import InputError, Problem, reason
 
@@ -86,6 +86,12 @@ class Complaints:
                 hint = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
                 self.add("unknown key", value.line, f"{key}.{name}" if key else name, hint=hint)
 
+    def stop(self, expected: str, line: int | None = None, value: str | None = None, hint: str = "") -> NoReturn:
+        """Raises all that was complained of, and this, after which nothing more can be read."""
+        self.add(expected, line, value=value, hint=hint)
+        self.raise_if_any()
+        raise AssertionError("a complaint was added")
+
     def raise_if_any(self) -> None:
         if self.problems:
             raise InputError(sorted(self.problems, key=lambda problem: problem.line or 0))
@@ -147,75 +153,159 @@ def _read_text(path: Path, complaints: Complaints) -> str:
         return ""
 
 
-def parse_yaml(text: str, complaints: Complaints) -> Node:
-    """The one YAML document in ``text``; mistakes go to ``complaints``."""
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not been read.
+
+    Attributes:
+      anchor: name by which aliases refer to the collection.
+      before: number of values that had been read before it.
+      key: text and line of a mapping's key whose value comes next; the text is None where the key is a collection.
+      height: levels of nesting, this one included.
+    """
+
+    node: Node
+    anchor: str | None
+    before: int
+    key: tuple[str | None, int] | None = None
+    height: int = 1
+
+
+class _YamlReader:
+    """Builds the tree from the parser's events. Values behind an alias are counted again at each use."""
+
+    def __init__(self, complaints: Complaints, alias_values: int):
+        self.complaints, self.alias_values = complaints, alias_values
+        self.root = Node(1, text="", plain=True)
+        self.stack: list[_Open] = []
+        self.anchors: dict[str, tuple[Node, int, int]] = {}
+        self.values = self.documents = 0
+
+    def read(self, event: Any) -> None:
+        import yaml
+
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                self.complaints.stop("expected one YAML document", line, hint="remove the '---'")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            closed = self.stack.pop()
+            if self.stack:
+                self.stack[-1].height = max(self.stack[-1].height, closed.height + 1)
+            self._anchor(closed.anchor, closed.node, self.values - closed.before, closed.height)
+        elif isinstance(event, yaml.AliasEvent):
+            self._put(self._aliased(event.anchor, line))
+        elif isinstance(event, yaml.NodeEvent):
+            self._node(event, line)
+
+    def _node(self, event: Any, line: int) -> None:
+        import yaml
+
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node(line, text=event.value, plain=bool(event.implicit[0]))
+        else:
+            node = Node(line, entries={}) if isinstance(event, yaml.MappingStartEvent) else Node(line, items=[])
+        self._put(node)
+        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+            self.complaints.add("YAML tags are not read", line, self._path(), value=event.tag)
+        self.values += 1
+        if node.text is not None:
+            self._anchor(event.anchor, node, 1, 0)
+            return
+        self.stack.append(_Open(node, event.anchor, self.values - 1))
+        self._check_depth(0, line)
+
+    def _anchor(self, name: str | None, node: Node, values: int, height: int) -> None:
+        if name is not None:
+            self.anchors[name] = node, values, height
+
+    def _check_depth(self, height: int, line: int) -> None:
+        if len(self.stack) + height > MAX_DEPTH:
+            self.complaints.stop(f"nested deeper than {MAX_DEPTH} levels", line)
+
+    def _aliased(self, anchor: str, line: int) -> Node:
+        """The node that an alias stands for. An anchor around the alias itself is not known yet."""
+        if not self.alias_values:
+            self.complaints.add("YAML aliases are not read", line, value=f"*{anchor}", hint="write the value out")
+            return Node(line, text="", plain=True)
+        if anchor not in self.anchors:
+            self.complaints.stop("expected an alias of a value above it", line, value=f"*{anchor}")
+        node, values, height = self.anchors[anchor]
+        self._check_depth(height, line)
+        self.values += values
+        if self.values > self.alias_values:
+            self.complaints.stop(f"expected at most {self.alias_values:,} values, with aliases written out", line)
+        if self.stack:
+            self.stack[-1].height = max(self.stack[-1].height, height + 1)
+        return replace(node, line=line)
+
+    def _put(self, node: Node) -> None:
+        """Adds ``node`` to the innermost open collection; in a mapping every other node is a key."""
+        if not self.stack:
+            self.root = node
+            return
+        parent = self.stack[-1]
+        if parent.node.items is not None:
+            parent.node.items.append(node)
+        elif parent.key is None:
+            parent.key = node.text, node.line
+            if node.text is None:
+                self.complaints.add("a key must be text", node.line, self._path(), node.show())
+            elif node.text in (parent.node.entries or {}):
+                first = parent.node.entries[node.text].line  # type: ignore[index]
+                expected = f"given twice; it stands on line {first} already"
+                self.complaints.add(expected, node.line, self._path())
+        else:
+            key, node.line = parent.key
+            parent.key = None
+            if key is not None:
+                parent.node.entries.setdefault(key, node)  # type: ignore[union-attr]
+
+    def _path(self) -> str:
+        """Where the reader stands, for a message."""
+        path: list[str | int] = []
+        for parent in self.stack:
+            if parent.node.items is not None:
+                path.append(len(parent.node.items) - 1)
+            elif parent.key is not None and parent.key[0] is not None:
+                path.append(parent.key[0])
+        return dotted(path)
+
+
+def parse_yaml(text: str, complaints: Complaints, alias_values: int = 0) -> Node:
+    """The one YAML document in ``text``.
+
+    Args:
+      complaints: takes what is wrong with single values: duplicate keys, tags, aliases where none are allowed.
+      alias_values: how many values a document with aliases may have if all aliases are written out; 0: no aliases.
+
+    Raises:
+      InputError: the text is not one YAML document, is nested deeper than 32 levels, or has an alias of no value or of
+        too many.
+    """
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    root = Node(1, text="", plain=True)
-    # The open collections; a mapping's half-read key stands beside it.
-    stack: list[tuple[Node, list[tuple[str, int]]]] = []
-    documents = 0
+    reader = _YamlReader(complaints, alias_values)
     try:
         for event in yaml.parse(text, Loader=loader):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    complaints.add("expected one YAML document", line, hint="remove the '---'")
-                    break
-                continue
-            if isinstance(event, yaml.CollectionEndEvent):
-                stack.pop()
-                continue
-            if isinstance(event, yaml.AliasEvent):
-                complaints.add("YAML aliases are not read", line, value=f"*{event.anchor}", hint="write the value out")
-                node = Node(line, text="", plain=True)
-            elif isinstance(event, yaml.ScalarEvent):
-                node = Node(line, text=event.value, plain=bool(event.implicit[0]))
-            elif isinstance(event, yaml.MappingStartEvent):
-                node = Node(line, entries={})
-            elif isinstance(event, yaml.SequenceStartEvent):
-                node = Node(line, items=[])
-            else:
-                continue
-            tag = getattr(event, "tag", None)
-            if tag not in (None, "!", "tag:yaml.org,2002:str"):
-                complaints.add("YAML tags are not read", line, value=tag)
-            if stack:
-                _put(*stack[-1], node, complaints)
-            else:
-                root = node
-            if node.text is None:
-                stack.append((node, []))
-                if len(stack) > MAX_DEPTH:
-                    complaints.add(f"nested deeper than {MAX_DEPTH} levels", line)
-                    break
+            reader.read(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        complaints.add(f"not YAML: {error.problem}", mark.line + 1 if mark else None)
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        complaints.stop(f"not YAML: {what}", mark.line + 1 if mark else None)
     except yaml.YAMLError as error:
-        complaints.add(f"not YAML: {reason(error)}")
-    return root
+        complaints.stop(f"not YAML: {reason(error)}")
+    return reader.root
 
 
-def _put(parent: Node, pending: list[tuple[str, int]], node: Node, complaints: Complaints) -> None:
-    """Adds ``node`` to the open ``parent``; in a mapping every other node is a key."""
-    if parent.items is not None:
-        parent.items.append(node)
-        return
-    assert parent.entries is not None
-    if not pending:
-        if node.text is None:
-            complaints.add("a key must be text", node.line, value=node.show())
-        elif node.text in parent.entries:
-            complaints.add("given twice", node.line, node.text)
-        pending.append((node.text or "", node.line))
-    else:
-        key, line = pending.pop()
-        # A multi-line value starts below its key; the key's line is the one to show.
-        node.line = line if node.text is not None else node.line
-        parent.entries.setdefault(key, node)
+def dotted(path: Iterable[str | int]) -> str:
+    """``("features", "title", "ngrams", 0)`` as ``features.title.ngrams[0]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text
 
 
 def _json_node(value: Any, line: int, depth: int = 0) -> Node:
