@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -195,7 +196,7 @@ class _YamlReader:
                 self.stack[-1].height = max(self.stack[-1].height, closed.height + 1)
             self._anchor(closed.anchor, closed.node, self.values - closed.before, closed.height)
         elif isinstance(event, yaml.AliasEvent):
-            self._put(self._aliased(event.anchor, line))
+            self._put(self._aliased(event.anchor or "", line))
         elif isinstance(event, yaml.NodeEvent):
             self._node(event, line)
 
@@ -323,7 +324,7 @@ def _json_node(value: Any, line: int, depth: int = 0) -> Node:
 def _parse_json(text: str, complaints: Complaints) -> Node:
     """JSON where every element of the outermost list (or of a list right under the outermost mapping) has its line."""
     decoder = json.JSONDecoder()
-    space = json.decoder.WHITESPACE  # type: ignore[attr-defined]
+    space = re.compile(r"[ \t\n\r]*")
     try:
         # First the whole, so that a mistake is told with its own place.
         whole = json.loads(text)
