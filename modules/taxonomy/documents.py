@@ -22,6 +22,7 @@ MAX_DEPTH = 32
 SUGGESTIONS = 20
 """So many problems of a file say what is near: each costs a look at all the choices."""
 
+_JSON_SPACE = re.compile(r"[ \t\n\r]+")
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
@@ -324,7 +325,6 @@ def _json_node(value: Any, line: int, depth: int = 0) -> Node:
 def _parse_json(text: str, complaints: Complaints) -> Node:
     """JSON where every element of the outermost list (or of a list right under the outermost mapping) has its line."""
     decoder = json.JSONDecoder()
-    space = re.compile(r"[ \t\n\r]*")
     try:
         # First the whole, so that a mistake is told with its own place.
         whole = json.loads(text)
@@ -337,6 +337,10 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
 
     counted, line = 0, 1
 
+    def skip(position: int) -> int:
+        space = _JSON_SPACE.match(text, position)
+        return space.end() if space else position
+
     def line_at(position: int) -> int:
         # Positions only rise: nothing is counted twice.
         nonlocal counted, line
@@ -346,27 +350,27 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
 
     def elements(position: int) -> tuple[Node, int]:
         result = Node(line_at(position), items=[])
-        position = space.match(text, position + 1).end()
+        position = skip(position + 1)
         while text[position] != "]":
             line = line_at(position)
             value, position = decoder.raw_decode(text, position)
             result.items.append(_json_node(value, line))  # type: ignore[union-attr]
-            position = space.match(text, position).end()
+            position = skip(position)
             if text[position] == ",":
-                position = space.match(text, position + 1).end()
+                position = skip(position + 1)
         return result, position + 1
 
-    start = space.match(text, 0).end()
+    start = skip(0)
     if isinstance(whole, list):
         return elements(start)[0]
     if not isinstance(whole, dict):
         return _json_node(whole, 1)
     root = Node(line_at(start), entries={})
-    position = space.match(text, start + 1).end()
+    position = skip(start + 1)
     while text[position] != "}":
         at = line_at(position)
         key, position = decoder.raw_decode(text, position)
-        position = space.match(text, space.match(text, position).end() + 1).end()
+        position = skip(skip(position) + 1)
         if text[position] == "[":
             node, position = elements(position)
         else:
@@ -375,9 +379,9 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
         if root.entries is not None and key in root.entries:
             complaints.add("given twice", at, key)
         root.entries[key] = node  # type: ignore[index]
-        position = space.match(text, position).end()
+        position = skip(position)
         if text[position] == ",":
-            position = space.match(text, position + 1).end()
+            position = skip(position + 1)
     return root
 
 
