@@ -11,7 +11,8 @@ from pydantic import ValidationError
 
 from modules.errors import Problem
 from modules.settings.workflow import ContradictionError, Workflow
-from pipeline.yaml_tree import KeyPath, dotted
+from modules.taxonomy.documents import dotted
+from pipeline.yaml_tree import KeyPath
 
 Place = Callable[[KeyPath], tuple[str, int | None]]
 

@@ -19,8 +19,9 @@ from typing import Any
 from modules.errors import InputError, Problem
 from modules.feeds.files import find_files
 from modules.settings.workflow import Workflow, features_for
+from modules.taxonomy.documents import dotted
 from pipeline.settings_errors import validate_data
-from pipeline.yaml_tree import MAX_BYTES, KeyPath, dotted, parse_yaml
+from pipeline.yaml_tree import MAX_BYTES, KeyPath, read_tree
 
 OVERRIDE = "--set"
 REPOSITORY = Path(__file__).resolve().parents[1]
@@ -118,7 +119,7 @@ def load_workflow(
       InputError: with every problem found, each with its file, line and key.
     """
     path = Path(path)
-    tree = parse_yaml(_read(path), str(path))
+    tree = read_tree(_read(path), str(path))
     data = tree.data if tree.data is not None else {}
     if not isinstance(data, dict):
         raise InputError(Problem(str(path), "expected a mapping of settings (name: ..., feed: ..., ...)", line=1))
@@ -177,7 +178,7 @@ def _override(data: dict[str, Any], lines: dict[KeyPath, int | None], text: str)
         hint = "for example --set training.epochs=5"
         return [Problem(OVERRIDE, "expected key.path=value", value=text, hint=hint)]
     try:
-        tree = parse_yaml(value_text, OVERRIDE)
+        tree = read_tree(value_text, OVERRIDE)
     except InputError as error:
         return [Problem(OVERRIDE, p.expected, key=key, value=value_text) for p in error.problems]
     if tree.problems:

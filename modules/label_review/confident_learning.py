@@ -41,20 +41,16 @@ def out_of_sample(vectors: Floats, labels: Integers, seed: int) -> tuple[Floats,
       Probabilities (n, present) and the classes (present,) that the columns stand for.
     """
     from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold
+    from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
     present, codes = np.unique(labels, return_inverse=True)
-    found = np.zeros((len(labels), len(present)))
     # A class with fewer labels than folds is spread over some of them, and so always in the others.
     folds = StratifiedKFold(min(FOLDS, int(np.bincount(codes).max())), shuffle=True, random_state=seed)
+    # Few labels and unit vectors: a weak penalty.
+    model = LogisticRegression(C=C, max_iter=200)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")
-        parts = list(folds.split(vectors, codes))
-    for train, held_out in parts:
-        # Few labels and unit vectors: a weak penalty.
-        model = LogisticRegression(C=C, max_iter=200).fit(vectors[train], codes[train])
-        found[np.ix_(held_out, model.classes_)] = model.predict_proba(vectors[held_out])
-    return found, present
+        return cross_val_predict(model, vectors, codes, cv=folds, method="predict_proba"), present
 
 
 def suspects(probabilities: Floats, labels: Integers) -> Suspects:

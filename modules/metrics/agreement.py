@@ -25,7 +25,7 @@ def cohen_kappa(first: Answers, second: Answers) -> float:
     size = int(max(a.max(), b.max())) + 1
     observed = float(np.mean(a == b))
     chance = float(np.bincount(a, minlength=size) @ np.bincount(b, minlength=size)) / len(a) ** 2
-    return _beyond(observed, chance)
+    return (observed - chance) / (1.0 - chance) if chance < 1.0 else float("nan")
 
 
 def krippendorff_alpha(answers: Answers) -> float:
@@ -56,7 +56,3 @@ def _counts(answers: Answers) -> npt.NDArray[np.float64]:
     units, _ = np.nonzero(answers >= 0)
     flat = units * size + answers[answers >= 0]
     return np.bincount(flat, minlength=len(answers) * size).reshape(len(answers), size).astype(np.float64)
-
-
-def _beyond(observed: float, chance: float) -> float:
-    return (observed - chance) / (1.0 - chance) if chance < 1.0 else float("nan")

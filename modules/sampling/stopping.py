@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modules.metrics.agreement import cohen_kappa
 from modules.sampling.table import PredictionTable
 from modules.settings.sampling import StoppingSettings
 from modules.taxonomy import Category
@@ -91,24 +92,18 @@ def expected_error(table: PredictionTable) -> float:
     return float(table.scores["least_confidence"][rows].mean(dtype=np.float64)) if rows.any() else 0.0
 
 
-def cohens_kappa(first: Sequence[str], second: Sequence[str]) -> float:
-    """Agreement beyond chance of two labellings of the same products (Cohen 1960); 1 if both say one thing only."""
-    names = {name: i for i, name in enumerate(sorted({*first, *second}))}
-    a, b = (np.array([names[x] for x in side], np.int64) for side in (first, second))
-    observed = float((a == b).mean())
-    shares = [np.bincount(side, minlength=len(names)) / len(side) for side in (a, b)]
-    chance = float(shares[0] @ shares[1])
-    return 1.0 if chance >= 1.0 else (observed - chance) / (1.0 - chance)
-
-
 def stability(rounds: Sequence[Round]) -> list[float]:
     """Kappa between each round and the one before, on products that both have (Bloodgood, Vijay-Shanker 2009)."""
-    found = []
+    kappas = []
     for before, after in zip(rounds, rounds[1:], strict=False):
         common = sorted(before.stop_set.keys() & after.stop_set.keys())
         if common:
-            found.append(cohens_kappa([before.stop_set[h] for h in common], [after.stop_set[h] for h in common]))
-    return found
+            answers = [each.stop_set[product] for each in (before, after) for product in common]
+            codes = np.unique(answers, return_inverse=True)[1].reshape(2, -1)
+            kappa = cohen_kappa(codes[0], codes[1])
+            # Undefined where both rounds predict one category and no other: nothing has changed.
+            kappas.append(1.0 if np.isnan(kappa) else kappa)
+    return kappas
 
 
 def learning_curve(

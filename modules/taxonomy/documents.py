@@ -9,10 +9,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Collection, Iterator
-from dataclasses import dataclass, field
+import re
+from collections.abc import Collection, Iterable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from modules.errors import InputError, Problem, reason
 
@@ -21,6 +22,7 @@ MAX_DEPTH = 32
 SUGGESTIONS = 20
 """So many problems of a file say what is near: each costs a look at all the choices."""
 
+_JSON_SPACE = re.compile(r"[ \t\n\r]+")
 _NULL = frozenset(("", "~", "null", "Null", "NULL"))
 _TRUE = frozenset(("true", "yes", "on", "1"))
 _FALSE = frozenset(("false", "no", "off", "0"))
@@ -86,6 +88,12 @@ class Complaints:
                 hint = did_you_mean(name, known) or f"known are {', '.join(sorted(known))}"
                 self.add("unknown key", value.line, f"{key}.{name}" if key else name, hint=hint)
 
+    def stop(self, expected: str, line: int | None = None, value: str | None = None, hint: str = "") -> NoReturn:
+        """Raises all that was complained of, and this, after which nothing more can be read."""
+        self.add(expected, line, value=value, hint=hint)
+        self.raise_if_any()
+        raise AssertionError("a complaint was added")
+
     def raise_if_any(self) -> None:
         if self.problems:
             raise InputError(sorted(self.problems, key=lambda problem: problem.line or 0))
@@ -147,75 +155,159 @@ def _read_text(path: Path, complaints: Complaints) -> str:
         return ""
 
 
-def parse_yaml(text: str, complaints: Complaints) -> Node:
-    """The one YAML document in ``text``; mistakes go to ``complaints``."""
+@dataclass(slots=True)
+class _Open:
+    """A collection whose end has not been read.
+
+    Attributes:
+      anchor: name by which aliases refer to the collection.
+      before: number of values that had been read before it.
+      key: text and line of a mapping's key whose value comes next; the text is None where the key is a collection.
+      height: levels of nesting, this one included.
+    """
+
+    node: Node
+    anchor: str | None
+    before: int
+    key: tuple[str | None, int] | None = None
+    height: int = 1
+
+
+class _YamlReader:
+    """Builds the tree from the parser's events. Values behind an alias are counted again at each use."""
+
+    def __init__(self, complaints: Complaints, alias_values: int):
+        self.complaints, self.alias_values = complaints, alias_values
+        self.root = Node(1, text="", plain=True)
+        self.stack: list[_Open] = []
+        self.anchors: dict[str, tuple[Node, int, int]] = {}
+        self.values = self.documents = 0
+
+    def read(self, event: Any) -> None:
+        import yaml
+
+        line = event.start_mark.line + 1 if event.start_mark else 1
+        if isinstance(event, yaml.DocumentStartEvent):
+            self.documents += 1
+            if self.documents > 1:
+                self.complaints.stop("expected one YAML document", line, hint="remove the '---'")
+        elif isinstance(event, yaml.CollectionEndEvent):
+            closed = self.stack.pop()
+            if self.stack:
+                self.stack[-1].height = max(self.stack[-1].height, closed.height + 1)
+            self._anchor(closed.anchor, closed.node, self.values - closed.before, closed.height)
+        elif isinstance(event, yaml.AliasEvent):
+            self._put(self._aliased(event.anchor or "", line))
+        elif isinstance(event, yaml.NodeEvent):
+            self._node(event, line)
+
+    def _node(self, event: Any, line: int) -> None:
+        import yaml
+
+        if isinstance(event, yaml.ScalarEvent):
+            node = Node(line, text=event.value, plain=bool(event.implicit[0]))
+        else:
+            node = Node(line, entries={}) if isinstance(event, yaml.MappingStartEvent) else Node(line, items=[])
+        self._put(node)
+        if event.tag not in (None, "!", "tag:yaml.org,2002:str"):
+            self.complaints.add("YAML tags are not read", line, self._path(), value=event.tag)
+        self.values += 1
+        if node.text is not None:
+            self._anchor(event.anchor, node, 1, 0)
+            return
+        self.stack.append(_Open(node, event.anchor, self.values - 1))
+        self._check_depth(0, line)
+
+    def _anchor(self, name: str | None, node: Node, values: int, height: int) -> None:
+        if name is not None:
+            self.anchors[name] = node, values, height
+
+    def _check_depth(self, height: int, line: int) -> None:
+        if len(self.stack) + height > MAX_DEPTH:
+            self.complaints.stop(f"nested deeper than {MAX_DEPTH} levels", line)
+
+    def _aliased(self, anchor: str, line: int) -> Node:
+        """The node that an alias stands for. An anchor around the alias itself is not known yet."""
+        if not self.alias_values:
+            self.complaints.add("YAML aliases are not read", line, value=f"*{anchor}", hint="write the value out")
+            return Node(line, text="", plain=True)
+        if anchor not in self.anchors:
+            self.complaints.stop("expected an alias of a value above it", line, value=f"*{anchor}")
+        node, values, height = self.anchors[anchor]
+        self._check_depth(height, line)
+        self.values += values
+        if self.values > self.alias_values:
+            self.complaints.stop(f"expected at most {self.alias_values:,} values, with aliases written out", line)
+        if self.stack:
+            self.stack[-1].height = max(self.stack[-1].height, height + 1)
+        return replace(node, line=line)
+
+    def _put(self, node: Node) -> None:
+        """Adds ``node`` to the innermost open collection; in a mapping every other node is a key."""
+        if not self.stack:
+            self.root = node
+            return
+        parent = self.stack[-1]
+        if parent.node.items is not None:
+            parent.node.items.append(node)
+        elif parent.key is None:
+            parent.key = node.text, node.line
+            if node.text is None:
+                self.complaints.add("a key must be text", node.line, self._path(), node.show())
+            elif node.text in (parent.node.entries or {}):
+                first = parent.node.entries[node.text].line  # type: ignore[index]
+                expected = f"given twice; it stands on line {first} already"
+                self.complaints.add(expected, node.line, self._path())
+        else:
+            key, node.line = parent.key
+            parent.key = None
+            if key is not None:
+                parent.node.entries.setdefault(key, node)  # type: ignore[union-attr]
+
+    def _path(self) -> str:
+        """Where the reader stands, for a message."""
+        path: list[str | int] = []
+        for parent in self.stack:
+            if parent.node.items is not None:
+                path.append(len(parent.node.items) - 1)
+            elif parent.key is not None and parent.key[0] is not None:
+                path.append(parent.key[0])
+        return dotted(path)
+
+
+def parse_yaml(text: str, complaints: Complaints, alias_values: int = 0) -> Node:
+    """The one YAML document in ``text``.
+
+    Args:
+      complaints: takes what is wrong with single values: duplicate keys, tags, aliases where none are allowed.
+      alias_values: how many values a document with aliases may have if all aliases are written out; 0: no aliases.
+
+    Raises:
+      InputError: the text is not one YAML document, is nested deeper than 32 levels, or has an alias of no value or of
+        too many.
+    """
     import yaml
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    root = Node(1, text="", plain=True)
-    # The open collections; a mapping's half-read key stands beside it.
-    stack: list[tuple[Node, list[tuple[str, int]]]] = []
-    documents = 0
+    reader = _YamlReader(complaints, alias_values)
     try:
         for event in yaml.parse(text, Loader=loader):
-            line = event.start_mark.line + 1 if event.start_mark else 1
-            if isinstance(event, yaml.DocumentStartEvent):
-                documents += 1
-                if documents > 1:
-                    complaints.add("expected one YAML document", line, hint="remove the '---'")
-                    break
-                continue
-            if isinstance(event, yaml.CollectionEndEvent):
-                stack.pop()
-                continue
-            if isinstance(event, yaml.AliasEvent):
-                complaints.add("YAML aliases are not read", line, value=f"*{event.anchor}", hint="write the value out")
-                node = Node(line, text="", plain=True)
-            elif isinstance(event, yaml.ScalarEvent):
-                node = Node(line, text=event.value, plain=bool(event.implicit[0]))
-            elif isinstance(event, yaml.MappingStartEvent):
-                node = Node(line, entries={})
-            elif isinstance(event, yaml.SequenceStartEvent):
-                node = Node(line, items=[])
-            else:
-                continue
-            tag = getattr(event, "tag", None)
-            if tag not in (None, "!", "tag:yaml.org,2002:str"):
-                complaints.add("YAML tags are not read", line, value=tag)
-            if stack:
-                _put(*stack[-1], node, complaints)
-            else:
-                root = node
-            if node.text is None:
-                stack.append((node, []))
-                if len(stack) > MAX_DEPTH:
-                    complaints.add(f"nested deeper than {MAX_DEPTH} levels", line)
-                    break
+            reader.read(event)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
-        complaints.add(f"not YAML: {error.problem}", mark.line + 1 if mark else None)
+        what = " ".join(part for part in (error.context, error.problem) if part)
+        complaints.stop(f"not YAML: {what}", mark.line + 1 if mark else None)
     except yaml.YAMLError as error:
-        complaints.add(f"not YAML: {reason(error)}")
-    return root
+        complaints.stop(f"not YAML: {reason(error)}")
+    return reader.root
 
 
-def _put(parent: Node, pending: list[tuple[str, int]], node: Node, complaints: Complaints) -> None:
-    """Adds ``node`` to the open ``parent``; in a mapping every other node is a key."""
-    if parent.items is not None:
-        parent.items.append(node)
-        return
-    assert parent.entries is not None
-    if not pending:
-        if node.text is None:
-            complaints.add("a key must be text", node.line, value=node.show())
-        elif node.text in parent.entries:
-            complaints.add("given twice", node.line, node.text)
-        pending.append((node.text or "", node.line))
-    else:
-        key, line = pending.pop()
-        # A multi-line value starts below its key; the key's line is the one to show.
-        node.line = line if node.text is not None else node.line
-        parent.entries.setdefault(key, node)
+def dotted(path: Iterable[str | int]) -> str:
+    """``("features", "title", "ngrams", 0)`` as ``features.title.ngrams[0]``."""
+    text = ""
+    for part in path:
+        text += f"[{part}]" if isinstance(part, int) else (f".{part}" if text else part)
+    return text
 
 
 def _json_node(value: Any, line: int, depth: int = 0) -> Node:
@@ -233,7 +325,6 @@ def _json_node(value: Any, line: int, depth: int = 0) -> Node:
 def _parse_json(text: str, complaints: Complaints) -> Node:
     """JSON where every element of the outermost list (or of a list right under the outermost mapping) has its line."""
     decoder = json.JSONDecoder()
-    space = json.decoder.WHITESPACE  # type: ignore[attr-defined]
     try:
         # First the whole, so that a mistake is told with its own place.
         whole = json.loads(text)
@@ -246,6 +337,10 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
 
     counted, line = 0, 1
 
+    def skip(position: int) -> int:
+        space = _JSON_SPACE.match(text, position)
+        return space.end() if space else position
+
     def line_at(position: int) -> int:
         # Positions only rise: nothing is counted twice.
         nonlocal counted, line
@@ -255,27 +350,27 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
 
     def elements(position: int) -> tuple[Node, int]:
         result = Node(line_at(position), items=[])
-        position = space.match(text, position + 1).end()
+        position = skip(position + 1)
         while text[position] != "]":
             line = line_at(position)
             value, position = decoder.raw_decode(text, position)
             result.items.append(_json_node(value, line))  # type: ignore[union-attr]
-            position = space.match(text, position).end()
+            position = skip(position)
             if text[position] == ",":
-                position = space.match(text, position + 1).end()
+                position = skip(position + 1)
         return result, position + 1
 
-    start = space.match(text, 0).end()
+    start = skip(0)
     if isinstance(whole, list):
         return elements(start)[0]
     if not isinstance(whole, dict):
         return _json_node(whole, 1)
     root = Node(line_at(start), entries={})
-    position = space.match(text, start + 1).end()
+    position = skip(start + 1)
     while text[position] != "}":
         at = line_at(position)
         key, position = decoder.raw_decode(text, position)
-        position = space.match(text, space.match(text, position).end() + 1).end()
+        position = skip(skip(position) + 1)
         if text[position] == "[":
             node, position = elements(position)
         else:
@@ -284,9 +379,9 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
         if root.entries is not None and key in root.entries:
             complaints.add("given twice", at, key)
         root.entries[key] = node  # type: ignore[index]
-        position = space.match(text, position).end()
+        position = skip(position)
         if text[position] == ",":
-            position = space.match(text, position + 1).end()
+            position = skip(position + 1)
     return root
 
 

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING
 
 import keras
 import numpy as np
-from keras.src.utils.naming import to_snake_case
 
 from modules.errors import InputError, Problem, reason
 from modules.graph_ops.layers import UnitLength
 from modules.settings.backbones import KERAS_FILE, PATCHES, PIXELS_OF, SAVED_MODEL, SMALL_CNN, SUPPLIED
+from modules.vision.keras_internals import all_layers, automatic_name
 from modules.vision.patches import PATCH_WIDTH, patch_network
 from modules.vision.preprocess import ScalePixels
 from modules.vision.small_cnn import small_cnn
@@ -170,7 +170,7 @@ def layer_names(network: keras.Model) -> list[str]:
     """
     numbered = [re.fullmatch(r"(.+?)(?:_(\d+))?", layer.name) for layer in network.layers]
     unnamed = [
-        match is not None and match[1] == to_snake_case(type(layer).__name__)
+        match is not None and match[1] == automatic_name(layer)
         for match, layer in zip(numbered, network.layers, strict=True)
     ]
     first: dict[str, int] = {}
@@ -191,7 +191,7 @@ def _freeze(name: str, feature: ImageFeature, inner: keras.Model) -> None:
     """Marks what does not learn; Keras runs a batch normalisation that does not learn in inference mode."""
     if feature.train == "frozen":
         inner.trainable = False
-        for layer in inner._flatten_layers():
+        for layer in all_layers(inner):
             # EfficientNet drops whole blocks in training, also of a network that does not learn.
             if isinstance(layer, keras.layers.Dropout):
                 layer.rate = 0.0
@@ -205,7 +205,7 @@ def _freeze(name: str, feature: ImageFeature, inner: keras.Model) -> None:
         for layer in inner.layers[: names.index(feature.train)]:
             layer.trainable = False
     if feature.weights != "none":
-        for layer in inner._flatten_layers():
+        for layer in all_layers(inner):
             if isinstance(layer, keras.layers.BatchNormalization):
                 layer.trainable = False
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from html import unescape
 from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 
 import pytest
 
@@ -83,6 +84,19 @@ def test_a_category_shows_its_runs_its_mistakes_and_its_rules(page: Any) -> None
     assert "Catches Boot 1" in text and "Gets wrong Boot 2" in text
     assert "1 of 6 labelled products are reached by no rule of this category. Boot 5" in text
     assert "Labelled here Boot 0" in text
+
+
+def test_a_category_shows_its_f1_as_a_chart(server: Server) -> None:
+    text = Annotator(server.url).http.get(f"/category?id={BOOTS}").text
+    svg = ElementTree.fromstring(text[text.index("<figure class=") : text.index("</figure>")] + "</figure>").find("svg")
+    assert svg is not None and svg.attrib["aria-label"] == "F1 over 2 runs, the newest 0.634"
+    tips = [title.text or "" for title in svg.iter("title")]
+    assert len(tips) == 2 and tips[0].endswith(": 0.512") and tips[1].endswith(": 0.634")
+    heights = [float(circle.attrib["cy"]) for circle in svg.iter("circle")]
+    assert heights[0] > heights[1]
+    # The interval's outline goes over the runs and back.
+    outline = svg.find("polygon")
+    assert outline is not None and len(outline.attrib["points"].split()) == 4
 
 
 def test_a_category_without_any_run_says_so(page: Any) -> None:

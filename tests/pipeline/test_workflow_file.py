@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from modules.errors import InputError, Problem
 from pipeline.inputs import taxonomy_of
 from pipeline.workflow_file import DEFAULT_WORKFLOW, LoadedWorkflow, load_workflow
-from pipeline.yaml_tree import parse_yaml
+from pipeline.yaml_tree import read_tree
 
 
 def write(folder: Path, text: str, name: str = "w.yaml") -> Path:
@@ -267,10 +267,20 @@ def test_duplicate_keys_are_errors(tmp_path: Path) -> None:
 def test_yaml_1_2_scalars() -> None:
     text = "a: on\nb: no\nc: 2e-3\nd: 0o17\ne: 0x1F\nf: 12:30\ng: 1_000\nh: ~\ni: 2020-01-01\nj: '5'\nk: true\n"
     text += "l: !!str 5\n"
-    assert parse_yaml(text, "t").data == {
+    assert read_tree(text, "t").data == {
         "a": "on", "b": "no", "c": 0.002, "d": 15, "e": 31, "f": "12:30", "g": "1_000", "h": None, "i": "2020-01-01",
         "j": "5", "k": True, "l": "5",
     }  # fmt: skip
+
+
+def test_aliases_are_their_values_written_out() -> None:
+    text = "base: &base\n  list: &list [1, {a: &one 1}]\nmore:\n- *base\n- *list\n- {x: *one}\n- &base again\n- *base\n"
+    tree = read_tree(text, "t")
+    assert not tree.problems and tree.data == {
+        "base": {"list": (1, {"a": 1})},
+        "more": ({"list": (1, {"a": 1})}, (1, {"a": 1}), {"x": 1}, "again", "again"),
+    }
+    assert tree.lines["base", "list"] == 2 and tree.lines["more", 0] == 4 and tree.lines["more", 2, "x"] == 6
 
 
 BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
@@ -285,6 +295,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         "[" * 5000,
         "a:\n" + "".join(" " * (i + 1) + f"a{i}:\n" for i in range(80)),
         "a: &a [*a]",
+        "a: &a " + "[" * 20 + "]" * 20 + "\nb: " + "[" * 20 + "*a" + "]" * 20,
         BOMB,
         "a: 1\n---\nb: 2\n",
         "\0",
@@ -293,7 +304,7 @@ BOMB = "a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
         "just text",
         "x: " + "a" * 1_100_000,
     ],
-    ids=["open", "brackets", "deep", "itself", "bomb", "two", "nul", "alias", "list", "text", "huge"],
+    ids=["open", "brackets", "deep", "itself", "deep-alias", "bomb", "two", "nul", "alias", "list", "text", "huge"],
 )
 def test_hostile_yaml_is_an_input_error(tmp_path: Path, text: str) -> None:
     (problem,) = problems_of(tmp_path, text)

@@ -10,7 +10,7 @@ import pytest
 
 from pipeline import workflow_schema
 from pipeline.workflow_file import DEFAULT_WORKFLOW
-from pipeline.yaml_tree import parse_yaml
+from pipeline.yaml_tree import read_tree
 
 TYPES: dict[str, tuple[type, ...]] = {
     "object": (dict,), "array": (list,), "string": (str,), "integer": (int,), "number": (int, float),
@@ -68,7 +68,7 @@ def test_it_is_current() -> None:
 @pytest.mark.parametrize("path", sorted(DEFAULT_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_it_takes_the_shipped_workflows(path: Any) -> None:
     schema = json.loads(workflow_schema.PATH.read_text("utf-8"))
-    assert fits(json.loads(json.dumps(parse_yaml(path.read_text("utf-8"), str(path)).data)), schema, schema)
+    assert fits(json.loads(json.dumps(read_tree(path.read_text("utf-8"), str(path)).data)), schema, schema)
 
 
 @pytest.mark.parametrize(

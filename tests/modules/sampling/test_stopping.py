@@ -10,12 +10,12 @@ from modules.objectives import classes_of
 from modules.predictions.read import PredictionFiles
 from modules.sampling.stopping import (
     Round,
-    cohens_kappa,
     estimate,
     expected_error,
     learning_curve,
     pack_stop_set,
     read_stop_set,
+    stability,
     stop_set,
 )
 from modules.sampling.table import read_table
@@ -30,8 +30,11 @@ RNG = np.random.default_rng(2)
 def test_kappa_is_scikit_learns():
     first, second = (RNG.choice(list("abcd"), 300).tolist() for _ in range(2))
     second[:200] = first[:200]
-    assert cohens_kappa(first, second) == pytest.approx(cohen_kappa_score(first, second))
-    assert cohens_kappa(["a"] * 5, ["a"] * 5) == 1.0
+    # A product that only one round knows does not count.
+    rounds = [Round(10, 0.1, dict(enumerate(first))), Round(20, 0.1, dict(enumerate(second)) | {300: "d"})]
+    assert stability(rounds) == pytest.approx([cohen_kappa_score(first, second)])
+    same = [Round(10 * i, 0.1, dict.fromkeys(range(5), "a")) for i in (1, 2)]
+    assert stability(same) == [1.0]
 
 
 def test_the_stop_set_comes_back_and_stays_the_same_when_the_feed_grows(tmp_path, monkeypatch):
