@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import InputError, Problem
-from modules.feeds import files
-from modules.feeds.files import Format
-from modules.feeds.readers import Record, columns_of, is_blank, read_records
+from modules.feeds.formats import format_named
+from modules.feeds.formats.sniffing import read_head
+from modules.feeds.readers import Columns, Record, columns_of, read_records
+from modules.feeds.values import flatten
 from modules.settings.feed import FeedSettings
-
-MAX_CELL = 1_048_576
 
 
 @dataclass(frozen=True)
@@ -22,58 +21,38 @@ class Peek:
     """What the beginning of a file shows.
 
     Attributes:
-      columns: dotted names; of CSV and Parquet all of them, of JSONL those that the records have.
+      columns: dotted names; all of them where the format states them, else those that the records have.
       records: flat, dotted name to value; records that cannot be read are left out.
-      complete: whether ``columns`` are all there are (CSV and Parquet state them).
     """
 
     columns: tuple[str, ...]
     records: tuple[dict[str, Any], ...]
-    complete: bool
 
 
-def format_of(path: Path) -> Format | None:
-    """The format that the file's name tells, None if it tells none."""
-    try:
-        return files.format_of(str(path), FeedSettings())
-    except InputError:
-        return None
+def flat_records(path: Path, kind: str, settings: FeedSettings, columns: Columns = "all") -> Iterator[dict[str, Any]]:
+    """Streams the records that a run with these settings could read, flat; bad ones are left out.
 
-
-def flatten(record: dict[str, Any], prefix: str = "", depth: int = 0) -> dict[str, Any]:
-    """Nested objects as dotted names: ``{"extra": {"url": 1}}`` gives ``extra.url``."""
-    flat: dict[str, Any] = {}
-    for key, value in record.items():
-        if isinstance(value, dict) and depth < 3:
-            flat.update(flatten(value, f"{prefix}{key}.", depth + 1))
-        else:
-            flat[prefix + key] = value
-    return flat
-
-
-def records(path: Path, kind: Format, delimiter: str = ",") -> Iterator[dict[str, Any]]:
-    """Streams the records that a run could read, flat; those that it would put into quarantine are left out.
+    Args:
+      columns: as of :func:`modules.feeds.readers.read_records`.
 
     Raises:
       InputError: the file cannot be read to its end, or is not of this format at all.
     """
-    settings = FeedSettings(delimiter=delimiter)
-    for record in read_records(str(path), kind, settings, mapped=False):
+    for record in read_records(str(path), kind, settings, columns=columns):
         if isinstance(record, Record) and isinstance(record.data, dict):
             yield flatten(record.data)
 
 
-def peek(path: Path, kind: Format, delimiter: str = ",", limit: int = 200) -> Peek:
-    """The first ``limit`` records.
+def peek(path: Path, kind: str, settings: FeedSettings, limit: int = 200) -> Peek:
+    """The first ``limit`` records, with the columns that ``settings`` map.
 
     Raises:
       InputError: the file cannot be opened or is not of this format at all.
     """
-    settings = FeedSettings(delimiter=delimiter)
     columns = columns_of(str(path), kind, settings)
-    head = tuple(islice(records(path, kind, delimiter), limit))
-    if kind == "jsonl":
+    head = tuple(islice(flat_records(path, kind, settings, "mapped"), limit))
+    if columns is None:
         columns = tuple(dict.fromkeys(name for record in head for name in record))
-        if not head and not is_blank(str(path), settings):
-            raise InputError(Problem(str(path), "expected JSON Lines: one object on each line", line=1))
-    return Peek(columns, head, complete=kind != "jsonl")
+        if not head and read_head(str(path)).data.strip():
+            raise InputError(Problem(str(path), f"expected {format_named(kind).title}", line=1))
+    return Peek(columns, head)

@@ -73,9 +73,9 @@ def show_predictions(
 
 
 def export_predictions(
-    loaded: LoadedWorkflow, output: Path, *, run: str = LATEST, limit: int | None = None, **wanted: Any
+    loaded: LoadedWorkflow, output: str, *, run: str = LATEST, limit: int | None = None, **wanted: Any
 ) -> int:
-    """Writes a run's predictions as .csv, .jsonl or .parquet; arguments as for :func:`show_predictions`.
+    """Writes a run's predictions to a file or to another sink; arguments as for :func:`show_predictions`.
 
     Returns:
       The number of products.

@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from modules.errors import Problem
+from modules.plugins import UNKNOWN_KIND
 from modules.settings.workflow import ContradictionError, Workflow
 from modules.taxonomy.documents import dotted
 from pipeline.yaml_tree import KeyPath
@@ -115,6 +116,10 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
             hint = _did_you_mean(str(tag), kinds) if tag is not None else ""
             expected = f"expected one of: {', '.join(kinds)}"
             yield Finding((*path, "kind"), expected, tag, tag is not None, hint, prune=path)
+        elif kind == UNKNOWN_KIND:
+            tag = item["ctx"]["tag"]
+            where = (*path, "kind") if isinstance(value, dict) else path
+            yield Finding(where, item["msg"], tag, hint=_did_you_mean(tag, item["ctx"]["kinds"]), prune=path)
         elif item["loc"][-1:] == ("[key]",):
             pattern = item.get("ctx", {}).get("pattern", "")
             expected = f"expected a name that matches {pattern}" if pattern else "expected another name"
@@ -123,7 +128,9 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
             node = schema_at(schema, path, data)
             choices = [str(choice) for choice in node.get("enum", ())]
             hint = _did_you_mean(str(value), choices)
-            yield Finding(path, f"expected {describe(node)}", value, hint=hint, prune=path)
+            # The schema knows nothing of the settings of what an entry point provides.
+            expected = f"expected {describe(node)}" if node else item["msg"].replace("Input should be", "expected")
+            yield Finding(path, expected, value, hint=hint, prune=path)
 
 
 def _key_path(key: str, data: Any) -> KeyPath:

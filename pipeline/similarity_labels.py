@@ -10,9 +10,10 @@ import orjson
 from modules.demo.write import TRUTH
 from modules.errors import InputError, Problem
 from modules.feeds.files import format_of
-from modules.feeds.mapping import Mapper, getter
+from modules.feeds.mapping import Mapper
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
+from modules.feeds.values import getter
 from modules.settings.feed import FieldSettings
 
 if TYPE_CHECKING:

@@ -8,13 +8,17 @@ from pathlib import Path
 from typing import TypeVar
 
 from modules.errors import InputError, Problem, reason
-from modules.feeds.files import NO_MATCH, size_of
+from modules.feeds.files import NO_MATCH, format_of
+from modules.feeds.formats import FORMATS
+from modules.feeds.opening import size_of
 from modules.object_stores import is_remote
+from modules.plugins import collisions
+from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
 from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.taxonomy import Taxonomy
 from pipeline.image_references import check_images
-from pipeline.peek import Peek, format_of, peek
+from pipeline.peek import Peek, peek
 from pipeline.workflow_file import LoadedWorkflow
 
 T = TypeVar("T")
@@ -46,6 +50,7 @@ def validate_workflow(loaded: LoadedWorkflow) -> list[Problem]:
 def check(loaded: LoadedWorkflow) -> Report:
     """Checks that files exist and parse, that rules and labels fit the taxonomy, and that the feed has the columns."""
     report = Report()
+    report.problems += collisions([FORMATS, QUERY_STRATEGIES])
     _check_metadata(loaded, report)
     if loaded.workflow.feed.demo is not None and not loaded.folder.exists():
         report.notes.append(f"the demo catalogue is written to {loaded.folder} by the first run; it is not there yet")
@@ -186,13 +191,10 @@ def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
     shown = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
     report.counts["feed"] = f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {shown}"
     peeks: list[Peek] = []
-    for path in map(Path, files):
-        kind = feed.format if feed.format != "auto" else format_of(path)
-        if kind is None:
-            expected = "expected a name ending in .jsonl, .csv or .parquet (.gz or not), or feed.format to say it"
-            report.problems.append(Problem(str(path), expected))
-        elif len(peeks) < PEEKED_FILES:
-            found = _collect(report, lambda path=path, kind=kind: peek(path, kind, feed.delimiter))  # type: ignore[misc]
+    for path in files:
+        kind = _collect(report, lambda path=path: format_of(path, feed))  # type: ignore[misc]
+        if kind is not None and len(peeks) < PEEKED_FILES:
+            found = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, feed))  # type: ignore[misc]
             if found is not None:
                 peeks.append(found)
     if peeks:

@@ -17,9 +17,10 @@ from components.product_example_gen import outcome, tasks
 from components.workers import workers_of
 from modules import examples
 from modules.errors import InputError, Problem
-from modules.feeds.files import parts, size_of
+from modules.feeds.files import parts, unsplittable
 from modules.feeds.index import by_title
 from modules.feeds.joining import LabelTable, label_table
+from modules.feeds.opening import size_of
 from modules.feeds.plan import ExampleSettings, find_dimensions, load_label_files, load_rule_set, load_taxonomy
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS
@@ -48,7 +49,7 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         fileio.makedirs(work)
         try:
             files = settings.feed_files(folder)
-            self._tasks = _tasks(files, workers_of(self._beam_pipeline_args))
+            self._tasks = _tasks(files, workers_of(self._beam_pipeline_args), settings)
             taxonomy = load_taxonomy(settings, folder, self._truths(settings, work))
             rules = load_rule_set(settings, folder, taxonomy)
             labels = load_label_files(settings, folder, taxonomy)
@@ -174,9 +175,9 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
         _log.warning("%s titles stand in more than one of the feed's splits", counts.leaked_titles)
 
 
-def _tasks(files: list[str], workers: int) -> list[tasks.Task]:
+def _tasks(files: list[str], workers: int, settings: ExampleSettings) -> list[tasks.Task]:
     place = {file: i for i, file in enumerate(files)}
     return [
         (number, [(place[file], file, part, of) for file, part, of in pieces])
-        for number, pieces in enumerate(parts(files, workers))
+        for number, pieces in enumerate(parts(files, workers, unsplittable(files, settings.feed)))
     ]

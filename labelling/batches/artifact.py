@@ -15,7 +15,6 @@ from labelling.batches.checked_row import checked_row, number_or_none
 from labelling.content import Batch, Item
 from labelling.store.rows import clean_probability
 from modules.errors import InputError, Problem, Problems, reason
-from modules.feeds.files import Format
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
 from modules.settings.feed import FeedSettings
@@ -114,8 +113,8 @@ def _read(path: Path, required: Sequence[str]) -> tuple[list[dict[str, Any]], di
     file = str(tables[0])
     problems = Problems()
     rows: list[dict[str, Any]] = []
-    kind: Format = "jsonl" if file.endswith(".jsonl") else "parquet"
-    for number, record in enumerate(read_records(file, kind, FeedSettings(), mapped=False), start=1):
+    kind = "jsonl" if file.endswith(".jsonl") else "parquet"
+    for number, record in enumerate(read_records(file, kind, FeedSettings(), columns="all"), start=1):
         if number > _MAX_ROWS:
             raise InputError(Problem(file, f"expected at most {_MAX_ROWS:,} rows"))
         if isinstance(record, BadRecord):

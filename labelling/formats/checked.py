@@ -14,7 +14,7 @@ import orjson
 
 from labelling.store.rows import Label, microseconds
 from modules.errors import InputError, Problem, reason
-from modules.feeds.files import UNREADABLE, open_plain
+from modules.feeds.opening import UNREADABLE, open_plain
 from modules.labels import read_labels
 from modules.taxonomy import Taxonomy, UnknownCategory
 

@@ -20,7 +20,7 @@ from labelling.formats.checked import Given
 from labelling.store import rows
 from labelling.store.tables import batches, items, labels, products
 from modules.errors import InputError, Problem, Problems, reason
-from modules.feeds.files import UNREADABLE, open_plain
+from modules.feeds.opening import UNREADABLE, open_plain
 from modules.taxonomy import Category, Taxonomy
 
 NONE = "none of these"

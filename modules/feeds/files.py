@@ -1,30 +1,21 @@
-"""A feed's files: finding, opening, naming their format, and a fingerprint of their content."""
+"""A feed's files: finding them, dividing them among workers, and a fingerprint of their content."""
 
 from __future__ import annotations
 
 import glob
-import gzip
 import hashlib
 import os
-import zlib
-from collections.abc import Iterable, Sequence
-from typing import IO, Literal
+from collections.abc import Collection, Iterable, Sequence
 
 from modules import object_stores
 from modules.errors import InputError, Problem
+from modules.feeds import formats
+from modules.feeds.opening import open_raw, size_of
 from modules.object_stores import is_remote
 from modules.settings.feed import FeedSettings
 
-Format = Literal["jsonl", "csv", "parquet"]
-
-_SUFFIXES: dict[str, Format] = {
-    ".jsonl": "jsonl", ".ndjson": "jsonl", ".json": "jsonl", ".csv": "csv", ".tsv": "csv", ".txt": "csv",
-    ".parquet": "parquet", ".pq": "parquet",
-}  # fmt: skip
 _BLOCK = 1 << 20
 NO_MATCH = "no file matches"
-UNREADABLE = (OSError, EOFError, zlib.error)
-"""What reading a file to its end raises where that cannot be, gzip or not."""
 
 
 def resolve(folder: str, path: str) -> str:
@@ -84,44 +75,9 @@ def _match(pattern: str) -> list[str]:
         raise InputError(Problem(pattern, f"a place that can be listed ({error.strerror or error})")) from error
 
 
-def open_raw(path: str) -> IO[bytes]:
-    """The file's own bytes."""
-    if not is_remote(path):
-        return open(path, "rb")
-    return object_stores.open_object(path)
-
-
-def open_plain(path: str) -> IO[bytes]:
-    """The file's content; gzip is recognised by its first bytes, whatever the file is called."""
-    raw = open_raw(path)
-    magic = raw.read(2)
-    raw.seek(0)
-    return gzip.GzipFile(fileobj=raw, mode="rb") if magic == b"\x1f\x8b" else raw  # type: ignore[return-value]
-
-
-def size_of(path: str) -> int:
-    """Bytes as stored."""
-    if not is_remote(path):
-        return os.path.getsize(path)
-    return object_stores.size_of(path)
-
-
-def format_of(path: str, settings: FeedSettings) -> Format:
-    """The format that the setting or the file's name gives.
-
-    Raises:
-      InputError: the name says nothing.
-    """
-    if settings.format != "auto":
-        return settings.format
-    name = path.lower().removesuffix(".gz")
-    suffix = os.path.splitext(name)[1]
-    if suffix not in _SUFFIXES:
-        known = ", ".join(_SUFFIXES)
-        raise InputError(
-            Problem(path, f"a name that ends in one of: {known} (.gz may follow)", hint="or set feed.format")
-        )
-    return _SUFFIXES[suffix]
+def format_of(path: str, settings: FeedSettings) -> str:
+    """The name of the format that the setting or the file's name gives; raises as :func:`formats.format_of`."""
+    return formats.format_of(path, settings.format)
 
 
 def fingerprint(paths: Iterable[str], folder: str = "") -> str:
@@ -151,17 +107,35 @@ def fingerprint(paths: Iterable[str], folder: str = "") -> str:
     return f"files:{count},bytes:{size},blake2b:{combined:032x}"
 
 
-def parts(files: Sequence[str], workers: int) -> list[list[tuple[str, int, int]]]:
+def unsplittable(files: Iterable[str], settings: FeedSettings) -> set[str]:
+    """The files whose format several workers cannot share; a file without a known format is left to its reader."""
+    whole = set()
+    for file in files:
+        try:
+            if not formats.format_named(format_of(file, settings)).splittable:
+                whole.add(file)
+        except InputError:
+            continue
+    return whole
+
+
+def parts(files: Sequence[str], workers: int, whole: Collection[str] = ()) -> list[list[tuple[str, int, int]]]:
     """Divides the files among ``workers``: per worker a list of (file, part, number of parts).
 
     Files are packed by size, largest first. With fewer files than workers each file is read by several workers, of
-    which each takes every n-th block of lines. Deterministic.
+    which each takes every n-th stretch of it. Deterministic.
+
+    Args:
+      whole: files that only one worker may read, see :func:`unsplittable`.
     """
     if not files:
         return []
     workers = max(1, workers)
-    of = -(-workers // len(files))
-    pieces = [(size_of(file) / of, file, part, of) for file in files for part in range(of)]
+    most = -(-workers // len(files))
+    pieces = []
+    for file in files:
+        of = 1 if file in whole else most
+        pieces += [(size_of(file) / of, file, part, of) for part in range(of)]
     tasks: list[list[tuple[str, int, int]]] = [[] for _ in range(min(workers, len(pieces)))]
     loads = [0.0] * len(tasks)
     for size, file, part, number in sorted(pieces, key=lambda piece: (-piece[0], piece[1], piece[2])):

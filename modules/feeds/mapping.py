@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import datetime
-import decimal
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +12,7 @@ import orjson
 
 from modules.category_text import names_of
 from modules.feeds.cleaning import clean
+from modules.feeds.values import NotUsable, as_text, getter, kind_of
 from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
 
 MAX_ID_CHARS = 1000
@@ -38,15 +37,6 @@ class Product:
     truth: tuple[str, ...] = ()
 
 
-class NotUsable(ValueError):
-    """A record is no product; ``reason`` is one of :data:`modules.feeds.quarantine.REASONS`."""
-
-    def __init__(self, reason: str, detail: str):
-        self.reason = reason
-        self.detail = detail
-        super().__init__(f"{reason}: {detail}")
-
-
 class Mapper:
     """Turns records into products by ``settings.fields``."""
 
@@ -69,7 +59,7 @@ class Mapper:
           NotUsable: the record goes to quarantine.
         """
         if not isinstance(record, dict):
-            raise NotUsable("not_a_product", f"{_kind(record)}, not an object")
+            raise NotUsable("not_a_product", f"{kind_of(record)}, not an object")
         column, get = self._id
         product_id = _id_text(column, get(record))
         text = {}
@@ -79,7 +69,7 @@ class Mapper:
             if value is None:
                 continue
             if type(value) is not str:
-                value = _as_text(column, value)
+                value = as_text(column, value)
             value = clean(value, limit)
             if value:
                 text[field] = value
@@ -94,7 +84,7 @@ class Mapper:
         if self._split is not None:
             column, get = self._split
             value = get(record)
-            product.split = None if value is None else _as_text(column, value).strip()
+            product.split = None if value is None else as_text(column, value).strip()
         product.truth = self.truth(record)
         return product
 
@@ -105,61 +95,13 @@ class Mapper:
         return names_of(self._truth(record), self._separator)
 
 
-def getter(column: str) -> Callable[[dict[str, Any]], Any]:
-    """Reads a column by its literal name, else by its dotted path into nested objects."""
-    if "." not in column:
-        return lambda record: record.get(column)
-    names = column.split(".")
-
-    def get(record: dict[str, Any]) -> Any:
-        if column in record:
-            return record[column]
-        value: Any = record
-        for name in names:
-            if not isinstance(value, dict):
-                return None
-            value = value.get(name)
-        return value
-
-    return get
-
-
-def _kind(value: object) -> str:
-    names = {dict: "an object", list: "a list", str: "text", bool: "a truth value", type(None): "null"}
-    return names.get(type(value), "a number" if isinstance(value, int | float) else type(value).__name__)
-
-
-def _as_text(column: str, value: Any) -> str:
-    """Text of a single value; a number that is not finite is a missing one."""
-    if isinstance(value, str):
-        return value
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int):
-        # str() refuses numbers of thousands of digits.
-        return str(value) if abs(value) < 10**100 else f"{value:#x}"
-    if isinstance(value, float):
-        if not math.isfinite(value):
-            return ""
-        # Whole numbers become 42.0 on their way through data frames; 42 and 42.0 are one size.
-        return str(int(value)) if value.is_integer() and abs(value) < 1e15 else repr(value)
-    if isinstance(value, decimal.Decimal | datetime.date | datetime.time):
-        return str(value)
-    if isinstance(value, bytes):
-        try:
-            return value.decode()
-        except UnicodeDecodeError:
-            raise NotUsable("undecodable", f"{column}: bytes that are no UTF-8") from None
-    raise NotUsable("wrong_type", f"{column}: {_kind(value)} where text is expected")
-
-
 def _id_text(column: str, value: Any) -> str:
     if isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value) and not value.is_integer()):
         raise NotUsable("wrong_type", f"{column}: {value} where an id is expected")
     if isinstance(value, float) and abs(value) >= 2.0**53 and math.isfinite(value):
         # JSON numbers of this size have lost digits: two ids could become one.
         raise NotUsable("wrong_type", f"{column}: a number too large to be exact; write the id as text")
-    text = "" if value is None else _as_text(column, value).strip()
+    text = "" if value is None else as_text(column, value).strip()
     if not text:
         raise NotUsable("no_id", f"{column} is missing or empty")
     if len(text) > MAX_ID_CHARS:
@@ -185,7 +127,7 @@ def as_vector(column: str, value: Any, dimension: int | None) -> np.ndarray:
         except OverflowError:
             raise NotUsable("wrong_type", f"{column}: a vector with a number that is too large") from None
     if not isinstance(value, np.ndarray) or value.ndim != 1:
-        raise NotUsable("wrong_type", f"{column}: {_kind(value)} where a vector is expected")
+        raise NotUsable("wrong_type", f"{column}: {kind_of(value)} where a vector is expected")
     if len(value) == 0 or (dimension is not None and len(value) != dimension):
         expected = "some" if dimension is None else str(dimension)
         raise NotUsable("wrong_type", f"{column}: a vector of {len(value)} values where {expected} are expected")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from modules.errors import InputError, Problem, Problems, reason
-from modules.feeds.files import UNREADABLE
+from modules.feeds.opening import UNREADABLE
 from modules.labels.model import NO, NONE_OF_THESE, VALUES, YES, LabelLog
 from modules.taxonomy import Taxonomy, UnknownCategory
 from modules.taxonomy.documents import SUGGESTIONS, did_you_mean

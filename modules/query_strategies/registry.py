@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Annotated, get_args
+from typing import Annotated
 
 from pydantic import Field
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError
+from modules.plugins import WithEntryPoints
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.combined import Combined
-from modules.query_strategies.kinds import Diverse, Score
-from modules.query_strategies.schedule import Plain, Schedule
-from modules.taxonomy.documents import did_you_mean
+from modules.query_strategies.kinds import BUILTIN, QUERY_STRATEGIES, Single
+from modules.query_strategies.schedule import Schedule
 
-Strategy = Annotated[Plain | Schedule, Field(discriminator="kind")]
+Strategy = Annotated[
+    Single | Combined | Schedule, Field(discriminator="kind"), WithEntryPoints(QUERY_STRATEGIES, QueryStrategy)
+]
 """What ``sampling`` in a workflow file may name."""
 
-STRATEGIES: dict[str, type[QueryStrategy]] = {
-    cls.model_fields["kind"].default: cls
-    for cls in (*get_args(get_args(Score)[0]), *get_args(get_args(Diverse)[0]), Combined, Schedule)
-}
+STRATEGIES: dict[str, type[QueryStrategy]] = {**BUILTIN, "combined": Combined, "schedule": Schedule}
+"""Those that come with the package."""
 
 DEFAULT = "schedule"
 
@@ -28,10 +28,11 @@ def strategy(name: str) -> QueryStrategy:
     """The strategy of this kind with its default parameters; ``default`` is the default one.
 
     Raises:
-      InputError: there is none.
+      InputError: there is none, or the distribution that provides it cannot be imported.
     """
-    cls = STRATEGIES.get(DEFAULT if name == "default" else name)
-    if cls is None:
-        known = ["default", *STRATEGIES]
-        raise InputError(Problem("--strategy", f"one of: {', '.join(known)}{did_you_mean(name, known)}", value=name))
-    return cls()
+    name = DEFAULT if name == "default" else name
+    if name in STRATEGIES:
+        return STRATEGIES[name]()
+    if name not in QUERY_STRATEGIES.names():
+        raise InputError(QUERY_STRATEGIES.unknown(name, "--strategy"))
+    return QUERY_STRATEGIES.get(name)()

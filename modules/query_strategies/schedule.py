@@ -7,14 +7,15 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import Field, model_validator
 
+from modules.plugins import WithEntryPoints
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.combined import Combined
 from modules.query_strategies.facility_location import FacilityLocation
-from modules.query_strategies.kinds import Diverse, Score
+from modules.query_strategies.kinds import QUERY_STRATEGIES, Single
 from modules.query_strategies.pool import Pool, Selection
 from modules.settings.base import Settings
 
-Plain = Annotated[Score | Diverse | Combined, Field(discriminator="kind")]
+Plain = Annotated[Single | Combined, Field(discriminator="kind"), WithEntryPoints(QUERY_STRATEGIES, QueryStrategy)]
 """All but the schedule."""
 
 

@@ -6,6 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from modules.feeds.formats import FORMATS
+from modules.plugins import KindName
 from modules.settings.base import Settings
 from modules.settings.images import ImageSettings
 
@@ -94,7 +96,9 @@ class FeedSettings(Settings):
     """Glob patterns. The format follows from the name unless ``format`` says otherwise."""
     outside: bool = False
     """Files outside of the folder may be read: by patterns with ``..`` or full paths, and by links that lead out."""
-    format: Literal["auto", "jsonl", "csv", "parquet"] = "auto"
+    format: Annotated[str, KindName(FORMATS, "auto")] = "auto"
+    """The name of a format that comes with Shelfmark or is provided by an installed distribution; ``auto``: the format
+    that each file's name tells."""
     delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
     """Of CSV files."""
     fields: FieldSettings = FieldSettings()

@@ -5,7 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any
+
+from modules.feeds.values import NotUsable, as_text
 
 MAX_DISTINCT = 200_000
 _URL = re.compile(r"(?:https?:)?//\S+\.\S+", re.I)
@@ -57,18 +60,14 @@ class Column:
             else:
                 self.nested += 1
             return
-        if isinstance(value, bool):
-            text = "true" if value else "false"
-        elif isinstance(value, (int, float)):
-            text = f"{value:g}" if isinstance(value, float) else str(value)
-            self.numbers += 1
-        elif isinstance(value, str):
-            text = value.strip()
-        else:
+        try:
+            text = "" if value is None else as_text(self.name, value).strip()
+        except NotUsable:
             return
         if not text:
             return
         self.filled += 1
+        self.numbers += isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
         self.texts += not isinstance(value, (int, float))
         self.characters += len(text)
         self.words += len(text.split())

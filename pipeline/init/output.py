@@ -105,10 +105,8 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
     parent = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in guess.files.paths])
     if any(leaves(str(path), parent) for path in guess.files.paths):
         lines.append("  outside: true # a file is a link that leads out of the folder")
-    if guess.files.format != "auto":
-        lines.append(f"  format: {guess.files.format}")
-    if "csv" in guess.files.kinds and guess.files.delimiter != ",":
-        lines.append(f"  delimiter: {_quoted(guess.files.delimiter)}")
+    for key, value in guess.files.settings.model_dump(exclude_defaults=True).items():
+        lines.append(f"  {key}: {_quote(value)}")
     lines += ["  fields: # product field: column of the feed (null: the feed has none)"]
     for field in FIELD_ORDER:
         column = guess.column(field)

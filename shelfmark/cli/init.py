@@ -31,13 +31,13 @@ def init(
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of an earlier init.")] = False,
 ) -> None:
     """Look at your own feed files and write a first workflow for them."""
+    from modules.feeds.formats import format_by_suffix
     from pipeline.init import detect, write_workflow
     from pipeline.init.output import slug
-    from pipeline.peek import format_of
 
     guess = detect(feeds, category, separator)
     first = feeds[0].resolve()
-    stem = first.name.split(".")[0] if first.is_file() and format_of(first) else first.stem
+    stem = first.name.split(".")[0] if first.is_file() and format_by_suffix(str(first)) else first.stem
     name = slug(name or stem)
     files = write_workflow(guess, output if output is not None else Path(name), name, force, images)
     show(guess)
@@ -52,7 +52,7 @@ def show(guess: Guess) -> None:
     import shutil
 
     kinds = sorted(set(guess.files.kinds))
-    delimiter = f", delimiter {guess.files.delimiter!r}" if "csv" in kinds else ""
+    delimiter = f", delimiter {guess.files.settings.delimiter!r}" if "csv" in kinds else ""
     count = len(guess.files.paths)
     files = f"{count:,} {'file' if count == 1 else 'files'} of {' and '.join(kinds)}{delimiter}"
     _say(f"{files}; {guess.products:,} products looked at")

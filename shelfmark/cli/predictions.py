@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from enum import StrEnum
-from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from shelfmark.cli.options import SetOption, WorkflowOption, console, load
-
-FORMATS = (".csv", ".jsonl", ".parquet")
 
 
 class Split(StrEnum):
@@ -55,17 +52,18 @@ def predictions(
         bool, typer.Option("--published", help="By the last blessed model; default: by the newest one.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Write .csv, .jsonl or .parquet.")
+        str | None,
+        typer.Option("--output", "-o", metavar="TARGET", help="Write .csv, .jsonl or .parquet, or to another sink."),
     ] = None,
     workflow: WorkflowOption = None,
     overrides: SetOption = None,
 ) -> None:
     """Show or export a run's predictions."""
-    from modules.errors import InputError, Problem
+    if output is not None:
+        from modules.predictions.sinks import sink_for
 
-    if output is not None and output.suffix not in FORMATS:
-        expected = f"expected a name that ends in {', '.join(FORMATS)}"
-        raise InputError(Problem("--output", expected, value=str(output)))
+        # Before the workflow is read: what cannot be written is told at once.
+        sink_for(output)
     loaded = load(workflow, overrides)
     from pipeline import results
 

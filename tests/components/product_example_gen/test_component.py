@@ -352,3 +352,38 @@ def test_counts_survive_as_properties() -> None:
         Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9, Counter(ok=10)
     )
     assert Counts.from_properties(counts.to_properties() | {"name": "x", "other/x": 4, "span": 1}) == counts
+
+
+@pytest.mark.slow
+def test_the_same_table_in_every_format_gives_the_same_examples(tmp_path: Path) -> None:
+    """Through Beam, with several workers to a file; the bad record keeps its place in each format."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    rows = [{"id": f"p{i}", "title": f"boots {i}", "retailer": "shop"} for i in range(60)]
+    rows.insert(30, {"id": "", "title": "nobody", "retailer": "shop"})
+    header = "id,title,retailer\n"
+    contents = {
+        "a.jsonl": "".join(json.dumps(row) + "\n" for row in rows).encode(),
+        "a.csv": (header + "".join(",".join(row.values()) + "\n" for row in rows)).encode(),
+        "a.tsv": (header + "".join(",".join(row.values()) + "\n" for row in rows)).replace(",", "\t").encode(),
+    }
+    found = {}
+    for name in (*contents, "a.parquet"):
+        folder = tmp_path / name
+        folder.mkdir()
+        if name in contents:
+            (folder / name).write_bytes(contents[name])
+        else:
+            pq.write_table(pa.Table.from_pylist(rows), folder / name, row_group_size=7)
+        (folder / "taxonomy.yaml").write_text(TAXONOMY)
+        flow = Workflow.model_validate(
+            {"name": "test", "feed": {"files": [name]}, "objectives": {"exclusive": {"kind": "exclusive"}}}
+        )
+        found[name] = execute(folder, tmp_path / f"out-{name}", flow)
+    first = found["a.jsonl"]
+    assert set(first.all) == {f"p{i}" for i in range(60)}
+    for name, result in found.items():
+        assert result.products == first.products
+        header_lines = 1 if name in ("a.csv", "a.tsv") else 0
+        assert [(bad["line"], bad["reason"]) for bad in result.bad] == [(31 + header_lines, "no_id")]

@@ -16,16 +16,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modules.errors import InputError
-from modules.feeds import readers
-from modules.feeds.files import Format
+from modules.feeds.formats import csv as csv_format
+from modules.feeds.formats import text
+from modules.feeds.formats.text import line_blocks
 from modules.feeds.quarantine import BadRecord
-from modules.feeds.readers import Record, line_blocks, read_records
+from modules.feeds.readers import Record, read_records
 from modules.settings.feed import FeedSettings
 
 SETTINGS = FeedSettings(max_record_bytes=2000)
 
 
-def outcome(path: str, kind: Format, feed: FeedSettings = SETTINGS, **part: int) -> list[tuple[int, Any]]:
+def outcome(path: str, kind: str, feed: FeedSettings = SETTINGS, **part: int) -> list[tuple[int, Any]]:
     """(line, data) of good records, (line, reason) of bad ones."""
     rows = read_records(path, kind, feed, **part)
     return [(r.line, r.reason if isinstance(r, BadRecord) else r.data) for r in rows]
@@ -111,7 +112,7 @@ def test_an_endless_line_does_not_fill_the_memory() -> None:
 )
 @settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_blocks_are_lines(lines: list[bytes], block: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_BLOCK", block)
+    monkeypatch.setattr(text, "BLOCK", block)
     content = b"\n".join(lines)
     if content.startswith(b"\xef\xbb\xbf"):
         return
@@ -121,9 +122,9 @@ def test_blocks_are_lines(lines: list[bytes], block: int, monkeypatch: pytest.Mo
 
 
 def write_csv(folder: Any, name: str, rows: list[list[str]], **options: Any) -> str:
-    text = io.StringIO()
-    csv.writer(text, **options).writerows(rows)
-    return folder.write(name, text.getvalue().encode())
+    content = io.StringIO()
+    csv.writer(content, **options).writerows(rows)
+    return folder.write(name, content.getvalue().encode())
 
 
 def test_csv(folder: Any) -> None:
@@ -167,7 +168,7 @@ def test_delimiters(folder: Any) -> None:
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])
-def test_a_missing_id_column_is_said_once(folder: Any, kind: Format) -> None:
+def test_a_missing_id_column_is_said_once(folder: Any, kind: str) -> None:
     path = str(folder.path / "a")
     if kind == "csv":
         Path(path).write_text("sku,name\n1,a\n")
@@ -212,9 +213,9 @@ def test_what_is_no_parquet(folder: Any, content: bytes) -> None:
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "parquet"])
 @pytest.mark.parametrize("of", [2, 3, 7])
-def test_parts_together_are_the_whole(tmp_path: Path, kind: Format, of: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readers, "_BLOCK", 100)
-    monkeypatch.setattr(readers, "_ROWS", 5)
+def test_parts_together_are_the_whole(tmp_path: Path, kind: str, of: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(text, "BLOCK", 100)
+    monkeypatch.setattr(csv_format, "ROWS", 5)
     path = tmp_path / "a"
     ids = [str(i) for i in range(500)]
     if kind == "jsonl":

@@ -19,7 +19,8 @@ import pytest
 
 from modules import object_stores
 from modules.errors import InputError
-from modules.feeds.files import find_files, fingerprint, format_of, open_plain, parts
+from modules.feeds.files import find_files, fingerprint, format_of, parts
+from modules.feeds.opening import open_plain
 from modules.feeds.readers import Record, read_records
 from modules.object_stores import Patience, match, objects_in, open_object, read_object, size_of
 from modules.settings.feed import FeedSettings

@@ -14,8 +14,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modules.errors import InputError
-from modules.predictions.export import export, guarded
+from modules.predictions.export import export
 from modules.predictions.read import PredictionFiles, Query
+from modules.predictions.sinks.csv import guarded
 from tests.modules.reporting.sample import taxonomy, write_predictions
 
 

@@ -10,10 +10,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modules.category_text import names_of
+from modules.feeds.formats.base import Head
+from modules.feeds.formats.csv import Csv
 from pipeline.init.categories import SEPARATORS, build_taxonomy, guess_category, guess_separator
 from pipeline.init.columns import summarise
 from pipeline.init.fields import ALIASES, guess_fields, name_score, normalise, split_column
-from pipeline.init.files import guess_delimiter
 
 TREE = [
     ("Home", "Kitchen, Dining & Bar", "Knives"), ("Home", "Kitchen, Dining & Bar", "Pans"), ("Home", "Bedding"),
@@ -200,15 +201,20 @@ def test_split_columns() -> None:
     assert found("test", "val") is None
 
 
+def sniffed_delimiter(text: str) -> str | None:
+    sniffed = Csv().sniff(Head("feed.csv", text.encode(), whole=True))
+    return None if sniffed is None else sniffed.settings["delimiter"]
+
+
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
 def test_delimiters(delimiter: str) -> None:
     rows = [["id", "name", "text"], *[[str(i), f"a{i}", '"x, y; z | w"'] for i in range(20)]]
-    assert guess_delimiter("\n".join(delimiter.join(row) for row in rows)) == delimiter
+    assert sniffed_delimiter("\n".join(delimiter.join(row) for row in rows)) == delimiter
 
 
 def test_one_column_is_no_table() -> None:
-    assert guess_delimiter("name\na\nb, c\n") is None
-    assert guess_delimiter("") is None
+    assert sniffed_delimiter("name\na\nb, c\n") is None
+    assert sniffed_delimiter("") is None
 
 
 def test_normalise_and_aliases() -> None:

@@ -1,0 +1,156 @@
+"""What a sink answers: where predictions go, batch by batch."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from abc import ABC, abstractmethod
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from modules.errors import InputError, Problem
+from modules.predictions.read import PredictionFiles, Query, class_paths
+from modules.taxonomy import Taxonomy
+
+BASE = ("id", "title", "retailer")
+SCORES = ("probability", "entropy", "margin", "least_confidence")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """Which predictions are delivered.
+
+    Attributes:
+      files: the predictions of one run.
+      query: which of them, in which order.
+      taxonomy: of the run that made them.
+    """
+
+    files: PredictionFiles
+    query: Query
+    taxonomy: Taxonomy
+
+    @property
+    def objectives(self) -> dict[str, str]:
+        """Name to kind of the objectives that the query asks for."""
+        return {name: kind for name, kind in self.files.kinds.items() if self.query.objective in (None, name)}
+
+    def class_paths(self) -> dict[str, list[str]]:
+        """Objective to the path of each of its classes."""
+        return class_paths(self.objectives, self.taxonomy)
+
+    def tables(self, columns: list[str], skip: int = 0) -> Iterator[pa.Table]:
+        """Streams the rows in their order, all but the first ``skip``, in tables of bounded size."""
+        for table in self.files.select(self.query, columns):
+            left_out = min(skip, table.num_rows)
+            skip -= left_out
+            if left_out < table.num_rows:
+                yield table.slice(left_out)
+
+
+class Sink(ABC):
+    """One delivery to one place.
+
+    :func:`modules.predictions.export.export` makes a sink, calls :meth:`start`, then :meth:`write` for each batch, then
+    :meth:`finish`; if anything fails, :meth:`abort`. ``write`` may take its time: the next batch is read when it
+    returns, so that a slow receiver slows the reading and nothing queues up in memory.
+
+    The name under which a sink is listed, or provided by an entry point, is the scheme of its targets
+    (``kafka`` for ``kafka://host/topic``) or, without ``://``, the ending of their names (``csv`` for ``x.csv``).
+
+    Args:
+      target: the file or address, as it was given.
+      delivery: what will be written.
+    """
+
+    def __init__(self, target: str, delivery: Delivery):
+        self.target = target
+        self.delivery = delivery
+
+    @abstractmethod
+    def columns(self) -> list[str]:
+        """The columns of the predictions that :meth:`write` needs; ``split`` comes with them in any case."""
+
+    @abstractmethod
+    def start(self) -> int:
+        """Connects, or opens a file.
+
+        Returns:
+          How many of the delivery's first products the target already has, from an attempt that was interrupted: they
+          are not written again. 0 where a sink does not resume.
+
+        Raises:
+          InputError: the target cannot be written.
+        """
+
+    @abstractmethod
+    def write(self, table: pa.Table) -> None:
+        """Delivers one batch of some thousand products; returns when the target has taken it."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Everything was written: makes it visible, and disconnects."""
+
+    @abstractmethod
+    def abort(self) -> None:
+        """Something failed, perhaps :meth:`start` itself: disconnects, and leaves no half of a delivery in sight."""
+
+
+class FileSink(Sink):
+    """A file that appears under its name when it is complete, and until then leaves the old one as it is."""
+
+    def __init__(self, target: str, delivery: Delivery):
+        super().__init__(target, delivery)
+        self._temporary: Path | None = None
+        self._is_closed = False
+
+    @abstractmethod
+    def open_file(self, path: str) -> None:
+        """Opens the new file, which is there and empty."""
+
+    @abstractmethod
+    def close_file(self) -> None:
+        """Closes it, whether all was written or not; called once."""
+
+    def start(self) -> int:
+        target = Path(self.target)
+        try:
+            handle, name = tempfile.mkstemp(target.suffix, f".{target.name}.", target.parent or Path())
+            os.close(handle)
+        except OSError as error:
+            raise InputError(Problem(self.target, f"a file that can be written: {error.strerror}")) from None
+        self._temporary = Path(name)
+        self.open_file(name)
+        return 0
+
+    def finish(self) -> None:
+        assert self._temporary is not None
+        self._close()
+        # mkstemp lets nobody else read; the file is to be like any other that the user writes.
+        mask = os.umask(0)
+        os.umask(mask)
+        os.chmod(self._temporary, 0o666 & ~mask)
+        os.replace(self._temporary, self.target)
+
+    def abort(self) -> None:
+        if self._temporary is not None:
+            try:
+                self._close()
+            finally:
+                self._temporary.unlink(missing_ok=True)
+
+    def _close(self) -> None:
+        if not self._is_closed:
+            self._is_closed = True
+            self.close_file()
+
+
+def labels_as_text(table: pa.Table, objective: str, paths: list[str]) -> pa.ChunkedArray:
+    """The label's path, null where the product is unlabelled."""
+    label = table.column(f"{objective}/label")
+    known = pc.if_else(pc.greater_equal(label, 0), label, pa.scalar(None, label.type))
+    return pc.take(pa.array(paths, pa.string()), known.combine_chunks())

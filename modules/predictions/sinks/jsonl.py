@@ -1,0 +1,83 @@
+"""JSON Lines with one object per product, and in it one per objective."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import IO, Any
+
+import numpy as np
+import orjson
+import pyarrow as pa
+
+from modules.predictions.read import SPLIT
+from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink, labels_as_text
+
+TOP = 5
+"""Categories per product and objective; Parquet has all that were kept."""
+
+
+class JsonLinesSink(FileSink):
+    """Category paths stand in the place of class indices."""
+
+    def __init__(self, target: str, delivery: Delivery):
+        super().__init__(target, delivery)
+        self._paths = delivery.class_paths()
+        self._stream: IO[bytes] | None = None
+
+    def columns(self) -> list[str]:
+        columns = list(BASE)
+        for objective, kind in self.delivery.objectives.items():
+            parts = ["category", "category_id", "ancestors", *SCORES, "rest", "classes", "probabilities"]
+            columns += [f"{objective}/{part}" for part in (*parts, "label" if kind == "exclusive" else "assigned")]
+        return columns
+
+    def open_file(self, path: str) -> None:
+        self._stream = open(path, "wb")  # noqa: SIM115 - close_file closes it
+
+    def write(self, table: pa.Table) -> None:
+        assert self._stream is not None
+        columns = [table.column(part).to_pylist() for part in (*BASE, SPLIT)]
+        rows = [dict(zip((*BASE, SPLIT), values, strict=True)) for values in zip(*columns, strict=True)]
+        for objective, kind in self.delivery.objectives.items():
+            answers = _objective_parts(table, objective, kind, self._paths[objective])
+            for row, answer in zip(rows, answers, strict=True):
+                row[objective] = answer
+        for row in rows:
+            self._stream.write(orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE))
+
+    def close_file(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
+
+
+def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str]) -> Iterator[dict[str, Any]]:
+    """Per row an objective's part of its JSON object; worked out column by column, which is many times faster."""
+
+    def column(part: str) -> pa.ChunkedArray:
+        return table.column(f"{objective}/{part}")
+
+    k = min(TOP, column("classes").type.list_size)
+    classes, probabilities = (_matrix(column(part))[:, :k] for part in ("classes", "probabilities"))
+    names = np.array(paths, object)[classes].tolist()
+    top = (
+        [{"category": c, "probability": p} for c, p in zip(some, their, strict=True)]
+        for some, their in zip(names, _rounded(probabilities), strict=True)
+    )
+    values: dict[str, Any] = {part: column(part).to_pylist() for part in ("category", "category_id", "ancestors")}
+    values |= {part: _rounded(column(part).to_numpy()) for part in (*SCORES, "rest")}
+    values["top"] = top
+    if kind == "exclusive":
+        values["label"] = labels_as_text(table, objective, paths).to_pylist()
+    else:
+        values["assigned"] = column("assigned").to_pylist()
+    for row in zip(*values.values(), strict=True):
+        yield dict(zip(values, row, strict=True))
+
+
+def _matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of lists of one length as (rows, length)."""
+    return np.concatenate([np.asarray(chunk.flatten()) for chunk in column.chunks]).reshape(-1, column.type.list_size)
+
+
+def _rounded(values: np.ndarray) -> list[Any]:
+    return np.round(values.astype(np.float64), 6).tolist()
