@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from modules.settings.base import Settings
+from modules.errors import Problem
+from modules.settings.base import Settings, contradiction
 from modules.settings.images import ImageSettings
+
+if TYPE_CHECKING:
+    from modules.settings.workflow import Workflow
 
 Split = Literal["train", "eval", "test"]
 SPLITS: tuple[Split, ...] = ("train", "eval", "test")
@@ -115,3 +120,8 @@ class FeedSettings(Settings):
         if not self.files:
             raise ValueError("files must name at least one pattern")
         return self
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        if workflow.images is not None and self.fields.image is None:
+            expected = "the column with paths or addresses of images, for feed.images"
+            yield contradiction(f"{place}.fields.image", "null", expected)

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.features import image_feature, without_towers
+from modules.features import Feature, image_feature, without_towers
 from modules.features.base import FeatureSettings
-from modules.settings.workflow import Workflow
+from modules.settings.model import Objective
 from modules.training.image_data import augmented_inputs, decoder, fits_in_memory
 
 CACHE_BYTES = 256 * 2**20
@@ -21,10 +21,10 @@ def input_spec(features: Mapping[str, FeatureSettings]) -> dict[str, Any]:
     return {key: one for name, feature in features.items() for key, one in feature.example_spec(name).items()}
 
 
-def label_spec(workflow: Workflow) -> dict[str, Any]:
+def label_spec(objectives: Mapping[str, Objective]) -> dict[str, Any]:
     """How a transformed example's labels are parsed."""
     spec: dict[str, Any] = {}
-    for name, objective in workflow.objectives.items():
+    for name, objective in objectives.items():
         if objective.kind == "exclusive":
             spec[f"label/{name}"] = tf.io.FixedLenFeature([], tf.int64, -1)
         else:
@@ -39,10 +39,12 @@ def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, FeatureSettin
     return {key: one for name, feature in features.items() for key, one in feature.to_inputs(name, parsed).items()}
 
 
-def targets(parsed: Mapping[str, Any], workflow: Workflow, classes: Mapping[str, int]) -> dict[str, tf.Tensor]:
+def targets(
+    parsed: Mapping[str, Any], objectives: Mapping[str, Objective], classes: Mapping[str, int]
+) -> dict[str, tf.Tensor]:
     """What the losses take: exclusive class index or -1; multi-label (batch, classes) of 1 yes, 0 no, -1 unknown."""
     found: dict[str, tf.Tensor] = {}
-    for name, objective in workflow.objectives.items():
+    for name, objective in objectives.items():
         labels = parsed[f"label/{name}"]
         if objective.kind == "exclusive":
             found[name] = labels
@@ -66,19 +68,20 @@ def multi_hot(indices: tf.RaggedTensor, classes: int) -> tf.Tensor:
 
 
 def label_batches(
-    files: Sequence[str], workflow: Workflow, classes: Mapping[str, int], *, batch_size: int = 4096
+    files: Sequence[str], objectives: Mapping[str, Objective], classes: Mapping[str, int], *, batch_size: int = 4096
 ) -> tf.data.Dataset:
     """The targets of :func:`batches` alone, without the cost of its inputs."""
-    spec = label_spec(workflow)
+    spec = label_spec(objectives)
     records = tf.data.TFRecordDataset(tf.constant(sorted(files), tf.string), compression_type="GZIP", buffer_size=2**20)
     return records.batch(batch_size).map(
-        lambda serialised: targets(tf.io.parse_example(serialised, spec), workflow, classes), num_parallel_calls=2
+        lambda serialised: targets(tf.io.parse_example(serialised, spec), objectives, classes), num_parallel_calls=2
     )
 
 
 def batches(
     files: Sequence[str],
-    workflow: Workflow,
+    features: Mapping[str, Feature],
+    objectives: Mapping[str, Objective],
     classes: Mapping[str, int],
     *,
     batch_size: int,
@@ -102,9 +105,9 @@ def batches(
 
     ``once``: for a single pass, for which nothing is kept.
     """
-    image = image_feature(workflow.features)
-    columns = without_towers(workflow.features)
-    spec = {**input_spec(columns), **label_spec(workflow)}
+    image = image_feature(features)
+    columns = without_towers(features)
+    spec = {**input_spec(columns), **label_spec(objectives)}
     ordered = sorted(files)
     size = sum(tf.io.gfile.stat(name).length for name in ordered)
     shuffled = shuffle_seed is not None
@@ -150,7 +153,7 @@ def batches(
 
     def parse(serialised, pixels):
         parsed = tf.io.parse_example(serialised, spec)
-        return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, workflow, classes)
+        return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, objectives, classes)
 
     found = records.batch(batch_size).map(parse, num_parallel_calls=2, deterministic=True)
     if image is not None and augment_seed is not None:
