@@ -106,11 +106,11 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
             yield Finding(path, f"expected {expected} (this key is required)", has_value=False)
         elif kind in ("union_tag_not_found", "union_tag_invalid"):
             union = _union_at(schema, path, data) or {}
-            kinds, tag = _kinds(union), item["ctx"].get("tag")
-            hint = _did_you_mean(str(tag), kinds) if tag is not None else ""
-            expected = f"expected one of: {', '.join(kinds)}"
-            where = (*path, union["discriminator"]["propertyName"])
-            yield Finding(where, expected, tag, tag is not None, hint, prune=path)
+            kinds, where = _kinds(union), (*path, union["discriminator"]["propertyName"])
+            written = kind == "union_tag_invalid"
+            tag = _value_at(data, where)
+            hint = _did_you_mean(str(tag), kinds) if written else ""
+            yield Finding(where, f"expected one of: {', '.join(kinds)}", tag, written, hint, prune=path)
         elif item["loc"][-1:] == ("[key]",):
             pattern = item.get("ctx", {}).get("pattern", "")
             expected = f"expected a name that matches {pattern}" if pattern else "expected another name"
@@ -129,19 +129,24 @@ def _unknown_key(path: KeyPath, value: Any, schema: dict[str, Any], data: Any) -
     if union is None:
         return Finding(path, "unknown key", value, hint=_nearest(str(key), parent, schema, data), prune=path)
     by_key: dict[str, list[str]] = {}
-    for kind, reference in union["discriminator"]["mapping"].items():
+    for kind in _kinds(union):
+        reference = union["discriminator"]["mapping"][kind]
         for name in _resolve(schema, {"$ref": reference}, None).get("properties", {}):
             by_key.setdefault(name, []).append(kind)
     tag, own = union["discriminator"]["propertyName"], _kind_of(union, _value_at(data, parent))
     if key in by_key:
-        kinds = f"{tag}: {' or '.join(by_key[key])}"
+        kinds = f"{tag}: {_either(by_key[key])}"
         expected = f"expected no such key, since {dotted((*parent, tag))} is {own}; only {kinds} has it"
         return Finding(path, expected, value, hint=f"delete {dotted(path)}", prune=path)
     hint = _nearest(str(key), parent, schema, data)
     close = difflib.get_close_matches(str(key), list(by_key), n=1, cutoff=0.6)
     if close and own not in by_key[close[0]]:
-        hint = f"did you mean {dotted((*parent, close[0]))!r}? Only {tag}: {' or '.join(by_key[close[0]])} has it"
+        hint = f"did you mean {dotted((*parent, close[0]))!r}? Only {tag}: {_either(by_key[close[0]])} has it"
     return Finding(path, "unknown key", value, hint=hint, prune=path)
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def _value_at(data: Any, path: KeyPath) -> Any:
@@ -238,7 +243,9 @@ def _resolve(schema: dict[str, Any], node: dict[str, Any], data: Any) -> dict[st
 
 
 def _kinds(node: dict[str, Any]) -> list[str]:
-    return list(node.get("discriminator", {}).get("mapping", {}))
+    """The tags of a discriminated union, in the order of its members: pydantic sorts its mapping by name."""
+    kind_of = {reference: kind for kind, reference in node.get("discriminator", {}).get("mapping", {}).items()}
+    return [kind_of[member["$ref"]] for member in node.get("oneOf", ()) if member.get("$ref") in kind_of]
 
 
 def _kind_of(union: dict[str, Any], data: Any) -> Any:

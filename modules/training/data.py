@@ -78,6 +78,37 @@ def label_batches(
     )
 
 
+def _records(
+    files: Sequence[str], shuffle_seed: int | None, resample_seed: int | None, *, keep: bool
+) -> tf.data.Dataset:
+    """Serialised examples of all files; ``keep``: in memory after the first pass, if they are few."""
+    ordered = sorted(files)
+    if not ordered:
+        return tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
+
+    def read(name):
+        records = tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
+        if resample_seed is None:
+            return records
+        # The folder's name differs from run to run; the file's own does not.
+        file_seed = tf.strings.to_hash_bucket_fast(tf.strings.split(name, "/")[-1], 2**31)
+
+        def repeat(number, block):
+            seed = tf.stack([file_seed + resample_seed, number])
+            return tf.repeat(block, tf.random.stateless_poisson(tf.shape(block), seed, 1.0, tf.int32))
+
+        return records.batch(1024).enumerate().map(repeat).unbatch()
+
+    names = tf.data.Dataset.from_tensor_slices(tf.constant(ordered))
+    # gzip shrinks these files about fourfold.
+    few = sum(tf.io.gfile.stat(name).length for name in ordered) * 4 <= CACHE_BYTES
+    if shuffle_seed is not None and not few:
+        names = names.shuffle(len(ordered), seed=shuffle_seed)
+        return names.interleave(read, cycle_length=8, block_length=16, deterministic=True)
+    records = names.flat_map(read)
+    return records.cache() if keep and few else records
+
+
 def batches(
     files: Sequence[str],
     features: Mapping[str, Feature],
@@ -108,35 +139,8 @@ def batches(
     image = image_feature(features)
     columns = without_towers(features)
     spec = {**input_spec(columns), **label_spec(objectives)}
-    ordered = sorted(files)
-    size = sum(tf.io.gfile.stat(name).length for name in ordered)
     shuffled = shuffle_seed is not None
-
-    def read(name):
-        found = tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
-        if resample_seed is None:
-            return found
-        # The folder's name differs from run to run; the file's own does not.
-        file_seed = tf.strings.to_hash_bucket_fast(tf.strings.split(name, "/")[-1], 2**31)
-
-        def repeat(number, block):
-            seed = tf.stack([file_seed + resample_seed, number])
-            return tf.repeat(block, tf.random.stateless_poisson(tf.shape(block), seed, 1.0, tf.int32))
-
-        return found.batch(1024).enumerate().map(repeat).unbatch()
-
-    if not ordered:
-        records = tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
-    else:
-        names = tf.data.Dataset.from_tensor_slices(tf.constant(ordered))
-        # gzip shrinks these files about fourfold.
-        if shuffled and size * 4 > CACHE_BYTES:
-            names = names.shuffle(len(ordered), seed=shuffle_seed)
-            records = names.interleave(read, cycle_length=8, block_length=16, deterministic=True)
-        else:
-            records = names.flat_map(read)
-            if size * 4 <= CACHE_BYTES and image is None and not once:
-                records = records.cache()
+    records = _records(files, shuffle_seed, resample_seed, keep=image is None and not once)
     buffer = 100_000
     if image is None:
         records = records.map(lambda serialised: (serialised, {}))

@@ -104,7 +104,7 @@ def _with_model(workflow: Workflow, kind: str) -> Workflow:
 
     kinds = {str(known.model_fields["kind"].default): known for known in KINDS}
     if kind not in kinds:
-        raise InputError(Problem("--model", f"expected one of: {', '.join(kinds)}", value=kind))
+        raise InputError(Problem("--model", f"expected one of: {', '.join(kinds)}", key="model.kind", value=kind))
     solvers, solver = kinds[kind].solvers, workflow.training.solver
     values = {"model.kind": kind, "training.solver": solver if solver in solvers else solvers[0]}
     changed = with_values(workflow, values)
