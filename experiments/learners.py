@@ -11,14 +11,16 @@ import tensorflow as tf
 
 from experiments.catalogue import Catalogue
 from modules.graph_ops.layers import PADDING
-from modules.models.build import EMBEDDING, LSA, InputSizes, build_model
+from modules.models import LsaModel
+from modules.models.build import EMBEDDING, InputSizes, build_model
+from modules.models.projection import ROWS, embed, fit_projection
 from modules.objectives import ancestor_levels
 from modules.settings.model import ExclusiveObjective
 from modules.settings.workflow import Workflow
-from modules.training.fit import balanced_weights, fit, losses_of
+from modules.training.design import columns_of, design_matrix
+from modules.training.fit import Heads, balanced_weights, fit, losses_of
 from modules.training.heads import fit_exclusive
-from modules.training.liblinear import columns_of, design_matrix
-from modules.training.projection import ROWS, embed, fit_projection
+from modules.training.methods import AdamTraining, LiblinearTraining
 
 OBJECTIVE = "exclusive"
 _BATCH = 1024
@@ -48,7 +50,7 @@ def learner_of(workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes:
       inputs: the model's inputs of all products, in batches, in the catalogue's order.
       pool: the rows that training may look at, labelled or not.
     """
-    if workflow.training.solver == "liblinear":
+    if workflow.training.exact:
         return ExactLearner(workflow, catalogue, inputs, sizes, pool)
     return GradientLearner(workflow, catalogue, inputs, sizes)
 
@@ -61,20 +63,21 @@ class ExactLearner:
     ) -> None:
         objective = workflow.objectives[OBJECTIVE]
         assert isinstance(objective, ExclusiveObjective)
+        assert isinstance(workflow.training, LiblinearTraining)
         self.objective, self.c, self.classes = objective, workflow.training.liblinear_c, catalogue.classes
         self.ancestors = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)
         lengths = [len(next(iter(batch.values()))) for batch in inputs]
         unlabelled = [(batch, {OBJECTIVE: np.full(n, -1)}) for n, batch in zip(lengths, inputs, strict=True)]
-        design, _ = design_matrix(unlabelled, workflow, sizes.features)
+        design, _ = design_matrix(unlabelled, workflow.features, sizes.features, seed=workflow.seed)
         model = build_model(workflow, sizes)
-        if workflow.model.kind == LSA:
+        if isinstance(workflow.model, LsaModel):
             seen = design[pool]
             if len(pool) > ROWS:
                 seen = seen[np.random.default_rng(workflow.seed).choice(len(pool), ROWS, replace=False)]
             self._embeddings = embed(design, fit_projection(seen, model.output[EMBEDDING].shape[-1], workflow.seed))
             self.matrix = self._embeddings
         else:
-            ranges = columns_of(workflow, sizes.features)
+            ranges = columns_of(workflow.features, sizes.features)
             tables = [model.get_layer(f"projection_{name}").get_weights()[0] for name in ranges]
             self._embeddings = embed(design, np.concatenate(tables))
             self.matrix = design
@@ -106,15 +109,18 @@ class GradientLearner:
     def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
         workflow = self.workflow.model_copy(update={"seed": seed})
         self.model = build_model(workflow, self.sizes)
-        size = min(workflow.training.batch_size, len(rows))
+        training = workflow.training
+        assert isinstance(training, AdamTraining)
+        size = min(training.batch_size, len(rows))
         data = tf.data.Dataset.from_tensor_slices((self._some(rows), {OBJECTIVE: labels}))
         data = data.shuffle(len(rows), seed=seed).batch(size)
         weights = {}
         if workflow.objectives[OBJECTIVE].class_weights == "balanced":
             weights[OBJECTIVE] = balanced_weights(np.bincount(labels, minlength=self.classes))
+        heads = Heads(workflow.objectives, losses_of(workflow.objectives, weights), workflow.model.weight_penalty)
         fit(
-            self.model, workflow, data, None, losses_of(workflow, weights),
-            steps_per_epoch=-(-len(rows) // size), epochs=workflow.training.epochs,
+            self.model, training, heads, data, None,
+            steps_per_epoch=-(-len(rows) // size), epochs=training.epochs,
         )  # fmt: skip
 
     def logits(self, rows: Integers) -> Floats:

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from modules.errors import Problem
 from modules.plugins import UNKNOWN_KIND
+from modules.settings.base import as_yaml
 from modules.settings.workflow import ContradictionError, Workflow
 from modules.taxonomy.documents import dotted
 from pipeline.yaml_tree import KeyPath
@@ -19,12 +20,14 @@ Place = Callable[[KeyPath], tuple[str, int | None]]
 
 # A contradiction is only believed where none of what it depends on was itself wrong.
 _DEPENDS: dict[str, tuple[KeyPath, ...]] = {
-    "features": (("features",), ("feed", "fields")),
-    "objectives": (("objectives",), ("rules",)),
+    "features": (("features",), ("feed", "fields"), ("training", "solver")),
+    "objectives": (("objectives",), ("rules",), ("training", "solver")),
     "labels": (("labels",), ("feed", "fields"), ("objectives",)),
     "taxonomy": (("taxonomy",), ("feed", "fields")),
     "evaluation": (("evaluation",), ("objectives",)),
-    "training": (("training",), ("objectives",)),
+    "model": (("model",), ("training", "solver"), ("features",)),
+    "training": (("training",), ("model", "kind"), ("objectives",)),
+    "committee": (("committee",), ("model",), ("training",)),
     "tuning": (("tuning",), ("model",), ("training",), ("objectives",), ("committee",)),
 }
 
@@ -70,23 +73,18 @@ def validate_data(data: dict[str, Any], place: Place) -> tuple[Workflow | None, 
 def _independent(finding: Finding, wrong: list[KeyPath]) -> bool:
     """False for what only follows from an earlier finding, such as a key that is missing since it was taken out."""
     depends = _DEPENDS.get(str(finding.path[0]), ()) if finding.path and not finding.prune else ()
-    return finding.path not in wrong and not any(path[: len(d)] == d for path in wrong for d in depends)
+    return finding.path not in wrong and not any(_overlap(path, d) for path in wrong for d in depends)
+
+
+def _overlap(path: KeyPath, other: KeyPath) -> bool:
+    """Whether one of the two lies inside the other."""
+    return all(part == another for part, another in zip(path, other, strict=False))
 
 
 def _problem(finding: Finding, place: Place) -> Problem:
     file, line = place(finding.path)
-    value = _text(finding.value) if finding.has_value else None
+    value = as_yaml(finding.value) if finding.has_value else None
     return Problem(file, finding.expected, line=line, key=dotted(finding.path), value=value, hint=finding.hint)
-
-
-def _text(value: Any) -> str:
-    if value is None or isinstance(value, bool):
-        return {None: "null", True: "true", False: "false"}[value]
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{key}: {_text(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(_text(item) for item in value) + "]"
-    return str(value)
 
 
 def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]:
@@ -97,25 +95,24 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
         if kind == "value_error":
             cause = item["ctx"]["error"]
             if isinstance(cause, ContradictionError):
-                for key, given, expected in cause.found:
-                    given = None if given == "" else given
-                    hint = _did_you_mean(str(given), expected.partition(": ")[2].split(", "))
-                    yield Finding(_key_path(key, data), f"expected {expected}", given, given is not None, hint)
+                for problem in cause.problems:
+                    hint = _did_you_mean(str(problem.value), problem.expected.partition(": ")[2].split(", "))
+                    where, value = _key_path(problem.key, data), problem.value
+                    yield Finding(where, problem.expected, value, value is not None, hint)
             else:
                 yield Finding(path, str(cause), has_value=False, prune=path)
         elif kind == "extra_forbidden":
-            known = list(schema_at(schema, path[:-1], data).get("properties", {}))
-            hint = _nearest(str(path[-1]), path[:-1], known, schema)
-            yield Finding(path, "unknown key", value, hint=hint, prune=path)
+            yield _unknown_key(path, value, schema, data)
         elif kind == "missing":
             expected = describe(schema_at(schema, path, data))
             yield Finding(path, f"expected {expected} (this key is required)", has_value=False)
         elif kind in ("union_tag_not_found", "union_tag_invalid"):
-            kinds = _kinds(schema_at(schema, path, data))
-            tag = item["ctx"].get("tag")
-            hint = _did_you_mean(str(tag), kinds) if tag is not None else ""
-            expected = f"expected one of: {', '.join(kinds)}"
-            yield Finding((*path, "kind"), expected, tag, tag is not None, hint, prune=path)
+            union = _union_at(schema, path, data) or {}
+            kinds, where = _kinds(union), (*path, union["discriminator"]["propertyName"])
+            written = kind == "union_tag_invalid"
+            tag = _value_at(data, where)
+            hint = _did_you_mean(str(tag), kinds) if written else ""
+            yield Finding(where, f"expected one of: {', '.join(kinds)}", tag, written, hint, prune=path)
         elif kind == UNKNOWN_KIND:
             tag = item["ctx"]["tag"]
             where = (*path, "kind") if isinstance(value, dict) else path
@@ -131,6 +128,42 @@ def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]
             # The schema knows nothing of the settings of what an entry point provides.
             expected = f"expected {describe(node)}" if node else item["msg"].replace("Input should be", "expected")
             yield Finding(path, expected, value, hint=hint, prune=path)
+
+
+def _unknown_key(path: KeyPath, value: Any, schema: dict[str, Any], data: Any) -> Finding:
+    """A key that there is not: of another kind of the same union, misspelled, or of nothing at all."""
+    *above, key = path
+    parent, union = tuple(above), _union_at(schema, tuple(above), data)
+    if union is None:
+        return Finding(path, "unknown key", value, hint=_nearest(str(key), parent, schema, data), prune=path)
+    by_key: dict[str, list[str]] = {}
+    for kind in _kinds(union):
+        reference = union["discriminator"]["mapping"][kind]
+        for name in _resolve(schema, {"$ref": reference}, None).get("properties", {}):
+            by_key.setdefault(name, []).append(kind)
+    tag, own = union["discriminator"]["propertyName"], _kind_of(union, _value_at(data, parent))
+    if key in by_key:
+        kinds = f"{tag}: {_either(by_key[key])}"
+        expected = f"expected no such key, since {dotted((*parent, tag))} is {own}; only {kinds} has it"
+        return Finding(path, expected, value, hint=f"delete {dotted(path)}", prune=path)
+    hint = _nearest(str(key), parent, schema, data)
+    close = difflib.get_close_matches(str(key), list(by_key), n=1, cutoff=0.6)
+    if close and own not in by_key[close[0]]:
+        hint = f"did you mean {dotted((*parent, close[0]))!r}? Only {tag}: {_either(by_key[close[0]])} has it"
+    return Finding(path, "unknown key", value, hint=hint, prune=path)
+
+
+def _either(names: list[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
+
+
+def _value_at(data: Any, path: KeyPath) -> Any:
+    for part in path:
+        try:
+            data = data[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return data
 
 
 def _key_path(key: str, data: Any) -> KeyPath:
@@ -152,13 +185,13 @@ def _key_path(key: str, data: Any) -> KeyPath:
 
 
 def data_path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
-    """Pydantic's location without what is no key of the data: the kinds of unions and ``[key]``."""
+    """Pydantic's location without what is no key of the data: the tags of unions and ``[key]``."""
     path: list[str | int] = []
     for position, part in enumerate(loc):
         if part == "[key]":
             continue
         is_last = position == len(loc) - 1
-        if isinstance(data, dict) and part not in data and data.get("kind") == part and not is_last:
+        if isinstance(data, dict) and part not in data and not is_last:
             continue
         path.append(part)
         try:
@@ -169,7 +202,19 @@ def data_path(loc: tuple[int | str, ...], data: Any) -> KeyPath:
 
 
 def schema_at(schema: dict[str, Any], path: KeyPath, data: Any = None) -> dict[str, Any]:
-    """The JSON Schema node of the setting at ``path``; ``data`` picks the member of a union by its ``kind``."""
+    """The JSON Schema node of the setting at ``path``; ``data`` picks the member of a union by its tag."""
+    return _resolve(schema, _node_at(schema, path, data), _value_at(data, path))
+
+
+def _union_at(schema: dict[str, Any], path: KeyPath, data: Any) -> dict[str, Any] | None:
+    """The node of the discriminated union at ``path``, whichever member ``data`` picks; None where there is none."""
+    node = _resolve(schema, _node_at(schema, path, data), None)
+    nodes = [_resolve(schema, member, None) for member in node.get("anyOf", [node])]
+    return next((member for member in nodes if "discriminator" in member), None)
+
+
+def _node_at(schema: dict[str, Any], path: KeyPath, data: Any) -> dict[str, Any]:
+    """The node at ``path``, as it stands there."""
     node = schema
     for part in path:
         node = _resolve(schema, node, data)
@@ -181,22 +226,19 @@ def schema_at(schema: dict[str, Any], path: KeyPath, data: Any = None) -> dict[s
             others: dict[str, Any]
             others = node.get("additionalProperties") or next(iter(node.get("patternProperties", {}).values()), {})
             node = named.get(part, others)
-        try:
-            data = data[part]
-        except (KeyError, IndexError, TypeError):
-            data = None
-    return _resolve(schema, node, data)
+        data = _value_at(data, (part,))
+    return node
 
 
 def _resolve(schema: dict[str, Any], node: dict[str, Any], data: Any) -> dict[str, Any]:
     for _ in range(10):
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rsplit("/", 1)[-1]]
-        elif "discriminator" in node and isinstance(data, dict) and data.get("kind") in _kinds(node):
-            node = {"$ref": node["discriminator"]["mapping"][data["kind"]]}
+        elif "discriminator" in node and isinstance(data, dict) and _kind_of(node, data) in _kinds(node):
+            node = {"$ref": node["discriminator"]["mapping"][_kind_of(node, data)]}
         elif "anyOf" in node and isinstance(data, (dict, tuple)):
             wanted = "object" if isinstance(data, dict) else "array"
-            members = [_resolve(schema, member, None) for member in node["anyOf"]]
+            members = [_resolve(schema, member, data) for member in node["anyOf"]]
             fitting = [member for member in members if member.get("type") == wanted]
             if not fitting:
                 return node
@@ -209,7 +251,19 @@ def _resolve(schema: dict[str, Any], node: dict[str, Any], data: Any) -> dict[st
 
 
 def _kinds(node: dict[str, Any]) -> list[str]:
-    return list(node.get("discriminator", {}).get("mapping", {}))
+    """The tags of a discriminated union, in the order of its members: pydantic sorts its mapping by name."""
+    kind_of = {reference: kind for kind, reference in node.get("discriminator", {}).get("mapping", {}).items()}
+    return [kind_of[member["$ref"]] for member in node.get("oneOf", ()) if member.get("$ref") in kind_of]
+
+
+def _kind_of(union: dict[str, Any], data: Any) -> Any:
+    """The tag of ``data``, or the one that it has where it says none."""
+    discriminator = union["discriminator"]
+    tag = data.get(discriminator["propertyName"]) if isinstance(data, dict) else None
+    if tag is not None:
+        return tag
+    default = discriminator.get("defaultMapping")
+    return next((kind for kind, reference in discriminator["mapping"].items() if reference == default), None)
 
 
 def _did_you_mean(value: str, choices: list[str]) -> str:
@@ -217,14 +271,15 @@ def _did_you_mean(value: str, choices: list[str]) -> str:
     return f"did you mean {close[0]!r}?" if close else ""
 
 
-def _nearest(key: str, parent: KeyPath, known: list[str], schema: dict[str, Any]) -> str:
+def _nearest(key: str, parent: KeyPath, schema: dict[str, Any], data: Any) -> str:
     """The nearest key in the same place, else the same key in another section, else what there is."""
+    known = list(schema_at(schema, parent, data).get("properties", {}))
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {dotted((*parent, close[0]))!r}?"
-    for path in _all_keys(schema, schema, ()):
-        if path[-1] == key:
-            return f"did you mean {dotted(path)!r}?"
+    elsewhere = [path for path in _all_keys(schema, schema, ()) if path[-1] == key]
+    if elsewhere:
+        return f"did you mean {dotted(min(elsewhere, key=len))!r}?"
     return f"known here: {', '.join(known)}" if known else ""
 
 
@@ -232,9 +287,9 @@ def _all_keys(schema: dict[str, Any], node: dict[str, Any], path: KeyPath) -> It
     for key, child in _resolve(schema, node, None).get("properties", {}).items():
         yield (*path, key)
         if len(path) < 4:
-            inner = [c for c in child.get("anyOf", [child]) if "$ref" in c]
-            for member in inner:
-                yield from _all_keys(schema, member, (*path, key))
+            for member in child.get("anyOf") or child.get("oneOf") or [child]:
+                if "$ref" in member:
+                    yield from _all_keys(schema, member, (*path, key))
 
 
 def _without(data: Any, paths: list[KeyPath]) -> Any:
@@ -260,7 +315,7 @@ def describe(node: dict[str, Any]) -> str:
     if "anyOf" in node:
         return " or ".join(describe(member) for member in node["anyOf"])
     if "discriminator" in node:
-        return f"a mapping with kind: {', '.join(_kinds(node))}"
+        return f"a mapping with {node['discriminator']['propertyName']}: {', '.join(_kinds(node))}"
     kind = node.get("type")
     if kind in ("integer", "number"):
         return ("a whole number" if kind == "integer" else "a number") + _bounds(node)

@@ -15,23 +15,25 @@ def workflow_schema() -> dict[str, Any]:
     """The schema (draft 2020-12); it cannot say that two settings contradict each other."""
     schema = Workflow.model_json_schema()
     schema["title"] = "Shelfmark workflow"
-    _tighten(schema)
+    _tighten(schema, schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def _tighten(node: Any) -> None:
-    """``kind`` chooses a union's member, so it is required there; keys beside a pattern are errors."""
+def _tighten(schema: dict[str, Any], node: Any) -> None:
+    """A union's tag is required, except in the member that is the default; keys beside a pattern are errors."""
     if isinstance(node, dict):
         if "patternProperties" in node:
             node["additionalProperties"] = False
-        properties = node.get("properties")
-        if isinstance(properties, dict) and "const" in properties.get("kind", {}):
-            node["required"] = sorted({*node.get("required", ()), "kind"})
+        if isinstance(discriminator := node.get("discriminator"), dict) and "mapping" in discriminator:
+            for reference in discriminator["mapping"].values():
+                if reference != discriminator.get("defaultMapping"):
+                    member = schema["$defs"][reference.rsplit("/", 1)[-1]]
+                    member["required"] = sorted({*member.get("required", ()), discriminator["propertyName"]})
         for child in node.values():
-            _tighten(child)
+            _tighten(schema, child)
     elif isinstance(node, list):
         for child in node:
-            _tighten(child)
+            _tighten(schema, child)
 
 
 def schema_text() -> str:

@@ -5,20 +5,19 @@ TensorFlow, Keras and SciPy are imported where a method needs them, since the se
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from modules.settings.base import Settings
+from modules.errors import Problem
+from modules.settings.base import Settings, contradiction
+from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS
 
 if TYPE_CHECKING:
     import numpy as np
     from scipy import sparse
 
     from modules.settings.workflow import Workflow
-
-Contradiction: TypeAlias = tuple[str, object, str]
-"""Dotted key, value, what was expected."""
 
 
 @dataclass(frozen=True)
@@ -120,19 +119,17 @@ class FeatureSettings(Settings):
         """The settings as far as Transform's result depends on them."""
         return self
 
-    def contradictions(self, name: str, workflow: Workflow) -> list[Contradiction]:
-        """Its contradictions with other settings of the workflow."""
-        from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS
-
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        name = place.removeprefix("features.")
         column = self.column_of(name)
-        place = f"features.{name}" + (".column" if self.column else "")
+        key = f"{place}.column" if self.column else place
         if column not in PRODUCT_FIELDS or column == "id":
-            return [(place, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}")]
-        if (column in VECTOR_FIELDS) != (self.vector_length is not None):
-            return [(place, column, "dense features read vectors, all others read text")]
-        if getattr(workflow.feed.fields, column) is None:
-            return [(place, column, f"a column of the feed: feed.fields.{column} is null")]
-        return []
+            yield contradiction(key, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}")
+        elif (column in VECTOR_FIELDS) != (self.vector_length is not None):
+            yield contradiction(key, column, "dense features read vectors, all others read text")
+        elif getattr(workflow.feed.fields, column) is None:
+            yield contradiction(key, column, f"a column of the feed: feed.fields.{column} is null")
 
     def transform(self, name: str, column: Any) -> TransformStep:
         """Its step in Transform.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
-from modules.features.base import Contradiction, FeatureSettings, TransformStep
+from modules.errors import Problem
+from modules.features.base import FeatureSettings, TransformStep
 from modules.settings.backbones import (
     BACKBONES,
     PATCHES,
@@ -18,6 +19,7 @@ from modules.settings.backbones import (
     Pixels,
     least_size,
 )
+from modules.settings.base import contradiction
 from modules.settings.image_training import AugmentationSettings, PatchSettings
 
 if TYPE_CHECKING:
@@ -114,23 +116,20 @@ class ImageFeature(FeatureSettings):
         """Whether something of the tower is trained: its network, or the projection behind it."""
         return self.backbone != PATCHES and (self.train != "frozen" or self.width is not None)
 
-    def contradictions(self, name: str, workflow: Workflow) -> list[Contradiction]:
-        found: list[Contradiction] = []
-        place = f"features.{name}"
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         if workflow.feed.fields.image is None:
-            found.append((place, "image", "a column of the feed: feed.fields.image is null"))
-        if sum(one.has_tower for one in workflow.features.values()) > 1:
-            found.append((place, "image", "one image feature: a product has one picture"))
+            yield contradiction(place, "image", "a column of the feed: feed.fields.image is null")
+        if sum(feature.has_tower for feature in workflow.features.values()) > 1:
+            yield contradiction(place, "image", "one image feature: a product has one picture")
         if self.backbone == PATCHES and workflow.training.solver != "liblinear":
-            found.append((f"{place}.backbone", PATCHES, "training.solver: liblinear, or another backbone"))
+            yield contradiction(f"{place}.backbone", PATCHES, "training.solver: liblinear, or another backbone")
         if self.train == "frozen" and self.weights == "none" and self.backbone not in (PATCHES, *SUPPLIED):
             expected = "imagenet or a file, or another train: a frozen network learns nothing"
-            found.append((f"{place}.weights", "none", expected))
+            yield contradiction(f"{place}.weights", "none", expected)
         least = least_size(self.backbone)
         if min(self.size) < least:
             expected = f"at least {least} pixels a side, which {self.backbone} needs"
-            found.append((f"{place}.size", f"[{self.size[0]}, {self.size[1]}]", expected))
-        return found
+            yield contradiction(f"{place}.size", f"[{self.size[0]}, {self.size[1]}]", expected)
 
     def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
         """``<name>/bytes`` as they came, "" if there are none; decoded later: pixels are many times their size."""

@@ -147,3 +147,17 @@ def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, se
                 raise InputError(Problem(path, f"{width} numbers, as the feature's width says", number, word, numbers))
             table[index[word]] = vector
     return table
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class Bias(keras.layers.Layer):
+    """Adds one learned number per output."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**{**kwargs, "dtype": "float32"})
+
+    def build(self, shape):
+        self.bias = self.add_weight(shape=(shape[-1],), initializer="zeros", name="bias")
+
+    def call(self, values):
+        return keras.ops.cast(values, "float32") + self.bias

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 from keras import ops
 
-from modules.features.base import FeatureSettings
 from modules.features.image import ImageFeature
 from modules.graph_ops.layers import UnitLength
-from modules.settings.model import ModelSettings
+from modules.models.neural import NeuralModelSettings
 from modules.vision.networks import image_tower
+
+if TYPE_CHECKING:
+    from modules.models.build import Builder
 
 EMBEDDING = "embedding"
 EMBEDDING_TEXT = "embedding_text"
@@ -45,48 +47,36 @@ class Joined:
     text_shown: Any = None
 
 
-def joined(
-    settings: ModelSettings,
-    inputs: Mapping[str, Any],
-    features: Mapping[str, FeatureSettings],
-    own: Any,
-    image: tuple[str, ImageFeature],
-    next_seed: Callable[[], int],
-) -> Joined:
+def joined(builder: Builder, inputs: Mapping[str, Any], own: Any, image: tuple[str, ImageFeature]) -> Joined:
     """Both towers and what lies on top of them.
 
-    Deep models: concatenation, then the shared layers ``settings.joint``. Linear models and LSA: both embeddings of
-    unit length side by side.
+    Models with hidden layers: concatenation, then the shared layers ``joint``. Linear models and LSA: both embeddings
+    of unit length side by side.
 
     Args:
-      features: all others. own: what the model makes of them, (batch, width); None if there are none.
+      own: what the model makes of all other features, (batch, width); None if there are none.
     """
     name, feature = image
-    deep = settings.kind in ("deep", "wide_deep")
+    settings = builder.settings
+    deep = isinstance(settings, NeuralModelSettings)
     image_present = inputs[f"{name}/present"]
-    tower = image_tower(name, feature, next_seed())
+    tower = image_tower(name, feature, builder.next_seed())
     vector = tower(inputs[f"{name}/pixels"])
     loud = keras.layers.Rescaling(vector.shape[-1] ** 0.5 if deep else feature.scale, name=f"{name}_scale")
     if own is None:
         picture = _times(vector, image_present, EMBEDDING_IMAGE)
         shared = loud(picture)
         return Joined(UnitLength(True, name=EMBEDDING)(picture), shared, shared, picture)
-    text_present = Present(name="text_present")([one.evidence(key, inputs) for key, one in features.items()])
+    evidence = [other.evidence(key, inputs) for key, other in builder.features.items()]
+    text_present = Present(name="text_present")(evidence)
     dropped = _DROPPED if settings.modality_dropout is None else settings.modality_dropout
-    shown = ModalityDropout(dropped, next_seed(), name=SHOWN)([text_present, image_present])
+    shown = ModalityDropout(dropped, builder.next_seed(), name=SHOWN)([text_present, image_present])
     text_shown, image_shown = shown[:, 0:1], shown[:, 1:2]
     unit = UnitLength(name="text_unit")(own)
     visible = _times(loud(vector), image_shown, f"{name}_shown")
-    if deep:
-        shared = keras.layers.Concatenate(name="towers")([_times(own, text_shown, "text_shown"), visible])
-        for number, width in enumerate(settings.joint):
-            kernel = keras.initializers.GlorotUniform(next_seed())
-            shared = keras.layers.Dense(width, kernel_initializer=kernel, name=f"joint_{number}")(shared)
-            shared = keras.layers.Activation(settings.activation, name=f"joint_{number}_activation")(shared)
-            if settings.dropout:
-                drop = keras.layers.Dropout(settings.dropout, seed=next_seed(), name=f"joint_{number}_drop")
-                shared = drop(shared)
-        together = shared
+    if isinstance(settings, NeuralModelSettings):
+        towers = keras.layers.Concatenate(name="towers")([_times(own, text_shown, "text_shown"), visible])
+        shared = together = settings.joined(builder, towers)
     else:
         text = _times(unit, text_shown, "text_shown")
         shared = keras.layers.Concatenate(name="towers")([text, visible])

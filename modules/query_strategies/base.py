@@ -39,7 +39,7 @@ class QueryStrategy(Settings):
           MissingInput: the pool lacks something of ``needs``.
           NotFinite: there are products to ask about, but of none of them all numbers are finite.
         """
-        self.check(pool)
+        self.check_pool(pool)
         if n == 0 or not pool.available.any():
             return Selection(np.zeros(0, np.int64), np.zeros(0), self.kind)
         if not self.all_needs():
@@ -54,7 +54,7 @@ class QueryStrategy(Settings):
             raise NotFinite(
                 f"strategy {self.kind} needs finite numbers; those of every product left are not finite: {names}"
             )
-        self.check(usable)
+        self.check_pool(usable)
         found = self._pick(usable, min(n, int(usable.available.sum())), rng)
         return replace(found, rows=rows[found.rows])
 
@@ -62,7 +62,7 @@ class QueryStrategy(Settings):
         """``needs`` of it and of the strategies that it is made of."""
         return self.needs
 
-    def check(self, pool: Pool) -> None:
+    def check_pool(self, pool: Pool) -> None:
         """Raises :class:`MissingInput` if the pool lacks something of ``needs``."""
         for need in sorted(self.needs):
             if not _has(pool, need):

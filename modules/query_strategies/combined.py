@@ -32,7 +32,7 @@ class Combined(QueryStrategy):
 
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         for part in (self.score, self.diversify):
-            part.check(pool)
+            part.check_pool(pool)
         rows = pool.candidates
         utility = self.score.utilities(pool.listed(), rows)
         kept = np.sort(best(utility, max(n, self.prefilter), rng))

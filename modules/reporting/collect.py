@@ -98,9 +98,13 @@ def training_of(model: Path) -> Training | None:
     solver += f", {result.get('epochs', 0)} epochs, the best was number {result.get('best_epoch', 0)}"
     if training.get("solver") == "liblinear":
         solver = f"liblinear, C {training.get('liblinear_c', '?')}"
-    hidden = " x ".join(map(str, settings.get("hidden", ())))
+    # Old facts have hidden layers of every kind.
+    kind, hidden = settings.get("kind", "?"), " x ".join(map(str, settings.get("hidden", ())))
     shown = [
-        ("model", f"{settings.get('kind', '?')}{f', hidden {hidden}' if settings.get('kind') != 'linear' else ''}"),
+        (
+            "model",
+            f"{kind}{f', hidden {hidden}' if kind not in ('linear', 'lsa') else ''}",
+        ),
         ("parameters", f"{facts.get('parameters', 0):,}"),
         ("features", ", ".join(facts.get("features", {}))),
         ("solver", solver),

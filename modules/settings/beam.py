@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
-from modules.settings.base import Settings
+from modules.errors import Problem
+from modules.settings.base import Settings, contradiction
+
+if TYPE_CHECKING:
+    from modules.settings.workflow import Workflow
 
 BEAM_COMPONENTS = ("ProductExampleGen", "StatisticsGen", "Transform", "Evaluator", "Predictor", "PublishedPredictor")
 """The components whose executors are Beam pipelines, all or in part."""
@@ -86,6 +91,36 @@ class BeamRunnerSettings(Settings):
     options: dict[OptionName, str | int | float | bool | tuple[str, ...]] = {}
     """Further options of Beam, by name; true is a flag, a list is given once per value."""
 
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        for name in self.options:
+            if name in OWN_SETTINGS:
+                yield contradiction(f"{place}.options.{name}", name, "beam.runner and the sections beside it say that")
+        if self.runner in ("flink", "spark"):
+            server = self.flink if self.runner == "flink" else self.spark
+            if (server.job_server_jar is None) == (server.job_endpoint is None):
+                expected = "either job_server_jar or job_endpoint: nothing is downloaded for a run"
+                yield contradiction(f"{place}.{self.runner}", "", expected)
+        if self.runner == "portable" and self.portable.job_endpoint is None:
+            yield contradiction(f"{place}.portable.job_endpoint", "null", "host:port of the runner's job service")
+        if self.runner == "dataflow":
+            for key in ("project", "region", "temp_location"):
+                if getattr(self.dataflow, key) is None:
+                    yield contradiction(f"{place}.dataflow.{key}", "null", f"Dataflow's {key}")
+        yield from self._environment(place)
+
+    def _environment(self, place: str) -> Iterator[Problem]:
+        """What the workers' environment lacks."""
+        kind = self.environment.kind
+        if self.runner == "dataflow":
+            needs, expected = "image", "a container image with this package, for the workers"
+        elif self.runner in ("in_process", "multi_process") or kind == "loopback":
+            return
+        else:
+            needs = {"docker": "image", "process": "command", "external": "address"}[kind]
+            expected = f"needed where environment.kind is {kind}"
+        if getattr(self.environment, needs) is None:
+            yield contradiction(f"{place}.environment.{needs}", "null", expected)
+
 
 class BeamSettings(BeamRunnerSettings):
     components: dict[str, BeamRunnerSettings] = {}
@@ -97,6 +132,14 @@ class BeamSettings(BeamRunnerSettings):
         if component in self.components:
             common = _merged(common, self.components[component].model_dump(exclude_unset=True))
         return BeamRunnerSettings.model_validate(common)
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        for name in self.components:
+            if name not in BEAM_COMPONENTS:
+                yield contradiction(f"{place}.components.{name}", name, f"one of: {', '.join(BEAM_COMPONENTS)}")
+            # As the component sees them, and not as the file has them.
+            yield from self.of(name).check(workflow, f"{place}.components.{name}")
 
 
 def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
@@ -116,44 +159,4 @@ def job_server_jars(beam: BeamSettings) -> dict[str, str]:
         jar = own.spark.job_server_jar if own.runner == "spark" else own.flink.job_server_jar
         if own.runner in ("flink", "spark") and jar is not None:
             found[f"{place}.{own.runner}.job_server_jar"] = jar
-    return found
-
-
-def beam_contradictions(beam: BeamSettings) -> list[tuple[str, object, str]]:
-    """What cannot run: (dotted key, value, what was expected)."""
-    found: list[tuple[str, object, str]] = []
-    for name in beam.components:
-        if name not in BEAM_COMPONENTS:
-            found.append((f"beam.components.{name}", name, f"one of: {', '.join(BEAM_COMPONENTS)}"))
-    for component in ("", *beam.components):
-        place = f"beam.components.{component}." if component else "beam."
-        found += _runner_contradictions(place, beam.of(component))
-    return found
-
-
-def _runner_contradictions(place: str, beam: BeamRunnerSettings) -> list[tuple[str, object, str]]:
-    found: list[tuple[str, object, str]] = []
-    environment = beam.environment
-    for name in beam.options:
-        if name in OWN_SETTINGS:
-            found.append((f"{place}options.{name}", name, "beam.runner and the sections beside it say that"))
-    if beam.runner in ("flink", "spark"):
-        server = beam.flink if beam.runner == "flink" else beam.spark
-        if (server.job_server_jar is None) == (server.job_endpoint is None):
-            expected = "either job_server_jar or job_endpoint: nothing is downloaded for a run"
-            found.append((f"{place}{beam.runner}", "", expected))
-    if beam.runner == "portable" and beam.portable.job_endpoint is None:
-        found.append((f"{place}portable.job_endpoint", "null", "host:port of the runner's job service"))
-    if beam.runner == "dataflow":
-        for key in ("project", "region", "temp_location"):
-            if getattr(beam.dataflow, key) is None:
-                found.append((f"{place}dataflow.{key}", "null", f"Dataflow's {key}"))
-        if environment.image is None:
-            found.append((f"{place}environment.image", "null", "a container image with this package, for the workers"))
-    elif beam.runner not in ("in_process", "multi_process"):
-        needs = {"docker": "image", "process": "command", "external": "address"}.get(environment.kind)
-        if needs is not None and getattr(environment, needs) is None:
-            found.append(
-                (f"{place}environment.{needs}", "null", f"needed where environment.kind is {environment.kind}")
-            )
     return found

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from modules.errors import Problem
 from modules.feeds.formats import FORMATS
 from modules.plugins import KindName
-from modules.settings.base import Settings
+from modules.settings.base import Settings, contradiction
 from modules.settings.images import ImageSettings
+
+if TYPE_CHECKING:
+    from modules.settings.workflow import Workflow
 
 Split = Literal["train", "eval", "test"]
 SPLITS: tuple[Split, ...] = ("train", "eval", "test")
@@ -119,3 +124,8 @@ class FeedSettings(Settings):
         if not self.files:
             raise ValueError("files must name at least one pattern")
         return self
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        if workflow.images is not None and self.fields.image is None:
+            expected = "the column with paths or addresses of images, for feed.images"
+            yield contradiction(f"{place}.fields.image", "null", expected)

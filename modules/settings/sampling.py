@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 from pydantic import Field
 
+from modules.errors import Problem
 from modules.query_strategies.registry import Strategy
 from modules.query_strategies.schedule import Schedule
-from modules.settings.base import Settings
+from modules.settings.base import Settings, contradiction
+
+if TYPE_CHECKING:
+    from modules.settings.workflow import Workflow
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
@@ -43,3 +48,13 @@ class SamplingSettings(Settings):
     review: Annotated[int, Field(ge=0, le=10_000)] = 100
     """Suspected label errors of each kind in the review queue; 0: none are looked for."""
     stopping: StoppingSettings = StoppingSettings()
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        disagreeing = workflow.committee is not None and workflow.committee.answers > 0
+        if self.strategy.all_needs() & {"committee", "members"} and not disagreeing:
+            expected = "another strategy, or a committee whose members can disagree (see committee)"
+            yield contradiction(f"{place}.strategy", self.strategy.kind, expected)
+        for name in self.objectives:
+            if name not in workflow.objectives:
+                yield contradiction(f"{place}.objectives", name, f"one of: {', '.join(workflow.objectives)}")

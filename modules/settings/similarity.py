@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from modules.settings.base import Settings
+from modules.errors import Problem
+from modules.settings.base import Settings, contradiction
+
+if TYPE_CHECKING:
+    from modules.settings.workflow import Workflow
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
@@ -58,6 +63,17 @@ class IndexSettings(Settings):
             raise ValueError(f"expected no {self._of_codes[0]} with scoring: vectors, where nothing is scored again")
         return self
 
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        images = sum(feature.has_tower for feature in workflow.features.values())
+        if self.embedding != "joint" and not 0 < images < len(workflow.features):
+            expected = "joint: image and text have embeddings of their own with an image feature beside others"
+            yield contradiction(f"{place}.embedding", self.embedding, expected)
+        if self.objective is not None and self.objective not in workflow.objectives:
+            yield contradiction(f"{place}.objective", self.objective, f"one of: {', '.join(workflow.objectives)}")
+        if self.min_recall > self.recall:
+            expected = f"at most {self.recall:g}, the recall that is aimed at"
+            yield contradiction(f"{place}.min_recall", f"{self.min_recall:g}", expected)
+
     @property
     def wanted_scoring(self) -> Literal["vectors", "codes"] | None:
         """What leaves shall hold; None: what the size decides."""
@@ -77,3 +93,10 @@ class SimilaritySettings(Settings):
     indexes: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")], IndexSettings], Field(min_length=1)
     ] = Field(default_factory=lambda: {"joint": IndexSettings()})
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        for name in self.indexes:
+            if name in ("neighbours", "model"):
+                expected = "another name: this is the folder of the tables of neighbours, or of the model"
+                yield contradiction(f"{place}.indexes.{name}", name, expected)

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, model_validator
 
+from modules.errors import Problem
 from modules.features import Feature, default_features, image_feature
-from modules.settings.base import Settings
-from modules.settings.beam import BeamSettings, beam_contradictions
+from modules.models import Model, WideDeepModel, solver_problems
+from modules.settings.base import Settings, contradiction
+from modules.settings.beam import BeamSettings
 from modules.settings.committee import CommitteeSettings
-from modules.settings.committee_contradictions import committee_contradictions, solver_contradictions
 from modules.settings.feed import FeedSettings, Split
-from modules.settings.image_contradictions import (
-    image_model_contradictions,
-    image_training_contradictions,
-)
 from modules.settings.images import ImageSettings
 from modules.settings.kubeflow import KubeflowSettings
-from modules.settings.losses import loss_contradictions
-from modules.settings.model import (
-    ExclusiveObjective,
-    ModelSettings,
-    MultiLabelObjective,
-    NotNegative,
-    Objective,
-    TrainingSettings,
-)
+from modules.settings.model import ExclusiveObjective, MultiLabelObjective, NotNegative, Objective
 from modules.settings.retention import RetentionSettings
 from modules.settings.sampling import SamplingSettings
 from modules.settings.similarity import SimilaritySettings
-from modules.settings.similarity_contradictions import similarity_contradictions
 from modules.settings.tuning import TuningSettings
-from modules.settings.tuning_contradictions import tuning_contradictions
+from modules.training.methods import AdamTraining, Training
 
 _PART = "part"
 """Validation context of a part: contradictions were looked for in the whole."""
@@ -53,6 +42,16 @@ class TaxonomySettings(Settings):
             return {**data, "file": None}
         return data
 
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        if self.from_truth and self.file is not None:
+            yield contradiction(f"{place}.file", self.file, "null, since taxonomy.from_truth builds the taxonomy")
+        elif self.from_truth and workflow.feed.fields.truth is None:
+            yield contradiction(
+                f"{place}.from_truth", "true", "feed.fields.truth to name the column with the categories"
+            )
+        elif not self.from_truth and self.file is None:
+            yield contradiction(f"{place}.file", "null", "a file, or taxonomy.from_truth: true")
+
 
 class RulesSettings(Settings):
     file: str | None = None
@@ -68,6 +67,14 @@ class TruthSettings(Settings):
     the test split has one."""
     cut_to_taxonomy: bool = False
     """A path that is not in the taxonomy is cut to its nearest ancestor that is, in place of an error."""
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        if workflow.feed.fields.truth is None:
+            yield contradiction(place, "", "feed.fields.truth to name the column")
+        if self.objective not in workflow.objectives:
+            yield contradiction(f"{place}.objective", self.objective, f"one of: {', '.join(workflow.objectives)}")
+        elif workflow.objectives[self.objective].kind != "exclusive":
+            yield contradiction(f"{place}.objective", self.objective, "an exclusive objective")
 
 
 class LabelsSettings(Settings):
@@ -100,12 +107,24 @@ class ThresholdSettings(Settings):
     """What the pooled categories must reach."""
 
 
+SLICES = ("retailer", "top_category", "brand", "gender", "availability")
+"""Columns whose values metrics can be given for each."""
+
+
 class EvaluationSettings(Settings):
     slices: tuple[str, ...] = ("retailer", "top_category")
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     thresholds: dict[str, ThresholdSettings] = Field(default_factory=dict)
     """Objective to its thresholds."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        for name in self.thresholds:
+            if name not in workflow.objectives:
+                yield contradiction(f"{place}.thresholds.{name}", name, f"one of: {', '.join(workflow.objectives)}")
+        for name in self.slices:
+            if name not in SLICES:
+                yield contradiction(f"{place}.slices", name, f"one of: {', '.join(SLICES)}")
 
 
 class ValidationSettings(Settings):
@@ -156,8 +175,8 @@ class Workflow(Settings):
         "exclusive": ExclusiveObjective(),
         "rule_based": MultiLabelObjective(),
     }
-    model: ModelSettings = ModelSettings()
-    training: TrainingSettings = TrainingSettings()
+    model: Model = WideDeepModel()
+    training: Training = AdamTraining()
     tuning: TuningSettings | None = None
     """Settings of ``model`` and ``training`` that are searched before the model is trained; null: none."""
     committee: CommitteeSettings | None = None
@@ -194,10 +213,19 @@ class Workflow(Settings):
 
     @model_validator(mode="after")
     def _contradictions(self, info: ValidationInfo) -> Workflow:
-        found = [] if info.context == _PART else contradictions(self)
-        if found:
-            raise ContradictionError(found)
+        problems = [] if info.context == _PART else list(self.check(self))
+        if problems:
+            raise ContradictionError(problems)
         return self
+
+    def check(self, workflow: Workflow, place: str = "") -> Iterator[Problem]:
+        """Everything in which two settings contradict each other."""
+        if not self.features:
+            yield contradiction("features", "{}", "at least one feature")
+        if not self.objectives:
+            yield contradiction("objectives", "{}", "at least one objective")
+        yield from super().check(workflow, place)
+        yield from solver_problems(self.model, self.training, "model", "training")
 
     @property
     def images(self) -> ImageSettings | None:
@@ -221,75 +249,8 @@ def features_for(data: dict[str, Any]) -> dict[str, Feature]:
 
 
 class ContradictionError(ValueError):
-    """Settings that are right each alone, but not together: (key, value, expected) triples."""
+    """Settings that are right each alone, but not together: a problem with each key that has to change."""
 
-    def __init__(self, found: list[tuple[str, object, str]]):
-        self.found = found
-        super().__init__("; ".join(f"{key}: {expected}" for key, _, expected in found))
-
-
-def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
-    """Everything in which two settings contradict each other: (dotted key, value, what was expected)."""
-    found: list[tuple[str, object, str]] = []
-    if not workflow.features:
-        found.append(("features", "{}", "at least one feature"))
-    if not workflow.objectives:
-        found.append(("objectives", "{}", "at least one objective"))
-    for name, feature in workflow.features.items():
-        found += feature.contradictions(name, workflow)
-    if workflow.images is not None and workflow.feed.fields.image is None:
-        found.append(("feed.fields.image", "null", "the column with paths or addresses of images, for feed.images"))
-    taxonomy = workflow.taxonomy
-    if taxonomy.from_truth and taxonomy.file is not None:
-        found.append(("taxonomy.file", taxonomy.file, "null, since taxonomy.from_truth builds the taxonomy"))
-    elif taxonomy.from_truth and workflow.feed.fields.truth is None:
-        found.append(("taxonomy.from_truth", "true", "feed.fields.truth to name the column with the categories"))
-    elif not taxonomy.from_truth and taxonomy.file is None:
-        found.append(("taxonomy.file", "null", "a file, or taxonomy.from_truth: true"))
-    rules = [name for name, o in workflow.objectives.items() if o.kind == "multi_label" and o.labels == "rules"]
-    if rules and workflow.rules.file is None:
-        found.append((f"objectives.{rules[0]}.labels", "rules", "a rules.file for it to learn from"))
-    truth = workflow.labels.truth
-    if truth is not None:
-        if workflow.feed.fields.truth is None:
-            found.append(("labels.truth", "", "feed.fields.truth to name the column"))
-        if truth.objective not in workflow.objectives:
-            found.append(("labels.truth.objective", truth.objective, f"one of: {', '.join(workflow.objectives)}"))
-        elif workflow.objectives[truth.objective].kind != "exclusive":
-            found.append(("labels.truth.objective", truth.objective, "an exclusive objective"))
-    for name in workflow.evaluation.thresholds:
-        if name not in workflow.objectives:
-            found.append((f"evaluation.thresholds.{name}", name, f"one of: {', '.join(workflow.objectives)}"))
-    for slice_name in workflow.evaluation.slices:
-        if slice_name not in ("top_category", "retailer", "brand", "gender", "availability"):
-            found.append(
-                ("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability")
-            )
-    exact = workflow.training.solver == "liblinear"
-    found += solver_contradictions("", workflow.model, workflow.training)
-    found += loss_contradictions(workflow.objectives, workflow.training)
-    found += image_training_contradictions(workflow, workflow.training)
-    found += image_model_contradictions(workflow)
-    found += beam_contradictions(workflow.beam)
-    if workflow.committee is not None:
-        found += committee_contradictions(workflow.committee, workflow)
-    for name, objective in workflow.objectives.items():
-        if objective.kind == "exclusive" and objective.ancestor_weight and not exact:
-            place = f"objectives.{name}.ancestor_weight"
-            found.append((place, f"{objective.ancestor_weight:g}", "training.solver: liblinear, or 0"))
-    if workflow.training.monitor == "accuracy" and not any(o.kind == "exclusive" for o in workflow.objectives.values()):
-        found.append(("training.monitor", "accuracy", "an exclusive objective to watch"))
-    disagreeing = workflow.committee and workflow.committee.answers
-    needs = workflow.sampling.strategy.all_needs() if workflow.sampling else frozenset()
-    if workflow.sampling and needs & {"committee", "members"} and not disagreeing:
-        expected = "another strategy, or a committee whose members can disagree (see committee)"
-        found.append(("sampling.strategy", workflow.sampling.strategy.kind, expected))
-    named = workflow.sampling.objectives if workflow.sampling else ()
-    for name in named:
-        if name not in workflow.objectives:
-            found.append(("sampling.objectives", name, f"one of: {', '.join(workflow.objectives)}"))
-    if workflow.similarity is not None:
-        found += similarity_contradictions(workflow.similarity, workflow)
-    if workflow.tuning is not None:
-        found += tuning_contradictions(workflow.tuning, workflow, contradictions)
-    return found
+    def __init__(self, problems: Sequence[Problem]):
+        self.problems = tuple(problems)
+        super().__init__("; ".join(f"{problem.key}: {problem.expected}" for problem in problems))

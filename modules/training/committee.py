@@ -11,6 +11,7 @@ import numpy.typing as npt
 from scipy import optimize
 
 from modules.graph_ops.layers import EmbeddingBag
+from modules.models.neural import NeuralModelSettings
 from modules.settings.workflow import Workflow
 
 Floats: TypeAlias = npt.NDArray[np.floating]
@@ -23,11 +24,9 @@ def member_workflow(workflow: Workflow, number: int) -> Workflow:
     committee = workflow.committee
     if committee is None or number == 0:
         return workflow
-    changes: dict[str, object] = {"seed": (workflow.seed + 7919 * number) % 2**31}
     if committee.by == "kinds":
-        kind = committee.kinds[number - 1]
-        changes |= {"model": kind.model, "training": kind.training or workflow.training, "seed": workflow.seed}
-    return workflow.model_copy(update=changes)
+        return committee.kinds[number - 1].within(workflow)
+    return workflow.model_copy(update={"seed": (workflow.seed + 7919 * number) % 2**31})
 
 
 def resampled(workflow: Workflow, number: int) -> bool:
@@ -50,6 +49,7 @@ def dropout_members(
     """
     rng = np.random.default_rng(workflow.seed)
     settings = workflow.model
+    assert isinstance(settings, NeuralModelSettings)
     found = []
     for _ in range(count):
         member = build()

@@ -7,9 +7,9 @@ from typing import Any
 
 import tensorflow as tf
 
-from modules.features import image_feature, without_towers
+from modules.features import Feature, image_feature, without_towers
 from modules.features.base import FeatureSettings
-from modules.settings.workflow import Workflow
+from modules.settings.model import Objective
 from modules.training.image_data import augmented_inputs, decoder, fits_in_memory
 
 CACHE_BYTES = 256 * 2**20
@@ -21,10 +21,10 @@ def input_spec(features: Mapping[str, FeatureSettings]) -> dict[str, Any]:
     return {key: one for name, feature in features.items() for key, one in feature.example_spec(name).items()}
 
 
-def label_spec(workflow: Workflow) -> dict[str, Any]:
+def label_spec(objectives: Mapping[str, Objective]) -> dict[str, Any]:
     """How a transformed example's labels are parsed."""
     spec: dict[str, Any] = {}
-    for name, objective in workflow.objectives.items():
+    for name, objective in objectives.items():
         if objective.kind == "exclusive":
             spec[f"label/{name}"] = tf.io.FixedLenFeature([], tf.int64, -1)
         else:
@@ -39,10 +39,12 @@ def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, FeatureSettin
     return {key: one for name, feature in features.items() for key, one in feature.to_inputs(name, parsed).items()}
 
 
-def targets(parsed: Mapping[str, Any], workflow: Workflow, classes: Mapping[str, int]) -> dict[str, tf.Tensor]:
+def targets(
+    parsed: Mapping[str, Any], objectives: Mapping[str, Objective], classes: Mapping[str, int]
+) -> dict[str, tf.Tensor]:
     """What the losses take: exclusive class index or -1; multi-label (batch, classes) of 1 yes, 0 no, -1 unknown."""
     found: dict[str, tf.Tensor] = {}
-    for name, objective in workflow.objectives.items():
+    for name, objective in objectives.items():
         labels = parsed[f"label/{name}"]
         if objective.kind == "exclusive":
             found[name] = labels
@@ -66,19 +68,51 @@ def multi_hot(indices: tf.RaggedTensor, classes: int) -> tf.Tensor:
 
 
 def label_batches(
-    files: Sequence[str], workflow: Workflow, classes: Mapping[str, int], *, batch_size: int = 4096
+    files: Sequence[str], objectives: Mapping[str, Objective], classes: Mapping[str, int], *, batch_size: int = 4096
 ) -> tf.data.Dataset:
     """The targets of :func:`batches` alone, without the cost of its inputs."""
-    spec = label_spec(workflow)
+    spec = label_spec(objectives)
     records = tf.data.TFRecordDataset(tf.constant(sorted(files), tf.string), compression_type="GZIP", buffer_size=2**20)
     return records.batch(batch_size).map(
-        lambda serialised: targets(tf.io.parse_example(serialised, spec), workflow, classes), num_parallel_calls=2
+        lambda serialised: targets(tf.io.parse_example(serialised, spec), objectives, classes), num_parallel_calls=2
     )
+
+
+def _records(
+    files: Sequence[str], shuffle_seed: int | None, resample_seed: int | None, *, keep: bool
+) -> tf.data.Dataset:
+    """Serialised examples of all files; ``keep``: in memory after the first pass, if they are few."""
+    ordered = sorted(files)
+    if not ordered:
+        return tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
+
+    def read(name):
+        records = tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
+        if resample_seed is None:
+            return records
+        # The folder's name differs from run to run; the file's own does not.
+        file_seed = tf.strings.to_hash_bucket_fast(tf.strings.split(name, "/")[-1], 2**31)
+
+        def repeat(number, block):
+            seed = tf.stack([file_seed + resample_seed, number])
+            return tf.repeat(block, tf.random.stateless_poisson(tf.shape(block), seed, 1.0, tf.int32))
+
+        return records.batch(1024).enumerate().map(repeat).unbatch()
+
+    names = tf.data.Dataset.from_tensor_slices(tf.constant(ordered))
+    # gzip shrinks these files about fourfold.
+    few = sum(tf.io.gfile.stat(name).length for name in ordered) * 4 <= CACHE_BYTES
+    if shuffle_seed is not None and not few:
+        names = names.shuffle(len(ordered), seed=shuffle_seed)
+        return names.interleave(read, cycle_length=8, block_length=16, deterministic=True)
+    records = names.flat_map(read)
+    return records.cache() if keep and few else records
 
 
 def batches(
     files: Sequence[str],
-    workflow: Workflow,
+    features: Mapping[str, Feature],
+    objectives: Mapping[str, Objective],
     classes: Mapping[str, int],
     *,
     batch_size: int,
@@ -102,38 +136,11 @@ def batches(
 
     ``once``: for a single pass, for which nothing is kept.
     """
-    image = image_feature(workflow.features)
-    columns = without_towers(workflow.features)
-    spec = {**input_spec(columns), **label_spec(workflow)}
-    ordered = sorted(files)
-    size = sum(tf.io.gfile.stat(name).length for name in ordered)
+    image = image_feature(features)
+    columns = without_towers(features)
+    spec = {**input_spec(columns), **label_spec(objectives)}
     shuffled = shuffle_seed is not None
-
-    def read(name):
-        found = tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
-        if resample_seed is None:
-            return found
-        # The folder's name differs from run to run; the file's own does not.
-        file_seed = tf.strings.to_hash_bucket_fast(tf.strings.split(name, "/")[-1], 2**31)
-
-        def repeat(number, block):
-            seed = tf.stack([file_seed + resample_seed, number])
-            return tf.repeat(block, tf.random.stateless_poisson(tf.shape(block), seed, 1.0, tf.int32))
-
-        return found.batch(1024).enumerate().map(repeat).unbatch()
-
-    if not ordered:
-        records = tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
-    else:
-        names = tf.data.Dataset.from_tensor_slices(tf.constant(ordered))
-        # gzip shrinks these files about fourfold.
-        if shuffled and size * 4 > CACHE_BYTES:
-            names = names.shuffle(len(ordered), seed=shuffle_seed)
-            records = names.interleave(read, cycle_length=8, block_length=16, deterministic=True)
-        else:
-            records = names.flat_map(read)
-            if size * 4 <= CACHE_BYTES and image is None and not once:
-                records = records.cache()
+    records = _records(files, shuffle_seed, resample_seed, keep=image is None and not once)
     buffer = 100_000
     if image is None:
         records = records.map(lambda serialised: (serialised, {}))
@@ -150,7 +157,7 @@ def batches(
 
     def parse(serialised, pixels):
         parsed = tf.io.parse_example(serialised, spec)
-        return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, workflow, classes)
+        return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, objectives, classes)
 
     found = records.batch(batch_size).map(parse, num_parallel_calls=2, deterministic=True)
     if image is not None and augment_seed is not None:

@@ -7,7 +7,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -15,31 +15,41 @@ import tensorflow as tf
 
 from modules.losses import loss_named
 from modules.models.towers import EMBEDDING
-from modules.settings.workflow import Workflow
+from modules.settings.model import Objective
 from modules.training.checkpoints import Checkpoints
 from modules.training.masked_metrics import MaskedAccuracy, MaskedMean
+from modules.training.methods.base import FitResult
 from modules.training.optimizer import LazyAdam
 from modules.vision.losses import metric_loss
+
+if TYPE_CHECKING:
+    from modules.training.methods.adam import AdamTraining
 
 METRICS = ("labelled_loss", "accuracy")
 """Of each objective, in Keras' logs as ``<objective>_<metric>``; with ``val_`` before it on the eval split."""
 
 
 @dataclass(frozen=True)
-class FitResult:
-    """What training did: epochs run, the best one (1-based), seconds, and the eval figures of the best one."""
+class Heads:
+    """What is minimised.
 
-    epochs: int
-    best_epoch: int
-    seconds: float
-    history: dict[str, list[float]]
+    Attributes:
+      objectives: a head for each. losses: objective to its masked loss.
+      l2: strength of the penalty on weight matrices and embedding tables.
+    """
+
+    objectives: Mapping[str, Objective]
+    losses: Mapping[str, keras.losses.Loss]
+    l2: float = 0.0
 
 
-def losses_of(workflow: Workflow, class_weights: Mapping[str, list[float] | None]) -> dict[str, keras.losses.Loss]:
+def losses_of(
+    objectives: Mapping[str, Objective], class_weights: Mapping[str, list[float] | None]
+) -> dict[str, keras.losses.Loss]:
     """Objective to its masked loss."""
     return {
         name: loss_named(objective.loss).keras_loss(objective, class_weights.get(name))
-        for name, objective in workflow.objectives.items()
+        for name, objective in objectives.items()
     }
 
 
@@ -51,30 +61,31 @@ def balanced_weights(counts: np.ndarray) -> list[float]:
     return [float(w) for w in weights]
 
 
-def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, keras.losses.Loss], steps: int) -> None:
-    """Optimiser, losses and metrics as the workflow declares them; ``steps``: of the whole training."""
-    training = workflow.training
+def compile_model(model: keras.Model, training: AdamTraining, heads: Heads, steps: int) -> None:
+    """Optimiser, losses and metrics as the settings declare them; ``steps``: of the whole training."""
     rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
     if training.learning_rate_decay == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(training.learning_rate, max(1, steps), alpha=0.02)
-    every, weights = dict(losses), {name: o.weight for name, o in workflow.objectives.items()}
+    every, weights = dict(heads.losses), {name: o.weight for name, o in heads.objectives.items()}
     if training.metric_learning is not None:
         every[EMBEDDING], weights[EMBEDDING] = metric_loss(training.metric_learning), training.metric_learning.weight
     model.compile(
-        optimizer=LazyAdam(rate, clip_norm=training.clip_norm, l2=workflow.model.l2),
+        optimizer=LazyAdam(rate, clip_norm=training.clip_norm, l2=heads.l2),
         loss=every,
         loss_weights=weights,
         metrics={
-            name: [MaskedMean(losses[name])] + ([MaskedAccuracy()] if objective.kind == "exclusive" else [])
-            for name, objective in workflow.objectives.items()
+            name: [MaskedMean(heads.losses[name])] + ([MaskedAccuracy()] if objective.kind == "exclusive" else [])
+            for name, objective in heads.objectives.items()
         },
         jit_compile=False,
     )
 
 
-def with_metric_target(data: tf.data.Dataset | None, workflow: Workflow) -> tf.data.Dataset | None:
+def with_metric_target(
+    data: tf.data.Dataset | None, objectives: Mapping[str, Objective]
+) -> tf.data.Dataset | None:  # fmt: skip
     """Batches of (inputs, targets) whose embedding also has a target: the classes of the first exclusive objective."""
-    first = next((name for name, o in workflow.objectives.items() if o.kind == "exclusive"), None)
+    first = next((name for name, o in objectives.items() if o.kind == "exclusive"), None)
     if data is None or first is None:
         return data
     return data.map(lambda inputs, targets: (inputs, {**targets, EMBEDDING: targets[first]}))
@@ -132,30 +143,33 @@ class ProgressLine(keras.callbacks.Callback):
         self.report(epoch + 1, self.epochs, shown or f"loss {(logs or {}).get('loss', float('nan')):.3f}")
 
 
-def watched(workflow: Workflow, has_eval: bool) -> Callable[[Mapping[str, float]], float]:
+def watched(
+    objectives: Mapping[str, Objective], monitor: str, has_eval: bool
+) -> Callable[[Mapping[str, float]], float]:
     """What early stopping keeps low: the weighted sum of exact eval losses, or minus the exclusive accuracy."""
     prefix = "val_" if has_eval else ""
-    exclusive = [name for name, o in workflow.objectives.items() if o.kind == "exclusive"]
-    if workflow.training.monitor == "accuracy":
+    exclusive = [name for name, o in objectives.items() if o.kind == "exclusive"]
+    if monitor == "accuracy":
         return lambda logs: -logs[f"{prefix}{exclusive[0]}_accuracy"]
-    weights = {name: o.weight for name, o in workflow.objectives.items()}
+    weights = {name: o.weight for name, o in objectives.items()}
     return lambda logs: sum(weight * logs[f"{prefix}{name}_labelled_loss"] for name, weight in weights.items())
 
 
-def _named(logs: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
-    if len(workflow.objectives) > 1 or workflow.training.metric_learning is not None:
+def _named(logs: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Any]:
+    """The logs with the objective in each name, which Keras leaves out where a model has one output."""
+    if len(outputs) > 1:
         return dict(logs)
-    (only,) = workflow.objectives
+    (only,) = outputs
     own = {f"{prefix}{metric}": f"{prefix}{only}_{metric}" for prefix in ("", "val_") for metric in METRICS}
     return {own.get(key, key): value for key, value in logs.items()}
 
 
 def fit(
     model: keras.Model,
-    workflow: Workflow,
+    training: AdamTraining,
+    heads: Heads,
     train: tf.data.Dataset,
     validation: tf.data.Dataset | None,
-    losses: Mapping[str, keras.losses.Loss],
     *,
     steps_per_epoch: int,
     epochs: int | None = None,
@@ -167,26 +181,25 @@ def fit(
     """Trains ``model`` in place and leaves it at its best epoch's weights.
 
     Args:
-      epochs: fixed number of epochs, without early stopping; None: as the workflow says.
+      epochs: fixed number of epochs, without early stopping; None: as ``training`` says.
       checkpoints: folder for a checkpoint per epoch. A run that was killed goes on from the last one there.
       logs: folder for TensorBoard.
       report: called with (epochs done, epochs in all, text).
     """
-    fixed = epochs is not None
-    total = epochs if epochs is not None else workflow.training.epochs
+    total = training.epochs if epochs is None else epochs
     # The same layers, with the embedding as an output only where it has a loss.
-    wanted = [*workflow.objectives, *([EMBEDDING] if workflow.training.metric_learning else [])]
+    outputs = [*heads.objectives, *([EMBEDDING] if training.metric_learning else [])]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
-        model = keras.Model(model.input, {name: model.output[name] for name in wanted})
-    if workflow.training.metric_learning is not None:
-        train, validation = (with_metric_target(data, workflow) for data in (train, validation))
-    compile_model(model, workflow, losses, total * steps_per_epoch)
+        model = keras.Model(model.input, {name: model.output[name] for name in outputs})
+    if training.metric_learning is not None:
+        train, validation = (with_metric_target(data, heads.objectives) for data in (train, validation))
+    compile_model(model, training, heads, total * steps_per_epoch)
     used: list[keras.callbacks.Callback] = []
     best = None
-    if not fixed:
-        watch = watched(workflow, validation is not None)
-        best = BestEpoch(lambda logs: watch(_named(logs, workflow)), workflow.training.patience)
+    if epochs is None:
+        watch = watched(heads.objectives, training.monitor, validation is not None)
+        best = BestEpoch(lambda logs: watch(_named(logs, outputs)), training.patience)
         used.append(best)
     done = 0
     if checkpoints is not None:
@@ -199,18 +212,31 @@ def fit(
         used.append(keras.callbacks.TensorBoard(str(logs), write_graph=False, update_freq="epoch"))
     if report is not None:
         used.append(ProgressLine(report, total))
+    return _fit(model, train, validation, [*used, *callbacks], best, range(done, total), outputs)
+
+
+def _fit(
+    model: keras.Model,
+    train: tf.data.Dataset,
+    validation: tf.data.Dataset | None,
+    callbacks: Sequence[keras.callbacks.Callback],
+    best: BestEpoch | None,
+    epochs: range,
+    outputs: Sequence[str],
+) -> FitResult:
+    """Runs the epochs that are left, on the compiled model."""
     started = time.monotonic()
     if best is not None and best.stopped:
         # Killed after its last epoch.
         model.set_weights(best.weights)
-        return FitResult(done, best.best_epoch, time.monotonic() - started, _named(best.history, workflow))
+        return FitResult(epochs.start, best.best_epoch, time.monotonic() - started, _named(best.history, outputs))
     with warnings.catch_warnings():
         # Every dataset ends; only its length is not known before.
         warnings.filterwarnings("ignore", message="Your input ran out of data")
         history = model.fit(
-            train, validation_data=validation, initial_epoch=done, epochs=total, shuffle=False, verbose=0,
-            callbacks=[*used, *callbacks],
+            train, validation_data=validation, initial_epoch=epochs.start, epochs=epochs.stop, shuffle=False,
+            verbose=0, callbacks=list(callbacks),
         )  # fmt: skip
     ran = best.history if best is not None else {k: [float(x) for x in v] for k, v in history.history.items()}
     count = len(next(iter(ran.values()), []))
-    return FitResult(count, best.best_epoch if best else count, time.monotonic() - started, _named(ran, workflow))
+    return FitResult(count, best.best_epoch if best else count, time.monotonic() - started, _named(ran, outputs))

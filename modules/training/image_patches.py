@@ -3,30 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from modules.features import ImageFeature
+from modules.features import image_feature
 from modules.settings.image_training import AugmentationSettings
-from modules.settings.workflow import Workflow
 from modules.training.image_columns import Embed, embedder
+from modules.training.task import TrainingTask
 from modules.vision.augmentation import augmented
 from modules.vision.networks import tower_name
 from modules.vision.patch_fit import fit_patch_network
 
 
-def start_patches(
-    model: keras.Model,
-    workflow: Workflow,
-    name: str,
-    feature: ImageFeature,
-    classes: Mapping[str, int],
-    data: tf.data.Dataset,
-    report: Callable[[int, int, str], None] | None,
-) -> Embed | None:
+def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset) -> Embed | None:
     """Finds the weights of the model's image tower, in place, from the labelled pictures of ``data``.
 
     Args:
@@ -35,11 +26,14 @@ def start_patches(
     Returns:
       How to embed these pictures for what learns from them: as if each had been left out. None without any label.
     """
+    image = image_feature(task.features)
+    assert image is not None
+    (name, feature), classes, report = image, task.sizes.classes, task.report
     pictures: list[np.ndarray] = []
     targets: list[np.ndarray] = []
     found, limit = 0, feature.patches.pictures
     for inputs, labels in data.as_numpy_iterator():
-        rows = np.concatenate([_indicators(labels[one], classes[one]) for one in workflow.objectives], axis=1)
+        rows = np.concatenate([_indicators(labels[one], classes[one]) for one in task.objectives], axis=1)
         known = ~np.isnan(rows).all(axis=1)
         pictures.append(inputs[f"{name}/pixels"][known].astype(np.uint8))
         targets.append(rows[known])
@@ -54,11 +48,11 @@ def start_patches(
     wanted = np.where(np.isnan(wanted), np.nansum(wanted, axis=0) / counts, wanted).astype(np.float32)
     copies: list[np.ndarray] = []
     if feature.augmentation is not None:
-        copies = [changed(pixels, feature.augmentation, workflow.seed, one) for one in range(feature.patches.copies)]
+        copies = [changed(pixels, feature.augmentation, task.seed, one) for one in range(feature.patches.copies)]
     total = len(feature.patches.scales) + 1
     steps = iter(range(1, total + 1))
     vectors = fit_patch_network(
-        model.get_layer(tower_name(name)), pixels, wanted, ridge=feature.patches.ridge, seed=workflow.seed,
+        model.get_layer(tower_name(name)), pixels, wanted, ridge=feature.patches.ridge, seed=task.seed,
         copies=copies, report=None if report is None else lambda text: report(next(steps), total, f"pictures: {text}"),
     )  # fmt: skip
     return left_out(embedder(model, name), pixels, vectors)

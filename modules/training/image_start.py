@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,20 @@ from modules.losses.binary_cross_entropy import BinaryCrossEntropyLoss
 from modules.losses.cross_entropy import CrossEntropyLoss
 from modules.models.towers import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size
-from modules.settings.image_training import AugmentationSettings, ImageStartSettings, SelfSupervisedSettings
-from modules.settings.workflow import Workflow
+from modules.settings.image_training import (
+    AugmentationSettings,
+    ImageStartSettings,
+    MetricLearningSettings,
+    SelfSupervisedSettings,
+)
 from modules.training.checkpoints import Checkpoints
-from modules.training.data import batches
 from modules.training.fit import ProgressLine, with_metric_target
 from modules.training.image_columns import Embed
 from modules.training.image_data import augmented_inputs, count_pictures, with_seeds
 from modules.training.image_patches import start_patches
 from modules.training.masked_metrics import MaskedAccuracy
+from modules.training.methods.base import TrainingSettings
+from modules.training.task import Examples, Report, TrainingTask
 from modules.vision.augmentation import augmented
 from modules.vision.losses import ContrastiveLoss, metric_loss
 from modules.vision.networks import image_tower, tower_name
@@ -36,63 +41,42 @@ LOGIT_SCALE = 16.0
 WARM_UP = 0.07
 """Share of the steps in which the learning rate grows."""
 
-Report = Callable[[int, int, str], None]
 
-
-@dataclass(frozen=True)
-class Pictures:
-    """What the tower is started on.
-
-    Attributes:
-      files: of transformed examples. examples: how many they hold. classes: objective to number of classes.
-      resample_seed: of a bootstrap resample, or None.
-    """
-
-    files: Sequence[str]
-    examples: int
-    classes: Mapping[str, int]
-    resample_seed: int | None = None
-
-
-def starts_supervised(workflow: Workflow) -> bool:
+def starts_supervised(feature: ImageFeature, training: TrainingSettings) -> bool:
     """Whether the tower gets heads of its own first: linear solvers need a finished embedding."""
-    image, training = image_feature(workflow.features), workflow.training
-    if image is None or image[1].backbone == PATCHES or (image[1].train == "frozen" and image[1].width is None):
+    if feature.backbone == PATCHES or (feature.train == "frozen" and feature.width is None):
         return False
     start = training.image_start
-    return training.solver == "liblinear" if start is None else start.epochs > 0
+    return training.exact if start is None else start.epochs > 0
 
 
-def start_images(
-    model: keras.Model, workflow: Workflow, pictures: Pictures, *, checkpoints: Path | None, report: Report | None
-) -> Embed | None:
-    """Trains the image tower of ``model`` in place, as far as the workflow asks for it.
+def start_images(model: keras.Model, training: TrainingSettings, task: TrainingTask) -> Embed | None:
+    """Trains the image tower of ``model`` in place, as far as the settings ask for it.
 
-    Each phase keeps a checkpoint per epoch in a folder of its own under ``checkpoints``.
+    Each phase keeps a checkpoint per epoch in a folder of its own under ``task.checkpoints``.
 
     Returns:
       How the pictures are to be embedded for what learns from these same pictures; None: by the tower.
     """
-    image = image_feature(workflow.features)
+    image = image_feature(task.features)
     if image is None:
         return None
     name, feature = image
-    training = workflow.training
     if feature.backbone == PATCHES:
-        data = _pictures(workflow, name, feature, pictures, 256, once=True)
-        return start_patches(model, workflow, name, feature, pictures.classes, data, report)
-    if training.self_supervised is None and not starts_supervised(workflow):
+        return start_patches(model, task, task.picture_batches(feature.size, 256, once=True))
+    supervised = starts_supervised(feature, training)
+    if training.self_supervised is None and not supervised:
         return None
     # The length of an epoch, and what has to fit into memory.
-    pictures = replace(pictures, examples=count_pictures(pictures.files, name))
+    task = replace(task, train=Examples(task.train.files, count_pictures(task.train.files, name)))
     tower = model.get_layer(tower_name(name))
-    trained = image_tower(name, feature, workflow.seed, any_size=takes_any_size(feature))
+    trained = image_tower(name, feature, task.seed, any_size=takes_any_size(feature))
     trained.set_weights(tower.get_weights())
     if training.self_supervised is not None:
-        _self_supervised(trained, workflow, name, feature, training.self_supervised, pictures, checkpoints, report)
-    if starts_supervised(workflow):
+        _self_supervised(trained, name, feature, training.self_supervised, task)
+    if supervised:
         settings = training.image_start or ImageStartSettings()
-        _supervised(trained, workflow, name, feature, settings, pictures, checkpoints, report)
+        _supervised(trained, name, feature, settings, training.metric_learning, task)
     tower.set_weights(trained.get_weights())
     return None
 
@@ -114,21 +98,10 @@ def small_size(feature: ImageFeature) -> tuple[int, int]:
     return height, width
 
 
-def _pictures(
-    workflow: Workflow, name: str, feature: ImageFeature, pictures: Pictures, batch_size: int, *, once: bool = False
-) -> tf.data.Dataset:
-    alone = workflow.model_copy(update={"features": {name: feature}})
-    return batches(
-        pictures.files, alone, pictures.classes, batch_size=batch_size, shuffle_seed=workflow.seed,
-        resample_seed=pictures.resample_seed, examples=pictures.examples, pictured=True, once=once,
-    )  # fmt: skip
-
-
 def _self_supervised(
-    tower: keras.Model, workflow: Workflow, name: str, feature: ImageFeature, settings: SelfSupervisedSettings,
-    pictures: Pictures, checkpoints: Path | None, report: Report | None,
-) -> None:  # fmt: skip
-    seed = keras.random.SeedGenerator(workflow.seed)
+    tower: keras.Model, name: str, feature: ImageFeature, settings: SelfSupervisedSettings, task: TrainingTask
+) -> None:
+    seed = keras.random.SeedGenerator(task.seed)
     values = tower.output
     for number in range(2):
         start = keras.initializers.GlorotUniform(seed)
@@ -136,17 +109,15 @@ def _self_supervised(
         if number == 0:
             values = keras.layers.Activation("relu", name="view_active")(values)
     model = keras.Model(tower.input, UnitLength(name="view")(values))
-    small = feature.model_copy(update={"size": small_size(feature)})
-    data = two_views(
-        _pictures(workflow, name, small, pictures, settings.batch_size), name, settings.augmentation, workflow.seed
-    )
-    steps = -(-pictures.examples // settings.batch_size) * settings.epochs
+    pictures = task.picture_batches(small_size(feature), settings.batch_size)
+    data = two_views(pictures, name, settings.augmentation, task.seed)
+    steps = -(-task.train.count // settings.batch_size) * settings.epochs
     model.compile(
         keras.optimizers.AdamW(_rate(settings.learning_rate, steps), weight_decay=1e-4),
         ContrastiveLoss(settings.temperature), jit_compile=False,
     )  # fmt: skip
-    folder = checkpoints / "self_supervised" if checkpoints else None
-    _fit(model, [(data, settings.epochs)], folder, _named(report, "pictures without labels"))
+    folder = task.checkpoints / "self_supervised" if task.checkpoints else None
+    _fit(model, [(data, settings.epochs)], folder, _named(task.report, "pictures without labels"))
 
 
 def two_views(data: tf.data.Dataset, name: str, settings: AugmentationSettings, seed: int) -> tf.data.Dataset:
@@ -161,43 +132,55 @@ def two_views(data: tf.data.Dataset, name: str, settings: AugmentationSettings, 
 
 
 def _supervised(
-    tower: keras.Model, workflow: Workflow, name: str, feature: ImageFeature, settings: ImageStartSettings,
-    pictures: Pictures, checkpoints: Path | None, report: Report | None,
+    tower: keras.Model, name: str, feature: ImageFeature, settings: ImageStartSettings,
+    metric: MetricLearningSettings | None, task: TrainingTask,
 ) -> None:  # fmt: skip
     values = keras.layers.Rescaling(LOGIT_SCALE, name="logit_scale")(tower.output)
     outputs: dict[str, Any] = {}
     losses: dict[str, keras.losses.Loss] = {}
-    for number, (objective, its) in enumerate(workflow.objectives.items()):
-        start = keras.initializers.GlorotUniform(workflow.seed + number)
-        head = keras.layers.Dense(pictures.classes[objective], kernel_initializer=start, name=objective)
+    for number, (objective, its) in enumerate(task.objectives.items()):
+        start = keras.initializers.GlorotUniform(task.seed + number)
+        head = keras.layers.Dense(task.sizes.classes[objective], kernel_initializer=start, name=objective)
         outputs[objective] = head(values)
         losses[objective] = (
             CrossEntropyLoss(label_smoothing=settings.label_smoothing)
             if its.kind == "exclusive"
             else BinaryCrossEntropyLoss()
         )
-    exclusive = [objective for objective, its in workflow.objectives.items() if its.kind == "exclusive"]
-    weights = {objective: its.weight for objective, its in workflow.objectives.items()}
-    metric = workflow.training.metric_learning if exclusive else None
+    exclusive = [objective for objective, its in task.objectives.items() if its.kind == "exclusive"]
+    weights = {objective: its.weight for objective, its in task.objectives.items()}
+    metric = metric if exclusive else None
     if metric is not None:
         outputs[EMBEDDING], losses[EMBEDDING], weights[EMBEDDING] = tower.output, metric_loss(metric), metric.weight
     model = keras.Model(tower.input, outputs)
-    small_epochs = min(settings.small_epochs, settings.epochs) if small_size(feature) != feature.size else 0
-    phases = []
-    for size, until in ((small_size(feature), small_epochs), (feature.size, settings.epochs)):
-        sized = feature.model_copy(update={"size": size})
-        data = _pictures(workflow, name, sized, pictures, settings.batch_size)
-        data = augmented_inputs(data, name, sized, workflow.seed)
-        if metric is not None:
-            data = with_metric_target(data, workflow)
-        phases.append((data.map(lambda inputs, targets: (inputs[f"{name}/pixels"], targets)), until))
-    steps = -(-pictures.examples // settings.batch_size) * settings.epochs
+    steps = -(-task.train.count // settings.batch_size) * settings.epochs
     model.compile(
         keras.optimizers.AdamW(_rate(settings.learning_rate, steps), weight_decay=settings.weight_decay),
-        losses, loss_weights=weights, metrics={one: [MaskedAccuracy()] for one in exclusive}, jit_compile=False,
+        losses, loss_weights=weights, metrics={key: [MaskedAccuracy()] for key in exclusive}, jit_compile=False,
     )  # fmt: skip
-    folder = checkpoints / "image_start" if checkpoints else None
-    _fit(model, phases, folder, _named(report, "pictures"))
+    folder = task.checkpoints / "image_start" if task.checkpoints else None
+    phases = _supervised_phases(name, feature, settings, metric is not None, task)
+    _fit(model, phases, folder, _named(task.report, "pictures"))
+
+
+def _supervised_phases(
+    name: str, feature: ImageFeature, settings: ImageStartSettings, metric: bool, task: TrainingTask
+) -> list[tuple[tf.data.Dataset, int]]:
+    """Batches of (pixels, targets), first of small pictures, and the epoch up to which each is trained on.
+
+    Args:
+      metric: whether the embedding has a target as well.
+    """
+    small = small_size(feature)
+    small_epochs = min(settings.small_epochs, settings.epochs) if small != feature.size else 0
+    phases = []
+    for size, until in ((small, small_epochs), (feature.size, settings.epochs)):
+        sized = feature.model_copy(update={"size": size})
+        data = augmented_inputs(task.picture_batches(size, settings.batch_size), name, sized, task.seed)
+        if metric:
+            data = with_metric_target(data, task.objectives)
+        phases.append((data.map(lambda inputs, targets: (inputs[f"{name}/pixels"], targets)), until))
+    return phases
 
 
 def _rate(highest: float, steps: int) -> keras.optimizers.schedules.CosineDecay:

@@ -6,142 +6,82 @@ category want: each one-versus-rest problem is solved to its regularised optimum
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import keras
 import numpy as np
-import tensorflow as tf
+import numpy.typing as npt
 from scipy import sparse
 
-from modules.features import image_feature, without_towers
-from modules.features.base import Learned
+from modules.features import image_feature
 from modules.losses.base import Matrix
-from modules.models.build import LSA, projection_width
-from modules.settings.workflow import Workflow
+from modules.objectives import ancestor_levels, classes_of
+from modules.training.design import Design, columns_of, design_matrix
 from modules.training.heads import fit_exclusive, fit_multi_label
-from modules.training.image_columns import Embed, embedder, has_text, shown_alone
-from modules.training.projection import ROWS, embed, fit_projection
+from modules.training.image_columns import embedder, shown_alone
+from modules.training.task import TrainingTask
 from modules.vision.networks import tower_name
 
+Floats: TypeAlias = npt.NDArray[np.float32]
+Targets: TypeAlias = dict[str, np.ndarray]
 
-def columns_of(workflow: Workflow, learned: Mapping[str, Learned], image_width: int = 0) -> dict[str, tuple[int, int]]:
-    """Each feature's column range in the design matrix, the image feature's last."""
-    ranges, start = {}, 0
-    for name, feature in sorted(workflow.features.items(), key=lambda item: item[1].has_tower):
-        width = image_width if feature.has_tower else learned[name].size
-        ranges[name] = (start, start + width)
-        start += width
-    return ranges
+_BATCH = 1024
 
 
-def design_matrix(
-    batches: Iterable[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
-    workflow: Workflow,
-    learned: Mapping[str, Learned],
-    *,
-    unlabelled: float = 1.0,
-    embed_images: Embed | None = None,
-) -> tuple[sparse.csr_matrix, dict[str, np.ndarray]]:
-    """Examples as one sparse float32 matrix (examples, inputs), and their targets.
-
-    Args:
-      batches: (model inputs, targets) as arrays.
-      unlabelled: share of the examples without a label for any objective that are kept, drawn by the workflow's seed.
-      embed_images: of the image feature, whose columns, the last ones, are its embedding times its scale.
-    """
-    features, image = without_towers(workflow.features), image_feature(workflow.features)
-    rng = np.random.default_rng(workflow.seed)
-    blocks: list[sparse.csr_matrix] = []
-    targets: dict[str, list[np.ndarray]] = {name: [] for name in workflow.objectives}
-    for inputs, labels in batches:
-        kept = np.ones(len(next(iter(labels.values()))), bool)
-        if unlabelled < 1.0:
-            kept = labelled(labels) | (rng.random(len(kept)) < unlabelled)
-        for name in targets:
-            targets[name].append(labels[name][kept])
-        if not kept.all():
-            # One row where none is kept: no network takes an empty batch.
-            rows = np.flatnonzero(kept) if kept.any() else np.zeros(1, np.int64)
-            inputs = {name: values[rows] for name, values in inputs.items()}
-        parts = [one.design_block(name, inputs, learned[name].size) for name, one in features.items()]
-        if image is not None:
-            assert embed_images is not None
-            name, scale = image[0], image[1].scale
-            vectors = embed_images(inputs[f"{name}/pixels"]) * (inputs[f"{name}/present"] * np.float32(scale))
-            if parts:
-                # The graph leaves a product's other features out where it has none of them.
-                parts = [sparse.diags(has_text(features, inputs).astype(np.float32)) @ part for part in parts]
-            parts.append(sparse.csr_matrix(vectors))
-        blocks.append(sparse.hstack(parts, format="csr", dtype=np.float32)[: kept.sum()])
-    return sparse.vstack(blocks, format="csr"), {name: np.concatenate(parts) for name, parts in targets.items()}
-
-
-def labelled(targets: Mapping[str, np.ndarray]) -> np.ndarray:
-    """Which examples have a label for any objective; bool (examples,)."""
-    known = [(labels >= 0) if labels.ndim == 1 else (labels >= 0).any(axis=1) for labels in targets.values()]
-    return np.logical_or.reduce(known)
-
-
-def fit_exact(
-    model: keras.Model,
-    workflow: Workflow,
-    dataset: tf.data.Dataset,
-    learned: Mapping[str, Learned],
-    *,
-    examples: int = 0,
-    ancestors: Mapping[str, Sequence[Sequence[int]]] | None = None,
-    embed_images: Embed | None = None,
-) -> None:
+def fit_exact(model: keras.Model, task: TrainingTask, *, c: float) -> None:
     """Sets the weights of a linear or LSA model to the optimum of each head's loss with an L2 penalty, in place.
 
-    The penalty's strength is ``training.liblinear_c`` (scikit-learn's C, in units of 1 / penalty). The embedding of an
-    LSA model is found first, on labelled and unlabelled examples. The image tower stays as it is.
+    The embedding of an LSA model is found first, on labelled and unlabelled examples; of a large catalogue not all
+    unlabelled ones are looked at. The image tower stays as it is.
 
     Args:
-      examples: how many there are, about; of more than ``ROWS`` only so many unlabelled ones are looked at.
-      ancestors: exclusive objective to its :func:`modules.objectives.ancestor_levels`.
-      embed_images: of the image feature, in place of the model's tower.
+      c: inverse strength of the L2 penalty (scikit-learn's C).
     """
-    lsa, image = workflow.model.kind == LSA, image_feature(workflow.features)
-    share = min(1.0, ROWS / max(examples, 1)) if lsa else 0.0
-    if image is not None and embed_images is None:
-        embed_images = embedder(model, image[0])
-    design, targets = design_matrix(
-        dataset.as_numpy_iterator(), workflow, learned, unlabelled=share, embed_images=embed_images
+    design, targets = _design(model, task)
+    matrix = task.model.head_inputs(model, design, task.seed)
+    matrix, targets = _with_towers_alone(matrix, targets, design, task)
+    for name in task.objectives:
+        table, bias = _fit_head(name, matrix, targets[name], task, c)
+        task.model.set_head(model, name, table, bias, design)
+
+
+def _design(model: keras.Model, task: TrainingTask) -> tuple[Design, Targets]:
+    """The design matrix of what is learnt from, and its targets by objective."""
+    image, embed_images, image_width = image_feature(task.features), task.embed_images, 0
+    if image is not None:
+        image_width = model.get_layer(tower_name(image[0])).output.shape[-1]
+        embed_images = embed_images or embedder(model, image[0])
+    matrix, targets = design_matrix(
+        task.train_pass(_BATCH).as_numpy_iterator(), task.features, task.sizes.features, seed=task.seed,
+        unlabelled=task.model.unlabelled_share(task.train.count), embed_images=embed_images,
+    )  # fmt: skip
+    columns = columns_of(task.features, task.sizes.features, image_width)
+    return Design(matrix, columns, matrix.shape[1] - image_width), targets
+
+
+def _with_towers_alone(
+    matrix: Matrix, targets: Targets, design: Design, task: TrainingTask
+) -> tuple[Matrix, Targets]:  # fmt: skip
+    """The matrix with copies of rows that show one tower only: what modality dropout is without steps."""
+    dropout = task.model.modality_dropout
+    text_columns = matrix.shape[1] - (design.matrix.shape[1] - design.text_columns)
+    if image_feature(task.features) is None or not text_columns or dropout == 0:
+        return matrix, targets
+    alone, rows = shown_alone(matrix, text_columns, 1.0 if dropout is None else dropout, task.seed)
+    stacked = (
+        sparse.vstack([matrix, alone], format="csr") if sparse.issparse(matrix) else np.concatenate([matrix, alone])
     )
-    ranges = columns_of(workflow, learned, model.get_layer(tower_name(image[0])).output.shape[-1] if image else 0)
-    text_columns = design.shape[1] if image is None else ranges[image[0]][0]
-    matrix: Matrix = design
-    if lsa and text_columns:
-        projection = fit_projection(design[:, :text_columns], projection_width(workflow.model), workflow.seed)
-        for feature, (start, end) in ranges.items():
-            if end <= text_columns:
-                model.get_layer(f"projection_{feature}").set_weights([projection[start:end]])
-        matrix = embed(design[:, :text_columns], projection)
-        if image is not None:
-            text_columns = matrix.shape[1]
-            matrix = np.concatenate([matrix, design[:, ranges[image[0]][0] :].toarray()], axis=1)
-    dropout = workflow.model.modality_dropout
-    if image is not None and text_columns and dropout != 0:
-        alone, rows = shown_alone(matrix, text_columns, 1.0 if dropout is None else dropout, workflow.seed)
-        matrix = np.concatenate([matrix, alone]) if lsa else sparse.vstack([matrix, alone], format="csr")
-        targets = {name: np.concatenate([labels, labels[rows]]) for name, labels in targets.items()}
-    c, seed = workflow.training.liblinear_c, workflow.seed
-    for name, objective in workflow.objectives.items():
-        labels = targets[name]
-        if objective.kind == "exclusive":
-            rows = np.flatnonzero(labels >= 0)
-            classes = model.output[name].shape[-1]
-            levels = (ancestors or {}).get(name, ())
-            table, bias = fit_exclusive(
-                matrix[rows], labels[rows], classes, objective, c=c, seed=seed, ancestors=levels
-            )
-        else:
-            rows = np.flatnonzero((labels >= 0).any(axis=1))
-            table, bias = fit_multi_label(matrix[rows], labels[rows], objective, c=c, seed=seed)
-        if lsa:
-            model.get_layer(f"{name}_head").set_weights([table, bias])
-            continue
-        for feature, (start, end) in ranges.items():
-            model.get_layer(f"{name}_wide_{feature}").set_weights([table[start:end]])
-        model.get_layer(f"{name}_bias").set_weights([bias])
+    return stacked, {name: np.concatenate([labels, labels[rows]]) for name, labels in targets.items()}
+
+
+def _fit_head(name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, c: float) -> tuple[Floats, Floats]:
+    """Weights (inputs, classes) and biases (classes,) of one objective's head."""
+    objective = task.objectives[name]
+    if objective.kind == "exclusive":
+        rows = np.flatnonzero(labels >= 0)
+        levels = ancestor_levels(classes_of(objective, task.taxonomy), task.taxonomy)
+        return fit_exclusive(
+            matrix[rows], labels[rows], task.sizes.classes[name], objective, c=c, seed=task.seed, ancestors=levels
+        )
+    rows = np.flatnonzero((labels >= 0).any(axis=1))
+    return fit_multi_label(matrix[rows], labels[rows], objective, c=c, seed=task.seed)

@@ -2,27 +2,22 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
 import tensorflow as tf
 
 from modules.models.build import InputSizes, build_model
-from modules.objectives import ancestor_levels, classes_of
-from modules.settings.model import TrainingSettings
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
-from modules.training.fit import FitResult, fit
-from modules.training.image_columns import Embed
-from modules.training.image_start import Pictures, start_images
+from modules.training.image_start import start_images
+from modules.training.methods.base import FitResult
 from modules.training.replicas import strategy_of
-
-Report = Callable[[int, int, str], None]
+from modules.training.task import Examples, Report, TrainingTask
 
 
 @dataclass(frozen=True)
@@ -43,9 +38,12 @@ class TrainingData:
     sizes: InputSizes
     losses: Mapping[str, keras.losses.Loss]
 
-    def eval_batches(self, workflow: Workflow, *, once: bool = True) -> tf.data.Dataset:
-        """The eval split, for one pass or for many."""
-        return batches(self.eval, workflow, self.sizes.classes, batch_size=512, examples=self.eval_examples, once=once)
+    def eval_batches(self, workflow: Workflow) -> tf.data.Dataset:
+        """The eval split, for one pass."""
+        return batches(
+            self.eval, workflow.features, workflow.objectives, self.sizes.classes, batch_size=512,
+            examples=self.eval_examples, once=True,
+        )  # fmt: skip
 
 
 def fit_member(
@@ -54,100 +52,41 @@ def fit_member(
     data: TrainingData,
     *,
     resample: bool = False,
+    epochs: int | None = None,
     checkpoints: Path | None = None,
     logs: Path | None = None,
     report: Report | None = None,
 ) -> tuple[keras.Model, FitResult]:
-    """Fits on the train split; the model is in full precision.
+    """Fits on the train split, or anew on train and eval together; the model is in full precision.
 
     Args:
       resample: learn from a bootstrap resample of the products, drawn by the workflow's seed.
+      epochs: of a fit on both splits, for as many epochs as the first fit found; None: fit on the train split.
     """
-    seed = workflow.seed if resample else None
-    with precision(workflow):
-        strategy = strategy_of(workflow)
+    both = epochs is not None
+    train = Examples([*data.train, *data.eval], data.examples + data.eval_examples)
+    task = TrainingTask(
+        workflow.features, workflow.objectives, workflow.model, workflow.seed, taxonomy, data.sizes, data.losses,
+        train=train if both else Examples(data.train, data.examples),
+        evaluation=Examples(data.eval, data.eval_examples) if data.has_eval and not both else None,
+        resample=resample, epochs=None if epochs is None else max(1, epochs), checkpoints=checkpoints, logs=logs,
+        report=report,
+    )  # fmt: skip
+    training = workflow.training
+    with precision(training.mixed_precision):
+        strategy = strategy_of(training)
         with strategy.scope():
             model = build_model(workflow, data.sizes)
-        pictures = Pictures(data.train, data.examples, data.sizes.classes, seed)
-        embed = start_images(model, workflow, pictures, checkpoints=checkpoints, report=report)
-        if workflow.training.solver == "liblinear":
-            result = _fit_exact(model, workflow, taxonomy, pictures, data.sizes, embed)
-        else:
-            with strategy.scope():
-                result = fit(
-                    model, workflow, _shuffled(workflow, data, data.train, data.examples, seed),
-                    data.eval_batches(workflow, once=False) if data.has_eval else None, data.losses,
-                    steps_per_epoch=-(-data.examples // workflow.training.batch_size),
-                    checkpoints=checkpoints, logs=logs, report=report,
-                )  # fmt: skip
+        task = replace(task, embed_images=start_images(model, training, task))
+        with strategy.scope():
+            result = training.fit(model, task)
         return _plain(model, workflow, data.sizes), result
 
 
-def refit_member(
-    workflow: Workflow,
-    taxonomy: Taxonomy,
-    data: TrainingData,
-    epochs: int,
-    *,
-    resample: bool = False,
-    report: Report | None = None,
-) -> keras.Model:
-    """Fits anew on train and eval together, for a number of epochs that is known by now."""
-    both, examples = [*data.train, *data.eval], data.examples + data.eval_examples
-    seed = workflow.seed if resample else None
-    with precision(workflow):
-        strategy = strategy_of(workflow)
-        with strategy.scope():
-            model = build_model(workflow, data.sizes)
-        pictures = Pictures(both, examples, data.sizes.classes, seed)
-        embed = start_images(model, workflow, pictures, checkpoints=None, report=report)
-        if workflow.training.solver == "liblinear":
-            _fit_exact(model, workflow, taxonomy, pictures, data.sizes, embed)
-        else:
-            steps = -(-examples // workflow.training.batch_size)
-            with strategy.scope():
-                fit(
-                    model, workflow, _shuffled(workflow, data, both, examples, seed), None, data.losses,
-                    steps_per_epoch=steps, epochs=max(1, epochs), report=report,
-                )  # fmt: skip
-        return _plain(model, workflow, data.sizes)
-
-
-def _shuffled(
-    workflow: Workflow, data: TrainingData, files: Sequence[str], examples: int, resample: int | None
-) -> tf.data.Dataset:
-    return batches(
-        files, workflow, data.sizes.classes, batch_size=workflow.training.batch_size, shuffle_seed=workflow.seed,
-        resample_seed=resample, examples=examples, augment_seed=workflow.seed,
-    )  # fmt: skip
-
-
-def _fit_exact(
-    model: keras.Model, workflow: Workflow, taxonomy: Taxonomy, products: Pictures, sizes: InputSizes,
-    embed_images: Embed | None,
-) -> FitResult:  # fmt: skip
-    from modules.training.liblinear import fit_exact
-
-    started = time.monotonic()
-    data = batches(
-        products.files, workflow, sizes.classes, batch_size=1024, resample_seed=products.resample_seed, once=True
-    )
-    ancestors = {
-        name: ancestor_levels(classes_of(objective, taxonomy), taxonomy)
-        for name, objective in workflow.objectives.items()
-        if objective.kind == "exclusive"
-    }
-    fit_exact(
-        model, workflow, data, sizes.features, examples=products.examples, ancestors=ancestors,
-        embed_images=embed_images,
-    )  # fmt: skip
-    return FitResult(0, 0, time.monotonic() - started, {})
-
-
 @contextmanager
-def precision(workflow: Workflow) -> Iterator[None]:
-    """Keras' global policy as the workflow asks for it, inside the block only."""
-    wanted, before = workflow.training.mixed_precision, keras.mixed_precision.dtype_policy()
+def precision(wanted: str) -> Iterator[None]:
+    """Keras' global policy, inside the block only; ``wanted``: a value of ``training.mixed_precision``."""
+    before = keras.mixed_precision.dtype_policy()
     gpus = tf.config.list_physical_devices("GPU")
     policy = "float32"
     if wanted == "on" or (wanted == "auto" and gpus):
@@ -163,7 +102,7 @@ def precision(workflow: Workflow) -> Iterator[None]:
 
 def full_precision_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
     """A new model in float32, whatever the workflow trains in."""
-    with precision(workflow.model_copy(update={"training": TrainingSettings(mixed_precision="off")})):
+    with precision("off"):
         return build_model(workflow, sizes)
 
 

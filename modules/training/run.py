@@ -19,7 +19,7 @@ import tensorflow_transform as tft
 from modules import progress
 from modules.examples import TAXONOMY_FILE
 from modules.features import image_feature, without_towers
-from modules.models.build import EMBEDDING, LSA, InputSizes
+from modules.models.build import EMBEDDING, InputSizes
 from modules.objectives import classes_of
 from modules.settings.tuning import decoded, with_values
 from modules.settings.workflow import Workflow
@@ -28,9 +28,11 @@ from modules.training.committee import member_workflow, resampled
 from modules.training.data import label_batches
 from modules.training.errors import TrainingError
 from modules.training.export import ServingModule, export_model
-from modules.training.fit import FitResult, balanced_weights, losses_of
+from modules.training.fit import balanced_weights, losses_of
 from modules.training.gather import Committee, gathered, trained_members
-from modules.training.member import Report, TrainingData, fit_member, refit_member
+from modules.training.member import TrainingData, fit_member
+from modules.training.methods.base import FitResult
+from modules.training.task import Report
 
 MODEL_FACTS = "shelfmark.json"
 """Beside the SavedModel: hyperparameters, classes, calibration, what training did."""
@@ -105,10 +107,9 @@ def prepared(
     """
     classes = {name: [c.id for c in classes_of(o, taxonomy)] for name, o in workflow.objectives.items()}
     counts = {name: len(ids) for name, ids in classes.items()}
-    examples, label_counts = count_labels(label_batches(train_files, workflow, counts), counts)
-    eval_examples, eval_counts = count_labels(label_batches(eval_files, workflow, counts), counts)
-    # An LSA model has an embedding before the first label: enough to pick the first batch.
-    if workflow.model.kind != LSA and not any(c.sum() for c in label_counts.values()):
+    examples, label_counts = count_labels(label_batches(train_files, workflow.objectives, counts), counts)
+    eval_examples, eval_counts = count_labels(label_batches(eval_files, workflow.objectives, counts), counts)
+    if workflow.model.needs_labels and not any(c.sum() for c in label_counts.values()):
         raise TrainingError(
             "no product of the train split has a label for any objective: add rules, label files or labels.truth, "
             "or start with model.kind: lsa, which needs none"
@@ -120,7 +121,7 @@ def prepared(
     }
     data = TrainingData(
         train_files, eval_files, examples, eval_examples, any(c.sum() for c in eval_counts.values()),
-        input_sizes(workflow, transform_output, counts), losses_of(workflow, weights),
+        input_sizes(workflow, transform_output, counts), losses_of(workflow.objectives, weights),
     )  # fmt: skip
     return Prepared(data, classes, label_counts, eval_counts)
 
@@ -164,10 +165,10 @@ def train(
     committee = gathered(fitted, workflow, data)
     if workflow.training.refit_on_eval and data.has_eval:
         for number in committee.kept:
-            member = member_workflow(workflow, number)
-            fitted[number] = refit_member(
-                member, taxonomy, data, results[number].best_epoch, resample=resampled(workflow, number), report=report
-            )
+            fitted[number], _ = fit_member(
+                member_workflow(workflow, number), taxonomy, data, resample=resampled(workflow, number),
+                epochs=results[number].best_epoch, report=report,
+            )  # fmt: skip
         committee = committee.refitted(fitted, workflow, data)
     transform_layer = transform_output.transform_features_layer()
     module = ServingModule(committee, transform_layer, transform_output.raw_feature_spec(), workflow, classes)
@@ -209,7 +210,7 @@ def _checkpoint_folder(
     root: Path | None, workflow: Workflow, classes: dict[str, list[str]], resample: bool, *files: list[str]
 ) -> Path | None:
     """A folder for exactly this training: the same settings on the same inputs find their own checkpoints again."""
-    exact = workflow.training.solver == "liblinear" and image_feature(workflow.features) is None
+    exact = workflow.training.exact and image_feature(workflow.features) is None
     if root is None or not workflow.training.checkpoint or exact:
         return None
     settings = workflow.model_dump_json(include={"features", "objectives", "model", "training", "seed"})

@@ -22,8 +22,9 @@ from modules.settings.tuning import tuned_objective, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.errors import TrainingError
-from modules.training.member import Report, fit_member
+from modules.training.member import fit_member
 from modules.training.run import files_of, prepared
+from modules.training.task import Report
 from modules.tuning.score import eval_score, metric_of
 from modules.tuning.space import oracle_of
 

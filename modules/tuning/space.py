@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import keras_tuner
 
-from modules.settings.tuning import encoded
-from modules.settings.tuning_contradictions import tried, whole
+from modules.settings.tuning import encoded, whole
 from modules.settings.workflow import Workflow
 
 
@@ -17,8 +16,8 @@ def search_space(workflow: Workflow) -> keras_tuner.HyperParameters:
         sampling = "log" if search.log else "linear"
         if search.choices is not None:
             space.Choice(name, encoded(search.choices))
-        elif whole(name, search, workflow):
-            ends = tried(search)
+        elif whole(name, workflow):
+            ends = search.tried
             space.Int(name, ends["low"], ends["high"], sampling=sampling)
         else:
             space.Float(name, search.low, search.high, sampling=sampling)

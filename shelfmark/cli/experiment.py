@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shelfmark.cli import similarity_experiment
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
+
+if TYPE_CHECKING:
+    from modules.settings.workflow import Workflow
 
 app = typer.Typer(
     help="Compare strategies and models by playing the labelling, and embeddings by their neighbours.",
@@ -57,8 +60,8 @@ def label_efficiency(
     names = tuple(dict.fromkeys(strategies or ("default", "random")))
     for name in names:
         strategy(name)
-    changes = [*(overrides or ()), *_model(model)]
-    loaded = load(workflow, changes, feed, products=True)
+    loaded = load(workflow, overrides, feed, products=True)
+    base = loaded.workflow if model is None else _with_model(loaded.workflow, model)
     targets = _targets(target or [])
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -69,7 +72,7 @@ def label_efficiency(
     from pipeline.quiet import everything_else_to
     from pipeline.run_folder import RunFolder
 
-    played = simulated(loaded.workflow)
+    played = simulated(base)
     settings = Settings(
         names, tuple(range(first_seed, first_seed + seeds)), budget, batch, held_out, held_out_seed, minimum, targets,
         stop_at_target,
@@ -87,10 +90,27 @@ def label_efficiency(
     said.print(f"page: {folder / PAGE_FILE}", soft_wrap=True)
 
 
-def _model(kind: str | None) -> list[str]:
-    """Overrides that make it the model; the solver follows where the kind leaves no choice."""
-    solvers = {"lsa": ["training.solver=liblinear"], "linear": []}
-    return [] if kind is None else [f"model.kind={kind}", *solvers.get(kind, ["training.solver=adam"])]
+def _with_model(workflow: Workflow, kind: str) -> Workflow:
+    """The workflow with another kind of model; the solver stays where it can train it.
+
+    Raises:
+      InputError: there is no such kind, or it does not go with the other settings.
+    """
+    from dataclasses import replace
+
+    from modules.errors import InputError, Problem
+    from modules.models import KINDS
+    from modules.settings.tuning import with_values
+
+    kinds = {str(known.model_fields["kind"].default): known for known in KINDS}
+    if kind not in kinds:
+        raise InputError(Problem("--model", f"expected one of: {', '.join(kinds)}", key="model.kind", value=kind))
+    solvers, solver = kinds[kind].solvers, workflow.training.solver
+    values = {"model.kind": kind, "training.solver": solver if solver in solvers else solvers[0]}
+    changed = with_values(workflow, values)
+    if problems := [replace(problem, file="--model") for problem in changed.check(changed)]:
+        raise InputError(problems)
+    return changed
 
 
 def _targets(given: list[str]) -> dict[str, float]:

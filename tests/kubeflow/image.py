@@ -58,7 +58,7 @@ class Builder:
         self.names = [re.sub(r"\$\{(\w+)\}", lambda found: arguments[found[1]], name) for name in names]
         self._make_bases(arguments["PYTHON"])
 
-    def __call__(self, *arguments: str, seconds: int = 300) -> str:
+    def __call__(self, *arguments: str, seconds: int = 1200) -> str:
         """Runs buildah; its output."""
         done = subprocess.run([*self._buildah, *arguments], capture_output=True, text=True, timeout=seconds)
         assert done.returncode == 0, f"buildah {' '.join(arguments[:2])}: {done.stdout[-2000:]}{done.stderr[-4000:]}"

@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 
 from modules.errors import InputError
-from modules.settings.beam import BeamSettings, beam_contradictions
+from modules.settings.beam import BeamSettings
+from modules.settings.workflow import Workflow
 from pipeline.beam import beam_arguments
 
 DATAFLOW: dict[str, Any] = {
@@ -20,7 +21,7 @@ DATAFLOW: dict[str, Any] = {
 
 def arguments(**settings: Any) -> list[str]:
     found = BeamSettings.model_validate(settings)
-    assert beam_contradictions(found) == []
+    assert list(found.check(Workflow(name="shop"), "beam")) == []
     return beam_arguments(found)
 
 
@@ -120,7 +121,8 @@ def test_a_component_differs_in_what_it_names() -> None:
     ],
 )
 def test_what_cannot_run_is_said(settings: dict[str, Any], key: str) -> None:
-    assert [found[0] for found in beam_contradictions(BeamSettings.model_validate(settings))] == [key]
+    problems = BeamSettings.model_validate(settings).check(Workflow(name="shop"), "beam")
+    assert [problem.key for problem in problems] == [key]
 
 
 def test_a_jar_that_is_not_there() -> None:

@@ -93,11 +93,12 @@ def test_only_what_has_no_tower_is_asked_for_layers(built: Built, name: str) -> 
     feature = feature_of(built, name)
     assert (name in without_towers(built.workflow.features)) == (not feature.has_tower)
     assert feature.for_transform().model_dump() == type(feature)().model_dump() or not feature.has_tower
-    assert feature.contradictions(name, built.workflow) == []
+    assert list(feature.check(built.workflow, f"features.{name}")) == []
 
 
 @pytest.mark.parametrize("kind", [kind for kind in KINDS if not kind.has_tower])
 def test_a_column_that_is_not_there_is_a_contradiction(built: Built, kind: type[FeatureSettings]) -> None:
     wrong = kind(column="colour_of_the_moon")
-    [(key, value, expected)] = wrong.contradictions("x", built.workflow)
-    assert (key, value) == ("features.x.column", "colour_of_the_moon") and "a field of the product schema" in expected
+    [problem] = wrong.check(built.workflow, "features.x")
+    assert (problem.key, problem.value) == ("features.x.column", "colour_of_the_moon")
+    assert "a field of the product schema" in problem.expected

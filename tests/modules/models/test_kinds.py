@@ -15,10 +15,10 @@ from scipy.special import expit, logit, xlogy
 from modules.models.build import build_model
 from modules.settings.workflow import Workflow
 from modules.training.data import batches
-from modules.training.fit import compile_model, losses_of
+from modules.training.fit import compile_model
 from modules.training.run import MODEL_FACTS, input_sizes, train
 from tests.modules.training.catalogue import TREE
-from tests.modules.training.shared import TRAINING, WIDE_DEEP, Built, class_counts, classes
+from tests.modules.training.shared import TRAINING, WIDE_DEEP, Built, class_counts, classes, heads_of
 
 KINDS = {
     "linear": {"kind": "linear", "embedding_width": 12},
@@ -153,9 +153,11 @@ class TestEveryKind:
         keras.utils.set_random_seed(1)
         model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
         model = keras.Model(model.input, {head: model.output[head] for head in settings.objectives})
-        compile_model(model, settings, losses_of(settings, {}), 10)
+        compile_model(model, settings.training, heads_of(settings), 10)
         model.run_eagerly = True
-        inputs, labels = next(iter(batches([built.files["train"]], settings, class_counts(), batch_size=64)))
+        inputs, labels = next(
+            iter(batches([built.files["train"]], settings.features, settings.objectives, class_counts(), batch_size=64))
+        )
         unlabelled = {"exclusive": tf.fill([64], tf.constant(-1, tf.int64)), "rule_based": labels["rule_based"]}
 
         def head(name: str) -> dict[str, np.ndarray]:

@@ -13,9 +13,12 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from modules.models.build import InputSizes
 from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
+from modules.training.fit import Heads, losses_of
 from modules.training.run import train
+from modules.training.task import Examples, TrainingTask
 from tests.modules.training import catalogue
 
 FEATURES: dict[str, dict[str, Any]] = {
@@ -140,6 +143,20 @@ IMAGE_KINDS: dict[str, dict[str, Any]] = {
     "wide_deep": {"model": {"kind": "wide_deep", "hidden": [12], "joint": [16]}, "training": TRAINING},
 }
 """What models of each kind with a picture are tested with."""
+
+
+def heads_of(settings: Workflow) -> Heads:
+    """What training minimises, classes unweighted."""
+    return Heads(settings.objectives, losses_of(settings.objectives, {}), settings.model.weight_penalty)
+
+
+def task_of(settings: Workflow, sizes: InputSizes, train: list[str], count: int, **changes: Any) -> TrainingTask:
+    """A training on the transformed files ``train``, which hold about ``count`` examples."""
+    losses = losses_of(settings.objectives, {})
+    return TrainingTask(
+        settings.features, settings.objectives, settings.model, settings.seed, catalogue.TREE, sizes, losses,
+        train=Examples(train, count), **changes,
+    )  # fmt: skip
 
 
 @pytest.fixture(scope="session")

@@ -132,7 +132,9 @@ def test_a_resample_is_a_bootstrap(built):
     settings, counts = tiny(("title", "price")), class_counts()
 
     def prices(seed):
-        data = batches([built.files["train"]], settings, counts, batch_size=500, resample_seed=seed)
+        data = batches(
+            [built.files["train"]], settings.features, settings.objectives, counts, batch_size=500, resample_seed=seed
+        )
         return [tuple(row) for inputs, _ in data for row in inputs["price/price"].numpy().tolist()]
 
     plain, first = prices(None), prices(3)
@@ -151,7 +153,9 @@ def test_a_dropout_member_is_the_model_with_units_dropped_for_all_products(built
     sizes = input_sizes(settings, built.transform, class_counts())
     model = build_model(settings, sizes)
     found = dropout_members(model, settings, lambda: build_model(settings, sizes), 3)
-    inputs = next(iter(batches([built.files["eval"]], settings, class_counts(), batch_size=50)))[0]
+    inputs = next(
+        iter(batches([built.files["eval"]], settings.features, settings.objectives, class_counts(), batch_size=50))
+    )[0]
     hidden = keras.Model(model.input, model.get_layer("hidden_0_activation").output)(inputs).numpy()
     whole = model.get_layer("exclusive_deep").get_weights()
     kept = []

@@ -16,10 +16,11 @@ from modules.models.build import build_model
 from modules.settings.workflow import Workflow
 from modules.training.checkpoints import STATE, Checkpoints
 from modules.training.data import batches
-from modules.training.fit import BestEpoch, FitResult, compile_model, fit, losses_of
+from modules.training.fit import BestEpoch, compile_model, fit, losses_of
+from modules.training.methods.base import FitResult
 from modules.training.optimizer import LazyAdam
 from modules.training.run import input_sizes
-from tests.modules.training.shared import TRAINING, Built, class_counts, tiny
+from tests.modules.training.shared import TRAINING, Built, class_counts, heads_of, tiny
 
 FEATURES = ("title", "brand", "price")
 MODEL = {"kind": "wide_deep", "hidden": [12], "normalization": "batch", "dropout": 0.3, "input_dropout": 0.2}
@@ -35,9 +36,19 @@ def run(built: Built, settings: Workflow, seed: int = 7, **kwargs) -> tuple[kera
     counts = class_counts()
     model = build_model(settings, input_sizes(settings, built.transform, counts))
     size = settings.training.batch_size
-    train = batches([built.files["train"]], settings, counts, batch_size=size, shuffle_seed=seed)
-    validation = batches([built.files["eval"]], settings, counts, batch_size=64)
-    result = fit(model, settings, train, validation, losses_of(settings, {}), steps_per_epoch=240 // size + 1, **kwargs)
+    train = batches(
+        [built.files["train"]], settings.features, settings.objectives, counts, batch_size=size, shuffle_seed=seed
+    )
+    validation = batches([built.files["eval"]], settings.features, settings.objectives, counts, batch_size=64)
+    result = fit(
+        model,
+        settings.training,
+        heads_of(settings),
+        train,
+        validation,
+        steps_per_epoch=240 // size + 1,
+        **kwargs,
+    )
     return model, result
 
 
@@ -162,9 +173,11 @@ def test_early_stopping_leaves_the_best_epochs_weights(built):
     assert result.epochs < 30 and len(losses) == result.epochs
     assert result.best_epoch == int(np.argmin(losses)) + 1 == result.epochs - 2
     heads = keras.Model(model.input, {name: model.output[name] for name in settings.objectives})
-    heads.compile(loss=losses_of(settings, {}))
-    total, parts = 0.0, losses_of(settings, {})
-    whole_split = next(iter(batches([built.files["eval"]], settings, class_counts(), batch_size=80)))
+    heads.compile(loss=losses_of(settings.objectives, {}))
+    total, parts = 0.0, losses_of(settings.objectives, {})
+    whole_split = next(
+        iter(batches([built.files["eval"]], settings.features, settings.objectives, class_counts(), batch_size=80))
+    )
     outputs = heads(whole_split[0], training=False)
     total = sum(float(parts[name](whole_split[1][name], outputs[name])) for name in parts)
     assert total == pytest.approx(min(losses), rel=1e-4)
@@ -205,7 +218,7 @@ class TestSettingsHaveAnEffect:
         settings = tiny(("title",), model={"kind": "linear", "l2": 0.25}, training={"clip_norm": 0.5, "epochs": 2})
         model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
         heads = keras.Model(model.input, {name: model.output[name] for name in settings.objectives})
-        compile_model(heads, settings, losses_of(settings, {}), 100)
+        compile_model(heads, settings.training, heads_of(settings), 100)
         assert (heads.optimizer.l2, heads.optimizer.clip_norm) == (0.25, 0.5)
         rates = [float(heads.optimizer._learning_rate(step)) for step in (0, 50, 100)]
         np.testing.assert_allclose(rates, [0.002, 0.002 * (0.98 * 0.5 + 0.02), 0.002 * 0.02], rtol=1e-4)
@@ -215,7 +228,9 @@ class TestSettingsHaveAnEffect:
         model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
         kinds = [type(layer).__name__ for layer in model.layers]
         assert kinds.count("Dropout") == 2 and kinds.count("LayerNormalization") == 2
-        inputs = next(iter(batches([built.files["eval"]], settings, class_counts(), batch_size=8)))[0]
+        inputs = next(
+            iter(batches([built.files["eval"]], settings.features, settings.objectives, class_counts(), batch_size=8))
+        )[0]
         served = model(inputs, training=False)["exclusive"].numpy()
         np.testing.assert_array_equal(served, model(inputs, training=False)["exclusive"].numpy())
         assert (served != model(inputs, training=True)["exclusive"].numpy()).any()
@@ -228,8 +243,10 @@ class TestSettingsHaveAnEffect:
         keras.utils.set_random_seed(1)
         counts = {"exclusive": 4}
         model = build_model(settings, input_sizes(settings, built.transform, counts))
-        data = batches([built.files["train"]], settings, counts, batch_size=32, shuffle_seed=1)
-        result = fit(model, settings, data, data, losses_of(settings, {}), steps_per_epoch=8)
+        data = batches(
+            [built.files["train"]], settings.features, settings.objectives, counts, batch_size=32, shuffle_seed=1
+        )
+        result = fit(model, settings.training, heads_of(settings), data, data, steps_per_epoch=8)
         assert result.best_epoch >= 1 and "val_exclusive_accuracy" in result.history
 
 

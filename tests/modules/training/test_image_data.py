@@ -20,7 +20,9 @@ def test_what_is_read_once_is_not_kept(built, tmp_path, features, once):
     file = tmp_path / "examples.gz"
     shutil.copy(built.files["eval"], file)
     settings = built.settings(features)
-    data = batches([str(file)], settings, class_counts(), batch_size=64, examples=80, once=once)
+    data = batches(
+        [str(file)], settings.features, settings.objectives, class_counts(), batch_size=64, examples=80, once=once
+    )
     assert sum(1 for _ in data) == 2
     file.unlink()
     if once:
@@ -49,7 +51,15 @@ def test_pictures_change_in_training_alone_and_otherwise_in_every_epoch(built):
         return np.concatenate([inputs["picture/pixels"].numpy() for inputs, _ in data]).astype(np.float32)
 
     def data(**changes):
-        return batches([built.files["train"]], settings, class_counts(), batch_size=64, examples=240, **changes)
+        return batches(
+            [built.files["train"]],
+            settings.features,
+            settings.objectives,
+            class_counts(),
+            batch_size=64,
+            examples=240,
+            **changes,
+        )
 
     plain, changed, again = data(), data(augment_seed=1), data(augment_seed=1)
     first, second = epoch(changed), epoch(changed)

@@ -14,12 +14,18 @@ from modules.training import image_start
 from modules.training.data import batches
 from modules.training.image_columns import embedder
 from modules.training.image_patches import changed, one_each, start_patches
-from modules.training.image_start import Pictures, small_size, start_images
+from modules.training.image_start import small_size, start_images
 from modules.training.run import input_sizes, train
 from modules.vision.networks import tower_name
 from tests.modules.training import catalogue
 from tests.modules.training.catalogue import TREE
-from tests.modules.training.shared import IMAGE_KINDS, IMAGE_START, TRAINING, Built, class_counts
+from tests.modules.training.shared import IMAGE_KINDS, IMAGE_START, TRAINING, Built, class_counts, task_of
+
+
+def start(model, settings, built, **changes):
+    """Starts the model's tower on the train split."""
+    sizes = input_sizes(settings, built.transform, class_counts())
+    start_images(model, settings.training, task_of(settings, sizes, [built.files["train"]], 240, **changes))
 
 
 @pytest.mark.parametrize("copies", [0, 2])
@@ -43,12 +49,14 @@ def test_pictures_that_occur_twice_are_left_out_twice(built):
     changes = {"model": IMAGE_KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
     settings = catalogue.workflow(features={"picture": picture}, **changes)
     counts = class_counts()
-    data = batches([built.files["train"]], settings, counts, batch_size=50, pictured=True)
+    data = batches([built.files["train"]], settings.features, settings.objectives, counts, batch_size=50, pictured=True)
     pixels = np.concatenate([inputs["picture/pixels"] for inputs, _ in data.as_numpy_iterator()])
     found = []
     for shown in (data, data.concatenate(data)):
-        model = build_model(settings, input_sizes(settings, built.transform, counts))
-        embed = start_patches(model, settings, *image_feature(settings.features), counts, shown, None)
+        sizes = input_sizes(settings, built.transform, counts)
+        model = build_model(settings, sizes)
+        task = task_of(settings, sizes, [built.files["train"]], 240)
+        embed = start_patches(model, task, shown)
         found.append(embed(pixels))
     np.testing.assert_allclose(found[1] @ found[1].T, found[0] @ found[0].T, atol=1e-3)
 
@@ -76,8 +84,9 @@ def test_a_picture_that_occurs_twice_has_the_mean_of_what_is_known():
 def vectors_of(model: keras.Model, built: Built, settings) -> tuple[np.ndarray, np.ndarray]:
     """Embeddings and categories of the eval products that have a picture."""
     rows = [row for row in built.rows["eval"] if row["image_bytes"]]
-    pixels = [i["picture/pixels"] for i, _ in batches([built.files["eval"]], settings, class_counts(), batch_size=80,
-                                                        pictured=True)]  # fmt: skip
+    features, objectives = settings.features, settings.objectives
+    data = batches([built.files["eval"]], features, objectives, class_counts(), batch_size=80, pictured=True)
+    pixels = [inputs["picture/pixels"] for inputs, _ in data]
     return embedder(model, "picture")(np.concatenate(pixels)), np.array([row["truth"] for row in rows])
 
 
@@ -100,8 +109,7 @@ def test_the_towers_start(built, changes):
     model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
     before = vectors_of(model, built, settings)
     seen: list[str] = []
-    pictures = Pictures([built.files["train"]], 240, class_counts())
-    start_images(model, settings, pictures, checkpoints=None, report=lambda done, total, text: seen.append(text))
+    start(model, settings, built, report=lambda done, total, text: seen.append(text))
     vectors, truth = vectors_of(model, built, settings)
     assert np.abs(vectors - before[0]).max() > 0.1 and np.isfinite(vectors).all()
     assert neighbours(vectors, truth) > (0.7 if "self_supervised" in changes else 0.9)
@@ -115,22 +123,21 @@ def test_a_tower_without_labels_is_the_same_whatever_the_solver(built):
         training = {**training, "self_supervised": {"epochs": 1, "batch_size": 64}}
         settings = built.settings(("picture",), model={"kind": "linear"}, training=training)
         model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
-        pictures = Pictures([built.files["train"]], 240, class_counts())
-        start_images(model, settings, pictures, checkpoints=None, report=lambda done, total, text: seen.append(text))
+        start(model, settings, built, report=lambda done, total, text: seen.append(text))
         found.append(vectors_of(model, built, settings)[0])
     assert len(seen) == 2 and all(text.startswith("pictures without labels") for text in seen)
     np.testing.assert_allclose(*found, atol=1e-3)
 
 
-@pytest.mark.parametrize("start", ["heads", "without labels"])
-def test_the_learning_rate_falls_over_the_steps_that_there_are(built, monkeypatch, start):
-    changes = {"image_start": IMAGE_START} if start == "heads" else {"self_supervised": {"epochs": 3, "batch_size": 32}}
+@pytest.mark.parametrize("phase", ["heads", "without labels"])
+def test_the_learning_rate_falls_over_the_steps_that_there_are(built, monkeypatch, phase):
+    changes = {"image_start": IMAGE_START} if phase == "heads" else {"self_supervised": {"epochs": 3, "batch_size": 32}}
     settings = built.settings(("picture",), model={"kind": "deep", "hidden": [8]}, training={**TRAINING, **changes})
     steps = []
     rate = image_start._rate
     monkeypatch.setattr(image_start, "_rate", lambda highest, count: steps.append(count) or rate(highest, count))
     model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
-    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
+    start(model, settings, built)
     pictured = sum(bool(row["image_bytes"]) for row in built.rows["train"])
     assert pictured <= 7 * 32 < 240
     assert steps == [3 * -(-pictured // 32)]
@@ -144,7 +151,7 @@ def test_a_frozen_tower_without_projection_has_nothing_to_learn(built):
     settings = settings.model_copy(update={"features": {name: frozen}, "training": plain})
     model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
     before = [w.copy() for w in model.get_layer(tower_name(name)).get_weights()]
-    start_images(model, settings, Pictures([built.files["train"]], 240, class_counts()), checkpoints=None, report=None)
+    start(model, settings, built)
     for one, other in zip(before, model.get_layer(tower_name(name)).get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
     assert small_size(frozen) == (10, 10)
@@ -153,7 +160,6 @@ def test_a_frozen_tower_without_projection_has_nothing_to_learn(built):
 def test_a_killed_start_goes_on_where_it_stopped(built, tmp_path):
     settings = built.settings(("picture",), **IMAGE_KINDS["linear"])
     sizes = input_sizes(settings, built.transform, class_counts())
-    pictures = Pictures([built.files["train"]], 240, class_counts())
 
     class Killed(Exception):
         pass
@@ -163,12 +169,12 @@ def test_a_killed_start_goes_on_where_it_stopped(built, tmp_path):
             raise Killed
 
     whole = build_model(settings, sizes)
-    start_images(whole, settings, pictures, checkpoints=None, report=None)
+    start(whole, settings, built)
     with pytest.raises(Killed):
-        start_images(build_model(settings, sizes), settings, pictures, checkpoints=tmp_path, report=killed)
+        start(build_model(settings, sizes), settings, built, checkpoints=tmp_path, report=killed)
     resumed = build_model(settings, sizes)
     epochs: list[int] = []
-    start_images(resumed, settings, pictures, checkpoints=tmp_path, report=lambda done, *_: epochs.append(done))
+    start(resumed, settings, built, checkpoints=tmp_path, report=lambda done, *_: epochs.append(done))
     assert epochs == [3]
     for one, other in zip(whole.get_weights(), resumed.get_weights(), strict=True):
         np.testing.assert_allclose(one, other, atol=1e-5)

@@ -12,11 +12,12 @@ from modules.models.build import build_model
 from modules.models.towers import EMBEDDING_IMAGE, EMBEDDING_TEXT, ModalityDropout
 from modules.predictions.predict import predict_file
 from modules.training.data import batches
+from modules.training.design import design_matrix
 from modules.training.image_columns import embedder, shown_alone
-from modules.training.liblinear import design_matrix, fit_exact
+from modules.training.liblinear import fit_exact
 from modules.training.run import input_sizes, train
 from tests.modules.training.catalogue import TREE, raw_example
-from tests.modules.training.shared import IMAGE_KINDS, Built, class_counts
+from tests.modules.training.shared import IMAGE_KINDS, Built, class_counts, task_of
 
 TEXT = ("title", "brand", "price")
 BOTH = (*TEXT, "picture")
@@ -123,17 +124,19 @@ def test_the_solvers_matrix_is_what_the_model_computes(built, kind):
     counts = class_counts()
     sizes = input_sizes(settings, built.transform, counts)
     model = build_model(settings, sizes)
-    train_data = batches([built.files["train"]], settings, counts, batch_size=50)
-    fit_exact(model, settings, train_data, sizes.features, examples=240)
+    train_data = batches([built.files["train"]], settings.features, settings.objectives, counts, batch_size=50)
+    fit_exact(model, task_of(settings, sizes, [built.files["train"]], 240), c=settings.training.liblinear_c)
     embed = embedder(model, "picture")
-    matrix, targets = design_matrix(train_data.as_numpy_iterator(), settings, sizes.features, embed_images=embed)
+    matrix, targets = design_matrix(
+        train_data.as_numpy_iterator(), settings.features, sizes.features, seed=settings.seed, embed_images=embed
+    )
     logits = np.concatenate([model(inputs)["exclusive"].numpy() for inputs, _ in train_data])
     if kind == "linear":
         weights = [model.get_layer(f"exclusive_wide_{name}").get_weights()[0] for name in BOTH]
         bias = model.get_layer("exclusive_bias").get_weights()[0]
         np.testing.assert_allclose(matrix @ np.concatenate(weights) + bias, logits, atol=1e-4)
     else:
-        from modules.training.projection import embed as unit_rows
+        from modules.models.projection import embed as unit_rows
 
         start = matrix.shape[1] - 12
         projection = np.concatenate([model.get_layer(f"projection_{name}").get_weights()[0] for name in TEXT])
@@ -157,18 +160,25 @@ def test_the_solver_embeds_the_pictures_that_it_learns_from_alone(built):
         seen.append(len(pixels))
         return pixels.reshape(len(pixels), -1)[:, :12].astype(np.float32)
 
-    data = list(batches([built.files["train"]], settings, counts, batch_size=3).as_numpy_iterator())
+    data = list(
+        batches(
+            [built.files["train"]], settings.features, settings.objectives, counts, batch_size=3
+        ).as_numpy_iterator()
+    )
     known = np.concatenate([targets["exclusive"] >= 0 for _, targets in data])
-    whole, _ = design_matrix(data, settings, categorical, embed_images=embed)
+    whole, _ = design_matrix(data, settings.features, categorical, seed=settings.seed, embed_images=embed)
     seen.clear()
-    found, targets = design_matrix(data, settings, categorical, unlabelled=0.0, embed_images=embed)
+    found, targets = design_matrix(
+        data, settings.features, categorical, seed=settings.seed, unlabelled=0.0, embed_images=embed
+    )
     empty = sum((targets["exclusive"] < 0).all() for _, targets in data)
     assert sum(seen) == known.sum() + empty and min(seen) > 0 and 0 < empty < len(data)
     assert (targets["exclusive"] >= 0).all() and abs(found - whole[known]).max() == 0.0
     nothing = [one for one in data if (one[1]["exclusive"] < 0).all()]
-    assert design_matrix(nothing, settings, categorical, unlabelled=0.0, embed_images=embed)[0].shape == (
-        0, whole.shape[1]
-    )  # fmt: skip
+    empty_matrix, _ = design_matrix(
+        nothing, settings.features, categorical, seed=settings.seed, unlabelled=0.0, embed_images=embed
+    )
+    assert empty_matrix.shape == (0, whole.shape[1])
 
 
 @pytest.mark.parametrize("dense", [False, True])

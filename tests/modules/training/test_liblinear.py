@@ -10,9 +10,10 @@ from sklearn.svm import LinearSVC
 
 from modules.models.build import build_model
 from modules.training.data import batches
-from modules.training.liblinear import design_matrix, fit_exact
+from modules.training.design import design_matrix
+from modules.training.liblinear import fit_exact
 from modules.training.run import input_sizes
-from tests.modules.training.shared import Built, class_counts, tiny
+from tests.modules.training.shared import Built, class_counts, task_of, tiny
 
 FEATURES = ("title", "brand", "price", "image")
 
@@ -27,12 +28,15 @@ def fitted(built: Built, objectives: dict, c: float = 1.0):
               for name, o in settings.objectives.items()}  # fmt: skip
     sizes = input_sizes(settings, built.transform, counts)
     model = build_model(settings, sizes)
-    train = batches([built.files["train"]], settings, counts, batch_size=64)
-    held_out = batches([built.files["eval"]], settings, counts, batch_size=64)
-    fit_exact(model, settings, train, sizes.features)
+    train = batches([built.files["train"]], settings.features, settings.objectives, counts, batch_size=64)
+    held_out = batches([built.files["eval"]], settings.features, settings.objectives, counts, batch_size=64)
+    fit_exact(model, task_of(settings, sizes, [built.files["train"]], 0), c=settings.training.liblinear_c)
     parts = [{name: model(inputs)[name].numpy() for name in settings.objectives} for inputs, _ in held_out]
     logits = {name: np.concatenate([part[name] for part in parts]) for name in settings.objectives}
-    both = (design_matrix(data.as_numpy_iterator(), settings, sizes.features) for data in (train, held_out))
+    both = (
+        design_matrix(data.as_numpy_iterator(), settings.features, sizes.features, seed=settings.seed)
+        for data in (train, held_out)
+    )
     return logits, *both, settings.seed
 
 

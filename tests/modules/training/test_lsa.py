@@ -9,15 +9,16 @@ from scipy.sparse.linalg import svds
 from sklearn.svm import LinearSVC
 
 from modules.models.build import EMBEDDING, build_model
+from modules.models.projection import embed, fit_projection
 from modules.objectives import ancestor_levels
 from modules.settings.model import ExclusiveObjective
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
+from modules.training.design import design_matrix
 from modules.training.heads import NEVER, fit_exclusive
-from modules.training.liblinear import design_matrix, fit_exact
-from modules.training.projection import embed, fit_projection
+from modules.training.liblinear import fit_exact
 from modules.training.run import input_sizes
-from tests.modules.training.shared import Built, class_counts, tiny
+from tests.modules.training.shared import Built, class_counts, task_of, tiny
 
 
 def test_the_projection_spans_the_exact_svds_largest_directions():
@@ -51,10 +52,14 @@ def test_the_models_embedding_and_logits_are_the_projections_and_the_svms(built:
     counts = {"exclusive": class_counts()["exclusive"]}
     sizes = input_sizes(settings, built.transform, counts)
     model = build_model(settings, sizes)
-    train, held_out = (batches([built.files[split]], settings, counts, batch_size=64) for split in ("train", "eval"))
-    fit_exact(model, settings, train, sizes.features)
+    train, held_out = (
+        batches([built.files[split]], settings.features, settings.objectives, counts, batch_size=64)
+        for split in ("train", "eval")
+    )
+    fit_exact(model, task_of(settings, sizes, [built.files["train"]], 0), c=settings.training.liblinear_c)
     (matrix, targets), (other, _) = (
-        design_matrix(data.as_numpy_iterator(), settings, sizes.features) for data in (train, held_out)
+        design_matrix(data.as_numpy_iterator(), settings.features, sizes.features, seed=settings.seed)
+        for data in (train, held_out)
     )
     projection = fit_projection(matrix, 8, settings.seed)
     known = targets["exclusive"] >= 0

@@ -82,8 +82,11 @@ def test_no_label_at_all_is_said(built, tmp_path):
 class TestData:
     def test_targets_are_the_same_without_the_inputs(self, built):
         settings, counts = tiny(SMALL), class_counts()
-        full = batches([built.files["train"]], settings, counts, batch_size=240)
-        (_, expected), found = next(iter(full)), next(iter(label_batches([built.files["train"]], settings, counts)))
+        full = batches([built.files["train"]], settings.features, settings.objectives, counts, batch_size=240)
+        (_, expected), found = (
+            next(iter(full)),
+            next(iter(label_batches([built.files["train"]], settings.objectives, counts))),
+        )
         for name, value in expected.items():
             np.testing.assert_array_equal(found[name].numpy(), value.numpy())
         for at, row in enumerate(built.rows["train"]):
@@ -93,19 +96,26 @@ class TestData:
             else:
                 assert np.flatnonzero(pairs == 1).tolist() == sorted(row["label/rule_based"])
                 assert (pairs >= 0).all()
-        n, labels = count_labels(label_batches([built.files["train"]], settings, counts), counts)
+        n, labels = count_labels(label_batches([built.files["train"]], settings.objectives, counts), counts)
         assert n == 240 and labels["exclusive"].sum() == (expected["exclusive"].numpy() >= 0).sum()
 
     def test_no_files_are_no_examples(self):
         settings, counts = tiny(SMALL), class_counts()
-        assert list(batches([], settings, counts, batch_size=4)) == []
-        assert count_labels(label_batches([], settings, counts), counts)[0] == 0
+        assert list(batches([], settings.features, settings.objectives, counts, batch_size=4)) == []
+        assert count_labels(label_batches([], settings.objectives, counts), counts)[0] == 0
 
     def test_every_epoch_has_every_product_in_another_order(self, built):
         settings, counts = tiny(("title",)), class_counts()
 
         def orders(seed):
-            data = batches([built.files["train"]], settings, counts, batch_size=240, shuffle_seed=seed)
+            data = batches(
+                [built.files["train"]],
+                settings.features,
+                settings.objectives,
+                counts,
+                batch_size=240,
+                shuffle_seed=seed,
+            )
             return [next(iter(data))[1]["exclusive"].numpy().tolist() for _ in range(2)]
 
         first = orders(5)
@@ -116,9 +126,9 @@ class TestData:
 class TestPrecision:
     def test_holds_inside_only(self):
         before = keras.mixed_precision.dtype_policy().name
-        with precision(tiny(SMALL, training={"mixed_precision": "on"})):
+        with precision("on"):
             assert keras.mixed_precision.dtype_policy().name.startswith("mixed_")
-            with precision(tiny(SMALL, training={"mixed_precision": "off"})):
+            with precision("off"):
                 assert keras.mixed_precision.dtype_policy().name == "float32"
         assert keras.mixed_precision.dtype_policy().name == before
 

@@ -64,7 +64,7 @@ def fitted(strategy: tf.distribute.Strategy, transform: str, train: str, evaluat
     settings = {**TRAINING, "epochs": 4}
     workflow = tiny(("title", "brand", "price"), model={"kind": "deep", "hidden": [8]}, training=settings)
     sizes = input_sizes(workflow, tft.TFTransformOutput(transform), class_counts())
-    data = TrainingData([train], [evaluation], 240, 80, True, sizes, losses_of(workflow, {}))
+    data = TrainingData([train], [evaluation], 240, 80, True, sizes, losses_of(workflow.objectives, {}))
     keras.utils.set_random_seed(7)
     member.strategy_of = lambda workflow: strategy
     model, result = member.fit_member(workflow, TREE, data)
