@@ -279,7 +279,7 @@ def _nearest(key: str, parent: KeyPath, schema: dict[str, Any], data: Any) -> st
         return f"did you mean {dotted((*parent, close[0]))!r}?"
     elsewhere = [path for path in _all_keys(schema, schema, ()) if path[-1] == key]
     if elsewhere:
-        return f"did you mean {dotted(min(elsewhere, key=len))!r}?"
+        return f"did you mean {dotted(min(elsewhere, key=lambda path: len(path)))!r}?"
     return f"known here: {', '.join(known)}" if known else ""
 
 
