@@ -21,9 +21,9 @@ from shelfmark.cli.options import (
 from shelfmark.cli.similar.source import IndexOption, source_of
 
 if TYPE_CHECKING:
+    from api.similarity.engine import Loaded
     from labelling.web.indexes import Source
     from modules.similarity.catalogue import Catalogue
-    from serving.engine import Loaded
 
 
 def serve(

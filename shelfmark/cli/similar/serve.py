@@ -47,8 +47,8 @@ def serve(
     overrides: SetOption = None,
 ) -> None:
     """Serve neighbours over HTTP: JSON, batched, and with another index while it runs."""
+    from api.start import Place, serve_similar, token_of
     from modules.http_server.limits import Limits
-    from serving.start import Place, serve_similar, token_of
 
     limits = Limits(wait=client_timeout, connections=connections, per_address=per_address)
     place = Place(host, port, token_file, watch, preload, max_wait, max_batch, limits)

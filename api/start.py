@@ -69,17 +69,17 @@ def serve_similar(source: Callable[..., object], place: Place, say: Callable[[st
     """Serves until it is stopped.
 
     Args:
-      source: a :data:`serving.engine.Source`.
+      source: a :data:`api.similarity.engine.Source`.
 
     Raises:
       InputError: it may not start, there is no index, or the port is taken.
     """
     token = token_of(place)
+    from api.app import Access, create_app
+    from api.similarity.engine import Engine
+    from api.similarity.engine import Limits as OfBatches
+    from api.similarity.metrics import Metrics
     from modules.http_server.server import serve
-    from serving.app import Access, create_app
-    from serving.engine import Engine
-    from serving.engine import Limits as OfBatches
-    from serving.metrics import Metrics
 
     limits = OfBatches(max_batch=place.max_batch, max_wait=place.max_wait_ms / 1000.0)
     engine = Engine(source, Metrics(), limits, place.preload)  # type: ignore[arg-type]

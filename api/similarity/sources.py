@@ -6,12 +6,12 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from api.similarity.embedder import Embedder
+from api.similarity.engine import Loaded
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.folder import MANIFEST, indexes_in
 from modules.similarity.make import PUSHED_MODEL
-from serving.embedder import Embedder
-from serving.engine import Loaded
 
 _SAVED = "saved_model.pb"
 
@@ -53,7 +53,7 @@ class FolderSource:
         self._broken = Broken()
 
     def __call__(self, version: str | None) -> Loaded | None:
-        """See :data:`serving.engine.Source`."""
+        """See :data:`api.similarity.engine.Source`."""
         newest = newest_version(self._folder)
         if newest is None:
             hint = "build one with `shelfmark run`"

@@ -19,11 +19,11 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.refusals import Refused, answer, refusal
+from api.similarity import answers
+from api.similarity.engine import Engine
+from api.similarity.requests import Similar, read_similar, require_json, valid
 from modules.errors import InputError, shorten
-from serving import answers
-from serving.engine import Engine
-from serving.refusals import Refused, answer, refusal
-from serving.requests import Similar, read_similar, require_json, valid
 
 LOOPBACK_NAMES = ("127.0.0.1", "localhost", "[::1]")
 OPEN = ("/healthz", "/readyz")

@@ -8,7 +8,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 
-from serving.refusals import Refused
+from api.refusals import Refused
 
 MAX_BODY = 8 << 20
 MAX_QUERIES = 256

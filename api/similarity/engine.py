@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from api.refusals import Refused
+from api.similarity.batching import Batcher, Full
+from api.similarity.embedder import Embedder, Raw
+from api.similarity.images import EXPECTED, canonical_image
+from api.similarity.metrics import Metrics
+from api.similarity.requests import Query, Similar
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Asked, Catalogue, Neighbour, depth
 from modules.similarity.changes import unit
 from modules.similarity.items import Floats, Restriction
-from serving.batching import Batcher, Full
-from serving.embedder import Embedder, Raw
-from serving.images import EXPECTED, canonical_image
-from serving.metrics import Metrics
-from serving.refusals import Refused
-from serving.requests import Query, Similar
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ Source = Callable[[str | None], Loaded | None]
 
 @dataclass(frozen=True)
 class Limits:
-    """Of the batches. ``max_wait``: seconds; see :class:`serving.batching.Batcher`."""
+    """Of the batches. ``max_wait``: seconds; see :class:`api.similarity.batching.Batcher`."""
 
     max_batch: int = 256
     max_wait: float = 0.002
