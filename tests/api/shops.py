@@ -13,7 +13,8 @@ import numpy as np
 import pyarrow as pa
 import uvicorn
 
-from api.app import Access, create_app
+from api.app import create_app
+from api.gate import Access
 from api.similarity.engine import Engine, Limits, Source
 from api.similarity.metrics import Metrics
 from modules.similarity.changes import unit

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from api.app import Access
+from api.gate import Access
 from api.similarity.engine import Limits
 from api.similarity.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
 from api.similarity.sources import FolderSource

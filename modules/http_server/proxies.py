@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,7 @@ from dataclasses import dataclass
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from modules.errors import InputError, Problem
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from modules.http_server.addresses import Address, Network, contains, parse_address
 
 # One parameter of a Forwarded header (RFC 7239): a token, or a quoted string with its escapes.
 PARAMETER = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?:([;,])|\Z)""")
@@ -25,31 +21,6 @@ class Hop:
 
     address: Address | None
     scheme: str
-
-
-def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """The addresses and networks that ``--trusted-proxy`` names.
-
-    Raises:
-      InputError: one is neither, or is every address there is.
-    """
-    found, problems = [], []
-    for text in texts:
-        try:
-            network = ipaddress.ip_network(text.strip())
-        except ValueError:
-            expected = "expected an address or a network, like 10.0.0.5 or 10.0.0.0/24"
-            hint = "of a network the bits behind its length are 0; a name can stand for any address"
-            problems.append(Problem("", expected, key="--trusted-proxy", value=text, hint=hint))
-            continue
-        if network.prefixlen == 0:
-            expected = "whoever reaches the server could claim any address; name the proxies alone"
-            problems.append(Problem("", expected, key="--trusted-proxy", value=text))
-            continue
-        found.append(network)
-    if problems:
-        raise InputError(problems)
-    return tuple(found)
 
 
 class TrustedProxies:
@@ -65,7 +36,7 @@ class TrustedProxies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self.trusted:
             peer = address_of(scope["client"][0]) if scope.get("client") else None
-            if peer is not None and self._is_trusted(peer):
+            if peer is not None and contains(self.trusted, peer):
                 chain = hops(scope["headers"])
                 if chain is None:
                     text = "Two headers say where this comes from, and not the same. The proxy is to remove one."
@@ -83,12 +54,9 @@ class TrustedProxies:
                 # Who that was is not known; the proxy that it spoke to is.
                 break
             peer = hop.address
-            if not self._is_trusted(peer):
+            if not contains(self.trusted, peer):
                 break
         return peer, scheme
-
-    def _is_trusted(self, address: Address) -> bool:
-        return any(address in network for network in self.trusted)
 
 
 def hops(headers: Iterable[tuple[bytes, bytes]]) -> list[Hop] | None:
@@ -157,9 +125,4 @@ def address_of(text: str) -> Address | None:
         text = bracketed.group(1)
     elif text.count(":") == 1:
         text = re.sub(r":\d{1,5}\Z", "", text)
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
+    return parse_address(text)
