@@ -77,7 +77,7 @@ class Similar(_Model):
     def _some(self) -> Similar:
         if (self.query is None) == (self.queries is None):
             raise ValueError("either query or queries")
-        if sum(one.image is not None for one in self.all()) > MAX_IMAGES:
+        if sum(query.image is not None for query in self.all()) > MAX_IMAGES:
             raise ValueError(f"at most {MAX_IMAGES} images in a request")
         return self
 

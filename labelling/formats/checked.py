@@ -89,8 +89,8 @@ def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: M
         try:
             log = read_labels(plain.name, taxonomy, objectives)
         except InputError as error:
-            found = [replace(p, file=file, line=lines[p.line - 1] if p.line else None) for p in error.problems]
-            raise InputError([*found, *problems]) from None
+            located = [replace(p, file=file, line=lines[p.line - 1] if p.line else None) for p in error.problems]
+            raise InputError([*located, *problems]) from None
     if problems:
         raise InputError(problems)
     return [
@@ -104,7 +104,7 @@ def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: M
 
 def _more(file: str, one: Given, taxonomy: Taxonomy, problems: list[Problem]) -> dict[str, Any]:
     """The columns that a label file does not have."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, kind in MORE.items():
         value = one.row.get(name)
         if isinstance(value, int) and kind is float and not isinstance(value, bool):
@@ -120,9 +120,9 @@ def _more(file: str, one: Given, taxonomy: Taxonomy, problems: list[Problem]) ->
         elif name == "suggestion" and value is not None:
             # A category that is gone from the taxonomy says nothing any more.
             try:
-                found[name] = taxonomy.find(value).id
+                values[name] = taxonomy.find(value).id
             except UnknownCategory:
-                found[name] = None
+                values[name] = None
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values

@@ -111,10 +111,10 @@ def _labelled(connection: Connection, new: Batch) -> set[tuple[str, str]]:
 
     kinds = dict(connection.execute(select(t.objectives.c.name, t.objectives.c.kind)).tuples().all())
     several = kinds.get(new.objective) == "multi_label"
-    found = standing_of(connection, (item.product_id for item in new.items), kinds)
+    standing_rows = standing_of(connection, (item.product_id for item in new.items), kinds)
     return {
         (product, (row.category or "") if several else "")
-        for product, rows in found.items()
+        for product, rows in standing_rows.items()
         for row in rows
         if row.objective == new.objective
     }

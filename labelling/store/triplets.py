@@ -97,12 +97,12 @@ def next_triplets(connection: Connection, annotator: str, count: int = 1, skip: 
         .limit(count)
         .offset(skip)
     )
-    found = []
+    questions = []
     for row in connection.execute(query):
         turn = hashlib.sha256(f"{row.id} {annotator}".encode()).digest()[0] & 1
         a, b, methods = (row.b, row.a, row.methods[::-1]) if turn else (row.a, row.b, row.methods)
-        found.append(Question(row.query, a, b, tuple(methods)))
-    return found
+        questions.append(Question(row.query, a, b, tuple(methods)))
+    return questions
 
 
 def last_verdict(connection: Connection, annotator: str) -> Question | None:

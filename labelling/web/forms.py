@@ -1,7 +1,7 @@
 """What the pages are asked: query parameters and forms, with their limits.
 
-Links and old pages may hold anything, so a parameter that makes no sense counts as one that is not there. Only what would
-be kept is refused, with a sentence.
+Links and old pages may hold anything, so a parameter that makes no sense counts as one that is not there. Only what
+would be kept is refused, with a sentence.
 """
 
 from __future__ import annotations

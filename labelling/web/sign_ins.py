@@ -115,14 +115,14 @@ class SignIns:
                     return BUSY
                 turn = self._turns.setdefault(throttle.account_key(claim.name), asyncio.Lock())
                 async with turn:
-                    found = await loop.run_in_executor(self._threads, self._checked, claim)
-            if not isinstance(found, _Wait):
-                return found
+                    outcome = await loop.run_in_executor(self._threads, self._checked, claim)
+            if not isinstance(outcome, _Wait):
+                return outcome
             # Not in the queue: whoever has no wait goes first.
             with self._patient.place(claim.address) as free:
-                if not free or loop.time() + found.seconds > end:
-                    return _later(found.seconds)
-                await asyncio.sleep(found.seconds)
+                if not free or loop.time() + outcome.seconds > end:
+                    return _later(outcome.seconds)
+                await asyncio.sleep(outcome.seconds)
 
     def _checked(self, claim: Claim) -> Welcome | Denied | _Wait:
         """In a thread. Nothing is written before the check has ended: one that is cut off has never been."""

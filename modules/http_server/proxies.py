@@ -75,24 +75,24 @@ def hops(headers: Iterable[tuple[bytes, bytes]]) -> list[Hop] | None:
     usual = _usual(texts["x-forwarded-for"], texts["x-forwarded-proto"])
     if standard is None:
         return usual
-    if texts["x-forwarded-for"] and [one.address for one in standard] != [one.address for one in usual]:
+    if texts["x-forwarded-for"] and [hop.address for hop in standard] != [hop.address for hop in usual]:
         return None
     return standard
 
 
 def _usual(clients: Sequence[str], schemes: Sequence[str]) -> list[Hop]:
     """Of X-Forwarded-For, and of X-Forwarded-Proto, which has an entry per hop or one that the last proxy wrote."""
-    names = [_scheme(one) for one in ", ".join(schemes).split(",")]
-    found = [address_of(one) for one in ", ".join(clients).split(",")] if clients else []
-    if len(names) != len(found):
-        names = [names[-1]] * max(1, len(found))
+    names = [_scheme(text) for text in ", ".join(schemes).split(",")]
+    addresses = [address_of(text) for text in ", ".join(clients).split(",")] if clients else []
+    if len(names) != len(addresses):
+        names = [names[-1]] * max(1, len(addresses))
     # A proxy that gives the scheme alone still says how its client speaks.
-    return [Hop(address, scheme) for address, scheme in zip(found or [None], names, strict=True)]
+    return [Hop(address, scheme) for address, scheme in zip(addresses or [None], names, strict=True)]
 
 
 def _standard(text: str) -> list[Hop]:
     """Of a Forwarded header. One that is malformed says nothing: where its elements end cannot be known."""
-    found: list[Hop] = []
+    elements: list[Hop] = []
     place, element = 0, {}
     while place < len(text):
         match = PARAMETER.match(text, place)
@@ -106,9 +106,9 @@ def _standard(text: str) -> list[Hop]:
         element[name.lower()] = value
         place = match.end()
         if end != ";" or place == len(text):
-            found.append(Hop(address_of(element.get("for", "")), _scheme(element.get("proto", ""))))
+            elements.append(Hop(address_of(element.get("for", "")), _scheme(element.get("proto", ""))))
             element = {}
-    return found
+    return elements
 
 
 def _scheme(text: str) -> str:

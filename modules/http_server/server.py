@@ -60,9 +60,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=[])
 
     def _end_waiting(self) -> None:
-        for one in list(self.server_state.connections):
-            if isinstance(one, Connection) and one.waits_since is not None:
-                one.end()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and connection.waits_since is not None:
+                connection.end()
 
     async def _accept(self) -> None:
         while True:

@@ -101,7 +101,7 @@ class Table:
             self._close(most)
 
     def _close_one(self, some: set[Member]) -> bool:
-        waiting = [one for one in some if one.waits_since is not None]
+        waiting = [member for member in some if member.waits_since is not None]
         if not waiting:
             return False
         longest = min(waiting, key=lambda one: one.waits_since or 0.0)

@@ -126,9 +126,9 @@ def _next_item(
 
 def _card(web: Web, csrf: str, item: int, names: Names, filters: Filters) -> str:
     with web.store.read() as connection:
-        shown = card(connection, item, names, web.settings.image_hosts)
+        question_card = card(connection, item, names, web.settings.image_hosts)
     return web.render(
-        "card.html.j2", card=shown, csrf=csrf, filters=filters.given, request=secrets.token_urlsafe(18)
+        "card.html.j2", card=question_card, csrf=csrf, filters=filters.given, request=secrets.token_urlsafe(18)
     )  # fmt: skip
 
 
