@@ -67,9 +67,9 @@ def add_questions(connection: Connection, questions: Iterable[Question], now: in
     rest = iter(questions)
     while chunk := list(islice(rest, CHUNK)):
         rows = []
-        for one in chunk:
-            query, a, b = one.key
-            methods = one.methods if one.a == a else one.methods[::-1]
+        for question in chunk:
+            query, a, b = question.key
+            methods = question.methods if question.a == a else question.methods[::-1]
             rows.append({"query": query, "a": a, "b": b, "methods": list(methods), "wanted": wanted, "time": now})
         connection.execute(statement, rows)
     return int(connection.scalar(select(func.count()).select_from(triplet_questions)) or 0) - int(before)

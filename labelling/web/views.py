@@ -106,7 +106,7 @@ def product(connection: Connection, name: str, names: Names, hosts: Sequence[str
     rules = select(t.rules).where(t.rules.c.rule.in_(fired), t.rules.c.run == made_by)
     conditions = {row.rule: row for row in connection.execute(rules)}
     kinds = status.kinds(connection)
-    several = [one for one, kind in kinds.items() if kind != "exclusive"]
+    several = [objective for objective, kind in kinds.items() if kind != "exclusive"]
     standing = {row.id for row in rows.standing(history, several)}
     return {
         "id": name,
@@ -267,5 +267,5 @@ def category(connection: Connection, name: str, names: Names, hosts: Sequence[st
         "missed": missed,
         "missed_examples": thumbs(connection, missed.examples, hosts) if missed is not None else [],
         "recent": thumbs(connection, list(dict.fromkeys(recent))[:12], hosts),
-        "open": sum(n for _, one, n in status.categories(connection) if one == name),
+        "open": sum(n for _, category_id, n in status.categories(connection) if category_id == name),
     }
