@@ -127,7 +127,8 @@ def products(connection: Connection, new: Iterable[Product], run: str | None, no
         rows = [
             {
                 "id": product.id, "fields": dict(product.fields), "image": product.image,
-                "image_folder": product.image_folder, "rules": list(product.rules), "split": product.split, "run": run, "time": now,
+                "image_folder": product.image_folder, "rules": list(product.rules), "split": product.split,
+                "run": run, "time": now,
             }
             for product in chunk
         ]  # fmt: skip
