@@ -6,7 +6,7 @@ import graphlib
 
 import grimp
 
-PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "serving", "modules")
+PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "api", "modules")
 
 
 def test_no_circle() -> None:

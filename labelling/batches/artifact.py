@@ -44,10 +44,10 @@ def read_batch(folder: Path, name: str, *, run: str | None = None, uri: str | No
     Raises:
       InputError: there is no such file, it has not these columns, or values that cannot be theirs.
     """
-    found, facts = _read(folder, REQUIRED)
+    item_rows, facts = _read(folder, REQUIRED)
     name = facts.get("id") or name
     by_objective: dict[str, list[Mapping[str, Any]]] = {}
-    for row in found:
+    for row in item_rows:
         by_objective.setdefault(row["objective"], []).append(row)
     return [
         Batch(
@@ -75,10 +75,10 @@ def read_review(path: Path, name: str, *, run: str | None = None) -> list[Batch]
     Raises:
       InputError: there is no such file, it has not these columns, or values that cannot be theirs.
     """
-    found, facts = _read(path, REVIEW_REQUIRED)
-    found = sorted(found, key=lambda row: -(row.get("score") or 0.0))
+    item_rows, facts = _read(path, REVIEW_REQUIRED)
+    item_rows = sorted(item_rows, key=lambda row: -(row.get("score") or 0.0))
     by_objective: dict[str, list[Item]] = {}
-    for row in found:
+    for row in item_rows:
         why = {key: row[key] for key in ("reason", "given", "suggested", "score", "rule", "annotators") if row.get(key)}
         some = by_objective.setdefault(row["objective"], [])
         some.append(

@@ -29,21 +29,21 @@ def checked_row(
     Args:
       line: of the row, or None of a document. required: columns in which there must be text.
     """
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     bad_columns = set()
     for name, value in row.items():
         read = _COLUMNS.get(name)
         if value is None or (isinstance(value, float) and math.isnan(value)):
             continue
         try:
-            found[name] = value if read is None else read(name, value)
+            values[name] = value if read is None else read(name, value)
         except _Bad as bad:
             problems.add(Problem(file, str(bad), line, name, _shown(value)))
             bad_columns.add(name)
     for name in required:
-        if not found.get(name) and name not in bad_columns:
+        if not values.get(name) and name not in bad_columns:
             problems.add(Problem(file, f"expected text in the columns {', '.join(required)}", line, name))
-    return found
+    return values
 
 
 def number_or_none(value: Any) -> float | None:
@@ -87,7 +87,7 @@ def _number(_name: str, value: Any) -> float:
 def _names(name: str, value: Any) -> list[str]:
     if not isinstance(value, list | tuple) or len(value) > MAX_LIST:
         raise _Bad(f"expected a list of at most {MAX_LIST:,} names")
-    return [_text(name, one) for one in value]
+    return [_text(name, text) for text in value]
 
 
 def _pairs(value: Any, first: str, second: str) -> list[tuple[str, Any]]:
@@ -113,13 +113,13 @@ def _suggestions(_name: str, value: Any) -> tuple[tuple[str, float], ...]:
 
 def _parts(_name: str, value: Any) -> dict[str, float]:
     """Numbers by name; a part that is null or not finite is none."""
-    found = {}
+    numbers = {}
     for name, part in _pairs(value, "name", "number"):
         if part is not None and (not isinstance(part, int | float) or isinstance(part, bool)):
             raise _Bad("expected numbers by name")
         if (number := number_or_none(part)) is not None:
-            found[name] = number
-    return found
+            numbers[name] = number
+    return numbers
 
 
 _COLUMNS: dict[str, Callable[[str, Any], Any]] = {

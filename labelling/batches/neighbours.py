@@ -50,26 +50,26 @@ def find_neighbours(
             for i, index in enumerate(batch.column(known).to_pylist()):
                 if labels[i] is None and index is not None and 0 <= index < len(classes):
                     labels[i] = classes[index]
-        shown = batch.column("title").to_pylist()
-        best.add(similar, list(zip(names, shown, labels, strict=True)))
+        batch_titles = batch.column("title").to_pylist()
+        best.add(similar, list(zip(names, batch_titles, labels, strict=True)))
         have = [i for i, label in enumerate(labels) if label is not None]
         if have:
-            nearest.add(similar[:, have], [(names[i], shown[i], labels[i]) for i in have])
-    found: list[Neighbour] = []
+            nearest.add(similar[:, have], [(names[i], batch_titles[i], labels[i]) for i in have])
+    neighbours: list[Neighbour] = []
     for row, name in enumerate(ids):
         duplicates = [
             Neighbour(name, other, "duplicate", score, label)
             for score, (other, title, label) in best.of(row)
             if other != name and score >= NEAR and _alike(titles[name], title)
         ][:DUPLICATES]
-        taken = {name, *(one.other for one in duplicates)}
+        taken = {name, *(duplicate.other for duplicate in duplicates)}
         others = [
             Neighbour(name, other, "labelled", score, label)
             for score, (other, _, label) in nearest.of(row)
             if other not in taken
         ]
-        found += duplicates + others[:LABELLED]
-    return found
+        neighbours += duplicates + others[:LABELLED]
+    return neighbours
 
 
 class _Best:

@@ -75,22 +75,22 @@ def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: M
     more: list[dict[str, Any]] = []
     problems: list[Problem] = []
     with tempfile.NamedTemporaryFile("wb", suffix=".jsonl") as plain:
-        for one in given:
-            row = {name: value for name, value in one.row.items() if name not in MORE}
+        for given_label in given:
+            row = {name: value for name, value in given_label.row.items() if name not in MORE}
             try:
                 plain.write(orjson.dumps(row, default=str) + b"\n")
             except TypeError:
                 # It reads what it does not write: lists in lists, more than some 250 deep.
-                problems.append(Problem(file, "expected texts and numbers, not values nested deeply", one.line))
+                problems.append(Problem(file, "expected texts and numbers, not values nested deeply", given_label.line))
                 continue
-            lines.append(one.line)
-            more.append(_more(file, one, taxonomy, problems))
+            lines.append(given_label.line)
+            more.append(_more(file, given_label, taxonomy, problems))
         plain.flush()
         try:
             log = read_labels(plain.name, taxonomy, objectives)
         except InputError as error:
-            found = [replace(p, file=file, line=lines[p.line - 1] if p.line else None) for p in error.problems]
-            raise InputError([*found, *problems]) from None
+            located = [replace(p, file=file, line=lines[p.line - 1] if p.line else None) for p in error.problems]
+            raise InputError([*located, *problems]) from None
     if problems:
         raise InputError(problems)
     return [
@@ -102,11 +102,11 @@ def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: M
     ]  # fmt: skip
 
 
-def _more(file: str, one: Given, taxonomy: Taxonomy, problems: list[Problem]) -> dict[str, Any]:
+def _more(file: str, given_label: Given, taxonomy: Taxonomy, problems: list[Problem]) -> dict[str, Any]:
     """The columns that a label file does not have."""
-    found: dict[str, Any] = {}
+    values: dict[str, Any] = {}
     for name, kind in MORE.items():
-        value = one.row.get(name)
+        value = given_label.row.get(name)
         if isinstance(value, int) and kind is float and not isinstance(value, bool):
             value = float(value)
         good = isinstance(value, kind)
@@ -116,13 +116,15 @@ def _more(file: str, one: Given, taxonomy: Taxonomy, problems: list[Problem]) ->
             good = good and math.isfinite(value)
         if value is not None and not good:
             what = f"text of at most {_LONGEST:,} characters" if kind is str else "a number"
-            problems.append(Problem(file, f"expected {what}", one.line, name, json.dumps(value, default=str)[:80]))
+            problems.append(
+                Problem(file, f"expected {what}", given_label.line, name, json.dumps(value, default=str)[:80])
+            )
         elif name == "suggestion" and value is not None:
             # A category that is gone from the taxonomy says nothing any more.
             try:
-                found[name] = taxonomy.find(value).id
+                values[name] = taxonomy.find(value).id
             except UnknownCategory:
-                found[name] = None
+                values[name] = None
         else:
-            found[name] = value
-    return found
+            values[name] = value
+    return values

@@ -48,11 +48,11 @@ def format_of(file: Path, given: str | None = None) -> str:
     Raises:
       InputError: neither says anything.
     """
-    found = given or FORMATS.get(Path(file.name.removesuffix(".gz")).suffix.lower())
-    if found is None or found not in FORMATS.values():
+    format_name = given or FORMATS.get(Path(file.name.removesuffix(".gz")).suffix.lower())
+    if format_name is None or format_name not in FORMATS.values():
         expected = f"expected a name that ends in {', '.join(FORMATS)}, or --format"
         raise InputError(Problem(str(file), expected))
-    return found
+    return format_name
 
 
 def export_labels(
@@ -79,10 +79,10 @@ def export_labels(
         if kind == "label-studio":
             return written(file, _json_list(label_studio.tasks(connection, tree, kinds, batch)))
         columns = (*COLUMNS, *MORE) if full else COLUMNS
-        found: Iterable[Any] = rows.read(connection)
+        label_rows: Iterable[Any] = rows.read(connection)
         if not all_rows:
-            found = rows.standing(found, [name for name, of in kinds.items() if of != "exclusive"])
-        lines = (_row(row, columns, tree) for row in found if batch in (None, row.batch))
+            label_rows = rows.standing(label_rows, [name for name, of in kinds.items() if of != "exclusive"])
+        lines = (_row(row, columns, tree) for row in label_rows if batch in (None, row.batch))
         if kind == "csv":
             return written(file, _csv_lines(lines, columns), -1)
         return written(file, (orjson.dumps(line) + b"\n" for line in lines))
@@ -113,17 +113,19 @@ def import_labels(
     if taxonomy is None or not objectives:
         hint = "name the workflow (--workflow FILE), or import a batch first"
         raise InputError(Problem(store.name, "the label store knows no taxonomy yet", hint=hint))
-    found: list[rows.Label] = []
+    new_labels: list[rows.Label] = []
     for file in files:
-        found += checked(str(file), _given(file, format_of(file, kind), taxonomy, people or {}), taxonomy, objectives)
+        new_labels += checked(
+            str(file), _given(file, format_of(file, kind), taxonomy, people or {}), taxonomy, objectives
+        )
     with store.write() as connection:
         from labelling.store import importing
 
         importing.objectives(connection, objectives)
         if status.newest_taxonomy(connection) is None:
             importing.taxonomy(connection, taxonomy, now)
-        added, known = rows.append(connection, found)
-        _settle(connection, found, objectives)
+        added, known = rows.append(connection, new_labels)
+        _settle(connection, new_labels, objectives)
     return ImportedLabels(added, known)
 
 
@@ -151,12 +153,12 @@ def _given(file: Path, kind: str, taxonomy: Taxonomy, people: Mapping[str, str])
 
 
 def _row(row: Any, columns: Iterable[str], tree: Taxonomy | None) -> dict[str, Any]:
-    found = {name: getattr(row, name) for name in columns}
-    found["time"] = rows.time_text(row.time)
+    values = {name: getattr(row, name) for name in columns}
+    values["time"] = rows.time_text(row.time)
     for name in ("category", "suggestion"):
-        if tree is not None and found.get(name) in tree:
-            found[name] = tree[found[name]].text
-    return found
+        if tree is not None and values.get(name) in tree:
+            values[name] = tree[values[name]].text
+    return values
 
 
 def guarded(cell: str) -> str:

@@ -63,9 +63,9 @@ def tasks(
     if batch is not None:
         query = query.where(batches.c.id == batch)
     done: set[tuple[str, str, str]] = set()
-    found = connection.execute(query).all()
-    for start in range(0, len(found), 500):
-        some = found[start : start + 500]
+    item_rows = connection.execute(query).all()
+    for start in range(0, len(item_rows), 500):
+        some = item_rows[start : start + 500]
         known = _products(connection, [item.product_id for item in some])
         standing = rows.standing_of(connection, [item.product_id for item in some], kinds)
         for item in some:
@@ -91,15 +91,15 @@ def _unasked(
     for start in range(0, len(names), 500):
         some = names[start : start + 500]
         known = _products(connection, some)
-        for product, found in rows.standing_of(connection, some, kinds).items():
-            for row in found:
+        for product, label_rows in rows.standing_of(connection, some, kinds).items():
+            for row in label_rows:
                 kind = kinds.get(row.objective)
                 key = (product, row.objective, (row.category or "") if kind != "exclusive" else "")
                 if kind is None or key in done:
                     continue
                 done.add(key)
                 task = _task(product, row.objective, key[2], known, taxonomy)
-                yield {**task, "annotations": _annotations(found, key, kind, taxonomy), "predictions": []}
+                yield {**task, "annotations": _annotations(label_rows, key, kind, taxonomy), "predictions": []}
 
 
 def _products(connection: Connection, names: list[str]) -> dict[str, dict[str, str]]:
@@ -126,9 +126,11 @@ def _predictions(item: Any, taxonomy: Taxonomy, kind: str) -> list[dict[str, Any
     return [{"model_version": item.model or "model", "score": p, "result": [result]} for result, p in results]
 
 
-def _annotations(found: list[Any], key: tuple[str, str, str], kind: str, taxonomy: Taxonomy) -> list[dict[str, Any]]:
+def _annotations(
+    label_rows: list[Any], key: tuple[str, str, str], kind: str, taxonomy: Taxonomy
+) -> list[dict[str, Any]]:
     made = []
-    for row in found:
+    for row in label_rows:
         if row.objective != key[1] or (kind != "exclusive" and (row.category or "") != key[2]):
             continue
         if kind != "exclusive" and row.value in ("yes", "no"):
@@ -177,13 +179,13 @@ def read_annotations(file: Path, people: Mapping[str, str]) -> Iterator[Given]:
     if len(raw) > _MAX_BYTES:
         raise InputError(Problem(str(file), f"expected at most {_MAX_BYTES >> 20} MiB"))
     try:
-        found = orjson.loads(raw)
+        tasks = orjson.loads(raw)
     except orjson.JSONDecodeError as error:
         raise InputError(Problem(str(file), f"not JSON: {error}")) from None
-    if not isinstance(found, list):
+    if not isinstance(tasks, list):
         raise InputError(Problem(str(file), "expected a list of tasks, as Label Studio exports it"))
     problems = Problems()
-    for number, task in enumerate(found, start=1):
+    for number, task in enumerate(tasks, start=1):
         try:
             yield from (Given(number, row) for row in _rows(task, people))
         except _Bad as bad:
@@ -227,12 +229,12 @@ def _rows(task: Any, people: Mapping[str, str]) -> list[dict[str, Any]]:
         raise _Bad("expected a task that Shelfmark exported, with 'product_id' under 'data'", hint=hint)
     about = _mapping(data.get("shelfmark"), "'shelfmark'")
     asked = {"product_id": data["product_id"], "objective": about.get("objective", "exclusive")}
-    found = []
+    imported = []
     for annotation in _listed(task.get("annotations"), "'annotations'"):
         row = _from(_mapping(annotation, "an annotation"), asked, about, people)
         if row is not None:
-            found.append(row)
-    return found
+            imported.append(row)
+    return imported
 
 
 def _answer(results: list[Any]) -> tuple[str, list[str] | None]:

@@ -24,8 +24,8 @@ def export_triplets(store: Store, file: Path, *, all_rows: bool = True) -> int:
       InputError: the file cannot be written.
     """
     with store.read() as connection:
-        found = read_triplets(connection)
-        return written(file, map(line_of, found if all_rows else standing(found)))
+        verdicts = read_triplets(connection)
+        return written(file, map(line_of, verdicts if all_rows else standing(verdicts)))
 
 
 def import_questions(store: Store, files: Iterable[Path], now: int, wanted: int = WANTED) -> int:

@@ -105,12 +105,12 @@ def check(connection: Connection, name: str, password: str) -> str | None:
     is not."""
     from argon2.exceptions import InvalidHashError, VerificationError
 
-    found, nobody = _find(connection, name), _nobody()
+    account, nobody = _find(connection, name), _nobody()
     try:
-        _hasher().verify(found.password if found is not None else nobody, password[: passwords.LONGEST])
+        _hasher().verify(account.password if account is not None else nobody, password[: passwords.LONGEST])
     except (VerificationError, InvalidHashError):
         return None
-    return found.name if found is not None and found.active else None
+    return account.name if account is not None and account.active else None
 
 
 def sign_in(connection: Connection, name: str, now: int, address: str, *, alone: bool = False) -> str:
@@ -134,8 +134,8 @@ def session(connection: Connection, token: str, now: int) -> Session | None:
         sessions, sessions.c.account == accounts.c.name
     )
     mine = (sessions.c.token == _digest(token), sessions.c.until > now, accounts.c.active)
-    found = connection.execute(query.where(*mine)).first()
-    return None if found is None else Session(*found)
+    session_row = connection.execute(query.where(*mine)).first()
+    return None if session_row is None else Session(*session_row)
 
 
 def sign_out(connection: Connection, token: str, now: int, account: str) -> None:
@@ -175,9 +175,9 @@ def local_session(connection: Connection, annotator: str) -> Session | None:
 
 def begin_local_session(connection: Connection, annotator: str) -> Session:
     """The same, begun where there is none: kept, so that open pages go on after the server was started again."""
-    found = local_session(connection, annotator)
-    if found is not None:
-        return found
+    session = local_session(connection, annotator)
+    if session is not None:
+        return session
     csrf = secrets.token_urlsafe(32)
     # No time to end: sign-ins delete what is over.
     row = {"token": _local(annotator), "account": annotator, "csrf": csrf, "until": (1 << 62)}
@@ -191,10 +191,10 @@ def _local(annotator: str) -> str:
 
 def _find(connection: Connection, name: str) -> Row[Any] | None:
     """The account of that name as it was typed, else as it is kept."""
-    found = connection.execute(select(accounts).where(accounts.c.name == name)).first()
-    if found is None:
-        found = connection.execute(select(accounts).where(accounts.c.name == names.written(name))).first()
-    return found
+    account = connection.execute(select(accounts).where(accounts.c.name == name)).first()
+    if account is None:
+        account = connection.execute(select(accounts).where(accounts.c.name == names.written(name))).first()
+    return account
 
 
 def _unusable(connection: Connection, name: str) -> list[Problem]:

@@ -69,26 +69,26 @@ def agreement(connection: Connection, objective: str, kind: str = "exclusive") -
     )
     query = select(labels).where(labels.c.objective == objective, labels.c.source != "model")
     query = query.where(labels.c.product_id.in_(several)).order_by(labels.c.time, labels.c.id)
-    found = rows.standing(connection.execute(query), [] if kind == "exclusive" else [objective])
+    label_rows = rows.standing(connection.execute(query), [] if kind == "exclusive" else [objective])
     if kind == "exclusive":
-        units = [(row.product_id, row.annotator, row.category or NONE) for row in found if row.value != "no"]
+        units = [(row.product_id, row.annotator, row.category or NONE) for row in label_rows if row.value != "no"]
     else:
-        units = [(f"{row.product_id}\0{row.category}", row.annotator, row.value) for row in found if row.category]
+        units = [(f"{row.product_id}\0{row.category}", row.annotator, row.value) for row in label_rows if row.category]
     answers, people, names = matrix(units)
-    people_found = tuple(_annotator(answers, i, name) for i, name in enumerate(people))
+    annotators = tuple(_annotator(answers, i, name) for i, name in enumerate(people))
     if kind == "exclusive":
-        found_categories = tuple(
+        categories = tuple(
             CategoryAgreement(name, int((answers == i).any(1).sum()), krippendorff_alpha(one_against_rest(answers, i)))
             for i, name in enumerate(names)
         )
     else:
-        found_categories = _by_question(units)
+        categories = _by_question(units)
     return Agreement(
         objective,
         len(answers),
         krippendorff_alpha(answers),
-        tuple(sorted(found_categories, key=lambda c: (c.alpha != c.alpha, c.alpha, c.category))),
-        tuple(one for one in people_found if one.products),
+        tuple(sorted(categories, key=lambda c: (c.alpha != c.alpha, c.alpha, c.category))),
+        tuple(annotator for annotator in annotators if annotator.products),
     )
 
 
@@ -125,9 +125,9 @@ def _by_question(units: Sequence[tuple[str, str, str]]) -> tuple[CategoryAgreeme
     questions: dict[str, list[tuple[str, str, str]]] = {}
     for unit, annotator, answer in units:
         questions.setdefault(unit.rpartition("\0")[2], []).append((unit, annotator, answer))
-    found = []
+    agreements = []
     for category, some in questions.items():
         answers, _, _ = matrix(some)
         if len(answers):
-            found.append(CategoryAgreement(category, len(answers), krippendorff_alpha(answers)))
-    return tuple(found)
+            agreements.append(CategoryAgreement(category, len(answers), krippendorff_alpha(answers)))
+    return tuple(agreements)

@@ -89,10 +89,10 @@ def give(
 
 def is_known(connection: Connection, product: str) -> bool:
     """Whether the store knows a product: an import brought it, it was queued, or somebody has labelled it."""
-    places = ((products, products.c.id), (items, items.c.product_id), (labels, labels.c.product_id))
+    id_columns = ((products, products.c.id), (items, items.c.product_id), (labels, labels.c.product_id))
     return any(
         connection.execute(select(column).select_from(table).where(column == product).limit(1)).first() is not None
-        for table, column in places
+        for table, column in id_columns
     )
 
 

@@ -198,9 +198,9 @@ class Store:
     def _unmoved(self) -> None:
         """Whether store and log are still the files that were opened: SQLite would go on to read and write them under
         no name at all, and what it acknowledges would be lost with them."""
-        found = self._files()
-        if found != self._identity:
-            raise Unavailable("gone" if found[0] is None else "replaced", self.name)
+        identity = self._files()
+        if identity != self._identity:
+            raise Unavailable("gone" if identity[0] is None else "replaced", self.name)
 
     def _files(self) -> tuple[tuple[int, int] | None, ...]:
         """Which files hold the store: SQLite's, and its log of what was written last."""

@@ -111,10 +111,10 @@ def _labelled(connection: Connection, new: Batch) -> set[tuple[str, str]]:
 
     kinds = dict(connection.execute(select(t.objectives.c.name, t.objectives.c.kind)).tuples().all())
     several = kinds.get(new.objective) == "multi_label"
-    found = standing_of(connection, (item.product_id for item in new.items), kinds)
+    standing_rows = standing_of(connection, (item.product_id for item in new.items), kinds)
     return {
         (product, (row.category or "") if several else "")
-        for product, rows in found.items()
+        for product, rows in standing_rows.items()
         for row in rows
         if row.objective == new.objective
     }
@@ -126,20 +126,21 @@ def products(connection: Connection, new: Iterable[Product], run: str | None, no
     for chunk in _chunks(new):
         rows = [
             {
-                "id": one.id, "fields": dict(one.fields), "image": one.image, "image_folder": one.image_folder,
-                "rules": list(one.rules), "split": one.split, "run": run, "time": now,
+                "id": product.id, "fields": dict(product.fields), "image": product.image,
+                "image_folder": product.image_folder, "rules": list(product.rules), "split": product.split,
+                "run": run, "time": now,
             }
-            for one in chunk
+            for product in chunk
         ]  # fmt: skip
         upsert(connection, t.products, rows)
         if run is not None:
             predicted = [
                 {
-                    "product_id": one.id, "objective": objective, "run": run, "top": [list(pair) for pair in top],
-                    "scores": dict(one.scores.get(objective, {})),
+                    "product_id": product.id, "objective": objective, "run": run, "top": [list(pair) for pair in top],
+                    "scores": dict(product.scores.get(objective, {})),
                 }
-                for one in chunk
-                for objective, top in one.predictions.items()
+                for product in chunk
+                for objective, top in product.predictions.items()
             ]  # fmt: skip
             upsert(connection, t.predictions, predicted)
         count += len(rows)
@@ -149,13 +150,15 @@ def products(connection: Connection, new: Iterable[Product], run: str | None, no
 def neighbours(connection: Connection, new: Sequence[Neighbour]) -> None:
     """Replaces the neighbours of the products that these are of."""
     fields = ("product_id", "other", "kind", "similarity", "category")
-    for chunk in _chunks(sorted({one.product_id for one in new})):
+    for chunk in _chunks(sorted({neighbour.product_id for neighbour in new})):
         connection.execute(delete(t.neighbours).where(t.neighbours.c.product_id.in_(chunk)))
     best: dict[tuple[str, str], Neighbour] = {}
-    for one in new:
-        best.setdefault((one.product_id, one.other), one)
+    for neighbour in new:
+        best.setdefault((neighbour.product_id, neighbour.other), neighbour)
     for some in _chunks(best.values()):
-        connection.execute(insert(t.neighbours), [{name: getattr(one, name) for name in fields} for one in some])
+        connection.execute(
+            insert(t.neighbours), [{name: getattr(neighbour, name) for name in fields} for neighbour in some]
+        )
 
 
 def run(connection: Connection, new: Run) -> None:

@@ -29,11 +29,11 @@ def upgrade(engine: Engine, name: str) -> None:
     scripts = ScriptDirectory.from_config(config)
     known = {revision.revision for revision in scripts.walk_revisions()}
     with engine.connect() as connection:
-        found = MigrationContext.configure(connection).get_current_revision()
-    if found is not None and found not in known:
+        revision = MigrationContext.configure(connection).get_current_revision()
+    if revision is not None and revision not in known:
         hint = "install the version that made it, or a newer one"
         raise InputError(Problem(name, "a newer version of Shelfmark made this label store", hint=hint))
-    if found == scripts.get_current_head():
+    if revision == scripts.get_current_head():
         return
 
     def missing(revision: Any, _context: MigrationContext) -> Any:

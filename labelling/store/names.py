@@ -53,8 +53,8 @@ def unusable(name: str) -> str | None:
         return f"expected at most {MARKS} marks on a letter"
     scripts = _scripts(name)
     if len(scripts) > 1 and not any(scripts <= together for together in TOGETHER):
-        found = ", ".join(sorted(one.replace("_", " ").capitalize() for one in scripts))
-        return f"expected letters of one script, not of several ({found})"
+        script_names = ", ".join(sorted(script.replace("_", " ").capitalize() for script in scripts))
+        return f"expected letters of one script, not of several ({script_names})"
     if len({ord(c) - unicodedata.digit(c) for c in name if unicodedata.category(c) == "Nd"}) > 1:
         return "expected digits of one script"
     return None
@@ -69,16 +69,16 @@ def taken_for(name: str, others: Iterable[str]) -> str | None:
 def skeleton(text: str) -> str:
     """Equal for texts that look alike (UTS #39, section 4)."""
     prototypes = _prototypes()
-    found = text
+    decomposed = text
     # What stands for several characters is made of such that something else may stand for.
     for _ in range(8):
-        before = found
+        before = decomposed
         plain = unicodedata.normalize("NFD", before)
         drawn = "".join(prototypes.get(c, c) for c in plain if ord(c) not in IGNORABLE)
-        found = unicodedata.normalize("NFD", drawn)
-        if found == before:
+        decomposed = unicodedata.normalize("NFD", drawn)
+        if decomposed == before:
             break
-    return found
+    return decomposed
 
 
 def _looks(name: str) -> set[str]:
@@ -118,7 +118,7 @@ def _prototypes() -> dict[str, str]:
             pair = [_bare(one), _bare(other["c"])]
             alike[pair[0]].add(pair[1])
             alike[pair[1]].add(pair[0])
-    found: dict[str, str] = {}
+    prototypes: dict[str, str] = {}
     seen: set[str] = set()
     for start in alike:
         if start in seen:
@@ -131,8 +131,8 @@ def _prototypes() -> dict[str, str]:
         seen |= group
         # A group of several characters (``rn``, which ``m`` looks like) can only be what others are mapped to.
         prototype = min(group, key=lambda text: (-len(text), text))
-        found |= {c: prototype for c in group if len(c) == 1 and c != prototype}
-    return found
+        prototypes |= {c: prototype for c in group if len(c) == 1 and c != prototype}
+    return prototypes
 
 
 def _bare(text: str) -> str:

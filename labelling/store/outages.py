@@ -117,16 +117,16 @@ def outage_of(error: SQLAlchemyError, file: Path | None) -> str | None:
 def identity(file: Path) -> tuple[int, int] | None:
     """Which file this is, whatever it is called; None: there is none."""
     try:
-        found = file.stat()
+        stat = file.stat()
     except OSError:
         return None
-    return found.st_dev, found.st_ino
+    return stat.st_dev, stat.st_ino
 
 
 def has_room(file: Path) -> bool:
     """Whether the file's disk has room: SQLite cannot tell a full disk where it maps its index into memory."""
     try:
-        found = os.statvfs(file.parent)
+        file_system = os.statvfs(file.parent)
     except OSError:
         return True
-    return found.f_bavail > 0
+    return file_system.f_bavail > 0

@@ -36,10 +36,10 @@ def unusable(password: str, account: str) -> tuple[str, str] | None:
     plain = unicodedata.normalize("NFKC", password)
     variants = {text[:ESTIMATED] for text in (plain, plain.casefold(), _letters(plain))}
     inputs = [unicodedata.normalize("NFKC", text).casefold() for text in known if text]
-    found = min((zxcvbn(text, inputs) for text in variants if text), key=lambda one: float(one["guesses"]))
-    if float(found["guesses"]) >= GUESSES:
+    weakest = min((zxcvbn(text, inputs) for text in variants if text), key=lambda estimate: float(estimate["guesses"]))
+    if float(weakest["guesses"]) >= GUESSES:
         return None
-    why = str(found["feedback"]["warning"]).strip().rstrip(".")
+    why = str(weakest["feedback"]["warning"]).strip().rstrip(".")
     return "expected one that is hard to guess" + (f" ({why[0].lower()}{why[1:]})" if why else ""), HINT
 
 

@@ -37,17 +37,17 @@ class Which:
 
     def conditions(self) -> list[ColumnElement[bool]]:
         """For a statement over items joined with batches."""
-        found: list[ColumnElement[bool]] = []
+        conditions: list[ColumnElement[bool]] = []
         if self.batch is not None:
-            found.append(batches.c.id == self.batch)
+            conditions.append(batches.c.id == self.batch)
         if self.kind is not None:
-            found.append(batches.c.kind == self.kind)
+            conditions.append(batches.c.kind == self.kind)
         if self.objective is not None:
-            found.append(items.c.objective == self.objective)
+            conditions.append(items.c.objective == self.objective)
         if self.predicted is not None:
             wanted = sorted(self.predicted)
-            found.append(or_(items.c.predicted.in_(wanted), items.c.category.in_(wanted)))
-        return found
+            conditions.append(or_(items.c.predicted.in_(wanted), items.c.category.in_(wanted)))
+        return conditions
 
 
 def take(

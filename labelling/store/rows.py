@@ -63,14 +63,14 @@ def append(connection: Connection, rows: Iterable[Label]) -> tuple[int, int]:
     added = known = 0
     rows = iter(rows)
     while chunk := list(islice(rows, CHUNK)):
-        found = _keys(connection, {row.product_id for row in chunk})
+        known_keys = _keys(connection, {row.product_id for row in chunk})
         fresh = []
         for row in chunk:
             key = (row.product_id, row.objective, row.annotator, row.time, row.category, row.value)
-            if key in found:
+            if key in known_keys:
                 known += 1
                 continue
-            found.add(key)
+            known_keys.add(key)
             fresh.append({name: getattr(row, name) for name in LOGGED})
         if fresh:
             connection.execute(insert(labels), fresh)
@@ -113,14 +113,14 @@ def standing(rows: Iterable[Row[Any]], multi_label: Iterable[str] = ()) -> list[
 def standing_of(connection: Connection, products: Iterable[str], kinds: Mapping[str, str]) -> dict[str, list[Row[Any]]]:
     """Product to the answers about it that stand."""
     wanted = sorted(set(products))
-    found: dict[str, list[Row[Any]]] = {}
+    rows_of_product: dict[str, list[Row[Any]]] = {}
     several = [name for name, kind in kinds.items() if kind != "exclusive"]
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
         query = select(labels).where(labels.c.product_id.in_(some)).order_by(labels.c.time, labels.c.id)
         for row in standing(connection.execute(query), several):
-            found.setdefault(row.product_id, []).append(row)
-    return found
+            rows_of_product.setdefault(row.product_id, []).append(row)
+    return rows_of_product
 
 
 def counts(connection: Connection) -> list[Row[Any]]:

@@ -62,14 +62,14 @@ def take_snapshot(store: Store, parent: Path, objectives: Collection[str] | None
     """
     parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=parent, prefix=".new-") as fresh:
-        found = write_snapshot(store, Path(fresh), objectives)
-        with found.labels_file.open("rb") as stream:
+        fresh_snapshot = write_snapshot(store, Path(fresh), objectives)
+        with fresh_snapshot.labels_file.open("rb") as stream:
             name = hashlib.file_digest(stream, "sha256").hexdigest()[:16]
         folder = parent / name
         folder.mkdir(exist_ok=True)
-        for file in (found.labels_file, found.queued_file):
+        for file in (fresh_snapshot.labels_file, fresh_snapshot.queued_file):
             file.replace(folder / file.name)
-    return Snapshot(folder, found.labels, found.queued)
+    return Snapshot(folder, fresh_snapshot.labels, fresh_snapshot.queued)
 
 
 def label_row(row: Row[Any]) -> dict[str, Any]:

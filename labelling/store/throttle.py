@@ -82,14 +82,14 @@ def account_key(name: str) -> str:
 def address_key(address: str) -> str:
     """What guesses from an address are counted under: IPv6 hands out whole /64 networks."""
     try:
-        found = ipaddress.ip_address(address.partition("%")[0])
+        parsed = ipaddress.ip_address(address.partition("%")[0])
     except ValueError:
         return address[:KEY_LENGTH]
-    if isinstance(found, ipaddress.IPv6Address):
-        if found.ipv4_mapped is not None:
-            return str(found.ipv4_mapped)
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        if parsed.ipv4_mapped is not None:
+            return str(parsed.ipv4_mapped)
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 def lanes(connection: Connection, account: str, address: str, device: str, now: int) -> tuple[Lane, ...]:
@@ -179,8 +179,10 @@ def forget_devices(connection: Connection, account: str) -> None:
 def _count(connection: Connection, kind: Kind, key: str, now: int) -> tuple[float, int]:
     """(failures as they were at the last one, when that was)."""
     query = select(sign_in_failures.c.failures, sign_in_failures.c.time)
-    found = connection.execute(query.where(sign_in_failures.c.kind == kind, sign_in_failures.c.key == key)).first()
-    return (found.failures, found.time) if found is not None else (0.0, now)
+    failure_row = connection.execute(
+        query.where(sign_in_failures.c.kind == kind, sign_in_failures.c.key == key)
+    ).first()
+    return (failure_row.failures, failure_row.time) if failure_row is not None else (0.0, now)
 
 
 def _forget(connection: Connection, kind: Kind, key: str) -> None:

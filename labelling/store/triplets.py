@@ -67,9 +67,9 @@ def add_questions(connection: Connection, questions: Iterable[Question], now: in
     rest = iter(questions)
     while chunk := list(islice(rest, CHUNK)):
         rows = []
-        for one in chunk:
-            query, a, b = one.key
-            methods = one.methods if one.a == a else one.methods[::-1]
+        for question in chunk:
+            query, a, b = question.key
+            methods = question.methods if question.a == a else question.methods[::-1]
             rows.append({"query": query, "a": a, "b": b, "methods": list(methods), "wanted": wanted, "time": now})
         connection.execute(statement, rows)
     return int(connection.scalar(select(func.count()).select_from(triplet_questions)) or 0) - int(before)
@@ -97,12 +97,12 @@ def next_triplets(connection: Connection, annotator: str, count: int = 1, skip: 
         .limit(count)
         .offset(skip)
     )
-    found = []
+    questions = []
     for row in connection.execute(query):
         turn = hashlib.sha256(f"{row.id} {annotator}".encode()).digest()[0] & 1
         a, b, methods = (row.b, row.a, row.methods[::-1]) if turn else (row.a, row.b, row.methods)
-        found.append(Question(row.query, a, b, tuple(methods)))
-    return found
+        questions.append(Question(row.query, a, b, tuple(methods)))
+    return questions
 
 
 def last_verdict(connection: Connection, annotator: str) -> Question | None:

@@ -64,17 +64,17 @@ def tiles_of(
     connection: Connection, catalogue: Catalogue | None, ids: Sequence[str], hosts: Sequence[str]
 ) -> dict[str, Tile]:
     """Products by id: their texts out of the index or else the label store, their pictures out of the store alone."""
-    known = {one.id: one for one in thumbs(connection, list(dict.fromkeys(ids)), hosts)}
-    shown = {name: catalogue.product(name) if catalogue is not None else None for name in known}
-    return {name: _tile(known[name], shown[name]) for name in known}
+    known = {thumb.id: thumb for thumb in thumbs(connection, list(dict.fromkeys(ids)), hosts)}
+    item_of_id = {name: catalogue.product(name) if catalogue is not None else None for name in known}
+    return {name: _tile(known[name], item_of_id[name]) for name in known}
 
 
-def _tile(known: Thumb, shown: Shown | None) -> Tile:
-    if shown is None:
+def _tile(known: Thumb, item: Shown | None) -> Tile:
+    if item is None:
         return Tile(known.id, known.title, known.retailer, image=known.image)
-    price = "" if shown.price is None else f"{shown.price:,.2f}"
-    title, retailer = shown.title or known.title, shown.retailer or known.retailer
-    return Tile(known.id, title, retailer, shown.category or "", price, known.image)
+    price = "" if item.price is None else f"{item.price:,.2f}"
+    title, retailer = item.title or known.title, item.retailer or known.retailer
+    return Tile(known.id, title, retailer, item.category or "", price, known.image)
 
 
 def columns(
@@ -82,7 +82,7 @@ def columns(
     hosts: Sequence[str],
 ) -> list[Column]:  # fmt: skip
     """The neighbours of a product by each method."""
-    found: dict[str, list[tuple[str, float]]] = {}
+    scores_of_method: dict[str, list[tuple[str, float]]] = {}
     problems: dict[str, str] = {}
     for method in catalogue.methods:
         try:
@@ -91,9 +91,9 @@ def columns(
             problems[method] = error.problems[0].expected
             continue
         neighbours = indexes.search(catalogue, method, asked, k, within)
-        found[method] = [(one.product.id, one.score) for one in neighbours]
+        scores_of_method[method] = [(neighbour.product.id, neighbour.score) for neighbour in neighbours]
     methods: dict[str, list[str]] = {}
-    for method, pairs in found.items():
+    for method, pairs in scores_of_method.items():
         for other, _ in pairs:
             methods.setdefault(other, []).append(heading(method))
     tiles = tiles_of(connection, catalogue, list(methods), hosts)
@@ -104,9 +104,9 @@ def columns(
         its = [
             replace(
                 tiles[other], score=score, likeness=min(max(score, 0.0), 1.0) if by_cosine else None,
-                also=[one for one in methods[other] if one != title],
+                also=[method for method in methods[other] if method != title],
             )
-            for other, score in found.get(method, ())
+            for other, score in scores_of_method.get(method, ())
         ]  # fmt: skip
         made.append(Column(method, title, what, its, problems.get(method, "")))
     return made

@@ -74,39 +74,39 @@ class Card:
 
 def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) -> Card | None:
     """The card of an item."""
-    found = queue.item_of(connection, item)
-    if found is None:
+    item_row = queue.item_of(connection, item)
+    if item_row is None:
         return None
     kinds = status.kinds(connection)
-    product = connection.execute(select(products).where(products.c.id == found.product_id)).first()
+    product = connection.execute(select(products).where(products.c.id == item_row.product_id)).first()
     fields = dict(product.fields) if product is not None else {}
-    near, labelled = _neighbours(connection, found.product_id, names, kinds, hosts, found.objective)
-    title = fields.pop("title", "") or found.product_id
+    near, labelled = _neighbours(connection, item_row.product_id, names, kinds, hosts, item_row.objective)
+    title = fields.pop("title", "") or item_row.product_id
     retailer = fields.pop("retailer", "")
     return Card(
         item=item,
-        product=found.product_id,
-        objective=found.objective,
-        kind=kinds.get(found.objective, "exclusive"),
-        question=names(found.category) if found.category else "",
-        question_id=found.category,
+        product=item_row.product_id,
+        objective=item_row.objective,
+        kind=kinds.get(item_row.objective, "exclusive"),
+        question=names(item_row.category) if item_row.category else "",
+        question_id=item_row.category,
         title=title,
         retailer=retailer,
         image=image_url(product, hosts),
         fields=ordered(fields),
-        options=options(found.suggestions, names),
+        options=options(item_row.suggestions, names),
         duplicates=near,
         labelled=labelled,
-        why=_why(found),
-        pick=picked_as(found.strategy or found.source),
-        batch=found.batch_id,
-        review=_review(found.reason, names),
+        why=_why(item_row),
+        pick=picked_as(item_row.strategy or item_row.source),
+        batch=item_row.batch_id,
+        review=_review(item_row.reason, names),
     )
 
 
 def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
     """Suggestions as answers; categories that the taxonomy has lost are none."""
-    known = [(found, p) for category, p in suggestions if (found := names.get(category)) is not None]
+    known = [(known_category, p) for category, p in suggestions if (known_category := names.get(category)) is not None]
     return [
         Option(c.id, c.text, c.path[-1], " > ".join(c.path[:-1]), p, i + 1 if i < KEYS else None)
         for i, (c, p) in enumerate(known[:KEYS])
@@ -116,8 +116,8 @@ def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
 def ordered(fields: dict[str, str]) -> list[tuple[str, str]]:
     """Fields in the order of the product schema, with their titles for people."""
     order = {name: i for i, name in enumerate(TEXT_FIELDS)}
-    found = sorted(fields.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0]))
-    return [(name.replace("_", " "), value) for name, value in found if value]
+    in_order = sorted(fields.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0]))
+    return [(name.replace("_", " "), value) for name, value in in_order if value]
 
 
 def image_url(product: Any, hosts: Sequence[str]) -> str | None:
@@ -139,13 +139,13 @@ def thumbs(
     connection: Connection, ids: Sequence[str], hosts: Sequence[str], notes: dict[str, str] | None = None
 ) -> list[Thumb]:
     """Products in the order of their ids; one that the store does not know shows its id."""
-    found: dict[str, Any] = {}
+    row_of_id: dict[str, Any] = {}
     for start in range(0, len(ids), 500):
         query = select(products).where(products.c.id.in_(ids[start : start + 500]))
-        found |= {row.id: row for row in connection.execute(query)}
+        row_of_id |= {row.id: row for row in connection.execute(query)}
     made = []
     for name in ids:
-        row = found.get(name)
+        row = row_of_id.get(name)
         fields = row.fields if row is not None else {}
         note = (notes or {}).get(name, "")
         made.append(Thumb(name, fields.get("title") or name, fields.get("retailer", ""), image_url(row, hosts), note))
@@ -157,18 +157,18 @@ def _neighbours(
 ) -> tuple[list[Thumb], list[Thumb]]:
     """Near-duplicates, and the nearest labelled products."""
     query = select(neighbours).where(neighbours.c.product_id == product)
-    found = connection.execute(query.order_by(neighbours.c.similarity.desc(), neighbours.c.other)).all()
-    shown = {thumb.id: thumb for thumb in thumbs(connection, [row.other for row in found], hosts)}
-    standing = rows.standing_of(connection, [row.other for row in found], kinds)
+    neighbour_rows = connection.execute(query.order_by(neighbours.c.similarity.desc(), neighbours.c.other)).all()
+    thumb_of_id = {thumb.id: thumb for thumb in thumbs(connection, [row.other for row in neighbour_rows], hosts)}
+    standing = rows.standing_of(connection, [row.other for row in neighbour_rows], kinds)
     lists: dict[str, list[Thumb]] = {"duplicate": [], "labelled": []}
-    for row in found:
+    for row in neighbour_rows:
         said = [
-            names(one.category) or "none of these"
-            for one in standing.get(row.other, [])
-            if one.objective == objective and one.value in ("yes", "none_of_these")
+            names(label_row.category) or "none of these"
+            for label_row in standing.get(row.other, [])
+            if label_row.objective == objective and label_row.value in ("yes", "none_of_these")
         ]
         label = said[-1] if said else names(row.category)
-        thumb = shown[row.other]
+        thumb = thumb_of_id[row.other]
         note = f"{row.similarity:.2f}"
         lists[row.kind].append(Thumb(thumb.id, thumb.title, thumb.retailer, thumb.image, note, label))
     return lists["duplicate"], lists["labelled"]
@@ -176,12 +176,12 @@ def _neighbours(
 
 def _why(item: Any) -> list[tuple[str, str]]:
     """Why the product was picked, for whoever wants to know."""
-    found = [("strategy", item.strategy), ("utility", item.utility), *sorted(item.parts.items())]
-    found += [("rank in batch", item.rank + 1), ("round", item.round), ("split", item.split), ("model", item.model)]
-    found += [("inclusion probability", item.inclusion_probability), ("seed", item.seed)]
+    facts = [("strategy", item.strategy), ("utility", item.utility), *sorted(item.parts.items())]
+    facts += [("rank in batch", item.rank + 1), ("round", item.round), ("split", item.split), ("model", item.model)]
+    facts += [("inclusion probability", item.inclusion_probability), ("seed", item.seed)]
     return [
         (name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
-        for name, value in found
+        for name, value in facts
         if value is not None
     ]
 
@@ -189,7 +189,7 @@ def _why(item: Any) -> list[tuple[str, str]]:
 def _review(reason: Any, names: Names) -> list[tuple[str, str]]:
     if not reason:
         return []
-    found = [("why", REASONS.get(reason.get("reason"), reason.get("reason")))]
-    found += [("label", names(reason.get("given"))), ("the model says", names(reason.get("suggested")))]
-    found += [("rule", reason.get("rule")), ("annotators", ", ".join(reason.get("annotators") or []))]
-    return [(name, str(value)) for name, value in found if value]
+    facts = [("why", REASONS.get(reason.get("reason"), reason.get("reason")))]
+    facts += [("label", names(reason.get("given"))), ("the model says", names(reason.get("suggested")))]
+    facts += [("rule", reason.get("rule")), ("annotators", ", ".join(reason.get("annotators") or []))]
+    return [(name, str(value)) for name, value in facts if value]

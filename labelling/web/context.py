@@ -18,8 +18,11 @@ from labelling.store.accounts import Session
 from labelling.web.formatting import figure, link, moment, percent, query, whole
 from labelling.web.images import Images
 from labelling.web.indexes import Indexes, Source
-from labelling.web.proxies import Network
+from labelling.web.names import Names
+from labelling.web.progress import Progress
 from labelling.web.search import Search
+from labelling.web.sign_ins import SignIns
+from modules.http_server.addresses import Network
 from modules.taxonomy import Taxonomy
 
 HERE = Path(__file__).parent
@@ -46,12 +49,20 @@ class Settings:
 
 
 class Web:
-    """What the pages share: store, indexes, templates, taxonomy."""
+    """What the pages share.
+
+    Args:
+      store: The label store.
+      settings: How the server is reached.
+      source: Opens the similarity indexes; None: there are none.
+    """
 
     def __init__(self, store: Store, settings: Settings, source: Source | None = None):
         self.store, self.settings = store, settings
         self.indexes = Indexes(source)
         self.images = Images(store)
+        self.progress = Progress()
+        self.sign_ins = SignIns(store, alone=settings.one_session)
         self._lock = threading.Lock()
         self._taxonomy: Taxonomy | None = None
         self._fingerprint = ""
@@ -78,6 +89,10 @@ class Web:
                 self._fingerprint = fingerprint or ""
             return self._taxonomy
 
+    def names(self, connection: Connection) -> Names:
+        """The categories' names by the newest taxonomy."""
+        return Names(self.taxonomy(connection))
+
     def search(self, tree: Taxonomy, exclusive: bool) -> Search:
         """Search over the categories of a taxonomy that an objective of this kind can have as answers."""
         key = (id(tree), exclusive)
@@ -92,10 +107,13 @@ class Web:
     def page(self, request: Request, template: str, /, *, code: int = 200, **values: Any) -> Response:
         """A rendered page."""
         session: Session | None = request.state.session
-        html = self.templates.get_template(template).render(
-            session=session, local=self.settings.annotator is not None, path=request.url.path, **values
-        )
+        html = self.render(template, session=session, local=self.settings.annotator is not None, path=request.url.path,
+                           **values)  # fmt: skip
         return HTMLResponse(html, code)
+
+    def render(self, template: str, /, **values: Any) -> str:
+        """A rendered template."""
+        return self.templates.get_template(template).render(**values)
 
     def missing(self, request: Request, what: str, code: int = 404) -> Response:
         """The page for what is not there."""

@@ -43,5 +43,5 @@ def query(values: dict[str, Any]) -> str:
 
 def link(path: str, **values: Any) -> str:
     """A path with a query."""
-    found = query(values)
-    return f"{path}?{found}" if found else path
+    query_string = query(values)
+    return f"{path}?{query_string}" if query_string else path

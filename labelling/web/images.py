@@ -53,8 +53,8 @@ class Images:
         """The image's file, which lies in the folder that the import named; nothing of a request is part of a path."""
         columns = (products.c.image, products.c.image_folder)
         with self._store.read() as connection:
-            found = connection.execute(products.select().with_only_columns(*columns).where(products.c.id == product))
-            row = found.first()
+            rows = connection.execute(products.select().with_only_columns(*columns).where(products.c.id == product))
+            row = rows.first()
         if row is None or not row.image or not row.image_folder or "\0" in row.image:
             return None
         folder = Path(row.image_folder).resolve()

@@ -53,6 +53,13 @@ class Indexes:
             raise self._error
         return self._catalogue
 
+    def current_or_none(self) -> Catalogue | None:
+        """The newest catalogue; None if there is none."""
+        try:
+            return self.current()
+        except InputError:
+            return None
+
     def search(
         self, catalogue: Catalogue, by: str, asked: Asked, k: int, within: Restriction | None
     ) -> Sequence[Neighbour]:
@@ -65,9 +72,9 @@ class Indexes:
 
     def _look(self, source: Source) -> None:
         try:
-            found = source(self._catalogue.version if self._catalogue is not None else None)
+            newer = source(self._catalogue.version if self._catalogue is not None else None)
             # Not its truth: an index without products is one, too.
-            self._catalogue, self._error = self._catalogue if found is None else found, None
+            self._catalogue, self._error = self._catalogue if newer is None else newer, None
         except InputError as error:
             # The pages show no paths; the log does, once for each reason.
             if str(error) != str(self._error):

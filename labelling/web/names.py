@@ -13,8 +13,8 @@ class Names:
 
     def __call__(self, category: str | None) -> str:
         """The category's path, its id where it has none any more."""
-        found = self.get(category)
-        return found.text if found is not None else category or ""
+        named = self.get(category)
+        return named.text if named is not None else category or ""
 
     def get(self, category: str | None) -> Category | None:
         """The category; None if the taxonomy has no such one."""

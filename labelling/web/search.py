@@ -36,10 +36,10 @@ class Search:
                 exact = self._names[index] == " ".join(asked)
                 in_name = sum(word in self._names[index] for word in asked)
                 scored.append((-exact, -sum(hits), -in_name, len(self._texts[index]), index))
-        found = [index for *_, index in sorted(scored)[:limit]]
-        if len(found) < limit:
-            found += [index for index in self._alike(" ".join(asked)) if index not in found]
-        return [self._categories[index] for index in found[:limit]]
+        ranked = [index for *_, index in sorted(scored)[:limit]]
+        if len(ranked) < limit:
+            ranked += [index for index in self._alike(" ".join(asked)) if index not in ranked]
+        return [self._categories[index] for index in ranked[:limit]]
 
     def _alike(self, text: str) -> list[int]:
         from rapidfuzz import fuzz, process

@@ -45,7 +45,7 @@ class Welcome:
 
 
 @dataclass(frozen=True)
-class Refused:
+class Denied:
     """Why somebody is not let in: an HTTP status, a sentence, and seconds after which to try again (0: not said)."""
 
     code: int
@@ -58,8 +58,8 @@ class _Wait:
     seconds: float
 
 
-WRONG = Refused(401, "Name or password is wrong.")
-BUSY = Refused(503, "Too many people are signing in at once. Try again in a few seconds.", 5)
+WRONG = Denied(401, "Name or password is wrong.")
+BUSY = Denied(503, "Too many people are signing in at once. Try again in a few seconds.", 5)
 
 
 class Room:
@@ -105,7 +105,7 @@ class SignIns:
         self._queue, self._patient = Room(places), Room(places)
         self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def check(self, claim: Claim) -> Welcome | Refused:
+    async def check(self, claim: Claim) -> Welcome | Denied:
         """Checks a claim, when its turn has come."""
         loop = asyncio.get_running_loop()
         end = loop.time() + PATIENCE
@@ -115,16 +115,16 @@ class SignIns:
                     return BUSY
                 turn = self._turns.setdefault(throttle.account_key(claim.name), asyncio.Lock())
                 async with turn:
-                    found = await loop.run_in_executor(self._threads, self._checked, claim)
-            if not isinstance(found, _Wait):
-                return found
+                    outcome = await loop.run_in_executor(self._threads, self._checked, claim)
+            if not isinstance(outcome, _Wait):
+                return outcome
             # Not in the queue: whoever has no wait goes first.
             with self._patient.place(claim.address) as free:
-                if not free or loop.time() + found.seconds > end:
-                    return _later(found.seconds)
-                await asyncio.sleep(found.seconds)
+                if not free or loop.time() + outcome.seconds > end:
+                    return _later(outcome.seconds)
+                await asyncio.sleep(outcome.seconds)
 
-    def _checked(self, claim: Claim) -> Welcome | Refused | _Wait:
+    def _checked(self, claim: Claim) -> Welcome | Denied | _Wait:
         """In a thread. Nothing is written before the check has ended: one that is cut off has never been."""
         # No check while its outcome cannot be counted: nobody would wait for a failure.
         self._store.writable()
@@ -147,7 +147,7 @@ class SignIns:
             return Welcome(accounts.sign_in(connection, account, now(), claim.address, alone=self._alone), device)
 
 
-def _later(seconds: float) -> Refused:
+def _later(seconds: float) -> Denied:
     whole = math.ceil(seconds)
     unit = "second" if whole == 1 else "seconds"
-    return Refused(429, f"Too many wrong attempts. Try again in {whole} {unit}.", whole)
+    return Denied(429, f"Too many wrong attempts. Try again in {whole} {unit}.", whole)

@@ -21,12 +21,12 @@ WORSE = 30
 
 def batch(connection: Connection, name: str, names: Names, hosts: Sequence[str], start: int) -> dict[str, Any] | None:
     """A batch with its items, ``PAGE`` at a time."""
-    found = connection.execute(select(t.batches).where(t.batches.c.id == name)).first()
-    if found is None:
+    batch_row = connection.execute(select(t.batches).where(t.batches.c.id == name)).first()
+    if batch_row is None:
         return None
-    mine = t.items.c.batch == found.number
+    mine = t.items.c.batch == batch_row.number
     items = connection.execute(select(t.items).where(mine).order_by(t.items.c.rank).offset(start).limit(PAGE)).all()
-    shown = {thumb.id: thumb for thumb in thumbs(connection, [item.product_id for item in items], hosts)}
+    thumb_of_id = {thumb.id: thumb for thumb in thumbs(connection, [item.product_id for item in items], hosts)}
     given: dict[int, list[str]] = {}
     query = select(t.answers.c.item, t.answers.c.annotator, t.labels.c.value, t.labels.c.category)
     query = query.join(t.labels, t.labels.c.id == t.answers.c.label)
@@ -43,11 +43,11 @@ def batch(connection: Connection, name: str, names: Names, hosts: Sequence[str],
         select(t.items.c.source, func.count(), func.avg(t.items.c.utility)).where(mine).group_by(t.items.c.source)
     ).all()
     return {
-        "batch": found,
+        "batch": batch_row,
         "queue": next(iter(status.queues(connection, name)), None),
         "items": [
             {
-                "item": item, "thumb": shown[item.product_id], "answers": given.get(item.id, []),
+                "item": item, "thumb": thumb_of_id[item.product_id], "answers": given.get(item.id, []),
                 "predicted": names(item.category or item.predicted),
                 "probability": item.suggestions[0][1] if item.suggestions else None,
             }
@@ -56,7 +56,7 @@ def batch(connection: Connection, name: str, names: Names, hosts: Sequence[str],
         "count": count, "start": start, "page": PAGE,
         "sources": sources, "predicted": predicted.most_common(12),
         "answers": status.answers_of(connection, name),
-        "facts": _facts(found.facts, found.objective),
+        "facts": _facts(batch_row.facts, batch_row.objective),
     }  # fmt: skip
 
 
@@ -72,8 +72,8 @@ def _facts(facts: Mapping[str, Any], objective: str) -> list[tuple[str, list[tup
     own = {key: value for key, value in facts.items() if key not in ("objectives", "parameters", *mine)}
     first = [(key, mine[key]) for key in PLAIN if key in mine] + [(k, v) for k, v in mine.items() if k not in PLAIN]
     groups = [("", first), ("Parameters", list(_flat(parameters))), ("Made from", sorted(_flat(own)))]
-    known = [(name, [(key, value) for key, value in found if value not in (None, "")]) for name, found in groups]
-    return [(name, found) for name, found in known if found]
+    known = [(name, [(key, value) for key, value in lines if value not in (None, "")]) for name, lines in groups]
+    return [(name, lines) for name, lines in known if lines]
 
 
 def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
@@ -81,7 +81,7 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if isinstance(value, Mapping):
         for key, inner in value.items():
             yield from _flat(inner, f"{name} › {key}" if name else str(key))
-    elif isinstance(value, list) and any(isinstance(one, Mapping) for one in value):
+    elif isinstance(value, list) and any(isinstance(element, Mapping) for element in value):
         for number, inner in enumerate(value, start=1):
             yield from _flat(inner, f"{name} {number}")
     else:
@@ -90,31 +90,31 @@ def _flat(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 def product(connection: Connection, name: str, names: Names, hosts: Sequence[str]) -> dict[str, Any] | None:
     """A product: fields, history, predictions, rules, neighbours, queues."""
-    found = connection.execute(select(t.products).where(t.products.c.id == name)).first()
+    product_row = connection.execute(select(t.products).where(t.products.c.id == name)).first()
     history = rows.of_product(connection, name)
-    if found is None and not history:
+    if product_row is None and not history:
         return None
-    fields = dict(found.fields) if found is not None else {}
+    fields = dict(product_row.fields) if product_row is not None else {}
     query = select(t.predictions, t.runs.c.time).outerjoin(t.runs, t.runs.c.id == t.predictions.c.run)
     query = query.where(t.predictions.c.product_id == name).order_by(t.runs.c.time.desc(), t.predictions.c.objective)
     queued = select(t.items, t.batches.c.id.label("batch_id")).join(t.batches).where(t.items.c.product_id == name)
     near = select(t.neighbours).where(t.neighbours.c.product_id == name).order_by(t.neighbours.c.similarity.desc())
     others = connection.execute(near).all()
     known = {thumb.id: thumb for thumb in thumbs(connection, [row.other for row in others], hosts)}
-    fired = list(found.rules) if found is not None else []
-    made_by = found.run if found is not None else None
+    fired = list(product_row.rules) if product_row is not None else []
+    made_by = product_row.run if product_row is not None else None
     rules = select(t.rules).where(t.rules.c.rule.in_(fired), t.rules.c.run == made_by)
     conditions = {row.rule: row for row in connection.execute(rules)}
     kinds = status.kinds(connection)
-    several = [one for one, kind in kinds.items() if kind != "exclusive"]
+    several = [objective for objective, kind in kinds.items() if kind != "exclusive"]
     standing = {row.id for row in rows.standing(history, several)}
     return {
         "id": name,
         "title": fields.pop("title", "") or name,
         "retailer": fields.pop("retailer", ""),
-        "image": image_url(found, hosts),
+        "image": image_url(product_row, hosts),
         "fields": ordered(fields),
-        "split": found.split if found is not None else None,
+        "split": product_row.split if product_row is not None else None,
         "history": [
             {"row": row, "category": names(row.category), "stands": row.id in standing} for row in reversed(history)
         ],
@@ -140,15 +140,15 @@ def runs(connection: Connection, limit: int = RUNS) -> list[Any]:
 
 def run(connection: Connection, name: str, names: Names) -> dict[str, Any] | None:
     """A run: figures beside the run before, categories, batches, rules."""
-    found = connection.execute(select(t.runs).where(t.runs.c.id == name)).first()
-    if found is None:
+    run_row = connection.execute(select(t.runs).where(t.runs.c.id == name)).first()
+    if run_row is None:
         return None
     before = connection.execute(
-        select(t.runs).where(t.runs.c.workflow == found.workflow, t.runs.c.time < found.time)
+        select(t.runs).where(t.runs.c.workflow == run_row.workflow, t.runs.c.time < run_row.time)
         .order_by(t.runs.c.time.desc()).limit(1)
     ).first()  # fmt: skip
     figures = []
-    for objective, values in sorted(found.facts.get("metrics", {}).items()):
+    for objective, values in sorted(run_row.facts.get("metrics", {}).items()):
         old = (before.facts.get("metrics", {}) if before is not None else {}).get(objective, {})
         for key in sorted(values):
             if not key.endswith(("/lower", "/upper")):
@@ -162,7 +162,7 @@ def run(connection: Connection, name: str, names: Names) -> dict[str, Any] | Non
     categories.sort(key=lambda row: (row["objective"], row["f1"] is None, row["f1"] or 0.0, row["path"]))
     rules = connection.execute(select(t.rules).where(t.rules.c.run == name)).all()
     return {
-        "run": found,
+        "run": run_row,
         "before": before,
         "figures": figures,
         "categories": categories,
@@ -202,12 +202,12 @@ def categories(connection: Connection, names: Names) -> list[dict[str, Any]]:
         opened[category] += count
     return [
         {
-            "category": one,
-            "labelled": labelled.get(one.id, 0),
-            "open": opened[one.id],
-            **_category(figures.get(one.id, {})),
+            "category": category,
+            "labelled": labelled.get(category.id, 0),
+            "open": opened[category.id],
+            **_category(figures.get(category.id, {})),
         }
-        for one in names.tree
+        for category in names.tree
     ]
 
 
@@ -225,8 +225,8 @@ class Point:
 
 def category(connection: Connection, name: str, names: Names, hosts: Sequence[str]) -> dict[str, Any] | None:
     """A category: figures over runs, confusions, rules, examples."""
-    found = names.get(name)
-    if found is None:
+    subject = names.get(name)
+    if subject is None:
         return None
     query = select(t.category_metrics, t.runs.c.time).join(t.runs).where(t.category_metrics.c.category == name)
     history: dict[str, list[Point]] = {}
@@ -254,9 +254,9 @@ def category(connection: Connection, name: str, names: Names, hosts: Sequence[st
 
     missed = connection.execute(gaps).first()
     return {
-        "category": found,
-        "above": names.tree.ancestors(found) if names.tree is not None else (),
-        "below": names.tree.children(found) if names.tree is not None else (),
+        "category": subject,
+        "above": names.tree.ancestors(subject) if names.tree is not None else (),
+        "below": names.tree.children(subject) if names.tree is not None else (),
         "history": history,
         "taken_for": pairs(taken.where(t.confusions.c.category == name), "predicted"),
         "mistaken": pairs(taken.where(t.confusions.c.predicted == name), "category"),
@@ -267,5 +267,5 @@ def category(connection: Connection, name: str, names: Names, hosts: Sequence[st
         "missed": missed,
         "missed_examples": thumbs(connection, missed.examples, hosts) if missed is not None else [],
         "recent": thumbs(connection, list(dict.fromkeys(recent))[:12], hosts),
-        "open": sum(n for _, one, n in status.categories(connection) if one == name),
+        "open": sum(n for _, category_id, n in status.categories(connection) if category_id == name),
     }

@@ -235,7 +235,9 @@ class Connection(H11Protocol):
             self._looking.cancel()
             self._looking = None
         now, before = self.loop.time(), self._unsent
-        self._unsent = sum(one.get_write_buffer_size() for one in (self.transport, self.raw) if one is not None)
+        self._unsent = sum(
+            transport.get_write_buffer_size() for transport in (self.transport, self.raw) if transport is not None
+        )
         if begin:
             self._unsent_since, self._unsent_end = now, now + self.limits.wait
         else:

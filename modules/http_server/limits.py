@@ -8,8 +8,7 @@ import resource
 from dataclasses import dataclass
 
 from modules.errors import InputError, Problem
-
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from modules.http_server.addresses import Network, contains, parse_address
 
 MOST = 1024
 PER_ADDRESS = 256
@@ -48,25 +47,16 @@ class Limits:
 
     def trusts(self, address: str) -> bool:
         """Whether that is a proxy's address."""
-        found = _parsed(address)
-        return found is not None and any(found in network for network in self.trusted)
+        parsed = parse_address(address)
+        return parsed is not None and contains(self.trusted, parsed)
 
 
 def source_of(address: str) -> str:
     """What connections are counted by: the address; of IPv6 its /64 network, all of which one client has."""
-    found = _parsed(address)
-    if isinstance(found, ipaddress.IPv6Address):
-        return str(ipaddress.ip_network((found, 64), strict=False))
-    return str(found)
-
-
-def _parsed(address: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
-    try:
-        found = ipaddress.ip_address(address.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
+    parsed = parse_address(address)
+    if isinstance(parsed, ipaddress.IPv6Address):
+        return str(ipaddress.ip_network((parsed, 64), strict=False))
+    return str(parsed)
 
 
 def room(limits: Limits) -> int:
@@ -84,14 +74,14 @@ def room(limits: Limits) -> int:
     if soft < needed:
         soft = needed if hard == resource.RLIM_INFINITY else min(needed, hard)
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
-    found = wanted
-    while found and opened + _files(found) > soft:
-        found -= 1
+    connections = wanted
+    while connections and opened + _files(connections) > soft:
+        connections -= 1
     least = limits.connections or FEWEST
-    if found < least:
+    if connections < least:
         expected = f"for {least} connections {opened + _files(least)} open files have to be allowed"
         raise InputError(Problem("ulimit -n", expected, value=str(soft), hint="raise the limit, and start again"))
-    return found
+    return connections
 
 
 def _files(connections: int) -> int:

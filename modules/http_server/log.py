@@ -16,7 +16,7 @@ WINDOW = 60.0
 
 @dataclass
 class _Kind:
-    shown: str
+    template: str
     count: int = 0
 
 
@@ -41,11 +41,11 @@ class SparingHandler(logging.StreamHandler):  # type: ignore[type-arg]
     def emit(self, record: logging.LogRecord) -> None:
         """Writes the line, or counts it."""
         self.report()
-        key, shown = _kind_of(record), str(record.msg).strip()[:80]
+        key, template = _kind_of(record), str(record.msg).strip()[:80]
         with self._counting:
             if key not in self._kinds and len(self._kinds) >= self._most_kinds:
-                key, shown = None, "of other kinds"
-            kind = self._kinds.setdefault(key, _Kind(shown))
+                key, template = None, "of other kinds"
+            kind = self._kinds.setdefault(key, _Kind(template))
             kind.count += 1
             if kind.count > self._per_kind:
                 return
@@ -60,7 +60,7 @@ class SparingHandler(logging.StreamHandler):  # type: ignore[type-arg]
             kinds, self._kinds, self._began = list(self._kinds.values()), {}, time.monotonic()
         for kind in kinds:
             if kind.count > self._per_kind:
-                text = f"... {kind.count - self._per_kind:,} more like this in {seconds:.0f} s: {kind.shown}"
+                text = f"... {kind.count - self._per_kind:,} more like this in {seconds:.0f} s: {kind.template}"
                 super().emit(logging.makeLogRecord({"msg": text, "levelname": "WARNING", "levelno": logging.WARNING}))
 
 

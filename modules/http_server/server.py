@@ -60,9 +60,9 @@ class Server(uvicorn.Server):
         await super().shutdown(sockets=[])
 
     def _end_waiting(self) -> None:
-        for one in list(self.server_state.connections):
-            if isinstance(one, Connection) and one.waits_since is not None:
-                one.end()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Connection) and connection.waits_since is not None:
+                connection.end()
 
     async def _accept(self) -> None:
         while True:
@@ -153,11 +153,14 @@ def serve(
     """Serves until it is stopped.
 
     Args:
-      app: an ASGI application. listener: listens already, see :func:`modules.listening.listen`; closed at the end.
-      certificate, key: PEM files; None: plain HTTP.
+      app: An ASGI application.
+      listener: Listens already (:func:`modules.http_server.listening.listen`); closed at the end.
+      limits: The limits of connections.
+      certificate: A PEM file; None: plain HTTP.
+      key: The certificate's private key, a PEM file.
 
     Raises:
-      InputError: the system allows too few open files.
+      InputError: The system allows too few open files.
     """
     most = room(limits)
     handler = log.set_up()

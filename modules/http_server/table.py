@@ -65,33 +65,33 @@ class Table:
         the most, and a proxy's last."""
         if self.count < self.most:
             return True
-        by_size = sorted(self._of.values(), key=lambda some: (any(one.trusted for one in some), -len(some)))
+        by_size = sorted(self._of.values(), key=lambda some: (any(member.trusted for member in some), -len(some)))
         return any(self._close_one(some) for some in by_size)
 
     def close_any(self) -> None:
         """Closes the connection that has waited the longest, of any address."""
-        self._close_one({one for some in self._of.values() for one in some})
+        self._close_one({member for some in self._of.values() for member in some})
 
-    def add(self, one: Member) -> None:
+    def add(self, member: Member) -> None:
         """Counts a connection."""
-        self._of[one.source].add(one)
+        self._of[member.source].add(member)
         self.count += 1
 
-    def remove(self, one: Member) -> None:
+    def remove(self, member: Member) -> None:
         """Counts it no more."""
-        if one in self._of.get(one.source, ()):
-            self._of[one.source].remove(one)
+        if member in self._of.get(member.source, ()):
+            self._of[member.source].remove(member)
             self.count -= 1
-            if not self._of[one.source]:
-                del self._of[one.source]
-            self.holds(one, 0)
+            if not self._of[member.source]:
+                del self._of[member.source]
+            self.holds(member, 0)
             self.changed.set()
 
-    def holds(self, one: Member, held: int) -> None:
+    def holds(self, member: Member, held: int) -> None:
         """Notes how many bytes are kept for a connection; if all together are too many, those that are waited for and
         hold the most are closed."""
-        self.held += held - one.held
-        grown, one.held = held > one.held, held
+        self.held += held - member.held
+        grown, member.held = held > member.held, held
         while grown and self.held > self.limits.held:
             waiting = [other for some in self._of.values() for other in some if other.waits_since is not None]
             most = max(waiting, key=lambda other: other.held, default=None)
@@ -101,14 +101,14 @@ class Table:
             self._close(most)
 
     def _close_one(self, some: set[Member]) -> bool:
-        waiting = [one for one in some if one.waits_since is not None]
+        waiting = [member for member in some if member.waits_since is not None]
         if not waiting:
             return False
-        longest = min(waiting, key=lambda one: one.waits_since or 0.0)
+        longest = min(waiting, key=lambda member: member.waits_since or 0.0)
         _log.warning("closed a connection from %s to make room: it waited for %s", longest.source, longest.waits_for)
         self._close(longest)
         return True
 
-    def _close(self, one: Member) -> None:
-        self.remove(one)
-        one.end()
+    def _close(self, member: Member) -> None:
+        self.remove(member)
+        member.end()

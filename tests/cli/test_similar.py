@@ -11,8 +11,8 @@ import pytest
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
+from tests.api.shops import items, write
 from tests.cli.program import run
-from tests.serving.shops import items, write
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ import pytest
 
 from modules.similarity.exact import ExactIndex
 from modules.similarity.full_text.engine import FullTextIndex
+from tests.api.shops import items, write
 from tests.cli.program import run
-from tests.serving.shops import items, write
 
 
 @pytest.fixture

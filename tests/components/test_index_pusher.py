@@ -11,11 +11,11 @@ from tfx.dsl.io.filesystem_registry import DEFAULT_FILESYSTEM_REGISTRY
 from tfx.dsl.io.plugins.local import LocalFilesystem
 from tfx.types import standard_artifacts
 
+from api.similarity.sources import newest_version
 from components.artifact_types import PushedIndex, SimilarityIndex
 from components.index_pusher.executor import IndexPusherExecutor
 from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.identity import fingerprint
-from serving.sources import newest_version
 from tests.modules.similarity.shops import shop
 
 

@@ -12,9 +12,9 @@ from labelling.store.triplets import add_questions
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity_quality.triplets import Question
+from tests.api.models import picture
+from tests.api.shops import items, write
 from tests.labelling.shop import NOW
-from tests.serving.models import picture
-from tests.serving.shops import items, write
 
 COUNT = 60
 METHODS = {"joint": "embedding", "image": "embedding_image", "text": "embedding_text"}

@@ -13,8 +13,8 @@ from labelling.store import Store, importing
 from labelling.store import tables as t
 from labelling.web.images import Images
 from shelfmark.cli.label.gather import bring
+from tests.api.models import picture
 from tests.labelling import shop
-from tests.serving.models import picture
 
 
 def write_examples(folder: Path, products: dict[str, dict[str, str]]) -> None:

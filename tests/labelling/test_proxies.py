@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from labelling.store import Store, accounts
 from labelling.store.database import now
-from labelling.web.proxies import TrustedProxies, address_of, hops, networks
-from labelling.web.serving import Place, check
+from labelling.web.start import LabellingOptions, check
 from modules.errors import InputError
+from modules.http_server.addresses import parse_networks
+from modules.http_server.proxies import TrustedProxies, address_of, hops
 from tests.labelling.serving import serving
 
 PASSWORD = "correct horse battery staple"
@@ -36,7 +37,7 @@ def seen(peer: str | None, *headers: tuple[str, str], trusted: tuple[str, ...] =
 
     raw = [(name.lower().encode(), value.encode("latin-1")) for name, value in headers]
     scope = {"type": "http", "client": (peer, 4711) if peer else None, "scheme": "http", "headers": raw}
-    asyncio.run(TrustedProxies(app, networks(trusted))(scope, None, send))  # type: ignore[arg-type]
+    asyncio.run(TrustedProxies(app, parse_networks(trusted))(scope, None, send))  # type: ignore[arg-type]
     return sent[0]["status"] if sent else (found["client"][0] if found["client"] else "", found["scheme"])
 
 
@@ -122,11 +123,11 @@ def test_addresses_are_read_in_every_way_to_write_them(address: Any, port: int) 
 @pytest.mark.parametrize("text", ["", "proxy.example.com", "10.0.0.5/24", "10.0.0", "0.0.0.0/0", "::/0", "*"])
 def test_only_addresses_and_networks_can_be_trusted(tmp_path: Path, text: str) -> None:
     with Store(tmp_path / "labels.sqlite") as store, pytest.raises(InputError, match="--trusted-proxy"):
-        check(store, Place(accounts=True, trusted_proxies=(text,)))
+        check(store, LabellingOptions(accounts=True, trusted_proxies=(text,)))
 
 
-@pytest.mark.parametrize("place", [Place(trusted_proxies=("10.0.0.5",)), Place(one_session=True)])
-def test_what_needs_accounts_says_so(tmp_path: Path, place: Place) -> None:
+@pytest.mark.parametrize("place", [LabellingOptions(trusted_proxies=("10.0.0.5",)), LabellingOptions(one_session=True)])
+def test_what_needs_accounts_says_so(tmp_path: Path, place: LabellingOptions) -> None:
     with Store(tmp_path / "labels.sqlite") as store, pytest.raises(InputError, match="add --accounts"):
         check(store, place)
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 
 from labelling.store import Store, accounts
 from labelling.store.database import now
-from labelling.web.serving import Place, check
+from labelling.web.start import LabellingOptions, check
 from modules.errors import InputError
 from shelfmark.cli import app
 from tests.labelling import shop
@@ -56,28 +56,29 @@ def put(store: Store, name: str, role: str | None = None) -> None:
 def test_without_accounts_only_this_machine_is_served(tmp_path: Path, host: str) -> None:
     with Store(tmp_path / "labels.sqlite") as store:
         with pytest.raises(InputError, match="needs accounts, with an admin") as caught:
-            check(store, Place(host))
+            check(store, LabellingOptions(host))
         assert "shelfmark label account put NAME --role admin" in str(caught.value)
         put(store, "ann")  # a labeller is no admin
         with pytest.raises(InputError):
-            check(store, Place(host))
+            check(store, LabellingOptions(host))
         put(store, "boss", "admin")
-        check(store, Place(host))
+        check(store, LabellingOptions(host))
         with pytest.raises(InputError, match="under their own name"):
-            check(store, Place(host, annotator="ann"))
+            check(store, LabellingOptions(host, annotator="ann"))
         with store.write() as connection:
             accounts.deactivate(connection, "boss", now())
         with pytest.raises(InputError):
-            check(store, Place(host))
+            check(store, LabellingOptions(host))
 
 
 @pytest.mark.parametrize(
     "place_",
-    [Place(accounts=True), Place(certificate=Path("no.pem")), Place(certificate=Path("no.pem"), key=Path("no.key")),
-     Place(image_hosts=("a.example; script-src *",)), Place(image_hosts=("",))],
+    [LabellingOptions(accounts=True), LabellingOptions(certificate=Path("no.pem")),
+     LabellingOptions(certificate=Path("no.pem"), key=Path("no.key")),
+     LabellingOptions(image_hosts=("a.example; script-src *",)), LabellingOptions(image_hosts=("",))],
     ids=["no accounts", "no key", "no file", "policy", "empty"],
 )  # fmt: skip
-def test_contradictions_are_refused(tmp_path: Path, place_: Place) -> None:
+def test_contradictions_are_refused(tmp_path: Path, place_: LabellingOptions) -> None:
     with Store(tmp_path / "labels.sqlite") as store, pytest.raises(InputError):
         check(store, place_)
 
@@ -85,7 +86,7 @@ def test_contradictions_are_refused(tmp_path: Path, place_: Place) -> None:
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.9.1", "localhost", "::1"])
 def test_loopback_needs_nothing(tmp_path: Path, host: str) -> None:
     with Store(tmp_path / "labels.sqlite") as store:
-        check(store, Place(host))
+        check(store, LabellingOptions(host))
 
 
 def test_the_program_refuses_with_a_reason(tmp_path: Path) -> None:

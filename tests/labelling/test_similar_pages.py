@@ -27,11 +27,11 @@ from modules.similarity.catalogue import Catalogue
 from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.items import Embedding, Items
 from modules.similarity_quality.triplets import Question, Triplet
+from tests.api.shops import Server
 from tests.labelling import alike
 from tests.labelling.serving import Annotator, hidden, serving
 from tests.modules.reporting.sample import HOSTILE
 from tests.servers import free_port
-from tests.serving.shops import Server
 
 
 @pytest.fixture(scope="module")

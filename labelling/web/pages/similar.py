@@ -1,171 +1,88 @@
-"""Products and their neighbours by each method, and people's verdicts on which of two is more alike."""
+"""Products and their neighbours by each method."""
 
 from __future__ import annotations
 
-import secrets
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from fastapi import APIRouter
-from sqlalchemy import Connection, select
+from pydantic import BeforeValidator
 from starlette.requests import Request
 from starlette.responses import JSONResponse, RedirectResponse, Response
 
-from labelling.store import tables as t
-from labelling.store.database import now
-from labelling.store.outages import Unavailable
-from labelling.store.triplets import append_triplet, is_question, judged, last_verdict, next_triplets
+from labelling.store.triplets import next_triplets
 from labelling.web.alike import columns, drawn, tiles_of
-from labelling.web.context import Web, wants_json
+from labelling.web.context import Web
+from labelling.web.dependencies import Missing, SharedWeb, SignedIn
 from labelling.web.formatting import link
-from labelling.web.security import form_of, safe_target
-from modules.errors import InputError, Problem
+from labelling.web.forms import MAX_ID, MAX_SEARCH, Id, SearchText
+from modules.errors import InputError
 from modules.similarity.catalogue import Catalogue
-from modules.similarity_quality.triplets import Question, Triplet, problems_of
+from modules.similarity.items import Restriction
 
 DEPTHS = (6, 10, 20, 50)
-FOUND = 24
+"""How many neighbours of each method can be asked for."""
+HITS = 24
+DRAWN = 12
+
+Depth = Annotated[int, BeforeValidator(lambda text: next((k for k in DEPTHS if text == str(k)), DEPTHS[1]))]
+
+router = APIRouter()
 
 
-def routes(web: Web) -> APIRouter:
-    """The routes."""
-    router = APIRouter()
+@router.get("/similar")
+def similar(
+    request: Request, web: SharedWeb, session: SignedIn, id: Id = "", q: SearchText = "", category: str = "",
+    k: Depth = DEPTHS[1],
+) -> Response:  # fmt: skip
+    """The neighbours of a product; without one, products to begin with: those with a text in their title, or any."""
+    category = category.strip()[:MAX_ID]
+    try:
+        catalogue = web.indexes.current()
+    except InputError:
+        return web.page(request, "no_index.html.j2")
+    if q and catalogue.product(q) is not None:
+        return RedirectResponse(link("/similar", id=q, category=category, k=k), 303)
+    values: dict[str, Any] = {"text": q, "category": category, "k": k, "depths": DEPTHS, "problem": ""}
+    with web.store.read() as connection:
+        values["to_judge"] = bool(next_triplets(connection, session.account))
+    if id:
+        return _neighbours(request, web, catalogue, id, values)
+    ids = [hit.id for hit in catalogue.titled(q, HITS)] if q else drawn(catalogue, DRAWN, np.random.default_rng())
+    with web.store.read() as connection:
+        tiles = list(tiles_of(connection, catalogue, ids, web.settings.image_hosts).values())
+    return web.page(request, "similar_start.html.j2", tiles=tiles, count=len(catalogue), **values)
+
+
+def _neighbours(request: Request, web: Web, catalogue: Catalogue, id: str, values: dict[str, Any]) -> Response:
+    if catalogue.product(id) is None:
+        raise Missing("The index has no such product.")
+    within, problem = _within(catalogue, values["category"])
     hosts = web.settings.image_hosts
-
-    def catalogue() -> Catalogue | None:
-        try:
-            return web.indexes.current()
-        except InputError:
-            return None
-
-    @router.get("/similar")
-    def similar(request: Request) -> Response:
-        asked = request.query_params
-        name, text = asked.get("id", "")[:1000], asked.get("q", "").strip()[:200]
-        category = asked.get("category", "").strip()[:1000]
-        k = next((one for one in DEPTHS if asked.get("k") == str(one)), DEPTHS[1])
-        try:
-            open_ = web.indexes.current()
-        except InputError:
-            return web.page(request, "no_index.html.j2")
-        if text and open_.product(text) is not None:
-            return RedirectResponse(link("/similar", id=text, category=category, k=k), 303)
-        values: dict[str, Any] = {"text": text, "category": category, "k": k, "depths": DEPTHS, "problem": ""}
-        with web.store.read() as connection:
-            values["to_judge"] = bool(next_triplets(connection, request.state.session.account))
-        if not name:
-            ids = [one.id for one in open_.titled(text, FOUND)] if text else drawn(open_, 12, np.random.default_rng())
-            with web.store.read() as connection:
-                tiles = list(tiles_of(connection, open_, ids, hosts).values())
-            return web.page(request, "similar_start.html.j2", tiles=tiles, count=len(open_), **values)
-        if open_.product(name) is None:
-            return web.missing(request, "The index has no such product.")
-        code = 200
-        try:
-            within = open_.restriction([category]) if category else None
-        except InputError as error:
-            # Nothing is shown where something else than what was asked for would be.
-            found = error.problems[0]
-            code, values["problem"] = 422, f"{found.expected}{'; ' + found.hint if found.hint else ''}"
-        with web.store.read() as connection:
-            one = tiles_of(connection, open_, [name], hosts)[name]
-            its = [] if values["problem"] else columns(connection, web.indexes, open_, name, k, within, hosts)
-        steps = one.category.split(" > ") if one.category else []
-        above = [" > ".join(steps[: i + 1]) for i in range(len(steps))]
-        return web.page(request, "similar.html.j2", code=code, one=one, columns=its, above=above, **values)
-
-    @router.get("/similar/categories")
-    def categories(request: Request) -> Response:
-        open_ = catalogue()
-        if open_ is None or open_.taxonomy is None:
-            return JSONResponse([])
-        text = request.query_params.get("q", "")[:200]
-        return JSONResponse([one.text for one in web.search(open_.taxonomy, exclusive=False).find(text)])
-
-    @router.get("/judge")
-    def judge(request: Request) -> Response:
-        asked = request.query_params
-        who = request.state.session.account
-        skip = int(asked["skip"]) if _is_number(asked.get("skip")) else 0
-        chosen, open_ = _chosen(asked), catalogue()
-        with web.store.read() as connection:
-            question = chosen or next(iter(next_triplets(connection, who, skip=skip)), None)
-            last, count = last_verdict(connection, who), judged(connection, who)
-            tiles: dict[str, Any] = {}
-            if question is not None:
-                try:
-                    _check(connection, open_, question)
-                except InputError as error:
-                    return web.missing(request, str(error))
-                tiles = tiles_of(connection, open_, [question.query, question.a, question.b], hosts)
-        to = safe_target(asked.get("to")) if asked.get("to") else ""
-        return web.page(
-            request, "judge.html.j2", question=question, tiles=tiles, last=last, count=count, skip=skip,
-            chosen=chosen is not None, to=to, request_id=secrets.token_urlsafe(18),
-        )  # fmt: skip
-
-    @router.post("/judge")
-    def verdict(request: Request) -> Response:
-        form = form_of(request)
-        methods = tuple(m for m in (form("a_method"), form("b_method")) if m)
-        who = request.state.session.account
-        try:
-            given = Triplet(
-                form("query") or "", form("a") or "", form("b") or "", form("verdict") or "", who, now(),
-                methods if len(methods) == 2 else (),
-            )  # fmt: skip
-            question = Question(given.query, given.a, given.b, given.methods)
-            # Opened before the transaction: it may take a while, and nobody could label meanwhile.
-            open_ = catalogue()
-            with web.store.write() as connection:
-                _check(connection, open_, question)
-                append_triplet(connection, given, (form("request") or secrets.token_urlsafe(18))[:64])
-                count = judged(connection, who)
-        except Unavailable:
-            raise
-        except InputError as error:
-            if wants_json(request):
-                return JSONResponse({"error": f"not kept: {error}"}, 400)
-            return web.missing(request, f"Not kept: {error}", code=400)
-        if wants_json(request):
-            return JSONResponse({"judged": count})
-        to, skip = form("to"), form("skip")
-        if to and safe_target(to) == to:
-            return RedirectResponse(to, 303)
-        return RedirectResponse(link("/judge", skip=skip if _is_number(skip) else ""), 303)
-
-    return router
+    with web.store.read() as connection:
+        product = tiles_of(connection, catalogue, [id], hosts)[id]
+        # Nothing is shown where something else than what was asked for would be.
+        by_method = [] if problem else columns(connection, web.indexes, catalogue, id, values["k"], within, hosts)
+    steps = product.category.split(" > ") if product.category else []
+    above = [" > ".join(steps[: i + 1]) for i in range(len(steps))]
+    values |= {"problem": problem, "one": product, "columns": by_method, "above": above}
+    return web.page(request, "similar.html.j2", code=422 if problem else 200, **values)
 
 
-def _chosen(asked: Any) -> Question | None:
-    """Three products that a link or a form names, with the methods that proposed two of them: ``pick``, which comes
-    twice, each a method and an id; or ``a``, ``b``, ``a_method`` and ``b_method``."""
-    query, a, b = (asked.get(name, "")[:1000] for name in ("query", "a", "b"))
-    methods = tuple(one[:1000] for one in (asked.get("a_method"), asked.get("b_method")) if one)
-    methods = methods if len(methods) == 2 else ()
-    picks = [one.partition(" ") for one in asked.getlist("pick")[:2]]
-    if len(picks) == 2:
-        a, b = (id for _, _, id in picks)
-        methods = tuple(method for method, _, _ in picks)
-    return Question(query, a, b, methods) if query and (a or b) else None
+def _within(catalogue: Catalogue, category: str) -> tuple[Restriction | None, str]:
+    """The restriction to a category, and what is wrong with the category; empty: nothing."""
+    try:
+        return catalogue.restriction([category]) if category else None, ""
+    except InputError as error:
+        problem = error.problems[0]
+        return None, f"{problem.expected}{'; ' + problem.hint if problem.hint else ''}"
 
 
-def _check(connection: Connection, catalogue: Catalogue | None, question: Question) -> None:
-    """Whether these are three products that somebody could know.
-
-    Raises:
-      InputError: one is not.
-    """
-    ids = {name: getattr(question, name) for name in ("query", "a", "b")}
-    if problems := problems_of(ids, (*ids, "methods")):
-        raise InputError(problems)
-    if is_question(connection, question):
-        return
-    known = set(connection.scalars(select(t.products.c.id).where(t.products.c.id.in_(ids.values()))))
-    for one in sorted({*ids.values()} - known):
-        if catalogue is None or catalogue.product(one) is None:
-            raise InputError(Problem("", "expected a product of the index or the label store", value=one))
-
-
-def _is_number(text: str | None) -> bool:
-    return bool(text) and text is not None and text.isascii() and text.isdigit() and len(text) < 10
+@router.get("/similar/categories")
+def categories(web: SharedWeb, q: str = "") -> Response:
+    """The index's categories, those most like the text first."""
+    catalogue = web.indexes.current_or_none()
+    if catalogue is None or catalogue.taxonomy is None:
+        return JSONResponse([])
+    hits = web.search(catalogue.taxonomy, exclusive=False).find(q[:MAX_SEARCH])
+    return JSONResponse([category.text for category in hits])

@@ -21,9 +21,9 @@ from shelfmark.cli.options import (
 from shelfmark.cli.similar.source import IndexOption, source_of
 
 if TYPE_CHECKING:
+    from api.similarity.engine import Loaded
     from labelling.web.indexes import Source
     from modules.similarity.catalogue import Catalogue
-    from serving.engine import Loaded
 
 
 def serve(
@@ -70,16 +70,16 @@ def serve(
 ) -> None:
     """Serve the labelling pages."""
     from labelling.store.database import SERVING
-    from labelling.web.serving import Place, serve_store
+    from labelling.web.start import LabellingOptions, serve_store
     from modules.http_server.limits import Limits
 
-    limits = Limits(wait=client_timeout, connections=connections, per_address=per_address)
-    place = Place(
-        host, port, annotator, accounts, certificate, key, tuple(image_hosts or ()), tuple(trusted_proxies or ()),
-        one_session, limits,
+    options = LabellingOptions(
+        host=host, port=port, certificate=certificate, key=key, annotator=annotator, accounts=accounts,
+        image_hosts=tuple(image_hosts or ()), trusted_proxies=tuple(trusted_proxies or ()), one_session=one_session,
+        limits=Limits(wait=client_timeout, connections=connections, per_address=per_address),
     )  # fmt: skip
     with open_store(store, workflow, overrides, patience=replace(SERVING, write=write_wait)) as opened:
-        serve_store(opened, place, lambda line: typer.echo(line), _source(index, workflow, overrides))
+        serve_store(opened, options, lambda line: typer.echo(line), _source(index, workflow, overrides))
 
 
 def _source(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:

@@ -26,7 +26,7 @@ def export(
     """Write a SavedModel that searches all products exactly, for TensorFlow Serving."""
     catalogue = opened(index, None, workflow, overrides).catalogue
     method = catalogue.method(by)
-    from serving.exact_model import export_exact
+    from api.similarity.exact_model import export_exact
 
     count = export_exact(catalogue, method, output, shard << 20)
     typer.echo(f"{output}: exact search over {count:,} products by {method}")

@@ -12,8 +12,8 @@ from shelfmark.cli.options import JsonOption, SetOption, WorkflowOption, console
 from shelfmark.cli.similar.source import IndexOption, ModelOption, opened
 
 if TYPE_CHECKING:
+    from api.similarity.engine import Loaded
     from modules.similarity.catalogue import Asked
-    from serving.engine import Loaded
 
 
 def find(
@@ -68,11 +68,11 @@ def find(
 
 def _asked(loaded: Loaded, what: str, method: str) -> tuple[Asked, str]:
     """The query, and what it is for people: a known id, else a file, else a text."""
+    from api.similarity.embedder import Raw
+    from api.similarity.engine import column_of
+    from api.similarity.images import canonical_image
     from modules.errors import InputError, Problem
     from modules.similarity.catalogue import Asked
-    from serving.embedder import Raw
-    from serving.engine import column_of
-    from serving.images import canonical_image
 
     if not what.isascii() and what.encode("utf-8", "replace").decode() != what:
         raise InputError(Problem("", "an id, a file's name or a text in UTF-8", value=what))

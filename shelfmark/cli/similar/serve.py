@@ -47,10 +47,13 @@ def serve(
     overrides: SetOption = None,
 ) -> None:
     """Serve neighbours over HTTP: JSON, batched, and with another index while it runs."""
+    from api.start import ApiOptions, serve_similar, token_of
     from modules.http_server.limits import Limits
-    from serving.start import Place, serve_similar, token_of
 
-    limits = Limits(wait=client_timeout, connections=connections, per_address=per_address)
-    place = Place(host, port, token_file, watch, preload, max_wait, max_batch, limits)
-    token_of(place)
-    serve_similar(source_of(index, model, workflow, overrides), place, lambda line: typer.echo(line))
+    options = ApiOptions(
+        host=host, port=port, token_file=token_file, poll=watch, preload=preload, max_wait_ms=max_wait,
+        max_batch=max_batch,
+        limits=Limits(wait=client_timeout, connections=connections, per_address=per_address),
+    )  # fmt: skip
+    token_of(options)
+    serve_similar(source_of(index, model, workflow, overrides), options, lambda line: typer.echo(line))

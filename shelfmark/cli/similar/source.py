@@ -10,8 +10,8 @@ import typer
 from shelfmark.cli.options import load
 
 if TYPE_CHECKING:
+    from api.similarity.engine import Loaded, Source
     from pipeline.runs import Run
-    from serving.engine import Loaded, Source
 
 INDEX = "similarity_index"
 """The output of a run that the indexes lie in."""
@@ -37,8 +37,8 @@ ModelOption = Annotated[
 
 def source_of(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
     """What the arguments name, to be looked at again and again."""
+    from api.similarity.sources import Broken, FolderSource, state_of
     from modules.errors import InputError, Problem
-    from serving.sources import Broken, FolderSource, state_of
 
     if index is not None:
         return FolderSource(index, model)
@@ -49,10 +49,10 @@ def source_of(index: Path | None, model: Path | None, workflow: Path | None, ove
     broken = Broken()
 
     def newest(version: str | None) -> Loaded | None:
+        from api.similarity.embedder import Embedder
+        from api.similarity.engine import Loaded
         from modules.similarity.catalogue import Catalogue
         from pipeline.runs import Runs
-        from serving.embedder import Embedder
-        from serving.engine import Loaded
 
         run = Runs.of(loaded).find(having=INDEX)
         name = f"{run.id}-{run.outputs[INDEX].id}"
@@ -81,8 +81,8 @@ def folders_of(index: Path | None, workflow: Path | None, overrides: list[str] |
 
         run = Runs.of(load(workflow, overrides)).find(having=INDEX)
         return run.folder(INDEX), _model_of(run)
+    from api.similarity.sources import newest_version
     from modules.similarity.make import PUSHED_MODEL
-    from serving.sources import newest_version
 
     found = newest_version(index)
     if found is None:

@@ -19,8 +19,8 @@ from pathlib import Path
 import httpx
 
 from labelling.store import Store
+from tests.api.shops import write
 from tests.servers import free_port
-from tests.serving.shops import write
 
 ROOT = Path(__file__).parents[3]
 DEADLINE = 60.0

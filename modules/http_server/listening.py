@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import socket
 
 from modules.errors import InputError, Problem
@@ -30,13 +29,3 @@ def listen(host: str, port: int) -> socket.socket:
         value = f"{host}:{port}"
         raise InputError(Problem("--port", f"cannot listen there: {error.strerror}", value=value)) from None
     return listener
-
-
-def is_loopback(host: str) -> bool:
-    """Whether nobody on another machine can reach the address."""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

@@ -13,13 +13,14 @@ import numpy as np
 import pyarrow as pa
 import uvicorn
 
+from api.app import create_app
+from api.gate import Access
+from api.similarity.engine import Engine, Limits, Source
+from api.similarity.metrics import Metrics
 from modules.similarity.changes import unit
 from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.items import Embedding, Items
 from modules.taxonomy import Taxonomy
-from serving.app import Access, create_app
-from serving.engine import Engine, Limits, Source
-from serving.metrics import Metrics
 from tests.modules.similarity.shops import clustered
 
 TREE = Taxonomy.from_paths(["Shoes > Boots", "Shoes > Sandals", "Bags > Totes"])

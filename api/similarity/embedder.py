@@ -89,10 +89,10 @@ class Embedder:
         """The model's embeddings of the products: ``embedding`` and those of ``embedding_image``, ``embedding_text``
         that it has, float32 (n, d), rows of unit length; zeros of what the model cannot tell from nothing at all."""
         self.load()
-        found = self._embed(products)
-        for name, rows in found.items():
+        embeddings = self._embed(products)
+        for name, rows in embeddings.items():
             rows[np.abs(rows - self._empty[name]).max(axis=1) < 1e-5] = 0.0
-        return found
+        return embeddings
 
     def _embed(self, products: Sequence[Raw]) -> dict[str, Floats]:
         import tensorflow as tf

@@ -1,14 +1,17 @@
-"""What may be asked: the request's body as typed, frozen models, checked before anything is searched."""
+"""What may be asked about similar products: typed, frozen models, checked before anything is searched."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any
 
 import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 
-from serving.refusals import Refused
+from api.refusals import Refused
+from modules.errors import shorten
+from modules.http_server.gate import read_body
 
 MAX_BODY = 8 << 20
 MAX_QUERIES = 256
@@ -74,7 +77,7 @@ class Similar(_Model):
     def _some(self) -> Similar:
         if (self.query is None) == (self.queries is None):
             raise ValueError("either query or queries")
-        if sum(one.image is not None for one in self.all()) > MAX_IMAGES:
+        if sum(query.image is not None for query in self.all()) > MAX_IMAGES:
             raise ValueError(f"at most {MAX_IMAGES} images in a request")
         return self
 
@@ -83,56 +86,89 @@ class Similar(_Model):
         return list(self.queries or ([self.query] if self.query is not None else []))
 
 
+class PathParameters(BaseModel):
+    """The parameters of ``GET /v1/similar/{id}``; numbers come as texts, so that they are refused in the API's form."""
+
+    model_config = ConfigDict(frozen=True)
+
+    k: str = Field("10", description="How many; 1 to 1,000.")
+    by: str | None = None
+    category: list[str] | None = None
+    retailer: list[str] | None = None
+    availability: list[str] | None = None
+    price_from: str | None = None
+    price_to: str | None = None
+
+    def asked(self, id: str, given: Iterable[str]) -> Similar:
+        """The request that the parameters stand for.
+
+        Args:
+          id: The product whose neighbours are asked for.
+          given: The names of all parameters that the request has.
+
+        Raises:
+          Refused: A parameter does not exist, or does not fit.
+        """
+        known = list(type(self).model_fields)
+        for name in given:
+            if name not in known:
+                raise Refused(422, "no such parameter", shorten(name), f"one of: {', '.join(known)}")
+        within = self.model_dump(include={"category", "retailer", "availability"}, exclude_none=True)
+        for name in ("price_from", "price_to"):
+            if (text := getattr(self, name)) is not None:
+                within[name] = _number(name, text)
+        return valid({"query": {"id": id}, "k": _number("k", self.k), "by": self.by, "within": within})
+
+
+def _number(name: str, text: str) -> int | float:
+    """Reads a number of the parameters of a path."""
+    try:
+        return int(text[:30]) if name == "k" else float(text[:30])
+    except ValueError:
+        raise Refused(422, f"got {text[:80]!r}", name, "a number", "see /openapi.json for what may be asked") from None
+
+
 async def read_similar(request: Request) -> Similar:
-    """The body of a request.
+    """Reads the body of ``POST /v1/similar``.
 
     Raises:
-      Refused: it is too long, no JSON, or asks for what cannot be had.
+      Refused: The body is too long, is no JSON, or asks for what cannot be had.
     """
     require_json(request)
-    body = await read_body(request)
+    body = await read_body(request, MAX_BODY)
+    if body is None:
+        next_ = "send fewer queries at a time"
+        raise Refused(413, f"more than {MAX_BODY:,} bytes", "body", f"at most {MAX_BODY:,} bytes", next_)
     try:
         content = orjson.loads(body)
     except orjson.JSONDecodeError as error:
         next_ = "numbers must be finite: NaN and Infinity are no JSON"
         raise Refused(400, f"no JSON: {error}", "body", "a JSON object", next_) from None
-    return valid(Similar, content)
+    return valid(content)
 
 
-def valid(model: type[Similar], content: Any) -> Similar:
-    """``content`` as a request.
+def valid(content: Any) -> Similar:
+    """Checks a request.
+
+    Args:
+      content: The request as plain values, in the form of ``POST /v1/similar``.
 
     Raises:
-      Refused: it is none.
+      Refused: It does not fit; the first mistake says why.
     """
     try:
-        return model.model_validate(content)
+        return Similar.model_validate(content)
     except ValidationError as error:
         raise Refused.invalid(error) from None
 
 
 def require_json(request: Request) -> None:
-    """Whether a POST says that it is JSON, which a form of another site's page cannot.
+    """Checks that a POST says that it is JSON, which a form of another site's page cannot.
 
     Raises:
-      Refused: it does not.
+      Refused: It says something else.
     """
     kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if kind != "application/json":
         next_ = "send -H 'content-type: application/json'"
         raise Refused(415, f"content-type {kind[:80]!r}", "header content-type", "application/json", next_)
-
-
-async def read_body(request: Request) -> bytes:
-    """The body.
-
-    Raises:
-      Refused: it is too long.
-    """
-    found = bytearray()
-    async for chunk in request.stream():
-        found += chunk
-        if len(found) > MAX_BODY:
-            next_ = "send fewer queries at a time"
-            raise Refused(413, f"more than {MAX_BODY:,} bytes", "body", f"at most {MAX_BODY:,} bytes", next_)
-    return bytes(found)

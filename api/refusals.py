@@ -35,10 +35,10 @@ class Refused(Exception):
     @classmethod
     def invalid(cls, error: ValidationError, where: str = "") -> Refused:
         """What pydantic says of a request's first mistake."""
-        found = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join([*([where] if where else []), *(str(part) for part in found["loc"])]) or "body"
-        expected = "a JSON object" if found["type"] == "model_type" else found["msg"].removeprefix("Value error, ")
-        return cls(422, f"got {_shown(found['input'])}", place, expected, "see /openapi.json for what may be asked")
+        mistake = error.errors(include_url=False, include_context=False)[0]
+        place = ".".join([*([where] if where else []), *(str(part) for part in mistake["loc"])]) or "body"
+        expected = "a JSON object" if mistake["type"] == "model_type" else mistake["msg"].removeprefix("Value error, ")
+        return cls(422, f"got {_shown(mistake['input'])}", place, expected, "see /openapi.json for what may be asked")
 
 
 def refusal(error: Refused, headers: dict[str, str] | None = None) -> Response:

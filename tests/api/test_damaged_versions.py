@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from api.similarity.sources import FolderSource
 from modules.errors import InputError
 from modules.similarity.version import VERSION_FILE, files_of, version_text
-from serving.sources import FolderSource
-from tests.serving.shops import write
+from tests.api.shops import write
 
 METHODS = ("embedding", "embedding_image")
 

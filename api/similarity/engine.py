@@ -13,16 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from api.refusals import Refused
+from api.similarity.batching import Batcher, Full
+from api.similarity.embedder import Embedder, Raw
+from api.similarity.images import EXPECTED, canonical_image
+from api.similarity.metrics import Metrics
+from api.similarity.requests import Query, Similar
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Asked, Catalogue, Neighbour, depth
 from modules.similarity.changes import unit
 from modules.similarity.items import Floats, Restriction
-from serving.batching import Batcher, Full
-from serving.embedder import Embedder, Raw
-from serving.images import EXPECTED, canonical_image
-from serving.metrics import Metrics
-from serving.refusals import Refused
-from serving.requests import Query, Similar
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +39,7 @@ Source = Callable[[str | None], Loaded | None]
 
 @dataclass(frozen=True)
 class Limits:
-    """Of the batches. ``max_wait``: seconds; see :class:`serving.batching.Batcher`."""
+    """Of the batches. ``max_wait``: seconds; see :class:`api.similarity.batching.Batcher`."""
 
     max_batch: int = 256
     max_wait: float = 0.002
@@ -77,24 +77,24 @@ class Engine:
         """
         with self._loading:
             try:
-                found = self._source(self.loaded.catalogue.version if self.loaded is not None else None)
-                if found is None:
+                newer = self._source(self.loaded.catalogue.version if self.loaded is not None else None)
+                if newer is None:
                     self.metrics.reloads.labels("unchanged").inc()
                     return False
                 # What is done at the first need takes long; no request is to wait for it.
-                found.catalogue.prepare()
-                if found.embedder is not None:
-                    found.embedder.prepare(whole=self._preload)
-                for by in found.catalogue.methods:
-                    vector = np.zeros(found.catalogue.dimension(by), np.float32)
+                newer.catalogue.prepare()
+                if newer.embedder is not None:
+                    newer.embedder.prepare(whole=self._preload)
+                for by in newer.catalogue.methods:
+                    vector = np.zeros(newer.catalogue.dimension(by), np.float32)
                     vector[:1] = 1.0
-                    found.catalogue.search(by, [Asked(vector, "")], 1)
+                    newer.catalogue.search(by, [Asked(vector, "")], 1)
             except Exception:
                 self.metrics.reloads.labels("failed").inc()
                 raise
-            self.loaded = found
+            self.loaded = newer
             self.metrics.reloads.labels("loaded").inc()
-            self.metrics.serves(found.catalogue)
+            self.metrics.serves(newer.catalogue)
             return True
 
     def close(self) -> None:
@@ -126,23 +126,23 @@ class Engine:
         except InputError as error:
             raise Refused.of(error) from None
         queries = request.all()
-        places = ["query"] if request.query is not None else [f"queries.{i}" for i in range(len(queries))]
-        asked = await self._asked(loaded, by, queries, places)
+        locations = ["query"] if request.query is not None else [f"queries.{i}" for i in range(len(queries))]
+        asked = await self._asked(loaded, by, queries, locations)
         # Those who want about as many products are answered in one call of the index.
         key = _Alike(catalogue, by, depth(request.k + 1), within)
-        found = await self._answers(self._search, key, [(one, request.k) for one in asked])
-        answers = [[_plain(one) for one in neighbours] for neighbours in found]
+        by_query = await self._answers(self._search, key, [(query, request.k) for query in asked])
+        answers = [[_plain(neighbour) for neighbour in neighbours] for neighbours in by_query]
         facts = {"version": catalogue.version, "by": by, "products": len(catalogue.indexes[by])}
         if request.query is not None:
             return {"neighbours": answers[0], "index": facts}
-        return {"results": [{"neighbours": one} for one in answers], "index": facts}
+        return {"results": [{"neighbours": neighbours} for neighbours in answers], "index": facts}
 
-    async def _asked(self, loaded: Loaded, by: str, queries: Sequence[Query], places: Sequence[str]) -> list[Asked]:
+    async def _asked(self, loaded: Loaded, by: str, queries: Sequence[Query], locations: Sequence[str]) -> list[Asked]:
         catalogue = loaded.catalogue
-        column = _column(loaded, by, queries, places)
+        column = _column(loaded, by, queries, locations)
         asked: list[Asked | None] = []
         raw: list[tuple[int, Raw]] = []
-        for place, (query, where) in enumerate(zip(queries, places, strict=True)):
+        for row, (query, where) in enumerate(zip(queries, locations, strict=True)):
             if query.id is not None:
                 asked.append(_by_id(catalogue, query.id, by, where))
             elif query.vector is not None:
@@ -151,16 +151,18 @@ class Engine:
                 asked.append(Asked(title=query.text))
             else:
                 asked.append(None)
-                raw.append((place, await self._raw(query, where)))
+                raw.append((row, await self._raw(query, where)))
         if column is not None and raw:
-            outputs = await self._answers(self._embed, loaded.embedder, [one for _, one in raw])
-            for (place, product), output in zip(raw, outputs, strict=True):
+            outputs = await self._answers(self._embed, loaded.embedder, [product for _, product in raw])
+            for (row, product), output in zip(raw, outputs, strict=True):
                 vector = output.get(column)
                 if vector is None or not vector.any():
                     expected = "a text or an image that the model can read"
-                    raise Refused(422, "the model sees nothing in it", places[place], expected, "ask by another method")
-                asked[place] = Asked(vector, product.title)
-        return [one for one in asked if one is not None]
+                    raise Refused(
+                        422, "the model sees nothing in it", locations[row], expected, "ask by another method"
+                    )
+                asked[row] = Asked(vector, product.title)
+        return [query for query in asked if query is not None]
 
     async def _answers(self, batcher: Batcher[Any, Any], key: Hashable, jobs: Sequence[Any]) -> list[Any]:
         try:
@@ -188,24 +190,24 @@ class _Alike:
 
 def _search(key: Hashable, jobs: list[tuple[Asked, int]]) -> list[list[Neighbour]]:
     assert isinstance(key, _Alike)
-    found = key.catalogue.search(key.by, [one for one, _ in jobs], max(k for _, k in jobs), key.within)
-    return [neighbours[:k] for neighbours, (_, k) in zip(found, jobs, strict=True)]
+    by_job = key.catalogue.search(key.by, [asked for asked, _ in jobs], max(k for _, k in jobs), key.within)
+    return [neighbours[:k] for neighbours, (_, k) in zip(by_job, jobs, strict=True)]
 
 
 def _embed(embedder: Any, products: list[Raw]) -> list[dict[str, Floats]]:
-    found = embedder(products)
-    return [{name: rows[i] for name, rows in found.items()} for i in range(len(products))]
+    embeddings = embedder(products)
+    return [{name: rows[i] for name, rows in embeddings.items()} for i in range(len(products))]
 
 
 def _within(catalogue: Catalogue, request: Similar) -> Restriction | None:
     asked = request.within
     try:
-        found = catalogue.restriction(
+        restriction = catalogue.restriction(
             asked.category or (), asked.retailer or (), asked.availability or (), asked.price_from, asked.price_to
         )
     except InputError as error:
         raise Refused.of(error, "within") from None
-    return None if found.nothing else found
+    return None if restriction.nothing else restriction
 
 
 def _vector(values: Sequence[float], catalogue: Catalogue, by: str, where: str) -> Floats:
@@ -222,10 +224,10 @@ def _vector(values: Sequence[float], catalogue: Catalogue, by: str, where: str) 
     return unit(wide[None] / longest)[0]
 
 
-def _column(loaded: Loaded, by: str, queries: Sequence[Query], places: Sequence[str]) -> str | None:
+def _column(loaded: Loaded, by: str, queries: Sequence[Query], locations: Sequence[str]) -> str | None:
     """:func:`column_of` of all queries that are texts or images."""
     column = None
-    for query, where in zip(queries, places, strict=True):
+    for query, where in zip(queries, locations, strict=True):
         if query.text or query.image:
             try:
                 column = column_of(loaded, by, is_image=query.image is not None)
@@ -277,14 +279,14 @@ def _image(text: str, where: str) -> bytes:
         raise Refused.of(error, where) from None
 
 
-def _plain(one: Neighbour) -> dict[str, Any]:
-    shown = one.product
+def _plain(neighbour: Neighbour) -> dict[str, Any]:
+    product = neighbour.product
     return {
-        "id": shown.id,
-        "score": round(one.score, 6),
-        "title": shown.title,
-        "category": shown.category,
-        "retailer": shown.retailer,
-        "price": shown.price,
-        "availability": shown.availability,
+        "id": product.id,
+        "score": round(neighbour.score, 6),
+        "title": product.title,
+        "category": product.category,
+        "retailer": product.retailer,
+        "price": product.price,
+        "availability": product.availability,
     }

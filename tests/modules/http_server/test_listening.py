@@ -8,7 +8,7 @@ import socket
 import pytest
 
 from modules.errors import InputError
-from modules.listening import listen
+from modules.http_server.listening import listen
 
 
 def test_answers_are_not_held_back() -> None:

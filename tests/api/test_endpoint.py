@@ -18,15 +18,15 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from api.gate import Access
+from api.similarity.engine import Limits
+from api.similarity.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
+from api.similarity.sources import FolderSource
 from modules.similarity.catalogue import Asked, Catalogue
 from modules.similarity.changes import unit
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
-from serving.app import Access
-from serving.engine import Limits
-from serving.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
-from serving.sources import FolderSource
-from tests.serving.shops import DIMENSION, items, serving, vector, write
+from tests.api.shops import DIMENSION, items, serving, vector, write
 
 NAMES = ["what", "where", "expected", "next"]
 

@@ -6,13 +6,13 @@ from collections.abc import Hashable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from api.similarity.embedder import Embedder
+from api.similarity.engine import Loaded
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.folder import MANIFEST, indexes_in
 from modules.similarity.make import PUSHED_MODEL
 from modules.similarity.version import VERSION_FILE
-from serving.embedder import Embedder
-from serving.engine import Loaded
 
 _SAVED = "saved_model.pb"
 
@@ -54,7 +54,7 @@ class FolderSource:
         self._broken = Broken()
 
     def __call__(self, version: str | None) -> Loaded | None:
-        """See :data:`serving.engine.Source`."""
+        """See :data:`api.similarity.engine.Source`."""
         newest = newest_version(self._folder)
         if newest is None:
             hint = "build one with `shelfmark run`"
@@ -77,17 +77,18 @@ class FolderSource:
         if (folder / _SAVED).is_file():
             return folder
         # The file that is written last: a version without it is half a push.
-        found = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
-        versions = [one for one in found if (one / _SAVED).is_file()]
-        return max(versions, key=lambda one: int(one.name), default=folder)
+        numbered = [version for version in folder.iterdir() if version.name.isdigit()] if folder.is_dir() else []
+        versions = [version for version in numbered if (version / _SAVED).is_file()]
+        return max(versions, key=lambda version: int(version.name), default=folder)
 
 
 def newest_version(folder: Path) -> Path | None:
     """The folder itself if it holds an index or indexes, else the highest numbered folder in it that does."""
     if is_index(folder):
         return folder
-    versions = [one for one in folder.iterdir() if one.name.isdigit()] if folder.is_dir() else []
-    return max((one for one in versions if is_index(one)), key=lambda one: int(one.name), default=None)
+    versions = [version for version in folder.iterdir() if version.name.isdigit()] if folder.is_dir() else []
+    indexes = [version for version in versions if is_index(version)]
+    return max(indexes, key=lambda version: int(version.name), default=None)
 
 
 def is_index(folder: Path) -> bool:
@@ -100,13 +101,13 @@ def is_index(folder: Path) -> bool:
 
 def _changed(folder: Path) -> str:
     """Another text whenever a manifest in the folder is another file."""
-    manifests = [one / MANIFEST for one in (folder, *indexes_in(folder).values())]
-    states = [one.stat() for one in manifests if one.is_file()]
+    manifests = [manifest / MANIFEST for manifest in (folder, *indexes_in(folder).values())]
+    states = [manifest.stat() for manifest in manifests if manifest.is_file()]
     return f"{hash(tuple((state.st_mtime_ns, state.st_ino) for state in states)) & 0xFFFFFFFF:08x}"
 
 
 def state_of(folder: Path | None) -> Hashable:
     """Another value whenever a file in the folder or below is another one."""
     files = sorted(folder.rglob("*")) if folder is not None else []
-    states = [(one, one.stat()) for one in files if one.is_file()]
-    return tuple((str(one), state.st_mtime_ns, state.st_ino, state.st_size) for one, state in states)
+    states = [(file, file.stat()) for file in files if file.is_file()]
+    return tuple((str(file), state.st_mtime_ns, state.st_ino, state.st_size) for file, state in states)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -10,10 +9,7 @@ from dataclasses import dataclass
 from starlette.responses import PlainTextResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from modules.errors import InputError, Problem
-
-Address = ipaddress.IPv4Address | ipaddress.IPv6Address
-Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+from modules.http_server.addresses import Address, Network, contains, parse_address
 
 # One parameter of a Forwarded header (RFC 7239): a token, or a quoted string with its escapes.
 PARAMETER = re.compile(r"""\s*([!#$%&'*+.^_`|~0-9A-Za-z-]+)=("(?:[^"\\]|\\.)*"|[^\s;,"]*)\s*(?:([;,])|\Z)""")
@@ -25,31 +21,6 @@ class Hop:
 
     address: Address | None
     scheme: str
-
-
-def networks(texts: Sequence[str]) -> tuple[Network, ...]:
-    """The addresses and networks that ``--trusted-proxy`` names.
-
-    Raises:
-      InputError: one is neither, or is every address there is.
-    """
-    found, problems = [], []
-    for text in texts:
-        try:
-            network = ipaddress.ip_network(text.strip())
-        except ValueError:
-            expected = "expected an address or a network, like 10.0.0.5 or 10.0.0.0/24"
-            hint = "of a network the bits behind its length are 0; a name can stand for any address"
-            problems.append(Problem("", expected, key="--trusted-proxy", value=text, hint=hint))
-            continue
-        if network.prefixlen == 0:
-            expected = "whoever reaches the server could claim any address; name the proxies alone"
-            problems.append(Problem("", expected, key="--trusted-proxy", value=text))
-            continue
-        found.append(network)
-    if problems:
-        raise InputError(problems)
-    return tuple(found)
 
 
 class TrustedProxies:
@@ -65,7 +36,7 @@ class TrustedProxies:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and self.trusted:
             peer = address_of(scope["client"][0]) if scope.get("client") else None
-            if peer is not None and self._is_trusted(peer):
+            if peer is not None and contains(self.trusted, peer):
                 chain = hops(scope["headers"])
                 if chain is None:
                     text = "Two headers say where this comes from, and not the same. The proxy is to remove one."
@@ -83,12 +54,9 @@ class TrustedProxies:
                 # Who that was is not known; the proxy that it spoke to is.
                 break
             peer = hop.address
-            if not self._is_trusted(peer):
+            if not contains(self.trusted, peer):
                 break
         return peer, scheme
-
-    def _is_trusted(self, address: Address) -> bool:
-        return any(address in network for network in self.trusted)
 
 
 def hops(headers: Iterable[tuple[bytes, bytes]]) -> list[Hop] | None:
@@ -107,24 +75,24 @@ def hops(headers: Iterable[tuple[bytes, bytes]]) -> list[Hop] | None:
     usual = _usual(texts["x-forwarded-for"], texts["x-forwarded-proto"])
     if standard is None:
         return usual
-    if texts["x-forwarded-for"] and [one.address for one in standard] != [one.address for one in usual]:
+    if texts["x-forwarded-for"] and [hop.address for hop in standard] != [hop.address for hop in usual]:
         return None
     return standard
 
 
 def _usual(clients: Sequence[str], schemes: Sequence[str]) -> list[Hop]:
     """Of X-Forwarded-For, and of X-Forwarded-Proto, which has an entry per hop or one that the last proxy wrote."""
-    names = [_scheme(one) for one in ", ".join(schemes).split(",")]
-    found = [address_of(one) for one in ", ".join(clients).split(",")] if clients else []
-    if len(names) != len(found):
-        names = [names[-1]] * max(1, len(found))
+    names = [_scheme(text) for text in ", ".join(schemes).split(",")]
+    addresses = [address_of(text) for text in ", ".join(clients).split(",")] if clients else []
+    if len(names) != len(addresses):
+        names = [names[-1]] * max(1, len(addresses))
     # A proxy that gives the scheme alone still says how its client speaks.
-    return [Hop(address, scheme) for address, scheme in zip(found or [None], names, strict=True)]
+    return [Hop(address, scheme) for address, scheme in zip(addresses or [None], names, strict=True)]
 
 
 def _standard(text: str) -> list[Hop]:
     """Of a Forwarded header. One that is malformed says nothing: where its elements end cannot be known."""
-    found: list[Hop] = []
+    elements: list[Hop] = []
     place, element = 0, {}
     while place < len(text):
         match = PARAMETER.match(text, place)
@@ -138,9 +106,9 @@ def _standard(text: str) -> list[Hop]:
         element[name.lower()] = value
         place = match.end()
         if end != ";" or place == len(text):
-            found.append(Hop(address_of(element.get("for", "")), _scheme(element.get("proto", ""))))
+            elements.append(Hop(address_of(element.get("for", "")), _scheme(element.get("proto", ""))))
             element = {}
-    return found
+    return elements
 
 
 def _scheme(text: str) -> str:
@@ -157,9 +125,4 @@ def address_of(text: str) -> Address | None:
         text = bracketed.group(1)
     elif text.count(":") == 1:
         text = re.sub(r":\d{1,5}\Z", "", text)
-    try:
-        found = ipaddress.ip_address(text.partition("%")[0])
-    except ValueError:
-        return None
-    mapped = found.ipv4_mapped if isinstance(found, ipaddress.IPv6Address) else None
-    return mapped or found
+    return parse_address(text)

@@ -80,23 +80,23 @@ class Batcher(Generic[Job, Answer]):
                 taken = self._take()
                 if not taken:
                     continue
-                jobs = [job for one in taken for job in one.jobs]
+                jobs = [job for waiting in taken for job in waiting.jobs]
                 self._last = len(jobs)
                 self._seen(len(jobs))
                 try:
                     answers = list(await loop.run_in_executor(self._executor, self._work, taken[0].key, jobs))
                 except Exception as error:
-                    for one in taken:
-                        if not one.answer.done():
-                            one.answer.set_exception(error)
+                    for waiting in taken:
+                        if not waiting.answer.done():
+                            waiting.answer.set_exception(error)
                     continue
                 start = 0
-                for one in taken:
-                    end = start + len(one.jobs)
-                    if not one.answer.done():
-                        one.answer.set_result(answers[start:end])
+                for waiting in taken:
+                    end = start + len(waiting.jobs)
+                    if not waiting.answer.done():
+                        waiting.answer.set_result(answers[start:end])
                     start = end
-                del taken, jobs, answers, one
+                del taken, jobs, answers, waiting
         finally:
             self._running = None
 
@@ -106,14 +106,14 @@ class Batcher(Generic[Job, Answer]):
         kept: deque[_Waiting[Job, Answer]] = deque()
         count = 0
         while self._queue:
-            one = self._queue.popleft()
-            if one.answer.done():
-                self._waiting -= len(one.jobs)
-            elif not taken or (one.key == taken[0].key and count + len(one.jobs) <= self._max_jobs):
-                taken.append(one)
-                count += len(one.jobs)
+            waiting = self._queue.popleft()
+            if waiting.answer.done():
+                self._waiting -= len(waiting.jobs)
+            elif not taken or (waiting.key == taken[0].key and count + len(waiting.jobs) <= self._max_jobs):
+                taken.append(waiting)
+                count += len(waiting.jobs)
             else:
-                kept.append(one)
+                kept.append(waiting)
         self._queue = kept
         self._waiting -= count
         return taken

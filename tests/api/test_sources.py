@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
+from api.similarity.sources import FolderSource, newest_version
 from modules.errors import InputError
 from modules.similarity.exact import ExactIndex, ExactSettings
-from serving.sources import FolderSource, newest_version
-from tests.serving.shops import items, write
+from tests.api.shops import items, write
 
 
 def single(folder: Path) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
+from modules.similarity.changes import Rows
 from modules.similarity.folder import new_folder
 from modules.similarity.loading import rows_of
 
@@ -40,20 +41,36 @@ def export_exact(catalogue: Catalogue, by: str, output: str | Path, shard_bytes:
     rows = rows_of(catalogue.indexes[by])
     living = np.arange(len(rows.alive)) if rows.comparable is None else np.flatnonzero(rows.comparable)
     dimension = rows.base.dimension
-    per_shard = max(1, shard_bytes // (4 * dimension))
     module: Any = tf.Module()
-    module.vectors, module.ids, module.categories = [], [], []
-    base = len(rows.base.vectors)
+    module.vectors, module.ids, module.categories = _shards(rows, living, max(1, shard_bytes // (4 * dimension)))
+    module.search = _search(module, dimension)
+    tf.saved_model.save(module, str(path), signatures={"serving_default": module.search})
+    return len(living)
+
+
+def _shards(rows: Rows, living: np.ndarray, per_shard: int) -> tuple[list[Any], list[Any], list[Any]]:
+    """The products as variables of at most ``per_shard`` rows each: vectors, ids, nodes of the taxonomy."""
+    import pyarrow as pa
+    import tensorflow as tf
+
+    vectors, ids, categories = [], [], []
+    base, dimension = len(rows.base.vectors), rows.base.dimension
     for number, start in enumerate(range(0, max(len(living), 1), per_shard)):
         chosen = living[start : start + per_shard]
         old, new = chosen[chosen < base], chosen[chosen >= base] - base
         part = np.concatenate([rows.base.vectors[old], rows.added[new]]).astype(np.float32)
-        table = rows.table.take(_indices(chosen))
-        ids = [name.encode() for name in table.column("id").to_pylist()]
-        categories = table.column("category").to_numpy().astype(np.int32)
-        module.vectors.append(tf.Variable(part.reshape(-1, dimension), trainable=False, name=f"vectors_{number}"))
-        module.ids.append(tf.Variable(tf.constant(ids, tf.string, [len(ids)]), trainable=False, name=f"ids_{number}"))
-        module.categories.append(tf.Variable(categories, trainable=False, name=f"categories_{number}"))
+        table = rows.table.take(pa.array(chosen))
+        names = [name.encode() for name in table.column("id").to_pylist()]
+        nodes = table.column("category").to_numpy().astype(np.int32)
+        vectors.append(tf.Variable(part.reshape(-1, dimension), trainable=False, name=f"vectors_{number}"))
+        ids.append(tf.Variable(tf.constant(names, tf.string, [len(names)]), trainable=False, name=f"ids_{number}"))
+        categories.append(tf.Variable(nodes, trainable=False, name=f"categories_{number}"))
+    return vectors, ids, categories
+
+
+def _search(module: Any, dimension: int) -> Any:
+    """The signature, over the variables of ``module``."""
+    import tensorflow as tf
 
     @tf.function(
         input_signature=[
@@ -66,25 +83,17 @@ def export_exact(catalogue: Catalogue, by: str, output: str | Path, shard_bytes:
         queries = tf.math.l2_normalize(embeddings, axis=1)
         anything = tf.equal(tf.size(categories), 0)
         scores, ids = [], []
-        for vectors, names, its in zip(module.vectors, module.ids, module.categories, strict=True):
-            good = anything | tf.reduce_any(tf.equal(its[:, None], categories[None, :]), axis=1)
-            found = tf.where(good[None, :], tf.matmul(queries, vectors, transpose_b=True), -np.inf)
-            best = tf.math.top_k(found, tf.minimum(k, tf.shape(vectors)[0]))
-            scores.append(best.values)
-            ids.append(tf.where(tf.math.is_inf(best.values), "", tf.gather(names, best.indices)))
+        for vectors, names, nodes in zip(module.vectors, module.ids, module.categories, strict=True):
+            allowed = anything | tf.reduce_any(tf.equal(nodes[:, None], categories[None, :]), axis=1)
+            cosines = tf.where(allowed[None, :], tf.matmul(queries, vectors, transpose_b=True), -np.inf)
+            nearest = tf.math.top_k(cosines, tf.minimum(k, tf.shape(vectors)[0]))
+            scores.append(nearest.values)
+            ids.append(tf.where(tf.math.is_inf(nearest.values), "", tf.gather(names, nearest.indices)))
         # So that there are k, however few products there are.
         count = tf.shape(queries)[0]
         scores.append(tf.fill([count, k], -np.inf))
         ids.append(tf.fill([count, k], ""))
-        best = tf.math.top_k(tf.concat(scores, 1), k)
-        return {"scores": best.values, "ids": tf.gather(tf.concat(ids, 1), best.indices, batch_dims=1)}
+        top_k = tf.math.top_k(tf.concat(scores, 1), k)
+        return {"scores": top_k.values, "ids": tf.gather(tf.concat(ids, 1), top_k.indices, batch_dims=1)}
 
-    module.search = search
-    tf.saved_model.save(module, str(path), signatures={"serving_default": search})
-    return len(living)
-
-
-def _indices(rows: np.ndarray) -> Any:
-    import pyarrow as pa
-
-    return pa.array(rows)
+    return search

@@ -1,4 +1,4 @@
-"""What is answered, for the OpenAPI document."""
+"""The answers about similar products, for the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -45,37 +45,8 @@ class SimilarOfMany(BaseModel):
     index: Index
 
 
-class Problem(BaseModel):
-    """What is wrong, where in the request, what would be right, what to do."""
-
-    what: str
-    where: str
-    expected: str
-    next: str
-
-
-class Error(BaseModel):
-    """A request that is not answered."""
-
-    error: Problem
-
-
 class Reloaded(BaseModel):
     """Whether another index is served now, and which one is."""
 
     changed: bool
     version: str
-
-
-class Health(BaseModel):
-    """The process answers."""
-
-    ok: bool
-
-
-class Ready(BaseModel):
-    """An index is loaded."""
-
-    ready: bool
-    version: str
-    methods: list[str]

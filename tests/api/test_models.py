@@ -16,6 +16,12 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from api.similarity.engine import Engine
+from api.similarity.exact_model import export_exact
+from api.similarity.images import MAX_BYTES
+from api.similarity.metrics import Metrics
+from api.similarity.requests import MAX_IMAGES
+from api.similarity.sources import FolderSource
 from modules.errors import InputError
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.changes import unit
@@ -23,15 +29,9 @@ from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.identity import fingerprint
 from modules.similarity.items import Embedding, Items, below
 from modules.similarity.protocol import Queries
-from serving.engine import Engine
-from serving.exact_model import export_exact
-from serving.images import MAX_BYTES
-from serving.metrics import Metrics
-from serving.requests import MAX_IMAGES
-from serving.sources import FolderSource
 from shelfmark import cli
-from tests.serving.models import DIMENSIONS, image_vector, picture, save_model, text_vector
-from tests.serving.shops import DIMENSION, TREE, items, serving
+from tests.api.models import DIMENSIONS, image_vector, picture, save_model, text_vector
+from tests.api.shops import DIMENSION, TREE, items, serving
 
 COUNT = 300
 METHODS = {"embedding": "joint", "embedding_image": "image", "embedding_text": "text"}

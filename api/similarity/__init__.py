@@ -1,0 +1,1 @@
+"""Similar products: batched search over a run's indexes, and a model for TensorFlow Serving."""

@@ -1,0 +1,101 @@
+"""Starts the API's server, or says why it may not start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from modules.errors import InputError, Problem, reason
+from modules.http_server.start import ServerOptions, start
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+
+    from api.similarity.engine import Source
+
+TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"
+MIN_TOKEN = 16
+
+
+@dataclass(frozen=True)
+class ApiOptions(ServerOptions):
+    """Where and for whom the API is served.
+
+    Attributes:
+      token_file: A file with the token that requests must bring; None: the environment's, or none.
+      poll: Seconds between looks for a new index; 0: never.
+      preload: Whether the model is loaded together with each index, not at the first text or image.
+      max_wait_ms: Milliseconds that a search waits for more queries.
+      max_batch: Queries in a search, at most.
+    """
+
+    port: int = 8766
+    token_file: Path | None = None
+    poll: float = 5.0
+    preload: bool = False
+    max_wait_ms: float = 2.0
+    max_batch: int = 256
+
+
+def token_of(options: ApiOptions) -> str | None:
+    """Reads the token that requests must bring, if there is one.
+
+    Raises:
+      InputError: Others could reach the server without a token, the file cannot be read, or the token is too short.
+    """
+    file = options.token_file
+    source = str(file) if file is not None else f"${TOKEN_VARIABLE}"
+    try:
+        text = file.read_text(encoding="utf-8") if file is not None else os.environ.get(TOKEN_VARIABLE, "")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(Problem(source, f"expected a file with a token: {reason(error)}")) from None
+    token = text.strip()
+    if token and (len(token) < MIN_TOKEN or not token.isascii() or not token.isprintable() or " " in token):
+        expected = f"expected a token of at least {MIN_TOKEN} letters and digits"
+        raise InputError(Problem(source, expected, hint="make one: openssl rand -hex 32 > FILE"))
+    if file is not None and not token:
+        raise InputError(Problem(source, "expected a token; the file is empty", hint="openssl rand -hex 32 > FILE"))
+    if not token and not options.loopback:
+        expected = "listening on more than this machine needs a token that every request brings"
+        hint = f"openssl rand -hex 32 > FILE, then --token-file FILE (or set {TOKEN_VARIABLE})"
+        raise InputError(Problem("--host", expected, value=options.host, hint=hint))
+    return token or None
+
+
+def serve_similar(source: Source, options: ApiOptions, say: Callable[[str], None]) -> None:
+    """Serves the API until it is stopped.
+
+    Args:
+      source: Opens what is to be searched.
+      options: Where and for whom to serve.
+      say: Shows a line to whoever started the server.
+
+    Raises:
+      InputError: The server may not start, there is no index, or the port is taken.
+    """
+    options.check()
+    token = token_of(options)
+    from api.app import create_app
+    from api.gate import Access
+    from api.similarity.engine import Engine, Limits
+    from api.similarity.metrics import Metrics
+
+    limits = Limits(max_batch=options.max_batch, max_wait=options.max_wait_ms / 1000.0)
+    engine = Engine(source, Metrics(), limits, options.preload)
+    engine.load()
+    catalogue = engine.current().catalogue
+
+    def create(port: int) -> FastAPI:
+        access = Access(token, port if options.loopback and token is None else None)
+        return create_app(engine, access, options.poll)
+
+    def announce(url: str) -> Iterator[str]:
+        what = f"{len(catalogue):,} products by {', '.join(catalogue.methods)}"
+        yield f"similar products ({what}) at {url}/v1/similar (stop with Ctrl+C)"
+        if token is not None and not options.loopback:
+            yield "note: the token travels unencrypted, unless a proxy before this adds TLS"
+
+    start(options, create, announce, say)
