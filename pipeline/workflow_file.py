@@ -3,9 +3,9 @@
 The base folder is the first of: ``--feed DIR``; the environment variable that ``feed.folder_env`` names;
 ``feed.folder`` (relative to the workflow file); for a generated catalogue (``feed.demo``) ``<name>-catalogue`` in
 ``runners.local.folder``, beside the runs and never beside an installed workflow; the workflow file's own folder.
-``feed.files`` are searched in the base folder only. ``taxonomy.file``, ``rules.file``, ``labels.files``, ``validation.schema_file`` and a feature's
-``pretrained`` or ``weights`` are searched in the base folder first, then in the workflow file's folder. Environment
-variables inside values are not expanded.
+``feed.files`` are searched in the base folder only. ``taxonomy.file``, ``rules.file``, ``labels.files``,
+``validation.schema_file`` and a feature's ``pretrained`` or ``weights`` are searched in the base folder first, then in
+the workflow file's folder. Environment variables inside values are not expanded.
 """
 
 from __future__ import annotations
