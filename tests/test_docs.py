@@ -1,4 +1,4 @@
-"""Links and paths that name a file of the repository lead to one. `make docs` checks anchors and the site's own pages."""
+"""Links and paths that name a file of the repository lead to one; `make docs` checks anchors and the site's pages."""
 
 from __future__ import annotations
 
