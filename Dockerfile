@@ -12,15 +12,18 @@ COPY docker/uv.txt pyproject.toml requirements.lock docker/cuda.lock ./
 RUN pip install --no-cache-dir --require-hashes -r uv.txt \
     && python -m venv --without-pip /opt/shelfmark
 # The lock also names what only tests need; as constraints it gives versions and checksums to what the product asks for.
-RUN uv pip install --require-hashes --compile-bytecode --requirement pyproject.toml --constraint requirements.lock \
-      --python /opt/shelfmark/bin/python
+RUN uv pip install --require-hashes --compile-bytecode --requirement pyproject.toml --group build \
+      --constraint requirements.lock --python /opt/shelfmark/bin/python
 # CUDA's libraries come as wheels, so the base is the same for both; the driver is the node's.
 ARG VARIANT
 RUN if [ "$VARIANT" = cuda ]; then \
       uv pip install --no-deps --require-hashes -r cuda.lock --python /opt/shelfmark/bin/python; \
     elif [ "$VARIANT" != cpu ]; then echo "VARIANT is cpu or cuda, not $VARIANT" >&2; exit 2; fi
 COPY . /opt/shelfmark/app
-RUN uv pip install --no-deps --no-build-isolation --editable /opt/shelfmark/app --python /opt/shelfmark/bin/python \
+# The context has no git that could tell the version; empty: pyproject.toml's fallback.
+ARG VERSION=
+RUN SETUPTOOLS_SCM_PRETEND_VERSION_FOR_SHELFMARK="$VERSION" \
+    uv pip install --no-deps --no-build-isolation --editable /opt/shelfmark/app --python /opt/shelfmark/bin/python \
     && rm /opt/shelfmark/.lock
 
 FROM python:${PYTHON}-slim-bookworm

@@ -10,7 +10,7 @@ TESTS ?=
 IMAGE ?= shelfmark:latest
 VARIANT ?= cpu
 
-.PHONY: setup run test test-full lint bench lock image clean help
+.PHONY: setup run test test-full lint docs bench lock image clean help
 
 help:
 	@grep -E '^# |^[a-z-]+:.*##' Makefile | sed 's/:.*##/:/'
@@ -38,6 +38,9 @@ test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB, buildah, debootst
 	@bash tests/install_servers.sh
 	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
+docs: $(READY) ## the pages of docs/ as a site in site/; a link that leads nowhere is an error
+	@$(BIN)/mkdocs build --strict --quiet
+
 lint: $(READY) ## ruff, mypy, import contracts
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
 
@@ -45,14 +48,14 @@ bench: $(READY) ## the benchmarks; see benchmarks/README.md
 	@$(BIN)/python -m benchmarks.all
 
 lock: ## resolves requirements.lock anew
-	@.uv/bin/uv pip compile pyproject.toml --group dev --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+	@.uv/bin/uv pip compile pyproject.toml --group build --group dev --group docs --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
 
 	@.uv/bin/uv pip compile docker/uv.in --python-version 3.11 --universal --generate-hashes --no-header --quiet -o docker/uv.txt
 	@.uv/bin/uv pip compile docker/cuda.in --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --generate-hashes --no-header --quiet -o docker/cuda.lock
 
 image: ## the container image for Kubeflow: make image IMAGE=registry/shelfmark:1 VARIANT=cuda
 	@command -v docker >/dev/null || { echo "make image needs Docker (or a program of that name, such as podman's)"; exit 2; }
-	@docker build --build-arg VARIANT=$(VARIANT) --tag $(IMAGE) .
+	@docker build --build-arg VARIANT=$(VARIANT) --build-arg VERSION="$$($(BIN)/python -m setuptools_scm 2>/dev/null)" --tag $(IMAGE) .
 
 clean: ## removes the environment; runs/ stays
-	@rm -rf .venv .uv .label-studio .flink build *.egg-info
+	@rm -rf .venv .uv .label-studio .flink build site *.egg-info

@@ -10,7 +10,7 @@ workflows, ``--smoke`` does everything on few products for one epoch; both write
 same product at several merchants) are in the test split, none of them in training. ``grocery``: shop-floor photos,
 trained on the source's train photos, the catalogue's own pictures unseen. All embeddings of a catalogue learn from the
 same products, those of the same network for the same number of epochs, and are measured on the test split's products
-alone, by exact search with the same queries (docs/similarity_quality.md has the figures' meaning).
+alone, by exact search with the same queries (docs/explanation/similarity_quality.md has the figures' meaning).
 """
 
 from __future__ import annotations

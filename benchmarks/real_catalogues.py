@@ -10,7 +10,8 @@ split on two cores.
 
 With ``--splits N`` a catalogue without a split of its own is split by hash under the seeds 1 to N, and the table (in a
 file of its own) has mean and range: how much of a single split's figure is luck.
-Each row of the table is scored once; settings were chosen on an inner split of the training rows (docs/results.md).
+Each row of the table is scored once; settings were chosen on an inner split of the training rows
+(docs/explanation/results/accuracy.md).
 """
 
 from __future__ import annotations

@@ -119,6 +119,12 @@ def take_similar(browser: Any, store: str, indexes: str) -> None:
         camera.take("judge", f"/judge?query={query}&a={shown[0]}&b={shown[other]}")
 
 
+def take_report(browser: Any, run: Path) -> None:
+    """The beginning of a run's report."""
+    camera = Camera(browser, (run / "reports").as_uri())
+    camera.take("report", "/latest.html")
+
+
 def main(only: str) -> None:
     """Everything, or the pages of similar products alone."""
     (DOCS / "images").mkdir(exist_ok=True)
@@ -137,6 +143,7 @@ def main(only: str) -> None:
             with serving(store, "--annotator", name) as server:
                 label(Camera(browser, server.url), others)
         shelfmark("run", *runs, "--set", f"labels.store={store}")
+        take_report(browser, Path(folder) / "runs" / "demo")
         shelfmark("label", "import-batch", "--store", store, *runs)
         with serving(store, "--annotator", "anna") as server:
             camera = Camera(browser, server.url)

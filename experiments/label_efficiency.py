@@ -5,7 +5,8 @@
 
 Products of distinct titles, categories with at least 10 of them, a fifth held out. Each round a strategy picks a batch
 from the rest, the truth labels it, the model is trained anew on all labels so far and measured on what is held out.
-Costs some minutes per strategy and seed at 10,000 products on one core; docs/experiments.md has the figures it reached.
+Costs some minutes per strategy and seed at 10,000 products on one core; docs/how_to/experiments.md has the figures
+it reached.
 """
 
 from __future__ import annotations

@@ -13,6 +13,7 @@ from tfx import components as _components  # noqa: F401
 from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
+from tfx.orchestration.pipeline import Pipeline
 from tfx.orchestration.portable import data_types, partial_run_utils, runtime_parameter_utils
 from tfx.proto.orchestration import pipeline_pb2
 
@@ -29,10 +30,13 @@ from pipeline.workflow_file import LoadedWorkflow
 FROM_THE_BEGINNING = "the same command will not help; without --from it makes it again"
 
 
-def compile_local(
-    loaded: LoadedWorkflow, folder: RunFolder, run_id: str, *, cache: bool = True
-) -> tuple[pipeline_pb2.Pipeline, list[str]]:
-    """The pipeline in TFX's intermediate form, and its component names in order."""
+def local_pipeline(loaded: LoadedWorkflow, folder: RunFolder, *, cache: bool = True) -> Pipeline:
+    """The workflow's pipeline with the places of runs on this machine.
+
+    Args:
+      folder: the run folder; the schema that products are validated against is written there.
+      cache: whether results of an earlier run are used where inputs and settings are the same.
+    """
     places = Places(
         root=str(folder.root),
         pushed=loaded.workflow.push.folder or str(folder.pushed),
@@ -40,13 +44,15 @@ def compile_local(
         schema=str(write_run_schema(loaded, folder.path / "schema")),
         checkpoints=str(folder.checkpoints),
     )
-    built = create_pipeline(
-        loaded,
-        places,
-        metadata_connection_config=connection_config(folder.metadata),
-        enable_cache=cache,
-    )
-    compiled = compiler.Compiler().compile(built)
+    connection = connection_config(folder.metadata)
+    return create_pipeline(loaded, places, metadata_connection_config=connection, enable_cache=cache)
+
+
+def compile_local(
+    loaded: LoadedWorkflow, folder: RunFolder, run_id: str, *, cache: bool = True
+) -> tuple[pipeline_pb2.Pipeline, list[str]]:
+    """The pipeline in TFX's intermediate form, and its component names in order."""
+    compiled = compiler.Compiler().compile(local_pipeline(loaded, folder, cache=cache))
     runtime_parameter_utils.substitute_runtime_parameter(compiled, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id})
     return compiled, [node.pipeline_node.node_info.id for node in compiled.nodes]
 

@@ -70,7 +70,7 @@ def _check_metadata(loaded: LoadedWorkflow, report: Report) -> None:
     if url is not None and not url.startswith("mysql://"):
         # Seen with ml-metadata 1.17.1 on PostgreSQL: any text with a backslash is written as a syntax error.
         shown = url.partition("://")[0]
-        expected = "mysql://user:password@host/database, or null for SQLite (docs/metadata.md says why no other)"
+        expected = "mysql://user:password@host/database, or null for SQLite (docs/how_to/metadata.md says why no other)"
         report.problems.append(loaded.problem("runners.local.metadata", expected, f"{shown}://..."))
 
 

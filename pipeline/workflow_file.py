@@ -1,10 +1,11 @@
 """Reading a workflow file into settings: places for error messages, overrides, and where its files lie.
 
 The base folder is the first of: ``--feed DIR``; the environment variable that ``feed.folder_env`` names;
-``feed.folder`` (relative to the workflow file); the workflow file's own folder. ``feed.files`` are searched in the base
-folder only. ``taxonomy.file``, ``rules.file``, ``labels.files``, ``validation.schema_file`` and a feature's
-``pretrained`` or ``weights`` are searched in the base folder first, then in the workflow file's folder. Environment
-variables inside values are not expanded.
+``feed.folder`` (relative to the workflow file); for a generated catalogue (``feed.demo``) ``<name>-catalogue`` in
+``runners.local.folder``, beside the runs and never beside an installed workflow; the workflow file's own folder.
+``feed.files`` are searched in the base folder only. ``taxonomy.file``, ``rules.file``, ``labels.files``,
+``validation.schema_file`` and a feature's ``pretrained`` or ``weights`` are searched in the base folder first, then in
+the workflow file's folder. Environment variables inside values are not expanded.
 """
 
 from __future__ import annotations
@@ -221,6 +222,8 @@ def _base_folder(workflow: Workflow, path: Path, given: str | Path | None) -> tu
         named_by, folder = f"environment variable {feed.folder_env}", Path(os.environ[feed.folder_env])
     elif feed.folder is not None:
         folder = path.parent / feed.folder
+    elif feed.demo is not None:
+        folder = Path(workflow.runners.local.folder) / f"{workflow.name}-catalogue"
     elif feed.folder_env:
         expected = f"expected a folder: give --feed DIR or set the environment variable {feed.folder_env}"
         return folder, Problem(str(path), expected, key="feed.folder")

@@ -1,4 +1,4 @@
-"""docs/dependencies.md names what pyproject.toml asks for, and nothing that Apache-2.0 cannot be combined with."""
+"""docs/reference/dependencies.md names what pyproject.toml asks for, and nothing that Apache-2.0 cannot be combined with."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DECLARED = {
 
 
 def test_every_dependency_has_its_row_and_every_row_is_a_dependency() -> None:
-    text = (REPOSITORY / "docs" / "dependencies.md").read_text("utf-8")
+    text = (REPOSITORY / "docs" / "reference" / "dependencies.md").read_text("utf-8")
     section = text.partition("## Direct dependencies")[2].partition("\n## ")[0]
     rows = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     names = [canonicalize_name(row[0].strip().strip("`")) for row in rows]

@@ -1,4 +1,4 @@
-"""Private interfaces of dependencies: only those of docs/dependencies.md, in their places, and they still exist."""
+"""Private interfaces of dependencies: only those of docs/reference/dependencies.md, in their places, and they still exist."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ DOCUMENTED_BY_PYTHON = {"_exit", "_replace", "_make", "_asdict", "_fields"}
 
 def _rows() -> dict[str, str]:
     """Interface to the file or folder that may use it."""
-    text = (REPOSITORY / "docs" / "dependencies.md").read_text("utf-8")
+    text = (REPOSITORY / "docs" / "reference" / "dependencies.md").read_text("utf-8")
     section = text.partition("## Private interfaces")[2].partition("\n## ")[0]
     cells = [line.strip("|").split("|") for line in section.splitlines() if line.startswith("| `")]
     for row in cells:
@@ -72,7 +72,7 @@ def test_no_other_private_interface_is_used() -> None:
         strangers = private - own - allowed - DOCUMENTED_BY_PYTHON
         # A name of Keras or TFX that another file of the product gave to something of its own.
         strangers = {attr for attr in strangers if not _is_own(tree, attr)}
-        assert not strangers, f"{name} uses {', '.join(sorted(strangers))}: a row in docs/dependencies.md?"
+        assert not strangers, f"{name} uses {', '.join(sorted(strangers))}: a row in docs/reference/dependencies.md?"
         imports = _private_imports(tree)
         assert imports <= {interface for interface, where in ROWS.items() if where == name}, (name, imports)
 

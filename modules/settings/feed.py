@@ -85,7 +85,7 @@ class QuarantineSettings(Settings):
 
 
 class DemoSettings(Settings):
-    """The generated catalogue: written into ``feed.folder`` when it is not there yet."""
+    """The generated catalogue: written into the feed's folder when it is not there yet."""
 
     products: Annotated[int, Field(ge=50)] = 4000
     seed: int = 7
@@ -95,7 +95,8 @@ class DemoSettings(Settings):
 class FeedSettings(Settings):
     folder: str | None = None
     """The folder that ``files`` (and taxonomy, rules, labels) are relative to; default: the workflow file's own
-    folder. ``--feed DIR`` or the environment variable named by ``folder_env`` overrides it."""
+    folder, and with ``demo`` the folder ``<name>-catalogue`` in ``runners.local.folder``. ``--feed DIR`` or the
+    environment variable named by ``folder_env`` overrides it."""
     folder_env: str | None = None
     files: tuple[str, ...] = ("*.jsonl", "*.jsonl.gz", "*.csv", "*.csv.gz", "*.parquet")
     """Glob patterns. The format follows from the name unless ``format`` says otherwise."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from modules.errors import InputError
 from modules.settings.beam import BEAM_COMPONENTS
@@ -16,6 +16,9 @@ from pipeline.kubeflow.report import add_report
 from pipeline.kubeflow.values import misfit, parameter_name
 from pipeline.runs import PRODUCED_BY
 from pipeline.workflow_file import LoadedWorkflow
+
+if TYPE_CHECKING:
+    from tfx.orchestration.pipeline import Pipeline
 
 PUSHED = "/tmp/pushed"
 """In the pod: what is pushed is an artifact as well, and stays in the pipeline root."""
@@ -28,30 +31,40 @@ _SNAPSHOT = "folder with labels.jsonl and queued.jsonl of the label store (shelf
 _Places = tuple[tuple[tuple[str, ...], bool, str | None], ...]
 
 
+def pods_pipeline(loaded: LoadedWorkflow, schema: Path) -> Pipeline:
+    """The workflow's pipeline with the places that pods see.
+
+    Args:
+      schema: the folder where the schema file is written that the package embeds.
+    """
+    # First: it mends what TFX and its neighbours miss of each other.
+    from tfx import components as _components  # noqa: F401
+
+    from pipeline.pipeline import Places, create_pipeline
+    from pipeline.schema import write_run_schema
+
+    settings = loaded.workflow.runners.kubeflow
+    places = Places(
+        root=settings.pipeline_root or "minio://mlpipeline",
+        pushed=settings.push_folder or PUSHED,
+        pushed_indexes=f"{settings.push_folder or PUSHED}/indexes",
+        schema=str(write_run_schema(loaded, schema)),
+    )
+    return create_pipeline(_as_pods_see_it(loaded), places)
+
+
 def compile_workflow(loaded: LoadedWorkflow, output: Path, *, target: Target = "kubeflow") -> None:
     """Writes the package of a workflow.
 
     Raises:
       InputError: something in the workflow that cannot run there.
     """
-    # First: it mends what TFX and its neighbours miss of each other.
-    from tfx import components as _components  # noqa: F401
-
-    from pipeline.pipeline import PARTS, Places, create_pipeline
-    from pipeline.schema import write_run_schema
-
     settings = loaded.workflow.runners.kubeflow
     _check(loaded, settings, target)
-    root = settings.pipeline_root or ""
-    pods = _as_pods_see_it(loaded)
     with tempfile.TemporaryDirectory() as folder:
-        places = Places(
-            root=root or "minio://mlpipeline",
-            pushed=settings.push_folder or PUSHED,
-            pushed_indexes=f"{settings.push_folder or PUSHED}/indexes",
-            schema=str(write_run_schema(loaded, Path(folder))),
-        )
-        built = create_pipeline(pods, places)
+        built = pods_pipeline(loaded, Path(folder))
+        from pipeline.pipeline import PARTS
+
         nodes = {node.id for node in built.components}
         package = build_package(
             built,
@@ -66,7 +79,7 @@ def compile_workflow(loaded: LoadedWorkflow, output: Path, *, target: Target = "
                 package, settings.image, loaded.workflow.name, loaded.workflow.objectives
             ),
         )
-    write_package(package, output, target=target, root=root)
+    write_package(package, output, target=target, root=settings.pipeline_root or "")
 
 
 def run_parameters(

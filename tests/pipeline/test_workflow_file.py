@@ -425,6 +425,21 @@ def test_the_base_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
         load_workflow(only_env)
 
 
+def test_a_generated_catalogue_lies_beside_the_runs_and_not_beside_the_workflow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workflow = tmp_path / "installed" / "w.yaml"
+    workflow.parent.mkdir()
+    workflow.write_text("name: toy\nfeed: {demo: {products: 60}}\n")
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    assert load_workflow(workflow).folder == work / "runs" / "toy-catalogue"
+    assert load_workflow(workflow, ["runners.local.folder=/elsewhere"]).folder == Path("/elsewhere/toy-catalogue")
+    assert load_workflow(workflow, ["feed.folder=data"]).folder == workflow.parent / "data"
+    assert load_workflow(workflow, (), tmp_path / "given").folder == tmp_path / "given"
+
+
 def test_files_are_searched_in_the_base_folder_first(tmp_path: Path) -> None:
     (tmp_path / "feed").mkdir()
     path = write(tmp_path, "name: s\nfeed: {folder: feed}\nrules: {file: r.yaml}\nlabels: {files: [l.jsonl]}\n")

@@ -89,7 +89,8 @@ def leaves_of(products: int) -> int:
 def effort_of(efforts: Sequence[Effort], k: int, leaves: int, products: int) -> Effort:
     """The effort for ``k`` neighbours: between two that are known, the first one with less, or the last one stretched.
 
-    What is needed grows as a power of k between two known efforts: within 1% of the recall (docs/results.md).
+    What is needed grows as a power of k between two known efforts: within 1% of the recall
+    (docs/explanation/results/similarity.md).
 
     Args:
       efforts: ascending by k. leaves: of the tree. products: in the index.

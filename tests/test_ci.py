@@ -1,0 +1,37 @@
+"""The hosted checks are those of .ci/run, and what they run from elsewhere is pinned."""
+
+from __future__ import annotations
+
+import re
+
+import yaml
+
+from pipeline.workflow_file import REPOSITORY
+
+WORKFLOWS = sorted((REPOSITORY / ".github" / "workflows").glob("*.yml"))
+
+
+def steps() -> list[dict[str, str]]:
+    documents = [yaml.safe_load(path.read_text()) for path in WORKFLOWS]
+    return [step for document in documents for job in document["jobs"].values() for step in job["steps"]]
+
+
+def test_every_command_of_the_local_checks_is_run() -> None:
+    local = set(re.findall(r"^make .+$", (REPOSITORY / ".ci" / "run").read_text(), re.MULTILINE))
+    assert local == {step["run"] for step in steps() if "run" in step}
+
+
+def test_actions_are_pinned_to_a_commit() -> None:
+    used = [step["uses"] for step in steps() if "uses" in step]
+    assert used and all(re.fullmatch(r"[\w-]+/[\w-]+@[0-9a-f]{40}", action) for action in used)
+
+
+def test_hooks_run_the_programs_that_the_lock_pins() -> None:
+    hooks = yaml.safe_load((REPOSITORY / ".pre-commit-config.yaml").read_text())
+    assert {repository["repo"] for repository in hooks["repos"]} == {"local"}
+    for hook in hooks["repos"][0]["hooks"]:
+        assert hook["language"] == "system" and hook["entry"].startswith(".venv/bin/"), hook
+    entries = " ".join(hook["entry"] for hook in hooks["repos"][0]["hooks"])
+    makefile = (REPOSITORY / "Makefile").read_text()
+    for program in re.findall(r"\$\(BIN\)/([\w-]+)", makefile[makefile.index("\nlint:") :].split("\n\n")[0]):
+        assert f".venv/bin/{program}" in entries, program
