@@ -277,9 +277,10 @@ def _nearest(key: str, parent: KeyPath, schema: dict[str, Any], data: Any) -> st
     close = difflib.get_close_matches(key, known, n=1, cutoff=0.6)
     if close:
         return f"did you mean {dotted((*parent, close[0]))!r}?"
-    elsewhere: list[KeyPath] = [path for path in _all_keys(schema, schema, ()) if path[-1] == key]
+    elsewhere = [path for path in _all_keys(schema, schema, ()) if path[-1] == key]
     if elsewhere:
-        return f"did you mean {dotted(min(elsewhere, key=len))!r}?"
+        shortest = min(elsewhere, key=len)
+        return f"did you mean {dotted(shortest)!r}?"
     return f"known here: {', '.join(known)}" if known else ""
 
 

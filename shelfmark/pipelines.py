@@ -99,16 +99,10 @@ def hand_package_to_tfx(
 def _checked(
     workflow: str | Path | None, overrides: Sequence[str], feed: str | Path | None, *, labels: bool = False
 ) -> LoadedWorkflow:
-    from modules.errors import InputError
-    from pipeline.validate import check
-    from shelfmark.cli.label.store import with_labels
-    from shelfmark.cli.options import load
+    from shelfmark.cli.options import console, load
+    from shelfmark.runners.base import checked
+    from shelfmark.runners.local import LocalRunner
 
     file = None if workflow is None else Path(workflow)
     loaded = load(file, list(overrides), None if feed is None else Path(feed), products=True)
-    if labels:
-        loaded = with_labels(loaded)
-    report = check(loaded)
-    if report.problems:
-        raise InputError(report.problems)
-    return loaded
+    return checked(LocalRunner().with_labels(loaded, console(stderr=True)) if labels else loaded)

@@ -1,4 +1,4 @@
-"""docs/reference/dependencies.md names what pyproject.toml asks for, and nothing that Apache-2.0 cannot be combined with."""
+"""docs/reference/dependencies.md names what pyproject.toml asks for, and no licence that Apache-2.0 forbids."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Private interfaces of dependencies: only those of docs/reference/dependencies.md, in their places, and they still exist."""
+"""Private interfaces of dependencies: only those of docs/reference/dependencies.md, and they still exist."""
 
 from __future__ import annotations
 

@@ -22,7 +22,7 @@ from pipeline.workflow_file import REPOSITORY
 pytestmark = pytest.mark.slow
 
 PACKAGES = (
-    *("components", "experiments", "labelling", "modules", "pipeline", "schemas", "serving", "shelfmark", "workflows"),
+    *("api", "components", "experiments", "labelling", "modules", "pipeline", "schemas", "shelfmark", "workflows"),
 )
 LEFT_OUT = {".venv", ".uv", ".git", ".flink", ".label-studio", "runs", "build", "site", "__pycache__", "tests", "docs"}
 SETTINGS = (
