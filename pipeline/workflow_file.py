@@ -173,6 +173,11 @@ def _in_order(overrides: Sequence[str]) -> list[str]:
 
 def _override(data: dict[str, Any], lines: dict[KeyPath, int | None], text: str) -> list[Problem]:
     """Puts one ``key.path=value`` into ``data``."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        # An argument of bytes that are none, as Python hands them over.
+        return [Problem(OVERRIDE, "expected UTF-8 text", value=text)]
     key, equals, value_text = text.partition("=")
     path = tuple(key.strip().split("."))
     if not equals or not all(path):

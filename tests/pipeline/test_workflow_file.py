@@ -394,6 +394,7 @@ def test_overriding_one_default_feature_or_objective_keeps_the_others(tmp_path: 
         ("model.dropout=2", "model.dropout"),
         ("modle.dropout=0.2", "modle"),
         ("model.dropout=!!python/none x", "model.dropout"),
+        ("seed=\udcff", ""),
     ],
 )
 def test_bad_overrides_are_reported_as_such(tmp_path: Path, override: str, key: str) -> None:
