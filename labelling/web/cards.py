@@ -12,6 +12,7 @@ from labelling.store import queue, rows, status
 from labelling.store.tables import neighbours, products
 from labelling.web.names import Names
 from labelling.web.words import picked_as
+from modules.objectives import DEFAULT_KIND
 from modules.settings.feed import TEXT_FIELDS
 
 KEYS = 9
@@ -87,7 +88,7 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
         item=item,
         product=found.product_id,
         objective=found.objective,
-        kind=kinds.get(found.objective, "exclusive"),
+        kind=kinds.get(found.objective, DEFAULT_KIND),
         question=names(found.category) if found.category else "",
         question_id=found.category,
         title=title,

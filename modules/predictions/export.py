@@ -16,7 +16,8 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from modules.errors import InputError, Problem
-from modules.predictions.read import SPLIT, PredictionFiles, Query, class_paths
+from modules.objectives import ObjectiveKind, kind_named
+from modules.predictions.read import SPLIT, PredictionFiles, Query
 from modules.taxonomy import Taxonomy
 
 FORMATS = (".csv", ".jsonl", ".parquet")
@@ -111,24 +112,19 @@ def _objectives(files: PredictionFiles, query: Query) -> dict[str, str]:
 
 def _csv(files: PredictionFiles, query: Query, taxonomy: Taxonomy, name: str) -> int:
     objectives = _objectives(files, query)
-    paths = class_paths(objectives, taxonomy)
     columns = list(BASE)
     for objective, kind in objectives.items():
-        columns += [f"{objective}/{part}" for part in ("category", "category_id", *_SCORES)]
-        columns.append(f"{objective}/{'label' if kind == 'exclusive' else 'assigned'}")
+        parts = ("category", "category_id", *_SCORES, kind_named(kind).answer_column)
+        columns += [f"{objective}/{part}" for part in parts]
     schema = pa.schema(
         [(c, pa.float32() if c.rpartition("/")[2] in _SCORES else pa.string()) for c in (*columns, SPLIT)]
     )
-    by_id = {category.id: category.text for category in taxonomy}
     count = 0
     with pa_csv.CSVWriter(name, schema) as writer:
         for table in files.select(query, columns):
             for objective, kind in objectives.items():
-                if kind == "exclusive":
-                    table = _replace(table, f"{objective}/label", labels_as_text(table, objective, paths[objective]))
-                else:
-                    texts = _joined(table.column(f"{objective}/assigned"), by_id)
-                    table = _replace(table, f"{objective}/assigned", texts)
+                answers = f"{objective}/{kind_named(kind).answer_column}"
+                table = _replace(table, answers, kind_named(kind).answer_texts(table.column(answers), taxonomy))
             for column in table.schema.names:
                 if pa.types.is_string(table.schema.field(column).type):
                     table = _replace(table, column, guarded(table.column(column)))
@@ -143,41 +139,23 @@ def guarded(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     return pc.if_else(risky, pc.binary_join_element_wise(pa.scalar("'"), texts, ""), texts)
 
 
-def labels_as_text(table: pa.Table, objective: str, paths: list[str]) -> pa.ChunkedArray:
-    """The label's path, null where the product is unlabelled."""
-    label = table.column(f"{objective}/label")
-    known = pc.if_else(pc.greater_equal(label, 0), label, pa.scalar(None, label.type))
-    return pc.take(pa.array(paths, pa.string()), known.combine_chunks())
-
-
-def _joined(column: pa.ChunkedArray, by_id: dict[str, str]) -> pa.Array:
-    lists = column.combine_chunks()
-    values = lists.flatten()
-    known = pa.array(by_id.keys(), pa.string())
-    texts = pa.array(by_id.values(), pa.string()).take(pc.index_in(values, value_set=known))
-    counts = pc.fill_null(pc.list_value_length(lists), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])
-    return pc.binary_join(pa.ListArray.from_arrays(offsets, texts), " | ")
-
-
 def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:
     return table.set_column(table.schema.get_field_index(name), name, values)
 
 
 def _jsonl(files: PredictionFiles, query: Query, taxonomy: Taxonomy, name: str) -> int:
     objectives = _objectives(files, query)
-    paths = class_paths(objectives, taxonomy)
     columns = list(BASE)
     for objective, kind in objectives.items():
         parts = ["category", "category_id", "ancestors", *_SCORES, "rest", "classes", "probabilities"]
-        columns += [f"{objective}/{part}" for part in (*parts, "label" if kind == "exclusive" else "assigned")]
+        columns += [f"{objective}/{part}" for part in (*parts, kind_named(kind).answer_column)]
     count = 0
     with open(name, "wb") as stream:
         for table in files.select(query, columns):
             rows = [table.column(part).to_pylist() for part in (*BASE, SPLIT)]
             found = [dict(zip((*BASE, SPLIT), values, strict=True)) for values in zip(*rows, strict=True)]
             for objective, kind in objectives.items():
-                parts_of = _objective_parts(table, objective, kind, paths[objective])
+                parts_of = _objective_parts(table, objective, kind_named(kind), taxonomy)
                 for row, answer in zip(found, parts_of, strict=True):
                     row[objective] = answer
             for row in found:
@@ -186,7 +164,9 @@ def _jsonl(files: PredictionFiles, query: Query, taxonomy: Taxonomy, name: str) 
     return count
 
 
-def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str]) -> Iterator[dict[str, Any]]:
+def _objective_parts(
+    table: pa.Table, objective: str, kind: ObjectiveKind, taxonomy: Taxonomy
+) -> Iterator[dict[str, Any]]:
     """Per row an objective's part of its JSON object; worked out column by column, which is many times faster."""
 
     def column(part: str) -> pa.ChunkedArray:
@@ -194,6 +174,7 @@ def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str
 
     k = min(TOP, column("classes").type.list_size)
     classes, probabilities = (_matrix(column(part))[:, :k] for part in ("classes", "probabilities"))
+    paths = [category.text for category in kind.classes(taxonomy)]
     names = np.array(paths, object)[classes].tolist()
     top = (
         [{"category": c, "probability": p} for c, p in zip(some, their, strict=True)]
@@ -202,10 +183,7 @@ def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str
     values: dict[str, Any] = {part: column(part).to_pylist() for part in ("category", "category_id", "ancestors")}
     values |= {part: _rounded(column(part).to_numpy()) for part in (*_SCORES, "rest")}
     values["top"] = top
-    if kind == "exclusive":
-        values["label"] = labels_as_text(table, objective, paths).to_pylist()
-    else:
-        values["assigned"] = column("assigned").to_pylist()
+    values[kind.answer_column] = kind.answer_values(column(kind.answer_column), taxonomy)
     for row in zip(*values.values(), strict=True):
         yield dict(zip(values, row, strict=True))
 

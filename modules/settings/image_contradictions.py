@@ -22,7 +22,7 @@ def image_training_contradictions(
     """
     found: list[tuple[str, object, str]] = []
     image = image_feature(workflow.features)
-    exclusive = any(o.kind == "exclusive" for o in workflow.objectives.values())
+    single_label = workflow.single_label_objectives
     for option in ("self_supervised", "image_start"):
         if getattr(training, option) is None:
             continue
@@ -34,10 +34,10 @@ def image_training_contradictions(
             )
         elif image[1].train == "frozen":
             found.append((f"{place}training.{option}", "", f"a tower that learns: features.{image[0]}.train is frozen"))
-    if training.image_start is not None and not exclusive:
+    if training.image_start is not None and not single_label:
         found.append((f"{place}training.image_start", "", "an exclusive objective whose labels the tower learns"))
     if training.metric_learning is not None:
-        if not exclusive:
+        if not single_label:
             expected = "an exclusive objective whose categories are to be near"
             found.append((f"{place}training.metric_learning", "", expected))
         if training.solver == "liblinear" and (image is None or not image[1].learns):

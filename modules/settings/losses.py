@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from modules.settings.model import Objective, TrainingSettings
+    from modules.objectives import Objective
+    from modules.settings.model import TrainingSettings
 
 
 @dataclass(frozen=True)

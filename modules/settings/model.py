@@ -1,4 +1,4 @@
-"""Objectives, model, training: the hyperparameters that are kept with the model."""
+"""Model and training: the hyperparameters that are kept with the model."""
 
 from __future__ import annotations
 
@@ -6,46 +6,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from modules.settings.base import Settings
+from modules.settings.base import NotNegative, Positive, Probability, Settings
 from modules.settings.image_training import ImageStartSettings, MetricLearningSettings, SelfSupervisedSettings
-
-Probability = Annotated[float, Field(ge=0.0, lt=1.0)]
-Positive = Annotated[float, Field(gt=0.0)]
-NotNegative = Annotated[float, Field(ge=0.0)]
-
-
-class ExclusiveObjective(Settings):
-    """One category out of the taxonomy's exclusive ones; labels come from people."""
-
-    kind: Literal["exclusive"] = "exclusive"
-    weight: Positive = 1.0
-    """Of this objective's loss in the sum."""
-    loss: Literal["cross_entropy", "squared_hinge"] = "cross_entropy"
-    """``squared_hinge``: one-versus-rest, as in a linear SVC; strong with few labels per category."""
-    class_weights: Literal["none", "balanced"] = "none"
-    label_smoothing: Probability = 0.0
-    ancestor_weight: NotNegative = 0.0
-    """``liblinear`` only: each ancestor in the taxonomy gets a score of its own, learnt from the labels of all
-    categories below it, and adds this much of it to theirs. Worth a try (0.2) with few labels per category."""
-
-
-class MultiLabelObjective(Settings):
-    """Independent categories; ``labels: rules`` takes the rules' (with ancestors), ``labels: people`` yes/no labels."""
-
-    kind: Literal["multi_label"] = "multi_label"
-    labels: Literal["rules", "people"] = "rules"
-    weight: Positive = 1.0
-    loss: Literal["binary_cross_entropy"] = "binary_cross_entropy"
-    negative_weight: NotNegative = 1.0
-    """Weight of the categories that no rule gave to a product that some rule reached."""
-    unreached: Literal["unknown", "no"] = "unknown"
-    """What a product that no rule reached says. Rule labels are only positive, so by default it says nothing: it is
-    unlabelled, in training and in the evaluation, and the head is free to find what the rules missed. ``no``: none of
-    the categories; the head then copies the rules, their gaps included."""
-    class_weights: Literal["none", "balanced"] = "none"
-
-
-Objective = Annotated[ExclusiveObjective | MultiLabelObjective, Field(discriminator="kind")]
 
 
 class ModelSettings(Settings):

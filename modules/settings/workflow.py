@@ -7,7 +7,8 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, model_validator
 
 from modules.features import Feature, default_features, image_feature
-from modules.settings.base import Settings
+from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives, kinds_of, single_label_names
+from modules.settings.base import NotNegative, Settings
 from modules.settings.beam import BeamSettings, beam_contradictions
 from modules.settings.committee import CommitteeSettings
 from modules.settings.committee_contradictions import committee_contradictions, solver_contradictions
@@ -19,14 +20,7 @@ from modules.settings.image_contradictions import (
 from modules.settings.images import ImageSettings
 from modules.settings.kubeflow import KubeflowSettings
 from modules.settings.losses import loss_contradictions
-from modules.settings.model import (
-    ExclusiveObjective,
-    ModelSettings,
-    MultiLabelObjective,
-    NotNegative,
-    Objective,
-    TrainingSettings,
-)
+from modules.settings.model import ModelSettings, TrainingSettings
 from modules.settings.retention import RetentionSettings
 from modules.settings.sampling import SamplingSettings
 from modules.settings.similarity import SimilaritySettings
@@ -61,7 +55,7 @@ class RulesSettings(Settings):
 class TruthSettings(Settings):
     """Labels from the feed's own true category (``feed.fields.truth``), as imported labels of everybody's products."""
 
-    objective: str = "exclusive"
+    objective: str = DEFAULT_OBJECTIVE
     splits: tuple[Split, ...] = ("train", "eval", "test")
     evaluate: bool = False
     """Marks these labels as drawn without a choice, so that metrics may stand on them: only where every product of
@@ -152,10 +146,7 @@ class Workflow(Settings):
     rules: RulesSettings = RulesSettings()
     labels: LabelsSettings = LabelsSettings()
     features: dict[str, Feature] = Field(default_factory=default_features)
-    objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = {
-        "exclusive": ExclusiveObjective(),
-        "rule_based": MultiLabelObjective(),
-    }
+    objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = default_objectives()
     model: ModelSettings = ModelSettings()
     training: TrainingSettings = TrainingSettings()
     tuning: TuningSettings | None = None
@@ -181,7 +172,7 @@ class Workflow(Settings):
         if isinstance(data, dict) and "objectives" not in data:
             rules = data.get("rules")
             if not (isinstance(rules, dict) and rules.get("file")):
-                return {**data, "objectives": {"exclusive": {"kind": "exclusive"}}}
+                return {**data, "objectives": default_objectives(rules=False)}
         return data
 
     @model_validator(mode="before")
@@ -198,6 +189,11 @@ class Workflow(Settings):
         if found:
             raise ContradictionError(found)
         return self
+
+    @property
+    def single_label_objectives(self) -> list[str]:
+        """The objectives by which a product is in one category at most."""
+        return single_label_names(kinds_of(self.objectives))
 
     @property
     def images(self) -> ImageSettings | None:
@@ -246,16 +242,15 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
         found.append(("taxonomy.from_truth", "true", "feed.fields.truth to name the column with the categories"))
     elif not taxonomy.from_truth and taxonomy.file is None:
         found.append(("taxonomy.file", "null", "a file, or taxonomy.from_truth: true"))
-    rules = [name for name, o in workflow.objectives.items() if o.kind == "multi_label" and o.labels == "rules"]
-    if rules and workflow.rules.file is None:
-        found.append((f"objectives.{rules[0]}.labels", "rules", "a rules.file for it to learn from"))
+    for name, objective in workflow.objectives.items():
+        found += objective.contradictions(name, workflow)
     truth = workflow.labels.truth
     if truth is not None:
         if workflow.feed.fields.truth is None:
             found.append(("labels.truth", "", "feed.fields.truth to name the column"))
         if truth.objective not in workflow.objectives:
             found.append(("labels.truth.objective", truth.objective, f"one of: {', '.join(workflow.objectives)}"))
-        elif workflow.objectives[truth.objective].kind != "exclusive":
+        elif not workflow.objectives[truth.objective].single_label:
             found.append(("labels.truth.objective", truth.objective, "an exclusive objective"))
     for name in workflow.evaluation.thresholds:
         if name not in workflow.objectives:
@@ -265,7 +260,6 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
             found.append(
                 ("evaluation.slices", slice_name, "one of: retailer, top_category, brand, gender, availability")
             )
-    exact = workflow.training.solver == "liblinear"
     found += solver_contradictions("", workflow.model, workflow.training)
     found += loss_contradictions(workflow.objectives, workflow.training)
     found += image_training_contradictions(workflow, workflow.training)
@@ -273,11 +267,7 @@ def contradictions(workflow: Workflow) -> list[tuple[str, object, str]]:
     found += beam_contradictions(workflow.beam)
     if workflow.committee is not None:
         found += committee_contradictions(workflow.committee, workflow)
-    for name, objective in workflow.objectives.items():
-        if objective.kind == "exclusive" and objective.ancestor_weight and not exact:
-            place = f"objectives.{name}.ancestor_weight"
-            found.append((place, f"{objective.ancestor_weight:g}", "training.solver: liblinear, or 0"))
-    if workflow.training.monitor == "accuracy" and not any(o.kind == "exclusive" for o in workflow.objectives.values()):
+    if workflow.training.monitor == "accuracy" and not workflow.single_label_objectives:
         found.append(("training.monitor", "accuracy", "an exclusive objective to watch"))
     disagreeing = workflow.committee and workflow.committee.answers
     needs = workflow.sampling.strategy.all_needs() if workflow.sampling else frozenset()

@@ -17,7 +17,7 @@ from modules.losses import loss_named
 from modules.models.towers import EMBEDDING
 from modules.settings.workflow import Workflow
 from modules.training.checkpoints import Checkpoints
-from modules.training.masked_metrics import MaskedAccuracy, MaskedMean
+from modules.training.masked_metrics import MaskedMean
 from modules.training.optimizer import LazyAdam
 from modules.vision.losses import metric_loss
 
@@ -65,7 +65,7 @@ def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, k
         loss=every,
         loss_weights=weights,
         metrics={
-            name: [MaskedMean(losses[name])] + ([MaskedAccuracy()] if objective.kind == "exclusive" else [])
+            name: [MaskedMean(losses[name]), *objective.head_metrics()]
             for name, objective in workflow.objectives.items()
         },
         jit_compile=False,
@@ -73,8 +73,8 @@ def compile_model(model: keras.Model, workflow: Workflow, losses: Mapping[str, k
 
 
 def with_metric_target(data: tf.data.Dataset | None, workflow: Workflow) -> tf.data.Dataset | None:
-    """Batches of (inputs, targets) whose embedding also has a target: the classes of the first exclusive objective."""
-    first = next((name for name, o in workflow.objectives.items() if o.kind == "exclusive"), None)
+    """Batches of (inputs, targets) whose embedding has a target, too: those of the first single-label objective."""
+    first = next(iter(workflow.single_label_objectives), None)
     if data is None or first is None:
         return data
     return data.map(lambda inputs, targets: (inputs, {**targets, EMBEDDING: targets[first]}))
@@ -135,9 +135,9 @@ class ProgressLine(keras.callbacks.Callback):
 def watched(workflow: Workflow, has_eval: bool) -> Callable[[Mapping[str, float]], float]:
     """What early stopping keeps low: the weighted sum of exact eval losses, or minus the exclusive accuracy."""
     prefix = "val_" if has_eval else ""
-    exclusive = [name for name, o in workflow.objectives.items() if o.kind == "exclusive"]
     if workflow.training.monitor == "accuracy":
-        return lambda logs: -logs[f"{prefix}{exclusive[0]}_accuracy"]
+        first = workflow.single_label_objectives[0]
+        return lambda logs: -logs[f"{prefix}{first}_accuracy"]
     weights = {name: o.weight for name, o in workflow.objectives.items()}
     return lambda logs: sum(weight * logs[f"{prefix}{name}_labelled_loss"] for name, weight in weights.items())
 

@@ -13,8 +13,6 @@ import tensorflow as tf
 
 from modules.features import ImageFeature, image_feature
 from modules.graph_ops.layers import UnitLength
-from modules.losses.binary_cross_entropy import BinaryCrossEntropyLoss
-from modules.losses.cross_entropy import CrossEntropyLoss
 from modules.models.towers import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size
 from modules.settings.image_training import AugmentationSettings, ImageStartSettings, SelfSupervisedSettings
@@ -25,7 +23,6 @@ from modules.training.fit import ProgressLine, with_metric_target
 from modules.training.image_columns import Embed
 from modules.training.image_data import augmented_inputs, count_pictures, with_seeds
 from modules.training.image_patches import start_patches
-from modules.training.masked_metrics import MaskedAccuracy
 from modules.vision.augmentation import augmented
 from modules.vision.losses import ContrastiveLoss, metric_loss
 from modules.vision.networks import image_tower, tower_name
@@ -171,14 +168,10 @@ def _supervised(
         start = keras.initializers.GlorotUniform(workflow.seed + number)
         head = keras.layers.Dense(pictures.classes[objective], kernel_initializer=start, name=objective)
         outputs[objective] = head(values)
-        losses[objective] = (
-            CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-            if its.kind == "exclusive"
-            else BinaryCrossEntropyLoss()
-        )
-    exclusive = [objective for objective, its in workflow.objectives.items() if its.kind == "exclusive"]
+        losses[objective] = its.image_loss(settings.label_smoothing)
     weights = {objective: its.weight for objective, its in workflow.objectives.items()}
-    metric = workflow.training.metric_learning if exclusive else None
+    metrics = {objective: its.head_metrics() for objective, its in workflow.objectives.items()}
+    metric = workflow.training.metric_learning if workflow.single_label_objectives else None
     if metric is not None:
         outputs[EMBEDDING], losses[EMBEDDING], weights[EMBEDDING] = tower.output, metric_loss(metric), metric.weight
     model = keras.Model(tower.input, outputs)
@@ -194,7 +187,7 @@ def _supervised(
     steps = -(-pictures.examples // settings.batch_size) * settings.epochs
     model.compile(
         keras.optimizers.AdamW(_rate(settings.learning_rate, steps), weight_decay=settings.weight_decay),
-        losses, loss_weights=weights, metrics={one: [MaskedAccuracy()] for one in exclusive}, jit_compile=False,
+        losses, loss_weights=weights, metrics=metrics, jit_compile=False,
     )  # fmt: skip
     folder = checkpoints / "image_start" if checkpoints else None
     _fit(model, phases, folder, _named(report, "pictures"))

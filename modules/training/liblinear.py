@@ -18,7 +18,6 @@ from modules.features.base import Learned
 from modules.losses.base import Matrix
 from modules.models.build import LSA, projection_width
 from modules.settings.workflow import Workflow
-from modules.training.heads import fit_exclusive, fit_multi_label
 from modules.training.image_columns import Embed, embedder, has_text, shown_alone
 from modules.training.projection import ROWS, embed, fit_projection
 from modules.vision.networks import tower_name
@@ -99,7 +98,7 @@ def fit_exact(
 
     Args:
       examples: how many there are, about; of more than ``ROWS`` only so many unlabelled ones are looked at.
-      ancestors: exclusive objective to its :func:`modules.objectives.ancestor_levels`.
+      ancestors: objective to its classes' :func:`modules.objectives.ancestor_levels`.
       embed_images: of the image feature, in place of the model's tower.
     """
     lsa, image = workflow.model.kind == LSA, image_feature(workflow.features)
@@ -129,16 +128,11 @@ def fit_exact(
     c, seed = workflow.training.liblinear_c, workflow.seed
     for name, objective in workflow.objectives.items():
         labels = targets[name]
-        if objective.kind == "exclusive":
-            rows = np.flatnonzero(labels >= 0)
-            classes = model.output[name].shape[-1]
-            levels = (ancestors or {}).get(name, ())
-            table, bias = fit_exclusive(
-                matrix[rows], labels[rows], classes, objective, c=c, seed=seed, ancestors=levels
-            )
-        else:
-            rows = np.flatnonzero((labels >= 0).any(axis=1))
-            table, bias = fit_multi_label(matrix[rows], labels[rows], objective, c=c, seed=seed)
+        rows = objective.labelled(labels)
+        table, bias = objective.fit_linear(
+            matrix[rows], labels[rows], model.output[name].shape[-1], c=c, seed=seed,
+            ancestors=(ancestors or {}).get(name, ()),
+        )  # fmt: skip
         if lsa:
             model.get_layer(f"{name}_head").set_weights([table, bias])
             continue

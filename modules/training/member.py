@@ -12,7 +12,7 @@ import keras
 import tensorflow as tf
 
 from modules.models.build import InputSizes, build_model
-from modules.objectives import ancestor_levels, classes_of
+from modules.objectives import ancestor_levels
 from modules.settings.model import TrainingSettings
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -133,9 +133,7 @@ def _fit_exact(
         products.files, workflow, sizes.classes, batch_size=1024, resample_seed=products.resample_seed, once=True
     )
     ancestors = {
-        name: ancestor_levels(classes_of(objective, taxonomy), taxonomy)
-        for name, objective in workflow.objectives.items()
-        if objective.kind == "exclusive"
+        name: ancestor_levels(objective.classes(taxonomy), taxonomy) for name, objective in workflow.objectives.items()
     }
     fit_exact(
         model, workflow, data, sizes.features, examples=products.examples, ancestors=ancestors,

@@ -20,6 +20,7 @@ from labelling.web.context import Web
 from labelling.web.formatting import link
 from labelling.web.names import Names
 from labelling.web.security import form_of
+from modules.objectives import DEFAULT_OBJECTIVE
 
 CATEGORIES = 12
 
@@ -101,7 +102,7 @@ def routes(web: Web) -> APIRouter:
             found = views.product(connection, request.query_params.get("id", ""), names, hosts)
         if found is None:
             return web.missing(request, "The label store knows no such product.")
-        objective = next(iter(found["objectives"]), "exclusive")
+        objective = next(iter(found["objectives"]), DEFAULT_OBJECTIVE)
         tree = names.tree
         hits = web.search(tree, True).find(text) if text and tree is not None else []
         return web.page(

@@ -23,6 +23,7 @@ from labelling.web.formatting import link
 from labelling.web.names import Names
 from labelling.web.outage import RETRY
 from labelling.web.security import form_of, safe_target
+from modules.objectives import DEFAULT_KIND, kind_named
 from modules.taxonomy import Taxonomy
 
 FILTERS = ("batch", "objective", "category", "kind")
@@ -179,7 +180,7 @@ def routes(web: Web) -> APIRouter:
                 return False
             if category is None:
                 return True
-            return category in tree and (kinds[objective] != "exclusive" or tree[category].exclusive)
+            return category in tree and (not kind_named(kinds[objective]).single_label or tree[category].exclusive)
 
         return valid
 
@@ -220,9 +221,9 @@ def routes(web: Web) -> APIRouter:
     def search(request: Request) -> Response:
         with web.store.read() as connection:
             tree = web.taxonomy(connection)
-            kind = status.kinds(connection).get(request.query_params.get("objective", ""), "exclusive")
+            kind = status.kinds(connection).get(request.query_params.get("objective", ""), DEFAULT_KIND)
         text = request.query_params.get("q", "")[:200]
-        found = web.search(tree, kind == "exclusive").find(text) if tree is not None else []
+        found = web.search(tree, kind_named(kind).single_label).find(text) if tree is not None else []
         return JSONResponse([{"id": one.id, "path": one.text} for one in found])
 
     @router.get("/image")

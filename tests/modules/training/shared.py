@@ -13,7 +13,6 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.training.run import train
 from tests.modules.training import catalogue
@@ -81,7 +80,7 @@ def tiny(features: tuple[str, ...], **changes: Any) -> Workflow:
 def classes() -> dict[str, list[str]]:
     """Objective to class ids."""
     objectives = tiny(SMALL).objectives
-    return {name: [c.id for c in classes_of(o, catalogue.TREE)] for name, o in objectives.items()}
+    return {name: [c.id for c in o.classes(catalogue.TREE)] for name, o in objectives.items()}
 
 
 def class_counts() -> dict[str, int]:

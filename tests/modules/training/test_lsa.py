@@ -9,8 +9,7 @@ from scipy.sparse.linalg import svds
 from sklearn.svm import LinearSVC
 
 from modules.models.build import EMBEDDING, build_model
-from modules.objectives import ancestor_levels
-from modules.settings.model import ExclusiveObjective
+from modules.objectives import ExclusiveObjective, ancestor_levels
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
 from modules.training.heads import NEVER, fit_exclusive
