@@ -77,12 +77,11 @@ def _fixed(values: np.ndarray) -> pa.Array:
 
 def pick(folder: str, strategy: str) -> None:
     """The child: reads, picks, and prints seconds and MiB."""
-    from modules.objectives import classes_of
+    from modules.objectives import ExclusiveObjective
     from modules.predictions.read import PredictionFiles
     from modules.sampling.asked import Asked
     from modules.sampling.batch import next_batch
     from modules.sampling.table import read_table
-    from modules.settings.model import ExclusiveObjective
     from modules.settings.sampling import SamplingSettings
 
     taxonomy = tree()
@@ -91,7 +90,7 @@ def pick(folder: str, strategy: str) -> None:
     table = read_table(PredictionFiles(folder), "exclusive")
     read = time.perf_counter() - started
     settings = SamplingSettings.model_validate({"size": BATCH, "strategy": {"kind": strategy}})
-    classes = classes_of(ExclusiveObjective(), taxonomy)
+    classes = ExclusiveObjective().classes(taxonomy)
     batch = next_batch("exclusive", True, table, Asked(), classes, taxonomy, settings, 7)
     whole = time.perf_counter() - started
     most, _ = watch.end()

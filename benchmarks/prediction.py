@@ -37,7 +37,6 @@ from tfx_bsl.public.proto import model_spec_pb2
 from modules.demo.categories import taxonomy_yaml
 from modules.demo.products import COLUMNS, generate
 from modules.models.build import build_model
-from modules.objectives import classes_of
 from modules.predictions.predict import predict_file
 from modules.preprocessing.transform import preprocessing_fn
 from modules.settings.workflow import Workflow
@@ -101,7 +100,7 @@ def measure(options: argparse.Namespace, folder: Path) -> list[str]:
     workflow = Workflow.model_validate(
         {"name": "benchmark", "rules": {"file": "rules.yaml"}, "prediction": {"batch_size": options.batch_size}}
     )
-    classes = {name: [c.id for c in classes_of(o, taxonomy)] for name, o in workflow.objectives.items()}
+    classes = {name: [c.id for c in o.classes(taxonomy)] for name, o in workflow.objectives.items()}
     output = transform_graph(workflow, folder, min(options.products, 4000))
     model = build_model(workflow, input_sizes(workflow, output, {name: len(ids) for name, ids in classes.items()}))
     layer = output.transform_features_layer()

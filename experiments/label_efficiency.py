@@ -29,7 +29,6 @@ from experiments.play import Game, Round
 from modules.errors import InputError, Problem
 from modules.query_strategies import strategy
 from modules.reporting.learning_curves import FIGURES, Curve, LearningCurves, write_learning_curves
-from modules.settings.model import ExclusiveObjective
 from modules.settings.workflow import Workflow
 from modules.training.calibration import Calibration
 
@@ -195,7 +194,7 @@ def simulated(workflow: Workflow) -> Workflow:
       InputError: it has none.
     """
     objective = workflow.objectives.get(OBJECTIVE)
-    if not isinstance(objective, ExclusiveObjective):
+    if objective is None or not objective.single_label:
         raise InputError(Problem(workflow.name, f"an exclusive objective named {OBJECTIVE!r}", key="objectives"))
     return workflow.model_copy(update={"objectives": {OBJECTIVE: objective}})
 

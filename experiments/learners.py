@@ -14,15 +14,13 @@ from modules.graph_ops.layers import PADDING
 from modules.models import LsaModel
 from modules.models.build import EMBEDDING, InputSizes, build_model
 from modules.models.projection import ROWS, embed, fit_projection
-from modules.objectives import ancestor_levels
-from modules.settings.model import ExclusiveObjective
+from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
 from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
-from modules.training.heads import fit_exclusive
 from modules.training.methods import AdamTraining, LiblinearTraining
 
-OBJECTIVE = "exclusive"
+OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024
 
 Floats = npt.NDArray[np.float32]
@@ -62,7 +60,7 @@ class ExactLearner:
         self, workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes, pool: Integers
     ) -> None:
         objective = workflow.objectives[OBJECTIVE]
-        assert isinstance(objective, ExclusiveObjective)
+        assert objective.single_label
         assert isinstance(workflow.training, LiblinearTraining)
         self.objective, self.c, self.classes = objective, workflow.training.liblinear_c, catalogue.classes
         self.ancestors = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)
@@ -87,8 +85,8 @@ class ExactLearner:
         )
 
     def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
-        self.table, self.bias = fit_exclusive(
-            self.matrix[rows], labels, self.classes, self.objective, c=self.c, seed=seed, ancestors=self.ancestors
+        self.table, self.bias = self.objective.fit_linear(
+            self.matrix[rows], labels, self.classes, c=self.c, seed=seed, ancestors=self.ancestors
         )
 
     def logits(self, rows: Integers) -> Floats:

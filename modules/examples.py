@@ -13,7 +13,7 @@
 | ``label_source/<objective>`` | exclusive, and multi-label from people: bytes[1]; absent where unlabelled |
 | ``eval_weight/<objective>`` | float[1], weight in the evaluation: 0 where it must not be measured on; labels from rules: 1 where a rule fired, or everywhere if the objective's ``unreached`` is ``no`` |
 
-Classes are counted as in :func:`modules.objectives.classes_of`.
+Classes are counted as the objective's kind does (``classes`` of :mod:`modules.objectives`).
 """  # noqa: E501
 
 from __future__ import annotations

@@ -82,11 +82,6 @@ def transform_features(workflow: Workflow) -> Workflow:
     return workflow.model_copy(update={"features": features})
 
 
-def any_exclusive(workflow: Workflow) -> bool:
-    """Whether there is an exclusive objective."""
-    return any(objective.kind == "exclusive" for objective in workflow.objectives.values())
-
-
 def taxonomy_of(loaded: LoadedWorkflow) -> Taxonomy:
     """The taxonomy that a run will use.
 

@@ -31,7 +31,7 @@ from components.tuner.component import ProductTuner
 from modules.feeds.schema import with_statistics
 from modules.settings.workflow import Workflow
 from pipeline.beam import beam_arguments
-from pipeline.inputs import any_exclusive, example_inputs, sampling_labels, training_inputs, transform_features
+from pipeline.inputs import example_inputs, sampling_labels, training_inputs, transform_features
 from pipeline.workflow_file import LoadedWorkflow
 
 PARTS = {
@@ -158,7 +158,7 @@ def create_pipeline(
         blessed_model=blessed.outputs["model"],
     )
     sampler = []
-    if workflow.sampling is not None and (workflow.sampling.objectives or any_exclusive(workflow)):
+    if workflow.sampling is not None and (workflow.sampling.objectives or workflow.single_label_objectives):
         sampler = [
             ActiveSampler(
                 predictor.outputs["predictions"],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TypeVar
 
 from modules.errors import reason
-from modules.objectives import classes_of
+from modules.objectives import Objective
 from modules.predictions.read import PredictionFiles
 from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of, tuning_of
 from modules.reporting.model import (
@@ -20,7 +20,6 @@ from modules.reporting.model import (
     main_figures,
 )
 from modules.reporting.predicted import read_predicted
-from modules.settings.model import Objective
 from modules.taxonomy import Taxonomy
 from pipeline.blessing import blessing_of
 from pipeline.indexes import indexes_of
@@ -127,7 +126,7 @@ def _objective(
     paths = {identity: path for identity, (path, _) in measured.items()}
     if taxonomy is not None:
         # In the order of the classes, which the predictions are counted by.
-        paths = {c.id: c.text for c in classes_of(objective, taxonomy)}
+        paths = {c.id: c.text for c in objective.classes(taxonomy)}
     return ObjectiveReport(
         name=name,
         kind=objective.kind,
@@ -142,7 +141,7 @@ def _objective(
         history=[HistoryPoint(run, metrics.values[name]) for run, metrics in history if name in metrics.values],
         failed=[_failed(row) for row in (now.failed.get(name, []) if now else [])],
         predicted=predicted,
-        top_level=top_level(taxonomy, classes_of(objective, taxonomy), predicted) if taxonomy and predicted else (),
+        top_level=top_level(taxonomy, objective.classes(taxonomy), predicted) if taxonomy and predicted else (),
         labelling=labelling,
     )
 

@@ -12,6 +12,7 @@ from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
 from modules.feeds.opening import size_of
 from modules.object_stores import is_remote
+from modules.objectives import kinds_of
 from modules.plugins import collisions
 from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
@@ -101,10 +102,9 @@ def _check_taxonomy(loaded: LoadedWorkflow, report: Report) -> Taxonomy | None:
     if taxonomy is None:
         return None
     report.counts["taxonomy"] = f"{len(taxonomy):,} categories, {len(taxonomy.exclusive):,} of them exclusive"
-    objectives = loaded.workflow.objectives
-    exclusive = [name for name, objective in objectives.items() if objective.kind == "exclusive"]
-    if exclusive and len(taxonomy.exclusive) < 2:
-        expected = f"expected at least 2 categories with exclusive: true, for objective {exclusive[0]!r}"
+    single_label = loaded.workflow.single_label_objectives
+    if single_label and len(taxonomy.exclusive) < 2:
+        expected = f"expected at least 2 categories with exclusive: true, for objective {single_label[0]!r}"
         report.problems.append(Problem(str(path), expected, value=str(len(taxonomy.exclusive))))
     return taxonomy
 
@@ -131,7 +131,7 @@ def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) ->
         return
     from modules.labels import read_labels
 
-    kinds = {name: objective.kind for name, objective in loaded.workflow.objectives.items()}
+    kinds = kinds_of(loaded.workflow.objectives)
     log = _collect(report, lambda: read_labels(paths, taxonomy, kinds))
     if log is not None:
         report.counts["labels"] = f"{len(log):,} rows"

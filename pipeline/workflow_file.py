@@ -19,6 +19,7 @@ from typing import Any
 
 from modules.errors import InputError, Problem
 from modules.feeds.files import find_files
+from modules.objectives import default_objectives, kinds_of
 from modules.settings.workflow import Workflow, features_for
 from modules.taxonomy.documents import dotted
 from pipeline.settings_errors import validate_data
@@ -213,9 +214,8 @@ def _fill_default(data: dict[str, Any], section: str) -> None:
         data[section] = {name: feature.model_dump() for name, feature in features_for(data).items()}
     elif section == "objectives":
         rules = data.get("rules")
-        data[section] = {"exclusive": {"kind": "exclusive"}}
-        if isinstance(rules, dict) and rules.get("file"):
-            data[section]["rule_based"] = {"kind": "multi_label"}
+        objectives = default_objectives(rules=isinstance(rules, dict) and bool(rules.get("file")))
+        data[section] = {name: {"kind": kind} for name, kind in kinds_of(objectives).items()}
 
 
 def _base_folder(workflow: Workflow, path: Path, given: str | Path | None) -> tuple[Path, Problem | None]:

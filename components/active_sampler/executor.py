@@ -20,7 +20,7 @@ from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.label_review.queue import contradicted_rules, disagreements, label_errors, write_review
 from modules.labels import read_labels
-from modules.objectives import classes_of
+from modules.objectives import kinds_of
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
 from modules.sampling.asked import read_asked
@@ -45,7 +45,7 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
         folder = artifact_utils.get_single_uri(input_dict["taxonomy"])
         taxonomy = Taxonomy.load(os.path.join(folder, TAXONOMY_FILE))
         files = PredictionFiles(predictions.uri)
-        kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
+        kinds = kinds_of(workflow.objectives)
         asked = read_asked(*label_files(exec_properties["labels"]), taxonomy, kinds)
         log = read_labels(label_files(exec_properties["labels"])[0], taxonomy, kinds)
         suspicious: list[dict[str, Any]] = []
@@ -54,20 +54,20 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
         stop_sets = {}
         for name in asked_about(workflow):
             objective = workflow.objectives[name]
-            table, exclusive = read_table(files, name, members), objective.kind == "exclusive"
+            table = read_table(files, name, members)
             try:
                 batch = next_batch(
-                    name, exclusive, table, asked[name],
-                    classes_of(objective, taxonomy), taxonomy, settings, workflow.seed, partial(_all, input_dict, name),
+                    name, objective.single_label, table, asked[name],
+                    objective.classes(taxonomy), taxonomy, settings, workflow.seed, partial(_all, input_dict, name),
                 )  # fmt: skip
             except MissingInput as error:
                 raise InputError(Problem("", str(error), key="sampling.strategy")) from None
             batches.append(batch)
             for key, value in batch.facts.items():
                 set_property(output, f"{name}/{key}", value)
-            if exclusive:
+            if objective.single_label:
                 set_property(output, f"{name}/expected_error", expected_error(table))
-                stop_sets[name] = stop_set(table, classes_of(objective, taxonomy))
+                stop_sets[name] = stop_set(table, objective.classes(taxonomy))
                 if settings.review:
                     suspicious += label_errors(name, table, log, objective, taxonomy, settings.review, workflow.seed)
         facts = {
@@ -91,10 +91,9 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
 
 
 def asked_about(workflow: Workflow) -> list[str]:
-    """The objectives that people are asked about: those named, or the exclusive ones."""
+    """The objectives that people are asked about: those named, or the single-label ones."""
     assert workflow.sampling is not None
-    exclusive = [name for name, objective in workflow.objectives.items() if objective.kind == "exclusive"]
-    return list(workflow.sampling.objectives) or exclusive
+    return list(workflow.sampling.objectives) or workflow.single_label_objectives
 
 
 def _all(input_dict: dict[str, Any], objective: str, ids: Sequence[str]) -> Any:

@@ -11,6 +11,7 @@ from tensorflow_model_analysis.proto import config_pb2
 from components.evaluation import figures
 from components.evaluation.metrics import ObjectiveMetrics
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds, pack_checks, pack_classes
+from modules.objectives import KINDS, kind_named
 
 MODULE = "components.evaluation.extractors"
 """Give this to the Evaluator component as ``module_path``."""
@@ -85,12 +86,11 @@ def build_eval_config(
 def _thresholds(
     objective: ObjectiveEval, bounds: ObjectiveThresholds, checked: bool
 ) -> dict[str, config_pb2.MetricThreshold]:
-    exclusive = objective.kind == "exclusive"
-    main = "accuracy" if exclusive else "micro_f1"
+    main = kind_named(objective.kind).main_metric
     lower = {"accuracy": bounds.accuracy, "macro_f1": bounds.macro_f1, "micro_f1": bounds.micro_f1}
-    other = "micro_f1" if exclusive else "accuracy"
-    if lower[other] is not None:
-        raise ValueError(f"objective {objective.name!r} is {objective.kind}: it has no {other} to hold a threshold")
+    for other in {kind.main_metric for kind in KINDS.values()} - {main}:
+        if lower.get(other) is not None:
+            raise ValueError(f"objective {objective.name!r} is {objective.kind}: it has no {other} to hold a threshold")
     result = {}
     for name, bound in lower.items():
         threshold = config_pb2.MetricThreshold()

@@ -7,10 +7,7 @@ import math
 import numpy as np
 from tensorflow_model_analysis.proto import metrics_for_slice_pb2
 
-from modules.metrics import ClassReport, ExclusiveReport, Interval, MultiLabelReport
-
-LOWER, UPPER = "/lower", "/upper"
-"""After a figure's name: the ends of its interval."""
+from modules.metrics import ClassReport
 
 FAILED, WORSE, REST_F1 = "categories_failed", "categories_worse", "rest_f1"
 
@@ -26,39 +23,6 @@ COLUMNS = (
     "f1", "f1/lower", "f1/upper", "auc", "support", "predicted", "examples",
 )  # fmt: skip
 """Rows of that array; predicted sums weights too, examples is the number of labelled products."""
-
-
-def _with_interval(name: str, interval: Interval) -> dict[str, float]:
-    return {name: interval.value, name + LOWER: interval.lower, name + UPPER: interval.upper}
-
-
-def exclusive_figures(report: ExclusiveReport, top_k: int) -> dict[str, float]:
-    """The figures of one slice; NaN where there is none."""
-    return {
-        "example_count": float(report.examples),
-        "weight": report.weight,
-        **_with_interval("accuracy", report.accuracy),
-        **_with_interval(f"top_{top_k}_accuracy", report.top_k),
-        **_with_interval("macro_f1", report.macro_f1),
-        **_with_interval("weighted_f1", report.weighted_f1),
-        **_with_interval("hierarchical_f1", report.hierarchical_f1),
-        "hierarchical_precision": report.hierarchical_precision,
-        "hierarchical_recall": report.hierarchical_recall,
-        "calibration_error": report.calibration_error,
-    }
-
-
-def multi_label_figures(report: MultiLabelReport) -> dict[str, float]:
-    """The figures of one slice; NaN where there is none."""
-    return {
-        "example_count": float(report.examples),
-        "weight": report.weight,
-        **_with_interval("micro_f1", report.micro_f1),
-        "micro_precision": report.micro_precision,
-        "micro_recall": report.micro_recall,
-        "macro_f1": report.macro_f1,
-        "weighted_f1": report.weighted_f1,
-    }
 
 
 def category_array(classes: ClassReport) -> np.ndarray:

@@ -10,7 +10,8 @@ import numpy as np
 import numpy.typing as npt
 
 from components.evaluation.inputs import Batch, first_values, needed_output, output_of, ragged
-from modules.metrics import ExclusiveFacts, MultiLabelFacts, ScoreStore
+from modules.metrics import ScoreStore
+from modules.objectives import kind_named
 
 Block = tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.float64]]
 """Scores of some products and classes, rows and classes of the labels among them, the products' weights."""
@@ -35,7 +36,7 @@ class Measured:
     ``overall``: these are all products, not a slice's.
     """
 
-    facts: ExclusiveFacts | MultiLabelFacts
+    facts: Any
     rows: npt.NDArray[np.intp]
     scores: npt.NDArray[np.float32] | None
     n_classes: int
@@ -53,9 +54,8 @@ class Measured:
 
     def labels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
         """Rows (among the measured products) and classes of the labels."""
-        if isinstance(self.facts, ExclusiveFacts):
-            return np.arange(len(self.facts)), self.facts.label
-        return self.facts.label_row, self.facts.label_class
+        rows, classes = self.facts.labels()
+        return rows, classes
 
     def store(self, scores: ScoreStore) -> None:
         """Adds the scores to ``scores``."""
@@ -80,7 +80,7 @@ class Measured:
 class Measure:
     """How an objective is read; the fields are those of :class:`components.evaluation.metrics.ObjectiveMetrics`."""
 
-    exclusive: bool
+    kind: str
     label_key: str
     no_key: str
     weight_key: str | None
@@ -124,25 +124,14 @@ class Measure:
         return self._facts(offsets, labels, denied, scores, weights, thresholds)
 
     def _thresholds(self, predictions: Any) -> npt.NDArray[Any] | None:
-        if self.exclusive or not self.thresholds_key:
+        if not self.thresholds_key:
             return None
         return output_of(predictions, self.thresholds_key, self.model_name)
 
     def _facts(self, offsets: Any, labels: Any, denied: Any, scores: Any, weights: Any, thresholds: Any) -> Measured:
-        facts: ExclusiveFacts | MultiLabelFacts
-        if self.exclusive:
-            label = np.full(len(scores), -1, np.int64)
-            given = np.diff(offsets) > 0
-            label[given] = labels[offsets[:-1][given]]
-            facts, rows = ExclusiveFacts.of(label, scores, weights, self.top_k)
-        else:
-            threshold = self.threshold if thresholds is None else thresholds
-            known = None
-            if denied is not None:
-                known = _pairs(offsets, labels, scores.shape) | _pairs(*denied, scores.shape)
-            facts, rows = MultiLabelFacts.of(offsets, labels, scores, weights, threshold, known)
-            if known is not None:
-                scores = np.where(known, scores, np.float32(np.nan))
+        facts, rows, scores = kind_named(self.kind).facts(
+            (offsets, labels), denied, scores, weights, self.threshold if thresholds is None else thresholds, self.top_k
+        )
         kept = scores if len(rows) == len(scores) else scores[rows]
         return Measured(facts, rows, kept, scores.shape[1])
 
@@ -158,11 +147,3 @@ def _classes(feature: Any) -> npt.NDArray[np.int64]:
 def _joined(lists: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
     """Offsets (n + 1) and values."""
     return np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64), np.concatenate(lists)
-
-
-def _pairs(offsets: Any, classes: Any, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
-    """Bool of ``shape`` (n, n_classes): the pairs of product and class that are named."""
-    found = np.zeros(shape, bool)
-    rows, named = np.repeat(np.arange(shape[0]), np.diff(offsets)), np.asarray(classes, np.int64)
-    found[rows[named >= 0], named[named >= 0]] = True
-    return found

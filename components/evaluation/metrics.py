@@ -21,12 +21,8 @@ from components.evaluation.blessing import EXAMPLES, F1, SUMS, CheckCategories, 
 from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc
 from components.evaluation.measure import Measure, Measured, Product
 from components.evaluation.objectives import unpack_classes
-from modules.metrics import (
-    ExclusiveCounts,
-    Hierarchy,
-    MultiLabelCounts,
-    ScoreStore,
-)
+from modules.metrics import ScoreStore
+from modules.objectives import kind_named
 
 _BATCH = 256
 
@@ -40,7 +36,7 @@ class ObjectiveMetrics(metric_types.Metric):
 
     Args:
       objective: the name, and TFMA's output name.
-      kind: "exclusive" or "multi_label".
+      kind: the name of the objective's kind (:mod:`modules.objectives`).
       classes: see :func:`components.evaluation.objectives.pack_classes`.
       label_key, no_key, weight_key, probabilities_key, thresholds_key, threshold: see
         :class:`components.evaluation.objectives.ObjectiveEval`.
@@ -114,7 +110,7 @@ def _computations(
     result: metric_types.MetricComputations = []
     for model in model_names or [""]:
         measure = Measure(
-            kind == "exclusive",
+            kind,
             label_key,
             no_key,
             weight_key,
@@ -163,7 +159,7 @@ class _Accumulator:
     and single products that wait for a batch."""
 
     def __init__(self) -> None:
-        self.counts: ExclusiveCounts | MultiLabelCounts | None = None
+        self.counts: Any = None
         self.scores: ScoreStore | None = None
         self.overall = False
         self.auc: dict[int, np.ndarray] = {}
@@ -219,12 +215,11 @@ class _Combiner(beam.CombineFn):
             if accumulator.scores is None:
                 accumulator.scores = ScoreStore(counts.n_classes, self._auc_memory)
             measured.store(accumulator.scores)
-        counts.update(measured.facts)  # type: ignore[arg-type]
+        counts.update(measured.facts)
 
-    def _counts(self, accumulator: _Accumulator) -> ExclusiveCounts | MultiLabelCounts:
+    def _counts(self, accumulator: _Accumulator) -> Any:
         if accumulator.counts is None:
-            made = ExclusiveCounts if self._measure.exclusive else MultiLabelCounts
-            accumulator.counts = made(len(self._branches))
+            accumulator.counts = kind_named(self._measure.kind).empty_counts(len(self._branches))
         return accumulator.counts
 
     def merge_accumulators(self, accumulators: Iterable[_Accumulator]) -> _Accumulator:
@@ -235,7 +230,7 @@ class _Combiner(beam.CombineFn):
                 if result.counts is None:
                     result.counts = accumulator.counts
                 else:
-                    result.counts.merge(accumulator.counts)  # type: ignore[arg-type]
+                    result.counts.merge(accumulator.counts)
             result.overall |= accumulator.overall
             result.auc.update(accumulator.auc)
             if accumulator.scores is not None:
@@ -252,22 +247,16 @@ class _Combiner(beam.CombineFn):
     def extract_output(self, accumulator: _Accumulator) -> metric_types.MetricsDict:
         self._flush(accumulator)
         counts, model = self._counts(accumulator), self._measure.model_name
-        if isinstance(counts, ExclusiveCounts):
-            exclusive = counts.report(Hierarchy(self._branches), self._confidence)
-            values, classes, sums = (
-                figures.exclusive_figures(exclusive, self._measure.top_k), exclusive.classes, counts.class_sums()
-            )  # fmt: skip
-        else:
-            multi_label = counts.report(self._confidence)
-            values, classes, sums = figures.multi_label_figures(multi_label), multi_label.classes, counts.sums
+        found = kind_named(self._measure.kind).figures(counts, self._branches, self._confidence, self._measure.top_k)
+        classes = found.classes
         result: dict[metric_types.MetricKey, Any] = {
-            metric_key(name, model, self._objective): value for name, value in values.items()
+            metric_key(name, model, self._objective): value for name, value in found.values.items()
         }
         if not accumulator.overall:
             return result
-        if isinstance(counts, ExclusiveCounts) and self._per_category:
+        if found.bins is not None and self._per_category:
             plot = metric_types.PlotKey("calibration_plot", model, self._objective, None, None, None)
-            result[plot] = figures.calibration_buckets(counts.bins)
+            result[plot] = figures.calibration_buckets(found.bins)
         if self._per_category:
             classes.auc, error = self._auc(accumulator, counts.n_classes)
             result[metric_key("auc", model, self._objective)] = classes.macro_auc
@@ -277,7 +266,7 @@ class _Combiner(beam.CombineFn):
             result.update(self._category_metrics(array))
         result[metric_key(F1, model, self._objective)] = classes.f1
         result[metric_key(EXAMPLES, model, self._objective)] = classes.examples
-        result[metric_key(SUMS, model, self._objective)] = sums
+        result[metric_key(SUMS, model, self._objective)] = found.sums
         return result
 
     @staticmethod

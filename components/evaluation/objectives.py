@@ -7,7 +7,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any
 
 from modules.metrics.checks import CategoryChecks
 
@@ -45,7 +45,7 @@ class ObjectiveEval:
 
     Attributes:
       name: the objective; also the output name of its metrics in TFMA.
-      kind: "exclusive" or "multi_label".
+      kind: the name of its kind (:mod:`modules.objectives`).
       classes: per index of the head's output the category's id and its path as text.
       branches: per class the nodes from the root down to itself; default: cut out of the paths at " > ".
       threshold: multi-label only: probability from which on a class is predicted.
@@ -59,7 +59,7 @@ class ObjectiveEval:
     """
 
     name: str
-    kind: Literal["exclusive", "multi_label"]
+    kind: str
     classes: Sequence[tuple[str, str]]
     branches: Sequence[Sequence[str]] | None = None
     threshold: float = 0.5

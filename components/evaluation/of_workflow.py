@@ -7,8 +7,6 @@ from typing import Any
 from components.evaluation.config import build_eval_config
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
 from modules.errors import InputError, Problem
-from modules.examples import label_no
-from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 
@@ -17,14 +15,14 @@ def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEva
     """What is measured: one entry per objective, its classes in the head's order."""
     found = []
     for name, objective in workflow.objectives.items():
-        classes = classes_of(objective, taxonomy)
+        classes = objective.classes(taxonomy)
         found.append(
             ObjectiveEval(
                 name=name,
                 kind=objective.kind,
                 classes=[(c.id, taxonomy.path_text(c)) for c in classes],
                 branches=[[taxonomy.path_text(a) for a in (*taxonomy.ancestors(c), c)] for c in classes],
-                no_key=label_no(name) if objective.kind == "multi_label" and objective.labels == "people" else "",
+                no_key=objective.denied_key(name),
                 weight_key=f"eval_weight/{name}",
             )
         )

@@ -9,7 +9,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from components.evaluation.figures import COLUMNS, LOWER, UPPER
+from components.evaluation.figures import COLUMNS
+from modules.metrics.intervals import LOWER, UPPER
 
 _TEMPLATE = """<!DOCTYPE html>
 <html lang="en">

@@ -20,6 +20,7 @@ from labelling.formats.checked import Given, checked, json_lines, lines_of
 from labelling.store import Store, queue, rows, status
 from labelling.store.tables import items, labels
 from modules.errors import InputError, Problem
+from modules.objectives import kind_named, multi_label_names
 from modules.taxonomy import Taxonomy
 
 FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".json": "label-studio"}
@@ -81,7 +82,7 @@ def export_labels(
         columns = (*COLUMNS, *MORE) if full else COLUMNS
         label_rows: Iterable[Any] = rows.read(connection)
         if not all_rows:
-            label_rows = rows.standing(label_rows, [name for name, of in kinds.items() if of != "exclusive"])
+            label_rows = rows.standing(label_rows, multi_label_names(kinds))
         lines = (_row(row, columns, tree) for row in label_rows if batch in (None, row.batch))
         if kind == "csv":
             return written(file, _csv_lines(lines, columns), -1)
@@ -135,7 +136,7 @@ def _settle(connection: Connection, new: Iterable[rows.Label], kinds: Mapping[st
     for row in new:
         if row.product_id not in opened or row.value in ("skip", "retracted"):
             continue
-        category = (row.category or "") if kinds[row.objective] != "exclusive" else ""
+        category = kind_named(kinds[row.objective]).asked_category(row.category)
         item = queue.open_item_of(connection, row.product_id, row.objective, category)
         if item is not None:
             same = (labels.c.product_id == row.product_id, labels.c.annotator == row.annotator)

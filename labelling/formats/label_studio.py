@@ -21,6 +21,7 @@ from labelling.store import rows
 from labelling.store.tables import batches, items, labels, products
 from modules.errors import InputError, Problem, Problems, reason
 from modules.feeds.opening import UNREADABLE, open_plain
+from modules.objectives import DEFAULT_KIND, DEFAULT_OBJECTIVE, kind_named
 from modules.taxonomy import Category, Taxonomy
 
 NONE = "none of these"
@@ -28,9 +29,9 @@ _VALUES = {NONE: "none_of_these", "yes": "yes", "no": "no"}
 _MAX_BYTES = 512 << 20
 
 
-def configuration(taxonomy: Taxonomy, kind: str = "exclusive") -> str:
+def configuration(taxonomy: Taxonomy, kind: str = DEFAULT_KIND) -> str:
     """The labelling interface for a project, as Label Studio's XML."""
-    if kind != "exclusive":
+    if not kind_named(kind).single_label:
         body = _choices(["yes", "no"])
         return f'<View>\n  <Text name="product" value="$text"/>\n  <Header value="$question"/>\n{body}</View>\n'
 
@@ -94,8 +95,10 @@ def _unasked(
         for product, label_rows in rows.standing_of(connection, some, kinds).items():
             for row in label_rows:
                 kind = kinds.get(row.objective)
-                key = (product, row.objective, (row.category or "") if kind != "exclusive" else "")
-                if kind is None or key in done:
+                if kind is None:
+                    continue
+                key = (product, row.objective, kind_named(kind).asked_category(row.category))
+                if key in done:
                     continue
                 done.add(key)
                 task = _task(product, row.objective, key[2], known, taxonomy)
@@ -119,7 +122,7 @@ def _task(
 
 def _predictions(item: Any, taxonomy: Taxonomy, kind: str) -> list[dict[str, Any]]:
     known = [(taxonomy[c], p) for c, p in item.suggestions if c in taxonomy]
-    if kind == "exclusive":
+    if kind_named(kind).single_label:
         results = [(_taxonomy(category), p) for category, p in known[:1]]
     else:
         results = [(_choice("yes" if p >= 0.5 else "no"), max(p, 1 - p)) for c, p in known if c.id == item.category]
@@ -130,10 +133,11 @@ def _annotations(
     label_rows: list[Any], key: tuple[str, str, str], kind: str, taxonomy: Taxonomy
 ) -> list[dict[str, Any]]:
     made = []
+    asked = kind_named(kind)
     for row in label_rows:
-        if row.objective != key[1] or (kind != "exclusive" and (row.category or "") != key[2]):
+        if row.objective != key[1] or (not asked.single_label and (row.category or "") != key[2]):
             continue
-        if kind != "exclusive" and row.value in ("yes", "no"):
+        if not asked.single_label and row.value in ("yes", "no"):
             result = _choice(row.value)
         elif row.value == "none_of_these":
             result = _choice(NONE)
@@ -228,7 +232,7 @@ def _rows(task: Any, people: Mapping[str, str]) -> list[dict[str, Any]]:
         hint = "export the project as JSON; JSON-MIN and CSV leave out what the answers belong to"
         raise _Bad("expected a task that Shelfmark exported, with 'product_id' under 'data'", hint=hint)
     about = _mapping(data.get("shelfmark"), "'shelfmark'")
-    asked = {"product_id": data["product_id"], "objective": about.get("objective", "exclusive")}
+    asked = {"product_id": data["product_id"], "objective": about.get("objective", DEFAULT_OBJECTIVE)}
     imported = []
     for annotation in _listed(task.get("annotations"), "'annotations'"):
         row = _from(_mapping(annotation, "an annotation"), asked, about, people)

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, func, select
 from labelling.store import rows
 from labelling.store.tables import labels
 from modules.metrics.agreement import cohen_kappa, krippendorff_alpha, one_against_rest
+from modules.objectives import DEFAULT_KIND, kind_named, multi_label_names
 
 NONE = "none_of_these"
 
@@ -56,7 +57,7 @@ class Agreement:
     annotators: tuple[AnnotatorAgreement, ...]
 
 
-def agreement(connection: Connection, objective: str, kind: str = "exclusive") -> Agreement:
+def agreement(connection: Connection, objective: str, kind: str = DEFAULT_KIND) -> Agreement:
     """Agreement of an objective's annotators; the model's own labels count for nothing.
 
     Answers of a multi-label objective are about (product, category), and are yes or no.
@@ -69,14 +70,15 @@ def agreement(connection: Connection, objective: str, kind: str = "exclusive") -
     )
     query = select(labels).where(labels.c.objective == objective, labels.c.source != "model")
     query = query.where(labels.c.product_id.in_(several)).order_by(labels.c.time, labels.c.id)
-    label_rows = rows.standing(connection.execute(query), [] if kind == "exclusive" else [objective])
-    if kind == "exclusive":
+    label_rows = rows.standing(connection.execute(query), multi_label_names({objective: kind}))
+    single_label = kind_named(kind).single_label
+    if single_label:
         units = [(row.product_id, row.annotator, row.category or NONE) for row in label_rows if row.value != "no"]
     else:
         units = [(f"{row.product_id}\0{row.category}", row.annotator, row.value) for row in label_rows if row.category]
     answers, people, names = matrix(units)
     annotators = tuple(_annotator(answers, i, name) for i, name in enumerate(people))
-    if kind == "exclusive":
+    if single_label:
         categories = tuple(
             CategoryAgreement(name, int((answers == i).any(1).sum()), krippendorff_alpha(one_against_rest(answers, i)))
             for i, name in enumerate(names)

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, func, insert, select
 from labelling.store import queue
 from labelling.store.tables import items, labels, neighbours, objectives, products
 from modules.labels import VALUES
+from modules.objectives import kind_named
 
 DUPLICATE = "near_duplicate"
 """Source of a label that was given to a product because it looks like the one that was asked about: no random pick,
@@ -197,7 +198,8 @@ def _retract(connection: Connection, row: Row[Any], request: str, part: int, now
     values |= {"value": "retracted", "time": time, "item": row.item, "undoes": row.id, "request": request}
     connection.execute(insert(labels).values(values | {"part": part}))
     before = select(labels).where(*same, labels.c.id < row.id).order_by(labels.c.time.desc(), labels.c.id.desc())
-    if connection.scalar(select(objectives.c.kind).where(objectives.c.name == row.objective)) == "multi_label":
+    kind = connection.scalar(select(objectives.c.kind).where(objectives.c.name == row.objective))
+    if kind is not None and not kind_named(kind).single_label:
         # Answers about other categories stand beside this one.
         before = before.where(labels.c.category.is_not_distinct_from(row.category))
     earlier = connection.execute(before.limit(1)).first()

@@ -14,6 +14,7 @@ from labelling.content import Batch, Neighbour, Product, Run
 from labelling.store import tables as t
 from labelling.store.queue import item_of
 from modules.errors import InputError, Problem
+from modules.objectives import DEFAULT_KIND, kind_named
 from modules.taxonomy import Taxonomy
 
 _CHUNK = 500
@@ -110,10 +111,10 @@ def _labelled(connection: Connection, new: Batch) -> set[tuple[str, str]]:
     from labelling.store.rows import standing_of
 
     kinds = dict(connection.execute(select(t.objectives.c.name, t.objectives.c.kind)).tuples().all())
-    several = kinds.get(new.objective) == "multi_label"
+    kind = kind_named(kinds.get(new.objective, DEFAULT_KIND))
     standing_rows = standing_of(connection, (item.product_id for item in new.items), kinds)
     return {
-        (product, (row.category or "") if several else "")
+        (product, kind.asked_category(row.category))
         for product, rows in standing_rows.items()
         for row in rows
         if row.objective == new.objective

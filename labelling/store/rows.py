@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from labelling.store.tables import labels
+from modules.objectives import multi_label_names
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 CHUNK = 1000
@@ -114,7 +115,7 @@ def standing_of(connection: Connection, products: Iterable[str], kinds: Mapping[
     """Product to the answers about it that stand."""
     wanted = sorted(set(products))
     rows_of_product: dict[str, list[Row[Any]]] = {}
-    several = [name for name, kind in kinds.items() if kind != "exclusive"]
+    several = multi_label_names(kinds)
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
         query = select(labels).where(labels.c.product_id.in_(some)).order_by(labels.c.time, labels.c.id)

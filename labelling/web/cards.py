@@ -12,6 +12,7 @@ from labelling.store import queue, rows, status
 from labelling.store.tables import neighbours, products
 from labelling.web.names import Names
 from labelling.web.words import picked_as
+from modules.objectives import DEFAULT_KIND
 from modules.settings.feed import TEXT_FIELDS
 
 KEYS = 9
@@ -87,7 +88,7 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
         item=item,
         product=item_row.product_id,
         objective=item_row.objective,
-        kind=kinds.get(item_row.objective, "exclusive"),
+        kind=kinds.get(item_row.objective, DEFAULT_KIND),
         question=names(item_row.category) if item_row.category else "",
         question_id=item_row.category,
         title=title,

@@ -13,6 +13,7 @@ from labelling.store import rows, status
 from labelling.store import tables as t
 from labelling.web.cards import Thumb, image_url, options, ordered, thumbs
 from labelling.web.names import Names
+from modules.objectives import DEFAULT_OBJECTIVE, multi_label_names
 
 PAGE = 50
 RUNS = 20
@@ -106,8 +107,7 @@ def product(connection: Connection, name: str, names: Names, hosts: Sequence[str
     rules = select(t.rules).where(t.rules.c.rule.in_(fired), t.rules.c.run == made_by)
     conditions = {row.rule: row for row in connection.execute(rules)}
     kinds = status.kinds(connection)
-    several = [objective for objective, kind in kinds.items() if kind != "exclusive"]
-    standing = {row.id for row in rows.standing(history, several)}
+    standing = {row.id for row in rows.standing(history, multi_label_names(kinds))}
     return {
         "id": name,
         "title": fields.pop("title", "") or name,
@@ -188,8 +188,8 @@ def categories(connection: Connection, names: Names) -> list[dict[str, Any]]:
     query = select(t.category_metrics).join(t.runs).where(t.runs.c.time == newest)
     figures: dict[str, dict[str, Any]] = {}
     for row in connection.execute(query):
-        # The exclusive objective's, where a category has both.
-        if row.category not in figures or row.objective == "exclusive":
+        # Those of the objective that a workflow has by default, where a category has several.
+        if row.category not in figures or row.objective == DEFAULT_OBJECTIVE:
             figures[row.category] = row.figures
     labelled: dict[str | None, int] = dict(
         connection.execute(

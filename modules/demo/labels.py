@@ -10,6 +10,7 @@ from typing import Any
 
 from modules.demo.categories import EXCLUSIVE
 from modules.demo.products import Product
+from modules.objectives import DEFAULT_OBJECTIVE
 
 ANNOTATORS = ("annotator-1", "annotator-2", "annotator-3")
 _START = datetime(2026, 1, 5, 9, tzinfo=UTC)
@@ -56,7 +57,7 @@ class Labels:
             time += timedelta(seconds=self._random.randint(4, 40)) if n % 300 else timedelta(days=1)
             yield {
                 "product_id": product.record[0],
-                "objective": "exclusive",
+                "objective": DEFAULT_OBJECTIVE,
                 **row,
                 "time": time.strftime("%Y-%m-%dT%H:%M:%SZ"),
             }

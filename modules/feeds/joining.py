@@ -12,11 +12,10 @@ from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_e
 from modules.feeds.mapping import Product
 from modules.images.outcome import Picture
 from modules.labels.model import ResolvedLabel, ResolvedLabels
-from modules.objectives import classes_of
+from modules.objectives import Objective
 from modules.rules import RuleSet
 from modules.rules.engine import RuleEngine
 from modules.settings.feed import TEXT_FIELDS, Split
-from modules.settings.model import Objective
 from modules.settings.workflow import LabelsSettings
 from modules.taxonomy import Taxonomy, UnknownCategory
 
@@ -69,9 +68,9 @@ def label_table(
     """The entries of all labels from people, for the objectives that learn from people."""
     table = {}
     for name, objective in objectives.items():
-        if objective.kind == "multi_label" and objective.labels == "rules":
+        if objective.learns_from_rules:
             continue
-        index = {category.id: i for i, category in enumerate(classes_of(objective, taxonomy))}
+        index = {category.id: i for i, category in enumerate(objective.classes(taxonomy))}
         table[name] = {
             product: Entry(
                 tuple(index[c] for c in ((label.category_id,) if label.category_id else label.yes)),
@@ -106,18 +105,15 @@ class Joiner:
         self._engine = RuleEngine(rules) if rules is not None else None
         self._truth = settings.truth
         self._truth_weight = 1.0 if settings.truth and (settings.truth.evaluate or settings.evaluate_imported) else 0.0
-        self._exclusive = [
-            (name, table.get(name, {}), settings.truth is not None and settings.truth.objective == name)
-            for name, objective in objectives.items()
-            if objective.kind == "exclusive"
+        by_people = {name: objective for name, objective in objectives.items() if not objective.learns_from_rules}
+        self._single_label = [
+            (name, objective, table.get(name, {}), settings.truth is not None and settings.truth.objective == name)
+            for name, objective in by_people.items()
+            if objective.single_label
         ]
-        multi_label = {name: o.labels for name, o in objectives.items() if o.kind == "multi_label"}
-        self._people = [(name, table.get(name, {})) for name, labels in multi_label.items() if labels == "people"]
-        self._by_rules = [name for name, labels in multi_label.items() if labels == "rules"]
-        # A product that no rule reached has nothing to be measured on, unless it stands for a "no" to everything.
-        self._unreached_weight = {
-            name: 1.0 if o.unreached == "no" else 0.0 for name, o in objectives.items() if o.kind == "multi_label"
-        }
+        self._yes_no = [(n, o, table.get(n, {})) for n, o in by_people.items() if not o.single_label]
+        self._by_rules = [name for name in objectives if name not in by_people]
+        self._unreached_weight = {name: objective.unreached_weight for name, objective in objectives.items()}
         self._headers = {name: TextHeaders(name) for name in (examples.ID, *TEXT_FIELDS, examples.TOP_CATEGORY)}
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
@@ -147,7 +143,7 @@ class Joiner:
         entries.append(rule_entries)
         counted, joined = [(name, RULES_SOURCE) for name in self._by_rules] if fired else [], []
         labelled = False
-        for name, table, from_truth in self._exclusive:
+        for name, objective, table, from_truth in self._single_label:
             entry = table.get(product.id)
             if entry is not None:
                 joined.append(name)
@@ -155,14 +151,14 @@ class Joiner:
                 entry = self._from_truth(product.truth, split, file, line)
             if entry is not None and not entry.classes:
                 entry = None
-            entries.append(self._label(name, entry, exclusive=True))
+            entries.append(self._label(name, objective, entry))
             if entry is not None:
                 counted.append((name, entry.source))
                 if not labelled:
                     top, labelled = self._top[entry.classes[0]], True
-        for name, table in self._people:
+        for name, objective, table in self._yes_no:
             entry = table.get(product.id)
-            entries.append(self._label(name, entry, exclusive=False))
+            entries.append(self._label(name, objective, entry))
             if entry is not None:
                 counted.append((name, entry.source))
                 joined.append(name)
@@ -170,18 +166,16 @@ class Joiner:
         image = picture.reason if picture is not None else ""
         return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image)
 
-    def _label(self, objective: str, entry: Entry | None, exclusive: bool) -> bytes:
+    def _label(self, name: str, objective: Objective, entry: Entry | None) -> bytes:
         """The features of a label, or of none."""
-        key = objective, entry
+        key = name, entry
         found = self._labels.get(key)
         if found is None:
-            classes = entry.classes if entry else (examples.UNLABELLED,) if exclusive else ()
-            found = int_entry(examples.label(objective), classes)
-            found += float_entry(examples.eval_weight(objective), [entry.weight if entry else 0.0])
+            labels = objective.label_entries(name, *((entry.classes, entry.no) if entry else ((), ())))
+            found = b"".join(int_entry(feature, classes) for feature, classes in labels)
+            found += float_entry(examples.eval_weight(name), [entry.weight if entry else 0.0])
             if entry is not None:
-                found += bytes_entry(examples.label_source(objective), [entry.source.encode()])
-            if not exclusive:
-                found += int_entry(examples.label_no(objective), entry.no if entry else ())
+                found += bytes_entry(examples.label_source(name), [entry.source.encode()])
             if len(self._labels) < _CACHE:
                 self._labels[key] = found
         return found

@@ -15,10 +15,10 @@ from modules.feeds.readers import read_records
 from modules.labels import read_labels
 from modules.labels import resolve as resolve_labels
 from modules.labels.model import ResolvedLabels
+from modules.objectives import Objective, kinds_of
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
 from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective, Objective
 from modules.settings.workflow import LabelsSettings, RulesSettings, TaxonomySettings, Workflow
 from modules.taxonomy import Taxonomy
 
@@ -43,10 +43,7 @@ class ExampleSettings(Settings):
     def of(cls, workflow: Workflow) -> ExampleSettings:
         """The part of ``workflow``; where the feed lies and how the demo is made stay out as well."""
         objectives: dict[str, Objective] = {
-            name: ExclusiveObjective()
-            if o.kind == "exclusive"
-            else MultiLabelObjective(labels=o.labels, unreached=o.unreached)
-            for name, o in workflow.objectives.items()
+            name: objective.for_examples() for name, objective in workflow.objectives.items()
         }
         lengths = {one.column_of(name): one.vector_length for name, one in workflow.features.items()}
         dimensions = {column: length for column, length in lengths.items() if length is not None}
@@ -92,8 +89,8 @@ def load_rule_set(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) ->
 
 def load_label_files(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) -> ResolvedLabels:
     """What the annotators agree on, of all label files."""
-    kinds = {name: objective.kind for name, objective in settings.objectives.items()}
-    return resolve_labels(read_labels([resolve(folder, file) for file in settings.labels.files], taxonomy, kinds))
+    files = [resolve(folder, file) for file in settings.labels.files]
+    return resolve_labels(read_labels(files, taxonomy, kinds_of(settings.objectives)))
 
 
 def truths_of(path: str, settings: FeedSettings, part: int = 0, of: int = 1) -> set[tuple[str, ...]]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from modules.labels.model import LabelRow
+from modules.objectives import kind_named
 
 
 @dataclass(frozen=True)
@@ -33,7 +34,7 @@ def disputes(rows: Iterable[LabelRow], kinds: dict[str, str]) -> list[Dispute]:
     """
     newest: dict[tuple[str, str, str], dict[str, LabelRow]] = {}
     for row in rows:
-        category = "" if kinds[row.objective] == "exclusive" else row.category or ""
+        category = kind_named(kinds[row.objective]).asked_category(row.category)
         by = newest.setdefault((row.objective, row.product_id, category), {})
         if row.annotator not in by or by[row.annotator].time <= row.time:
             by[row.annotator] = row
@@ -58,4 +59,4 @@ def _answer(row: LabelRow, kind: str) -> str | None:
     value: Any = row.value
     if value in ("skip", "retracted"):
         return None
-    return row.category if kind == "exclusive" and value == "yes" else str(value)
+    return row.category if kind_named(kind).single_label and value == "yes" else str(value)

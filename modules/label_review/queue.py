@@ -14,10 +14,9 @@ from modules.label_review.confident_learning import suspected_labels
 from modules.label_review.contradictions import contradicted
 from modules.label_review.disagreement import disputes
 from modules.labels import LabelLog
-from modules.objectives import classes_of
+from modules.objectives import Objective, kinds_of, single_label_names
 from modules.predictions.read import PredictionFiles
 from modules.sampling.table import PredictionTable
-from modules.settings.model import Objective
 from modules.taxonomy import Taxonomy
 
 REVIEW_FILE, FACTS_FILE = "review.jsonl", "review.json"
@@ -41,7 +40,7 @@ def label_errors(
     rows = rows[table.labels[rows] >= 0]
     if len(rows) == 0:
         return []
-    classes = classes_of(objective, taxonomy)
+    classes = objective.classes(taxonomy)
     vectors = np.asarray(table.embeddings[rows], np.float32)
     found = suspected_labels(vectors, table.labels[rows], seed)
     made = []
@@ -62,21 +61,21 @@ def label_errors(
 def contradicted_rules(
     files: PredictionFiles, objectives: Mapping[str, Objective], log: LabelLog, taxonomy: Taxonomy, most: int
 ) -> list[Row]:
-    """Products in a rule's category that the first exclusive objective, taught by people, holds for wrong."""
-    exclusive = next((n for n, o in objectives.items() if o.kind == "exclusive"), None)
-    if exclusive is None:
+    """Products in a rule's category that the first single-label objective, taught by people, holds for wrong."""
+    judge = next(iter(single_label_names(kinds_of(objectives))), None)
+    if judge is None:
         return []
-    classes = list(classes_of(objectives[exclusive], taxonomy))
-    answered = {row.product_id for row in log if row.objective == exclusive and row.value != "retracted"}
+    classes = list(objectives[judge].classes(taxonomy))
+    answered = {row.product_id for row in log if row.objective == judge and row.value != "retracted"}
     nodes, made = list(taxonomy), []
     for name, objective in objectives.items():
-        if objective.kind != "multi_label" or objective.labels != "rules":
+        if not objective.learns_from_rules:
             continue
-        for one in contradicted(files, name, exclusive, classes, taxonomy, most + len(answered)):
+        for one in contradicted(files, name, judge, classes, taxonomy, most + len(answered)):
             if one.product_id not in answered:
                 made.append(
                     {
-                        "product_id": one.product_id, "objective": exclusive, "reason": "rule_contradicted",
+                        "product_id": one.product_id, "objective": judge, "reason": "rule_contradicted",
                         "given": nodes[one.given].id, "suggested": classes[one.suggested].id, "score": one.score,
                         "rule": ", ".join(one.rules), "split": one.split,
                     }

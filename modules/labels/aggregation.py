@@ -9,6 +9,7 @@ from operator import itemgetter
 from typing import NamedTuple
 
 from modules.labels.model import NO, NONE_OF_THESE, RETRACTED, SKIP, YES, LabelLog, ResolvedLabel, ResolvedLabels
+from modules.objectives import kind_named
 
 _CHUNK = 1 << 16
 _NONE = -1
@@ -54,8 +55,7 @@ def resolve(log: LabelLog, *, include_model: bool = False) -> ResolvedLabels:
         ``model``. Otherwise those rows are left out. They never count beside a human's.
     """
     names = list(log.kinds)
-    exclusive = [kind == "exclusive" for kind in log.kinds.values()]
-    deciders = [_Decider(log, kind) for kind in exclusive]
+    deciders = [_Decider(log, kind_named(kind).single_label) for kind in log.kinds.values()]
     model = log.sources.index("model") if "model" in log.sources else None
     labels: dict[str, dict[str, ResolvedLabel]] = {name: {} for name in names}
     unresolved: dict[str, Counter[str]] = {name: Counter() for name in names}
@@ -100,19 +100,19 @@ def _in_order(log: LabelLog) -> Iterator[_Row]:
 class _Decider:
     """Decides about one product at a time, of one kind of objective."""
 
-    def __init__(self, log: LabelLog, exclusive: bool):
+    def __init__(self, log: LabelLog, single_label: bool):
         self._ids = [category.id for category in log.taxonomy]
         self._names = log.annotators
         self._sources = log.sources
         self._random = log.sources.index("random") if "random" in log.sources else None
         self._people: dict[tuple[int, ...], tuple[str, ...]] = {}
-        self._decide = self._exclusive if exclusive else self._multi_label
+        self._decide = self._single_label if single_label else self._multi_label
 
     def __call__(self, rows: Sequence[_Row]) -> ResolvedLabel | str:
         """The label of the product that ``rows`` (ordered by annotator, then time) are about, or why it has none."""
         return self._decide(rows)
 
-    def _exclusive(self, rows: Sequence[_Row]) -> ResolvedLabel | str:
+    def _single_label(self, rows: Sequence[_Row]) -> ResolvedLabel | str:
         newest = list({row.annotator: row for row in rows}.values()) if len(rows) > 1 else rows
         votes: dict[int, list[_Row]] = {}
         against: Counter[int] = Counter()

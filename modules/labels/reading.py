@@ -16,6 +16,7 @@ from typing import Any, NoReturn
 from modules.errors import InputError, Problem, Problems, reason
 from modules.feeds.opening import UNREADABLE
 from modules.labels.model import NO, NONE_OF_THESE, VALUES, YES, LabelLog
+from modules.objectives import kind_named
 from modules.taxonomy import Taxonomy, UnknownCategory
 from modules.taxonomy.documents import SUGGESTIONS, did_you_mean
 
@@ -41,7 +42,7 @@ def read_labels(
 
     Args:
       paths: the files, in the order in which ties in time are settled: later counts.
-      objectives: objective name to ``exclusive`` or ``multi_label``.
+      objectives: objective name to the name of its kind.
 
     Raises:
       InputError: what is wrong with the rows, each mistake with file and line.
@@ -69,7 +70,9 @@ class _Reader:
         self._taxonomy = taxonomy
         self._log = LabelLog(taxonomy, dict(objectives))
         self._hash = hashlib.sha256()
-        self._objectives = {name: (code, kind == "exclusive") for code, (name, kind) in enumerate(objectives.items())}
+        self._objectives = {
+            name: (code, kind_named(kind).single_label) for code, (name, kind) in enumerate(objectives.items())
+        }
         self._exclusive = [category.exclusive for category in taxonomy]
         self._categories: dict[str, int] = {}
         self._unknown: dict[str, str] = {}

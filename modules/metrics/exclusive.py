@@ -73,6 +73,10 @@ class ExclusiveFacts:
     def __len__(self) -> int:
         return len(self.label)
 
+    def labels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+        """Rows and classes of the labels."""
+        return np.arange(len(self)), self.label
+
     def take(self, rows: npt.NDArray[np.intp]) -> ExclusiveFacts:
         return ExclusiveFacts(
             self.label[rows], self.predicted[rows], self.confidence[rows], self.hit[rows], self.weight[rows]
@@ -209,6 +213,21 @@ class ExclusiveReport:
     hierarchical_f1: Interval
     calibration_error: float
     classes: ClassReport
+
+    def figures(self, top_k: int) -> dict[str, float]:
+        """The figures of one slice by name; NaN where there is none."""
+        return {
+            "example_count": float(self.examples),
+            "weight": self.weight,
+            **self.accuracy.named("accuracy"),
+            **self.top_k.named(f"top_{top_k}_accuracy"),
+            **self.macro_f1.named("macro_f1"),
+            **self.weighted_f1.named("weighted_f1"),
+            **self.hierarchical_f1.named("hierarchical_f1"),
+            "hierarchical_precision": self.hierarchical_precision,
+            "hierarchical_recall": self.hierarchical_recall,
+            "calibration_error": self.calibration_error,
+        }
 
 
 def exclusive_metrics(

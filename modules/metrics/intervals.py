@@ -22,6 +22,10 @@ import numpy.typing as npt
 Floats = npt.NDArray[np.float64]
 
 
+LOWER, UPPER = "/lower", "/upper"
+"""After a figure's name: the ends of its interval."""
+
+
 @dataclass(frozen=True)
 class Interval:
     """A figure and where it may lie; all three NaN where nothing defines it."""
@@ -29,6 +33,10 @@ class Interval:
     value: float
     lower: float
     upper: float
+
+    def named(self, name: str) -> dict[str, float]:
+        """The value and the ends under the names that figures have in an evaluation."""
+        return {name: self.value, name + LOWER: self.lower, name + UPPER: self.upper}
 
     @property
     def defined(self) -> bool:

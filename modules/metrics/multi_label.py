@@ -82,6 +82,10 @@ class MultiLabelFacts:
     def __len__(self) -> int:
         return len(self.weight)
 
+    def labels(self) -> tuple[Ints, Ints]:
+        """Rows and classes of the labels."""
+        return self.label_row, self.label_class
+
     def take(self, rows: npt.NDArray[np.intp]) -> MultiLabelFacts:
         """The products at ``rows`` (ascending), renumbered."""
         place = np.full(len(self), -1, np.int64)
@@ -175,6 +179,18 @@ class MultiLabelReport:
     macro_f1: float
     weighted_f1: float
     classes: ClassReport
+
+    def figures(self) -> dict[str, float]:
+        """The figures of one slice by name; NaN where there is none."""
+        return {
+            "example_count": float(self.examples),
+            "weight": self.weight,
+            **self.micro_f1.named("micro_f1"),
+            "micro_precision": self.micro_precision,
+            "micro_recall": self.micro_recall,
+            "macro_f1": self.macro_f1,
+            "weighted_f1": self.weighted_f1,
+        }
 
 
 def multi_label_metrics(

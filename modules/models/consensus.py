@@ -18,31 +18,15 @@ def surprise(probabilities: tf.Tensor) -> tf.Tensor:
     return -probabilities * tf.math.log(tf.maximum(probabilities, LEAST))
 
 
-def member_probabilities(logits: tf.Tensor, kind: str, temperatures: Sequence[float] = ()) -> tf.Tensor:
-    """Softmax (exclusive; each member's own temperature) or sigmoid of (members, batch, classes)."""
-    if kind != "exclusive":
-        return tf.sigmoid(logits)
-    if temperatures:
-        logits = logits / tf.reshape(tf.constant(temperatures, tf.float32), [-1, 1, 1])
-    return tf.nn.softmax(logits)
+def log_of(probabilities: tf.Tensor) -> tf.Tensor:
+    """Natural logarithm, of 0 that of :data:`LEAST`."""
+    return tf.math.log(tf.maximum(probabilities, LEAST))
 
 
-def combined_logits(probabilities: tf.Tensor, weights: Sequence[float], kind: str, stacked: bool) -> tf.Tensor:
-    """Logits (batch, classes) of the committee: their softmax or sigmoid is its probability.
-
-    Args:
-      probabilities: (members, batch, classes). weights: of the members.
-      stacked: weights are powers of the members' probabilities (odds, of independent categories) in place of factors.
-    """
+def weighted_mean(probabilities: tf.Tensor, weights: Sequence[float]) -> tf.Tensor:
+    """Of (members, batch, classes) over the members, (batch, classes)."""
     by = tf.constant(weights, tf.float32)
-    if stacked:
-        logs = tf.math.log(tf.maximum(probabilities, LEAST))
-        if kind != "exclusive":
-            logs -= tf.math.log(tf.maximum(1.0 - probabilities, LEAST))
-        return tf.tensordot(by, logs, 1)
-    mean = tf.tensordot(by / tf.reduce_sum(by), probabilities, 1)
-    logits = tf.math.log(tf.maximum(mean, LEAST))
-    return logits if kind == "exclusive" else logits - tf.math.log(tf.maximum(1.0 - mean, LEAST))
+    return tf.tensordot(by / tf.reduce_sum(by), probabilities, 1)
 
 
 def disagreement(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:

@@ -20,7 +20,7 @@ from modules.examples import RULES
 from modules.graph_ops.price import parse_price
 from modules.models.consensus import DISAGREEMENT
 from modules.models.towers import EMBEDDINGS
-from modules.objectives import classes_of
+from modules.objectives.class_tables import ClassTables
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.export import TABLE
@@ -95,18 +95,9 @@ def predict_file(
     models = _models(model)
     spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}
     spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, "price")}
-    spec |= {
-        f"label/{name}": tf.io.FixedLenFeature([], tf.int64, -1)
-        for name, objective in settings.objectives.items()
-        if objective.kind == "exclusive"
-    }
-
-    spec |= {
-        f"label/{name}": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-        for name, objective in settings.objectives.items()
-        if objective.kind == "multi_label" and objective.labels == "rules"
-    }
-    if columns.given:
+    for name, objective in settings.objectives.items():
+        spec |= objective.prediction_spec(name)
+    if columns.has_rules:
         spec[RULES] = tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)
 
     def load(serialised):
@@ -216,55 +207,40 @@ class PredictionColumns:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
     ``o/probability``; ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``, ``o/entropy``,
     ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald``
-    and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); ``o/label``
-    (exclusive: class index or -1); ``o/assigned`` (multi-label: ids of all categories over their thresholds, ancestors
-    included); ``o/given`` (rules' labels: category ids, ancestors included).
+    and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and what
+    the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
     """
 
     def __init__(self, workflow: Workflow, taxonomy: Taxonomy, labels_taxonomy: Taxonomy | None = None):
         """``taxonomy``: the model's; ``labels_taxonomy``: of the examples' labels, where it is another one."""
-        self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
+        self.objectives = workflow.objectives
         committee = workflow.committee
         self.scores = (*SCORES, *DISAGREEMENT) if committee and committee.answers else SCORES
-        rules = {n for n, o in workflow.objectives.items() if o.kind == "multi_label" and o.labels == "rules"}
-        self.given = rules
-        self.paths: dict[str, pa.Array] = {}
-        self.ids: dict[str, pa.Array] = {}
-        self.ancestors: dict[str, pa.Array] = {}
-        self.lines: dict[str, pa.Array] = {}  # the same as class indices; multi-label only
-        self.given_ids: dict[str, pa.Array] = {}
-        self.label_class: dict[str, np.ndarray] = {}  # a label's class to the model's; the last one stands for -1
-        for name, objective in workflow.objectives.items():
-            classes = classes_of(objective, taxonomy)
-            given = classes_of(objective, labels_taxonomy or taxonomy)
-            place = {c.id: i for i, c in enumerate(classes)}
-            self.given_ids[name] = pa.array([c.id for c in given], pa.string())
-            self.label_class[name] = np.array([*(place.get(c.id, -1) for c in given), -1], np.int32)
-            self.paths[name] = pa.array([taxonomy.path_text(c) for c in classes], pa.string())
-            self.ids[name] = pa.array([c.id for c in classes], pa.string())
-            lineages = [[*(above.id for above in taxonomy.ancestors(c)), c.id] for c in classes]
-            self.ancestors[name] = pa.array(lineages, pa.list_(pa.string()))
-            if objective.kind == "multi_label":
-                index = {c.id: i for i, c in enumerate(classes)}
-                self.lines[name] = pa.array([[index[id] for id in line] for line in lineages], pa.list_(pa.int64()))
+        self.has_rules = any(objective.learns_from_rules for objective in self.objectives.values())
+        self.tables = {
+            name: ClassTables(objective.classes(taxonomy), taxonomy, objective.classes(labels_taxonomy or taxonomy))
+            for name, objective in self.objectives.items()
+        }
 
     def outputs(self) -> list[str]:
         """Names of the signature's outputs that the table is made of."""
-        found = [f"{name}/{score}" for name in self.kinds for score in ("classes", "probabilities", *self.scores)]
-        found += [f"{name}/assigned" for name, kind in self.kinds.items() if kind != "exclusive"]
-        found += [f"{name}/members" for name in self.kinds if len(self.scores) > len(SCORES)]
-        return found
+        parts = ("classes", "probabilities", *self.scores, *(("members",) if len(self.scores) > len(SCORES) else ()))
+        return [
+            f"{name}/{part}"
+            for name, objective in self.objectives.items()
+            for part in (*parts, *objective.head_outputs)
+        ]
 
     def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
         arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in ("id", *SHOWN)}
         arrays["price"] = pa.array(raw["price"])
-        for name, kind in self.kinds.items():
-            classes = outputs[f"{name}/classes"].astype(np.int32)
-            best = classes[:, 0]
-            arrays[f"{name}/category"] = pa.DictionaryArray.from_arrays(pa.array(best), self.paths[name])
-            arrays[f"{name}/category_id"] = pa.DictionaryArray.from_arrays(pa.array(best), self.ids[name])
-            arrays[f"{name}/ancestors"] = self.ancestors[name].take(pa.array(best))
+        for name, objective in self.objectives.items():
+            tables, classes = self.tables[name], outputs[f"{name}/classes"].astype(np.int32)
+            best = pa.array(classes[:, 0])
+            arrays[f"{name}/category"] = pa.DictionaryArray.from_arrays(best, tables.paths)
+            arrays[f"{name}/category_id"] = pa.DictionaryArray.from_arrays(best, tables.ids)
+            arrays[f"{name}/ancestors"] = tables.lineages.take(best)
             arrays[f"{name}/probability"] = pa.array(outputs[f"{name}/probabilities"][:, 0])
             arrays[f"{name}/classes"] = _fixed(classes)
             arrays[f"{name}/probabilities"] = _fixed(outputs[f"{name}/probabilities"])
@@ -273,32 +249,14 @@ class PredictionColumns:
             if f"{name}/members" in outputs:
                 members = outputs[f"{name}/members"]
                 arrays[f"{name}/members"] = _fixed(members.reshape(len(members), members.shape[1] * members.shape[2]))
-            if kind == "exclusive":
-                arrays[f"{name}/label"] = pa.array(self.label_class[name][raw[f"label/{name}"]])
-            else:
-                arrays[f"{name}/assigned"] = self._assigned(name, classes, outputs[f"{name}/assigned"])
-        for name in self.given:
-            values, offsets = raw[f"label/{name}"]
-            ids = self.given_ids[name].take(pa.array(values))
-            arrays[f"{name}/given"] = pa.ListArray.from_arrays(offsets.astype(np.int32), ids)
-        if self.given:
+            arrays |= objective.prediction_columns(name, tables, raw, outputs)
+        if self.has_rules:
             values, offsets = raw[RULES]
             arrays[RULES] = pa.ListArray.from_arrays(offsets.astype(np.int32), _text(values))
         for name in EMBEDDINGS:
             if name in outputs:
                 arrays[name] = _fixed(outputs[name].astype(np.float32))
         return pa.RecordBatch.from_pydict(arrays)
-
-    def _assigned(self, name: str, classes: np.ndarray, assigned: np.ndarray) -> pa.Array:
-        """Per row the lineages of its assigned classes, most probable first, each category once."""
-        rows, places = np.nonzero(assigned)
-        lines = self.lines[name].take(pa.array(classes[rows, places]))
-        rows = np.repeat(rows, np.diff(lines.offsets.to_numpy()))
-        found = lines.flatten().to_numpy(zero_copy_only=False)
-        keys = rows * len(self.ids[name]) + found
-        first = np.sort(np.unique(keys, return_index=True)[1])
-        offsets = np.concatenate([[0], np.cumsum(np.bincount(rows[first], minlength=len(classes)))]).astype(np.int32)
-        return pa.ListArray.from_arrays(offsets, self.ids[name].take(pa.array(found[first])))
 
 
 def _text(values: np.ndarray) -> pa.Array:

@@ -5,7 +5,7 @@ The files are those of :class:`modules.predictions.predict.PredictionColumns`, i
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -17,6 +17,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modules.errors import InputError, Problem
+from modules.objectives import kind_by_columns, kind_named, single_label_names
 from modules.parquet import readable
 from modules.taxonomy import Category, Taxonomy
 
@@ -39,7 +40,7 @@ class Query:
 
     Attributes:
       split: only this one; None: all, in the order train, eval, test.
-      objective: whose category and uncertainty count; None: the first exclusive one.
+      objective: whose category and uncertainty count; None: the first single-label one.
       categories: ids of which a product must be predicted to be in one; None: any.
       min_uncertainty: least value of :func:`uncertainty_of` the ``sort`` score (entropy without one).
       sort: most uncertain first by this score; None: as they are stored.
@@ -95,7 +96,7 @@ class PredictionFiles:
     Attributes:
       files: split to its files.
       schema: of the files.
-      kinds: objective to ``exclusive`` or ``multi_label``, in the order of the columns.
+      kinds: objective to the name of its kind, in the order of the columns.
     """
 
     def __init__(self, folder: str | Path):
@@ -117,16 +118,16 @@ class PredictionFiles:
         with readable(first):
             self.schema: pa.Schema = pq.read_schema(first)
         names = [name.removesuffix("/category_id") for name in self.schema.names if name.endswith("/category_id")]
-        self.kinds = {name: "exclusive" if f"{name}/label" in self.schema.names else "multi_label" for name in names}
+        self.kinds = {name: kind_by_columns(name, self.schema.names) for name in names}
 
     def objective(self, name: str | None) -> str:
-        """``name``, or the first exclusive objective, or the first one.
+        """``name``, or the first single-label objective, or the first one.
 
         Raises:
           InputError: there is no such objective.
         """
         if name is None:
-            return next((o for o, kind in self.kinds.items() if kind == "exclusive"), next(iter(self.kinds)))
+            return (single_label_names(self.kinds) or list(self.kinds))[0]
         if name not in self.kinds:
             raise InputError(Problem("", f"one of: {', '.join(self.kinds)}", key="--objective", value=name))
         return name
@@ -175,7 +176,7 @@ class PredictionFiles:
         """Tables of the products that pass the filters, and their uncertainties."""
         score: Uncertainty = query.sort or "entropy"
         scored = query.sort is not None or query.min_uncertainty is not None
-        membership = f"{objective}/{'category_id' if self.kinds[objective] == 'exclusive' else 'assigned'}"
+        membership = f"{objective}/{kind_named(self.kinds[objective]).membership_column}"
         wanted = [name for name in columns if name != SPLIT]
         read = list(dict.fromkeys([*wanted, *([f"{objective}/{score}"] if scored else [])]))
         if query.categories is not None and membership not in read:
@@ -246,11 +247,3 @@ def plain(table: pa.Table) -> pa.Table:
         if pa.types.is_dictionary(field.type):
             table = table.set_column(i, field.name, table.column(i).cast(field.type.value_type))
     return table
-
-
-def class_paths(kinds: Mapping[str, str], taxonomy: Taxonomy) -> dict[str, list[str]]:
-    """Objective to its classes' paths as text, in the order of the class indices (:mod:`modules.objectives`)."""
-    return {
-        name: [c.text for c in (taxonomy.exclusive if kind == "exclusive" else taxonomy)]
-        for name, kind in kinds.items()
-    }

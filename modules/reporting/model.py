@@ -175,7 +175,7 @@ class ObjectiveReport:
     """
 
     name: str
-    kind: Literal["exclusive", "multi_label"]
+    kind: str
     measured: int = 0
     figures: Sequence[Figure] = ()
     categories: Sequence[CategoryRow] = ()

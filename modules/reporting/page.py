@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from modules.images.outcome import REASONS
+from modules.objectives import kind_named
 from modules.reporting.collect import bins_of
 from modules.reporting.model import HistoryPoint, ObjectiveReport, Report, Training
 from modules.reporting.svg import Series, bar, heat_map, line_chart, reliability_chart
@@ -159,7 +160,7 @@ class _Objective:
     """An objective and its plots."""
 
     report: ObjectiveReport
-    exclusive: bool
+    single_label: bool
     unmeasured: str
     history: Markup
     history_names: Sequence[str]
@@ -169,12 +170,12 @@ class _Objective:
 
 
 def _objective(report: ObjectiveReport) -> _Objective:
-    exclusive = report.kind == "exclusive"
+    single_label = kind_named(report.kind).single_label
     history, names = _history(report)
     most = max((max(a, b or 0) for _, a, b in report.top_level), default=0)
     sums = sum(a for _, a, _ in report.top_level), sum(b or 0 for _, _, b in report.top_level)
     shares = [
-        [a / sums[0] if sums[0] else 0.0, *([(b or 0) / sums[1] if sums[1] else 0.0] if exclusive else [])]
+        [a / sums[0] if sums[0] else 0.0, *([(b or 0) / sums[1] if sums[1] else 0.0] if single_label else [])]
         for _, a, b in report.top_level
     ]
     longest = max((max(share) for share in shares), default=0.0) if most else 0.0
@@ -186,7 +187,7 @@ def _objective(report: ObjectiveReport) -> _Objective:
         reliability = reliability_chart(f"Reliability of {report.name}", bins_of(report.predicted.reliability))
     return _Objective(
         report,
-        exclusive,
+        single_label,
         unmeasured_text(report),
         history,
         names,

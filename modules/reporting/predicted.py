@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modules.metrics.calibration import BINS, bin_of
+from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
 from modules.reporting.model import ConfusedPair, Confusion, Predicted
 from modules.taxonomy import Category, Taxonomy
@@ -30,7 +31,7 @@ def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Pred
       files: a run's predictions. taxonomy: the one they were made with.
     """
     gathered = {
-        name: _Exclusive(name, taxonomy) if kind == "exclusive" else _MultiLabel(name, taxonomy)
+        name: (_SingleLabel if kind_named(kind).single_label else _MultiLabel)(name, taxonomy)
         for name, kind in files.kinds.items()
     }
     columns = [column for counter in gathered.values() for column in counter.columns]
@@ -57,7 +58,7 @@ class _MultiLabel:
         return Predicted(self.predicted)
 
 
-class _Exclusive:
+class _SingleLabel:
     """Counts predictions and labels per class; of labelled test products also who was taken for whom."""
 
     def __init__(self, name: str, taxonomy: Taxonomy):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from modules.examples import Counts
 from modules.images.outcome import OK
+from modules.objectives import kind_named
 from modules.reporting.console import show, text
 from modules.reporting.model import Blessing, CategoryRow, Figure, IndexReport, ObjectiveReport, Report, Tuning
 
@@ -160,12 +161,7 @@ def interval_text(figure: Figure) -> str:
 
 def unmeasured_text(objective: ObjectiveReport) -> str:
     """Why an objective has no figures."""
-    if objective.kind == "exclusive":
-        return (
-            "not measured: no test product has a label that was drawn at random "
-            "(source random, or labels.evaluate_imported: true)"
-        )
-    return "not measured: no test product has a label"
+    return kind_named(objective.kind).unmeasured
 
 
 def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | Text]:

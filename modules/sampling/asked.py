@@ -11,6 +11,7 @@ import orjson
 
 from modules.errors import InputError, Problem
 from modules.labels import read_labels
+from modules.objectives import kind_named
 from modules.taxonomy import Taxonomy
 
 Question = tuple[str, str]
@@ -38,7 +39,7 @@ def read_asked(
 
     Args:
       files: label files. queue: JSON Lines with ``product_id``, ``objective``, ``category`` and ``batch``.
-      objectives: name to ``exclusive`` or ``multi_label``.
+      objectives: name to the name of its kind.
 
     Raises:
       InputError: a file is missing, or a row is wrong.
@@ -47,7 +48,7 @@ def read_asked(
     batches: dict[str, set[str]] = {name: set() for name in objectives}
     random: dict[str, set[str]] = {name: set() for name in objectives}
     for row in read_labels(files, taxonomy, objectives) if files else ():
-        category = (row.category or "") if objectives[row.objective] != "exclusive" else ""
+        category = kind_named(objectives[row.objective]).asked_category(row.category)
         key = (row.objective, row.product_id, category, row.annotator)
         if key not in newest or newest[key][0] <= row.time:
             newest[key] = (row.time, row.value)

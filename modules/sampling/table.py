@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
 
 SCORES = ("entropy", "margin", "least_confidence", "vote_entropy", "kl_to_consensus", "bald")
@@ -59,7 +60,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     Half precision keeps three digits of a probability: enough to rank candidates, and the exact margins and entropies,
     which decide, are columns of their own.
     """
-    exclusive = files.kinds[objective] == "exclusive"
+    single_label = kind_named(files.kinds[objective]).single_label
     scores = [name for name in SCORES if f"{objective}/{name}" in files.schema.names]
     wide = {
         "classes": (f"{objective}/classes", np.int32),
@@ -69,7 +70,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     if members and f"{objective}/members" in files.schema.names:
         wide["members"] = (f"{objective}/members", np.float16)
     columns = ["id", *(name for name, _ in wide.values()), *(f"{objective}/{name}" for name in scores)]
-    columns += [f"{objective}/label"] if exclusive else []
+    columns += [f"{objective}/label"] if single_label else []
     folder = tempfile.TemporaryDirectory(prefix="shelfmark-sampling-")
     ids: list[pa.Array] = []
     splits: list[npt.NDArray[np.int8]] = []
@@ -83,7 +84,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
                 splits.append(np.full(batch.num_rows, number, np.int8))
                 for name in scores:
                     narrow[name].append(batch.column(f"{objective}/{name}").to_numpy().astype(np.float32))
-                if exclusive:
+                if single_label:
                     narrow["label"].append(batch.column(f"{objective}/label").to_numpy().astype(np.int64))
                 for name, (column, dtype) in wide.items():
                     values = batch.column(column)
@@ -106,6 +107,6 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     return PredictionTable(
         pa.chunked_array(ids, pa.string()), np.concatenate([np.zeros(0, np.int8), *splits]), list(files.files),
         mapped("classes"), mapped("probabilities"), mapped("embeddings"), {name: joined(name) for name in scores},
-        joined("label").astype(np.int64) if exclusive else np.full(count, -1), folder,
+        joined("label").astype(np.int64) if single_label else np.full(count, -1), folder,
         mapped("members").reshape(count, members, -1) if "members" in wide else None,
     )  # fmt: skip

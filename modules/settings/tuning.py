@@ -195,8 +195,7 @@ def tuned_objective(workflow: Workflow) -> str:
     """The objective that trials are compared by."""
     if workflow.tuning is not None and workflow.tuning.objective is not None:
         return workflow.tuning.objective
-    exclusive = [name for name, objective in workflow.objectives.items() if objective.kind == "exclusive"]
-    return (exclusive or list(workflow.objectives))[0]
+    return (workflow.single_label_objectives or list(workflow.objectives))[0]
 
 
 def setting_at(workflow: Workflow, name: str) -> Any:

@@ -10,13 +10,13 @@ from pydantic import Field, ValidationInfo, model_validator
 from modules.errors import Problem
 from modules.features import Feature, default_features, image_feature
 from modules.models import Model, WideDeepModel, solver_problems
-from modules.settings.base import Settings, contradiction
+from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives, kinds_of, single_label_names
+from modules.settings.base import NotNegative, Settings, contradiction
 from modules.settings.beam import BeamSettings
 from modules.settings.committee import CommitteeSettings
 from modules.settings.feed import FeedSettings, Split
 from modules.settings.images import ImageSettings
 from modules.settings.kubeflow import KubeflowSettings
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective, NotNegative, Objective
 from modules.settings.retention import RetentionSettings
 from modules.settings.sampling import SamplingSettings
 from modules.settings.similarity import SimilaritySettings
@@ -60,7 +60,7 @@ class RulesSettings(Settings):
 class TruthSettings(Settings):
     """Labels from the feed's own true category (``feed.fields.truth``), as imported labels of everybody's products."""
 
-    objective: str = "exclusive"
+    objective: str = DEFAULT_OBJECTIVE
     splits: tuple[Split, ...] = ("train", "eval", "test")
     evaluate: bool = False
     """Marks these labels as drawn without a choice, so that metrics may stand on them: only where every product of
@@ -73,7 +73,7 @@ class TruthSettings(Settings):
             yield contradiction(place, "", "feed.fields.truth to name the column")
         if self.objective not in workflow.objectives:
             yield contradiction(f"{place}.objective", self.objective, f"one of: {', '.join(workflow.objectives)}")
-        elif workflow.objectives[self.objective].kind != "exclusive":
+        elif workflow.objectives[self.objective].single_label is False:
             yield contradiction(f"{place}.objective", self.objective, "an exclusive objective")
 
 
@@ -171,10 +171,7 @@ class Workflow(Settings):
     rules: RulesSettings = RulesSettings()
     labels: LabelsSettings = LabelsSettings()
     features: dict[str, Feature] = Field(default_factory=default_features)
-    objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = {
-        "exclusive": ExclusiveObjective(),
-        "rule_based": MultiLabelObjective(),
-    }
+    objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = default_objectives()
     model: Model = WideDeepModel()
     training: Training = AdamTraining()
     tuning: TuningSettings | None = None
@@ -200,7 +197,7 @@ class Workflow(Settings):
         if isinstance(data, dict) and "objectives" not in data:
             rules = data.get("rules")
             if not (isinstance(rules, dict) and rules.get("file")):
-                return {**data, "objectives": {"exclusive": {"kind": "exclusive"}}}
+                return {**data, "objectives": default_objectives(rules=False)}
         return data
 
     @model_validator(mode="before")
@@ -226,6 +223,11 @@ class Workflow(Settings):
             yield contradiction("objectives", "{}", "at least one objective")
         yield from super().check(workflow, place)
         yield from solver_problems(self.model, self.training, "model", "training")
+
+    @property
+    def single_label_objectives(self) -> list[str]:
+        """The objectives by which a product is in one category at most."""
+        return single_label_names(kinds_of(self.objectives))
 
     @property
     def images(self) -> ImageSettings | None:

@@ -9,7 +9,7 @@ import tensorflow as tf
 
 from modules.features import Feature, image_feature, without_towers
 from modules.features.base import FeatureSettings
-from modules.settings.model import Objective
+from modules.objectives import Objective
 from modules.training.image_data import augmented_inputs, decoder, fits_in_memory
 
 CACHE_BYTES = 256 * 2**20
@@ -23,15 +23,7 @@ def input_spec(features: Mapping[str, FeatureSettings]) -> dict[str, Any]:
 
 def label_spec(objectives: Mapping[str, Objective]) -> dict[str, Any]:
     """How a transformed example's labels are parsed."""
-    spec: dict[str, Any] = {}
-    for name, objective in objectives.items():
-        if objective.kind == "exclusive":
-            spec[f"label/{name}"] = tf.io.FixedLenFeature([], tf.int64, -1)
-        else:
-            spec[f"label/{name}"] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-            if objective.labels == "people":
-                spec[f"label/{name}/no"] = tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64)
-    return spec
+    return {key: spec for name, objective in objectives.items() for key, spec in objective.label_spec(name).items()}
 
 
 def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, FeatureSettings]) -> dict[str, tf.Tensor]:
@@ -42,29 +34,8 @@ def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, FeatureSettin
 def targets(
     parsed: Mapping[str, Any], objectives: Mapping[str, Objective], classes: Mapping[str, int]
 ) -> dict[str, tf.Tensor]:
-    """What the losses take: exclusive class index or -1; multi-label (batch, classes) of 1 yes, 0 no, -1 unknown."""
-    found: dict[str, tf.Tensor] = {}
-    for name, objective in objectives.items():
-        labels = parsed[f"label/{name}"]
-        if objective.kind == "exclusive":
-            found[name] = labels
-            continue
-        positive = multi_hot(labels, classes[name])
-        if objective.labels == "rules":
-            # By default a product that no rule reached is unknown, not "no" everywhere.
-            reached = tf.reduce_any(positive, axis=1, keepdims=True) | (objective.unreached == "no")
-            found[name] = tf.where(positive, 1.0, tf.where(reached, 0.0, -1.0))
-        else:
-            negative = multi_hot(parsed[f"label/{name}/no"], classes[name])
-            found[name] = tf.where(positive, 1.0, tf.where(negative, 0.0, -1.0))
-    return found
-
-
-def multi_hot(indices: tf.RaggedTensor, classes: int) -> tf.Tensor:
-    """Bool (batch, classes)."""
-    at = tf.stack([indices.value_rowids(), indices.values], axis=1)
-    shape = tf.stack([indices.nrows(), tf.constant(classes, tf.int64)])
-    return tf.scatter_nd(at, tf.ones_like(indices.values, tf.int32), shape) > 0
+    """What the losses take, by objective."""
+    return {name: objective.targets(name, parsed, classes[name]) for name, objective in objectives.items()}
 
 
 def label_batches(

@@ -6,10 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
-import numpy as np
 import tensorflow as tf
 
-from modules.models.consensus import disagreement, multi_label_disagreement, surprise
 from modules.models.towers import EMBEDDINGS
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
@@ -20,23 +18,6 @@ MEMBER_TOP = 16
 
 TABLE = "table"
 """The signature that predictions for the table of all products come from."""
-
-
-def exclusive_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-    """Entropy in nats, margin between the best two, and 1 - the best; float32 (batch,) each (Settles 2009, 3.1)."""
-    best = tf.math.top_k(probabilities, k=min(2, probabilities.shape[-1])).values
-    second = best[:, 1] if best.shape[-1] > 1 else tf.zeros_like(best[:, 0])
-    entropy = tf.reduce_sum(surprise(probabilities), axis=-1)
-    return {"entropy": entropy, "margin": best[:, 0] - second, "least_confidence": 1.0 - best[:, 0]}
-
-
-def multi_label_uncertainty(probabilities: tf.Tensor) -> dict[str, tf.Tensor]:
-    """The same for independent categories: summed binary entropies; the least |2p - 1|; 1 - the least max(p, 1 - p)."""
-    opposite = 1.0 - probabilities
-    entropy = tf.reduce_sum(surprise(probabilities) + surprise(opposite), axis=-1)
-    margin = tf.reduce_min(tf.abs(2.0 * probabilities - 1.0), axis=-1)
-    sure = tf.reduce_min(tf.maximum(probabilities, opposite), axis=-1)
-    return {"entropy": entropy, "margin": margin, "least_confidence": 1.0 - sure}
 
 
 class ServingModule(tf.Module):
@@ -64,7 +45,6 @@ class ServingModule(tf.Module):
         used = {feature.column_of(name) for name, feature in workflow.features.items()}
         self.raw_spec = {name: spec for name, spec in raw_spec.items() if name in used}
         self.workflow, self.calibration = workflow, committee.calibration
-        self.kinds = {name: objective.kind for name, objective in workflow.objectives.items()}
         self.classes = {name: tf.constant(list(ids), tf.string) for name, ids in classes.items()}
 
     def _answers(self, serialised: tf.Tensor, embedding: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
@@ -73,39 +53,26 @@ class ServingModule(tf.Module):
         inputs = dense_inputs(self.transform(raw), self.workflow.features)
         outputs = [member(inputs, training=False) for member in self.committee.members]
         found, members = {}, {}
-        for name, kind in self.kinds.items():
+        for name, objective in self.workflow.objectives.items():
             if len(outputs) == 1:
                 found[name] = tf.cast(outputs[0][name], tf.float32)
             else:
                 stacked = tf.stack([tf.cast(output[name], tf.float32) for output in outputs])
-                members[name] = self.committee.probabilities(stacked, name, kind)
-                found[name] = self.committee.consensus(members[name], name, kind)
+                members[name] = self.committee.probabilities(stacked, name, objective)
+                found[name] = self.committee.consensus(members[name], name, objective)
         if embedding:
             own = [o for o, m in zip(outputs, self.committee.members, strict=True) if m is self.committee.embedder]
             output = own[0] if own else self.committee.embedder(inputs, training=False)
             found |= {name: tf.cast(output[name], tf.float32) for name in EMBEDDINGS if name in output}
         return found, members
 
-    def _probabilities(self, logits: tf.Tensor, name: str) -> tf.Tensor:
-        if self.kinds[name] == "exclusive":
-            return tf.nn.softmax(logits / self.calibration.temperature.get(name, 1.0))
-        return tf.sigmoid(logits)
-
     def evaluate(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
-        """All probabilities. A multi-label objective's are shifted so that its category's threshold lies at 0.5."""
+        """All probabilities, shifted so that a category that has a threshold has it at 0.5."""
         logits, _ = self._answers(serialised, embedding=False)
-        found = {}
-        for name, kind in self.kinds.items():
-            if kind == "exclusive":
-                found[f"{name}/probabilities"] = self._probabilities(logits[name], name)
-            else:
-                cut = np.clip(np.array(self._thresholds(name), np.float64), 1e-6, 1.0 - 1e-6)
-                shift = np.log(cut / (1.0 - cut)).astype(np.float32)
-                found[f"{name}/probabilities"] = tf.sigmoid(logits[name] - shift)
-        return found
-
-    def _thresholds(self, name: str) -> list[float]:
-        return self.calibration.thresholds.get(name) or [0.5] * int(self.classes[name].shape[0])
+        return {
+            f"{name}/probabilities": objective.evaluated_probabilities(logits[name], self.calibration.head(name))
+            for name, objective in self.workflow.objectives.items()
+        }
 
     def table(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         """:meth:`predict` without the category ids, which follow from ``classes`` and cost as much as the model."""
@@ -128,29 +95,22 @@ class ServingModule(tf.Module):
     def _predicted(self, serialised: tf.Tensor, ids: bool) -> dict[str, tf.Tensor]:
         logits, members = self._answers(serialised, embedding=True)
         found: dict[str, tf.Tensor] = {name: logits[name] for name in EMBEDDINGS if name in logits}
-        for name, kind in self.kinds.items():
-            probabilities = self._probabilities(logits[name], name)
+        for name, objective in self.workflow.objectives.items():
+            head = self.calibration.head(name)
+            probabilities = objective.probabilities(logits[name], head)
             k = min(self.workflow.prediction.top_k, int(self.classes[name].shape[0]))
-            if kind == "exclusive":
-                best = tf.math.top_k(probabilities, k=k)
-                uncertainty = exclusive_uncertainty(probabilities)
-            else:
-                # Those over their thresholds first, or a rare category with a low threshold is lost.
-                cut = tf.constant(self._thresholds(name), tf.float32)
-                over = tf.cast(probabilities >= cut, tf.float32)
-                best = tf.math.top_k(probabilities + over, k=k)
-                found[f"{name}/assigned"] = tf.cast(tf.gather(over, best.indices, batch_dims=1), tf.int32)
-                uncertainty = multi_label_uncertainty(probabilities)
-            top = tf.gather(probabilities, best.indices, batch_dims=1)
-            found[f"{name}/classes"] = best.indices
+            best, own_outputs = objective.top(probabilities, k, head)
+            found |= {f"{name}/{key}": value for key, value in own_outputs.items()}
+            uncertainty = objective.uncertainty(probabilities)
+            top = tf.gather(probabilities, best, batch_dims=1)
+            found[f"{name}/classes"] = best
             if ids:
-                found[f"{name}/categories"] = tf.gather(self.classes[name], best.indices)
+                found[f"{name}/categories"] = tf.gather(self.classes[name], best)
             found[f"{name}/probabilities"] = top
             found[f"{name}/rest"] = tf.maximum(tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0)
             if name in members:
-                apart = disagreement if kind == "exclusive" else multi_label_disagreement
-                uncertainty |= apart(members[name])
-                first = best.indices[:, : min(k, MEMBER_TOP)]
+                uncertainty |= objective.disagreement(members[name])
+                first = best[:, : min(k, MEMBER_TOP)]
                 own = tf.gather(tf.transpose(members[name], [1, 2, 0]), first, batch_dims=1)
                 found[f"{name}/members"] = tf.transpose(own, [0, 2, 1])
             for key, value in uncertainty.items():

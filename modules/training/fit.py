@@ -15,9 +15,9 @@ import tensorflow as tf
 
 from modules.losses import loss_named
 from modules.models.towers import EMBEDDING
-from modules.settings.model import Objective
+from modules.objectives import Objective
 from modules.training.checkpoints import Checkpoints
-from modules.training.masked_metrics import MaskedAccuracy, MaskedMean
+from modules.training.masked_metrics import MaskedMean
 from modules.training.methods.base import FitResult
 from modules.training.optimizer import LazyAdam
 from modules.vision.losses import metric_loss
@@ -74,7 +74,7 @@ def compile_model(model: keras.Model, training: AdamTraining, heads: Heads, step
         loss=every,
         loss_weights=weights,
         metrics={
-            name: [MaskedMean(heads.losses[name])] + ([MaskedAccuracy()] if objective.kind == "exclusive" else [])
+            name: [MaskedMean(heads.losses[name]), *objective.head_metrics()]
             for name, objective in heads.objectives.items()
         },
         jit_compile=False,
@@ -84,8 +84,8 @@ def compile_model(model: keras.Model, training: AdamTraining, heads: Heads, step
 def with_metric_target(
     data: tf.data.Dataset | None, objectives: Mapping[str, Objective]
 ) -> tf.data.Dataset | None:  # fmt: skip
-    """Batches of (inputs, targets) whose embedding also has a target: the classes of the first exclusive objective."""
-    first = next((name for name, o in objectives.items() if o.kind == "exclusive"), None)
+    """Batches of (inputs, targets) whose embedding has a target, too: the classes of the first single-label objective."""
+    first = next((name for name, objective in objectives.items() if objective.single_label), None)
     if data is None or first is None:
         return data
     return data.map(lambda inputs, targets: (inputs, {**targets, EMBEDDING: targets[first]}))
@@ -148,9 +148,9 @@ def watched(
 ) -> Callable[[Mapping[str, float]], float]:
     """What early stopping keeps low: the weighted sum of exact eval losses, or minus the exclusive accuracy."""
     prefix = "val_" if has_eval else ""
-    exclusive = [name for name, o in objectives.items() if o.kind == "exclusive"]
     if monitor == "accuracy":
-        return lambda logs: -logs[f"{prefix}{exclusive[0]}_accuracy"]
+        first = next(name for name, objective in objectives.items() if objective.single_label)
+        return lambda logs: -logs[f"{prefix}{first}_accuracy"]
     weights = {name: o.weight for name, o in objectives.items()}
     return lambda logs: sum(weight * logs[f"{prefix}{name}_labelled_loss"] for name, weight in weights.items())
 

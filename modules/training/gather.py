@@ -10,11 +10,12 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from modules.models.consensus import combined_logits, member_probabilities
+from modules.objectives.base import LEAST_LABELS, ObjectiveSettings
 from modules.settings.workflow import Workflow
-from modules.training.calibration import LEAST_LABELS, Calibration, calibrate
-from modules.training.committee import dropout_members, eval_loss, member_weights
+from modules.training.calibration import Calibration, calibrate
+from modules.training.committee import dropout_members
 from modules.training.member import TrainingData, full_precision_model
+from modules.training.member_weights import eval_loss, member_weights
 
 CELLS = 1 << 26
 """Logits of the eval split that are held at once, over all members: labelled products beyond that are left out."""
@@ -28,7 +29,7 @@ class Committee:
       members: models that answer. embedder: the one whose embedding is given.
       kept: numbers of the trained members that are still needed.
       weights: objective to the members' factors, or powers where ``stacked``.
-      temperatures: exclusive objective to each member's own temperature.
+      temperatures: objective to each member's own temperature, of kinds that have one.
       calibration: of the consensus. eval_losses: of each trained member, where one is chosen by it.
     """
 
@@ -41,13 +42,13 @@ class Committee:
     stacked: bool = False
     eval_losses: list[float] = field(default_factory=list)
 
-    def probabilities(self, logits: tf.Tensor, name: str, kind: str) -> tf.Tensor:
+    def probabilities(self, logits: tf.Tensor, name: str, objective: ObjectiveSettings) -> tf.Tensor:
         """Each member's own, (members, batch, classes), from logits of this shape."""
-        return member_probabilities(logits, kind, self.temperatures.get(name, ()))
+        return objective.member_probabilities(logits, self.temperatures.get(name, ()))
 
-    def consensus(self, probabilities: tf.Tensor, name: str, kind: str) -> tf.Tensor:
+    def consensus(self, probabilities: tf.Tensor, name: str, objective: ObjectiveSettings) -> tf.Tensor:
         """Logits of the committee before its calibration, (batch, classes)."""
-        return combined_logits(probabilities, self.weights[name], kind, self.stacked)
+        return objective.combined_logits(probabilities, self.weights[name], self.stacked)
 
     def refitted(self, fitted: Sequence[keras.Model], workflow: Workflow, data: TrainingData) -> Committee:
         """The same weights and calibration around models that were fitted again."""
@@ -67,12 +68,12 @@ def gathered(fitted: Sequence[keras.Model], workflow: Workflow, data: TrainingDa
     own = [_calibrated({n: z[number] for n, z in logits.items()}, targets, workflow) for number in range(len(members))]
     temperatures = {name: [one.temperature[name] for one in own] for name in own[0].temperature}
     probabilities = {
-        name: member_probabilities(tf.constant(z), objectives[name].kind, temperatures.get(name, ())).numpy()
+        name: objectives[name].member_probabilities(tf.constant(z), temperatures.get(name, ())).numpy()
         for name, z in logits.items()
     }
     if settings.combine == "best":
         losses = [
-            sum(o.weight * eval_loss(o.kind, probabilities[n][number], targets[n]) for n, o in objectives.items())
+            sum(o.weight * eval_loss(o, probabilities[n][number], targets[n]) for n, o in objectives.items())
             if logits else 0.0
             for number in range(len(members))
         ]  # fmt: skip
@@ -81,14 +82,14 @@ def gathered(fitted: Sequence[keras.Model], workflow: Workflow, data: TrainingDa
     equal = [1.0 / len(members)] * len(members)
     weights = {name: equal for name in objectives}
     for name, found in probabilities.items():
-        weights[name] = member_weights(settings.combine, objectives[name].kind, found, targets[name], LEAST_LABELS)
+        weights[name] = member_weights(settings.combine, objectives[name], found, targets[name], LEAST_LABELS)
     committee = Committee(
         members, embedder, list(range(len(fitted))), Calibration(dict.fromkeys(temperatures, 1.0)), weights,
         temperatures, settings.combine == "stacked",
     )  # fmt: skip
     if not logits:
         return committee
-    together = {n: committee.consensus(tf.constant(p), n, objectives[n].kind).numpy() for n, p in probabilities.items()}
+    together = {n: committee.consensus(tf.constant(p), n, objectives[n]).numpy() for n, p in probabilities.items()}
     found = _calibrated(together, targets, workflow)
     # Members that are calibrated each need no further temperature where none can be fitted.
     for name, labels in targets.items():
@@ -145,8 +146,7 @@ def eval_logits(
         outputs = call(inputs)
         for name, count in left.items():
             truth = labels[name].numpy()
-            known = truth >= 0 if truth.ndim == 1 else (truth >= 0).any(axis=1)
-            rows = np.flatnonzero(known)[:count]
+            rows = workflow.objectives[name].labelled(truth)[:count]
             logits[name].append(outputs[name].numpy()[:, rows])
             targets[name].append(truth[rows])
             left[name] -= len(rows)

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from modules.losses import loss_named
 from modules.losses.base import Matrix
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective
+
+if TYPE_CHECKING:
+    from modules.objectives import ExclusiveObjective, MultiLabelObjective
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]

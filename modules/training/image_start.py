@@ -13,8 +13,6 @@ import tensorflow as tf
 
 from modules.features import ImageFeature, image_feature
 from modules.graph_ops.layers import UnitLength
-from modules.losses.binary_cross_entropy import BinaryCrossEntropyLoss
-from modules.losses.cross_entropy import CrossEntropyLoss
 from modules.models.towers import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size
 from modules.settings.image_training import (
@@ -28,7 +26,6 @@ from modules.training.fit import ProgressLine, with_metric_target
 from modules.training.image_columns import Embed
 from modules.training.image_data import augmented_inputs, count_pictures, with_seeds
 from modules.training.image_patches import start_patches
-from modules.training.masked_metrics import MaskedAccuracy
 from modules.training.methods.base import TrainingSettings
 from modules.training.task import Examples, Report, TrainingTask
 from modules.vision.augmentation import augmented
@@ -142,21 +139,17 @@ def _supervised(
         start = keras.initializers.GlorotUniform(task.seed + number)
         head = keras.layers.Dense(task.sizes.classes[objective], kernel_initializer=start, name=objective)
         outputs[objective] = head(values)
-        losses[objective] = (
-            CrossEntropyLoss(label_smoothing=settings.label_smoothing)
-            if its.kind == "exclusive"
-            else BinaryCrossEntropyLoss()
-        )
-    exclusive = [objective for objective, its in task.objectives.items() if its.kind == "exclusive"]
+        losses[objective] = its.image_loss(settings.label_smoothing)
     weights = {objective: its.weight for objective, its in task.objectives.items()}
-    metric = metric if exclusive else None
+    metrics = {objective: its.head_metrics() for objective, its in task.objectives.items()}
+    metric = metric if any(its.single_label for its in task.objectives.values()) else None
     if metric is not None:
         outputs[EMBEDDING], losses[EMBEDDING], weights[EMBEDDING] = tower.output, metric_loss(metric), metric.weight
     model = keras.Model(tower.input, outputs)
     steps = -(-task.train.count // settings.batch_size) * settings.epochs
     model.compile(
         keras.optimizers.AdamW(_rate(settings.learning_rate, steps), weight_decay=settings.weight_decay),
-        losses, loss_weights=weights, metrics={key: [MaskedAccuracy()] for key in exclusive}, jit_compile=False,
+        losses, loss_weights=weights, metrics=metrics, jit_compile=False,
     )  # fmt: skip
     folder = task.checkpoints / "image_start" if task.checkpoints else None
     phases = _supervised_phases(name, feature, settings, metric is not None, task)

@@ -15,9 +15,8 @@ from scipy import sparse
 
 from modules.features import image_feature
 from modules.losses.base import Matrix
-from modules.objectives import ancestor_levels, classes_of
+from modules.objectives import ancestor_levels
 from modules.training.design import Design, columns_of, design_matrix
-from modules.training.heads import fit_exclusive, fit_multi_label
 from modules.training.image_columns import embedder, shown_alone
 from modules.training.task import TrainingTask
 from modules.vision.networks import tower_name
@@ -77,11 +76,8 @@ def _with_towers_alone(
 def _fit_head(name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, c: float) -> tuple[Floats, Floats]:
     """Weights (inputs, classes) and biases (classes,) of one objective's head."""
     objective = task.objectives[name]
-    if objective.kind == "exclusive":
-        rows = np.flatnonzero(labels >= 0)
-        levels = ancestor_levels(classes_of(objective, task.taxonomy), task.taxonomy)
-        return fit_exclusive(
-            matrix[rows], labels[rows], task.sizes.classes[name], objective, c=c, seed=task.seed, ancestors=levels
-        )
-    rows = np.flatnonzero((labels >= 0).any(axis=1))
-    return fit_multi_label(matrix[rows], labels[rows], objective, c=c, seed=task.seed)
+    rows = objective.labelled(labels)
+    return objective.fit_linear(
+        matrix[rows], labels[rows], task.sizes.classes[name], c=c, seed=task.seed,
+        ancestors=ancestor_levels(objective.classes(task.taxonomy), task.taxonomy),
+    )  # fmt: skip

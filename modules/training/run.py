@@ -20,7 +20,6 @@ from modules import progress
 from modules.examples import TAXONOMY_FILE
 from modules.features import image_feature, without_towers
 from modules.models.build import EMBEDDING, InputSizes
-from modules.objectives import classes_of
 from modules.settings.tuning import decoded, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -105,7 +104,7 @@ def prepared(
     Raises:
       TrainingError: no example of the train split has a label for any objective.
     """
-    classes = {name: [c.id for c in classes_of(o, taxonomy)] for name, o in workflow.objectives.items()}
+    classes = {name: [c.id for c in o.classes(taxonomy)] for name, o in workflow.objectives.items()}
     counts = {name: len(ids) for name, ids in classes.items()}
     examples, label_counts = count_labels(label_batches(train_files, workflow.objectives, counts), counts)
     eval_examples, eval_counts = count_labels(label_batches(eval_files, workflow.objectives, counts), counts)

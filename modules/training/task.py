@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import tensorflow as tf
 
 from modules.features import Feature
-from modules.settings.model import Objective
+from modules.objectives import Objective
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
 

@@ -25,7 +25,7 @@ from modules.training.errors import TrainingError
 from modules.training.member import fit_member
 from modules.training.run import files_of, prepared
 from modules.training.task import Report
-from modules.tuning.score import eval_score, metric_of
+from modules.tuning.score import eval_score
 from modules.tuning.space import oracle_of
 
 PROJECT = "trials"
@@ -113,7 +113,7 @@ class SettingsTuner(BaseTuner):
         assert workflow.tuning is not None
         self.score, self.trials = score, workflow.tuning.trials
         self.objective_name = tuned_objective(workflow)
-        self.metric = metric_of(workflow.objectives[self.objective_name])
+        self.metric = workflow.objectives[self.objective_name].main_metric
         super().__init__(
             oracle_of(workflow, self.metric), directory=str(folder), project_name=PROJECT, overwrite=overwrite
         )

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from modules.settings.model import Objective
+from modules.objectives import Objective, kinds_of, single_label_names
 from pipeline.kubeflow.document import Package
 from pipeline.kubeflow.entrypoint import COMMAND
 from pipeline.kubeflow.presentation import SCALARS
@@ -15,7 +15,7 @@ from pipeline.runs import PRODUCED_BY
 REPORT = "Report"
 """The step's name."""
 PAGE, BATCH_PAGE, CONFUSION = "page", "batch_page", "confusion_"
-"""Its outputs; a confusion matrix per exclusive objective, with the objective's name behind."""
+"""Its outputs; a confusion matrix per single-label objective, with the objective's name behind."""
 READ = (
     "taxonomy", "quarantine", "tuner_results", "model", "evaluation", "blessing", "metrics", "predictions",
     "labelling_batch",
@@ -40,9 +40,8 @@ def add_report(package: Package, image: str, workflow: str, objectives: Mapping[
     outputs = {PAGE: "system.HTML"}
     if "labelling_batch" in artifacts:
         outputs[BATCH_PAGE] = "system.HTML"
-    for name, objective in objectives.items():
-        if objective.kind == "exclusive":
-            outputs[CONFUSION + name] = "system.ClassificationMetrics"
+    for name in single_label_names(kinds_of(objectives)):
+        outputs[CONFUSION + name] = "system.ClassificationMetrics"
     described = {"name": workflow, "objectives": {name: o.model_dump(mode="json") for name, o in objectives.items()}}
     arguments = ["--workflow", json.dumps(described, sort_keys=True), "--json_serialized_invocation_args", "{{$}}"]
     package.add(

@@ -66,6 +66,7 @@ def report(
 
     from modules.errors import InputError, Problem
     from modules.labels import read_labels, resolve
+    from modules.objectives import kinds_of
     from modules.rules import load_rules
     from modules.rules.report import rules_report
     from modules.settings.feed import TEXT_FIELDS
@@ -73,11 +74,11 @@ def report(
     from pipeline.products import read_products, true_labels
 
     loaded = load(workflow, overrides, feed)
-    kinds = {name: settings.kind for name, settings in loaded.workflow.objectives.items()}
+    kinds = kinds_of(loaded.workflow.objectives)
     if objective is not None and objective not in kinds:
         raise InputError(Problem("--objective", f"expected one of: {', '.join(kinds)}", value=objective))
     write_demo_products(loaded)
-    judge = objective or next((name for name, kind in kinds.items() if kind == "exclusive"), None)
+    judge = objective or next(iter(loaded.workflow.single_label_objectives), None)
     taxonomy = taxonomy_of(loaded)
     if loaded.rules_file is None:
         raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))

@@ -20,6 +20,7 @@ from labelling.web.chart import chart
 from labelling.web.dependencies import Missing, SharedWeb, SignedIn
 from labelling.web.formatting import link
 from labelling.web.forms import SearchText
+from modules.objectives import DEFAULT_OBJECTIVE
 
 CATEGORIES = 12
 ANNOTATORS = 50
@@ -57,7 +58,7 @@ def product(request: Request, web: SharedWeb, id: str = "", q: str = "") -> Resp
         values = views.product(connection, id, names, web.settings.image_hosts)
     if values is None:
         raise Missing("The label store knows no such product.")
-    objective = next(iter(values["objectives"]), "exclusive")
+    objective = next(iter(values["objectives"]), DEFAULT_OBJECTIVE)
     hits = web.search(names.tree, True).find(q) if q and names.tree is not None else []
     return web.page(
         request, "product.html.j2", objective=objective, text=q, hits=hits, request_id=secrets.token_urlsafe(18),

@@ -9,6 +9,7 @@ from labelling.store import status
 from labelling.web.dependencies import SharedWeb
 from labelling.web.forms import MAX_SEARCH
 from labelling.web.outage import RETRY
+from modules.objectives import DEFAULT_KIND, kind_named
 
 router = APIRouter()
 NO_PICTURE = (
@@ -22,8 +23,8 @@ def search(web: SharedWeb, objective: str = "", q: str = "") -> Response:
     """The categories that an objective can have as answers, those most like the text first."""
     with web.store.read() as connection:
         taxonomy = web.taxonomy(connection)
-        kind = status.kinds(connection).get(objective, "exclusive")
-    hits = web.search(taxonomy, kind == "exclusive").find(q[:MAX_SEARCH]) if taxonomy is not None else []
+        kind = status.kinds(connection).get(objective, DEFAULT_KIND)
+    hits = web.search(taxonomy, kind_named(kind).single_label).find(q[:MAX_SEARCH]) if taxonomy is not None else []
     return JSONResponse([{"id": category.id, "path": category.text} for category in hits])
 
 

@@ -22,6 +22,7 @@ from labelling.web.formatting import link
 from labelling.web.forms import AnswerForm, Filters, HoldForm, UndoForm, numbers
 from labelling.web.names import Names
 from labelling.web.security import safe_target
+from modules.objectives import kind_named
 from modules.taxonomy import Taxonomy
 
 router = APIRouter()
@@ -163,7 +164,7 @@ def _valid_categories(connection: Connection, taxonomy: Taxonomy | None) -> Call
             return False
         if category is None:
             return True
-        return category in taxonomy and (kinds[objective] != "exclusive" or taxonomy[category].exclusive)
+        return category in taxonomy and (not kind_named(kinds[objective]).single_label or taxonomy[category].exclusive)
 
     return valid
 

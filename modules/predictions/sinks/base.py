@@ -10,10 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from modules.errors import InputError, Problem
-from modules.predictions.read import PredictionFiles, Query, class_paths
+from modules.predictions.read import PredictionFiles, Query
 from modules.taxonomy import Taxonomy
 
 BASE = ("id", "title", "retailer")
@@ -38,10 +37,6 @@ class Delivery:
     def objectives(self) -> dict[str, str]:
         """Name to kind of the objectives that the query asks for."""
         return {name: kind for name, kind in self.files.kinds.items() if self.query.objective in (None, name)}
-
-    def class_paths(self) -> dict[str, list[str]]:
-        """Objective to the path of each of its classes."""
-        return class_paths(self.objectives, self.taxonomy)
 
     def tables(self, columns: list[str], skip: int = 0) -> Iterator[pa.Table]:
         """Streams the rows in their order, all but the first ``skip``, in tables of bounded size."""
@@ -147,10 +142,3 @@ class FileSink(Sink):
         if not self._is_closed:
             self._is_closed = True
             self.close_file()
-
-
-def labels_as_text(table: pa.Table, objective: str, paths: list[str]) -> pa.ChunkedArray:
-    """The label's path, null where the product is unlabelled."""
-    label = table.column(f"{objective}/label")
-    known = pc.if_else(pc.greater_equal(label, 0), label, pa.scalar(None, label.type))
-    return pc.take(pa.array(paths, pa.string()), known.combine_chunks())

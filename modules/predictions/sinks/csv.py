@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
+from modules.objectives import kind_named
 from modules.predictions.read import SPLIT
-from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink, labels_as_text
+from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink
 
 _FORMULA = r"^[\s\x0b\x00\p{Z}]*[=+\-@＝＋－＠]|^[\t\r\n]"
 """Text that a spreadsheet may take for a formula (OWASP, CSV injection), also after white space or in full width."""
@@ -20,8 +21,6 @@ class CsvSink(FileSink):
 
     def __init__(self, target: str, delivery: Delivery):
         super().__init__(target, delivery)
-        self._paths = delivery.class_paths()
-        self._text_by_id = {category.id: category.text for category in delivery.taxonomy}
         numbers = {f"{objective}/{score}" for objective in delivery.objectives for score in SCORES}
         names = (*self.columns(), SPLIT)
         self._schema = pa.schema([(name, pa.float32() if name in numbers else pa.string()) for name in names])
@@ -30,8 +29,8 @@ class CsvSink(FileSink):
     def columns(self) -> list[str]:
         columns = list(BASE)
         for objective, kind in self.delivery.objectives.items():
-            columns += [f"{objective}/{part}" for part in ("category", "category_id", *SCORES)]
-            columns.append(f"{objective}/{'label' if kind == 'exclusive' else 'assigned'}")
+            parts = ("category", "category_id", *SCORES, kind_named(kind).answer_column)
+            columns += [f"{objective}/{part}" for part in parts]
         return columns
 
     def open_file(self, path: str) -> None:
@@ -40,11 +39,9 @@ class CsvSink(FileSink):
     def write(self, table: pa.Table) -> None:
         assert self._writer is not None
         for objective, kind in self.delivery.objectives.items():
-            if kind == "exclusive":
-                table = _replace(table, f"{objective}/label", labels_as_text(table, objective, self._paths[objective]))
-            else:
-                texts = _joined(table.column(f"{objective}/assigned"), self._text_by_id)
-                table = _replace(table, f"{objective}/assigned", texts)
+            answers = f"{objective}/{kind_named(kind).answer_column}"
+            texts = kind_named(kind).answer_texts(table.column(answers), self.delivery.taxonomy)
+            table = _replace(table, answers, texts)
         for column in table.schema.names:
             if pa.types.is_string(table.schema.field(column).type):
                 table = _replace(table, column, guarded(table.column(column)))
@@ -59,16 +56,6 @@ def guarded(texts: pa.ChunkedArray) -> pa.ChunkedArray:
     """An apostrophe before every text that a spreadsheet may take for a formula."""
     risky = pc.match_substring_regex(texts, _FORMULA)
     return pc.if_else(risky, pc.binary_join_element_wise(pa.scalar("'"), texts, ""), texts)
-
-
-def _joined(column: pa.ChunkedArray, by_id: dict[str, str]) -> pa.Array:
-    lists = column.combine_chunks()
-    values = lists.flatten()
-    known = pa.array(by_id.keys(), pa.string())
-    texts = pa.array(by_id.values(), pa.string()).take(pc.index_in(values, value_set=known))
-    counts = pc.fill_null(pc.list_value_length(lists), 0)
-    offsets = pa.concat_arrays([pa.array([0], pa.int32()), pc.cumulative_sum(counts).cast(pa.int32())])
-    return pc.binary_join(pa.ListArray.from_arrays(offsets, texts), " | ")
 
 
 def _replace(table: pa.Table, name: str, values: Any) -> pa.Table:

@@ -9,8 +9,10 @@ import numpy as np
 import orjson
 import pyarrow as pa
 
+from modules.objectives import ObjectiveKind, kind_named
 from modules.predictions.read import SPLIT
-from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink, labels_as_text
+from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink
+from modules.taxonomy import Taxonomy
 
 TOP = 5
 """Categories per product and objective; Parquet has all that were kept."""
@@ -21,14 +23,13 @@ class JsonLinesSink(FileSink):
 
     def __init__(self, target: str, delivery: Delivery):
         super().__init__(target, delivery)
-        self._paths = delivery.class_paths()
         self._stream: IO[bytes] | None = None
 
     def columns(self) -> list[str]:
         columns = list(BASE)
         for objective, kind in self.delivery.objectives.items():
             parts = ["category", "category_id", "ancestors", *SCORES, "rest", "classes", "probabilities"]
-            columns += [f"{objective}/{part}" for part in (*parts, "label" if kind == "exclusive" else "assigned")]
+            columns += [f"{objective}/{part}" for part in (*parts, kind_named(kind).answer_column)]
         return columns
 
     def open_file(self, path: str) -> None:
@@ -39,7 +40,7 @@ class JsonLinesSink(FileSink):
         columns = [table.column(part).to_pylist() for part in (*BASE, SPLIT)]
         rows = [dict(zip((*BASE, SPLIT), values, strict=True)) for values in zip(*columns, strict=True)]
         for objective, kind in self.delivery.objectives.items():
-            answers = _objective_parts(table, objective, kind, self._paths[objective])
+            answers = _objective_parts(table, objective, kind_named(kind), self.delivery.taxonomy)
             for row, answer in zip(rows, answers, strict=True):
                 row[objective] = answer
         for row in rows:
@@ -50,7 +51,9 @@ class JsonLinesSink(FileSink):
             self._stream.close()
 
 
-def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str]) -> Iterator[dict[str, Any]]:
+def _objective_parts(
+    table: pa.Table, objective: str, kind: ObjectiveKind, taxonomy: Taxonomy
+) -> Iterator[dict[str, Any]]:
     """Per row an objective's part of its JSON object; worked out column by column, which is many times faster."""
 
     def column(part: str) -> pa.ChunkedArray:
@@ -58,6 +61,7 @@ def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str
 
     k = min(TOP, column("classes").type.list_size)
     classes, probabilities = (_matrix(column(part))[:, :k] for part in ("classes", "probabilities"))
+    paths = [category.text for category in kind.classes(taxonomy)]
     names = np.array(paths, object)[classes].tolist()
     top = (
         [{"category": c, "probability": p} for c, p in zip(some, their, strict=True)]
@@ -66,10 +70,7 @@ def _objective_parts(table: pa.Table, objective: str, kind: str, paths: list[str
     values: dict[str, Any] = {part: column(part).to_pylist() for part in ("category", "category_id", "ancestors")}
     values |= {part: _rounded(column(part).to_numpy()) for part in (*SCORES, "rest")}
     values["top"] = top
-    if kind == "exclusive":
-        values["label"] = labels_as_text(table, objective, paths).to_pylist()
-    else:
-        values["assigned"] = column("assigned").to_pylist()
+    values[kind.answer_column] = kind.answer_values(column(kind.answer_column), taxonomy)
     for row in zip(*values.values(), strict=True):
         yield dict(zip(values, row, strict=True))
 

@@ -34,7 +34,7 @@ class AdamTraining(TrainingSettings):
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
-        exclusive = any(o.kind == "exclusive" for o in workflow.objectives.values())
+        exclusive = any(objective.single_label for objective in workflow.objectives.values())
         if self.monitor == "accuracy" and not exclusive:
             yield contradiction(f"{place}.monitor", "accuracy", "an exclusive objective to watch")
 

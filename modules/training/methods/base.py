@@ -91,7 +91,7 @@ class TrainingSettings(Settings):
     def _image_tower(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         """Options of the image tower that nothing would use."""
         image = image_feature(workflow.features)
-        exclusive = any(o.kind == "exclusive" for o in workflow.objectives.values())
+        exclusive = any(objective.single_label for objective in workflow.objectives.values())
         for option in ("self_supervised", "image_start"):
             expected = ""
             if getattr(self, option) is None:

@@ -12,10 +12,10 @@ from typing import Any
 from pydantic import TypeAdapter
 
 from components.class_metrics.files import read_figures
+from modules.objectives import Objective
 from modules.reporting.labelling_batch import Question, read_facts, read_questions, write_labelling_batch
 from modules.reporting.model import Confusion
 from modules.reporting.page import write_report
-from modules.settings.model import Objective
 from pipeline.kubeflow.container.artifact import addresses
 from pipeline.kubeflow.container.invocation import Invocation, write_output
 from pipeline.kubeflow.report import BATCH_PAGE, CONFUSION, COUNTS, PAGE

@@ -47,14 +47,15 @@ def export(
         if interface is not None:
             from labelling.formats.label_studio import configuration
             from labelling.store import status
+            from modules.objectives import DEFAULT_KIND, DEFAULT_OBJECTIVE
 
             with opened.read() as connection:
                 tree, kinds = status.newest_taxonomy(connection), status.kinds(connection)
                 queues = {queue.id: queue.objective for queue in status.queues(connection)}
             if tree is None:
                 raise InputError(Problem(opened.name, "the label store knows no taxonomy yet"))
-            objective = queues.get(batch or "", next(iter(kinds), "exclusive"))
-            interface.write_text(configuration(tree, kinds.get(objective, "exclusive")), "utf-8")
+            objective = queues.get(batch or "", next(iter(kinds), DEFAULT_OBJECTIVE))
+            interface.write_text(configuration(tree, kinds.get(objective, DEFAULT_KIND)), "utf-8")
         count = export_labels(opened, output, found, full=full, batch=batch, all_rows=not standing)
     typer.echo(f"{output}: {count:,} {'tasks' if found == 'label-studio' else 'rows'}")
 
@@ -75,6 +76,7 @@ def import_(
     from labelling.store import Store
     from labelling.store.database import now
     from modules.errors import InputError, Problem
+    from modules.objectives import kinds_of
     from pipeline.inputs import taxonomy_of
 
     people = {}
@@ -87,7 +89,7 @@ def import_(
     tree, kinds = None, None
     if workflow is not None:
         tree = taxonomy_of(loaded)
-        kinds = {name: objective.kind for name, objective in loaded.workflow.objectives.items()}
+        kinds = kinds_of(loaded.workflow.objectives)
     with Store(place_of(store, loaded)) as opened:
         found = import_labels(
             opened, files, kind.value if kind else None, taxonomy=tree, objectives=kinds, people=people, now=now()

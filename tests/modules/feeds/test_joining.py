@@ -10,8 +10,8 @@ import pytest
 from modules.feeds.joining import Joiner, Signature, label_table, unknown_problems
 from modules.feeds.mapping import Product
 from modules.labels.model import ResolvedLabel, ResolvedLabels
+from modules.objectives import ExclusiveObjective, MultiLabelObjective
 from modules.rules import Leaf, Rule, RuleSet
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 from modules.settings.workflow import LabelsSettings, TruthSettings
 from modules.taxonomy import Taxonomy
 

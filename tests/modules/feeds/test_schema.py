@@ -8,8 +8,8 @@ import pytest
 
 from modules import examples
 from modules.feeds.schema import with_objectives, with_statistics
+from modules.objectives import ExclusiveObjective, MultiLabelObjective
 from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 
 text_format = pytest.importorskip("google.protobuf.text_format")
 schema_pb2 = pytest.importorskip("tensorflow_metadata.proto.v0.schema_pb2")

@@ -18,12 +18,11 @@ from modules.label_review.contradictions import contradicted
 from modules.label_review.disagreement import disputes
 from modules.label_review.queue import write_review
 from modules.labels.model import LabelRow
-from modules.objectives import classes_of
+from modules.objectives import ExclusiveObjective
 from modules.predictions.read import PredictionFiles
-from modules.settings.model import ExclusiveObjective
 from tests.modules.sampling.shop import TREE, fixed
 
-CLASSES = list(classes_of(ExclusiveObjective(), TREE))
+CLASSES = list(ExclusiveObjective().classes(TREE))
 NODES = list(TREE)
 
 
@@ -97,6 +96,7 @@ def test_rules_that_the_model_contradicts(tmp_path):
             "rules": [["r1"] if row[1] else [] for row in rows],
             "rule_based/given": pa.array([row[1] for row in rows], pa.list_(pa.string())),
             "rule_based/category_id": [shoes] * len(rows),
+            "rule_based/assigned": pa.array([[shoes]] * len(rows), pa.list_(pa.string())),
             "exclusive/category_id": [CLASSES[row[2]].id for row in rows],
             "exclusive/label": pa.array([-1] * len(rows), pa.int32()),
             "exclusive/classes": fixed(np.array([[row[2], row[4]] for row in rows], np.int32)),

@@ -10,8 +10,8 @@ import pytest
 
 import modules.losses
 from modules.losses import loss_named
+from modules.objectives import ExclusiveObjective, MultiLabelObjective
 from modules.settings.losses import LOSSES
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 
 CLASSES = 3
 OBJECTIVES = {

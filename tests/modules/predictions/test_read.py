@@ -11,8 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.errors import InputError
+from modules.objectives import kind_named
 from modules.predictions import read
-from modules.predictions.read import PredictionFiles, Query, category_and_below, class_paths
+from modules.predictions.read import PredictionFiles, Query, category_and_below
 from tests.modules.reporting.sample import PATHS, taxonomy, write_predictions
 
 SIZES = {"train": 60, "eval": 13, "test": 40}
@@ -106,7 +107,7 @@ def test_objectives_and_their_kinds_are_found_in_the_files(written) -> None:
     files, _ = written
     assert files.kinds == {"exclusive": "exclusive", "rule_based": "multi_label"}
     assert files.objective(None) == "exclusive"
-    assert class_paths(files.kinds, taxonomy())["exclusive"] == [c.text for c in taxonomy().exclusive]
+    assert kind_named(files.kinds["exclusive"]).classes(taxonomy()) == tuple(taxonomy().exclusive)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 
-from modules.objectives import classes_of
 from modules.predictions.predict import PredictionColumns
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -86,7 +85,7 @@ def _products(
         for k, (i, t) in enumerate(zip(ids, titles, strict=True))
     ]
     for name, objective in WORKFLOW.objectives.items():
-        classes = classes_of(objective, tree)
+        classes = objective.classes(tree)
         scores = rng.dirichlet(np.full(len(classes), 0.4), n).astype(np.float32).reshape(n, len(classes))
         top = np.argsort(-scores, axis=1, kind="stable")[:, :4].astype(np.int32)
         best = np.take_along_axis(scores, top, axis=1)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from labelling.batches.artifact import read_batch
 from modules.errors import InputError
-from modules.objectives import classes_of
+from modules.objectives import ExclusiveObjective, MultiLabelObjective
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
 from modules.query_strategies.badge import BADGE
@@ -29,15 +29,14 @@ from modules.sampling.batch import next_batch
 from modules.sampling.random_share import systematic
 from modules.sampling.table import read_table
 from modules.sampling.write import write_batches
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective
 from modules.settings.sampling import SamplingSettings
 from tests.modules.sampling.shop import TREE, write_predictions
 
 SIZES = {"train": 300, "eval": 40, "test": 60}
 KINDS = {"exclusive": "exclusive", "rule_based": "multi_label"}
 CLASSES = {
-    "exclusive": classes_of(ExclusiveObjective(kind="exclusive"), TREE),
-    "rule_based": classes_of(MultiLabelObjective(kind="multi_label"), TREE),
+    "exclusive": ExclusiveObjective(kind="exclusive").classes(TREE),
+    "rule_based": MultiLabelObjective(kind="multi_label").classes(TREE),
 }
 
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import cohen_kappa_score
 
-from modules.objectives import classes_of
+from modules.objectives import ExclusiveObjective
 from modules.predictions.read import PredictionFiles
 from modules.sampling.stopping import (
     Round,
@@ -19,11 +19,10 @@ from modules.sampling.stopping import (
     stop_set,
 )
 from modules.sampling.table import read_table
-from modules.settings.model import ExclusiveObjective
 from modules.settings.sampling import StoppingSettings
 from tests.modules.sampling.shop import TREE, write_predictions
 
-CLASSES = classes_of(ExclusiveObjective(), TREE)
+CLASSES = ExclusiveObjective().classes(TREE)
 RNG = np.random.default_rng(2)
 
 

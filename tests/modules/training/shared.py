@@ -14,7 +14,6 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules.models.build import InputSizes
-from modules.objectives import classes_of
 from modules.settings.workflow import Workflow
 from modules.training.fit import Heads, losses_of
 from modules.training.run import train
@@ -84,7 +83,7 @@ def tiny(features: tuple[str, ...], **changes: Any) -> Workflow:
 def classes() -> dict[str, list[str]]:
     """Objective to class ids."""
     objectives = tiny(SMALL).objectives
-    return {name: [c.id for c in classes_of(o, catalogue.TREE)] for name, o in objectives.items()}
+    return {name: [c.id for c in o.classes(catalogue.TREE)] for name, o in objectives.items()}
 
 
 def class_counts() -> dict[str, int]:

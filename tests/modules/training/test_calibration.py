@@ -10,8 +10,9 @@ from scipy.optimize import minimize_scalar
 from scipy.special import expit, log_softmax, softmax
 
 from modules.models.build import build_model
-from modules.settings.model import ExclusiveObjective, MultiLabelObjective
-from modules.training.calibration import LEAST_LABELS, Calibration, calibrate
+from modules.objectives import ExclusiveObjective, MultiLabelObjective
+from modules.objectives.base import LEAST_LABELS
+from modules.training.calibration import Calibration, calibrate
 from modules.training.export import ServingModule
 from modules.training.gather import Committee
 from modules.training.run import input_sizes

@@ -14,17 +14,12 @@ from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
 from modules.models.build import build_model
-from modules.models.consensus import combined_logits, disagreement, multi_label_disagreement
+from modules.models.consensus import disagreement, multi_label_disagreement
+from modules.objectives import ExclusiveObjective, MultiLabelObjective
 from modules.query_strategies import committee as oracle
-from modules.training.committee import (
-    dropout_members,
-    eval_loss,
-    member_weights,
-    mixture_weights,
-    odds_powers,
-    stacking_powers,
-)
+from modules.training.committee import dropout_members
 from modules.training.data import batches
+from modules.training.member_weights import eval_loss, member_weights, mixture_weights, odds_powers, stacking_powers
 from modules.training.run import MODEL_FACTS, input_sizes, train
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import SMALL, TRAINING, class_counts, tiny
@@ -64,18 +59,18 @@ class TestDisagreement:
 class TestConsensus:
     def test_average_and_powers(self):
         p, weights = members(3, 10, 4), [0.5, 0.3, 0.2]
-        average = softmax(combined_logits(tf.constant(p), weights, "exclusive", False), axis=1)
+        average = softmax(ExclusiveObjective.combined_logits(tf.constant(p), weights, False), axis=1)
         np.testing.assert_allclose(average, np.tensordot(weights, p, 1), atol=1e-5)
-        powers = softmax(combined_logits(tf.constant(p), [1.5, 0.0, 0.4], "exclusive", True), axis=1)
+        powers = softmax(ExclusiveObjective.combined_logits(tf.constant(p), [1.5, 0.0, 0.4], True), axis=1)
         product = p[0] ** 1.5 * p[2] ** 0.4
         np.testing.assert_allclose(powers, product / product.sum(axis=1, keepdims=True), atol=1e-5)
 
     def test_independent_categories(self):
         p = RNG.uniform(0.05, 0.95, (2, 10, 4)).astype(np.float32)
-        average = tf.sigmoid(combined_logits(tf.constant(p), [3.0, 1.0], "multi_label", False))
+        average = tf.sigmoid(MultiLabelObjective.combined_logits(tf.constant(p), [3.0, 1.0], False))
         np.testing.assert_allclose(average, 0.75 * p[0] + 0.25 * p[1], atol=1e-5)
         odds = np.prod([(q / (1 - q)) ** a for q, a in zip(p, (0.7, 0.6), strict=True)], axis=0)
-        stacked = tf.sigmoid(combined_logits(tf.constant(p), [0.7, 0.6], "multi_label", True))
+        stacked = tf.sigmoid(MultiLabelObjective.combined_logits(tf.constant(p), [0.7, 0.6], True))
         np.testing.assert_allclose(stacked, odds / (1 + odds), atol=1e-5)
 
 
@@ -111,21 +106,21 @@ class TestWeights:
         labels = np.full(100, -1)
         labels[:19] = 0
         for combine in ("average", "weighted", "stacked"):
-            assert member_weights(combine, "exclusive", members(2, 100, 3), labels, 20) == [0.5, 0.5]
+            assert member_weights(combine, ExclusiveObjective(), members(2, 100, 3), labels, 20) == [0.5, 0.5]
         assert mixture_weights(np.zeros((4, 0))) == [0.25] * 4 == stacking_powers(np.zeros((4, 0, 3)), labels[:0])
 
     def test_unlabelled_rows_and_cells_do_not_count(self):
         p, labels = members(2, 60, 3), RNG.integers(-1, 3, 60)
         known = labels >= 0
-        alone = member_weights("weighted", "exclusive", p[:, known], labels[known], 1)
-        assert member_weights("weighted", "exclusive", p, labels, 1) == alone
-        assert eval_loss("exclusive", p[0], labels) == pytest.approx(
+        alone = member_weights("weighted", ExclusiveObjective(), p[:, known], labels[known], 1)
+        assert member_weights("weighted", ExclusiveObjective(), p, labels, 1) == alone
+        assert eval_loss(ExclusiveObjective(), p[0], labels) == pytest.approx(
             -np.log(p[0][known, labels[known]]).mean(), rel=1e-5
         )
         pairs = RNG.choice([-1.0, 0.0, 1.0], (60, 3))
         likely = np.where(pairs > 0, p[0], 1 - p[0])[pairs >= 0]
-        assert eval_loss("multi_label", p[0], pairs) == pytest.approx(-np.log(likely).mean(), rel=1e-5)
-        assert eval_loss("exclusive", p[0], np.full(60, -1)) == 0.0
+        assert eval_loss(MultiLabelObjective(), p[0], pairs) == pytest.approx(-np.log(likely).mean(), rel=1e-5)
+        assert eval_loss(ExclusiveObjective(), p[0], np.full(60, -1)) == 0.0
 
 
 def test_a_resample_is_a_bootstrap(built):
@@ -238,7 +233,7 @@ def test_bumping_keeps_the_member_with_the_least_loss_and_nothing_else(built, tm
         found = tf.saved_model.load(str(tmp_path / name)).signatures
         assert not any("bald" in key for key in found["serving_default"].structured_outputs)
         p = found["evaluate"](examples=raw)["exclusive/probabilities"].numpy()
-        reached[name] = eval_loss("exclusive", p, labels)
+        reached[name] = eval_loss(ExclusiveObjective(), p, labels)
     # The first member has the original sample.
     assert reached["alone"] == pytest.approx(losses[0], abs=1e-4)
     assert reached["best"] == pytest.approx(min(losses), abs=1e-4)

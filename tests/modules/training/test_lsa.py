@@ -10,8 +10,7 @@ from sklearn.svm import LinearSVC
 
 from modules.models.build import EMBEDDING, build_model
 from modules.models.projection import embed, fit_projection
-from modules.objectives import ancestor_levels
-from modules.settings.model import ExclusiveObjective
+from modules.objectives import ExclusiveObjective, ancestor_levels
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
 from modules.training.design import design_matrix

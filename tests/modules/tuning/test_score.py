@@ -10,12 +10,11 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
-from modules.settings.model import MultiLabelObjective
+from modules.objectives import MultiLabelObjective
 from modules.settings.tuning import with_values
 from modules.training.calibration import calibrate
 from modules.training.errors import TrainingError
 from modules.training.run import MODEL_FACTS, train
-from modules.tuning.score import micro_f1
 from modules.tuning.search import SettingsTuner, trial_score
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import SMALL, TRAINING, tiny
@@ -28,8 +27,8 @@ def test_micro_f1_is_scikit_learns() -> None:
     thresholds = calibrate({"o": logits}, {"o": labels}, {"o": objective}).thresholds["o"]
     taken = 1 / (1 + np.exp(-logits)) >= np.array(thresholds)
     known = labels >= 0
-    assert micro_f1("o", objective, logits, labels) == pytest.approx(f1_score(labels[known] > 0.5, taken[known]))
-    assert micro_f1("o", objective, logits, np.zeros((60, 5))) == 0.0
+    assert objective.score(logits, labels) == pytest.approx(f1_score(labels[known] > 0.5, taken[known]))
+    assert objective.score(logits, np.zeros((60, 5))) == 0.0
 
 
 LINEAR = {

@@ -14,6 +14,7 @@ from labelling.store import Store, importing, rows
 from labelling.store.database import now
 from labelling.store.importing import Imported
 from labelling.store.tables import runs as runs_table
+from modules.objectives import kind_named, kinds_of, multi_label_names, single_label_names
 from modules.predictions.read import PredictionFiles
 from modules.rules import RuleSet, load_rules
 from modules.rules.engine import RuleEngine
@@ -47,12 +48,13 @@ def bring(
     taxonomy = run.taxonomy()
     files = PredictionFiles(run.folder("predictions"))
     rules = _rules(loaded, taxonomy)
-    exclusive = next((name for name, kind in files.kinds.items() if kind == "exclusive"), None)
+    judge = next(iter(single_label_names(files.kinds)), None)
+    classes = kind_named(files.kinds[judge]).classes(taxonomy) if judge else ()
     asked = sorted({item.product_id for batch in batches for item in batch.items})
     with store.read() as connection:
         known = _labelled(connection, files)
-    near = find_neighbours(files, asked, known, classes=pr.class_ids("exclusive", taxonomy) if exclusive else ())
-    tally = ex.tally_rules(run.folder("examples"), rules, taxonomy, exclusive)
+    near = find_neighbours(files, asked, known, classes=[category.id for category in classes])
+    tally = ex.tally_rules(run.folder("examples"), rules, taxonomy, judge)
     facts = list(rn.rule_facts(rules, tally, taxonomy)) if rules is not None else []
     confused = pr.confusions(files, taxonomy)
     missed = rn.missed(tally)
@@ -101,7 +103,7 @@ def bring_alone(
     taxonomy = taxonomy_of(loaded)
     asked = {item.product_id for batch in batches for item in batch.items}
     products = list(_of_feed(loaded, _rules(loaded, taxonomy), asked))
-    kinds = {name: objective.kind for name, objective in loaded.workflow.objectives.items()}
+    kinds = kinds_of(loaded.workflow.objectives)
     time = now()
     with store.write() as connection:
         importing.taxonomy(connection, taxonomy, time)
@@ -140,8 +142,7 @@ def _rules(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> RuleSet | None:
 def _labelled(connection: Any, files: PredictionFiles) -> dict[str, str]:
     """Product to category, of the exclusive objective's answers that stand in the store."""
     objective = files.objective(None)
-    several = [name for name, kind in files.kinds.items() if kind != "exclusive"]
-    found = rows.standing(rows.read(connection, [objective]), several)
+    found = rows.standing(rows.read(connection, [objective]), multi_label_names(files.kinds))
     return {row.product_id: row.category for row in found if row.value == "yes" and row.category}
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from labelling.content import Suggestions
+from modules.objectives import kind_named, single_label_names
 from modules.predictions.read import UNCERTAINTIES, PredictionFiles
 from modules.taxonomy import Taxonomy
 
@@ -30,17 +31,12 @@ class Predicted:
     scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
-def class_ids(kind: str, taxonomy: Taxonomy) -> list[str]:
-    """Ids of an objective's classes, in the order of a head's outputs."""
-    return [category.id for category in (taxonomy.exclusive if kind == "exclusive" else taxonomy)]
-
-
 def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[str]) -> Predicted:
     """The wanted products' predictions."""
     found = Predicted()
     values = pa.array(sorted(wanted), pa.string())
     for name, kind in files.kinds.items():
-        ids = class_ids(kind, taxonomy)
+        ids = [category.id for category in kind_named(kind).classes(taxonomy)]
         columns = ["id", f"{name}/classes", f"{name}/probabilities", *(f"{name}/{score}" for score in UNCERTAINTIES)]
         for batch in files.scan(columns):
             for row in batch.filter(pc.is_in(batch.column("id"), value_set=values)).to_pylist():
@@ -53,13 +49,11 @@ def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[s
 
 
 def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, str, str], tuple[int, list[str]]]:
-    """(objective, label, predicted) to the number of labelled test products, and ids of some; exclusive objectives."""
+    """Of single-label objectives (objective, label, predicted) to the number of labelled test products, and ids."""
     counts: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], list[str]] = {}
-    for name, kind in files.kinds.items():
-        if kind != "exclusive":
-            continue
-        ids = class_ids(kind, taxonomy)
+    for name in single_label_names(files.kinds):
+        ids = [category.id for category in kind_named(files.kinds[name]).classes(taxonomy)]
         for batch in files.scan(["id", f"{name}/label", f"{name}/category_id"], TEST):
             for row in batch.filter(pc.greater_equal(batch.column(f"{name}/label"), 0)).to_pylist():
                 key = (name, ids[row[f"{name}/label"]], row[f"{name}/category_id"])
