@@ -84,7 +84,7 @@ def compile_model(model: keras.Model, training: AdamTraining, heads: Heads, step
 def with_metric_target(
     data: tf.data.Dataset | None, objectives: Mapping[str, Objective]
 ) -> tf.data.Dataset | None:  # fmt: skip
-    """Batches of (inputs, targets) whose embedding has a target, too: the classes of the first single-label objective."""
+    """Batches of (inputs, targets) whose embedding has a target, too: the first single-label objective's classes."""
     first = next((name for name, objective in objectives.items() if objective.single_label), None)
     if data is None or first is None:
         return data

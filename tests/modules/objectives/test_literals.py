@@ -11,7 +11,7 @@ import pytest
 from modules.objectives import KINDS
 
 ROOT = Path(__file__).parents[3]
-PACKAGES = ("components", "experiments", "labelling", "modules", "pipeline", "serving", "shelfmark")
+PACKAGES = ("components", "experiments", "labelling", "modules", "pipeline", "api", "shelfmark")
 ALLOWED = (
     "modules/objectives/",
     # A taxonomy's file has a key ``exclusive`` of its own: a node that can be the one category of a product.
