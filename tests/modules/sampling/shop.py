@@ -49,6 +49,7 @@ def write_predictions(
             "exclusive/least_confidence": pa.array((1 - top[:, 0]).astype(np.float32)),
             "exclusive/label": pa.array(labels),
             "rule_based/category_id": pa.array([list(TREE)[i].id for i in many[:, 0]]),
+            "rule_based/assigned": pa.array([[list(TREE)[i].id] for i in many[:, 0]], pa.list_(pa.string())),
             "rule_based/classes": fixed(many.astype(np.int32)),
             "rule_based/probabilities": fixed(np.take_along_axis(binary, many, axis=1).astype(np.float32)),
             "embedding": fixed(vectors.astype(np.float32)),
