@@ -118,7 +118,8 @@ def changed(draw: st.DrawFn, document: Any) -> Any:
     document = json.loads(json.dumps(document))
     for _ in range(draw(st.integers(1, 3))):
         path = draw(st.sampled_from(list(_paths(document))[:400]))
-        new = draw(st.sampled_from(NASTY) | st.text(max_size=20) | st.integers() | st.floats())
+        # A copy: what is drawn may be changed by the next step, and is drawn again.
+        new = json.loads(json.dumps(draw(st.sampled_from(NASTY) | st.text(max_size=20) | st.integers() | st.floats())))
         if not path:
             document = draw(st.sampled_from([new, [document], {"a": document}, document]))
             continue
