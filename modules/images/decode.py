@@ -75,6 +75,8 @@ def _canonical(data: bytes, header: Header, size: int, max_pixels: int) -> bytes
         picture = _upright(_on_white(image), orientation)
     if max(picture.size) > size:
         picture.thumbnail((size, size), Image.Resampling.BICUBIC, reducing_gap=2.0)
+    # Pillow would write a GIF's comment into the JPEG, where one of over 64 KB has no room.
+    picture.info = {}
     out = io.BytesIO()
     picture.save(out, "JPEG", quality=QUALITY)
     return out.getvalue()

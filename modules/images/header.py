@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator, Mapping
 from typing import NamedTuple
 
 _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
@@ -11,6 +12,11 @@ _FRAMES = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _SCANS = 500
 _VISITS = 24
 """A camera's progressive JPEG has some ten scans."""
+
+_PARTS = 10_000
+"""Segments, chunks or blocks of a file: a colour profile has up to 255 segments, a large PNG some 2,000 chunks."""
+_COMMENTS = 1_000
+"""Blocks in a GIF's comments, which Pillow joins one by one: time grows with the square of their number."""
 
 
 class Header(NamedTuple):
@@ -39,13 +45,17 @@ def read_header(data: bytes) -> Header | None:
 
 
 def too_large(data: bytes, header: Header, max_pixels: int) -> bool:
-    """Whether decoding would visit more pixels than allowed.
+    """Whether decoding would visit more pixels than allowed, or parse a file of absurdly many parts.
 
     A progressive JPEG is decoded scan by scan, each of which visits the whole picture, however few bytes it has: of all
-    scans together up to 24 times ``max_pixels`` are allowed, and 500 scans.
+    scans together up to 24 times ``max_pixels`` are allowed, and 500 scans. Pillow parses all other parts in Python:
+    16 MB of empty ones would take it from seconds to hours.
     """
     pixels = header.width * header.height
     if pixels > max_pixels:
+        return True
+    parts = _PARTS_OF.get(header.format)
+    if parts is not None and parts(data) > _PARTS:
         return True
     if header.format != "JPEG":
         return False
@@ -70,23 +80,63 @@ def _webp(data: bytes) -> Header | None:
 
 
 def _jpeg(data: bytes) -> Header | None:
-    place, end = 2, len(data)
-    while place + 9 < end:
-        if data[place] != 0xFF:
-            return None
-        marker = data[place + 1]
-        if marker == 0xFF:
-            place += 1
-            continue
-        if marker in _FRAMES:
+    for place, marker in _jpeg_segments(data):
+        if marker in _FRAMES and place + 9 < len(data):
             height = int.from_bytes(data[place + 5 : place + 7], "big")
             width = int.from_bytes(data[place + 7 : place + 9], "big")
             # Baseline is marker C0; data[place + 4] is the precision, data[place + 9] the number of components.
             baseline = marker == 0xC0 and data[place + 4] == 8 and data[place + 9] == 3
             return Header("JPEG", width, height, baseline)
-        if marker == 0xD9 or marker == 0xDA:
-            return None
-        place += (
-            2 if marker == 0x01 or 0xD0 <= marker <= 0xD8 else 2 + int.from_bytes(data[place + 2 : place + 4], "big")
-        )
     return None
+
+
+def _jpeg_segments(data: bytes) -> Iterator[tuple[int, int]]:
+    """Place and marker of each segment before the first scan, a filling byte (FF) as one of its own; 10,001 at most."""
+    place, count = 2, 0
+    while place + 4 <= len(data) and data[place] == 0xFF and count <= _PARTS:
+        marker = data[place + 1]
+        if marker in (0xD9, 0xDA):
+            return
+        yield place, marker
+        count += 1
+        if marker == 0xFF:
+            place += 1
+        elif marker == 0x01 or 0xD0 <= marker <= 0xD8:
+            place += 2
+        else:
+            place += 2 + int.from_bytes(data[place + 2 : place + 4], "big")
+
+
+def _jpeg_parts(data: bytes) -> int:
+    return sum(1 for _ in _jpeg_segments(data))
+
+
+def _png_parts(data: bytes) -> int:
+    """How many chunks there are, of 10,001 at most."""
+    place, count = 8, 0
+    while place + 8 <= len(data) and count <= _PARTS:
+        place += 12 + int.from_bytes(data[place : place + 4], "big")
+        count += 1
+    return count
+
+
+def _gif_parts(data: bytes) -> int:
+    """How many blocks there are before the first picture, those of comments ten times; of some 10,000 at most."""
+    place, count = 13, 0
+    if len(data) > 10 and data[10] & 0x80:
+        place += 3 << (data[10] & 7) + 1
+    while place + 2 < len(data) and data[place] == 0x21 and count <= _PARTS:
+        weight = _PARTS // _COMMENTS if data[place + 1] == 0xFE else 1
+        place += 2
+        while place < len(data) and data[place] and count <= _PARTS:
+            place += 1 + data[place]
+            count += weight
+        place, count = place + 1, count + 1
+    return count
+
+
+_PARTS_OF: Mapping[str, Callable[[bytes], int]] = {
+    "JPEG": _jpeg_parts,
+    "PNG": _png_parts,
+    "GIF": _gif_parts,
+}

@@ -25,7 +25,7 @@ REASONS = {
     NOT_FOUND: "no file of that name; status 404 or 410",
     TIMEOUT: "not there within the time allowed",
     TOO_LARGE: "more bytes than feed.images.max_bytes",
-    TOO_MANY_PIXELS: "more pixels than feed.images.max_pixels, or a JPEG of far too many scans",
+    TOO_MANY_PIXELS: "more pixels than feed.images.max_pixels, or a file of far too many scans, segments or blocks",
     NOT_AN_IMAGE: "no JPEG, PNG, WebP or GIF",
     BROKEN: "damaged or cut off",
     BAD_REFERENCE: "neither a path nor an address that can be read",

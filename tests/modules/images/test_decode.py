@@ -29,7 +29,7 @@ def reason(data: bytes, pixels: int = PIXELS) -> str:
 def is_canonical(data: bytes, size: int) -> Image.Image:
     image = decoded(data)
     assert (image.format, image.mode) == ("JPEG", "RGB") and max(image.size) <= size
-    assert not image.info.get("progressive") and "exif" not in image.info and "icc_profile" not in image.info
+    assert not image.info.keys() & {"progressive", "exif", "icc_profile", "comment", "xmp"}
     header = read_header(data)
     assert header is not None and header.baseline and data.endswith(b"\xff\xd9")
     return image
@@ -171,6 +171,44 @@ def test_a_file_that_is_cut_off_is_broken(kind: str) -> None:
 )  # fmt: skip
 def test_other_things_are_no_images(data: bytes) -> None:
     assert reason(data) == NOT_AN_IMAGE
+
+
+def _padded(kind: str, part: bytes, count: int) -> bytes:
+    """A picture with ``count`` times ``part`` where a file of its format may have any number of such."""
+    raw = encoded(noise(8, 8), kind)
+    place = {"JPEG": 2, "PNG": 33, "GIF": raw.find(b",\0\0\0\0")}[kind]
+    return raw[:place] + part * count + raw[place:]
+
+
+PARTS = {
+    "comments": ("JPEG", b"\xff\xfe\0\2"), "metadata": ("JPEG", b"\xff\xe1\0\2"), "tables": ("JPEG", b"\xff\xc4\0\2"),
+    "filling": ("JPEG", b"\xff"), "restarts": ("JPEG", b"\xff\xd0"), "texts": ("PNG", chunk(b"tEXt", b"a\0b")),
+    "data": ("PNG", chunk(b"IDAT", b"")), "private": ("PNG", chunk(b"prVt", b"")), "remarks": ("GIF", b"!\xfe\1a\0"),
+    "application": ("GIF", b"!\xff\1a\0"), "empty": ("GIF", b"!\xf9\0"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_file_of_a_million_parts_is_refused_before_pillow_parses_it(part: str) -> None:
+    """Each took Pillow from 3 seconds (empty chunks) to longer than anybody waited (a GIF's comments)."""
+    kind, piece = PARTS[part]
+    assert reason(_padded(kind, piece, 1_000_000)) in (TOO_MANY_PIXELS, NOT_AN_IMAGE)
+
+
+def test_one_comment_of_very_many_blocks_is_refused() -> None:
+    assert reason(_padded("GIF", b"!\xfe" + b"\1a" * 100_000 + b"\0", 1)) == TOO_MANY_PIXELS
+
+
+@pytest.mark.parametrize(
+    ("kind", "piece", "count"),
+    [
+        ("JPEG", b"\xff\xe2\xff\xff" + bytes(65533), 200), ("JPEG", b"\xff", 100),
+        ("PNG", chunk(b"tEXt", b"a\0b"), 2000),
+        ("GIF", b"!\xfe" + (b"\xff" + b"a" * 255) * 900 + b"\0", 1), ("GIF", b"!\xff\x0bXMP DataXMP\3abc\0", 2000),
+    ],
+)  # fmt: skip
+def test_as_many_parts_as_real_files_have(kind: str, piece: bytes, count: int) -> None:
+    is_canonical(canonical(_padded(kind, piece, count), 64, PIXELS), 64)
 
 
 SEEDS = [encoded(noise(30, 20), kind) for kind in FORMATS]
