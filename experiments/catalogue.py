@@ -8,13 +8,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.feeds.mapping import Product
 from modules.taxonomy import Taxonomy
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -29,7 +27,7 @@ class Catalogue:
 
     products: list[Product]
     taxonomy: Taxonomy
-    truth: Integers
+    truth: Int64Array
 
     @property
     def classes(self) -> int:
@@ -43,7 +41,7 @@ class Catalogue:
             digest.update(repr((product.id, sorted(product.text.items()), vectors, product.truth)).encode())
         return digest.hexdigest()[:16]
 
-    def held_out(self, share: float, seed: int) -> tuple[Integers, Integers]:
+    def held_out(self, share: float, seed: int) -> tuple[Int64Array, Int64Array]:
         """The rows of the pool, and those held out: drawn at random, ``share`` of them all; both ascending."""
         order = np.random.default_rng(seed).permutation(len(self.products))
         count = round(share * len(self.products))

@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from experiments.catalogue import Catalogue
 from experiments.learners import OBJECTIVE, Learner, learner_of
 from experiments.play import Game, Round
+from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.query_strategies import strategy
 from modules.reporting.learning_curves import FIGURES, Curve, LearningCurves, write_learning_curves
@@ -37,7 +37,6 @@ RESULTS_FILE = "results.parquet"
 PAGE_FILE = "learning_curves.html"
 ROUNDS_FOLDER = "rounds"
 
-Integers = npt.NDArray[np.int64]
 Report = Callable[[str], None]
 
 
@@ -145,7 +144,7 @@ def read_rounds(path: Path) -> list[Round]:
     return [Round(**{**one, "picked": tuple(one["picked"])}) for one in json.loads(path.read_bytes())]
 
 
-def _learner(workflow: Workflow, catalogue: Catalogue, pool: Integers) -> Learner:
+def _learner(workflow: Workflow, catalogue: Catalogue, pool: Int64Array) -> Learner:
     import tempfile
 
     from experiments.features import analysed, model_inputs

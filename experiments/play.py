@@ -7,16 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import softmax
 
 from experiments.catalogue import Catalogue
 from experiments.learners import Learner
+from modules.arrays import Int64Array
 from modules.metrics import ExclusiveCounts, ExclusiveFacts
 from modules.objectives import ancestor_levels
 from modules.query_strategies import Pool, QueryStrategy
-
-Integers = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -51,17 +49,17 @@ class Game:
     """
 
     def __init__(
-        self, catalogue: Catalogue, learner: Learner, pool: Integers, held_out: Integers,
+        self, catalogue: Catalogue, learner: Learner, pool: Int64Array, held_out: Int64Array,
         strategy: QueryStrategy, seed: int, temperature: float = 1.0,
     ) -> None:  # fmt: skip
         self.catalogue, self.learner, self.pool, self.held_out = catalogue, learner, pool, held_out
         self.strategy, self.seed, self.temperature = strategy, seed, temperature
         self.levels = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)
-        self.picked: list[Integers] = []
+        self.picked: list[Int64Array] = []
         self.fitted = False
 
     @property
-    def labelled(self) -> Integers:
+    def labelled(self) -> Int64Array:
         """Rows with a label, in the order that they were picked in."""
         return np.concatenate([np.zeros(0, np.int64), *self.picked])
 
@@ -99,7 +97,7 @@ class Game:
         found = counts.report()
         return float(found.accuracy.value), float(found.macro_f1.value)
 
-    def _pick(self, n: int, rng: np.random.Generator) -> Integers:
+    def _pick(self, n: int, rng: np.random.Generator) -> Int64Array:
         labelled = np.isin(self.pool, self.labelled)
         labels = np.where(labelled, self.catalogue.truth[self.pool], -1)
         probabilities = None

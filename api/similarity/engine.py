@@ -19,10 +19,11 @@ from api.similarity.embedder import Embedder, Raw
 from api.similarity.images import EXPECTED, canonical_image
 from api.similarity.metrics import Metrics
 from api.similarity.requests import Query, Similar
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Asked, Catalogue, Neighbour, depth
 from modules.similarity.changes import unit
-from modules.similarity.items import Floats, Restriction
+from modules.similarity.items import Restriction
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,7 +66,7 @@ class Engine:
         self._search: Batcher[tuple[Asked, int], list[Neighbour]] = Batcher(
             _search, self._searching, max_jobs=limits.max_batch, seen=metrics.batch.observe, **common
         )
-        self._embed: Batcher[Raw, dict[str, Floats]] = Batcher(_embed, self._embedding, max_jobs=64, **common)
+        self._embed: Batcher[Raw, dict[str, Float32Array]] = Batcher(_embed, self._embedding, max_jobs=64, **common)
 
     def load(self) -> bool:
         """Opens what is to be served now, beside what is served, which it then replaces; False if that is the same.
@@ -194,7 +195,7 @@ def _search(key: Hashable, jobs: list[tuple[Asked, int]]) -> list[list[Neighbour
     return [neighbours[:k] for neighbours, (_, k) in zip(by_job, jobs, strict=True)]
 
 
-def _embed(embedder: Any, products: list[Raw]) -> list[dict[str, Floats]]:
+def _embed(embedder: Any, products: list[Raw]) -> list[dict[str, Float32Array]]:
     embeddings = embedder(products)
     return [{name: rows[i] for name, rows in embeddings.items()} for i in range(len(products))]
 
@@ -210,7 +211,7 @@ def _within(catalogue: Catalogue, request: Similar) -> Restriction | None:
     return None if restriction.nothing else restriction
 
 
-def _vector(values: Sequence[float], catalogue: Catalogue, by: str, where: str) -> Floats:
+def _vector(values: Sequence[float], catalogue: Catalogue, by: str, where: str) -> Float32Array:
     dimension = catalogue.dimension(by)
     if not catalogue.needs_vector(by):
         raise Refused(422, f"{by!r} compares texts", where, "an id or a text", f"ask by {catalogue.methods[0]!r}")

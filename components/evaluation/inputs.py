@@ -9,6 +9,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float64Array, Int64Array
+
 PRODUCTS_KEY = "shelfmark_products"
 """Extract in the place of single products: a slice's facts per reader's name, or a :class:`BlockAuc`. Neither holds
 scores: between extracts and metrics, Beam writes everything down."""
@@ -39,10 +41,10 @@ class BlockAuc:
 
     reader: str
     first: int
-    values: npt.NDArray[np.float64]
+    values: Float64Array
 
 
-def ragged(feature: Any, n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+def ragged(feature: Any, n: int) -> tuple[Int64Array, npt.NDArray[Any]]:
     """Offsets (n + 1) and values of a feature of ``n`` products, whatever form TFMA gives it; None: no values.
 
     Raises:

@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from components.evaluation.inputs import Batch, first_values, needed_output, output_of, ragged
+from modules.arrays import Float32Array, Float64Array, Int64Array, IntpArray
 from modules.metrics import ScoreStore
 from modules.objectives import kind_named
 
-Block = tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.float64]]
+Block = tuple[Float32Array, IntpArray, Int64Array, Float64Array]
 """Scores of some products and classes, rows and classes of the labels among them, the products' weights."""
 
 
@@ -25,8 +26,8 @@ class Product:
     labels: npt.NDArray[Any]
     denied: npt.NDArray[Any]
     weight: float | None
-    scores: npt.NDArray[np.float32]
-    thresholds: npt.NDArray[np.float32] | None
+    scores: Float32Array
+    thresholds: Float32Array | None
 
 
 @dataclass(frozen=True)
@@ -37,12 +38,12 @@ class Measured:
     """
 
     facts: Any
-    rows: npt.NDArray[np.intp]
-    scores: npt.NDArray[np.float32] | None
+    rows: IntpArray
+    scores: Float32Array | None
     n_classes: int
     overall: bool = True
 
-    def take(self, rows: npt.NDArray[np.intp], n: int) -> Measured:
+    def take(self, rows: IntpArray, n: int) -> Measured:
         """The measured ones among ``rows`` of a batch of ``n`` products, without scores."""
         wanted = np.zeros(n, bool)
         wanted[rows] = True
@@ -52,7 +53,7 @@ class Measured:
     def without_scores(self) -> Measured:
         return Measured(self.facts, self.rows, None, self.n_classes, self.overall)
 
-    def labels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    def labels(self) -> tuple[IntpArray, Int64Array]:
         """Rows (among the measured products) and classes of the labels."""
         rows, classes = self.facts.labels()
         return rows, classes
@@ -136,7 +137,7 @@ class Measure:
         return Measured(facts, rows, kept, scores.shape[1])
 
 
-def _classes(feature: Any) -> npt.NDArray[np.int64]:
+def _classes(feature: Any) -> Int64Array:
     """Class indices of one product."""
     if hasattr(feature, "values") and not isinstance(feature, np.ndarray):
         feature = feature.values
@@ -144,6 +145,6 @@ def _classes(feature: Any) -> npt.NDArray[np.int64]:
     return np.zeros(0, np.int64) if feature is None else np.asarray(feature).reshape(-1).astype(np.int64)
 
 
-def _joined(lists: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+def _joined(lists: Sequence[npt.NDArray[Any]]) -> tuple[Int64Array, npt.NDArray[Any]]:
     """Offsets (n + 1) and values."""
     return np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64), np.concatenate(lists)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from modules.arrays import BoolArray, Int64Array
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy import Category, Taxonomy
 
@@ -94,9 +94,7 @@ def _worst(found: list[Contradiction], most: int) -> list[Contradiction]:
     return sorted(found, key=lambda one: (-one.score, one.product_id, one.given))[:most]
 
 
-def _deepest(
-    rows: npt.NDArray[np.int64], at: npt.NDArray[np.int64], parent: npt.NDArray[np.int64], nodes: int
-) -> npt.NDArray[np.bool_]:
+def _deepest(rows: Int64Array, at: Int64Array, parent: Int64Array, nodes: int) -> BoolArray:
     """Which of a product's categories are no other one's parent."""
     known = at >= 0
     above = np.where(known, parent[at], -1)

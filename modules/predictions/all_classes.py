@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
+
+from modules.arrays import Float32Array
 
 BATCH = 512
 
 
-def all_probabilities(
-    model: str, sources: Sequence[str], objective: str, ids: Sequence[str]
-) -> npt.NDArray[np.float32]:
+def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: Sequence[str]) -> Float32Array:
     """Asks the model again about some products.
 
     Args:
@@ -28,7 +27,7 @@ def all_probabilities(
     loaded = tf.saved_model.load(model)
     evaluate = loaded.signatures["evaluate"]
     place = {name.encode(): row for row, name in enumerate(ids)}
-    found: npt.NDArray[np.float32] | None = None
+    found: Float32Array | None = None
     left = len(ids)
     for names, examples in _wanted(sources, place):
         values = evaluate(examples=tf.constant(examples))[f"{objective}/probabilities"].numpy()

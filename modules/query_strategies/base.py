@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best
+from modules.arrays import FloatArray, Int64Array
+from modules.query_strategies.pool import Pool, Selection, best
 from modules.settings.base import Settings
 
 
@@ -77,7 +78,7 @@ class ScoreStrategy(QueryStrategy):
     """Gives each product a utility of its own; the best are picked, whatever else is."""
 
     @abstractmethod
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """(rows,): the higher, the sooner to be asked about."""
 
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:

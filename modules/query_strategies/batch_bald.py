@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import FloatArray
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.committee import bald
 from modules.query_strategies.entropy import entropy_of
-from modules.query_strategies.pool import Floats, Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, best
 
 
 class BatchBALD(QueryStrategy):
@@ -40,8 +41,8 @@ class BatchBALD(QueryStrategy):
             rows, members, single = rows[kept], members[:, kept], single[kept]
         own = entropy_of(members).mean(axis=0)
         # P(outcome of the picks so far | member), one column per outcome; one outcome before the first pick.
-        joint: Floats = np.ones((len(members), 1))
-        importance: Floats = np.ones(1)
+        joint: FloatArray = np.ones((len(members), 1))
+        importance: FloatArray = np.ones(1)
         free = np.ones(len(rows), bool)
         picked: list[int] = []
         gains: list[float] = []
@@ -59,7 +60,7 @@ class BatchBALD(QueryStrategy):
         return Selection(rows[picked], np.array(gains), self.kind, {"bald": single[picked]})
 
 
-def _joint_entropy(joint: Floats, importance: Floats, members: Floats) -> Floats:
+def _joint_entropy(joint: FloatArray, importance: FloatArray, members: FloatArray) -> FloatArray:
     """H(outcomes so far, label) of each candidate: (members, outcomes) and (members, rows, classes) to (rows,)."""
     found = np.empty(members.shape[1])
     for row in range(members.shape[1]):
@@ -69,8 +70,8 @@ def _joint_entropy(joint: Floats, importance: Floats, members: Floats) -> Floats
 
 
 def _extended(
-    joint: Floats, importance: Floats, label: Floats, limit: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+    joint: FloatArray, importance: FloatArray, label: FloatArray, limit: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     """The outcomes with one label more; beyond ``limit`` some are drawn by their probability, and weigh the more."""
     wider = (joint[:, :, None] * label[:, None, :]).reshape(len(joint), -1)
     weights = np.repeat(importance, label.shape[1])

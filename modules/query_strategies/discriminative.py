@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import Int64Array
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.pool import Integers, Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, best, blocks
 
 
 class Discriminative(QueryStrategy):
@@ -27,7 +28,7 @@ class Discriminative(QueryStrategy):
 
         assert pool.embeddings is not None
         known, left = pool.labelled, pool.candidates
-        picked: list[Integers] = []
+        picked: list[Int64Array] = []
         values: list[np.ndarray] = []
         turns = min(self.turns, n)
         for turn in range(turns):

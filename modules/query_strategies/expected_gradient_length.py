@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, best, blocks
 
 
 class ExpectedGradientLength(ScoreStrategy):
@@ -32,7 +33,7 @@ class ExpectedGradientLength(ScoreStrategy):
             pool = pool.only(np.sort(rows[kept]))
         return super()._pick(pool, n, rng)
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         found = np.empty(len(rows), np.float32)
         # Each look-up loads the model and reads the examples again: one for all rows.
         known = None if pool.distributions is None else pool.distributions(rows)

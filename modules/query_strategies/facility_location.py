@@ -6,14 +6,12 @@ import heapq
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from modules.arrays import Float32Array, Float64Array, FloatArray, Int64Array
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, best, blocks
 from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
-
-Matrix = npt.NDArray[np.float32]
 
 
 class FacilityLocation(QueryStrategy):
@@ -58,12 +56,12 @@ class FacilityLocation(QueryStrategy):
             np.maximum(covered, self._similarity(pool.vectors(part), goal).max(axis=0), out=covered)
         picked, gains = greedy(similarity, weights, covered, n)
         found = chosen[picked]
-        parts: dict[str, Floats] = {}
+        parts: dict[str, FloatArray] = {}
         if pool.probabilities is not None:
             parts[self.score] = uncertainty_of(self.score, pool, found)
         return Selection(found, gains, self.kind, parts)
 
-    def _similarity(self, some: Matrix, others: Matrix) -> Matrix:
+    def _similarity(self, some: Float32Array, others: Float32Array) -> Float32Array:
         cosine = some @ others.T
         np.maximum(cosine, 0.0, out=cosine)
         power = self.similarity_power
@@ -71,7 +69,9 @@ class FacilityLocation(QueryStrategy):
         return cosine * cosine * cosine if power == 3.0 else cosine**power
 
 
-def greedy(similarity: Matrix, weights: Matrix, covered: Matrix, n: int) -> tuple[Integers, npt.NDArray[np.float64]]:
+def greedy(
+    similarity: Float32Array, weights: Float32Array, covered: Float32Array, n: int
+) -> tuple[Int64Array, Float64Array]:
     """The lazy greedy maximiser (Minoux 1978): gains only fall, so that an old one is an upper bound.
 
     Args:

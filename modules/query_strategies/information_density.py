@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+from modules.query_strategies.pool import Pool, blocks
 from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
 
 
@@ -25,10 +26,10 @@ class InformationDensity(ScoreStrategy):
     sample: Annotated[int, Field(ge=100)] = 20_000
     """Random products that stand for the pool (for all but cosine, whose mean is exact)."""
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         return uncertainty_of(self.score, pool, rows) * self.density(pool, rows) ** self.beta
 
-    def density(self, pool: Pool, rows: Integers) -> Floats:
+    def density(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Mean similarity to the pool's products, (rows,), in [0, 1]."""
         everything = np.arange(len(pool))
         assert pool.embeddings is not None

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import Int64Array
 from modules.metrics.calibration import BINS, bin_of
 from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
@@ -20,8 +20,6 @@ TEST = "test"
 PAIRS, TITLES = 15, 3
 _SHOWN_TOP = 30
 """Top-level categories in the confusion; the others stand together as "other"."""
-
-Counts = npt.NDArray[np.int64]
 
 
 def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Predicted]:
@@ -108,7 +106,7 @@ class _SingleLabel:
             self.bins if self.bins[0].any() else None,
         )
 
-    def _classes(self, column: pa.Array) -> Counts:
+    def _classes(self, column: pa.Array) -> Int64Array:
         """Class index per row, -1 where the taxonomy does not know the category."""
         if isinstance(column, pa.DictionaryArray):
             known = pc.index_in(column.dictionary, value_set=self.ids).fill_null(-1)

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup, escape
+
+from modules.arrays import Int64Array
 
 Point = tuple[float, float]
 SERIES = 6
@@ -129,7 +130,7 @@ def reliability_chart(name: str, bins: Sequence[tuple[float, float, int]], size:
 
 
 def heat_map(
-    name: str, names: Sequence[str], counts: npt.NDArray[np.int64], rows: str = "label", columns: str = "predicted"
+    name: str, names: Sequence[str], counts: Int64Array, rows: str = "label", columns: str = "predicted"
 ) -> Markup:
     """A square of counts; a cell's colour is its share of its row, so that rare categories can be read as well.
 

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.objectives import ancestor_levels
 from modules.query_strategies import Pool, Selection
 from modules.query_strategies.pool import best
@@ -25,8 +26,7 @@ PAIRS = 50_000
 SUGGESTIONS = 9
 """Categories that come with a pick: one per number key."""
 
-Integers = npt.NDArray[np.int64]
-AllClasses = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+AllClasses = Callable[[Sequence[str]], Float32Array]
 
 
 @dataclass(frozen=True)
@@ -146,12 +146,12 @@ def _products(
     rows = np.flatnonzero(train)
     index = {category.id: i for i, category in enumerate(classes)}
 
-    def classes_under(name: str) -> Integers:
+    def classes_under(name: str) -> Int64Array:
         category = taxonomy.find(name)
         found = [index[one.id] for one in (category, *taxonomy.descendants(category)) if one.id in index]
         return np.array(found, np.int64)
 
-    def distributions(some: Integers) -> npt.NDArray[np.float32]:
+    def distributions(some: Int64Array) -> Float32Array:
         assert all_classes is not None
         return all_classes(table.ids.take(pa.array(rows[some])).to_pylist())
 
@@ -210,8 +210,8 @@ def _pairs(
 
 
 def _uncertain(
-    table: PredictionTable, train: Integers, width: int, rng: np.random.Generator
-) -> tuple[Integers, Integers, npt.NDArray[np.float32]]:
+    table: PredictionTable, train: Int64Array, width: int, rng: np.random.Generator
+) -> tuple[Int64Array, Int64Array, Float32Array]:
     """Rows, columns and probabilities of the pairs nearest to 0.5."""
     kept_rows, kept_columns, kept = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
     step = max(1, PAIRS // max(width, 1)) * 4
@@ -226,14 +226,14 @@ def _uncertain(
     return kept_rows, kept_columns, kept
 
 
-def _some(array: npt.NDArray[Any], rows: Integers) -> Any:
+def _some(array: npt.NDArray[Any], rows: Int64Array) -> Any:
     return _Rows(array, rows)
 
 
 class _Rows:
     """Some rows of a mapped array, looked up when they are asked for."""
 
-    def __init__(self, array: npt.NDArray[Any], rows: Integers):
+    def __init__(self, array: npt.NDArray[Any], rows: Int64Array):
         self.array, self.rows = array, rows
         self.shape = (len(rows), array.shape[1])
 
@@ -243,12 +243,12 @@ class _Rows:
         return self.array[self.rows[key]]
 
 
-def _names(table: PredictionTable, rows: Integers) -> Callable[[Integers], list[str]]:
+def _names(table: PredictionTable, rows: Int64Array) -> Callable[[Int64Array], list[str]]:
     """Places in ``rows`` to the ids of their products."""
     return lambda some: table.ids.take(pa.array(rows[some])).to_pylist()
 
 
-def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt.NDArray[np.float32]] | None:
+def _members(table: PredictionTable, rows: Int64Array) -> Callable[[Int64Array], Float32Array] | None:
     """Each member's probabilities of a product's first categories and of all others together.
 
     Taking classes together can only lower what members disagree about; the others hold next to nothing.
@@ -257,7 +257,7 @@ def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt
     if members is None:
         return None
 
-    def of(some: Integers) -> npt.NDArray[np.float32]:
+    def of(some: Int64Array) -> Float32Array:
         first = np.asarray(members[rows[some]], np.float32).transpose(1, 0, 2)
         rest = np.maximum(1.0 - first.sum(axis=2, keepdims=True), 0.0)
         return np.concatenate([first, rest], axis=2)
@@ -266,21 +266,21 @@ def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt
 
 
 def _pair_members(
-    table: PredictionTable, rows: Integers, columns: Integers
-) -> Callable[[Integers], npt.NDArray[np.float32]] | None:
+    table: PredictionTable, rows: Int64Array, columns: Int64Array
+) -> Callable[[Int64Array], Float32Array] | None:
     """Each member's probabilities of no and yes."""
     members = table.members
     if members is None:
         return None
 
-    def of(some: Integers) -> npt.NDArray[np.float32]:
+    def of(some: Int64Array) -> Float32Array:
         yes = np.asarray(members[rows[some], :, columns[some]], np.float32).T
         return np.stack([1.0 - yes, yes], axis=2)
 
     return of
 
 
-def _train(table: PredictionTable) -> npt.NDArray[np.bool_]:
+def _train(table: PredictionTable) -> BoolArray:
     return (
         table.splits == table.split_names.index("train") if "train" in table.split_names else np.zeros(len(table), bool)
     )

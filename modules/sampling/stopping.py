@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float64Array
 from modules.metrics.agreement import cohen_kappa
 from modules.sampling.table import PredictionTable
 from modules.settings.sampling import StoppingSettings
@@ -133,7 +134,7 @@ def learning_curve(
     return float(found[0]), float(found[1]), float(found[2])
 
 
-def _curve(n: npt.NDArray[np.float64], a: float, b: float, c: float) -> npt.NDArray[np.float64]:
+def _curve(n: Float64Array, a: float, b: float, c: float) -> Float64Array:
     return a - b * n**-c
 
 

@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from modules.similarity.items import Floats
-
-Rows = npt.NDArray[np.int64]
-Keep = npt.NDArray[np.bool_]
+from modules.arrays import BoolArray, Float32Array, Int64Array
 
 
-def best(rows: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
+def best(rows: Int64Array, scores: Float32Array, k: int) -> tuple[Int64Array, Float32Array]:
     """The ``k`` rows (or all, where there are fewer) of each query with the highest scores; equal ones as they come.
 
     Args:
@@ -24,13 +20,13 @@ def best(rows: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
     return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
 
 
-def floor(scores: Floats, k: int) -> Floats:
+def floor(scores: Float32Array, k: int) -> Float32Array:
     """The ``k``-th highest score of each query, (q, 1); ``scores``: (q, n) with n of at least ``k``."""
     place = scores.shape[1] - k
     return np.partition(scores, place, axis=1)[:, place, None]
 
 
-def kept(keep: Keep, rows: Rows, scores: Floats, least: int = 0) -> tuple[Rows, Floats]:
+def kept(keep: BoolArray, rows: Int64Array, scores: Float32Array, least: int = 0) -> tuple[Int64Array, Float32Array]:
     """Each query's rows and scores that are to be kept, in their order, and -1 and -inf up to the most of any query.
 
     Args:

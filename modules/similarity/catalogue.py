@@ -13,11 +13,12 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.settings.similarity import EMBEDDINGS
 from modules.similarity.folder import MANIFEST, indexes_in, read_manifest
-from modules.similarity.items import Embedding, Floats, Restriction, below, column
+from modules.similarity.items import Embedding, Restriction, below, column
 from modules.similarity.loading import load_index, rows_of, vector_of
 from modules.similarity.places import Places
 from modules.similarity.protocol import Index, Queries
@@ -51,7 +52,7 @@ class Asked:
       without: id of a product that is no answer: the one that is asked about.
     """
 
-    vector: Floats | None = None
+    vector: Float32Array | None = None
     title: str | None = None
     without: str | None = None
 
@@ -179,7 +180,7 @@ class Catalogue:
             self._places[method] = Places(rows_of(self.indexes[method]))
         return self._places[method]
 
-    def _vector(self, name: str, by: str) -> Floats | None:
+    def _vector(self, name: str, by: str) -> Float32Array | None:
         """The product's vector for a method, None if it has none (or one of zeros)."""
         wanted = self.embedding(by)
         for method in (by, *self.methods):

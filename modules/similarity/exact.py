@@ -11,12 +11,13 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.settings.base import Settings
 from modules.similarity.best import best, floor, kept
 from modules.similarity.changes import Rows
 from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.halves import widened
-from modules.similarity.items import Embedding, Floats, Items, Mask
+from modules.similarity.items import Embedding, Items
 from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
 
 _WIDTH = 1 << 13
@@ -91,7 +92,7 @@ class ExactIndex:
 
 
 def brute_force(
-    queries: Floats, parts: Sequence[npt.NDArray[Any]], k: int, mask: Mask | None = None, block: int = _WIDTH
+    queries: Float32Array, parts: Sequence[npt.NDArray[Any]], k: int, mask: BoolArray | None = None, block: int = _WIDTH
 ) -> Found:
     """The best ``k`` rows of each query by inner product; equal scores in the order of the rows.
 
@@ -112,8 +113,8 @@ def brute_force(
 
 
 def blocks(
-    parts: Sequence[npt.NDArray[Any]], mask: Mask | None, block: int
-) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
+    parts: Sequence[npt.NDArray[Any]], mask: BoolArray | None, block: int
+) -> Iterator[tuple[Int64Array, Float32Array]]:
     """Row numbers and float32 vectors, at most ``block`` at a time."""
     start = 0
     for part in parts:
@@ -131,8 +132,8 @@ def blocks(
 
 
 def _merged(
-    rows: npt.NDArray[np.int64], scores: Floats, numbers: npt.NDArray[np.int64], new: Floats
-) -> tuple[npt.NDArray[np.int64], Floats]:
+    rows: Int64Array, scores: Float32Array, numbers: Int64Array, new: Float32Array
+) -> tuple[Int64Array, Float32Array]:
     """The best so far (q, k), and those of a block's scores (q, m) that are among the best now."""
     k = rows.shape[1]
     last = scores[:, -1:]

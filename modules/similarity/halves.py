@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float32Array
+
 _CACHED = 1 << 14
 """Numbers that are worked on at a time."""
 _SIGN_AND_FRACTION = np.int32(-0x70002000)
@@ -15,7 +17,7 @@ _EXPONENT = np.float32(2.0**112)
 """The difference of the exponents' biases, 127 - 15."""
 
 
-def widened(vectors: npt.NDArray[Any], out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
+def widened(vectors: npt.NDArray[Any], out: Float32Array | None = None) -> Float32Array:
     """Numbers as float32; float32 ones as they are.
 
     Args:

@@ -11,10 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import BoolArray, Int64Array
 from modules.taxonomy import Taxonomy
-
-Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 NO_CATEGORY = -1
 
@@ -103,7 +101,7 @@ class Items:
         table = pa.table({"id": ids, **texts, **{name: pa.array(v) for name, v in numbers.items()}})
         return cls(table.select(SCHEMA.names).cast(SCHEMA), vectors, embedding)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Items:
+    def take(self, rows: Int64Array) -> Items:
         """These rows as items of their own, in memory."""
         return Items(self.table.take(pa.array(rows)).combine_chunks(), np.asarray(self.vectors[rows]), self.embedding)
 
@@ -150,7 +148,7 @@ class Restriction:
         """Whether any product will do."""
         return self == Restriction()
 
-    def mask(self, table: pa.Table) -> Mask:
+    def mask(self, table: pa.Table) -> BoolArray:
         """Per row of a table of :data:`SCHEMA` whether the product is meant."""
         found = np.ones(table.num_rows, bool)
         if self.categories is not None:
@@ -169,7 +167,7 @@ class Restriction:
         return found
 
 
-def _among(values: npt.NDArray[np.int32], wanted: Iterable[int]) -> Mask:
+def _among(values: npt.NDArray[np.int32], wanted: Iterable[int]) -> BoolArray:
     table = np.zeros(max(int(values.max(initial=-1)), 0) + 2, bool)
     table[[node for node in wanted if 0 <= node < len(table) - 1]] = True
     return table[values]  # -1, no category, is the last entry: False

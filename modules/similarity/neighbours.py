@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modules import progress
+from modules.arrays import IntArray
 from modules.similarity.halves import widened
 from modules.similarity.items import column
 from modules.similarity.scann_index.index import Partition, ScannIndex
 from modules.similarity.scann_index.results import without
-
-Integers = npt.NDArray[Any]
 
 SCHEMA = pa.schema(
     [
@@ -73,7 +70,7 @@ def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: floa
     return Written(products, marked)
 
 
-def _by_leaf(index: ScannIndex, partition: Partition) -> Integers:
+def _by_leaf(index: ScannIndex, partition: Partition) -> IntArray:
     """The partition's rows, those of a leaf beside each other, those that are in no tree last."""
     tree = index.tree_of(partition)
     if tree is None:
@@ -85,7 +82,7 @@ def _by_leaf(index: ScannIndex, partition: Partition) -> Integers:
     return np.concatenate([rows, np.flatnonzero(missing) + partition.start], dtype=rows.dtype)
 
 
-def _group(index: ScannIndex, partition: Partition, rows: Integers, k: int, near_duplicate: float) -> pa.Table:
+def _group(index: ScannIndex, partition: Partition, rows: IntArray, k: int, near_duplicate: float) -> pa.Table:
     """The lines of some rows; their neighbours share one dictionary of ids."""
     counts, places, scores, near = [], [], [], []
     for start in range(0, len(rows), _BATCH):

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.settings.base import Settings
-from modules.similarity.items import Embedding, Floats, Items, Mask, Restriction
+from modules.similarity.items import Embedding, Items, Restriction
 
-Within = Restriction | Mask
+Within = Restriction | BoolArray
 """What a search is restricted to: a restriction, or bool (rows,) for any other set of products."""
 
 
@@ -27,7 +27,7 @@ class Queries:
       titles: q texts.
     """
 
-    vectors: Floats | None = None
+    vectors: Float32Array | None = None
     titles: Sequence[str] | None = None
 
     def __len__(self) -> int:
@@ -43,8 +43,8 @@ class Found:
       scores: float32 (q, k), descending; cosine, or the score of a full-text engine; -inf where the row is -1.
     """
 
-    rows: npt.NDArray[np.int64]
-    scores: Floats
+    rows: Int64Array
+    scores: Float32Array
 
     def ids(self, of: pa.Array) -> pa.Array:
         """The ids as one flat array of q * k texts, null where the row is -1; ``of``: :attr:`Index.ids`."""
@@ -118,7 +118,7 @@ class Index(Protocol):
         ...
 
 
-def check_search(queries: Queries, k: int, dimension: int) -> Floats:
+def check_search(queries: Queries, k: int, dimension: int) -> Float32Array:
     """The queries' vectors as contiguous float32, if they and ``k`` can be searched with.
 
     Raises:
@@ -136,7 +136,7 @@ def check_search(queries: Queries, k: int, dimension: int) -> Floats:
     return vectors
 
 
-def mask_of(within: Within | None, table: pa.Table) -> Mask | None:
+def mask_of(within: Within | None, table: pa.Table) -> BoolArray | None:
     """``within`` as bool (rows,), or None where it excludes nothing.
 
     Raises:

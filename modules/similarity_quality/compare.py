@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError, Problem
 from modules.metrics.intervals import Interval
-from modules.similarity.items import Floats
 from modules.similarity_quality.embeddings import Embedded
 from modules.similarity_quality.precision import TOP, TripletQuality, triplet_quality
 from modules.similarity_quality.proxies import Proxy, difference, linked, same_cluster, same_leaf
-from modules.similarity_quality.ranking import Ints, nearest
+from modules.similarity_quality.ranking import nearest
 from modules.similarity_quality.sampling import sample_triplets
 from modules.similarity_quality.triplets import Question, Ranked
 
@@ -170,10 +170,10 @@ def _measured(embedded: Sequence[Embedded], labels: Labels, seed: int) -> list[M
     truth = np.where(truth >= 0, row[truth], -1)
     asked = np.flatnonzero(photo & (truth >= 0))
 
-    def photos(vectors: Floats) -> Proxy:
+    def photos(vectors: Float32Array) -> Proxy:
         return linked(vectors[asked], vectors[catalogue], truth[asked], seed=seed)
 
-    ways: list[tuple[str, bool, Callable[[Floats], Proxy]]] = [
+    ways: list[tuple[str, bool, Callable[[Float32Array], Proxy]]] = [
         ("same leaf", _repeats(leaves), lambda vectors: same_leaf(vectors, leaves, seed=seed)),
         ("same cluster", _repeats(clusters), lambda vectors: same_cluster(vectors, clusters, seed=seed)),
         ("photo to product", len(asked) > 0, photos),
@@ -188,23 +188,23 @@ def _measured(embedded: Sequence[Embedded], labels: Labels, seed: int) -> list[M
     return found
 
 
-def _places(wanted: pa.Array, of: pa.Array) -> Ints:
+def _places(wanted: pa.Array, of: pa.Array) -> Int64Array:
     """Where ``of``, without nulls, has each id, the first time; -1 for null and what it has not."""
     found = pc.index_in(wanted, value_set=of)
     return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _taken(values: pa.Array, at: Ints) -> pa.Array:
+def _taken(values: pa.Array, at: Int64Array) -> pa.Array:
     return values.take(pa.array(at, mask=at < 0))
 
 
-def _codes(values: pa.Array, at: Ints) -> Ints:
+def _codes(values: pa.Array, at: Int64Array) -> Int64Array:
     """A number per text, -1 for null."""
     coded = _taken(values, at).dictionary_encode()
     return coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _repeats(codes: Ints) -> bool:
+def _repeats(codes: Int64Array) -> bool:
     return bool((np.bincount(codes[codes >= 0]) > 1).any()) if (codes >= 0).any() else False
 
 

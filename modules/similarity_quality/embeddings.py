@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
 from modules.settings.similarity import EMBEDDINGS
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
-from modules.similarity.items import Floats
 
 _BATCH = 1 << 14
 
@@ -35,7 +35,7 @@ class Embedded:
     name: str
     source: str
     ids: pa.Array
-    vectors: Floats
+    vectors: Float32Array
 
 
 def read_embeddings(path: str | Path, name: str = "", columns: Sequence[str] = ()) -> list[Embedded]:

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import FloatArray, Int64Array
 from modules.metrics.intervals import Interval, wilson, z_of
-from modules.similarity_quality.ranking import Ints, Vectors, ranks
+from modules.similarity_quality.ranking import Vectors, ranks
 from modules.similarity_quality.triplets import Ranked
 
 TOP = 30
@@ -79,7 +79,7 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
     )
 
 
-def _share(values: npt.NDArray[np.floating], groups: Ints) -> Interval:
+def _share(values: FloatArray, groups: Int64Array) -> Interval:
     """Mean of values in [0, 1] with Wilson's interval of an effective sample size.
 
     Triplets of one query are alike: the variance is that of a mean over clusters (Särndal, Swensson and Wretman 1992,
@@ -99,7 +99,7 @@ def _share(values: npt.NDArray[np.floating], groups: Ints) -> Interval:
     return Interval(mean, float(low), float(high))
 
 
-def _total(values: npt.NDArray[np.floating], groups: Ints) -> Interval:
+def _total(values: FloatArray, groups: Int64Array) -> Interval:
     """Sum of independent groups' values, plus and minus 1.96 standard errors."""
     total = float(np.sum(values, dtype=np.float64))
     if len(values) == 0:

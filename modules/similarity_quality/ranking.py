@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
+from modules.arrays import Float32Array, Int64Array
+
 Vectors = npt.NDArray[Any]
 
 NOBODY = -1
@@ -17,7 +17,7 @@ _COMPARED = 1 << 24
 """Scores that are compared at a time: 64 MiB."""
 
 
-def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Ints | None = None) -> Ints:
+def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Int64Array | None = None) -> Int64Array:
     """The ``k`` products of the largest cosine; of equal ones, the lower rows.
 
     Args:
@@ -49,8 +49,12 @@ def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Ints | None 
 
 
 def ranks(
-    queries: Vectors, products: Vectors, of_query: Ints, of_product: Ints, leave_out: Ints | None = None
-) -> tuple[Ints, Floats]:
+    queries: Vectors,
+    products: Vectors,
+    of_query: Int64Array,
+    of_product: Int64Array,
+    leave_out: Int64Array | None = None,
+) -> tuple[Int64Array, Float32Array]:
     """At which place a query's list of all products has certain ones.
 
     Args:
@@ -84,7 +88,7 @@ def _blocks(queries: Vectors) -> list[slice]:
     return [slice(start, min(start + _QUERIES, len(queries))) for start in range(0, len(queries), _QUERIES)]
 
 
-def _scores(queries: Vectors, products: Vectors, block: slice, leave_out: Ints | None) -> Floats:
+def _scores(queries: Vectors, products: Vectors, block: slice, leave_out: Int64Array | None) -> Float32Array:
     """(queries of the block, products), -inf where the product is left out."""
     scores = np.asarray(queries[block], np.float32) @ np.asarray(products, np.float32).T
     if leave_out is not None:

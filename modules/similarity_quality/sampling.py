@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from modules.similarity_quality.ranking import Ints
+from modules.arrays import Int64Array
 from modules.similarity_quality.triplets import Question
 
 RANDOM = "random"
@@ -16,8 +16,8 @@ RANDOM = "random"
 
 def sample_triplets(
     ids: pa.Array,
-    queries: Ints,
-    neighbours: Mapping[str, Ints],
+    queries: Int64Array,
+    neighbours: Mapping[str, Int64Array],
     count: int,
     rng: np.random.Generator,
     random_share: float = 0.1,
@@ -70,7 +70,9 @@ def sample_triplets(
     return list(found.values())
 
 
-def _drawn(neighbours: Mapping[str, Ints], names: list[str], at: Ints, method: Ints, rng: np.random.Generator) -> Ints:
+def _drawn(
+    neighbours: Mapping[str, Int64Array], names: list[str], at: Int64Array, method: Int64Array, rng: np.random.Generator
+) -> Int64Array:
     """For each draw one of the method's neighbours of its query; -1 where it hits an empty place."""
     rows = np.full(len(at), -1, np.int64)
     for i, name in enumerate(names):

@@ -9,9 +9,9 @@ from itertools import pairwise
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
+from modules.arrays import Float32Array
 from modules.settings.image_training import PatchSettings
 
 PROJECTION = "patch_projection"
@@ -123,7 +123,7 @@ class PatchHistogram(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def shares(side: int, cells: int) -> npt.NDArray[np.float32]:
+def shares(side: int, cells: int) -> Float32Array:
     """How much each of ``side`` places counts for each of some cells beside each other: (cells, side), in [0, 1].
 
     1 at a cell's centre, less in proportion to the distance, 0 from the next one's centre on.

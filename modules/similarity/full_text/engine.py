@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.settings.base import Settings
 from modules.similarity.changes import Rows, check_items, check_same, unit
 from modules.similarity.exact import brute_force
@@ -22,7 +23,7 @@ from modules.similarity.full_text import documents
 from modules.similarity.full_text.documents import Asking
 from modules.similarity.full_text.encoding import Encoding
 from modules.similarity.halves import widened
-from modules.similarity.items import Embedding, Floats, Items, Mask, Restriction
+from modules.similarity.items import Embedding, Items, Restriction
 from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
 
 ENGINE = "engine"
@@ -160,7 +161,7 @@ class FullTextIndex:
     def _parts(self) -> list[npt.NDArray[Any]]:
         return [self.rows.base.vectors, self.rows.added]
 
-    def _delete(self, rows: npt.NDArray[np.int64]) -> None:
+    def _delete(self, rows: Int64Array) -> None:
         if len(rows):
             documents.delete(self._engine, rows.tolist())
 
@@ -170,7 +171,7 @@ class FullTextIndex:
             part = vectors[start : start + _CHUNK]
             yield from self._settings.encoding.words(part) if self._settings.by != "title" else [()] * len(part)
 
-    def _checked(self, queries: Queries, k: int) -> Floats | None:
+    def _checked(self, queries: Queries, k: int) -> Float32Array | None:
         """The queries' vectors, None where they are not needed."""
         by, rank = self._settings.by, self._settings.rank
         if by != "tokens" and queries.titles is None:
@@ -184,7 +185,7 @@ class FullTextIndex:
             raise ValueError(f"{len(vectors)} titles, not {len(queries.titles)}")
         return unit(vectors)
 
-    def _query_words(self, queries: Queries, vectors: Floats | None) -> list[tuple[Sequence[str], Sequence[str]]]:
+    def _query_words(self, queries: Queries, vectors: Float32Array | None) -> list[tuple[Sequence[str], Sequence[str]]]:
         """Tokens and title words of each query."""
         by, encoding = self._settings.by, self._settings.encoding
         tokens: list[Sequence[str]] = [()] * len(queries)
@@ -200,7 +201,7 @@ class FullTextIndex:
 class _Search:
     """One batch's searches; called from several threads."""
 
-    def __init__(self, index: FullTextIndex, k: int, within: Within | None, mask: Mask | None):
+    def __init__(self, index: FullTextIndex, k: int, within: Within | None, mask: BoolArray | None):
         self._settings = index.settings
         self._asking = index._asking
         self._searcher = index._engine.searcher()
@@ -209,7 +210,7 @@ class _Search:
         self._wanted = max(k, index.settings.candidates) if index.settings.rank == "cosine" else k
         self._documents = int(self._searcher.num_docs)
         self._allowed: Any = None
-        self._mask: Mask | None = None
+        self._mask: BoolArray | None = None
         if isinstance(within, Restriction):
             self._allowed = self._asking.restriction(within)
         elif mask is not None and np.count_nonzero(mask) <= _ROWS_IN_QUERY:
@@ -218,8 +219,8 @@ class _Search:
             self._mask = mask
 
     def __call__(
-        self, words: tuple[Sequence[str], Sequence[str]], vector: Floats | None
-    ) -> tuple[npt.NDArray[np.int64], Floats]:
+        self, words: tuple[Sequence[str], Sequence[str]], vector: Float32Array | None
+    ) -> tuple[Int64Array, Float32Array]:
         query = self._asking.any_of(*words, self._settings.title_weight if words[0] else 1.0)
         if query is None or not self._documents:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -232,7 +233,7 @@ class _Search:
             return rows[order], scores[order]
         return rows[: self._k], scores[: self._k]
 
-    def _hits(self, query: Any) -> tuple[npt.NDArray[np.int64], Floats]:
+    def _hits(self, query: Any) -> tuple[Int64Array, Float32Array]:
         if self._mask is None:
             return documents.hits(self._searcher, query, self._wanted)
         share = max(np.count_nonzero(self._mask) / len(self._mask), 1 / len(self._mask))
@@ -244,7 +245,7 @@ class _Search:
                 return rows[good][: self._wanted], scores[good][: self._wanted]
             limit *= 4
 
-    def _vectors(self, rows: npt.NDArray[np.int64]) -> Floats:
+    def _vectors(self, rows: Int64Array) -> Float32Array:
         base, added = self._parts
         if not len(added):
             return widened(base[rows])
@@ -254,7 +255,7 @@ class _Search:
         return found
 
 
-def _each(vectors: Floats | None, count: int) -> Sequence[Floats | None]:
+def _each(vectors: Float32Array | None, count: int) -> Sequence[Float32Array | None]:
     return [None] * count if vectors is None else list(vectors)
 
 

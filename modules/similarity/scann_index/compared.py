@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.similarity.exact import blocks, brute_force
-from modules.similarity.items import Floats, Mask
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import native
 from modules.similarity.scann_index.results import merge, nothing, pad
@@ -25,7 +25,7 @@ _BATCH = 256
 _CONFIGURATION = 'num_neighbors: 1 distance_measure { distance_measure: "DotProductDistance" } brute_force {}'
 
 
-def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask | None = None) -> Found:
+def compare(queries: Float32Array, parts: list[npt.NDArray[Any]], k: int, mask: BoolArray | None = None) -> Found:
     """As :func:`modules.similarity.exact.brute_force`, for any number of queries; the order of equal scores may differ.
 
     Args:
@@ -45,7 +45,7 @@ def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask |
     return pad(found[0], k) if found else nothing(len(queries), k)
 
 
-def _block(queries: Floats, vectors: Floats, numbers: npt.NDArray[np.int64], k: int) -> Found:
+def _block(queries: Float32Array, vectors: Float32Array, numbers: Int64Array, k: int) -> Found:
     made = native().ScannNumpy(np.ascontiguousarray(vectors), _CONFIGURATION, threads())
     wanted = min(k, len(vectors))
     batch = max(1, min(_BATCH, -(-len(queries) // threads())))

@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.errors import InputError, Problem, reason
 from modules.similarity.changes import Rows
 from modules.similarity.folder import (
@@ -22,7 +22,7 @@ from modules.similarity.folder import (
     write_facts,
     write_manifest,
 )
-from modules.similarity.items import Embedding, Floats, Items, Mask, column
+from modules.similarity.items import Embedding, Items, column
 from modules.similarity.protocol import Found, Queries, Within, check_search
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.rescoring import Rescoring
@@ -52,7 +52,7 @@ class Partition:
     start: int
     end: int
     searcher: Searcher | None = None
-    added: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    added: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class ScannIndex:
@@ -182,7 +182,7 @@ class ScannIndex:
             return self.whole.search(vectors, k)
         return self.exact(vectors, k, None)
 
-    def search_partition(self, partition: Partition, vectors: Floats, k: int) -> Found:
+    def search_partition(self, partition: Partition, vectors: Float32Array, k: int) -> Found:
         """The best ``k`` products of one partition; ``vectors``: float32 (q, d), contiguous."""
         tree = self.tree_of(partition)
         if tree is None:
@@ -200,7 +200,9 @@ class ScannIndex:
             return partition.searcher
         return self.whole if partition.end - partition.start >= self._settings.min_products else None
 
-    def exact(self, vectors: Floats, k: int, mask: Mask | None = None, partition: Partition | None = None) -> Found:
+    def exact(
+        self, vectors: Float32Array, k: int, mask: BoolArray | None = None, partition: Partition | None = None
+    ) -> Found:
         """The best ``k`` of the rows in ``mask`` (None: all), of one partition or of all, by comparing them all."""
         base, added = self.rows.base.vectors, self.rows.added
         mask = self.rows.only_comparable(mask)
@@ -272,7 +274,7 @@ class ScannIndex:
         for searcher in self._searchers():
             searcher.rescoring = rescoring
 
-    def _take_out(self, rows: npt.NDArray[np.int64]) -> None:
+    def _take_out(self, rows: Int64Array) -> None:
         if not len(rows):
             return
         for searcher in self._searchers():
@@ -280,7 +282,7 @@ class ScannIndex:
         for one in self.partitions:
             one.added = one.added[~np.isin(one.added, rows)]
 
-    def _partition_of(self, items: Items) -> npt.NDArray[np.int64]:
+    def _partition_of(self, items: Items) -> Int64Array:
         """Per item the partition in which its category lies already, -1 for a category that is in none."""
         if not self.partitions:
             return np.full(len(items), -1)
@@ -292,7 +294,7 @@ class ScannIndex:
         return np.where(wanted < len(place) - 1, place[np.clip(wanted, -1, len(place) - 2)], -1)
 
 
-def _some(mask: Mask | None, place: Any) -> Mask | None:
+def _some(mask: BoolArray | None, place: Any) -> BoolArray | None:
     """The mask of a part of the rows; None where it excludes nothing."""
     part = None if mask is None else mask[place]
     return None if part is None or part.all() else part

@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from modules.arrays import Float32Array
 from modules.similarity.halves import widened
-from modules.similarity.items import Floats
 from modules.similarity.protocol import Found, Queries
 from modules.similarity.scann_index.index import Partition, ScannIndex
 from modules.similarity.scann_index.tuning import DEPTHS, Truth, halves, sample_of, tune
@@ -75,7 +75,7 @@ def _part(
     there = np.flatnonzero(embedded)
     rows = there[sample_of(len(there), queries, seed)]
 
-    def search(vectors: Floats, k: int = k) -> Found:
+    def search(vectors: Float32Array, k: int = k) -> Found:
         if partition is not None:
             return index.search_partition(partition, vectors, k)
         return index.search(Queries(vectors), k)
@@ -94,7 +94,7 @@ def _part(
     return Quality(name, len(own), "scann", k, len(reported), value, *_timed(search, truth.queries))
 
 
-def _timed(search: Callable[[Floats], Found], queries: Floats) -> tuple[float, float]:
+def _timed(search: Callable[[Float32Array], Found], queries: Float32Array) -> tuple[float, float]:
     """Milliseconds of a single query (median), and queries per second of a batch."""
     single = []
     for number in range(min(_SINGLE, len(queries))):

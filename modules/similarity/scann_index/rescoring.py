@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float32Array, Int64Array
 from modules.similarity.best import best
 from modules.similarity.changes import Rows
 from modules.similarity.halves import widened
-from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.results import pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
@@ -46,8 +46,8 @@ class Rescoring:
         self,
         rows: Rows,
         values: npt.NDArray[np.int8] | None = None,
-        scales: Floats | None = None,
-        rotation: Floats | None = None,
+        scales: Float32Array | None = None,
+        rotation: Float32Array | None = None,
     ):
         self.rows = rows
         self._values, self._scales, self._rotation = values, scales, rotation
@@ -60,7 +60,7 @@ class Rescoring:
         scales = np.load(folder / _SCALES, allow_pickle=False)[:, 0]
         return cls(rows, values, scales, np.load(folder / _ROTATION, allow_pickle=False))
 
-    def best(self, queries: Floats, found: Found, k: int) -> Found:
+    def best(self, queries: Float32Array, found: Found, k: int) -> Found:
         """The best ``k`` of what was found, by their cosine.
 
         Args:
@@ -70,7 +70,7 @@ class Rescoring:
         with one_blas_thread(), self._turn if small else nullcontext():
             return pad(Found(*best(found.rows, self._scores(queries, found.rows), k)), k)
 
-    def _scores(self, queries: Floats, rows: npt.NDArray[np.int64]) -> Floats:
+    def _scores(self, queries: Float32Array, rows: Int64Array) -> Float32Array:
         rotated = queries if self._rotation is None else rotate(queries, self._rotation)
         scores = np.empty(rows.shape, np.float32)
         count, dimension = rows.shape[1], queries.shape[1]
@@ -93,7 +93,7 @@ class Rescoring:
     def _old(self) -> npt.NDArray[Any]:
         return self.rows.base.vectors if self._values is None else self._values
 
-    def _score(self, queries: Floats, rows: npt.NDArray[np.int64], scores: Floats, room: _Room) -> None:
+    def _score(self, queries: Float32Array, rows: Int64Array, scores: Float32Array, room: _Room) -> None:
         """Of rows (q, n), which for those that are not among the old ones mean nothing; into ``scores``."""
         if not len(self._old):
             return

@@ -17,9 +17,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from modules.similarity.items import Floats, Mask, Restriction
+from modules.arrays import BoolArray, Float32Array, Int64Array
+from modules.similarity.items import Restriction
 from modules.similarity.protocol import Found, Within, mask_of
 from modules.similarity.scann_index.compared import MANY, compare
 from modules.similarity.scann_index.results import first, merge, nothing
@@ -55,10 +55,10 @@ class Wanted:
       count: of them. partitions: of them by partition, int64. others: int64, rows of those in no partition.
     """
 
-    mask: Mask
+    mask: BoolArray
     count: int
-    partitions: npt.NDArray[np.int64]
-    others: npt.NDArray[np.int64]
+    partitions: Int64Array
+    others: Int64Array
 
 
 class Restricted:
@@ -98,7 +98,7 @@ class Restricted:
                 self._known.popitem(last=False)
         return wanted
 
-    def search(self, queries: Floats, k: int, wanted: Wanted, route: Route | None = None) -> Found:
+    def search(self, queries: Float32Array, k: int, wanted: Wanted, route: Route | None = None) -> Found:
         """The best ``k`` of what is wanted by a route, or by the cheapest one."""
         if not wanted.count or not len(queries):
             return nothing(len(queries), k)
@@ -137,7 +137,7 @@ class Restricted:
             spent += call + exact_seconds(queries, others, index.rows.base.dimension)
         return spent
 
-    def _in_none(self, mask: Mask, count: int) -> npt.NDArray[np.int64]:
+    def _in_none(self, mask: BoolArray, count: int) -> Int64Array:
         """Rows in ``mask`` that are in no partition, ``count`` of them; with partitions, only added ones can be."""
         if not count or not self._index.partitions:
             return np.zeros(0, np.int64)
@@ -147,7 +147,7 @@ class Restricted:
             left[partition.added - base] = False
         return np.flatnonzero(left) + base
 
-    def _exact_others(self, queries: Floats, k: int, others: npt.NDArray[np.int64]) -> Found:
+    def _exact_others(self, queries: Float32Array, k: int, others: Int64Array) -> Found:
         rows = self._index.rows
         found = compare(queries, [rows.added[others - len(rows.base)]], min(k, len(others)))
         return Found(np.where(found.rows < 0, -1, others[found.rows]), found.scores)
@@ -157,14 +157,20 @@ class Restricted:
         # Of each partition the best are chosen, and again in the merge.
         return min(exact, _filtered_seconds(partition.searcher, k, count)) + 8e-8 * min(k, count)
 
-    def _in_partition(self, partition: Partition, queries: Floats, k: int, wanted: Wanted, count: int) -> Found:
+    def _in_partition(self, partition: Partition, queries: Float32Array, k: int, wanted: Wanted, count: int) -> Found:
         exact = exact_seconds(len(queries), count, queries.shape[1], count == partition.end - partition.start)
         if partition.searcher is not None and _filtered_seconds(partition.searcher, k, count) < exact:
             return self._filtered(partition.searcher, queries, k, wanted.mask, count, partition)
         return self._index.exact(queries, k, wanted.mask, partition)
 
     def _filtered(
-        self, searcher: Searcher, queries: Floats, k: int, mask: Mask, count: int, partition: Partition | None
+        self,
+        searcher: Searcher,
+        queries: Float32Array,
+        k: int,
+        mask: BoolArray,
+        count: int,
+        partition: Partition | None,
     ) -> Found:
         depth = _depth(searcher, k, count)
         found = searcher.search(queries, depth)

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import BoolArray
 from modules.similarity.best import best
-from modules.similarity.items import Mask
 from modules.similarity.protocol import Found
 
 
@@ -49,7 +49,7 @@ def nothing(queries: int, k: int) -> Found:
     return Found(np.full((queries, k), -1, np.int64), np.full((queries, k), -np.inf, np.float32))
 
 
-def first(found: Found, good: Mask, k: int) -> Found:
+def first(found: Found, good: BoolArray, k: int) -> Found:
     """The first ``k`` good ones of each query, in their order."""
     place = np.argsort(~good, axis=1, kind="stable")[:, :k]
     kept = np.take_along_axis(good, place, 1)

@@ -12,11 +12,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError, Problem
 from modules.similarity.changes import not_zero
 from modules.similarity.folder import write_vectors
 from modules.similarity.halves import widened
-from modules.similarity.items import Floats
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.library import configuration, native
 from modules.similarity.scann_index.rescoring import Rescoring
@@ -24,8 +24,6 @@ from modules.similarity.scann_index.results import nothing, pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
 from modules.similarity.scann_index.threads import one_blas_thread, threads
-
-Rows = npt.NDArray[np.int64]
 
 _ASSETS = "scann_assets.pbtxt"
 _ASSET = re.compile(r'assets \{\n  asset_type: [A-Z0-9_]+\n  asset_path: "([A-Za-z0-9_]+\.[a-z]+)"\n\}\n')
@@ -56,7 +54,12 @@ class Searcher:
     """
 
     def __init__(
-        self, native_searcher: Any, rotation: Floats | None, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()
+        self,
+        native_searcher: Any,
+        rotation: Float32Array | None,
+        rows: Int64Array,
+        leaves: int,
+        efforts: Sequence[Effort] = (),
     ):
         self._native = native_searcher
         self._rotation = rotation
@@ -70,7 +73,12 @@ class Searcher:
 
     @classmethod
     def build(
-        cls, vectors: npt.NDArray[Any], rows: Rows, settings: ScannSettings, seed: int = 0, leaves: int | None = None
+        cls,
+        vectors: npt.NDArray[Any],
+        rows: Int64Array,
+        settings: ScannSettings,
+        seed: int = 0,
+        leaves: int | None = None,
     ) -> Searcher | None:
         """A tree over ``vectors`` (n, d); None if too few rows have an embedding.
 
@@ -152,7 +160,7 @@ class Searcher:
         """The effort of a search for ``k``."""
         return effort_of(self.efforts, k, self.leaves, len(self))
 
-    def search(self, queries: Floats, k: int, effort: Effort | None = None) -> Found:
+    def search(self, queries: Float32Array, k: int, effort: Effort | None = None) -> Found:
         """The best ``k`` rows of each query (float32 (q, d), contiguous) by inner product.
 
         Queries whose leaves hold fewer than ``k`` look into all leaves.
@@ -171,12 +179,12 @@ class Searcher:
             found.rows[short], found.scores[short] = again.rows, again.scores
         return found
 
-    def _search(self, queries: Floats, k: int, effort: Effort) -> Found:
+    def _search(self, queries: Float32Array, k: int, effort: Effort) -> Found:
         refine = min(effort.refine, len(self)) if self.refining is not None else 0
         if self.rescoring is None and not refine:
             return self._candidates(queries, min(k, len(self)), k, effort, several=len(queries) > 1)
 
-        def best(part: Floats) -> Found:
+        def best(part: Float32Array) -> Found:
             found = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
             return self.refining.best(part, found, k) if self.refining is not None and refine else found
 
@@ -189,7 +197,7 @@ class Searcher:
             found = list(pool.map(best, parts))
         return Found(np.concatenate([one.rows for one in found]), np.concatenate([one.scores for one in found]))
 
-    def _candidates(self, queries: Floats, wanted: int, width: int, effort: Effort, several: bool) -> Found:
+    def _candidates(self, queries: Float32Array, wanted: int, width: int, effort: Effort, several: bool) -> Found:
         """The best ``wanted`` by quantised vectors, padded to ``width``.
 
         Args:
@@ -215,11 +223,11 @@ class Searcher:
             found = self.rescoring.best(queries, found, width)
         return found if found.rows.shape[1] == width else pad(found, width)
 
-    def add(self, vectors: npt.NDArray[Any], rows: Rows) -> None:
+    def add(self, vectors: npt.NDArray[Any], rows: Int64Array) -> None:
         """Appends vectors (n, d) under these rows."""
         self._append(vectors, np.flatnonzero(not_zero(vectors)), rows)
 
-    def remove(self, rows: Rows) -> None:
+    def remove(self, rows: Int64Array) -> None:
         """Takes rows out; those that are not there are passed over."""
         places = np.flatnonzero(np.isin(self._rows, rows))[::-1]
         if not len(places):
@@ -231,7 +239,7 @@ class Searcher:
             self._rows[place] = self._rows[-1]
             self._rows = self._rows[:-1]
 
-    def _append(self, vectors: npt.NDArray[Any], places: Rows, rows: Rows) -> None:
+    def _append(self, vectors: npt.NDArray[Any], places: Int64Array, rows: Int64Array) -> None:
         self._saved = None
         for start in range(0, len(places), _block(vectors)):
             part = places[start : start + _block(vectors)]
@@ -239,12 +247,12 @@ class Searcher:
         self._rows = _narrow(np.concatenate([self._rows, rows[places]]))
 
 
-def _rotated(vectors: npt.NDArray[Any], rotation: Floats | None) -> Floats:
+def _rotated(vectors: npt.NDArray[Any], rotation: Float32Array | None) -> Float32Array:
     """In float32, rotated if there are codes."""
     return widened(vectors) if rotation is None else rotate(vectors, rotation)
 
 
-def _all_rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats | None) -> Floats:
+def _all_rotated(vectors: npt.NDArray[Any], places: Int64Array, rotation: Float32Array | None) -> Float32Array:
     """Rows ``places`` as :func:`_rotated` has them, without a second copy of them."""
     found = np.empty((len(places), vectors.shape[1]), np.float32)
     for start in range(0, len(places), _block(vectors)):
@@ -253,7 +261,7 @@ def _all_rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats | Non
     return found
 
 
-def _extremes(vectors: npt.NDArray[Any], good: Rows, rotation: Floats) -> Rows:
+def _extremes(vectors: npt.NDArray[Any], good: Int64Array, rotation: Float32Array) -> Int64Array:
     """Places in ``good`` of the rows that have the largest value of a rotated dimension."""
     largest = np.zeros(vectors.shape[1], np.float32)
     where = np.zeros(vectors.shape[1], np.int64)

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import BoolArray, Float32Array, Float64Array, Int64Array
 from modules.similarity.halves import widened
-from modules.similarity.items import Floats, Mask
 from modules.similarity.protocol import Found
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.results import without
@@ -45,16 +45,16 @@ class Truth:
         search finds its own query, so that a recall at a small k would say little. None: they are none of the rows.
     """
 
-    queries: Floats
+    queries: Float32Array
     vectors: npt.NDArray[Any]
-    rows: npt.NDArray[np.int64]
-    scores: Floats
-    own: npt.NDArray[np.int64] | None = None
+    rows: Int64Array
+    scores: Float32Array
+    own: Int64Array | None = None
 
     @classmethod
     def of(
-        cls, queries: Floats, vectors: npt.NDArray[Any], depth: int, mask: Mask | None = None,
-        own: npt.NDArray[np.int64] | None = None,
+        cls, queries: Float32Array, vectors: npt.NDArray[Any], depth: int, mask: BoolArray | None = None,
+        own: Int64Array | None = None,
     ) -> Truth:  # fmt: skip
         """By comparing each query with each vector, or with those in ``mask`` (bool (n,))."""
         found = compare(queries, [vectors], depth + (own is not None), mask)
@@ -70,7 +70,7 @@ class Truth:
         """How many products a search is to find, so that ``k`` beside the query itself are among them."""
         return k + (self.own is not None)
 
-    def recall(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def recall(self, rows: Int64Array) -> Float64Array:
         """Per query the share of its exact neighbours that are among the found rows, -1 for nothing.
 
         Args:
@@ -178,7 +178,7 @@ def _enough(
     return good
 
 
-def recall_with(searcher: Searcher, truth: Truth, effort: Effort, first_row: int = 0) -> npt.NDArray[np.float64]:
+def recall_with(searcher: Searcher, truth: Truth, effort: Effort, first_row: int = 0) -> Float64Array:
     """Per query what a search with this effort finds of the exact neighbours; ``first_row`` as in :func:`tune`."""
     found = searcher.search(truth.queries, truth.asked(effort.k), effort)
     return truth.recall(np.where(found.rows < 0, -1, found.rows - first_row))
@@ -190,7 +190,7 @@ def leaf_steps(leaves: int) -> list[int]:
     return sorted(found)
 
 
-def seconds(searcher: Searcher, queries: Floats, efforts: Sequence[Effort], repeats: int = 5) -> list[float]:
+def seconds(searcher: Searcher, queries: Float32Array, efforts: Sequence[Effort], repeats: int = 5) -> list[float]:
     """Per effort the processor time of a query in a batch: the least of some repetitions, since other work only adds.
 
     The efforts take turns, so that a slow moment of the machine hits all of them.
@@ -204,11 +204,11 @@ def seconds(searcher: Searcher, queries: Floats, efforts: Sequence[Effort], repe
     return [one / max(1, len(queries)) for one in least]
 
 
-def sample_of(rows: int, wanted: int, seed: int) -> npt.NDArray[np.int64]:
+def sample_of(rows: int, wanted: int, seed: int) -> Int64Array:
     """Distinct rows, sorted."""
     return np.sort(np.random.default_rng(seed).choice(rows, min(rows, wanted), replace=False))
 
 
-def halves(rows: npt.NDArray[np.int64]) -> Sequence[npt.NDArray[np.int64]]:
+def halves(rows: Int64Array) -> Sequence[Int64Array]:
     """Every second row for choosing, the others for reporting."""
     return rows[::2], rows[1::2]
