@@ -97,15 +97,15 @@ class ImageCache:
             if self._closed:
                 return None
             try:
-                found = self._index.execute(
+                stored = self._index.execute(
                     "select digest, reason, policy, made, used from images where key = ?", (key,)
                 ).fetchone()
             except sqlite3.Error as error:
                 _log.warning("the index of images cannot be read: %s", error)
                 return None
-            if found is None:
+            if stored is None:
                 return None
-            digest, reason, policy, made, used = found
+            digest, reason, policy, made, used = stored
             now = time.time()
             if digest is None and (policy != self._policy or now - made >= self._retry_after):
                 return None

@@ -112,10 +112,10 @@ class WebImages:
 
     def _follow(self, address: WebAddress, deadline: float) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
-            found = self._get(address, deadline)
-            if isinstance(found, bytes):
-                return found
-            address = redirected(address, found, self._settings)
+            body_or_redirect = self._get(address, deadline)
+            if isinstance(body_or_redirect, bytes):
+                return body_or_redirect
+            address = redirected(address, body_or_redirect, self._settings)
         raise ImageError(TOO_MANY_REDIRECTS)
 
     def _get(self, address: WebAddress, deadline: float) -> bytes | str:
@@ -149,10 +149,10 @@ class WebImages:
             with self._deadlines.until(deadline, connection.sock):
                 headers = {"Host": address.authority, **_HEADERS}
                 connection.request("GET", address.target, headers=headers, preload_content=False, decode_content=False)
-                found = self._answer(address, ip, connection, connection.getresponse())
+                body_or_redirect = self._answer(address, ip, connection, connection.getresponse())
             # Without a length, a body that was cut looks like one that has ended.
             self._in_time(deadline)
-            return found
+            return body_or_redirect
         except ImageError:
             raise
         except Exception as error:

@@ -52,8 +52,8 @@ class Sources:
         if address is not None:
             return Plan(self._key("web", address.url), lambda: self._web.fetch(address))
         if self._prefix is None:
-            found = self._local.find(reference)
-            return Plan(self._key("file", found.path, found.version), lambda: self._local.read(found.path, limit))
+            file = self._local.find(reference)
+            return Plan(self._key("file", file.path, file.version), lambda: self._local.read(file.path, limit))
         if reference.startswith("/") or ".." in reference.split("/"):
             raise ImageError(NOT_ALLOWED)
         url = f"{self._prefix}/{reference}"

@@ -92,5 +92,5 @@ def suspected_labels(vectors: FloatArray, labels: Int64Array, seed: int) -> Susp
     if len(np.unique(labels[rows])) < 2:
         return nothing
     probabilities, present = out_of_sample(np.asarray(vectors[rows], np.float32), labels[rows], seed)
-    found = suspects(probabilities, np.searchsorted(present, labels[rows]))
-    return Suspects(rows[found.rows], present[found.suggested], found.score)
+    suspected = suspects(probabilities, np.searchsorted(present, labels[rows]))
+    return Suspects(rows[suspected.rows], present[suspected.suggested], suspected.score)

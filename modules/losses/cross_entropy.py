@@ -61,8 +61,8 @@ class CrossEntropy(LossKind):
         # One binary problem per class, like the SVC of squared_hinge.
         several = OneVsRestClassifier(logistic).fit(matrix, labels)
         return (
-            np.vstack([one.coef_ for one in several.estimators_]),
-            np.concatenate([one.intercept_ for one in several.estimators_]),
+            np.vstack([estimator.coef_ for estimator in several.estimators_]),
+            np.concatenate([estimator.intercept_ for estimator in several.estimators_]),
         )
 
 

@@ -64,12 +64,12 @@ def _within(seconds: float, work: Callable[[], _T], url: str) -> _T:
     The thread that it ran in is left to end by itself. The process' own end waits for one that reads from S3: Arrow
     would crash otherwise.
     """
-    found: list[_T] = []
+    results: list[_T] = []
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            found.append(work())
+            results.append(work())
         except BaseException as error:
             failed.append(error)
 
@@ -78,9 +78,9 @@ def _within(seconds: float, work: Callable[[], _T], url: str) -> _T:
     thread.join(seconds)
     if failed:
         raise failed[0]
-    if not found:
+    if not results:
         raise TimeoutError(errno.ETIMEDOUT, "not there within the time allowed", url)
-    return found[0]
+    return results[0]
 
 
 def size_of(url: str) -> int:

@@ -42,14 +42,14 @@ class ArrowStore:
     def size(self, path: str) -> int | None:
         """See the protocol."""
         with _errors(path):
-            found = self._fs.get_file_info(path)
-        return int(found.size) if found.is_file else None
+            info = self._fs.get_file_info(path)
+        return int(info.size) if info.is_file else None
 
     def below(self, folder: str, deep: bool) -> Iterable[str]:
         """See the protocol."""
         with _errors(folder):
             listed = self._fs.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=deep))
-        return [one.path for one in listed if one.is_file]
+        return [info.path for info in listed if info.is_file]
 
 
 def s3(bucket: str, patience: Patience) -> Store:
@@ -82,9 +82,9 @@ def _errors(path: str) -> Iterator[None]:
         text = (str(error).splitlines() or [""])[0]
         if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(errno.ENOENT, "there is no such object", path) from None
-        if any(one in text for one in _DENIED):
+        if any(phrase in text for phrase in _DENIED):
             raise PermissionError(errno.EACCES, text, path) from None
-        if any(one in text for one in _LATE):
+        if any(phrase in text for phrase in _LATE):
             raise TimeoutError(errno.ETIMEDOUT, text, path) from None
         # Of a name that cannot be, Arrow says that it is a wrong value.
         raise OSError(errno.EINVAL if isinstance(error, ValueError) else errno.EIO, text, path) from None

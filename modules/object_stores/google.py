@@ -56,12 +56,12 @@ class GoogleStore:
         with _errors(path):
             try:
                 # A stored object that is marked as compressed would be unpacked otherwise, to any size.
-                found: bytes = self._blob(path).download_as_bytes(
+                content: bytes = self._blob(path).download_as_bytes(
                     start=start, end=start + size - 1, raw_download=True, checksum=None, **self._how
                 )
             except RequestRangeNotSatisfiable:
                 return b""
-        return found
+        return content
 
     def size(self, path: str) -> int | None:
         """See the protocol."""
@@ -80,7 +80,7 @@ class GoogleStore:
         with _errors(folder):
             listed = self._client.list_blobs(bucket, prefix=prefix, delimiter=None if deep else "/", **self._how)
             # Some programs mark a folder by an empty object that is called like it.
-            return [f"{bucket}/{one.name}" for one in listed if not one.name.endswith("/")]
+            return [f"{bucket}/{blob.name}" for blob in listed if not blob.name.endswith("/")]
 
     def _blob(self, path: str) -> Any:
         bucket, _, name = path.partition("/")

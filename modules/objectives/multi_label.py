@@ -328,7 +328,7 @@ def _pairs(named: Ragged, shape: tuple[int, ...]) -> BoolArray:
     import numpy as np
 
     offsets, classes = named
-    found = np.zeros(shape, bool)
+    indicators = np.zeros(shape, bool)
     rows, values = np.repeat(np.arange(shape[0]), np.diff(offsets)), np.asarray(classes, np.int64)
-    found[rows[values >= 0], values[values >= 0]] = True
-    return found
+    indicators[rows[values >= 0], values[values >= 0]] = True
+    return indicators

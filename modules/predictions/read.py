@@ -109,8 +109,8 @@ class PredictionFiles:
         order = {"train": 0, "eval": 1, "test": 2}
         folders = [f for f in self.folder.glob(f"{_SPLIT_FOLDER}*") if f.is_dir()]
         names = sorted((f.name[len(_SPLIT_FOLDER) :] for f in folders), key=lambda name: (order.get(name, 3), name))
-        found = {name: sorted((self.folder / f"{_SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
-        self.files = {name: files for name, files in found.items() if files}
+        files_by_split = {name: sorted((self.folder / f"{_SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
+        self.files = {name: files for name, files in files_by_split.items() if files}
         if not self.files:
             hint = "predict again with `shelfmark run --from Predictor`"
             raise InputError(Problem(str(folder), "predictions (Split-*/*.parquet); there are none", hint=hint))
@@ -233,9 +233,9 @@ def _in_any(column: pa.Array, categories: Collection[str]) -> BoolArray:
     if pa.types.is_list(column.type):
         hit = pc.is_in(column.flatten(), value_set=wanted)
         rows = pc.list_parent_indices(column).filter(hit)
-        found = np.zeros(len(column), bool)
-        found[np.asarray(rows)] = True
-        return found
+        hits = np.zeros(len(column), bool)
+        hits[np.asarray(rows)] = True
+        return hits
     return np.asarray(pc.is_in(column, value_set=wanted))
 
 

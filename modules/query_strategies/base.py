@@ -56,8 +56,8 @@ class QueryStrategy(Settings):
                 f"strategy {self.kind} needs finite numbers; those of every product left are not finite: {names}"
             )
         self.check_pool(usable)
-        found = self._pick(usable, min(n, int(usable.available.sum())), rng)
-        return replace(found, rows=rows[found.rows])
+        selection = self._pick(usable, min(n, int(usable.available.sum())), rng)
+        return replace(selection, rows=rows[selection.rows])
 
     def all_needs(self) -> frozenset[str]:
         """``needs`` of it and of the strategies that it is made of."""

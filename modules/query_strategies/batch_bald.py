@@ -62,11 +62,11 @@ class BatchBALD(QueryStrategy):
 
 def _joint_entropy(joint: FloatArray, importance: FloatArray, members: FloatArray) -> FloatArray:
     """H(outcomes so far, label) of each candidate: (members, outcomes) and (members, rows, classes) to (rows,)."""
-    found = np.empty(members.shape[1])
+    entropies = np.empty(members.shape[1])
     for row in range(members.shape[1]):
         p = joint.T @ members[:, row] / len(members)
-        found[row] = -(importance @ (p * np.log(np.maximum(p, 1e-300)))).sum()
-    return found
+        entropies[row] = -(importance @ (p * np.log(np.maximum(p, 1e-300)))).sum()
+    return entropies
 
 
 def _extended(

@@ -41,8 +41,8 @@ class ClusteredMargin(QueryStrategy):
         sizes = np.bincount(cluster)
         # Rows come by rising margin, so that the n-th of a cluster is its n-th least margin.
         turn = np.empty(len(rows), np.int64)
-        for one in np.flatnonzero(sizes):
-            turn[cluster == one] = np.arange(sizes[one])
+        for number in np.flatnonzero(sizes):
+            turn[cluster == number] = np.arange(sizes[number])
         order = np.lexsort((np.arange(len(rows)), cluster, sizes[cluster], turn))[:n]
         parts = {"margin": utility[order], "cluster_size": sizes[cluster[order]].astype(np.float32)}
         return Selection(rows[order], utility[order].astype(np.float64), self.kind, parts)

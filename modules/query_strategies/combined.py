@@ -36,7 +36,7 @@ class Combined(QueryStrategy):
         rows = pool.candidates
         utility = self.score.utilities(pool.listed(), rows)
         kept = np.sort(best(utility, max(n, self.prefilter), rng))
-        found = self.diversify.query(pool.only(rows[kept]), n, rng)
-        place = np.searchsorted(rows[kept], found.rows)
-        parts = {**found.parts, self.score.kind: utility[kept][place]}
-        return replace(found, strategy=f"{self.score.kind}+{found.strategy}", parts=parts)
+        selection = self.diversify.query(pool.only(rows[kept]), n, rng)
+        place = np.searchsorted(rows[kept], selection.rows)
+        parts = {**selection.parts, self.score.kind: utility[kept][place]}
+        return replace(selection, strategy=f"{self.score.kind}+{selection.strategy}", parts=parts)

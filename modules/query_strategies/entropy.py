@@ -28,11 +28,11 @@ class Entropy(ScoreStrategy):
 
         def entropy(some: FloatArray) -> FloatArray:
             known = np.asarray(some, np.float32)
-            found = entropy_of(known)
+            entropies = entropy_of(known)
             if pool.categories is not None:
                 rest = np.maximum(1.0 - known.sum(axis=1), 0.0)
-                found -= rest * np.log(np.maximum(rest / others, 1e-30))
-            return found
+                entropies -= rest * np.log(np.maximum(rest / others, 1e-30))
+            return entropies
 
         return per_row(pool.probabilities, rows, entropy)
 

@@ -34,7 +34,7 @@ class ExpectedGradientLength(ScoreStrategy):
         return super()._pick(pool, n, rng)
 
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
-        found = np.empty(len(rows), np.float32)
+        gradient_lengths = np.empty(len(rows), np.float32)
         # Each look-up loads the model and reads the examples again: one for all rows.
         known = None if pool.distributions is None else pool.distributions(rows)
         for at in blocks(np.arange(len(rows)), pool.classes):
@@ -42,5 +42,5 @@ class ExpectedGradientLength(ScoreStrategy):
             squares = np.einsum("rc,rc->r", p, p)
             lengths = np.sqrt(np.maximum(squares[:, None] - 2.0 * p + 1.0, 0.0))
             width = np.sqrt(np.einsum("rd,rd->r", h, h) + 1.0)
-            found[at] = np.einsum("rc,rc->r", p, lengths) * width
-        return found
+            gradient_lengths[at] = np.einsum("rc,rc->r", p, lengths) * width
+        return gradient_lengths

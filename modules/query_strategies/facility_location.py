@@ -55,11 +55,11 @@ class FacilityLocation(QueryStrategy):
         for part in blocks(pool.labelled, len(targets), 64 * 2**20):
             np.maximum(covered, self._similarity(pool.vectors(part), goal).max(axis=0), out=covered)
         picked, gains = greedy(similarity, weights, covered, n)
-        found = chosen[picked]
+        selected = chosen[picked]
         parts: dict[str, FloatArray] = {}
         if pool.probabilities is not None:
-            parts[self.score] = uncertainty_of(self.score, pool, found)
-        return Selection(found, gains, self.kind, parts)
+            parts[self.score] = uncertainty_of(self.score, pool, selected)
+        return Selection(selected, gains, self.kind, parts)
 
     def _similarity(self, some: Float32Array, others: Float32Array) -> Float32Array:
         cosine = some @ others.T

@@ -34,7 +34,7 @@ class InformationDensity(ScoreStrategy):
         everything = np.arange(len(pool))
         assert pool.embeddings is not None
         width = pool.embeddings.shape[1]
-        found = np.empty(len(rows), np.float32)
+        densities = np.empty(len(rows), np.float32)
         at = 0
         if self.similarity == "cosine":
             # The mean of inner products is the inner product with the mean.
@@ -43,9 +43,9 @@ class InformationDensity(ScoreStrategy):
                 total += pool.vectors(part).sum(axis=0)
             mean = (total / len(pool)).astype(np.float32)
             for part in blocks(rows, width):
-                found[at : at + len(part)] = (1.0 + pool.vectors(part) @ mean) / 2.0
+                densities[at : at + len(part)] = (1.0 + pool.vectors(part) @ mean) / 2.0
                 at += len(part)
-            return np.clip(found, 0.0, 1.0)
+            return np.clip(densities, 0.0, 1.0)
         if len(everything) > self.sample:
             # Of fixed seed: a product's density is no matter of chance.
             everything = np.random.default_rng(0).choice(len(pool), self.sample, replace=False)
@@ -53,6 +53,6 @@ class InformationDensity(ScoreStrategy):
         for part in blocks(rows, len(everything)):
             squares = np.maximum(2.0 - 2.0 * (pool.vectors(part) @ others.T), 0.0)
             like = np.exp(-squares / 2.0) if self.similarity == "gaussian" else 1.0 / (1.0 + np.sqrt(squares))
-            found[at : at + len(part)] = like.mean(axis=1)
+            densities[at : at + len(part)] = like.mean(axis=1)
             at += len(part)
-        return found
+        return densities

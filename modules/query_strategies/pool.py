@@ -187,16 +187,16 @@ def per_row(
 
     Where most rows of a stretch are wanted the stretch is looked at in place: cheaper than a copy of those rows.
     """
-    found = np.empty(len(rows), np.float32)
+    values = np.empty(len(rows), np.float32)
     step = max(1, size // (4 * max(table.shape[1], 1)))
 
     def fill(start: int) -> None:
         part = rows[start : start + step]
         low, high = int(part.min()), int(part.max()) + 1
         if isinstance(table, np.ndarray) and high - low <= 2 * len(part):
-            found[start : start + step] = of(table[low:high])[part - low]
+            values[start : start + step] = of(table[low:high])[part - low]
         else:
-            found[start : start + step] = of(table[part])
+            values[start : start + step] = of(table[part])
 
     starts = range(0, len(rows), step)
     if len(starts) < 2:
@@ -206,7 +206,7 @@ def per_row(
         # NumPy lets go of the interpreter in its loops: as many blocks at a time as there are cores.
         with ThreadPoolExecutor(_CORES) as threads:
             list(threads.map(fill, starts))
-    return found
+    return values
 
 
 def finite_rows(table: FloatArray) -> BoolArray:

@@ -86,15 +86,15 @@ def main_figures(values: Mapping[str, float], before: Mapping[str, float] | None
     Args:
       values, before: figure to value, as ML Metadata has them, of this run and of the last one.
     """
-    found = []
+    figures = []
     for pattern in MAIN_FIGURES:
         start, _, end = pattern.partition("{k}")
         for name in sorted(values):
             exact = name == pattern if not end else name.startswith(start) and name.endswith(end) and "/" not in name
             now = Estimate.of(values, name) if exact else None
             if now is not None:
-                found.append(Figure(name, now, Estimate.of(before or {}, name)))
-    return found
+                figures.append(Figure(name, now, Estimate.of(before or {}, name)))
+    return figures
 
 
 @dataclass(frozen=True)

@@ -92,8 +92,8 @@ def next_batch(
         picked = _pairs(table, asked, classes, settings, share, rng)
     chosen, drawn, facts = picked
     picks = []
-    for rank, one in enumerate(_mixed(chosen, drawn, rng)):
-        row, category, details = one
+    for rank, question in enumerate(_mixed(chosen, drawn, rng)):
+        row, category, details = question
         order = range(min(SUGGESTIONS, table.classes.shape[1]))
         suggestions = [(classes[table.classes[row, i]].id, float(table.probabilities[row, i])) for i in order]
         picks.append(
@@ -148,8 +148,10 @@ def _products(
 
     def classes_under(name: str) -> Int64Array:
         category = taxonomy.find(name)
-        found = [index[one.id] for one in (category, *taxonomy.descendants(category)) if one.id in index]
-        return np.array(found, np.int64)
+        class_numbers = [
+            index[descendant.id] for descendant in (category, *taxonomy.descendants(category)) if descendant.id in index
+        ]
+        return np.array(class_numbers, np.int64)
 
     def distributions(some: Int64Array) -> Float32Array:
         assert all_classes is not None
@@ -163,8 +165,8 @@ def _products(
         members=_members(table, rows), levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
         names=_names(table, rows),
     )  # fmt: skip
-    found = settings.strategy.query(pool, settings.size - len(drawn), rng)
-    chosen = [(int(rows[found.rows[i]]), -1, _chosen(found, i)) for i in range(len(found))]
+    selection = settings.strategy.query(pool, settings.size - len(drawn), rng)
+    chosen = [(int(rows[selection.rows[i]]), -1, _chosen(selection, i)) for i in range(len(selection))]
     facts = {"pool": int(available.sum()), "labelled": int((table.labels[train] >= 0).sum())}
     return chosen, drawn, facts
 
@@ -202,11 +204,16 @@ def _pairs(
         embeddings=_some(table.embeddings, rows), members=_pair_members(table, rows, columns),
         names=_names(table, rows),
     )  # fmt: skip
-    found = settings.strategy.query(pool, settings.size - len(drawn), rng)
+    selection = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [
-        (int(rows[at]), int(table.classes[rows[at], columns[at]]), _chosen(found, i)) for i, at in enumerate(found.rows)
+        (int(rows[at]), int(table.classes[rows[at], columns[at]]), _chosen(selection, i))
+        for i, at in enumerate(selection.rows)
     ]
-    return chosen, drawn, {"pool": len(train) * width, "labelled": sum(len(one) for one in known.values())}
+    return (
+        chosen,
+        drawn,
+        {"pool": len(train) * width, "labelled": sum(len(categories) for categories in known.values())},
+    )
 
 
 def _uncertain(
@@ -290,9 +297,14 @@ def _random(probability: float) -> dict[str, Any]:
     return {"source": "random", "strategy": "random", "inclusion_probability": probability}
 
 
-def _chosen(found: Selection, i: int) -> dict[str, Any]:
-    parts = {name: float(values[i]) for name, values in found.parts.items()}
-    return {"source": found.strategy, "strategy": found.strategy, "utility": float(found.utility[i]), "parts": parts}
+def _chosen(selection: Selection, i: int) -> dict[str, Any]:
+    parts = {name: float(values[i]) for name, values in selection.parts.items()}
+    return {
+        "source": selection.strategy,
+        "strategy": selection.strategy,
+        "utility": float(selection.utility[i]),
+        "parts": parts,
+    }
 
 
 def _mixed(chosen: list[_Question], drawn: list[_Question], rng: np.random.Generator) -> list[_Question]:

@@ -48,8 +48,8 @@ class PredictionTable:
         """Rows of those of the products that there are."""
         import pyarrow.compute as pc
 
-        found = pc.is_in(self.ids, value_set=pa.array(list(ids), pa.string()))
-        return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+        listed = pc.is_in(self.ids, value_set=pa.array(list(ids), pa.string()))
+        return np.flatnonzero(listed.to_numpy(zero_copy_only=False))
 
 
 def read_table(files: PredictionFiles, objective: str, members: int = 0) -> PredictionTable:
@@ -94,7 +94,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     finally:
         for target in targets.values():
             target.close()
-    count = sum(len(one) for one in ids)
+    count = sum(len(batch_ids) for batch_ids in ids)
 
     def mapped(name: str) -> Any:
         shape = (count, widths.get(name, 1))

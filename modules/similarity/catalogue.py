@@ -87,15 +87,15 @@ class Catalogue:
         check_version(path)
         if (path / MANIFEST).is_file():
             manifest = read_manifest(path, verify=False)
-            found = {EMBEDDINGS.get(manifest.embedding.column, manifest.embedding.column): path}
+            paths = {EMBEDDINGS.get(manifest.embedding.column, manifest.embedding.column): path}
         else:
-            found = indexes_in(path)
-        if not found:
+            paths = indexes_in(path)
+        if not paths:
             hint = "build one with `shelfmark run`"
             raise InputError(Problem(str(path), "a folder with an index; there is none", hint=hint))
         if taxonomy is None and (path / TAXONOMY_FILE).is_file():
             taxonomy = Taxonomy.load(path / TAXONOMY_FILE)
-        return cls({name: load_index(one) for name, one in found.items()}, taxonomy, path.name)
+        return cls({name: load_index(index_folder) for name, index_folder in paths.items()}, taxonomy, path.name)
 
     def __len__(self) -> int:
         return max(map(len, self.indexes.values()))
@@ -195,9 +195,9 @@ class Catalogue:
         """An id that is written much like this one, of those that stand beside it in the alphabet."""
         from rapidfuzz import fuzz, process
 
-        beside = [one for method in self.methods for one in self._sorted(method).beside(name)]
-        found = process.extractOne(name, beside, scorer=fuzz.ratio, score_cutoff=60.0)
-        return found[0] if found is not None else None
+        beside = [neighbouring_id for method in self.methods for neighbouring_id in self._sorted(method).beside(name)]
+        match = process.extractOne(name, beside, scorer=fuzz.ratio, score_cutoff=60.0)
+        return match[0] if match is not None else None
 
     def titled(self, text: str, limit: int) -> list[Shown]:
         """Products whose title contains the text, in any case; those with the shortest titles first."""
@@ -228,8 +228,8 @@ class Catalogue:
         """
         nodes = None
         if categories:
-            found = [self._below(one) for one in categories]
-            nodes = found[0] if len(found) == 1 else found[0].union(*found[1:])
+            node_sets = [self._below(category) for category in categories]
+            nodes = node_sets[0] if len(node_sets) == 1 else node_sets[0].union(*node_sets[1:])
         for name in retailers:
             if name not in self.retailers:
                 from modules.taxonomy.documents import did_you_mean
@@ -260,21 +260,21 @@ class Catalogue:
         index = self.indexes[by]
         # One more, since the product that is asked about is left out.
         deep = min(depth(k + 1), max(len(index), 1))
-        vectors = [one.vector for one in asked]
-        titles = [one.title or "" for one in asked]
+        vectors = [query.vector for query in asked]
+        titles = [query.title or "" for query in asked]
         given = None if any(v is None for v in vectors) else np.stack(vectors)  # type: ignore[arg-type]
         if given is None and self.needs_vector(by):
             raise ValueError("queries with vectors")
-        found = index.search(Queries(given, titles), deep, within)
-        rows = np.unique(found.rows[found.rows >= 0])
+        result = index.search(Queries(given, titles), deep, within)
+        rows = np.unique(result.rows[result.rows >= 0])
         shown = dict(zip(rows.tolist(), self._shown(by, rows), strict=True))
         return [
             [
                 Neighbour(shown[row], score)
                 for row, score in zip(its.tolist(), scores.tolist(), strict=True)
-                if row >= 0 and shown[row].id != one.without
+                if row >= 0 and shown[row].id != query.without
             ][:k]
-            for one, its, scores in zip(asked, found.rows, found.scores, strict=True)
+            for query, its, scores in zip(asked, result.rows, result.scores, strict=True)
         ]
 
     def _table(self, by: str) -> pa.Table:
@@ -296,4 +296,4 @@ def depth(k: int) -> int:
     Only some depths are used: an approximate index finds others at another depth, so that those who ask for 8 and for
     9 can be answered together and alike.
     """
-    return next((one for one in _DEPTHS if one >= k), k)
+    return next((allowed for allowed in _DEPTHS if allowed >= k), k)

@@ -77,8 +77,8 @@ class Rows:
     @cached_property
     def comparable(self) -> BoolArray | None:
         """bool (rows,): still there, and with an embedding; None: all are."""
-        found = self.alive & self.embedded
-        return None if found.all() else found
+        mask = self.alive & self.embedded
+        return None if mask.all() else mask
 
     def only_comparable(self, mask: BoolArray | None) -> BoolArray | None:
         """``mask`` (None: all rows) without those that are not :attr:`comparable`."""
@@ -163,13 +163,13 @@ class Rows:
         self.__dict__.pop("comparable", None)
 
 
-def check_same(one: Items, other: Items) -> None:
+def check_same(items: Items, other: Items) -> None:
     """Raises InputError if vectors of the two may not stand in one index."""
-    if one.embedding != other.embedding:
+    if items.embedding != other.embedding:
         hint = "build a new index; vectors of two embeddings cannot be compared"
-        raise InputError(Problem("", repr(one.embedding), key="embedding", value=repr(other.embedding), hint=hint))
-    if one.dimension != other.dimension:
-        expected = f"vectors of {one.dimension} numbers"
+        raise InputError(Problem("", repr(items.embedding), key="embedding", value=repr(other.embedding), hint=hint))
+    if items.dimension != other.dimension:
+        expected = f"vectors of {items.dimension} numbers"
         raise InputError(Problem("", expected, key="embedding", value=str(other.dimension)))
 
 
@@ -197,8 +197,8 @@ def all_finite(vectors: npt.NDArray[Any]) -> bool:
 def not_zero(vectors: npt.NDArray[Any]) -> BoolArray:
     """bool (n,): rows that are not all zeros; looked at block by block."""
     block = _block(vectors)
-    found = [np.any(vectors[start : start + block], axis=1) for start in range(0, len(vectors), block)]
-    return np.concatenate(found) if found else np.zeros(0, bool)
+    nonzero = [np.any(vectors[start : start + block], axis=1) for start in range(0, len(vectors), block)]
+    return np.concatenate(nonzero) if nonzero else np.zeros(0, bool)
 
 
 def _block(vectors: npt.NDArray[Any]) -> int:

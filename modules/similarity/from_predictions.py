@@ -37,7 +37,7 @@ def read_items(
     """
     name = COLUMNS[settings.embedding]
     if name not in files.schema.names:
-        made = ", ".join(one for one, column in COLUMNS.items() if column in files.schema.names)
+        made = ", ".join(embedding for embedding, column in COLUMNS.items() if column in files.schema.names)
         hint = "image and text have embeddings of their own where the model has an image feature beside others"
         key, expected = "similarity.indexes.*.embedding", f"an embedding that the model makes: {made}"
         raise InputError(Problem("", expected, key=key, value=settings.embedding, hint=hint))

@@ -150,21 +150,21 @@ class Restriction:
 
     def mask(self, table: pa.Table) -> BoolArray:
         """Per row of a table of :data:`SCHEMA` whether the product is meant."""
-        found = np.ones(table.num_rows, bool)
+        meant = np.ones(table.num_rows, bool)
         if self.categories is not None:
-            found &= _among(column(table, "category").to_numpy(), self.categories)
+            meant &= _among(column(table, "category").to_numpy(), self.categories)
         for name, wanted in (("retailer", self.retailers), ("availability", self.availability)):
             if wanted is not None:
                 coded = column(table, name)
                 known = pc.is_in(coded.dictionary, value_set=pa.array(sorted(wanted), pa.string()))
                 good = np.append(known.to_numpy(zero_copy_only=False), False)
-                found &= good[coded.indices.fill_null(len(good) - 1).to_numpy(zero_copy_only=False)]
+                meant &= good[coded.indices.fill_null(len(good) - 1).to_numpy(zero_copy_only=False)]
         if self.price_from is not None or self.price_to is not None:
             prices = column(table, "price").to_numpy(zero_copy_only=False)
             low = -np.inf if self.price_from is None else self.price_from
             high = np.inf if self.price_to is None else self.price_to
-            found &= (prices >= low) & (prices <= high)
-        return found
+            meant &= (prices >= low) & (prices <= high)
+        return meant
 
 
 def _among(values: npt.NDArray[np.int32], wanted: Iterable[int]) -> BoolArray:
@@ -179,8 +179,8 @@ def below(taxonomy: Taxonomy, categories: Sequence[str]) -> frozenset[int]:
     Raises:
       UnknownCategory: the taxonomy has no such category.
     """
-    found: set[int] = set()
+    nodes: set[int] = set()
     for text in categories:
         category = taxonomy.find(text)
-        found |= {category.index, *(one.index for one in taxonomy.descendants(category))}
-    return frozenset(found)
+        nodes |= {category.index, *(descendant.index for descendant in taxonomy.descendants(category))}
+    return frozenset(nodes)

@@ -88,13 +88,13 @@ def _group(index: ScannIndex, partition: Partition, rows: IntArray, k: int, near
     for start in range(0, len(rows), _BATCH):
         own = rows[start : start + _BATCH]
         vectors = widened(index.rows.base.vectors[own])
-        found = without(index.search_partition(partition, vectors, k + 1), own)
-        found.rows[~vectors.any(1)] = -1
-        there = found.rows >= 0
+        result = without(index.search_partition(partition, vectors, k + 1), own)
+        result.rows[~vectors.any(1)] = -1
+        there = result.rows >= 0
         counts.append(there.sum(1))
-        places.append(found.rows[there].astype(np.int32))
-        scores.append(np.minimum(found.scores[there], 1.0))
-        near.append((there & (found.scores >= near_duplicate)).sum(1).astype(np.int32))
+        places.append(result.rows[there].astype(np.int32))
+        scores.append(np.minimum(result.scores[there], 1.0))
+        near.append((there & (result.scores >= near_duplicate)).sum(1).astype(np.int32))
     ids = column(index.rows.base.table, "id")
     shared = pa.array(np.concatenate(places)).dictionary_encode()
     offsets = pa.array(np.cumsum([0, *np.concatenate(counts)]).astype(np.int32))

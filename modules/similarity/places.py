@@ -31,7 +31,7 @@ class Places:
     def beside(self, name: str, reach: int = 100) -> list[str]:
         """The ids before and after this one in the alphabet."""
         place = self._place(name)
-        return [self._at(one) for one in range(max(0, place - reach), min(place + reach, len(self._order)))]
+        return [self._at(position) for position in range(max(0, place - reach), min(place + reach, len(self._order)))]
 
     def _place(self, name: str) -> int:
         # UTF-8's order of bytes is Python's order of code points.

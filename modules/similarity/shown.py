@@ -43,11 +43,11 @@ def shown_of(table: pa.Table, rows: npt.NDArray[Any], categories: Sequence[str])
     ]
 
 
-def _values(found: pa.ChunkedArray) -> list[Any]:
+def _values(column: pa.ChunkedArray) -> list[Any]:
     """A column's values. Arrow's own way makes an object of its own of each first."""
-    if pa.types.is_dictionary(found.type):
-        found = found.cast(found.type.value_type)
-    if pa.types.is_primitive(found.type):
-        values: list[Any] = found.to_numpy().tolist()
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_primitive(column.type):
+        values: list[Any] = column.to_numpy().tolist()
         return values
-    return found.to_pylist()
+    return column.to_pylist()

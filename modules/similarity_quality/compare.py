@@ -72,32 +72,37 @@ class Comparison:
 
     def document(self) -> dict[str, Any]:
         """All figures as JSON values; null where nothing defines one."""
-        names = [one.name for one in self.embedded]
+        names = [embedded.name for embedded in self.embedded]
         embeddings = [
-            {"name": one.name, "source": one.source, "dimension": int(one.vectors.shape[1]), "products": products}
-            for one, products in zip(self.embedded, self.products, strict=True)
+            {
+                "name": embedding.name,
+                "source": embedding.source,
+                "dimension": int(embedding.vectors.shape[1]),
+                "products": products,
+            }
+            for embedding, products in zip(self.embedded, self.products, strict=True)
         ]
         proxies = [
             {
-                "name": one.title,
-                "queries": one.proxies[0].queries,
-                "products": one.proxies[0].products,
+                "name": measured.title,
+                "queries": measured.proxies[0].queries,
+                "products": measured.proxies[0].products,
                 "figures": {
                     name: {
                         title: {**_values(figure), "difference": _values(less[title])}
                         for title, figure in proxy.figures.items()
                     }
-                    for name, proxy, less in zip(names, one.proxies, one.differences, strict=True)
+                    for name, proxy, less in zip(names, measured.proxies, measured.differences, strict=True)
                 },
             }
-            for one in self.measured
+            for measured in self.measured
         ]
         triplets = {
             name: {
-                "triplets": one.triplets, "unknown": one.unknown, "precision": _values(one.precision),
-                "top": one.top, "at_top": one.at_top, "score": _values(one.score),
+                "triplets": quality.triplets, "unknown": quality.unknown, "precision": _values(quality.precision),
+                "top": quality.top, "at_top": quality.at_top, "score": _values(quality.score),
             }
-            for name, one in zip(names, self.triplets, strict=False)
+            for name, quality in zip(names, self.triplets, strict=False)
         }  # fmt: skip
         return {
             "products": len(self.embedded[0].ids), "embeddings": embeddings, "proxies": proxies, "triplets": triplets,
@@ -119,14 +124,18 @@ def compare(
     Raises:
       InputError: no product has all the embeddings, or two embeddings have one name.
     """
-    names = [one.name for one in embedded]
+    names = [embeddings.name for embeddings in embedded]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(Problem("", "names that differ", key="embedding", value=twice, hint="give one as NAME=PATH"))
     common = _common(embedded)
     measured = [] if labels is None else _measured(common, labels, seed)
-    quality = [triplet_quality(one.ids, one.vectors, triplets, top) for one in common] if triplets else []
-    return Comparison(common, [len(one.ids) for one in embedded], measured, quality)
+    quality = (
+        [triplet_quality(embeddings.ids, embeddings.vectors, triplets, top) for embeddings in common]
+        if triplets
+        else []
+    )
+    return Comparison(common, [len(embeddings.ids) for embeddings in embedded], measured, quality)
 
 
 def questions(comparison: Comparison, count: int, seed: int) -> list[Question]:
@@ -134,22 +143,23 @@ def questions(comparison: Comparison, count: int, seed: int) -> list[Question]:
     rng = np.random.default_rng(seed)
     ids = comparison.embedded[0].ids
     rows = np.sort(rng.choice(len(ids), min(_SAMPLED_QUERIES, len(ids)), replace=False))
-    found = {
-        one.name: nearest(one.vectors[rows], one.vectors, _SAMPLED_NEIGHBOURS, rows) for one in comparison.embedded
+    neighbours = {
+        embeddings.name: nearest(embeddings.vectors[rows], embeddings.vectors, _SAMPLED_NEIGHBOURS, rows)
+        for embeddings in comparison.embedded
     }
-    return sample_triplets(ids, rows, found, count, rng)
+    return sample_triplets(ids, rows, neighbours, count, rng)
 
 
 def _common(embedded: Sequence[Embedded]) -> list[Embedded]:
     """The embeddings of the products that have them all, in the first one's order."""
     first = embedded[0]
-    places = [_places(first.ids, one.ids) for one in embedded]
+    places = [_places(first.ids, embeddings.ids) for embeddings in embedded]
     good = np.ones(len(first.ids), bool)
-    for one, rows in zip(embedded, places, strict=True):
+    for embeddings, rows in zip(embedded, places, strict=True):
         good &= rows >= 0
-        good[good] = one.vectors[rows[good]].any(axis=1)
+        good[good] = embeddings.vectors[rows[good]].any(axis=1)
     if not good.any():
-        sources = ", ".join(one.name for one in embedded)
+        sources = ", ".join(embeddings.name for embeddings in embedded)
         raise InputError(Problem("", f"products that have all the embeddings: {sources}; there are none"))
     ids = first.ids.filter(pa.array(good))
     return [Embedded(o.name, o.source, ids, o.vectors[r[good]]) for o, r in zip(embedded, places, strict=True)]
@@ -178,20 +188,20 @@ def _measured(embedded: Sequence[Embedded], labels: Labels, seed: int) -> list[M
         ("same cluster", _repeats(clusters), lambda vectors: same_cluster(vectors, clusters, seed=seed)),
         ("photo to product", len(asked) > 0, photos),
     ]
-    found = []
+    comparisons = []
     for title, there, way in ways:
         if there:
-            proxies = [way(one.vectors) for one in embedded]
+            proxies = [way(embeddings.vectors) for embeddings in embedded]
             base = proxies[0].values
-            less = [{name: difference(v, base[name]) for name, v in one.values.items()} for one in proxies]
-            found.append(Measured(title, proxies, less))
-    return found
+            less = [{name: difference(v, base[name]) for name, v in proxy.values.items()} for proxy in proxies]
+            comparisons.append(Measured(title, proxies, less))
+    return comparisons
 
 
 def _places(wanted: pa.Array, of: pa.Array) -> Int64Array:
     """Where ``of``, without nulls, has each id, the first time; -1 for null and what it has not."""
-    found = pc.index_in(wanted, value_set=of)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    positions = pc.index_in(wanted, value_set=of)
+    return positions.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
 def _taken(values: pa.Array, at: Int64Array) -> pa.Array:
@@ -208,6 +218,6 @@ def _repeats(codes: Int64Array) -> bool:
     return bool((np.bincount(codes[codes >= 0]) > 1).any()) if (codes >= 0).any() else False
 
 
-def _values(one: Interval) -> dict[str, float | None]:
+def _values(interval: Interval) -> dict[str, float | None]:
     names = ("value", "lower", "upper")
-    return {name: value if math.isfinite(value := getattr(one, name)) else None for name in names}
+    return {name: value if math.isfinite(value := getattr(interval, name)) else None for name in names}

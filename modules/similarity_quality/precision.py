@@ -55,7 +55,7 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
         zeros has no embedding.
       triplets: :func:`modules.similarity_quality.triplets.agreed`.
     """
-    names = [name for one in triplets for name in (one.query, one.better, one.worse)]
+    names = [name for triplet in triplets for name in (triplet.query, triplet.better, triplet.worse)]
     places = pc.index_in(pa.array(names, pa.string()), value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False)
     rows = places.astype(np.int64).reshape(-1, 3)
     known = (rows >= 0).all(axis=1)

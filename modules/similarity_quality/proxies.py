@@ -36,8 +36,8 @@ class Proxy:
     @classmethod
     def of(cls, products: int, values: dict[str, Float64Array]) -> Proxy:
         """Of every query's own values."""
-        queries = max((len(one) for one in values.values()), default=0)
-        return cls(queries, products, {name: mean_interval(one) for name, one in values.items()}, values)
+        queries = max((len(per_query) for per_query in values.values()), default=0)
+        return cls(queries, products, {name: mean_interval(per_query) for name, per_query in values.items()}, values)
 
 
 def same_leaf(vectors: Vectors, leaves: Int64Array, ks: Sequence[int] = (1, 10, 100), seed: int = 0) -> Proxy:
@@ -51,8 +51,8 @@ def same_leaf(vectors: Vectors, leaves: Int64Array, ks: Sequence[int] = (1, 10, 
     """
     vectors, leaves, asked = _prepared(vectors, leaves, seed)
     most = max(ks)
-    found = nearest(vectors[asked], vectors, most, asked)
-    same = (found >= 0) & (leaves[found] == leaves[asked][:, None])
+    neighbours = nearest(vectors[asked], vectors, most, asked)
+    same = (neighbours >= 0) & (leaves[neighbours] == leaves[asked][:, None])
     others = np.bincount(leaves)[leaves[asked]] - 1 if len(leaves) else np.zeros(0, np.int64)
     hits = np.cumsum(same, axis=1)
     return Proxy.of(len(vectors), {f"at {k}": hits[:, k - 1] / np.minimum(others, k) for k in ks})

@@ -27,7 +27,7 @@ def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Int64Array |
     Returns:
       int64 (q, k), best first; -1 where there are fewer.
     """
-    found = np.full((len(queries), k), NOBODY, np.int64)
+    neighbours = np.full((len(queries), k), NOBODY, np.int64)
     width = min(k, len(products))
     for block in _blocks(queries):
         scores = _scores(queries, products, block, leave_out)
@@ -44,8 +44,8 @@ def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Int64Array |
         own = np.take_along_axis(scores, rows, 1)
         order = np.argsort(-own, axis=1, kind="stable")
         best = np.take_along_axis(rows, order, 1)
-        found[block, :width] = np.where(np.isneginf(np.take_along_axis(own, order, 1)), NOBODY, best)
-    return found
+        neighbours[block, :width] = np.where(np.isneginf(np.take_along_axis(own, order, 1)), NOBODY, best)
+    return neighbours
 
 
 def ranks(

@@ -43,9 +43,9 @@ def sample_triplets(
     if not len(queries):
         return []
     names = list(neighbours)
-    found: dict[tuple[str, str, str], Question] = {}
+    questions: dict[tuple[str, str, str], Question] = {}
     for _ in range(20):  # draws that fail, or come twice, are drawn again
-        missing = count - len(found)
+        missing = count - len(questions)
         if missing <= 0:
             break
         at = rng.integers(len(queries), size=2 * missing)
@@ -64,10 +64,10 @@ def sample_triplets(
         texts = ids.take(pa.array(np.column_stack([asked, sides])[good].reshape(-1))).to_pylist()
         for i, pair in enumerate(methods[good].tolist()):
             query, a, b = texts[3 * i : 3 * i + 3]
-            one = Question(query, a, b, (labels[pair[0]], labels[pair[1]]))
-            if len(found) < count:
-                found.setdefault(one.key, one)
-    return list(found.values())
+            question = Question(query, a, b, (labels[pair[0]], labels[pair[1]]))
+            if len(questions) < count:
+                questions.setdefault(question.key, question)
+    return list(questions.values())
 
 
 def _drawn(

@@ -84,7 +84,7 @@ def stacking_powers(probabilities: FloatArray, labels: IntArray) -> list[float]:
         total = p.sum(axis=1, keepdims=True)
         p /= total
         value = float((np.log(total[:, 0].astype(np.float64)) - z[at, labels]).mean())
-        slope = np.array([float(((p * one).sum(axis=1) - one[at, labels]).mean()) for one in logs])
+        slope = np.array([float(((p * log).sum(axis=1) - log[at, labels]).mean()) for log in logs])
         return value, slope
 
     return _bounded(loss, start)
@@ -112,6 +112,6 @@ def odds_powers(probabilities: FloatArray, labels: FloatArray | IntArray) -> lis
 
 
 def _bounded(loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray) -> list[float]:
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
-    powers = found.x if found.x.sum() > 0 else start
+    optimum = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
+    powers = optimum.x if optimum.x.sum() > 0 else start
     return [float(a) for a in powers]

@@ -156,8 +156,8 @@ class SettingsTuner(BaseTuner):
 
     def done(self) -> list[Trial]:
         """The trials that came to an end, in the order they started."""
-        trials = [self.oracle.trials[one] for one in self.oracle.start_order]
-        return [one for one in trials if one.status == TrialStatus.COMPLETED]
+        trials = [self.oracle.trials[trial_id] for trial_id in self.oracle.start_order]
+        return [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
 
     def on_search_end(self) -> None:
         """Nothing is chosen out of nothing."""

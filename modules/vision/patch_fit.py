@@ -55,9 +55,11 @@ def fit_patch_network(
     for layer in tower.layers:
         if isinstance(layer, PatchHistogram):
             layer.set_weights(dictionary(pictures, layer, rng))
-            found = np.concatenate([histograms(layer, one).astype(np.float16) for one in (pictures, *copies)])
-            _add_products(kernel, found)
-            parts.append(found)
+            patch_histograms = np.concatenate(
+                [histograms(layer, copy).astype(np.float16) for copy in (pictures, *copies)]
+            )
+            _add_products(kernel, patch_histograms)
+            parts.append(patch_histograms)
             say(layer.name.replace("_", " "))
     dual, left_out = regression(kernel, targets - targets.mean(axis=0), ridge * len(parts))
     del kernel
@@ -72,9 +74,9 @@ def fit_patch_network(
 
 def _rotation(values: Float32Array, width: int) -> Float32Array:
     """Orthonormal columns that keep what varies most: (columns, width), zeros beyond the columns."""
-    found = np.linalg.eigh(values.T.astype(np.float64) @ values)[1][:, ::-1]
+    directions = np.linalg.eigh(values.T.astype(np.float64) @ values)[1][:, ::-1]
     rotation = np.zeros((values.shape[1], width), np.float32)
-    rotation[:, : min(width, found.shape[1])] = found[:, :width]
+    rotation[:, : min(width, directions.shape[1])] = directions[:, :width]
     return rotation
 
 
@@ -92,10 +94,10 @@ def _blocks(size: int) -> range:
 def histograms(layer: PatchHistogram, pictures: Uint8Array, batch: int = 64) -> Float32Array:
     """What the layer makes of all pictures; float32 (pictures, inputs)."""
     call = tf.function(layer.__call__, reduce_retracing=True)
-    found = np.empty((len(pictures), layer.compute_output_shape(pictures.shape)[1]), np.float32)
+    values = np.empty((len(pictures), layer.compute_output_shape(pictures.shape)[1]), np.float32)
     for at in range(0, len(pictures), batch):
-        found[at : at + batch] = call(tf.constant(pictures[at : at + batch])).numpy()
-    return found
+        values[at : at + batch] = call(tf.constant(pictures[at : at + batch])).numpy()
+    return values
 
 
 def dictionary(pictures: Uint8Array, layer: PatchHistogram, rng: np.random.Generator) -> list[np.ndarray]:

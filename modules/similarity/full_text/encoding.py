@@ -135,8 +135,8 @@ class Encoding(Settings):
     def words(self, vectors: npt.NDArray[Any]) -> list[list[str]]:
         """The names of each vector's tokens; raises what :meth:`encode` does."""
         tokens = self.encode(vectors)
-        found, places = np.unique(tokens.numbers, return_inverse=True)
-        names = [self.name(number) for number in found.tolist()]
+        distinct, places = np.unique(tokens.numbers, return_inverse=True)
+        names = [self.name(number) for number in distinct.tolist()]
         each = [names[place] for place in places.tolist()]
         offsets = tokens.offsets.tolist()
         return [each[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]

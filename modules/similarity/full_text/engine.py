@@ -121,13 +121,13 @@ class FullTextIndex:
             there = self.rows.alive if self._settings.by != "tokens" else self.rows.comparable
             return brute_force(vectors, self._parts, k, mask if there is None else mask & there)
         shape = (len(queries), k)
-        found = Found(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+        result = Found(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
         words = self._query_words(queries, vectors)
         search = _Search(self, k, within, mask)
         with ThreadPoolExecutor(self._settings.threads) as pool:
             for i, (rows, scores) in enumerate(pool.map(search, words, _each(vectors, len(queries)))):
-                found.rows[i, : len(rows)], found.scores[i, : len(rows)] = rows, scores
-        return found
+                result.rows[i, : len(rows)], result.scores[i, : len(rows)] = rows, scores
+        return result
 
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`."""
@@ -249,10 +249,10 @@ class _Search:
         base, added = self._parts
         if not len(added):
             return widened(base[rows])
-        found = np.empty((len(rows), base.shape[1]), np.float32)
+        vectors = np.empty((len(rows), base.shape[1]), np.float32)
         old = rows < len(base)
-        found[old], found[~old] = widened(base[rows[old]]), added[rows[~old] - len(base)]
-        return found
+        vectors[old], vectors[~old] = widened(base[rows[old]]), added[rows[~old] - len(base)]
+        return vectors
 
 
 def _each(vectors: Float32Array | None, count: int) -> Sequence[Float32Array | None]:

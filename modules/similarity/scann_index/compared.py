@@ -36,13 +36,13 @@ def compare(queries: Float32Array, parts: list[npt.NDArray[Any]], k: int, mask: 
     if len(queries) < MANY:
         with one_blas_thread() if len(queries) < _FEW else nullcontext():
             return brute_force(queries, parts, k, mask)
-    found: list[Found] = []
+    results: list[Found] = []
     block = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
     for numbers, vectors in blocks(parts, mask, block):
-        found.append(_block(queries, vectors, numbers, k))
-        if len(found) > 1:
-            found = [merge(found, k)]
-    return pad(found[0], k) if found else nothing(len(queries), k)
+        results.append(_block(queries, vectors, numbers, k))
+        if len(results) > 1:
+            results = [merge(results, k)]
+    return pad(results[0], k) if results else nothing(len(queries), k)
 
 
 def _block(queries: Float32Array, vectors: Float32Array, numbers: Int64Array, k: int) -> Found:

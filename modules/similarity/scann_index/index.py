@@ -130,10 +130,12 @@ class ScannIndex:
         try:
             layout = manifest.facts["layout"]
             partitions = []
-            for number, one in enumerate(layout["partitions"]):
-                searcher = _load(path / _PARTITION.format(number), one["tree"])
-                added = np.asarray(one["added"], np.int64)
-                partitions.append(Partition(str(one["name"]), int(one["start"]), int(one["end"]), searcher, added))
+            for number, entry in enumerate(layout["partitions"]):
+                searcher = _load(path / _PARTITION.format(number), entry["tree"])
+                added = np.asarray(entry["added"], np.int64)
+                partitions.append(
+                    Partition(str(entry["name"]), int(entry["start"]), int(entry["end"]), searcher, added)
+                )
             whole = _load(path / _WHOLE, layout["tree"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             hint = "build the index again with `shelfmark run --from ScannIndex`"
@@ -151,9 +153,9 @@ class ScannIndex:
         self.rows.write(target)
         if self._settings.mapped:
             write_rescoring(target / _RESCORING, self.rows.base.vectors)
-        for number, one in enumerate(self.partitions):
-            if one.searcher is not None:
-                one.searcher.save(target / _PARTITION.format(number))
+        for number, partition in enumerate(self.partitions):
+            if partition.searcher is not None:
+                partition.searcher.save(target / _PARTITION.format(number))
         if self.whole is not None:
             self.whole.save(target / _WHOLE)
         base = self.rows.base
@@ -209,13 +211,13 @@ class ScannIndex:
         if partition is None:
             return compare(vectors, [base, added], k, mask)
         place = slice(partition.start, partition.end)
-        found = compare(vectors, [base[place]], k, _some(mask, place))
-        found.rows[found.rows >= 0] += partition.start
+        older = compare(vectors, [base[place]], k, _some(mask, place))
+        older.rows[older.rows >= 0] += partition.start
         if not len(partition.added):
-            return found
+            return older
         newer = compare(vectors, [added[partition.added - len(base)]], k, _some(mask, partition.added))
         numbers = np.where(newer.rows < 0, -1, partition.added[newer.rows])
-        return merge([found, Found(numbers, newer.scores)], k)
+        return merge([older, Found(numbers, newer.scores)], k)
 
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`; into the trees as they are, without a rebuild."""
@@ -225,12 +227,12 @@ class ScannIndex:
         rows = np.arange(before, before + len(items))
         if self.whole is not None:
             self.whole.add(items.vectors, rows)
-        for number, one in enumerate(self.partitions):
+        for number, partition in enumerate(self.partitions):
             of_it = np.flatnonzero(partition_of == number)
             if len(of_it):
-                one.added = np.concatenate([one.added, rows[of_it]])
-                if one.searcher is not None:
-                    one.searcher.add(items.vectors[of_it], rows[of_it])
+                partition.added = np.concatenate([partition.added, rows[of_it]])
+                if partition.searcher is not None:
+                    partition.searcher.add(items.vectors[of_it], rows[of_it])
         self._restricted.forget()
 
     def remove(self, ids: Sequence[str]) -> int:
@@ -261,13 +263,15 @@ class ScannIndex:
     def _facts(self) -> dict[str, Any]:
         """What the manifest says besides settings: facts, and how the rows lie in trees."""
         partitions = []
-        for one in self.partitions:
-            added, tree = one.added.tolist(), _tree(one.searcher)
-            partitions.append({"name": one.name, "start": one.start, "end": one.end, "added": added, "tree": tree})
+        for partition in self.partitions:
+            added, tree = partition.added.tolist(), _tree(partition.searcher)
+            partitions.append(
+                {"name": partition.name, "start": partition.start, "end": partition.end, "added": added, "tree": tree}
+            )
         return {**self.facts, "layout": {"tree": _tree(self.whole), "partitions": partitions}}
 
     def _searchers(self) -> list[Searcher]:
-        every = [self.whole, *(one.searcher for one in self.partitions)]
+        every = [self.whole, *(partition.searcher for partition in self.partitions)]
         return [searcher for searcher in every if searcher is not None]
 
     def _rescore(self, rescoring: Rescoring) -> None:
@@ -279,8 +283,8 @@ class ScannIndex:
             return
         for searcher in self._searchers():
             searcher.remove(rows)
-        for one in self.partitions:
-            one.added = one.added[~np.isin(one.added, rows)]
+        for partition in self.partitions:
+            partition.added = partition.added[~np.isin(partition.added, rows)]
 
     def _partition_of(self, items: Items) -> Int64Array:
         """Per item the partition in which its category lies already, -1 for a category that is in none."""
@@ -288,8 +292,8 @@ class ScannIndex:
             return np.full(len(items), -1)
         known = column(self.rows.base.table, "category").to_numpy()
         place = np.full(max(int(known.max(initial=-1)), -1) + 2, -1, np.int64)  # the last one: no category
-        for number, one in enumerate(self.partitions):
-            place[np.unique(known[one.start : one.end])] = number
+        for number, partition in enumerate(self.partitions):
+            place[np.unique(known[partition.start : partition.end])] = number
         wanted = column(items.table, "category").to_numpy()
         return np.where(wanted < len(place) - 1, place[np.clip(wanted, -1, len(place) - 2)], -1)
 
@@ -303,10 +307,10 @@ def _some(mask: BoolArray | None, place: Any) -> BoolArray | None:
 def _tree(searcher: Searcher | None) -> dict[str, Any] | None:
     if searcher is None:
         return None
-    return {"leaves": searcher.leaves, "efforts": [one.model_dump(mode="json") for one in searcher.efforts]}
+    return {"leaves": searcher.leaves, "efforts": [effort.model_dump(mode="json") for effort in searcher.efforts]}
 
 
 def _load(folder: Path, tree: dict[str, Any] | None) -> Searcher | None:
     if tree is None:
         return None
-    return Searcher.load(folder, int(tree["leaves"]), [Effort.model_validate(one) for one in tree["efforts"]])
+    return Searcher.load(folder, int(tree["leaves"]), [Effort.model_validate(effort) for effort in tree["efforts"]])

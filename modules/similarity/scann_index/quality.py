@@ -58,8 +58,8 @@ def tune_and_measure(
       queries: sample products per tree that serve as queries: half of them to choose by, half to report.
       leaves, reorder: of the global search, where they are given.
     """
-    found = [_part(index, None, k, recall, queries, seed, leaves, reorder)]
-    return found + [_part(index, one, k, recall, queries, seed, None, None) for one in index.partitions]
+    whole = [_part(index, None, k, recall, queries, seed, leaves, reorder)]
+    return whole + [_part(index, partition, k, recall, queries, seed, None, None) for partition in index.partitions]
 
 
 def _part(
@@ -89,8 +89,8 @@ def _part(
         truth = Truth.of(widened(own[chosen]), own, depth, embedded, chosen)
         searcher.efforts = tune(searcher, truth, k, recall, leaves=leaves, reorder=reorder, first_row=start)
     truth = Truth.of(widened(own[reported]), own, k, embedded, reported)
-    found = search(truth.queries, truth.asked(k)).rows
-    value = float(truth.recall(np.where(found < 0, -1, found - start)).mean())
+    neighbours = search(truth.queries, truth.asked(k)).rows
+    value = float(truth.recall(np.where(neighbours < 0, -1, neighbours - start)).mean())
     return Quality(name, len(own), "scann", k, len(reported), value, *_timed(search, truth.queries))
 
 
@@ -110,7 +110,7 @@ def _timed(search: Callable[[Float32Array], Found], queries: Float32Array) -> tu
 def failed(quality: Sequence[Quality], threshold: float) -> list[str]:
     """Sentences about what is below the threshold."""
     return [
-        f"{one.name or 'no category'}: recall@{one.k} {one.recall:.3f}, needed {threshold:g}"
-        for one in quality
-        if one.recall < threshold
+        f"{part.name or 'no category'}: recall@{part.k} {part.recall:.3f}, needed {threshold:g}"
+        for part in quality
+        if part.recall < threshold
     ]

@@ -60,15 +60,15 @@ class Rescoring:
         scales = np.load(folder / _SCALES, allow_pickle=False)[:, 0]
         return cls(rows, values, scales, np.load(folder / _ROTATION, allow_pickle=False))
 
-    def best(self, queries: Float32Array, found: Found, k: int) -> Found:
+    def best(self, queries: Float32Array, candidates: Found, k: int) -> Found:
         """The best ``k`` of what was found, by their cosine.
 
         Args:
-          queries: float32 (q, d). found: rows, -1 for none; its scores do not count.
+          queries: float32 (q, d). candidates: rows, -1 for none; its scores do not count.
         """
-        small = found.rows.shape[1] * queries.shape[1] < _LARGE
+        small = candidates.rows.shape[1] * queries.shape[1] < _LARGE
         with one_blas_thread(), self._turn if small else nullcontext():
-            return pad(Found(*best(found.rows, self._scores(queries, found.rows), k)), k)
+            return pad(Found(*best(candidates.rows, self._scores(queries, candidates.rows), k)), k)
 
     def _scores(self, queries: Float32Array, rows: Int64Array) -> Float32Array:
         rotated = queries if self._rotation is None else rotate(queries, self._rotation)

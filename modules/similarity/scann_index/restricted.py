@@ -78,9 +78,9 @@ class Restricted:
         Raises:
           ValueError: a mask of another length.
         """
-        if isinstance(within, Restriction) and (found := self._known.get(within)) is not None:
+        if isinstance(within, Restriction) and (known := self._known.get(within)) is not None:
             self._known.move_to_end(within)
-            return found
+            return known
         rows = self._index.rows
         given = mask_of(within, rows.table)
         if given is None:
@@ -107,14 +107,14 @@ class Restricted:
         if route == "filtered" and whole is not None:
             return self._filtered(whole, queries, k, wanted.mask, wanted.count, None)
         if route == "partitions" and self._index.partitions:
-            found = [
+            results = [
                 self._in_partition(partition, queries, min(k, int(count)), wanted, int(count))
                 for partition, count in zip(self._index.partitions, wanted.partitions, strict=True)
                 if count
             ]
             if len(wanted.others):
-                found.append(self._exact_others(queries, k, wanted.others))
-            return merge(found, k)
+                results.append(self._exact_others(queries, k, wanted.others))
+            return merge(results, k)
         return self._index.exact(queries, k, wanted.mask)
 
     def cheapest(self, queries: int, k: int, wanted: Wanted) -> Route:
@@ -149,8 +149,8 @@ class Restricted:
 
     def _exact_others(self, queries: Float32Array, k: int, others: Int64Array) -> Found:
         rows = self._index.rows
-        found = compare(queries, [rows.added[others - len(rows.base)]], min(k, len(others)))
-        return Found(np.where(found.rows < 0, -1, others[found.rows]), found.scores)
+        nearest = compare(queries, [rows.added[others - len(rows.base)]], min(k, len(others)))
+        return Found(np.where(nearest.rows < 0, -1, others[nearest.rows]), nearest.scores)
 
     def _partition_seconds(self, partition: Partition, queries: int, k: int, count: int) -> float:
         exact = exact_seconds(queries, count, self._index.rows.base.dimension, count == partition.end - partition.start)
@@ -173,13 +173,13 @@ class Restricted:
         partition: Partition | None,
     ) -> Found:
         depth = _depth(searcher, k, count)
-        found = searcher.search(queries, depth)
-        found = first(found, (found.rows >= 0) & mask[found.rows], k)
-        short = np.flatnonzero((found.rows >= 0).sum(1) < min(k, count))
+        result = searcher.search(queries, depth)
+        result = first(result, (result.rows >= 0) & mask[result.rows], k)
+        short = np.flatnonzero((result.rows >= 0).sum(1) < min(k, count))
         if len(short):
             again = self._index.exact(np.ascontiguousarray(queries[short]), k, mask, partition)
-            found.rows[short], found.scores[short] = again.rows, again.scores
-        return found
+            result.rows[short], result.scores[short] = again.rows, again.scores
+        return result
 
 
 def exact_seconds(queries: int, products: int, dimension: int, side_by_side: bool = False) -> float:

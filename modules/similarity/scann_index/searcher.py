@@ -171,13 +171,13 @@ class Searcher:
         if not len(queries) or not len(self):
             return nothing(len(queries), k)
         effort = effort or self.effort(k)
-        found = self._search(queries, k, effort)
-        short = np.flatnonzero(found.rows[:, min(k, len(self)) - 1] < 0)
+        result = self._search(queries, k, effort)
+        short = np.flatnonzero(result.rows[:, min(k, len(self)) - 1] < 0)
         if len(short) and effort.leaves < self.leaves:
             every = effort.model_copy(update={"leaves": self.leaves})
             again = self._search(np.ascontiguousarray(queries[short]), k, every)
-            found.rows[short], found.scores[short] = again.rows, again.scores
-        return found
+            result.rows[short], result.scores[short] = again.rows, again.scores
+        return result
 
     def _search(self, queries: Float32Array, k: int, effort: Effort) -> Found:
         refine = min(effort.refine, len(self)) if self.refining is not None else 0
@@ -185,8 +185,8 @@ class Searcher:
             return self._candidates(queries, min(k, len(self)), k, effort, several=len(queries) > 1)
 
         def best(part: Float32Array) -> Found:
-            found = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
-            return self.refining.best(part, found, k) if self.refining is not None and refine else found
+            candidates = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
+            return self.refining.best(part, candidates, k) if self.refining is not None and refine else candidates
 
         size = min(_BATCH, -(-len(queries) // threads())) if len(queries) >= _SEVERAL else len(queries)
         parts = [queries[start : start + size] for start in range(0, len(queries), size)]
@@ -194,8 +194,10 @@ class Searcher:
             return best(parts[0])
         # While one thread orders candidates, with Python's lock, others are in ScaNN, without it.
         with one_blas_thread(), ThreadPoolExecutor(threads()) as pool:
-            found = list(pool.map(best, parts))
-        return Found(np.concatenate([one.rows for one in found]), np.concatenate([one.scores for one in found]))
+            results = list(pool.map(best, parts))
+        return Found(
+            np.concatenate([result.rows for result in results]), np.concatenate([result.scores for result in results])
+        )
 
     def _candidates(self, queries: Float32Array, wanted: int, width: int, effort: Effort, several: bool) -> Found:
         """The best ``wanted`` by quantised vectors, padded to ``width``.
@@ -218,10 +220,10 @@ class Searcher:
         if np.isnan(scores[:, -1]).any():  # ScaNN pads with place 0 and NaN
             short = np.isnan(scores)
             rows[short], scores[short] = -1, -np.inf
-        found = Found(rows, scores)
+        candidates = Found(rows, scores)
         if self.rescoring is not None:
-            found = self.rescoring.best(queries, found, width)
-        return found if found.rows.shape[1] == width else pad(found, width)
+            candidates = self.rescoring.best(queries, candidates, width)
+        return candidates if candidates.rows.shape[1] == width else pad(candidates, width)
 
     def add(self, vectors: npt.NDArray[Any], rows: Int64Array) -> None:
         """Appends vectors (n, d) under these rows."""
@@ -254,11 +256,11 @@ def _rotated(vectors: npt.NDArray[Any], rotation: Float32Array | None) -> Float3
 
 def _all_rotated(vectors: npt.NDArray[Any], places: Int64Array, rotation: Float32Array | None) -> Float32Array:
     """Rows ``places`` as :func:`_rotated` has them, without a second copy of them."""
-    found = np.empty((len(places), vectors.shape[1]), np.float32)
+    sampled = np.empty((len(places), vectors.shape[1]), np.float32)
     for start in range(0, len(places), _block(vectors)):
         part = places[start : start + _block(vectors)]
-        found[start : start + len(part)] = _rotated(vectors[part], rotation)
-    return found
+        sampled[start : start + len(part)] = _rotated(vectors[part], rotation)
+    return sampled
 
 
 def _extremes(vectors: npt.NDArray[Any], good: Int64Array, rotation: Float32Array) -> Int64Array:

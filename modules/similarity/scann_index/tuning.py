@@ -57,9 +57,9 @@ class Truth:
         own: Int64Array | None = None,
     ) -> Truth:  # fmt: skip
         """By comparing each query with each vector, or with those in ``mask`` (bool (n,))."""
-        found = compare(queries, [vectors], depth + (own is not None), mask)
-        found = found if own is None else without(found, own)
-        return cls(queries, vectors, found.rows, found.scores, own)
+        truth = compare(queries, [vectors], depth + (own is not None), mask)
+        truth = truth if own is None else without(truth, own)
+        return cls(queries, vectors, truth.rows, truth.scores, own)
 
     def first(self, count: int) -> Truth:
         """Of the first queries alone."""
@@ -180,14 +180,14 @@ def _enough(
 
 def recall_with(searcher: Searcher, truth: Truth, effort: Effort, first_row: int = 0) -> Float64Array:
     """Per query what a search with this effort finds of the exact neighbours; ``first_row`` as in :func:`tune`."""
-    found = searcher.search(truth.queries, truth.asked(effort.k), effort)
-    return truth.recall(np.where(found.rows < 0, -1, found.rows - first_row))
+    result = searcher.search(truth.queries, truth.asked(effort.k), effort)
+    return truth.recall(np.where(result.rows < 0, -1, result.rows - first_row))
 
 
 def leaf_steps(leaves: int) -> list[int]:
     """Numbers of leaves to try: some 8% apart, all of them last."""
-    found = {min(leaves, max(1, round(1.08**i))) for i in range(400)}
-    return sorted(found)
+    numbers = {min(leaves, max(1, round(1.08**i))) for i in range(400)}
+    return sorted(numbers)
 
 
 def seconds(searcher: Searcher, queries: Float32Array, efforts: Sequence[Effort], repeats: int = 5) -> list[float]:
@@ -201,7 +201,7 @@ def seconds(searcher: Searcher, queries: Float32Array, efforts: Sequence[Effort]
             start = time.process_time()
             searcher.search(queries, effort.k, effort)
             least[place] = min(least[place], time.process_time() - start)
-    return [one / max(1, len(queries)) for one in least]
+    return [duration / max(1, len(queries)) for duration in least]
 
 
 def sample_of(rows: int, wanted: int, seed: int) -> Int64Array:
