@@ -27,8 +27,8 @@ def write_figures(folder: str, figures: CategoryFigures, columns: Sequence[str])
     schema = pa.schema([(name, pa.string()) for name in _NAMES] + [(name, pa.float64()) for name in columns])
     categories = figures.categories
     arrays = [
-        *([getattr(one, key) for one in categories] for key in ("objective", "id", "path")),
-        *([one.values.get(name) for one in categories] for name in columns),
+        *([getattr(category, key) for category in categories] for key in ("objective", "id", "path")),
+        *([category.values.get(name) for category in categories] for name in columns),
     ]
     pq.write_table(pa.table(arrays, schema=schema), os.path.join(folder, CATEGORIES_FILE), compression="zstd")
     with open(os.path.join(folder, FAILED_FILE), "w", encoding="utf-8") as file:

@@ -31,7 +31,11 @@ class CategoryFigures:
 
     def of(self, objective: str) -> dict[str, tuple[str, dict[str, float]]]:
         """Category id to its path and figures, of one objective."""
-        return {one.id: (one.path, one.values) for one in self.categories if one.objective == objective}
+        return {
+            category.id: (category.path, category.values)
+            for category in self.categories
+            if category.objective == objective
+        }
 
 
 def overall(properties: Mapping[str, object]) -> dict[str, dict[str, float]]:
@@ -51,14 +55,17 @@ def pack_figures(figures: CategoryFigures) -> str:
     """
     place: dict[tuple[str, str], int] = {}
     rows: dict[str, list[Category]] = {}
-    for one in figures.categories:
-        place.setdefault((one.id, one.path), len(place))
-        rows.setdefault(one.objective, []).append(one)
+    for category in figures.categories:
+        place.setdefault((category.id, category.path), len(place))
+        rows.setdefault(category.objective, []).append(category)
     objectives = {}
     for objective, own in rows.items():
-        names = dict.fromkeys(name for one in own for name in one.values)
-        columns = {name: [_digits(one.values.get(name)) for one in own] for name in names}
-        objectives[objective] = {"category": [place[one.id, one.path] for one in own], "figures": columns}
+        names = dict.fromkeys(name for category in own for name in category.values)
+        columns = {name: [_digits(category.values.get(name)) for category in own] for name in names}
+        objectives[objective] = {
+            "category": [place[category.id, category.path] for category in own],
+            "figures": columns,
+        }
     paths = [path for _, path in place]
     # The pooled categories have a name in the place of a path.
     of_path = {path: at for at, path in enumerate(paths)}
@@ -110,17 +117,17 @@ def figures_of(metrics: Mapping[str, object], record: Mapping[str, object] | Non
     """
     if record is not None and FIGURES in record:
         return unpack_figures(str(record[FIGURES]))
-    found = CategoryFigures()
+    figures = CategoryFigures()
     for name, value in metrics.items():
         if not isinstance(value, str):
             continue
         if name.startswith(_CATEGORY):
             objective, _, identity = name.removeprefix(_CATEGORY).partition("/")
             values: dict[str, Any] = json.loads(value)
-            found.categories.append(Category(objective, identity, values.pop("path"), values))
+            figures.categories.append(Category(objective, identity, values.pop("path"), values))
         elif name.startswith(_FAILED):
-            found.failed[name.removeprefix(_FAILED)] = json.loads(value)
-    return found
+            figures.failed[name.removeprefix(_FAILED)] = json.loads(value)
+    return figures
 
 
 def _digits(value: float | None) -> float | int | None:

@@ -85,13 +85,13 @@ def _SliceBatches(extracts: beam.PCollection, eval_config: config_pb2.EvalConfig
 def readers_of(eval_config: config_pb2.EvalConfig, *, baselines: bool = True) -> list[Reader]:
     """The readers of all objectives and models, with or without the baseline model's."""
     left_out = {spec.name for spec in eval_config.model_specs if spec.is_baseline and not baselines}
-    found = []
+    readers = []
     for spec in eval_config.metrics_specs:
         models = [name for name in spec.model_names or [""] if name not in left_out]
         for metric in spec.metrics:
             computations = ObjectiveMetrics(**json.loads(metric.config)).computations(eval_config, model_names=models)
-            found += [reader for c in computations for reader in getattr(c, "preprocessors", ())]
-    return found
+            readers += [reader for c in computations for reader in getattr(c, "preprocessors", ())]
+    return readers
 
 
 def _batch(extracts: Mapping[str, Any]) -> Batch:
@@ -135,7 +135,7 @@ class _SliceBatchesFn(beam.DoFn):
         if self._overall:
             yield _extract((), facts)
         for key, rows in self._slices(batch.features, batch.n).items():
-            yield _extract(key, {name: found.take(np.array(rows), batch.n) for name, found in facts.items()})
+            yield _extract(key, {name: measured.take(np.array(rows), batch.n) for name, measured in facts.items()})
 
     def _slices(self, features: Mapping[str, Any], n: int) -> dict[Any, list[int]]:
         """Slice key to the rows it holds. TFMA's slicer decides, asked once per combination of values."""
@@ -150,7 +150,11 @@ class _SliceBatchesFn(beam.DoFn):
             combinations.setdefault(combination, []).append(row)
         slices: dict[Any, list[int]] = {}
         for combination, rows in combinations.items():
-            named = {name: np.array(found) for name, found in zip(self._columns, combination, strict=True) if found}
+            named = {
+                name: np.array(values_of_column)
+                for name, values_of_column in zip(self._columns, combination, strict=True)
+                if values_of_column
+            }
             for key in set(slicer.get_slices_for_features_dicts([], named, self._specs)):
                 slices.setdefault(key, []).extend(rows)
         return {key: sorted(rows) for key, rows in slices.items()}

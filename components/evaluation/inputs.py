@@ -83,8 +83,8 @@ def output_of(predictions: Any, key: str, model_name: str) -> npt.NDArray[Any] |
     if isinstance(predictions, Mapping) and model_name:
         predictions = predictions[model_name]
     if isinstance(predictions, Mapping):
-        found = predictions.get(key)
-        return None if found is None else np.asarray(found)
+        output = predictions.get(key)
+        return None if output is None else np.asarray(output)
     return np.asarray(predictions)  # TFMA unwraps the dictionary of a model with a single output
 
 
@@ -94,8 +94,8 @@ def needed_output(predictions: Any, key: str, model_name: str) -> npt.NDArray[An
     Raises:
       ValueError: the model does not have the output.
     """
-    found = output_of(predictions, key, model_name)
-    if found is None:
+    output = output_of(predictions, key, model_name)
+    if output is None:
         inner = predictions[model_name] if model_name else predictions
         raise ValueError(f"the model has no output {key!r}; it has {', '.join(sorted(inner))}")
-    return found
+    return output

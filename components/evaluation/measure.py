@@ -109,8 +109,8 @@ class Measure:
         denied = _classes(features.get(self.no_key) if self.no_key else None)
         weight = None
         if self.weight_key is not None:
-            found = features.get(self.weight_key)
-            values = np.zeros(0) if found is None else np.asarray(getattr(found, "values", found)).reshape(-1)
+            weights = features.get(self.weight_key)
+            values = np.zeros(0) if weights is None else np.asarray(getattr(weights, "values", weights)).reshape(-1)
             weight = float(values[0]) if len(values) else 0.0
         return Product(labels, denied, weight, scores, self._thresholds(predictions))
 
@@ -147,4 +147,4 @@ def _classes(feature: Any) -> Int64Array:
 
 def _joined(lists: Sequence[npt.NDArray[Any]]) -> tuple[Int64Array, npt.NDArray[Any]]:
     """Offsets (n + 1) and values."""
-    return np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64), np.concatenate(lists)
+    return np.concatenate([[0], np.cumsum([len(values) for values in lists])]).astype(np.int64), np.concatenate(lists)

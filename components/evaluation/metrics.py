@@ -247,16 +247,18 @@ class _Combiner(beam.CombineFn):
     def extract_output(self, accumulator: _Accumulator) -> metric_types.MetricsDict:
         self._flush(accumulator)
         counts, model = self._counts(accumulator), self._measure.model_name
-        found = kind_named(self._measure.kind).figures(counts, self._branches, self._confidence, self._measure.top_k)
-        classes = found.classes
+        objective_figures = kind_named(self._measure.kind).figures(
+            counts, self._branches, self._confidence, self._measure.top_k
+        )
+        classes = objective_figures.classes
         result: dict[metric_types.MetricKey, Any] = {
-            metric_key(name, model, self._objective): value for name, value in found.values.items()
+            metric_key(name, model, self._objective): value for name, value in objective_figures.values.items()
         }
         if not accumulator.overall:
             return result
-        if found.bins is not None and self._per_category:
+        if objective_figures.bins is not None and self._per_category:
             plot = metric_types.PlotKey("calibration_plot", model, self._objective, None, None, None)
-            result[plot] = figures.calibration_buckets(found.bins)
+            result[plot] = figures.calibration_buckets(objective_figures.bins)
         if self._per_category:
             classes.auc, error = self._auc(accumulator, counts.n_classes)
             result[metric_key("auc", model, self._objective)] = classes.macro_auc
@@ -266,7 +268,7 @@ class _Combiner(beam.CombineFn):
             result.update(self._category_metrics(array))
         result[metric_key(F1, model, self._objective)] = classes.f1
         result[metric_key(EXAMPLES, model, self._objective)] = classes.examples
-        result[metric_key(SUMS, model, self._objective)] = found.sums
+        result[metric_key(SUMS, model, self._objective)] = objective_figures.sums
         return result
 
     @staticmethod
