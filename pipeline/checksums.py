@@ -142,13 +142,13 @@ def _files(place: Path) -> dict[str, tuple[int, str]] | None:
 
 def _stamp(artifact: Path) -> _Stamp:
     """Name, size, time and inode of each file, in order of names."""
-    found = []
+    states = []
     for folder, _, names in os.walk(artifact, onerror=_raise):
         for name in names:
             path = Path(folder) / name
             state = path.stat()
-            found.append((path.relative_to(artifact).as_posix(), state.st_size, state.st_mtime_ns, state.st_ino))
-    return tuple(sorted(found))
+            states.append((path.relative_to(artifact).as_posix(), state.st_size, state.st_mtime_ns, state.st_ino))
+    return tuple(sorted(states))
 
 
 def _raise(error: OSError) -> None:

@@ -80,17 +80,17 @@ def launch_nodes(
     checks = ArtifactChecks(checksums, remedy, lambda line: progress.console.print(line, soft_wrap=True))
 
     for node in pipeline.nodes:
-        one = node.pipeline_node
-        name = one.node_info.id
-        if one.execution_options.HasField("skip"):
+        pipeline_node = node.pipeline_node
+        name = pipeline_node.node_info.id
+        if pipeline_node.execution_options.HasField("skip"):
             continue
         progress.start(name)
         try:
-            if one.execution_options.run.perform_snapshot:
+            if pipeline_node.execution_options.run.perform_snapshot:
                 with metadata.Metadata(connection) as handle:
                     _take_over(handle, pipeline)
             launching = {
-                "pipeline_node": one,
+                "pipeline_node": pipeline_node,
                 "mlmd_connection": metadata.Metadata(connection),
                 "pipeline_info": pipeline.pipeline_info,
                 "pipeline_runtime_spec": pipeline.runtime_spec,
@@ -100,7 +100,7 @@ def launch_nodes(
             with checked_cache(checks, name):
                 info = CheckedLauncher(checks, **launching).launch()
                 # A resolver has no cache: it gives the newest artifact that is left.
-                while _is_resolver(one) and info is not None and _withdrawn(connection, info, checks):
+                while _is_resolver(pipeline_node) and info is not None and _withdrawn(connection, info, checks):
                     info = CheckedLauncher(checks, **launching).launch()
         except KeyboardInterrupt:
             yield Step(name, "stopped", progress.end("stopped"))

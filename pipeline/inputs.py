@@ -60,9 +60,9 @@ def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
     features: dict[str, Feature] = {}
     checksums: dict[str, str] = {}
     for name, feature in loaded.workflow.features.items():
-        found = {key: loaded.find(file) for key, file in feature.weight_files().items()}
-        features[name] = feature.model_copy(update={key: str(path) for key, path in found.items()})
-        checksums |= {str(path): _checksum(path) for path in found.values()}
+        paths = {key: loaded.find(file) for key, file in feature.weight_files().items()}
+        features[name] = feature.model_copy(update={key: str(path) for key, path in paths.items()})
+        checksums |= {str(path): _checksum(path) for path in paths.values()}
     return loaded.workflow.model_copy(update={"features": features}), checksums
 
 

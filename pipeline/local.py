@@ -120,7 +120,11 @@ def resume_command(arguments: list[str]) -> str:
 def without_from(arguments: list[str]) -> list[str]:
     """The arguments, but not ``--from NAME``: what lies before is made again then."""
     pairs = zip(["", *arguments], arguments, strict=False)
-    return [one for before, one in pairs if "--from" not in (before, one) and not one.startswith("--from=")]
+    return [
+        argument
+        for before, argument in pairs
+        if "--from" not in (before, argument) and not argument.startswith("--from=")
+    ]
 
 
 def _run(

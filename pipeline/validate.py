@@ -194,9 +194,9 @@ def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
     for path in files:
         kind = _collect(report, lambda path=path: format_of(path, feed))  # type: ignore[misc]
         if kind is not None and len(peeks) < PEEKED_FILES:
-            found = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, feed))  # type: ignore[misc]
-            if found is not None:
-                peeks.append(found)
+            peeked = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, feed))  # type: ignore[misc]
+            if peeked is not None:
+                peeks.append(peeked)
     if peeks:
         _check_columns(loaded, peeks, report)
         _check_images(loaded, peeks, report)
@@ -206,8 +206,8 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) ->
     """Columns that somebody wrote down must be there; a default that the feed lacks is a missing field."""
     workflow = loaded.workflow
     known: dict[str, None] = {}
-    for found in peeks:
-        known.update(dict.fromkeys(found.columns))
+    for peeked in peeks:
+        known.update(dict.fromkeys(peeked.columns))
     wanted: dict[str, str] = {"feed.fields.id": workflow.feed.fields.id}
     fields = workflow.feed.fields
     for name in (*PRODUCT_FIELDS, "truth"):
@@ -235,7 +235,7 @@ def _check_images(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) -> 
     settings, column = loaded.workflow.images, loaded.workflow.feed.fields.image
     if settings is None or column is None:
         return
-    values = [record.get(column) for found in peeks for record in found.records]
+    values = [record.get(column) for peeked in peeks for record in peeked.records]
     problems, notes = check_images(loaded, settings, [value for value in values if isinstance(value, str)])
     report.problems += problems
     report.notes += notes

@@ -105,8 +105,8 @@ def score_separator(separator: str, values: Mapping[str, int]) -> SeparatorGuess
 def guess_separator(values: Mapping[str, int]) -> tuple[SeparatorGuess, ...]:
     """Separators that split some of the values, the best first; empty where the values are single names."""
     guesses = [score_separator(separator, values) for separator in SEPARATORS]
-    found = [guess for guess in guesses if guess.score >= 0.1 and guess.cover >= 0.1]
-    return tuple(sorted(found, key=lambda guess: -guess.score))
+    likely = [guess for guess in guesses if guess.score >= 0.1 and guess.cover >= 0.1]
+    return tuple(sorted(likely, key=lambda guess: -guess.score))
 
 
 def _inner_texts(values: Mapping[str, int]) -> tuple[dict[str, int], int]:

@@ -104,13 +104,13 @@ class Column:
 
     def examples(self, count: int = 3, limit: int = 48) -> list[str]:
         """The first distinct values, on one line each, cut."""
-        found = []
+        shortened = []
         for text in self.distinct:
             text = " ".join(text.split())
-            found.append(text if len(text) <= limit else text[: limit - 1] + "…")
-            if len(found) == count:
+            shortened.append(text if len(text) <= limit else text[: limit - 1] + "…")
+            if len(shortened) == count:
                 break
-        return found
+        return shortened
 
 
 def summarise(records: Iterable[dict[str, Any]]) -> tuple[dict[str, Column], list[dict[str, Any]]]:

@@ -121,13 +121,13 @@ def _images(
     if name is None:
         return None
     folder = feed_folder(files.paths)
-    found = guess_images(columns[name], folder)
-    if found.missing:
-        count = found.files + found.missing
-        notes.append(f"column {name!r} names {count:,} files, of which {found.missing:,} are not below {folder}")
-    if found.more_hosts:
-        notes.append(f"images are at {found.more_hosts:,} hosts more than are written down under feed.images")
-    return found
+    image_guess = guess_images(columns[name], folder)
+    if image_guess.missing:
+        count = image_guess.files + image_guess.missing
+        notes.append(f"column {name!r} names {count:,} files, of which {image_guess.missing:,} are not below {folder}")
+    if image_guess.more_hosts:
+        notes.append(f"images are at {image_guess.more_hosts:,} hosts more than are written down under feed.images")
+    return image_guess
 
 
 def _category(columns: dict[str, Column], name: str | None, separator: str | None) -> CategoryGuess | None:

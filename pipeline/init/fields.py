@@ -183,13 +183,15 @@ def guess_fields(columns: dict[str, Column], taken: set[str]) -> list[FieldGuess
                 scored.append((score + 0.001 * column.fill, field, name))
     order = {name: index for index, name in enumerate(columns)}
     scored.sort(key=lambda item: (-item[0], order[item[2]]))
-    found: dict[str, FieldGuess] = {}
+    guesses_by_field: dict[str, FieldGuess] = {}
     used: set[str] = set()
     for score, field, name in scored:
-        if field not in found and name not in used:
-            found[field] = FieldGuess(field, name, round(min(score, 1.0), 2), tuple(columns[name].examples()))
+        if field not in guesses_by_field and name not in used:
+            guesses_by_field[field] = FieldGuess(
+                field, name, round(min(score, 1.0), 2), tuple(columns[name].examples())
+            )
             used.add(name)
-    return [found[field] for field in ALIASES if field in found]
+    return [guesses_by_field[field] for field in ALIASES if field in guesses_by_field]
 
 
 def vector_column(columns: dict[str, Column]) -> Column | None:

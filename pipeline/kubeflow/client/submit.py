@@ -61,11 +61,11 @@ def upload(session: Session, package: Path, asked: Submission) -> Version:
 
 def experiment_id(session: Session, asked: Submission) -> str:
     """The experiment, made if there is none. Raises ClusterError."""
-    found = _find(session, "/experiments", "experiments", asked.experiment, asked.namespace)
-    if found is None:
+    experiment = _find(session, "/experiments", "experiments", asked.experiment, asked.namespace)
+    if experiment is None:
         body = {"display_name": asked.experiment, "namespace": asked.namespace}
-        found = session.post("/experiments", {name: value for name, value in body.items() if value is not None})
-    return _of(session, found, "experiment_id")
+        experiment = session.post("/experiments", {name: value for name, value in body.items() if value is not None})
+    return _of(session, experiment, "experiment_id")
 
 
 def start(session: Session, version: Version, experiment: str, asked: Submission) -> str:
@@ -100,7 +100,7 @@ def wait(session: Session, run: str, told: Callable[[str, str], None], every: fl
     failures = 0
     while True:
         try:
-            found = session.get(f"/runs/{run}")
+            answer = session.get(f"/runs/{run}")
             failures = 0
         except ClusterError:
             failures += 1
@@ -108,15 +108,15 @@ def wait(session: Session, run: str, told: Callable[[str, str], None], every: fl
                 raise
             time.sleep(every)
             continue
-        for task in found.get("run_details", {}).get("task_details", []):
+        for task in answer.get("run_details", {}).get("task_details", []):
             name, state = task.get("display_name", ""), task.get("state", "PENDING")
             # Kubeflow's own steps stand beside the component's: its driver, and the pod inside of the component.
             if name and name not in ("root", "executor") and not name.endswith("-driver") and seen.get(name) != state:
                 seen[name] = state
                 told(name, state)
-        state = found.get("state", "PENDING")
+        state = answer.get("state", "PENDING")
         if state in ENDED:
-            return state, str((found.get("error") or {}).get("message", ""))
+            return state, str((answer.get("error") or {}).get("message", ""))
         time.sleep(every)
 
 
@@ -142,6 +142,6 @@ def _of(session: Session, answer: Mapping[str, Any], key: str) -> str:
 
 def _find(session: Session, path: str, key: str, name: str, namespace: str | None) -> dict[str, Any] | None:
     predicate = {"operation": "EQUALS", "key": "display_name", "string_value": name}
-    found = session.get(path, filter=json.dumps({"predicates": [predicate]}), namespace=namespace, page_size="2")
-    entries = [entry for entry in found.get(key) or [] if entry.get("display_name") == name]
+    listing = session.get(path, filter=json.dumps({"predicates": [predicate]}), namespace=namespace, page_size="2")
+    entries = [entry for entry in listing.get(key) or [] if entry.get("display_name") == name]
     return entries[0] if entries else None
