@@ -90,7 +90,7 @@ def _source(index: Path | None, workflow: Path | None, overrides: list[str] | No
         return source_of(index, None, workflow, overrides)
 
     def newest(version: str | None) -> Catalogue | None:
-        found = named()(version)
-        return found.catalogue if found is not None else None
+        version_source = named()(version)
+        return version_source.catalogue if version_source is not None else None
 
     return newest

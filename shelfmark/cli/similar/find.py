@@ -43,9 +43,9 @@ def find(
     method = catalogue.method(by)
     within = catalogue.restriction(categories or (), retailers or (), availability or (), price_from, price_to)
     asked, shown = _asked(loaded, what, method)
-    found = catalogue.search(method, [asked], k, within)[0]
+    neighbours = catalogue.search(method, [asked], k, within)[0]
     if as_json:
-        rows = [{"score": round(one.score, 6), **vars(one.product)} for one in found]
+        rows = [{"score": round(neighbour.score, 6), **vars(neighbour.product)} for neighbour in neighbours]
         typer.echo(json.dumps({"query": shown, "by": method, "neighbours": rows}, ensure_ascii=False))
         return
     from rich.table import Table
@@ -56,14 +56,14 @@ def find(
     for heading in ("score", "id", "title", "category", "retailer", "price"):
         right = heading in ("score", "price")
         table.add_column(heading, overflow="fold", justify="right" if right else "left")
-    for one in found:
-        product = one.product
+    for neighbour in neighbours:
+        product = neighbour.product
         price = "" if product.price is None else f"{product.price:,.2f}"
         cells = (product.id, product.title or "", product.category or "", product.retailer or "")
-        table.add_row(f"{one.score:.3f}", *(text(cell, limit=80) for cell in cells), price)
+        table.add_row(f"{neighbour.score:.3f}", *(text(cell, limit=80) for cell in cells), price)
     out = console()
     show(out, table)
-    show(out, text(f"{len(found)} nearest to {shown} by {method}, of {len(catalogue.indexes[method]):,} products"))
+    show(out, text(f"{len(neighbours)} nearest to {shown} by {method}, of {len(catalogue.indexes[method]):,} products"))
 
 
 def _asked(loaded: Loaded, what: str, method: str) -> tuple[Asked, str]:

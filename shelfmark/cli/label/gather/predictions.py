@@ -33,7 +33,7 @@ class Predicted:
 
 def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[str]) -> Predicted:
     """The wanted products' predictions."""
-    found = Predicted()
+    predictions = Predicted()
     values = pa.array(sorted(wanted), pa.string())
     for name, kind in files.kinds.items():
         ids = [category.id for category in kind_named(kind).classes(taxonomy)]
@@ -42,10 +42,10 @@ def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[s
             for row in batch.filter(pc.is_in(batch.column("id"), value_set=values)).to_pylist():
                 pairs = zip(row[f"{name}/classes"], row[f"{name}/probabilities"], strict=True)
                 top = [(ids[index], float(p)) for index, p in pairs][:TOP]
-                found.top.setdefault(row["id"], {})[name] = top
+                predictions.top.setdefault(row["id"], {})[name] = top
                 scores: dict[str, float] = {score: float(row[f"{name}/{score}"]) for score in UNCERTAINTIES}
-                found.scores.setdefault(row["id"], {})[name] = scores
-    return found
+                predictions.scores.setdefault(row["id"], {})[name] = scores
+    return predictions
 
 
 def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, str, str], tuple[int, list[str]]]:
