@@ -106,7 +106,7 @@ def run(
                 temperature = Calibration.before_eval(workflow.objectives).temperature[OBJECTIVE]
                 game = Game(catalogue, learner, pool, held_out, strategy(kind), seed, temperature)
                 rounds = _play(game, rounds, settings, path, report)
-            played += [(kind, seed, one) for one in rounds]
+            played += [(kind, seed, round_) for round_ in rounds]
             _write_results(folder, described, played)
     page = page_of(name, described, played, settings)
     write_learning_curves(page, folder / PAGE_FILE)
@@ -118,7 +118,7 @@ def _play(game: Game, rounds: list[Round], settings: Settings, path: Path, repor
     while not finished(rounds, settings):
         labels = rounds[-1].labels if rounds else 0
         rounds = [*rounds, game.next_round(min(settings.batch, settings.budget - labels))]
-        write_atomically(path, json.dumps([asdict(one) for one in rounds]).encode())
+        write_atomically(path, json.dumps([asdict(round_) for round_ in rounds]).encode())
         last = rounds[-1]
         report(
             f"{game.strategy.kind} seed {game.seed}: {last.labels:,} labels, accuracy {last.accuracy:.3f}, "
@@ -132,7 +132,8 @@ def finished(rounds: Sequence[Round], settings: Settings) -> bool:
     if not rounds:
         return False
     reached = bool(settings.targets) and all(
-        max(getattr(one, figure) for one in rounds) >= target for figure, target in (settings.targets or {}).items()
+        max(getattr(round_, figure) for round_ in rounds) >= target
+        for figure, target in (settings.targets or {}).items()
     )
     return rounds[-1].labels >= settings.budget or (settings.stop_at_target and reached)
 
@@ -141,7 +142,7 @@ def read_rounds(path: Path) -> list[Round]:
     """The rounds of a checkpoint; none if there is no file."""
     if not path.exists():
         return []
-    return [Round(**{**one, "picked": tuple(one["picked"])}) for one in json.loads(path.read_bytes())]
+    return [Round(**{**row, "picked": tuple(row["picked"])}) for row in json.loads(path.read_bytes())]
 
 
 def _learner(workflow: Workflow, catalogue: Catalogue, pool: Int64Array) -> Learner:
@@ -168,7 +169,7 @@ def describe(name: str, workflow: Workflow, catalogue: Catalogue, settings: Sett
         "products": len(catalogue.products),
         "classes": catalogue.classes,
         "settings": json.loads(json.dumps(asdict(settings))),
-        "strategies": {one: strategy(one).model_dump(mode="json") for one in settings.strategies},
+        "strategies": {name: strategy(name).model_dump(mode="json") for name in settings.strategies},
         "workflow": json.loads(
             workflow.model_dump_json(include={"name", "seed", "features", "objectives", "model", "training"})
         ),
@@ -220,9 +221,9 @@ def _write_results(folder: Path, described: Mapping[str, Any], played: Sequence[
     import pyarrow.parquet as pq
 
     rows = [{"catalogue": described["catalogue"], "model": described["workflow"]["model"]["kind"],
-             "strategy": strategy, "seed": seed, "round": number, **asdict(one)}
+             "strategy": strategy, "seed": seed, "round": number, **asdict(round_)}
             for strategy, seed in dict.fromkeys((s, n) for s, n, _ in played)
-            for number, one in enumerate(r for s, n, r in played if (s, n) == (strategy, seed))]  # fmt: skip
+            for number, round_ in enumerate(r for s, n, r in played if (s, n) == (strategy, seed))]  # fmt: skip
     fields = {"catalogue": pa.string(), "model": pa.string(), "strategy": pa.string(), "seed": pa.int64(),
               "round": pa.int32(), "labels": pa.int32(), "accuracy": pa.float64(), "macro_f1": pa.float64(),
               "labelled_classes": pa.int32(), "select_seconds": pa.float64(), "fit_seconds": pa.float64(),
@@ -249,8 +250,8 @@ def page_of(
     """What the page shows of the rounds."""
     curves = []
     for kind, seed in dict.fromkeys((s, n) for s, n, _ in played):
-        rounds = [one for s, n, one in played if (s, n) == (kind, seed)]
-        values = {figure: [getattr(one, figure) for one in rounds] for figure in FIGURES}
+        rounds = [round_ for s, n, round_ in played if (s, n) == (kind, seed)]
+        values = {figure: [getattr(round_, figure) for round_ in rounds] for figure in FIGURES}
         curves.append(Curve(kind, seed, [r.labels for r in rounds], values, [r.seconds for r in rounds]))
     held_out = round(settings.held_out * described["products"])
     facts = [

@@ -130,30 +130,30 @@ class GradientLearner:
 
     def _outputs(self, rows: Int64Array, name: str) -> Float32Array:
         parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-        found = [np.asarray(self.model(self._some(part), training=False)[name]) for part in parts]
-        return np.concatenate(found).astype(np.float32)
+        outputs = [np.asarray(self.model(self._some(part), training=False)[name]) for part in parts]
+        return np.concatenate(outputs).astype(np.float32)
 
     def _some(self, rows: Int64Array) -> dict[str, npt.NDArray[Any]]:
-        found = {}
+        inputs = {}
         for name, values in self.inputs.items():
-            found[name] = values[rows]
+            inputs[name] = values[rows]
             if name.endswith("/ids"):
                 # No longer than the longest of these rows.
-                longest = max(1, int((found[name] >= 0).sum(axis=1).max()))
-                found[name] = found[name][:, :longest]
+                longest = max(1, int((inputs[name] >= 0).sum(axis=1).max()))
+                inputs[name] = inputs[name][:, :longest]
                 weights = name.removesuffix("ids") + "weights"
-                found[weights] = self.inputs[weights][rows][:, :longest]
-        return found
+                inputs[weights] = self.inputs[weights][rows][:, :longest]
+        return inputs
 
 
 def _joined(inputs: Batches) -> dict[str, npt.NDArray[Any]]:
     """All batches as one; token ids and weights are padded to the longest row of all."""
-    found = {}
+    joined = {}
     for name in inputs[0]:
         parts = [batch[name] for batch in inputs]
         if name.endswith(("/ids", "/weights")):
             fill = PADDING if name.endswith("/ids") else 0.0
             longest = max(part.shape[1] for part in parts)
             parts = [np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=fill) for part in parts]
-        found[name] = np.concatenate(parts)
-    return found
+        joined[name] = np.concatenate(parts)
+    return joined

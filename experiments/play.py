@@ -66,7 +66,7 @@ class Game:
     def resume(self, rounds: Sequence[Round]) -> None:
         """Puts the game where it was after these rounds."""
         row_of = {product.id: row for row, product in enumerate(self.catalogue.products)}
-        self.picked = [np.array([row_of[name] for name in one.picked], np.int64) for one in rounds]
+        self.picked = [np.array([row_of[name] for name in round_.picked], np.int64) for round_ in rounds]
         self.fitted = False
         if self.picked:
             self._fit()
@@ -94,8 +94,8 @@ class Game:
     def _measured(self) -> tuple[float, float]:
         counts = ExclusiveCounts(self.catalogue.classes)
         counts.update(ExclusiveFacts.of(self.catalogue.truth[self.held_out], self.learner.logits(self.held_out))[0])
-        found = counts.report()
-        return float(found.accuracy.value), float(found.macro_f1.value)
+        report = counts.report()
+        return float(report.accuracy.value), float(report.macro_f1.value)
 
     def _pick(self, n: int, rng: np.random.Generator) -> Int64Array:
         labelled = np.isin(self.pool, self.labelled)
