@@ -63,7 +63,7 @@ def record_of(store: Any, artifact: int) -> dict[str, int | float | str] | None:
     if not made:
         return None
     outputs = {event.artifact_id for event in store.get_events_by_execution_ids(made) if event.type == pb.Event.OUTPUT}
-    # One by one: together the records of many runs would be more than a message of the service holds.
+    # Ask for one at a time: together the records of many runs would be more than a message of the service holds.
     for other in sorted(outputs - {artifact}):
         for output in store.get_artifacts_by_id([other]):
             if output.type_id == kind:

@@ -16,7 +16,7 @@ from modules.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
-class Catalogue:
+class LabelledCatalogue:
     """Products with their truth.
 
     Attributes:
@@ -48,7 +48,7 @@ class Catalogue:
         return np.sort(order[count:]), np.sort(order[:count])
 
 
-def catalogue_of(products: Iterable[Product], *, minimum: int) -> Catalogue:
+def catalogue_of(products: Iterable[Product], *, minimum: int) -> LabelledCatalogue:
     """The first product of each title, case and blanks aside, of categories with at least ``minimum`` such products.
 
     Raises:
@@ -70,4 +70,4 @@ def catalogue_of(products: Iterable[Product], *, minimum: int) -> Catalogue:
         raise InputError(Problem("the feed", f"{expected}; it has {len(paths)}", hint=hint))
     taxonomy = Taxonomy.from_paths(sorted(paths), exclusive="given")
     index = {category.path: i for i, category in enumerate(taxonomy.exclusive)}
-    return Catalogue(kept, taxonomy, np.array([index[product.truth] for product in kept], np.int64))
+    return LabelledCatalogue(kept, taxonomy, np.array([index[product.truth] for product in kept], np.int64))

@@ -22,9 +22,9 @@ from typing import Any
 
 import numpy as np
 
-from experiments.catalogue import Catalogue
+from experiments.catalogue import LabelledCatalogue
 from experiments.learners import OBJECTIVE, Learner, learner_of
-from experiments.play import Game, Round
+from experiments.play import Game, SimulatedRound
 from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.query_strategies import strategy
@@ -49,7 +49,7 @@ class Settings:
       seeds: of the picks, one run each. held_out_seed: draws the held-out products, the same for all seeds; None: each
         seed draws its own.
       budget: labels in all. batch: labels per round. minimum: products of distinct titles that a category needs.
-      targets: figure to the value that is looked for. stop_at_target: a run ends with the first round in which it has
+      targets: figure to the value that a run aims at. stop_at_target: a run ends with the first round in which it has
         reached all of them.
     """
 
@@ -67,7 +67,7 @@ class Settings:
 def run(
     name: str,
     workflow: Workflow,
-    catalogue: Catalogue,
+    catalogue: LabelledCatalogue,
     settings: Settings,
     folder: Path,
     report: Report = lambda text: None,
@@ -113,7 +113,9 @@ def run(
     return page
 
 
-def _play(game: Game, rounds: list[Round], settings: Settings, path: Path, report: Report) -> list[Round]:
+def _play(
+    game: Game, rounds: list[SimulatedRound], settings: Settings, path: Path, report: Report
+) -> list[SimulatedRound]:
     game.resume(rounds)
     while not finished(rounds, settings):
         labels = rounds[-1].labels if rounds else 0
@@ -127,7 +129,7 @@ def _play(game: Game, rounds: list[Round], settings: Settings, path: Path, repor
     return rounds
 
 
-def finished(rounds: Sequence[Round], settings: Settings) -> bool:
+def finished(rounds: Sequence[SimulatedRound], settings: Settings) -> bool:
     """Whether a run has spent its budget, or reached what it was to reach."""
     if not rounds:
         return False
@@ -138,14 +140,14 @@ def finished(rounds: Sequence[Round], settings: Settings) -> bool:
     return rounds[-1].labels >= settings.budget or (settings.stop_at_target and reached)
 
 
-def read_rounds(path: Path) -> list[Round]:
+def read_rounds(path: Path) -> list[SimulatedRound]:
     """The rounds of a checkpoint; none if there is no file."""
     if not path.exists():
         return []
-    return [Round(**{**row, "picked": tuple(row["picked"])}) for row in json.loads(path.read_bytes())]
+    return [SimulatedRound(**{**row, "picked": tuple(row["picked"])}) for row in json.loads(path.read_bytes())]
 
 
-def _learner(workflow: Workflow, catalogue: Catalogue, pool: Int64Array) -> Learner:
+def _learner(workflow: Workflow, catalogue: LabelledCatalogue, pool: Int64Array) -> Learner:
     import tempfile
 
     from experiments.features import analysed, model_inputs
@@ -158,7 +160,7 @@ def _learner(workflow: Workflow, catalogue: Catalogue, pool: Int64Array) -> Lear
     return learner_of(workflow, catalogue, inputs, sizes, pool)
 
 
-def describe(name: str, workflow: Workflow, catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
+def describe(name: str, workflow: Workflow, catalogue: LabelledCatalogue, settings: Settings) -> dict[str, Any]:
     """All that the results depend on, as JSON; versions of what computes them on top."""
     from importlib.metadata import version
 
@@ -213,7 +215,9 @@ def _claim(folder: Path, described: Mapping[str, Any]) -> None:
         raise InputError(Problem(str(path), expected, hint=hint))
 
 
-def _write_results(folder: Path, described: Mapping[str, Any], played: Sequence[tuple[str, int, Round]]) -> None:
+def _write_results(
+    folder: Path, described: Mapping[str, Any], played: Sequence[tuple[str, int, SimulatedRound]]
+) -> None:
     """One row per strategy, seed and round; the exact settings are the table's metadata."""
     import io
 
@@ -245,9 +249,9 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def page_of(
-    name: str, described: Mapping[str, Any], played: Sequence[tuple[str, int, Round]], settings: Settings
+    name: str, described: Mapping[str, Any], played: Sequence[tuple[str, int, SimulatedRound]], settings: Settings
 ) -> LearningCurves:
-    """What the page shows of the rounds."""
+    """The learning curves that the page shows of the rounds."""
     curves = []
     for kind, seed in dict.fromkeys((s, n) for s, n, _ in played):
         rounds = [round_ for s, n, round_ in played if (s, n) == (kind, seed)]

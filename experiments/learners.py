@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from experiments.catalogue import Catalogue
+from experiments.catalogue import LabelledCatalogue
 from modules.arrays import Float32Array, Int64Array
 from modules.graph_ops.layers import PADDING
 from modules.models import LsaModel
@@ -41,7 +41,7 @@ class Learner(Protocol):
 
 
 def learner_of(
-    workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array
+    workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array
 ) -> Learner:
     """The learner for the workflow's model.
 
@@ -58,7 +58,7 @@ class ExactLearner:
     """Linear and LSA models with LIBLINEAR: the design matrix and the SVD are made once, each fit is a head's."""
 
     def __init__(
-        self, workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array
+        self, workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array
     ) -> None:
         objective = workflow.objectives[OBJECTIVE]
         assert objective.single_label
@@ -100,7 +100,7 @@ class ExactLearner:
 class GradientLearner:
     """Models that are trained by gradient descent, drawn anew for each fit; for all epochs, without an eval split."""
 
-    def __init__(self, workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes) -> None:
+    def __init__(self, workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes) -> None:
         self.workflow, self.sizes, self.classes = workflow, sizes, catalogue.classes
         self.inputs = _joined(inputs)
         self.model = build_model(workflow, sizes)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import softmax
 
-from experiments.catalogue import Catalogue
+from experiments.catalogue import LabelledCatalogue
 from experiments.learners import Learner
 from modules.arrays import Int64Array
 from modules.metrics import ExclusiveCounts, ExclusiveFacts
@@ -18,8 +18,8 @@ from modules.query_strategies import Pool, QueryStrategy
 
 
 @dataclass(frozen=True)
-class Round:
-    """What a round found.
+class SimulatedRound:
+    """The result of one simulated labelling round.
 
     Attributes:
       labels: human labels so far. accuracy, macro_f1: on the held-out products, after training on them all.
@@ -49,7 +49,7 @@ class Game:
     """
 
     def __init__(
-        self, catalogue: Catalogue, learner: Learner, pool: Int64Array, held_out: Int64Array,
+        self, catalogue: LabelledCatalogue, learner: Learner, pool: Int64Array, held_out: Int64Array,
         strategy: QueryStrategy, seed: int, temperature: float = 1.0,
     ) -> None:  # fmt: skip
         self.catalogue, self.learner, self.pool, self.held_out = catalogue, learner, pool, held_out
@@ -63,7 +63,7 @@ class Game:
         """Rows with a label, in the order that they were picked in."""
         return np.concatenate([np.zeros(0, np.int64), *self.picked])
 
-    def resume(self, rounds: Sequence[Round]) -> None:
+    def resume(self, rounds: Sequence[SimulatedRound]) -> None:
         """Puts the game where it was after these rounds."""
         row_of = {product.id: row for row, product in enumerate(self.catalogue.products)}
         self.picked = [np.array([row_of[name] for name in round_.picked], np.int64) for round_ in rounds]
@@ -71,7 +71,7 @@ class Game:
         if self.picked:
             self._fit()
 
-    def next_round(self, n: int) -> Round:
+    def next_round(self, n: int) -> SimulatedRound:
         """Picks ``n`` products, labels them, trains and measures."""
         started = time.perf_counter()
         # Of the round alone, so that a resumed game draws what an uninterrupted one would have drawn.
@@ -81,7 +81,7 @@ class Game:
         self._fit()
         accuracy, macro_f1 = self._measured()
         labelled = self.labelled
-        return Round(
+        return SimulatedRound(
             len(labelled), accuracy, macro_f1, len(np.unique(self.catalogue.truth[labelled])), selected - started,
             time.perf_counter() - selected, tuple(self.catalogue.products[row].id for row in self.picked[-1]),
         )  # fmt: skip

@@ -67,7 +67,7 @@ class ArtifactChecks:
                 raise DamagedArtifact(Problem(near(damage.file), damage.what, hint=self._remedy))
 
     def reusable(self, artifacts: Artifacts) -> bool:
-        """Whether each can be compared; if not, that is said once in a run."""
+        """Whether each artifact has checksums to compare with; a note says once per run if one has none."""
         fine = all(self._is_recorded(artifact) for artifact in _all(artifacts))
         if not fine:
             self._once("results of earlier runs have no recorded checksums and are made again")

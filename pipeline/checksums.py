@@ -37,7 +37,7 @@ class DamagedArtifact(InputError):
 
 
 class Checksums:
-    """What is known of the artifacts below a pipeline root.
+    """The recorded checksums of the artifacts below a pipeline root.
 
     A check reads every file once: a file whose size and time are the recorded ones may still have rotted. What was read
     in this process is not read again as long as size, time and inode stay.
@@ -83,7 +83,7 @@ class Checksums:
                 place.unlink(missing_ok=True)
 
     def damage(self, artifact: Path, *, copy_of: Path | None = None) -> Damage | None:
-        """What differs from the record, None: nothing, or nothing is known to compare with.
+        """The first difference from the record; None if there is none, or no record to compare with.
 
         Hidden files that came later count for nothing, since file systems and viewers leave such; any other does, since
         readers take every file that their pattern matches.

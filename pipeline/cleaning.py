@@ -56,7 +56,7 @@ class _Run:
 
 
 def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float) -> list[Removable]:
-    """What the retention lets go, the largest first.
+    """The folders that the retention no longer keeps, the largest first.
 
     Kept are, with all that they read and wrote, taken from the cache or not: the runs of the retention; of each output
     the newest run that has it (what commands and servers look for); the newest run that published predictions; of the
@@ -140,7 +140,7 @@ def _runs(store: Any, pipeline: str) -> list[_Run]:
             continue
         executions = store.get_executions_by_context(run.id)
         events = store.get_events_by_execution_ids([execution.id for execution in executions]) if executions else []
-        # What a resolver found is no output of the run, but read by it.
+        # An artifact that a resolver chose is an input of the run, not an output.
         outputs = {
             event.artifact_id: event.path.steps[0].key if event.path.steps else ""
             for event in events

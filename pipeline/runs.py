@@ -220,7 +220,7 @@ class Runs:
         }
 
     def _outputs(self, ids: Iterable[int]) -> dict[int, Output]:
-        """Artifact id to the artifact, oldest first; what a failed component left behind is passed over."""
+        """Artifact id to the artifact, oldest first, without those that a failed component left behind."""
         from ml_metadata.proto import metadata_store_pb2
 
         pb: Any = metadata_store_pb2

@@ -30,7 +30,7 @@ HISTORY = 20
 def summarise(loaded: LoadedWorkflow, result: RunResult, console: Console) -> Path | None:
     """Prints what the run did and writes its HTML report.
 
-    A part that cannot be read is said in words; a report that cannot be written ends no run.
+    A part that cannot be read becomes a sentence in the report; a report that cannot be written does not end the run.
 
     Returns:
       The report's path, None if it could not be written.
@@ -101,7 +101,7 @@ def _timings(result: RunResult) -> list[Timing]:
 
 
 def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
-    """What lies where; only what is there."""
+    """The outputs that exist, each with its place."""
     places = []
     titles = {
         "labelling_batch": "next batch",

@@ -13,7 +13,7 @@ from tfx.types import artifact_utils
 
 from components.class_metrics.files import write_figures
 from components.class_metrics.properties import FIGURES, CategoryFigures, pack_figures
-from components.class_metrics.results import Category
+from components.class_metrics.results import CategoryResult
 from components.evaluation import figures
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
 from components.evaluation.of_workflow import objective_evals, objective_thresholds
@@ -87,7 +87,7 @@ def category_figures(
         columns = dict(zip(figures.COLUMNS, array, strict=True))
         for index in np.flatnonzero(np.isfinite(columns["f1"])):
             values = {n: float(v[index]) for n, v in columns.items() if math.isfinite(v[index])}
-            per_category.categories.append(Category(name, *classes[index], values))
+            per_category.categories.append(CategoryResult(name, *classes[index], values))
         checks = objective.checks(thresholds.get(name, ObjectiveThresholds()))
         if checks:
             rest = overall.values[name].get(figures.REST_F1, math.nan)

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.class_metrics.results import Category
+from components.class_metrics.results import CategoryResult
 from components.record import pack, unpack
 
 FIGURES = "figures"
@@ -26,7 +26,7 @@ class CategoryFigures:
       categories: with at least one labelled or predicted product. failed: those below their bounds.
     """
 
-    categories: list[Category] = field(default_factory=list)
+    categories: list[CategoryResult] = field(default_factory=list)
     failed: Failed = field(default_factory=dict)
 
     def of(self, objective: str) -> dict[str, tuple[str, dict[str, float]]]:
@@ -54,7 +54,7 @@ def pack_figures(figures: CategoryFigures) -> str:
     Two objectives of 20,000 categories each, no figure like another, make 3.1 MB; a message may have 4.
     """
     place: dict[tuple[str, str], int] = {}
-    rows: dict[str, list[Category]] = {}
+    rows: dict[str, list[CategoryResult]] = {}
     for category in figures.categories:
         place.setdefault((category.id, category.path), len(place))
         rows.setdefault(category.objective, []).append(category)
@@ -85,7 +85,7 @@ def pack_figures(figures: CategoryFigures) -> str:
 
 
 def unpack_figures(text: str) -> CategoryFigures:
-    """What :func:`pack_figures` packed.
+    """Unpacks what :func:`pack_figures` packed.
 
     Raises:
       ValueError: it is no such text.
@@ -97,7 +97,7 @@ def unpack_figures(text: str) -> CategoryFigures:
         names = list(own["figures"])
         for at, figures in zip(own["category"], zip(*own["figures"].values(), strict=True), strict=True):
             values = {name: float(v) for name, v in zip(names, figures, strict=True) if v is not None}
-            categories.append(Category(objective, ids[at], paths[at], values))
+            categories.append(CategoryResult(objective, ids[at], paths[at], values))
     failed = {
         objective: [
             {"path": paths[at], "f1": None if f1 is None else float(f1), "bound": bound}
@@ -124,7 +124,7 @@ def figures_of(metrics: Mapping[str, object], record: Mapping[str, object] | Non
         if name.startswith(_CATEGORY):
             objective, _, identity = name.removeprefix(_CATEGORY).partition("/")
             values: dict[str, Any] = json.loads(value)
-            figures.categories.append(Category(objective, identity, values.pop("path"), values))
+            figures.categories.append(CategoryResult(objective, identity, values.pop("path"), values))
         elif name.startswith(_FAILED):
             figures.failed[name.removeprefix(_FAILED)] = json.loads(value)
     return figures

@@ -9,8 +9,8 @@ from typing import Any
 
 from components.class_metrics.properties import figures_of, overall
 from components.class_metrics.results import (
-    Category,
     CategoryHistory,
+    CategoryResult,
     CategoryRun,
     Change,
     Comparison,
@@ -86,7 +86,7 @@ def category_history(store: Any, category: str, pipeline_name: str | None = None
 
 
 def compare(store: Any, run_a: str, run_b: str, pipeline_name: str | None = None) -> Comparison:
-    """What got better and worse from ``run_a`` to ``run_b``: overall, and each category's F1.
+    """Lists what got better and worse from ``run_a`` to ``run_b``: overall, and each category's F1.
 
     A change is certain where it is larger than chance explains: Newcombe's (1998, method 10) interval of a difference,
     out of the two figures' own intervals, does not hold 0.
@@ -124,7 +124,7 @@ def compare(store: Any, run_a: str, run_b: str, pipeline_name: str | None = None
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ListedMetrics:
     """Metrics of which nothing is read yet: the artifact, its runs oldest first, and their pipeline."""
 
     artifact: Any
@@ -132,7 +132,7 @@ class _Found:
     pipeline: str
 
 
-def _listed(store: Any, pipeline_name: str | None) -> list[_Found]:
+def _listed(store: Any, pipeline_name: str | None) -> list[_ListedMetrics]:
     """Metrics of all runs, oldest first."""
     from ml_metadata import errors
     from ml_metadata.proto import metadata_store_pb2
@@ -149,11 +149,11 @@ def _listed(store: Any, pipeline_name: str | None) -> list[_Found]:
         runs = sorted((c for c in contexts if c.type == "pipeline_run"), key=_time)
         pipeline = next((c.name for c in contexts if c.type == "pipeline"), "")
         if runs and pipeline_name in (None, pipeline):
-            listed.append(_Found(artifact, runs, pipeline))
+            listed.append(_ListedMetrics(artifact, runs, pipeline))
     return listed
 
 
-def _read(store: Any, metrics: _Found) -> RunMetrics:
+def _read(store: Any, metrics: _ListedMetrics) -> RunMetrics:
     properties = properties_of(metrics.artifact)
     figures = figures_of(properties, record_of(store, metrics.artifact.id))
     return RunMetrics(
@@ -195,7 +195,7 @@ def _change(
     return Change(objective, path, figure, old, new, support, certain)
 
 
-def _paths(items: Iterable[Category]) -> list[str]:
+def _paths(items: Iterable[CategoryResult]) -> list[str]:
     return sorted({item.path for item in items})
 
 

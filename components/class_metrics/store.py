@@ -77,7 +77,7 @@ def connection_config(uri: str) -> Any:
 
 
 def open_store(uri: str, *, write: bool = False, run_command: str = RUN) -> Any:
-    """An ``ml_metadata.MetadataStore``, whose errors are said in words.
+    """Opens an ``ml_metadata.MetadataStore`` that raises InputError with a readable message.
 
     Args:
       uri: as for :func:`connection_config`.
@@ -186,7 +186,7 @@ def _authorities(file: str) -> str:
 
 
 def _tls_hint(uri: str) -> str:
-    """gRPC words the same failure differently from version to version: what to look at is said for all of them."""
+    """gRPC words the same failure differently from version to version, so one hint covers all of them."""
     if uri.startswith("grpcs://"):
         return "it has to speak TLS, with a certificate that names this host and is signed by an authority in ?ca=FILE"
     return "one that speaks TLS is grpcs://HOST:PORT?ca=FILE" if uri.startswith("grpc://") else ""

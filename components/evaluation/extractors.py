@@ -19,8 +19,8 @@ from tensorflow_model_analysis.extractors import extractor, slice_key_extractor,
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib as slicer
 
-from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc, ragged
-from components.evaluation.measure import Block, Measured
+from components.evaluation.inputs import PRODUCTS_KEY, BlockAuc, EvaluatedBatch, ragged
+from components.evaluation.measure import Block, MeasuredFacts
 from components.evaluation.metrics import ObjectiveMetrics, Reader
 from modules.metrics import ScoreStore
 
@@ -94,12 +94,12 @@ def readers_of(eval_config: config_pb2.EvalConfig, *, baselines: bool = True) ->
     return readers
 
 
-def _batch(extracts: Mapping[str, Any]) -> Batch:
+def _batch(extracts: Mapping[str, Any]) -> EvaluatedBatch:
     features = extracts.get(constants.FEATURES_KEY) or {}
-    return Batch(features, extracts[constants.PREDICTIONS_KEY], len(extracts[constants.INPUT_KEY]))
+    return EvaluatedBatch(features, extracts[constants.PREDICTIONS_KEY], len(extracts[constants.INPUT_KEY]))
 
 
-def _blocks(batch: Batch, readers: list[Reader]) -> Iterator[tuple[tuple[str, int], Block]]:
+def _blocks(batch: EvaluatedBatch, readers: list[Reader]) -> Iterator[tuple[tuple[str, int], Block]]:
     for reader in readers:
         for first, block in reader.measured(batch).blocks(_CLASSES):
             yield (reader.name, first), block
@@ -114,7 +114,7 @@ def _block_auc(key: tuple[str, int], blocks: Iterable[Block]) -> dict[str, Any]:
     return _extract((), BlockAuc(key[0], key[1], store.auc()[0]))
 
 
-def _extract(key: Any, content: Mapping[str, Measured] | BlockAuc) -> dict[str, Any]:
+def _extract(key: Any, content: Mapping[str, MeasuredFacts] | BlockAuc) -> dict[str, Any]:
     return {constants.SLICE_KEY_TYPES_KEY: slicer.slice_keys_to_numpy_array([key]), PRODUCTS_KEY: content}
 
 
@@ -130,7 +130,7 @@ class _SliceBatchesFn(beam.DoFn):
             {key for spec in eval_config.slicing_specs for key in [*spec.feature_keys, *spec.feature_values]}
         )
 
-    def process(self, batch: Batch) -> Iterator[dict[str, Any]]:
+    def process(self, batch: EvaluatedBatch) -> Iterator[dict[str, Any]]:
         facts = {reader.name: reader.measured(batch).without_scores() for reader in self._readers}
         if self._overall:
             yield _extract((), facts)

@@ -16,7 +16,7 @@ PRODUCTS_KEY = "shelfmark_products"
 scores: between extracts and metrics, Beam writes everything down."""
 
 
-class Batch:
+class EvaluatedBatch:
     """A batch of products: raw features and model outputs as TFMA's extractors left them."""
 
     def __init__(self, features: Mapping[str, Any], predictions: Any, n: int):

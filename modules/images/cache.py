@@ -74,7 +74,7 @@ class ImageCache:
         raise AssertionError("a fresh index opens or raises")
 
     def find(self, key: bytes) -> Picture | None:
-        """What is known about a reference; None if it has to be fetched."""
+        """Looks up a reference; None if its image has to be fetched."""
         known = self._known(key)
         if known is None:
             return None

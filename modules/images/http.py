@@ -79,7 +79,7 @@ class WebImages:
         self._closed = threading.Event()
 
     def fetch(self, address: WebAddress) -> bytes:
-        """What the address gives.
+        """Fetches the address.
 
         Raises:
           ImageError: with the reason.

@@ -40,7 +40,7 @@ class Sources:
         self._local = LocalImages(folder)
 
     def plan(self, reference: str) -> Plan:
-        """What to do for a reference, without touching the network.
+        """Plans how to read a reference, without touching the network.
 
         Raises:
           ImageError: it is known already that there will be no image.

@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import IO, TypeVar
 
 from modules.object_stores.patience import PATIENCE, Patience
-from modules.object_stores.store import Store
+from modules.object_stores.store import ObjectStore
 
 SCHEMES = ("s3", "minio", "gs")
 
@@ -127,12 +127,12 @@ def match(pattern: str) -> list[str]:
     return sorted(prefix + name for name in store.below(folder, deep) if wanted.match(name))
 
 
-def _find(url: str, patience: Patience) -> tuple[Store, str]:
+def _find(url: str, patience: Patience) -> tuple[ObjectStore, str]:
     """The store behind an address, and what it calls the object."""
     return _finder(url, patience)()
 
 
-def _finder(url: str, patience: Patience) -> Callable[[], tuple[Store, str]]:
+def _finder(url: str, patience: Patience) -> Callable[[], tuple[ObjectStore, str]]:
     """Imports the store's client, which may take a second; what it returns finds the store."""
     scheme, _, path = url.partition("://")
     if scheme == "gs":

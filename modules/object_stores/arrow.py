@@ -13,7 +13,7 @@ from typing import IO, cast
 from pyarrow import fs
 
 from modules.object_stores.patience import Patience
-from modules.object_stores.store import Parts, Store
+from modules.object_stores.store import ObjectStore, Parts
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -22,7 +22,7 @@ _LATE = ("Timeout was reached", "curlCode: 28")
 
 
 class ArrowStore:
-    """Implements :class:`modules.object_stores.store.Store`."""
+    """Implements :class:`modules.object_stores.store.ObjectStore`."""
 
     def __init__(self, file_system: fs.FileSystem):
         self._fs = file_system
@@ -52,7 +52,7 @@ class ArrowStore:
         return [info.path for info in listed if info.is_file]
 
 
-def s3(bucket: str, patience: Patience) -> Store:
+def s3(bucket: str, patience: Patience) -> ObjectStore:
     """Amazon's, or what AWS_ENDPOINT_URL names; as whom, AWS's other variables and files say."""
     endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), None)
     region = next(filter(None, map(os.environ.get, _REGIONS)), None)
@@ -60,7 +60,7 @@ def s3(bucket: str, patience: Patience) -> Store:
 
 
 @lru_cache
-def _s3(bucket: str, endpoint: str | None, region: str | None, _key: str | None, patience: Patience) -> Store:
+def _s3(bucket: str, endpoint: str | None, region: str | None, _key: str | None, patience: Patience) -> ObjectStore:
     with _errors(bucket):
         if region is None:
             region = "us-east-1" if endpoint else fs.resolve_s3_region(bucket)

@@ -29,13 +29,13 @@ from requests.exceptions import RequestException, Timeout
 
 from modules.errors import reason
 from modules.object_stores.patience import Patience
-from modules.object_stores.store import Parts, Store
+from modules.object_stores.store import ObjectStore, Parts
 
 _CONNECTIONS = 256
 
 
 class GoogleStore:
-    """Implements :class:`modules.object_stores.store.Store`."""
+    """Implements :class:`modules.object_stores.store.ObjectStore`."""
 
     def __init__(self, client: Client, patience: Patience):
         self._client = client
@@ -89,13 +89,13 @@ class GoogleStore:
         return self._client.bucket(bucket).blob(name)
 
 
-def google(patience: Patience) -> Store:
+def google(patience: Patience) -> ObjectStore:
     """As Google's application default credentials; without any, as nobody: for what is public."""
     return _google(os.environ.get("STORAGE_EMULATOR_HOST"), patience)
 
 
 @lru_cache
-def _google(_emulator: str | None, patience: Patience) -> Store:
+def _google(_emulator: str | None, patience: Patience) -> ObjectStore:
     try:
         client = Client()
     except (GoogleAuthError, OSError):  # the latter: it knows no project

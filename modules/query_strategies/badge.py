@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modules.arrays import Float64Array, FloatArray, Int64Array
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.pool import Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
 
 
@@ -32,7 +32,7 @@ class BADGE(QueryStrategy):
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         rows = pool.candidates
         if len(rows) > max(n, self.candidates):
-            rows = rows[best(uncertainty_of(self.score, pool, rows), max(n, self.candidates), rng)]
+            rows = rows[top_k(uncertainty_of(self.score, pool, rows), max(n, self.candidates), rng)]
         residuals = np.array(pool.full(rows), np.float32)
         top = residuals.argmax(axis=1)
         residuals[np.arange(len(rows)), top] -= 1.0

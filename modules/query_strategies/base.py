@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from modules.arrays import FloatArray, Int64Array
-from modules.query_strategies.pool import Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 from modules.settings.base import Settings
 
 
@@ -84,7 +84,7 @@ class ScoreStrategy(QueryStrategy):
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         rows = pool.candidates
         utility = self.utilities(pool, rows)
-        chosen = best(utility, n, rng)
+        chosen = top_k(utility, n, rng)
         return Selection(rows[chosen], utility[chosen].astype(np.float64), self.kind)
 
 

@@ -11,7 +11,7 @@ from modules.arrays import FloatArray
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.committee import bald
 from modules.query_strategies.entropy import entropy_of
-from modules.query_strategies.pool import Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 
 
 class BatchBALD(QueryStrategy):
@@ -33,11 +33,11 @@ class BatchBALD(QueryStrategy):
         assert pool.members is not None
         rows = pool.candidates
         if "bald" in pool.scores:
-            rows = rows[best(pool.scores["bald"][rows], max(n, self.candidates), rng)]
+            rows = rows[top_k(pool.scores["bald"][rows], max(n, self.candidates), rng)]
         members = pool.members(rows).astype(np.float64)
         single = bald(members)
         if len(rows) > max(n, self.candidates):
-            kept = best(single, max(n, self.candidates), rng)
+            kept = top_k(single, max(n, self.candidates), rng)
             rows, members, single = rows[kept], members[:, kept], single[kept]
         own = entropy_of(members).mean(axis=0)
         # P(outcome of the picks so far | member), one column per outcome; one outcome before the first pick.
@@ -51,7 +51,7 @@ class BatchBALD(QueryStrategy):
             places = np.flatnonzero(free)
             entropy = _joint_entropy(joint, importance, members[:, places])
             information = entropy - conditional - own[places]
-            place = int(places[best(information, 1, rng)[0]])
+            place = int(places[top_k(information, 1, rng)[0]])
             chosen = float(information[np.flatnonzero(places == place)[0]])
             picked.append(place)
             gains.append(chosen - known)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.margin import Margin
-from modules.query_strategies.pool import Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 
 
 class ClusteredMargin(QueryStrategy):
@@ -30,7 +30,7 @@ class ClusteredMargin(QueryStrategy):
 
         rows = pool.candidates
         utility = Margin().utilities(pool, rows)
-        kept = best(utility, max(n, min(round(self.prefilter * n), self.largest)), rng)
+        kept = top_k(utility, max(n, min(round(self.prefilter * n), self.largest)), rng)
         rows, utility = rows[kept], utility[kept]
         count = min(len(rows), max(1, round(self.clusters * n)))
         cluster = np.zeros(len(rows), np.int64)

@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks, top_k
 
 
 class ExpectedGradientLength(ScoreStrategy):
@@ -29,7 +29,7 @@ class ExpectedGradientLength(ScoreStrategy):
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         if pool.distributions is not None:
             rows = pool.candidates
-            kept = best(self.utilities(pool.listed(), rows), max(n, self.candidates), rng)
+            kept = top_k(self.utilities(pool.listed(), rows), max(n, self.candidates), rng)
             pool = pool.only(np.sort(rows[kept]))
         return super()._pick(pool, n, rng)
 

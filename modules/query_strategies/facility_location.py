@@ -10,7 +10,7 @@ from pydantic import Field
 
 from modules.arrays import Float32Array, Float64Array, FloatArray, Int64Array
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.pool import Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks, top_k
 from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
 
 
@@ -47,7 +47,7 @@ class FacilityLocation(QueryStrategy):
             weights = np.ones(len(targets), np.float32)
         else:
             utility = uncertainty_of(self.score, pool, rows)
-            chosen = rows[best(utility, max(self.candidates, n), rng)]
+            chosen = rows[top_k(utility, max(self.candidates, n), rng)]
             weights = uncertainty_of(self.score, pool, targets).astype(np.float32) ** self.weight_power
         goal = pool.vectors(targets)
         similarity = self._similarity(pool.vectors(chosen), goal)

@@ -233,7 +233,7 @@ def largest(table: FloatArray) -> FloatArray:
     return table.max(axis=1) if bits is None else table.view(bits).max(axis=1).view(table.dtype)
 
 
-def best(utility: FloatArray, n: int, rng: np.random.Generator) -> Int64Array:
+def top_k(utility: FloatArray, n: int, rng: np.random.Generator) -> Int64Array:
     """Positions of the ``n`` largest values, largest first; of equals a random choice, in random order.
 
     What is no number comes last.

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks, top_k
 
 
 class TaxonomyAware(ScoreStrategy):
@@ -55,7 +55,7 @@ class TaxonomyAware(ScoreStrategy):
         rows = pool.candidates
         uncertain, rare = self._parts(pool, rows)
         utility = uncertain + self.rarity * rare
-        order = best(utility, len(rows), rng)
+        order = top_k(utility, len(rows), rng)
         if pool.levels:
             top = _grouped(pool.levels[0])[pool.predicted(rows[order])]
             limit = max(1, math.ceil(self.quota * n))

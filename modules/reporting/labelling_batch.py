@@ -23,7 +23,7 @@ SHOWN = 1_000
 
 
 @dataclass(frozen=True)
-class Question:
+class BatchQuestion:
     """One row of the page.
 
     Attributes:
@@ -40,7 +40,7 @@ class Question:
     utility: float | None
 
 
-def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = None) -> list[Question]:
+def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = None) -> list[BatchQuestion]:
     """The first :data:`SHOWN` questions of every objective, by rank.
 
     Args:
@@ -55,7 +55,7 @@ def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = N
         suggestions = {suggestion["category"]: suggestion["probability"] for suggestion in row["suggestions"] or ()}
         asked = row["category"] or next(iter(suggestions), None)
         questions.append(
-            Question(
+            BatchQuestion(
                 row["rank"] + 1,
                 row["product_id"],
                 titles.get(row["product_id"], ""),
@@ -78,7 +78,7 @@ def read_facts(batch: Path) -> dict[str, list[tuple[str, str]]]:
 def write_labelling_batch(
     path: str | Path,
     run: str,
-    questions: Sequence[Question],
+    questions: Sequence[BatchQuestion],
     facts: Mapping[str, Sequence[tuple[str, str]]],
     missing: Sequence[str] = (),
 ) -> None:

@@ -147,7 +147,7 @@ def _plot(page: LearningCurves, figure: str) -> _Plot | None:
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A strategy at one number of labels: per figure its mean, least and most over the seeds that got there."""
 
     strategy: str
@@ -156,7 +156,7 @@ class Point:
     values: Mapping[str, tuple[float, float, float]]
 
 
-def _points(curves: Sequence[Curve]) -> list[Point]:
+def _points(curves: Sequence[Curve]) -> list[CurvePoint]:
     """Only where all seeds of a strategy are: a mean over those that are left would jump."""
     rows = []
     for strategy in dict.fromkeys(curve.strategy for curve in curves):
@@ -167,5 +167,5 @@ def _points(curves: Sequence[Curve]) -> list[Point]:
             for figure in own[0].values:
                 per_seed = [curve.values[figure][places[labels]] for curve, places in zip(own, at, strict=True)]
                 values[figure] = (float(np.mean(per_seed)), min(per_seed), max(per_seed))
-            rows.append(Point(strategy, labels, len(own), values))
+            rows.append(CurvePoint(strategy, labels, len(own), values))
     return rows

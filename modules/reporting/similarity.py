@@ -11,7 +11,7 @@ from markupsafe import Markup
 from modules.metrics.intervals import Interval
 from modules.reporting.page import render, write_page
 from modules.reporting.svg import bar
-from modules.similarity_quality.compare import Comparison
+from modules.similarity_quality.compare import EmbeddingComparison
 
 NOTES = {
     "same leaf": "Share of the first neighbours that are in the query's own leaf category.",
@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Section:
+class ProxyTable:
     """A proxy's table."""
 
     key: str
@@ -42,7 +42,7 @@ class Section:
     rows: Sequence[Row]
 
 
-def render_similarity(comparison: Comparison, title: str, facts: Sequence[str] = ()) -> str:
+def render_similarity(comparison: EmbeddingComparison, title: str, facts: Sequence[str] = ()) -> str:
     """The page as HTML.
 
     Args:
@@ -61,12 +61,12 @@ def render_similarity(comparison: Comparison, title: str, facts: Sequence[str] =
     )
 
 
-def write_similarity(comparison: Comparison, path: str | Path, title: str, facts: Sequence[str] = ()) -> None:
+def write_similarity(comparison: EmbeddingComparison, path: str | Path, title: str, facts: Sequence[str] = ()) -> None:
     """Writes the page, complete or not at all."""
     write_page(path, render_similarity(comparison, title, facts))
 
 
-def sections(comparison: Comparison) -> list[Section]:
+def sections(comparison: EmbeddingComparison) -> list[ProxyTable]:
     """A table per proxy: figure by figure, the embeddings below each other."""
     tables = []
     for measured in comparison.measured:
@@ -80,7 +80,7 @@ def sections(comparison: Comparison) -> list[Section]:
         first = measured.proxies[0]
         caption = f"{first.queries:,} queries among {first.products:,} products; 95% intervals"
         key = measured.title.replace(" ", "-")
-        tables.append(Section(key, measured.title.capitalize(), NOTES.get(measured.title, ""), caption, rows))
+        tables.append(ProxyTable(key, measured.title.capitalize(), NOTES.get(measured.title, ""), caption, rows))
     return tables
 
 

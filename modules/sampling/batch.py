@@ -13,8 +13,8 @@ import pyarrow as pa
 from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.objectives import ancestor_levels
 from modules.query_strategies import Pool, Selection
-from modules.query_strategies.pool import best
-from modules.sampling.asked import Asked
+from modules.query_strategies.pool import top_k
+from modules.sampling.asked import AskedQuestions
 from modules.sampling.random_share import systematic
 from modules.sampling.table import PredictionTable
 from modules.settings.sampling import SamplingSettings
@@ -47,7 +47,7 @@ class Pick:
 
 
 @dataclass(frozen=True)
-class Batch:
+class PickedBatch:
     """Picks in the order of their rank, and what is true of them all.
 
     Attributes:
@@ -64,13 +64,13 @@ def next_batch(
     objective: str,
     exclusive: bool,
     table: PredictionTable,
-    asked: Asked,
+    asked: AskedQuestions,
     classes: Sequence[Category],
     taxonomy: Taxonomy,
     settings: SamplingSettings,
     seed: int,
     all_classes: AllClasses | None = None,
-) -> Batch:
+) -> PickedBatch:
     """Picks a batch: a random share over all splits, the rest by the strategy from the train split.
 
     Args:
@@ -110,7 +110,7 @@ def next_batch(
     utilities = [pick.utility for pick in picks if pick.utility is not None]
     labelled = {int(label) for label in np.unique(table.labels) if label >= 0}
     after = labelled | {int(table.classes[row, 0]) for row, _, _ in [*chosen, *drawn]}
-    return Batch(
+    return PickedBatch(
         objective, picks,
         {
             "strategy": settings.strategy.kind, "size": len(picks), "random": len(drawn), "round": number, "seed": seed,
@@ -126,7 +126,7 @@ _Question = tuple[int, int, dict[str, Any]]
 
 def _products(
     table: PredictionTable,
-    asked: Asked,
+    asked: AskedQuestions,
     classes: Sequence[Category],
     taxonomy: Taxonomy,
     settings: SamplingSettings,
@@ -173,7 +173,7 @@ def _products(
 
 def _pairs(
     table: PredictionTable,
-    asked: Asked,
+    asked: AskedQuestions,
     classes: Sequence[Category],
     settings: SamplingSettings,
     share: float,
@@ -228,7 +228,7 @@ def _uncertain(
         kept_rows = np.concatenate([kept_rows, np.repeat(part, width)])
         kept_columns = np.concatenate([kept_columns, np.tile(np.arange(width), len(part))])
         kept = np.concatenate([kept, likely])
-        nearest = best(-abs(kept - 0.5), PAIRS, rng)
+        nearest = top_k(-abs(kept - 0.5), PAIRS, rng)
         kept_rows, kept_columns, kept = kept_rows[nearest], kept_columns[nearest], kept[nearest]
     return kept_rows, kept_columns, kept
 

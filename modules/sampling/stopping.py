@@ -41,7 +41,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class StoppingEstimate:
     """What the next batch would gain.
 
     Attributes:
@@ -138,7 +138,7 @@ def _curve(n: Float64Array, a: float, b: float, c: float) -> Float64Array:
     return a - b * n**-c
 
 
-def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) -> Estimate | None:
+def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) -> StoppingEstimate | None:
     """What is known after these rounds.
 
     Args:
@@ -189,4 +189,4 @@ def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) ->
     else:
         reasons.append("A learning curve needs four rounds that are measured on random labels.")
     reasons.append(f"By its own probabilities the model is wrong about {100 * now.expected_error:.1f}% of the pool.")
-    return Estimate(worth, kappas[-1] if kappas else None, now.expected_error, gain, reasons)
+    return StoppingEstimate(worth, kappas[-1] if kappas else None, now.expected_error, gain, reasons)

@@ -25,7 +25,7 @@ PUSHED_MODEL = "model"
 
 @dataclass(frozen=True)
 class Made:
-    """What became of an index.
+    """An index that was made, and what its measurement says.
 
     Attributes:
       quality: the global search first, then each partition.

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 
 from modules import progress
 from modules.arrays import IntArray
-from modules.similarity.halves import widened
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.items import column
 from modules.similarity.scann_index.index import Partition, ScannIndex
 from modules.similarity.scann_index.results import without
@@ -87,7 +87,7 @@ def _group(index: ScannIndex, partition: Partition, rows: IntArray, k: int, near
     counts, places, scores, near = [], [], [], []
     for start in range(0, len(rows), _BATCH):
         own = rows[start : start + _BATCH]
-        vectors = widened(index.rows.base.vectors[own])
+        vectors = to_float32(index.rows.base.vectors[own])
         result = without(index.search_partition(partition, vectors, k + 1), own)
         result.rows[~vectors.any(1)] = -1
         there = result.rows >= 0

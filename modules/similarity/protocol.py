@@ -1,4 +1,4 @@
-"""What every index does: build, save, load, search, add, remove."""
+"""The methods that every index has: build, save, load, search, add and remove."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ Within = Restriction | BoolArray
 
 @dataclass(frozen=True)
 class Queries:
-    """What neighbours are looked for of. An index uses what it works on and asks for nothing else.
+    """The queries of one search. An index reads the part that it searches by and ignores the other.
 
     Attributes:
       vectors: float32 (q, d), rows of unit length.
@@ -35,7 +35,7 @@ class Queries:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The best k products of each query.
 
     Attributes:
@@ -83,7 +83,7 @@ class Index(Protocol):
         """Writes the index into a new or empty folder: ``manifest.json`` and files of Arrow, npy or the engine's."""
         ...
 
-    def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
         """The best ``k`` products of each query, only those ``within``.
 
         Raises:
@@ -100,7 +100,7 @@ class Index(Protocol):
         ...
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Takes products away; unknown ids are passed over. Returns how many were there."""
+        """Removes products and returns how many it removed; unknown ids are ignored."""
         ...
 
     @property
@@ -110,7 +110,7 @@ class Index(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """What it was built with."""
+        """The settings that the index was built with."""
         ...
 
     def __len__(self) -> int:

@@ -26,8 +26,8 @@ _SAMPLED_NEIGHBOURS = 30
 
 
 @dataclass(frozen=True)
-class Labels:
-    """What a feed knows of its products; each a text or null.
+class ReferenceLabels:
+    """The reference labels that a feed has of its products; each is a text or null.
 
     Attributes:
       ids: of the products; of equal ones the first counts.
@@ -41,8 +41,8 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One proxy for all embeddings.
+class ProxyResults:
+    """One proxy measure, computed for all embeddings.
 
     Attributes:
       title: ``same leaf``. proxies: one per embedding.
@@ -55,8 +55,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What was found.
+class EmbeddingComparison:
+    """The comparison of several embeddings.
 
     Attributes:
       embedded: the embeddings, all of the same products in the same order.
@@ -67,7 +67,7 @@ class Comparison:
 
     embedded: Sequence[Embedded]
     products: Sequence[int]
-    measured: Sequence[Measured] = ()
+    measured: Sequence[ProxyResults] = ()
     triplets: Sequence[TripletQuality] = field(default_factory=tuple)
 
     def document(self) -> dict[str, Any]:
@@ -111,11 +111,11 @@ class Comparison:
 
 def compare(
     embedded: Sequence[Embedded],
-    labels: Labels | None = None,
+    labels: ReferenceLabels | None = None,
     triplets: Sequence[Ranked] = (),
     top: int = TOP,
     seed: int = 0,
-) -> Comparison:
+) -> EmbeddingComparison:
     """Measures every embedding on the products that all of them have.
 
     Same leaf and same cluster are looked for among products that are no photos of another one, photos' products among
@@ -135,10 +135,10 @@ def compare(
         if triplets
         else []
     )
-    return Comparison(common, [len(embeddings.ids) for embeddings in embedded], measured, quality)
+    return EmbeddingComparison(common, [len(embeddings.ids) for embeddings in embedded], measured, quality)
 
 
-def questions(comparison: Comparison, count: int, seed: int) -> list[Question]:
+def questions(comparison: EmbeddingComparison, count: int, seed: int) -> list[Question]:
     """Triplets for people to judge, where the embeddings propose different neighbours."""
     rng = np.random.default_rng(seed)
     ids = comparison.embedded[0].ids
@@ -165,7 +165,7 @@ def _common(embedded: Sequence[Embedded]) -> list[Embedded]:
     return [Embedded(o.name, o.source, ids, o.vectors[r[good]]) for o, r in zip(embedded, places, strict=True)]
 
 
-def _measured(embedded: Sequence[Embedded], labels: Labels, seed: int) -> list[Measured]:
+def _measured(embedded: Sequence[Embedded], labels: ReferenceLabels, seed: int) -> list[ProxyResults]:
     ids = embedded[0].ids
     at = _places(ids, labels.ids)
     leaves, clusters = _codes(labels.leaves, at), _codes(labels.clusters, at)
@@ -194,7 +194,7 @@ def _measured(embedded: Sequence[Embedded], labels: Labels, seed: int) -> list[M
             proxies = [way(embeddings.vectors) for embeddings in embedded]
             base = proxies[0].values
             less = [{name: difference(v, base[name]) for name, v in proxy.values.items()} for proxy in proxies]
-            comparisons.append(Measured(title, proxies, less))
+            comparisons.append(ProxyResults(title, proxies, less))
     return comparisons
 
 

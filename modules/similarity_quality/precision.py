@@ -51,7 +51,7 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
     """Measures an embedding on triplets.
 
     Args:
-      ids: of the products that neighbours are looked for among. vectors: floats (n, d), rows of unit length; a row of
+      ids: of the products that are searched. vectors: floats (n, d), rows of unit length; a row of
         zeros has no embedding.
       triplets: :func:`modules.similarity_quality.triplets.agreed`.
     """

@@ -22,7 +22,7 @@ class Proxy:
     """Figures of one embedding.
 
     Attributes:
-      queries: how many products were asked with. products: among how many neighbours were looked for.
+      queries: the number of query products. products: the number of products that were searched.
       figures: name (``at 10``) to its mean over the queries, with its 95% interval.
       values: name to float64 (queries,), each query's own; the same queries in the same order for every embedding of
         the same products.
@@ -35,7 +35,7 @@ class Proxy:
 
     @classmethod
     def of(cls, products: int, values: dict[str, Float64Array]) -> Proxy:
-        """Of every query's own values."""
+        """Averages every query's own values."""
         queries = max((len(per_query) for per_query in values.values()), default=0)
         return cls(queries, products, {name: mean_interval(per_query) for name, per_query in values.items()}, values)
 
@@ -43,7 +43,7 @@ class Proxy:
 def same_leaf(vectors: Vectors, leaves: Int64Array, ks: Sequence[int] = (1, 10, 100), seed: int = 0) -> Proxy:
     """Share of the first k neighbours that are in the query's leaf category.
 
-    The neighbours are looked for among all products with a leaf. Queries are those whose leaf has another product.
+    The search covers all products with a leaf. Queries are those whose leaf has another product.
     Where fewer than k products share the leaf, the share of those that there are.
 
     Args:

@@ -18,7 +18,7 @@ _HTML = re.compile(r"<[a-zA-Z/]")
 
 
 @dataclass
-class Column:
+class SampledColumn:
     """One column's sample.
 
     Attributes:
@@ -113,15 +113,15 @@ class Column:
         return shortened
 
 
-def summarise(records: Iterable[dict[str, Any]]) -> tuple[dict[str, Column], list[dict[str, Any]]]:
+def summarise(records: Iterable[dict[str, Any]]) -> tuple[dict[str, SampledColumn], list[dict[str, Any]]]:
     """Columns by name, in the order they were met, and the records themselves."""
-    columns: dict[str, Column] = {}
+    columns: dict[str, SampledColumn] = {}
     kept = []
     for record in records:
         kept.append(record)
         for name, value in record.items():
             if name not in columns:
-                columns[name] = Column(name)
+                columns[name] = SampledColumn(name)
             columns[name].add(value)
     for column in columns.values():
         column.rows = len(kept)

@@ -18,13 +18,13 @@ from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.settings.base import Settings
 from modules.similarity.changes import Rows, check_items, check_same, unit
 from modules.similarity.exact import brute_force
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.full_text import documents
 from modules.similarity.full_text.documents import Asking
 from modules.similarity.full_text.encoding import Encoding
-from modules.similarity.halves import widened
 from modules.similarity.items import Embedding, Items, Restriction
-from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
+from modules.similarity.protocol import Queries, SearchResult, Within, check_search, mask_of
 
 ENGINE = "engine"
 _CHUNK = 4096
@@ -106,7 +106,7 @@ class FullTextIndex:
         settings = self._settings.model_dump(mode="json")
         write_manifest(target, Manifest(self.kind, base.embedding, base.dimension, len(self), settings))
 
-    def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
         """See :meth:`modules.similarity.protocol.Index.search`.
 
         Raises:
@@ -121,7 +121,7 @@ class FullTextIndex:
             there = self.rows.alive if self._settings.by != "tokens" else self.rows.comparable
             return brute_force(vectors, self._parts, k, mask if there is None else mask & there)
         shape = (len(queries), k)
-        result = Found(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+        result = SearchResult(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
         words = self._query_words(queries, vectors)
         search = _Search(self, k, within, mask)
         with ThreadPoolExecutor(self._settings.threads) as pool:
@@ -151,7 +151,7 @@ class FullTextIndex:
 
     @property
     def settings(self) -> FullTextSettings:
-        """What it was built with."""
+        """The settings that the index was built with."""
         return self._settings
 
     def __len__(self) -> int:
@@ -248,10 +248,10 @@ class _Search:
     def _vectors(self, rows: Int64Array) -> Float32Array:
         base, added = self._parts
         if not len(added):
-            return widened(base[rows])
+            return to_float32(base[rows])
         vectors = np.empty((len(rows), base.shape[1]), np.float32)
         old = rows < len(base)
-        vectors[old], vectors[~old] = widened(base[rows[old]]), added[rows[~old] - len(base)]
+        vectors[old], vectors[~old] = to_float32(base[rows[old]]), added[rows[~old] - len(base)]
         return vectors
 
 

@@ -23,7 +23,7 @@ from modules.similarity.folder import (
     write_manifest,
 )
 from modules.similarity.items import Embedding, Items, column
-from modules.similarity.protocol import Found, Queries, Within, check_search
+from modules.similarity.protocol import Queries, SearchResult, Within, check_search
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.rescoring import Rescoring
 from modules.similarity.scann_index.rescoring import write as write_rescoring
@@ -170,7 +170,9 @@ class ScannIndex:
         """
         write_facts(Path(folder), self._facts())
 
-    def search(self, queries: Queries, k: int, within: Within | None = None, route: Route | None = None) -> Found:
+    def search(
+        self, queries: Queries, k: int, within: Within | None = None, route: Route | None = None
+    ) -> SearchResult:
         """See :meth:`modules.similarity.protocol.Index.search`.
 
         Args:
@@ -184,7 +186,7 @@ class ScannIndex:
             return self.whole.search(vectors, k)
         return self.exact(vectors, k, None)
 
-    def search_partition(self, partition: Partition, vectors: Float32Array, k: int) -> Found:
+    def search_partition(self, partition: Partition, vectors: Float32Array, k: int) -> SearchResult:
         """The best ``k`` products of one partition; ``vectors``: float32 (q, d), contiguous."""
         tree = self.tree_of(partition)
         if tree is None:
@@ -197,14 +199,14 @@ class ScannIndex:
         return self.search(Queries(vectors), k, None if mask.all() else mask)
 
     def tree_of(self, partition: Partition) -> Searcher | None:
-        """What searches of a partition look into; None: its products are compared one by one."""
+        """The tree that a search of a partition uses; None: the search compares the products one by one."""
         if partition.searcher is not None:
             return partition.searcher
         return self.whole if partition.end - partition.start >= self._settings.min_products else None
 
     def exact(
         self, vectors: Float32Array, k: int, mask: BoolArray | None = None, partition: Partition | None = None
-    ) -> Found:
+    ) -> SearchResult:
         """The best ``k`` of the rows in ``mask`` (None: all), of one partition or of all, by comparing them all."""
         base, added = self.rows.base.vectors, self.rows.added
         mask = self.rows.only_comparable(mask)
@@ -217,7 +219,7 @@ class ScannIndex:
             return older
         newer = compare(vectors, [added[partition.added - len(base)]], k, _some(mask, partition.added))
         numbers = np.where(newer.rows < 0, -1, partition.added[newer.rows])
-        return merge([older, Found(numbers, newer.scores)], k)
+        return merge([older, SearchResult(numbers, newer.scores)], k)
 
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`; into the trees as they are, without a rebuild."""
@@ -254,7 +256,7 @@ class ScannIndex:
 
     @property
     def settings(self) -> ScannSettings:
-        """What it was built with."""
+        """The settings that the index was built with."""
         return self._settings
 
     def __len__(self) -> int:

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from modules.arrays import Float32Array
-from modules.similarity.halves import widened
-from modules.similarity.protocol import Found, Queries
+from modules.similarity.float16_rows import to_float32
+from modules.similarity.protocol import Queries, SearchResult
 from modules.similarity.scann_index.index import Partition, ScannIndex
 from modules.similarity.scann_index.tuning import DEPTHS, Truth, halves, sample_of, tune
 
@@ -75,26 +75,26 @@ def _part(
     there = np.flatnonzero(embedded)
     rows = there[sample_of(len(there), queries, seed)]
 
-    def search(vectors: Float32Array, k: int = k) -> Found:
+    def search(vectors: Float32Array, k: int = k) -> SearchResult:
         if partition is not None:
             return index.search_partition(partition, vectors, k)
         return index.search(Queries(vectors), k)
 
     if len(there) < 2 or (searcher is None and (index.whole is None or len(own) < index.settings.min_products)):
         rows = rows[: 4 * _SINGLE]
-        return Quality(name, len(own), "exact", k, len(rows), 1.0, *_timed(search, widened(own[rows])))
+        return Quality(name, len(own), "exact", k, len(rows), 1.0, *_timed(search, to_float32(own[rows])))
     depth = min(k * DEPTHS[-1], max(k, len(own) // 4))
     chosen, reported = halves(rows)
     if searcher is not None:
-        truth = Truth.of(widened(own[chosen]), own, depth, embedded, chosen)
+        truth = Truth.of(to_float32(own[chosen]), own, depth, embedded, chosen)
         searcher.efforts = tune(searcher, truth, k, recall, leaves=leaves, reorder=reorder, first_row=start)
-    truth = Truth.of(widened(own[reported]), own, k, embedded, reported)
+    truth = Truth.of(to_float32(own[reported]), own, k, embedded, reported)
     neighbours = search(truth.queries, truth.asked(k)).rows
     value = float(truth.recall(np.where(neighbours < 0, -1, neighbours - start)).mean())
     return Quality(name, len(own), "scann", k, len(reported), value, *_timed(search, truth.queries))
 
 
-def _timed(search: Callable[[Float32Array], Found], queries: Float32Array) -> tuple[float, float]:
+def _timed(search: Callable[[Float32Array], SearchResult], queries: Float32Array) -> tuple[float, float]:
     """Milliseconds of a single query (median), and queries per second of a batch."""
     single = []
     for number in range(min(_SINGLE, len(queries))):

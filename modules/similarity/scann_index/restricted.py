@@ -20,7 +20,7 @@ import numpy as np
 
 from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.similarity.items import Restriction
-from modules.similarity.protocol import Found, Within, mask_of
+from modules.similarity.protocol import SearchResult, Within, mask_of
 from modules.similarity.scann_index.compared import MANY, compare
 from modules.similarity.scann_index.results import first, merge, nothing
 from modules.similarity.scann_index.searcher import Searcher
@@ -73,7 +73,7 @@ class Restricted:
         self._known.clear()
 
     def wanted(self, within: Within | None) -> Wanted | None:
-        """What ``within`` is about; None: all products.
+        """Resolves ``within`` to the products that it lets through; None: all products.
 
         Raises:
           ValueError: a mask of another length.
@@ -98,7 +98,7 @@ class Restricted:
                 self._known.popitem(last=False)
         return wanted
 
-    def search(self, queries: Float32Array, k: int, wanted: Wanted, route: Route | None = None) -> Found:
+    def search(self, queries: Float32Array, k: int, wanted: Wanted, route: Route | None = None) -> SearchResult:
         """The best ``k`` of what is wanted by a route, or by the cheapest one."""
         if not wanted.count or not len(queries):
             return nothing(len(queries), k)
@@ -147,17 +147,19 @@ class Restricted:
             left[partition.added - base] = False
         return np.flatnonzero(left) + base
 
-    def _exact_others(self, queries: Float32Array, k: int, others: Int64Array) -> Found:
+    def _exact_others(self, queries: Float32Array, k: int, others: Int64Array) -> SearchResult:
         rows = self._index.rows
         nearest = compare(queries, [rows.added[others - len(rows.base)]], min(k, len(others)))
-        return Found(np.where(nearest.rows < 0, -1, others[nearest.rows]), nearest.scores)
+        return SearchResult(np.where(nearest.rows < 0, -1, others[nearest.rows]), nearest.scores)
 
     def _partition_seconds(self, partition: Partition, queries: int, k: int, count: int) -> float:
         exact = exact_seconds(queries, count, self._index.rows.base.dimension, count == partition.end - partition.start)
         # Of each partition the best are chosen, and again in the merge.
         return min(exact, _filtered_seconds(partition.searcher, k, count)) + 8e-8 * min(k, count)
 
-    def _in_partition(self, partition: Partition, queries: Float32Array, k: int, wanted: Wanted, count: int) -> Found:
+    def _in_partition(
+        self, partition: Partition, queries: Float32Array, k: int, wanted: Wanted, count: int
+    ) -> SearchResult:
         exact = exact_seconds(len(queries), count, queries.shape[1], count == partition.end - partition.start)
         if partition.searcher is not None and _filtered_seconds(partition.searcher, k, count) < exact:
             return self._filtered(partition.searcher, queries, k, wanted.mask, count, partition)
@@ -171,7 +173,7 @@ class Restricted:
         mask: BoolArray,
         count: int,
         partition: Partition | None,
-    ) -> Found:
+    ) -> SearchResult:
         depth = _depth(searcher, k, count)
         result = searcher.search(queries, depth)
         result = first(result, (result.rows >= 0) & mask[result.rows], k)

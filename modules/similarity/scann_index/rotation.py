@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.arrays import Float32Array
-from modules.similarity.halves import widened
+from modules.similarity.float16_rows import to_float32
 
 _WIDEST = 512
 """A block of numbers that is rotated."""
@@ -25,7 +25,7 @@ def random_rotation(dimension: int, rng: np.random.Generator) -> Float32Array:
 def rotate(vectors: npt.NDArray[Any], rotation: Float32Array) -> Float32Array:
     """Vectors (n, d) rotated, float32. Neighbouring blocks are mixed: numbers of a block lie b places apart."""
     blocks, width, _ = rotation.shape
-    wide = widened(vectors)
+    wide = to_float32(vectors)
     if blocks == 1:
         return wide @ rotation[0]
     parts = [wide[:, block::blocks] @ rotation[block] for block in range(blocks)]

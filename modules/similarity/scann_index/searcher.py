@@ -15,9 +15,9 @@ import numpy.typing as npt
 from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError, Problem
 from modules.similarity.changes import not_zero
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.folder import write_vectors
-from modules.similarity.halves import widened
-from modules.similarity.protocol import Found
+from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.library import configuration, native
 from modules.similarity.scann_index.rescoring import Rescoring
 from modules.similarity.scann_index.results import nothing, pad
@@ -36,7 +36,7 @@ _FEWEST = 16
 _SEVERAL = 8
 """Queries, from which on threads of Python's pay."""
 _BLOCK_BYTES = 1 << 26
-"""Of float32 vectors that are worked on at a time."""
+"""The bytes of float32 vectors that one step converts."""
 
 
 class Searcher:
@@ -115,7 +115,7 @@ class Searcher:
 
     @classmethod
     def load(cls, folder: Path, leaves: int, efforts: Sequence[Effort] = ()) -> Searcher:
-        """What :meth:`save` wrote; the manifest has vouched for the files.
+        """Loads what :meth:`save` wrote; the caller has checked the files against the manifest.
 
         Raises:
           InputError: a file that ScaNN's list of files names is not there.
@@ -160,7 +160,7 @@ class Searcher:
         """The effort of a search for ``k``."""
         return effort_of(self.efforts, k, self.leaves, len(self))
 
-    def search(self, queries: Float32Array, k: int, effort: Effort | None = None) -> Found:
+    def search(self, queries: Float32Array, k: int, effort: Effort | None = None) -> SearchResult:
         """The best ``k`` rows of each query (float32 (q, d), contiguous) by inner product.
 
         Queries whose leaves hold fewer than ``k`` look into all leaves.
@@ -179,14 +179,14 @@ class Searcher:
             result.rows[short], result.scores[short] = again.rows, again.scores
         return result
 
-    def _search(self, queries: Float32Array, k: int, effort: Effort) -> Found:
+    def _search(self, queries: Float32Array, k: int, effort: Effort) -> SearchResult:
         refine = min(effort.refine, len(self)) if self.refining is not None else 0
         if self.rescoring is None and not refine:
             return self._candidates(queries, min(k, len(self)), k, effort, several=len(queries) > 1)
 
-        def best(part: Float32Array) -> Found:
+        def best(part: Float32Array) -> SearchResult:
             candidates = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
-            return self.refining.best(part, candidates, k) if self.refining is not None and refine else candidates
+            return self.refining.top_k(part, candidates, k) if self.refining is not None and refine else candidates
 
         size = min(_BATCH, -(-len(queries) // threads())) if len(queries) >= _SEVERAL else len(queries)
         parts = [queries[start : start + size] for start in range(0, len(queries), size)]
@@ -195,11 +195,13 @@ class Searcher:
         # While one thread orders candidates, with Python's lock, others are in ScaNN, without it.
         with one_blas_thread(), ThreadPoolExecutor(threads()) as pool:
             results = list(pool.map(best, parts))
-        return Found(
+        return SearchResult(
             np.concatenate([result.rows for result in results]), np.concatenate([result.scores for result in results])
         )
 
-    def _candidates(self, queries: Float32Array, wanted: int, width: int, effort: Effort, several: bool) -> Found:
+    def _candidates(
+        self, queries: Float32Array, wanted: int, width: int, effort: Effort, several: bool
+    ) -> SearchResult:
         """The best ``wanted`` by quantised vectors, padded to ``width``.
 
         Args:
@@ -220,9 +222,9 @@ class Searcher:
         if np.isnan(scores[:, -1]).any():  # ScaNN pads with place 0 and NaN
             short = np.isnan(scores)
             rows[short], scores[short] = -1, -np.inf
-        candidates = Found(rows, scores)
+        candidates = SearchResult(rows, scores)
         if self.rescoring is not None:
-            candidates = self.rescoring.best(queries, candidates, width)
+            candidates = self.rescoring.top_k(queries, candidates, width)
         return candidates if candidates.rows.shape[1] == width else pad(candidates, width)
 
     def add(self, vectors: npt.NDArray[Any], rows: Int64Array) -> None:
@@ -230,7 +232,7 @@ class Searcher:
         self._append(vectors, np.flatnonzero(not_zero(vectors)), rows)
 
     def remove(self, rows: Int64Array) -> None:
-        """Takes rows out; those that are not there are passed over."""
+        """Removes rows; rows that the tree does not hold are ignored."""
         places = np.flatnonzero(np.isin(self._rows, rows))[::-1]
         if not len(places):
             return
@@ -251,7 +253,7 @@ class Searcher:
 
 def _rotated(vectors: npt.NDArray[Any], rotation: Float32Array | None) -> Float32Array:
     """In float32, rotated if there are codes."""
-    return widened(vectors) if rotation is None else rotate(vectors, rotation)
+    return to_float32(vectors) if rotation is None else rotate(vectors, rotation)
 
 
 def _all_rotated(vectors: npt.NDArray[Any], places: Int64Array, rotation: Float32Array | None) -> Float32Array:

@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.arrays import BoolArray, Float32Array, Float64Array, Int64Array
-from modules.similarity.halves import widened
-from modules.similarity.protocol import Found
+from modules.similarity.float16_rows import to_float32
+from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.results import without
 from modules.similarity.scann_index.searcher import Searcher
@@ -79,7 +79,7 @@ class Truth:
         A product whose cosine is that of the last neighbour (:data:`TIE`) is as good as that one.
         """
         if self.own is not None:
-            rows = without(Found(rows, np.zeros(rows.shape, np.float32)), self.own).rows
+            rows = without(SearchResult(rows, np.zeros(rows.shape, np.float32)), self.own).rows
         k = rows.shape[1]
         right, scores = self.rows[:, :k], self.scores[:, :k]
         count = (right >= 0).sum(1)
@@ -89,7 +89,7 @@ class Truth:
         good = (known[np.searchsorted(known[:-1], mine)] == mine) & (rows >= 0)
         query, place = np.nonzero(~good & (rows >= 0))
         bound = np.where(right >= 0, scores, np.inf).min(1)
-        others = widened(self.vectors[rows[query, place]])
+        others = to_float32(self.vectors[rows[query, place]])
         good[query, place] = np.einsum("nd,nd->n", others, self.queries[query]) >= bound[query] - TIE
         return np.where(count > 0, np.minimum(good.sum(1), count) / np.maximum(count, 1), 1.0)
 

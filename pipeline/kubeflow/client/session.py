@@ -83,7 +83,7 @@ def _in_one_line(secret: str, kind: str) -> str:
     return secret.strip()
 
 
-class Session:
+class ClusterSession:
     """Calls one API server.
 
     Args:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.kubeflow.client.session import ClusterError, Session
+from pipeline.kubeflow.client.session import ClusterError, ClusterSession
 
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 
@@ -28,7 +28,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Submission:
-    """What is asked for.
+    """The run that a user submits.
 
     Attributes:
       name: of the pipeline. version: of the package, new each time. run: shown name of the run.
@@ -45,7 +45,7 @@ class Submission:
     service_account: str | None = None
 
 
-def upload(session: Session, package: Path, asked: Submission) -> Version:
+def upload(session: ClusterSession, package: Path, asked: Submission) -> Version:
     """Uploads the package as a new version of the pipeline, which is made if there is none. Raises ClusterError."""
     pipeline = _find(session, "/pipelines", "pipelines", asked.name, asked.namespace)
     if pipeline is None:
@@ -59,7 +59,7 @@ def upload(session: Session, package: Path, asked: Submission) -> Version:
     return Version(identity, _of(session, made, "pipeline_version_id"))
 
 
-def experiment_id(session: Session, asked: Submission) -> str:
+def experiment_id(session: ClusterSession, asked: Submission) -> str:
     """The experiment, made if there is none. Raises ClusterError."""
     experiment = _find(session, "/experiments", "experiments", asked.experiment, asked.namespace)
     if experiment is None:
@@ -68,12 +68,12 @@ def experiment_id(session: Session, asked: Submission) -> str:
     return _of(session, experiment, "experiment_id")
 
 
-def start(session: Session, version: Version, experiment: str, asked: Submission) -> str:
+def start(session: ClusterSession, version: Version, experiment: str, asked: Submission) -> str:
     """Starts a run; its id. Raises ClusterError."""
     return _of(session, session.post("/runs", _run(version, experiment, asked)), "run_id")
 
 
-def schedule(session: Session, version: Version, experiment: str, asked: Submission, cron: str) -> str:
+def schedule(session: ClusterSession, version: Version, experiment: str, asked: Submission, cron: str) -> str:
     """A recurring run, one at a time, without making up for missed ones; its id. Raises ClusterError."""
     body = _run(version, experiment, asked) | {
         "trigger": {"cron_schedule": {"cron": cron}},
@@ -84,7 +84,7 @@ def schedule(session: Session, version: Version, experiment: str, asked: Submiss
     return _of(session, session.post("/recurringruns", body), "recurring_run_id")
 
 
-def wait(session: Session, run: str, told: Callable[[str, str], None], every: float) -> tuple[str, str]:
+def wait(session: ClusterSession, run: str, told: Callable[[str, str], None], every: float) -> tuple[str, str]:
     """Waits for a run's end.
 
     Args:
@@ -134,13 +134,13 @@ def _run(version: Version, experiment: str, asked: Submission) -> dict[str, Any]
     return body
 
 
-def _of(session: Session, answer: Mapping[str, Any], key: str) -> str:
+def _of(session: ClusterSession, answer: Mapping[str, Any], key: str) -> str:
     if not answer.get(key):
         raise ClusterError(f"{session.endpoint} gives no {key}: is it Kubeflow Pipelines' API server?")
     return str(answer[key])
 
 
-def _find(session: Session, path: str, key: str, name: str, namespace: str | None) -> dict[str, Any] | None:
+def _find(session: ClusterSession, path: str, key: str, name: str, namespace: str | None) -> dict[str, Any] | None:
     predicate = {"operation": "EQUALS", "key": "display_name", "string_value": name}
     listing = session.get(path, filter=json.dumps({"predicates": [predicate]}), namespace=namespace, page_size="2")
     entries = [entry for entry in listing.get(key) or [] if entry.get("display_name") == name]

@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from components.class_metrics.files import read_figures
 from modules.objectives import Objective
-from modules.reporting.labelling_batch import Question, read_facts, read_questions, write_labelling_batch
+from modules.reporting.labelling_batch import BatchQuestion, read_facts, read_questions, write_labelling_batch
 from modules.reporting.model import Confusion
 from modules.reporting.page import write_report
 from pipeline.kubeflow.container.artifact import addresses
@@ -87,7 +87,7 @@ def confusion_metadata(confusion: Confusion) -> dict[str, Any]:
     return dict(metrics.metadata)
 
 
-def _read_batch(run: Run) -> tuple[list[Question], dict[str, list[tuple[str, str]]]]:
+def _read_batch(run: Run) -> tuple[list[BatchQuestion], dict[str, list[tuple[str, str]]]]:
     batch = run.folder("labelling_batch")
     return read_questions(batch, run.taxonomy(), run.folder("predictions")), read_facts(batch)
 

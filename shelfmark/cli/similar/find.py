@@ -13,7 +13,7 @@ from shelfmark.cli.similar.source import IndexOption, ModelOption, opened
 
 if TYPE_CHECKING:
     from api.similarity.engine import Loaded
-    from modules.similarity.catalogue import Asked
+    from modules.similarity.catalogue import SimilarityQuery
 
 
 def find(
@@ -66,13 +66,13 @@ def find(
     show(out, text(f"{len(neighbours)} nearest to {shown} by {method}, of {len(catalogue.indexes[method]):,} products"))
 
 
-def _asked(loaded: Loaded, what: str, method: str) -> tuple[Asked, str]:
+def _asked(loaded: Loaded, what: str, method: str) -> tuple[SimilarityQuery, str]:
     """The query, and what it is for people: a known id, else a file, else a text."""
     from api.similarity.embedder import Raw
     from api.similarity.engine import column_of
     from api.similarity.images import canonical_image
     from modules.errors import InputError, Problem
-    from modules.similarity.catalogue import Asked
+    from modules.similarity.catalogue import SimilarityQuery
 
     if not what.isascii() and what.encode("utf-8", "replace").decode() != what:
         raise InputError(Problem("", "an id, a file's name or a text in UTF-8", value=what))
@@ -89,10 +89,10 @@ def _asked(loaded: Loaded, what: str, method: str) -> tuple[Asked, str]:
         raise InputError(Problem(what, "an image file; there is none"))
     column = column_of(loaded, method, is_image=is_file)
     if column is None:
-        return Asked(title=what), f"text {what!r}"
+        return SimilarityQuery(title=what), f"text {what!r}"
     raw = Raw(image=canonical_image(path.read_bytes(), what)) if is_file else Raw(what)
     assert loaded.embedder is not None
     vector = loaded.embedder([raw])[column][0]
     if not vector.any():
         raise InputError(Problem("", "something that the model can embed", value=what))
-    return Asked(vector, raw.title), f"image {what}" if is_file else f"text {what!r}"
+    return SimilarityQuery(vector, raw.title), f"image {what}" if is_file else f"text {what!r}"

@@ -36,7 +36,7 @@ ModelOption = Annotated[
 
 
 def source_of(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
-    """What the arguments name, to be looked at again and again."""
+    """A function that opens the index that the arguments name, and looks for a newer one at each call."""
     from api.similarity.sources import Broken, FolderSource, state_of
     from modules.errors import InputError, Problem
 
@@ -98,7 +98,7 @@ def _model_of(run: Run) -> Path | None:
 
 
 def opened(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Loaded:
-    """What the arguments name, opened once.
+    """Opens the index that the arguments name, once.
 
     Raises:
       InputError: there is no index, or it is broken.

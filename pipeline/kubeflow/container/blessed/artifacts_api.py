@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from modules.errors import InputError, Problem
-from pipeline.kubeflow.client.session import ClusterError, Credentials, Session
+from pipeline.kubeflow.client.session import ClusterError, ClusterSession, Credentials
 from pipeline.kubeflow.container.artifact import addresses, title_of
 from pipeline.kubeflow.container.blessed.interface import BLESSING, MODEL
 
@@ -39,7 +39,7 @@ class ArtifactsApi:
       session: signed in. deadline: seconds for a whole look-up. pages: answers that one listing may have.
     """
 
-    def __init__(self, session: Session, *, deadline: float = DEADLINE, pages: int = PAGES):
+    def __init__(self, session: ClusterSession, *, deadline: float = DEADLINE, pages: int = PAGES):
         self._session, self._deadline, self._pages = session, deadline, pages
         self._until = 0.0
         self._pipelines: dict[str, tuple[str, str] | None] = {}
@@ -52,7 +52,7 @@ class ArtifactsApi:
           InputError: the endpoint is no http address, or the token cannot be used.
         """
         try:
-            return cls(Session(endpoint, Credentials.find(), timeout=ANSWER))
+            return cls(ClusterSession(endpoint, Credentials.find(), timeout=ANSWER))
         except ClusterError as error:
             raise _problem(str(error)) from None
 

@@ -122,7 +122,7 @@ def bring_products(store: Store, loaded: LoadedWorkflow, run: Run) -> int:
     count = 0
     # In steps, so that people who label meanwhile need not wait for the end.
     while some := {example.id: example for example in islice(every_example, _STEP)}:
-        products = _products(some, pr.Predicted(), loaded.folder)
+        products = _products(some, pr.StoredPredictions(), loaded.folder)
         with store.write() as connection:
             count += importing.products(connection, products, run.id, time)
     return count
@@ -146,7 +146,7 @@ def _labelled(connection: Any, files: PredictionFiles) -> dict[str, str]:
     return {row.product_id: row.category for row in labels if row.value == "yes" and row.category}
 
 
-def _suggested(batch: Batch, predicted: pr.Predicted) -> Batch:
+def _suggested(batch: Batch, predicted: pr.StoredPredictions) -> Batch:
     """The batch with suggestions for the items that have none, or fewer than the page can show."""
     items = []
     for item in batch.items:
@@ -155,7 +155,9 @@ def _suggested(batch: Batch, predicted: pr.Predicted) -> Batch:
     return replace(batch, items=items)
 
 
-def _products(wanted_examples: Mapping[str, ex.Example], predicted: pr.Predicted, folder: Path) -> Iterator[Product]:
+def _products(
+    wanted_examples: Mapping[str, ex.Example], predicted: pr.StoredPredictions, folder: Path
+) -> Iterator[Product]:
     for name, example in wanted_examples.items():
         top, scores = predicted.top.get(name, {}), predicted.scores.get(name, {})
         yield _product(

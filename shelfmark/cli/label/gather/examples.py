@@ -25,7 +25,7 @@ _BATCH = 4096
 
 @dataclass
 class RuleTally:
-    """What the rules did.
+    """How often each rule fired, and how its category compares with the labels.
 
     Attributes:
       fires, alone: rule to products. judged: (rule, label's category) to labelled products.

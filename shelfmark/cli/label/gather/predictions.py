@@ -24,16 +24,16 @@ TEST = "test"
 
 
 @dataclass
-class Predicted:
+class StoredPredictions:
     """Per product and objective the first categories, and the uncertainties."""
 
     top: dict[str, dict[str, Suggestions]] = field(default_factory=dict)
     scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
-def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[str]) -> Predicted:
+def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[str]) -> StoredPredictions:
     """The wanted products' predictions."""
-    predictions = Predicted()
+    predictions = StoredPredictions()
     values = pa.array(sorted(wanted), pa.string())
     for name, kind in files.kinds.items():
         ids = [category.id for category in kind_named(kind).classes(taxonomy)]
