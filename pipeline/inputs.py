@@ -67,7 +67,7 @@ def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
 
 
 def _checksum(path: Path) -> str:
-    """Of a file, or of all files below a folder with their names; of nothing, where nothing is there."""
+    """The checksum of a file, or of all files below a folder and their names; of no bytes where neither exists."""
     total = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
         total.update(f"{file.relative_to(path)}\0".encode())

@@ -78,7 +78,7 @@ class Table:
         self.count += 1
 
     def remove(self, member: Member) -> None:
-        """Counts it no more."""
+        """Stops counting a connection."""
         if member in self._of.get(member.source, ()):
             self._of[member.source].remove(member)
             self.count -= 1

@@ -220,7 +220,7 @@ def _reason_of(error: Exception) -> ImageError:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Of a ``Retry-After``: a number of seconds, or a date."""
+    """The seconds to wait by a ``Retry-After`` header, which holds a number of seconds or a date; None if neither."""
     try:
         return float(Retry().parse_retry_after(text)) if text else None
     except (errors.InvalidHeader, ValueError, OverflowError):

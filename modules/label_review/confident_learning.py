@@ -12,7 +12,7 @@ from modules.arrays import FloatArray, Int64Array
 FOLDS = 5
 C = 30.0
 MAX_LABELS = 20_000
-"""Of more labels so many are looked at, drawn at random."""
+"""The number of labels that are checked at most; of more, a random sample is drawn."""
 
 
 @dataclass(frozen=True)

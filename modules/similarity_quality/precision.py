@@ -29,7 +29,7 @@ _Z = z_of(0.95)
 
 @dataclass(frozen=True)
 class TripletQuality:
-    """Of one embedding.
+    """How well one embedding ranks the triplets that people judged.
 
     Attributes:
       triplets: how many were measured on. unknown: how many were left out, as a product has no embedding.

@@ -13,7 +13,7 @@ from modules.metrics.intervals import Interval, wilson, z_of
 from modules.similarity_quality.ranking import Vectors, nearest, ranks
 
 MOST_QUERIES = 5_000
-"""Of more products so many are drawn as queries."""
+"""The number of query products at most; of more, a random sample is drawn."""
 _Z = z_of(0.95)
 
 

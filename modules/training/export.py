@@ -14,7 +14,7 @@ from modules.training.data import dense_inputs
 from modules.training.gather import Committee
 
 MEMBER_TOP = 16
-"""Of so many of the top categories each member's own probability is kept."""
+"""The number of top categories for which each member's own probability is kept."""
 
 TABLE = "table"
 """The signature that predictions for the table of all products come from."""

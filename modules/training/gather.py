@@ -92,12 +92,12 @@ def gathered(fitted: Sequence[keras.Model], workflow: Workflow, data: TrainingDa
     if not logits:
         return committee
     together = {n: committee.consensus(tf.constant(p), n, objectives[n]).numpy() for n, p in probabilities.items()}
-    own_probabilities = _calibrated(together, targets, workflow)
+    consensus_calibration = _calibrated(together, targets, workflow)
     # Members that are calibrated each need no further temperature where none can be fitted.
     for name, labels in targets.items():
-        if name in own_probabilities.temperature and int((labels >= 0).sum()) < LEAST_LABELS:
-            own_probabilities.temperature[name] = 1.0
-    return dataclasses.replace(committee, calibration=own_probabilities)
+        if name in consensus_calibration.temperature and int((labels >= 0).sum()) < LEAST_LABELS:
+            consensus_calibration.temperature[name] = 1.0
+    return dataclasses.replace(committee, calibration=consensus_calibration)
 
 
 def trained_members(workflow: Workflow) -> int:

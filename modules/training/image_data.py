@@ -36,7 +36,7 @@ def count_pictures(files: Sequence[str], name: str) -> int:
 
 
 def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict]]:
-    """Of one serialised transformed example: itself and its decoded picture, as the model's inputs."""
+    """Maps a serialised transformed example to itself and its decoded picture, which are the model's inputs."""
     spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
 
     def decode(serialised: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

@@ -16,7 +16,7 @@ PATCHES = 40_000
 SAMPLE = 2_000
 """Patches drawn, and pictures they are drawn from, at most."""
 ROUNDS = 10
-"""Of k-means."""
+"""The number of k-means iterations."""
 WHITENING = 0.05
 """Added to the patches' variances: directions of mere noise stay small."""
 PLAIN = 0.02

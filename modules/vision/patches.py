@@ -16,7 +16,7 @@ from modules.settings.image_training import PatchSettings
 
 PROJECTION = "patch_projection"
 PATCH_WIDTH = 128
-"""Of the embedding, where the feature names none."""
+"""The width of the embedding where the feature sets none."""
 STILL = 0.04
 """Added to a patch's variation, as a deviation of pixels in [0, 1]: plain ground does not become a pattern."""
 GROUND = 0.8

@@ -82,7 +82,7 @@ class SampledColumn:
             self.distinct[text] = self.distinct.get(text, 0) + 1
 
     def share(self, count: int) -> float:
-        """Of the filled values."""
+        """``count`` as a share of the filled values."""
         return count / self.filled if self.filled else 0.0
 
     @property

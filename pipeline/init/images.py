@@ -18,7 +18,7 @@ MOST_HOSTS = 20
 
 @dataclass(frozen=True)
 class ImageGuess:
-    """Of the first images that differ from each other.
+    """Where the images of a feed are, as guessed from the first distinct references.
 
     Attributes:
       hosts: that images are at, the most frequent first.

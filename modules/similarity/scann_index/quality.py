@@ -23,7 +23,7 @@ _SINGLE = 20
 
 @dataclass(frozen=True)
 class Quality:
-    """Of the global search or of a partition.
+    """Recall and speed of the global search or of one partition.
 
     Attributes:
       name: :data:`GLOBAL`, or the partition's (a category's id; "": products without).

@@ -28,13 +28,13 @@ _SCALES = "scales.npy"
 _ROTATION = "rotation.npy"
 _BLOCK_BYTES = 1 << 25
 _CACHED_BYTES = 1 << 19
-"""Of float32 vectors."""
+"""Bytes of float32 vectors."""
 _LARGE = 1 << 17
 """Numbers of a query's candidates. With fewer, threads take turns: they would mostly wait for Python's lock."""
 
 
 class Rescoring:
-    """Of an index' rows.
+    """Scores an index' rows again, by their int8 or exact vectors.
 
     Before an index was saved, and for products that were added since, its own vectors are used.
 

@@ -39,7 +39,7 @@ _KEPT = 8
 _MOST = 256
 """At most; each holds its texts, too."""
 _KEPT_BYTES = 64 << 20
-"""Of their masks; more than the least are remembered as long as they take no more memory."""
+"""Bytes of masks that are remembered beyond the least number of restrictions."""
 _CALL = 6e-5
 """Seconds that a call takes whatever it looks for."""
 _DEEPEST = 0.2

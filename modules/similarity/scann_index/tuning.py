@@ -57,12 +57,12 @@ class Truth:
         own: Int64Array | None = None,
     ) -> Truth:  # fmt: skip
         """By comparing each query with each vector, or with those in ``mask`` (bool (n,))."""
-        truth = compare(queries, [vectors], depth + (own is not None), mask)
-        truth = truth if own is None else without(truth, own)
-        return cls(queries, vectors, truth.rows, truth.scores, own)
+        exact = compare(queries, [vectors], depth + (own is not None), mask)
+        exact = exact if own is None else without(exact, own)
+        return cls(queries, vectors, exact.rows, exact.scores, own)
 
     def first(self, count: int) -> Truth:
-        """Of the first queries alone."""
+        """The same for the first ``count`` queries alone."""
         own = None if self.own is None else self.own[:count]
         return Truth(self.queries[:count], self.vectors, self.rows[:count], self.scores[:count], own)
 

@@ -49,7 +49,7 @@ def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[s
 
 
 def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, str, str], tuple[int, list[str]]]:
-    """Of single-label objectives (objective, label, predicted) to the number of labelled test products, and ids."""
+    """For single-label objectives: (objective, label, predicted) to the number of labelled test products, and ids."""
     counts: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], list[str]] = {}
     for name in single_label_names(files.kinds):
