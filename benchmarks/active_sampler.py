@@ -79,7 +79,7 @@ def pick(folder: str, strategy: str) -> None:
     """The child: reads, picks, and prints seconds and MiB."""
     from modules.objectives import ExclusiveObjective
     from modules.predictions.read import PredictionFiles
-    from modules.sampling.asked import Asked
+    from modules.sampling.asked import AskedQuestions
     from modules.sampling.batch import next_batch
     from modules.sampling.table import read_table
     from modules.settings.sampling import SamplingSettings
@@ -91,7 +91,7 @@ def pick(folder: str, strategy: str) -> None:
     read = time.perf_counter() - started
     settings = SamplingSettings.model_validate({"size": BATCH, "strategy": {"kind": strategy}})
     classes = ExclusiveObjective().classes(taxonomy)
-    batch = next_batch("exclusive", True, table, Asked(), classes, taxonomy, settings, 7)
+    batch = next_batch("exclusive", True, table, AskedQuestions(), classes, taxonomy, settings, 7)
     whole = time.perf_counter() - started
     most, _ = watch.end()
     assert len({one.product_id for one in batch.picks}) == BATCH

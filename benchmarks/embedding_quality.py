@@ -33,7 +33,7 @@ from pipeline.validate import check
 from pipeline.workflow_file import REPOSITORY, LoadedWorkflow, load_workflow
 
 if TYPE_CHECKING:
-    from modules.similarity_quality.compare import Comparison
+    from modules.similarity_quality.compare import EmbeddingComparison
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "embedding_quality.md"
 SMOKE = 600
@@ -109,7 +109,7 @@ class Work:
         shutil.copytree(predictions / "Split-test", part / "Split-test")
         part.rename(folder / "predictions")
 
-    def comparison(self) -> Comparison:
+    def comparison(self) -> EmbeddingComparison:
         """Of the embeddings that there are."""
         from modules.similarity_quality.compare import compare
         from modules.similarity_quality.embeddings import read_embeddings

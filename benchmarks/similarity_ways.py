@@ -39,7 +39,7 @@ from modules.similarity.exact import ExactIndex, ExactSettings, brute_force
 from modules.similarity.full_text.encoding import Encoding
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
-from modules.similarity.protocol import Found, Index, Queries
+from modules.similarity.protocol import Index, Queries, SearchResult
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
 
@@ -125,7 +125,9 @@ def catalogue(folder: Path, label: str, seed: int = 0, queries: int = QUERIES) -
     return Catalogue(folder.name, items, Queries(asked, titles[drawn].tolist()), labels[~drawn], labels[drawn])
 
 
-def recall(vectors: npt.NDArray[Any], queries: npt.NDArray[Any], found: Found, exact: Found, k: int) -> float:
+def recall(
+    vectors: npt.NDArray[Any], queries: npt.NDArray[Any], found: SearchResult, exact: SearchResult, k: int
+) -> float:
     """Share of the first ``k`` found whose cosine reaches the k-th exact one's."""
     rows = found.rows[:, :k]
     scores = np.einsum("qd,qkd->qk", queries, vectors[np.maximum(rows, 0)])
@@ -133,7 +135,7 @@ def recall(vectors: npt.NDArray[Any], queries: npt.NDArray[Any], found: Found, e
     return float(good.mean())
 
 
-def label_share(catalogue: Catalogue, found: Found, label: str) -> float:
+def label_share(catalogue: Catalogue, found: SearchResult, label: str) -> float:
     """Of the first 10, see the module's docstring."""
     rows = found.rows[:, :10]
     same = (rows >= 0) & (catalogue.labels[rows] == catalogue.query_labels[:, None])
@@ -149,7 +151,7 @@ def megabytes(folder: Path) -> float:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file()) / 1e6
 
 
-def measure(way: Way, catalogue: Catalogue, exact: Found, label: str) -> str:
+def measure(way: Way, catalogue: Catalogue, exact: SearchResult, label: str) -> str:
     """One line."""
     items, queries = catalogue.items, catalogue.queries
     assert queries.vectors is not None

@@ -36,12 +36,12 @@ def unpack(text: str) -> Any:
 
 def properties_of(artifact: Any) -> dict[str, int | float | str]:
     """Custom properties of an ``ml_metadata`` artifact."""
-    found: dict[str, int | float | str] = {}
+    properties: dict[str, int | float | str] = {}
     for name, value in artifact.custom_properties.items():
         kind = value.WhichOneof("value")
         if kind in ("int_value", "double_value", "string_value"):
-            found[name] = getattr(value, kind)
-    return found
+            properties[name] = getattr(value, kind)
+    return properties
 
 
 def record_of(store: Any, artifact: int) -> dict[str, int | float | str] | None:
@@ -63,9 +63,9 @@ def record_of(store: Any, artifact: int) -> dict[str, int | float | str] | None:
     if not made:
         return None
     outputs = {event.artifact_id for event in store.get_events_by_execution_ids(made) if event.type == pb.Event.OUTPUT}
-    # One by one: together the records of many runs would be more than a message of the service holds.
+    # Ask for one at a time: together the records of many runs would be more than a message of the service holds.
     for other in sorted(outputs - {artifact}):
-        for found in store.get_artifacts_by_id([other]):
-            if found.type_id == kind:
-                return properties_of(found)
+        for output in store.get_artifacts_by_id([other]):
+            if output.type_id == kind:
+                return properties_of(output)
     return None

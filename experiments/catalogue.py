@@ -8,17 +8,15 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.feeds.mapping import Product
 from modules.taxonomy import Taxonomy
 
-Integers = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
-class Catalogue:
+class LabelledCatalogue:
     """Products with their truth.
 
     Attributes:
@@ -29,7 +27,7 @@ class Catalogue:
 
     products: list[Product]
     taxonomy: Taxonomy
-    truth: Integers
+    truth: Int64Array
 
     @property
     def classes(self) -> int:
@@ -43,14 +41,14 @@ class Catalogue:
             digest.update(repr((product.id, sorted(product.text.items()), vectors, product.truth)).encode())
         return digest.hexdigest()[:16]
 
-    def held_out(self, share: float, seed: int) -> tuple[Integers, Integers]:
+    def held_out(self, share: float, seed: int) -> tuple[Int64Array, Int64Array]:
         """The rows of the pool, and those held out: drawn at random, ``share`` of them all; both ascending."""
         order = np.random.default_rng(seed).permutation(len(self.products))
         count = round(share * len(self.products))
         return np.sort(order[count:]), np.sort(order[:count])
 
 
-def catalogue_of(products: Iterable[Product], *, minimum: int) -> Catalogue:
+def catalogue_of(products: Iterable[Product], *, minimum: int) -> LabelledCatalogue:
     """The first product of each title, case and blanks aside, of categories with at least ``minimum`` such products.
 
     Raises:
@@ -72,4 +70,4 @@ def catalogue_of(products: Iterable[Product], *, minimum: int) -> Catalogue:
         raise InputError(Problem("the feed", f"{expected}; it has {len(paths)}", hint=hint))
     taxonomy = Taxonomy.from_paths(sorted(paths), exclusive="given")
     index = {category.path: i for i, category in enumerate(taxonomy.exclusive)}
-    return Catalogue(kept, taxonomy, np.array([index[product.truth] for product in kept], np.int64))
+    return LabelledCatalogue(kept, taxonomy, np.array([index[product.truth] for product in kept], np.int64))

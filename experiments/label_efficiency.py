@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from experiments.catalogue import Catalogue
+from experiments.catalogue import LabelledCatalogue
 from experiments.learners import OBJECTIVE, Learner, learner_of
-from experiments.play import Game, Round
+from experiments.play import Game, SimulatedRound
+from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.query_strategies import strategy
 from modules.reporting.learning_curves import FIGURES, Curve, LearningCurves, write_learning_curves
@@ -37,7 +37,6 @@ RESULTS_FILE = "results.parquet"
 PAGE_FILE = "learning_curves.html"
 ROUNDS_FOLDER = "rounds"
 
-Integers = npt.NDArray[np.int64]
 Report = Callable[[str], None]
 
 
@@ -50,7 +49,7 @@ class Settings:
       seeds: of the picks, one run each. held_out_seed: draws the held-out products, the same for all seeds; None: each
         seed draws its own.
       budget: labels in all. batch: labels per round. minimum: products of distinct titles that a category needs.
-      targets: figure to the value that is looked for. stop_at_target: a run ends with the first round in which it has
+      targets: figure to the value that a run aims at. stop_at_target: a run ends with the first round in which it has
         reached all of them.
     """
 
@@ -68,7 +67,7 @@ class Settings:
 def run(
     name: str,
     workflow: Workflow,
-    catalogue: Catalogue,
+    catalogue: LabelledCatalogue,
     settings: Settings,
     folder: Path,
     report: Report = lambda text: None,
@@ -107,19 +106,21 @@ def run(
                 temperature = Calibration.before_eval(workflow.objectives).temperature[OBJECTIVE]
                 game = Game(catalogue, learner, pool, held_out, strategy(kind), seed, temperature)
                 rounds = _play(game, rounds, settings, path, report)
-            played += [(kind, seed, one) for one in rounds]
+            played += [(kind, seed, round_) for round_ in rounds]
             _write_results(folder, described, played)
     page = page_of(name, described, played, settings)
     write_learning_curves(page, folder / PAGE_FILE)
     return page
 
 
-def _play(game: Game, rounds: list[Round], settings: Settings, path: Path, report: Report) -> list[Round]:
+def _play(
+    game: Game, rounds: list[SimulatedRound], settings: Settings, path: Path, report: Report
+) -> list[SimulatedRound]:
     game.resume(rounds)
     while not finished(rounds, settings):
         labels = rounds[-1].labels if rounds else 0
         rounds = [*rounds, game.next_round(min(settings.batch, settings.budget - labels))]
-        write_atomically(path, json.dumps([asdict(one) for one in rounds]).encode())
+        write_atomically(path, json.dumps([asdict(round_) for round_ in rounds]).encode())
         last = rounds[-1]
         report(
             f"{game.strategy.kind} seed {game.seed}: {last.labels:,} labels, accuracy {last.accuracy:.3f}, "
@@ -128,24 +129,25 @@ def _play(game: Game, rounds: list[Round], settings: Settings, path: Path, repor
     return rounds
 
 
-def finished(rounds: Sequence[Round], settings: Settings) -> bool:
+def finished(rounds: Sequence[SimulatedRound], settings: Settings) -> bool:
     """Whether a run has spent its budget, or reached what it was to reach."""
     if not rounds:
         return False
     reached = bool(settings.targets) and all(
-        max(getattr(one, figure) for one in rounds) >= target for figure, target in (settings.targets or {}).items()
+        max(getattr(round_, figure) for round_ in rounds) >= target
+        for figure, target in (settings.targets or {}).items()
     )
     return rounds[-1].labels >= settings.budget or (settings.stop_at_target and reached)
 
 
-def read_rounds(path: Path) -> list[Round]:
+def read_rounds(path: Path) -> list[SimulatedRound]:
     """The rounds of a checkpoint; none if there is no file."""
     if not path.exists():
         return []
-    return [Round(**{**one, "picked": tuple(one["picked"])}) for one in json.loads(path.read_bytes())]
+    return [SimulatedRound(**{**row, "picked": tuple(row["picked"])}) for row in json.loads(path.read_bytes())]
 
 
-def _learner(workflow: Workflow, catalogue: Catalogue, pool: Integers) -> Learner:
+def _learner(workflow: Workflow, catalogue: LabelledCatalogue, pool: Int64Array) -> Learner:
     import tempfile
 
     from experiments.features import analysed, model_inputs
@@ -158,7 +160,7 @@ def _learner(workflow: Workflow, catalogue: Catalogue, pool: Integers) -> Learne
     return learner_of(workflow, catalogue, inputs, sizes, pool)
 
 
-def describe(name: str, workflow: Workflow, catalogue: Catalogue, settings: Settings) -> dict[str, Any]:
+def describe(name: str, workflow: Workflow, catalogue: LabelledCatalogue, settings: Settings) -> dict[str, Any]:
     """All that the results depend on, as JSON; versions of what computes them on top."""
     from importlib.metadata import version
 
@@ -169,7 +171,7 @@ def describe(name: str, workflow: Workflow, catalogue: Catalogue, settings: Sett
         "products": len(catalogue.products),
         "classes": catalogue.classes,
         "settings": json.loads(json.dumps(asdict(settings))),
-        "strategies": {one: strategy(one).model_dump(mode="json") for one in settings.strategies},
+        "strategies": {name: strategy(name).model_dump(mode="json") for name in settings.strategies},
         "workflow": json.loads(
             workflow.model_dump_json(include={"name", "seed", "features", "objectives", "model", "training"})
         ),
@@ -213,7 +215,9 @@ def _claim(folder: Path, described: Mapping[str, Any]) -> None:
         raise InputError(Problem(str(path), expected, hint=hint))
 
 
-def _write_results(folder: Path, described: Mapping[str, Any], played: Sequence[tuple[str, int, Round]]) -> None:
+def _write_results(
+    folder: Path, described: Mapping[str, Any], played: Sequence[tuple[str, int, SimulatedRound]]
+) -> None:
     """One row per strategy, seed and round; the exact settings are the table's metadata."""
     import io
 
@@ -221,9 +225,9 @@ def _write_results(folder: Path, described: Mapping[str, Any], played: Sequence[
     import pyarrow.parquet as pq
 
     rows = [{"catalogue": described["catalogue"], "model": described["workflow"]["model"]["kind"],
-             "strategy": strategy, "seed": seed, "round": number, **asdict(one)}
+             "strategy": strategy, "seed": seed, "round": number, **asdict(round_)}
             for strategy, seed in dict.fromkeys((s, n) for s, n, _ in played)
-            for number, one in enumerate(r for s, n, r in played if (s, n) == (strategy, seed))]  # fmt: skip
+            for number, round_ in enumerate(r for s, n, r in played if (s, n) == (strategy, seed))]  # fmt: skip
     fields = {"catalogue": pa.string(), "model": pa.string(), "strategy": pa.string(), "seed": pa.int64(),
               "round": pa.int32(), "labels": pa.int32(), "accuracy": pa.float64(), "macro_f1": pa.float64(),
               "labelled_classes": pa.int32(), "select_seconds": pa.float64(), "fit_seconds": pa.float64(),
@@ -245,13 +249,13 @@ def write_atomically(path: Path, content: bytes) -> None:
 
 
 def page_of(
-    name: str, described: Mapping[str, Any], played: Sequence[tuple[str, int, Round]], settings: Settings
+    name: str, described: Mapping[str, Any], played: Sequence[tuple[str, int, SimulatedRound]], settings: Settings
 ) -> LearningCurves:
-    """What the page shows of the rounds."""
+    """The learning curves that the page shows of the rounds."""
     curves = []
     for kind, seed in dict.fromkeys((s, n) for s, n, _ in played):
-        rounds = [one for s, n, one in played if (s, n) == (kind, seed)]
-        values = {figure: [getattr(one, figure) for one in rounds] for figure in FIGURES}
+        rounds = [round_ for s, n, round_ in played if (s, n) == (kind, seed)]
+        values = {figure: [getattr(round_, figure) for round_ in rounds] for figure in FIGURES}
         curves.append(Curve(kind, seed, [r.labels for r in rounds], values, [r.seconds for r in rounds]))
     held_out = round(settings.held_out * described["products"])
     facts = [

@@ -9,7 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
 
-from experiments.catalogue import Catalogue
+from experiments.catalogue import LabelledCatalogue
+from modules.arrays import Float32Array, Int64Array
 from modules.graph_ops.layers import PADDING
 from modules.models import LsaModel
 from modules.models.build import EMBEDDING, InputSizes, build_model
@@ -23,25 +24,25 @@ from modules.training.methods import AdamTraining, LiblinearTraining
 OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024
 
-Floats = npt.NDArray[np.float32]
-Integers = npt.NDArray[np.int64]
 Batches = Sequence[Mapping[str, npt.NDArray[Any]]]
 
 
 class Learner(Protocol):
     """A model over the products of a catalogue, named by their rows."""
 
-    def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
+    def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
         """Trains anew on these products."""
 
-    def logits(self, rows: Integers) -> Floats:
+    def logits(self, rows: Int64Array) -> Float32Array:
         """Scores (rows, classes)."""
 
-    def embeddings(self, rows: Integers) -> Floats:
+    def embeddings(self, rows: Int64Array) -> Float32Array:
         """Rows of unit length (rows, width). Before the first fit as far as the model has any by then."""
 
 
-def learner_of(workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes, pool: Integers) -> Learner:
+def learner_of(
+    workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array
+) -> Learner:
     """The learner for the workflow's model.
 
     Args:
@@ -57,7 +58,7 @@ class ExactLearner:
     """Linear and LSA models with LIBLINEAR: the design matrix and the SVD are made once, each fit is a head's."""
 
     def __init__(
-        self, workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes, pool: Integers
+        self, workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array
     ) -> None:
         objective = workflow.objectives[OBJECTIVE]
         assert objective.single_label
@@ -84,27 +85,27 @@ class ExactLearner:
             np.zeros(self.classes, np.float32),
         )
 
-    def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
+    def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
         self.table, self.bias = self.objective.fit_linear(
             self.matrix[rows], labels, self.classes, c=self.c, seed=seed, ancestors=self.ancestors
         )
 
-    def logits(self, rows: Integers) -> Floats:
+    def logits(self, rows: Int64Array) -> Float32Array:
         return np.asarray(self.matrix[rows] @ self.table + self.bias, np.float32)
 
-    def embeddings(self, rows: Integers) -> Floats:
+    def embeddings(self, rows: Int64Array) -> Float32Array:
         return self._embeddings[rows]
 
 
 class GradientLearner:
     """Models that are trained by gradient descent, drawn anew for each fit; for all epochs, without an eval split."""
 
-    def __init__(self, workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes: InputSizes) -> None:
+    def __init__(self, workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes) -> None:
         self.workflow, self.sizes, self.classes = workflow, sizes, catalogue.classes
         self.inputs = _joined(inputs)
         self.model = build_model(workflow, sizes)
 
-    def fit(self, rows: Integers, labels: Integers, seed: int) -> None:
+    def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
         workflow = self.workflow.model_copy(update={"seed": seed})
         self.model = build_model(workflow, self.sizes)
         training = workflow.training
@@ -121,38 +122,38 @@ class GradientLearner:
             steps_per_epoch=-(-len(rows) // size), epochs=training.epochs,
         )  # fmt: skip
 
-    def logits(self, rows: Integers) -> Floats:
+    def logits(self, rows: Int64Array) -> Float32Array:
         return self._outputs(rows, OBJECTIVE)
 
-    def embeddings(self, rows: Integers) -> Floats:
+    def embeddings(self, rows: Int64Array) -> Float32Array:
         return self._outputs(rows, EMBEDDING)
 
-    def _outputs(self, rows: Integers, name: str) -> Floats:
+    def _outputs(self, rows: Int64Array, name: str) -> Float32Array:
         parts = [rows[start : start + _BATCH] for start in range(0, len(rows), _BATCH)]
-        found = [np.asarray(self.model(self._some(part), training=False)[name]) for part in parts]
-        return np.concatenate(found).astype(np.float32)
+        outputs = [np.asarray(self.model(self._some(part), training=False)[name]) for part in parts]
+        return np.concatenate(outputs).astype(np.float32)
 
-    def _some(self, rows: Integers) -> dict[str, npt.NDArray[Any]]:
-        found = {}
+    def _some(self, rows: Int64Array) -> dict[str, npt.NDArray[Any]]:
+        inputs = {}
         for name, values in self.inputs.items():
-            found[name] = values[rows]
+            inputs[name] = values[rows]
             if name.endswith("/ids"):
                 # No longer than the longest of these rows.
-                longest = max(1, int((found[name] >= 0).sum(axis=1).max()))
-                found[name] = found[name][:, :longest]
+                longest = max(1, int((inputs[name] >= 0).sum(axis=1).max()))
+                inputs[name] = inputs[name][:, :longest]
                 weights = name.removesuffix("ids") + "weights"
-                found[weights] = self.inputs[weights][rows][:, :longest]
-        return found
+                inputs[weights] = self.inputs[weights][rows][:, :longest]
+        return inputs
 
 
 def _joined(inputs: Batches) -> dict[str, npt.NDArray[Any]]:
     """All batches as one; token ids and weights are padded to the longest row of all."""
-    found = {}
+    joined = {}
     for name in inputs[0]:
         parts = [batch[name] for batch in inputs]
         if name.endswith(("/ids", "/weights")):
             fill = PADDING if name.endswith("/ids") else 0.0
             longest = max(part.shape[1] for part in parts)
             parts = [np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=fill) for part in parts]
-        found[name] = np.concatenate(parts)
-    return found
+        joined[name] = np.concatenate(parts)
+    return joined

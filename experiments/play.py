@@ -7,21 +7,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from scipy.special import softmax
 
-from experiments.catalogue import Catalogue
+from experiments.catalogue import LabelledCatalogue
 from experiments.learners import Learner
+from modules.arrays import Int64Array
 from modules.metrics import ExclusiveCounts, ExclusiveFacts
 from modules.objectives import ancestor_levels
 from modules.query_strategies import Pool, QueryStrategy
 
-Integers = npt.NDArray[np.int64]
-
 
 @dataclass(frozen=True)
-class Round:
-    """What a round found.
+class SimulatedRound:
+    """The result of one simulated labelling round.
 
     Attributes:
       labels: human labels so far. accuracy, macro_f1: on the held-out products, after training on them all.
@@ -51,29 +49,29 @@ class Game:
     """
 
     def __init__(
-        self, catalogue: Catalogue, learner: Learner, pool: Integers, held_out: Integers,
+        self, catalogue: LabelledCatalogue, learner: Learner, pool: Int64Array, held_out: Int64Array,
         strategy: QueryStrategy, seed: int, temperature: float = 1.0,
     ) -> None:  # fmt: skip
         self.catalogue, self.learner, self.pool, self.held_out = catalogue, learner, pool, held_out
         self.strategy, self.seed, self.temperature = strategy, seed, temperature
         self.levels = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)
-        self.picked: list[Integers] = []
+        self.picked: list[Int64Array] = []
         self.fitted = False
 
     @property
-    def labelled(self) -> Integers:
+    def labelled(self) -> Int64Array:
         """Rows with a label, in the order that they were picked in."""
         return np.concatenate([np.zeros(0, np.int64), *self.picked])
 
-    def resume(self, rounds: Sequence[Round]) -> None:
+    def resume(self, rounds: Sequence[SimulatedRound]) -> None:
         """Puts the game where it was after these rounds."""
         row_of = {product.id: row for row, product in enumerate(self.catalogue.products)}
-        self.picked = [np.array([row_of[name] for name in one.picked], np.int64) for one in rounds]
+        self.picked = [np.array([row_of[name] for name in round_.picked], np.int64) for round_ in rounds]
         self.fitted = False
         if self.picked:
             self._fit()
 
-    def next_round(self, n: int) -> Round:
+    def next_round(self, n: int) -> SimulatedRound:
         """Picks ``n`` products, labels them, trains and measures."""
         started = time.perf_counter()
         # Of the round alone, so that a resumed game draws what an uninterrupted one would have drawn.
@@ -83,7 +81,7 @@ class Game:
         self._fit()
         accuracy, macro_f1 = self._measured()
         labelled = self.labelled
-        return Round(
+        return SimulatedRound(
             len(labelled), accuracy, macro_f1, len(np.unique(self.catalogue.truth[labelled])), selected - started,
             time.perf_counter() - selected, tuple(self.catalogue.products[row].id for row in self.picked[-1]),
         )  # fmt: skip
@@ -96,10 +94,10 @@ class Game:
     def _measured(self) -> tuple[float, float]:
         counts = ExclusiveCounts(self.catalogue.classes)
         counts.update(ExclusiveFacts.of(self.catalogue.truth[self.held_out], self.learner.logits(self.held_out))[0])
-        found = counts.report()
-        return float(found.accuracy.value), float(found.macro_f1.value)
+        report = counts.report()
+        return float(report.accuracy.value), float(report.macro_f1.value)
 
-    def _pick(self, n: int, rng: np.random.Generator) -> Integers:
+    def _pick(self, n: int, rng: np.random.Generator) -> Int64Array:
         labelled = np.isin(self.pool, self.labelled)
         labels = np.where(labelled, self.catalogue.truth[self.pool], -1)
         probabilities = None

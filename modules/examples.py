@@ -86,13 +86,13 @@ class Counts:
 
     def to_properties(self) -> dict[str, int]:
         """Flat names, ``products/train``, ``quarantined/no_id``, ``labels/exclusive/random``, ..., to counts."""
-        found = {f"products/{split}": count for split, count in self.products.items()}
-        found |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
-        found |= {f"images/{reason}": count for reason, count in self.images.items()}
-        found |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
-        found |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
-        found |= {"rules/products": self.rule_products, "rules/number": self.rules}
-        return found | {"leaked_titles": self.leaked_titles, "files": self.files}
+        properties = {f"products/{split}": count for split, count in self.products.items()}
+        properties |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
+        properties |= {f"images/{reason}": count for reason, count in self.images.items()}
+        properties |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
+        properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
+        properties |= {"rules/products": self.rule_products, "rules/number": self.rules}
+        return properties | {"leaked_titles": self.leaked_titles, "files": self.files}
 
     @classmethod
     def from_properties(cls, properties: Mapping[str, object]) -> Counts:

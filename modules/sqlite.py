@@ -53,4 +53,4 @@ def aside_command(file: Path) -> str:
         number += 1
     ends = [end for end in ("", "-journal", "-wal", "-shm") if file.with_name(file.name + end).exists()]
     pairs = [(file.with_name(file.name + end), aside.with_name(aside.name + end)) for end in ends]
-    return " && ".join(f"mv {shlex.quote(near(one))} {shlex.quote(near(other))}" for one, other in pairs)
+    return " && ".join(f"mv {shlex.quote(near(source))} {shlex.quote(near(target))}" for source, target in pairs)

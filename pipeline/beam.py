@@ -40,21 +40,26 @@ def _runner(beam: BeamRunnerSettings, find: Callable[[str], Path]) -> list[str]:
         return _dataflow(beam)
     # An image of its own for the workers, or a worker that is this program: TFX has nothing to pack for either.
     image = f"--sdk_container_image={beam.environment.image or 'this-process'}"
-    found = [image, *_environment(beam.environment)]
+    environment = [image, *_environment(beam.environment)]
     if beam.runner == "portable":
-        return ["--runner=PortableRunner", f"--job_endpoint={beam.portable.job_endpoint}", *found]
+        return ["--runner=PortableRunner", f"--job_endpoint={beam.portable.job_endpoint}", *environment]
     server = beam.flink if beam.runner == "flink" else beam.spark
     if server.job_endpoint is not None:
-        return ["--runner=PortableRunner", f"--job_endpoint={server.job_endpoint}", *_parallelism(beam), *found]
+        return ["--runner=PortableRunner", f"--job_endpoint={server.job_endpoint}", *_parallelism(beam), *environment]
     jar = find(str(server.job_server_jar))
     if not jar.is_file():
         expected = "an existing file: Beam's job server"
         raise InputError(Problem("", expected, key=f"beam.{beam.runner}.job_server_jar", value=str(jar)))
     jar = jar.absolute()
     if beam.runner == "flink":
-        found += [f"--flink_master={server.master}", f"--flink_job_server_jar={jar}", *_parallelism(beam)]
-        return ["--runner=components.runners.FlinkRunner", *found]
-    return ["--runner=SparkRunner", f"--spark_master_url={server.master}", f"--spark_job_server_jar={jar}", *found]
+        environment += [f"--flink_master={server.master}", f"--flink_job_server_jar={jar}", *_parallelism(beam)]
+        return ["--runner=components.runners.FlinkRunner", *environment]
+    return [
+        "--runner=SparkRunner",
+        f"--spark_master_url={server.master}",
+        f"--spark_job_server_jar={jar}",
+        *environment,
+    ]
 
 
 def _parallelism(beam: BeamRunnerSettings) -> list[str]:
@@ -74,7 +79,7 @@ def _environment(environment: EnvironmentSettings) -> list[str]:
 
 def _dataflow(beam: BeamRunnerSettings) -> list[str]:
     settings = beam.dataflow
-    found = [
+    options = [
         "--runner=DataflowRunner",
         f"--project={settings.project}",
         f"--region={settings.region}",
@@ -86,21 +91,21 @@ def _dataflow(beam: BeamRunnerSettings) -> list[str]:
         "machine_type": settings.machine_type, "max_num_workers": settings.max_workers,
         "service_account_email": settings.service_account, "subnetwork": settings.subnetwork,
     }  # fmt: skip
-    found += [f"--{name}={value}" for name, value in named.items() if value is not None]
+    options += [f"--{name}={value}" for name, value in named.items() if value is not None]
     if beam.workers:
-        found.append(f"--num_workers={beam.workers}")
+        options.append(f"--num_workers={beam.workers}")
     if not settings.public_ips:
-        found.append("--no_use_public_ips")
-    return found
+        options.append("--no_use_public_ips")
+    return options
 
 
 def _further(beam: BeamRunnerSettings) -> list[str]:
-    found: list[str] = []
+    options: list[str] = []
     for name, value in beam.options.items():
         if isinstance(value, bool):
-            found += [f"--{name}"] if value else []
+            options += [f"--{name}"] if value else []
         elif isinstance(value, tuple):
-            found += [f"--{name}={one}" for one in value]
+            options += [f"--{name}={item}" for item in value]
         else:
-            found.append(f"--{name}={value}")
-    return found
+            options.append(f"--{name}={value}")
+    return options

@@ -67,7 +67,7 @@ class ArtifactChecks:
                 raise DamagedArtifact(Problem(near(damage.file), damage.what, hint=self._remedy))
 
     def reusable(self, artifacts: Artifacts) -> bool:
-        """Whether each can be compared; if not, that is said once in a run."""
+        """Whether each artifact has checksums to compare with; a note says once per run if one has none."""
         fine = all(self._is_recorded(artifact) for artifact in _all(artifacts))
         if not fine:
             self._once("results of earlier runs have no recorded checksums and are made again")
@@ -111,8 +111,8 @@ class ArtifactChecks:
 
     def _damage(self, artifact: Any) -> Damage | None:
         folder, pushed = folder_of(artifact.uri), _pushed(artifact)
-        found = self._checksums.damage(folder)
-        return self._checksums.damage(pushed, copy_of=folder) if found is None and pushed is not None else found
+        damage = self._checksums.damage(folder)
+        return self._checksums.damage(pushed, copy_of=folder) if damage is None and pushed is not None else damage
 
     def _once(self, line: str) -> None:
         if line not in self._said:
@@ -154,11 +154,11 @@ def checked_cache(checks: ArtifactChecks, component: str) -> Iterator[None]:
     TFX looks a cached execution up in the midst of its preparation, and asks one function whether the files are still
     there. That function is replaced here: before it the key is not known, after it the result is published.
     """
-    found = cache_utils.get_cached_outputs
+    uncached = cache_utils.get_cached_outputs
 
     def checked(metadata_handle: Any, cache_context: Any) -> Any:
         # Each withdrawn execution makes the next older one of the same key the candidate.
-        while (outputs := found(metadata_handle=metadata_handle, cache_context=cache_context)) is not None:
+        while (outputs := uncached(metadata_handle=metadata_handle, cache_context=cache_context)) is not None:
             if not checks.withdraw(metadata_handle, outputs, component):
                 return outputs if checks.reusable(outputs) else None
         return None
@@ -167,7 +167,7 @@ def checked_cache(checks: ArtifactChecks, component: str) -> Iterator[None]:
     try:
         yield
     finally:
-        cache_utils.get_cached_outputs = found
+        cache_utils.get_cached_outputs = uncached
 
 
 def _pushed(artifact: Any) -> Path | None:
@@ -180,7 +180,10 @@ def _told(executor_output: Any, key: str) -> list[str]:
     if executor_output is None or key not in executor_output.output_artifacts:
         return []
     several = executor_output.output_artifacts[key].artifacts
-    return [one.custom_properties[_PUSHED].string_value if _PUSHED in one.custom_properties else "" for one in several]
+    return [
+        artifact.custom_properties[_PUSHED].string_value if _PUSHED in artifact.custom_properties else ""
+        for artifact in several
+    ]
 
 
 def _local(place: str) -> Path | None:

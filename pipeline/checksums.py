@@ -37,7 +37,7 @@ class DamagedArtifact(InputError):
 
 
 class Checksums:
-    """What is known of the artifacts below a pipeline root.
+    """The recorded checksums of the artifacts below a pipeline root.
 
     A check reads every file once: a file whose size and time are the recorded ones may still have rotted. What was read
     in this process is not read again as long as size, time and inode stay.
@@ -83,7 +83,7 @@ class Checksums:
                 place.unlink(missing_ok=True)
 
     def damage(self, artifact: Path, *, copy_of: Path | None = None) -> Damage | None:
-        """What differs from the record, None: nothing, or nothing is known to compare with.
+        """The first difference from the record; None if there is none, or no record to compare with.
 
         Hidden files that came later count for nothing, since file systems and viewers leave such; any other does, since
         readers take every file that their pattern matches.
@@ -142,13 +142,13 @@ def _files(place: Path) -> dict[str, tuple[int, str]] | None:
 
 def _stamp(artifact: Path) -> _Stamp:
     """Name, size, time and inode of each file, in order of names."""
-    found = []
+    states = []
     for folder, _, names in os.walk(artifact, onerror=_raise):
         for name in names:
             path = Path(folder) / name
             state = path.stat()
-            found.append((path.relative_to(artifact).as_posix(), state.st_size, state.st_mtime_ns, state.st_ino))
-    return tuple(sorted(found))
+            states.append((path.relative_to(artifact).as_posix(), state.st_size, state.st_mtime_ns, state.st_ino))
+    return tuple(sorted(states))
 
 
 def _raise(error: OSError) -> None:

@@ -27,8 +27,8 @@ def clean_folder(
       InputError: ML Metadata cannot be read or written to.
     """
     folder = RunFolder.of(loaded.workflow)
-    found = removable(folder, loaded.workflow.name, Retention(settings.runs, settings.seconds()), time.time())
-    if found and not short:
+    folders = removable(folder, loaded.workflow.name, Retention(settings.runs, settings.seconds()), time.time())
+    if folders and not short:
         from rich.table import Table
 
         from modules.reporting.console import show, text
@@ -37,15 +37,15 @@ def clean_folder(
         for heading in ("what", "run", "size"):
             table.add_column(heading, justify="right" if heading == "size" else "left")
         table.add_column("folder", overflow="fold")
-        for one in found:
-            table.add_row(text(one.what), text(one.run), _size(one.bytes), text(near(one.path)))
+        for removed in folders:
+            table.add_row(text(removed.what), text(removed.run), _size(removed.bytes), text(near(removed.path)))
         show(console, table)
     if not dry_run:
-        remove(folder, found)
-    if found or not short:
-        total = _size(sum(one.bytes for one in found))
+        remove(folder, folders)
+    if folders or not short:
+        total = _size(sum(removed.bytes for removed in folders))
         done = "would be deleted" if dry_run else "deleted"
-        console.print(f"retention: {len(found):,} folders of older runs {done}, {total}", soft_wrap=True)
+        console.print(f"retention: {len(folders):,} folders of older runs {done}, {total}", soft_wrap=True)
 
 
 def _size(count: int) -> str:

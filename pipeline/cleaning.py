@@ -56,7 +56,7 @@ class _Run:
 
 
 def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float) -> list[Removable]:
-    """What the retention lets go, the largest first.
+    """The folders that the retention no longer keeps, the largest first.
 
     Kept are, with all that they read and wrote, taken from the cache or not: the runs of the retention; of each output
     the newest run that has it (what commands and servers look for); the newest run that published predictions; of the
@@ -72,23 +72,27 @@ def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float
     """
     store = open_store(folder.metadata)
     runs = _runs(store, pipeline)
-    artifacts = {one.id: one for one in _artifacts(store, runs) if folder_of(one.uri).is_relative_to(folder.root)}
-    live = {identity for identity, one in artifacts.items() if _is_live(one)}
+    artifacts = {
+        artifact.id: artifact
+        for artifact in _artifacts(store, runs)
+        if folder_of(artifact.uri).is_relative_to(folder.root)
+    }
+    live = {identity for identity, artifact in artifacts.items() if _is_live(artifact)}
     kept = _kept(runs, artifacts, live, retention, now)
     used = {identity for run in runs if run.name in kept for identity in {*run.outputs, *run.inputs}} & live
     # Executions with several outputs are taken from the cache as a whole, so one folder that stays keeps no other: what
     # is looked at is the folder, which two records may share.
     stay = {folder_of(artifacts[identity].uri) for identity in used}
-    found: dict[Path, Removable] = {}
+    removables: dict[Path, Removable] = {}
     for run in runs:
         for identity, key in run.outputs.items():
             path = folder_of(artifacts[identity].uri) if identity in artifacts and key not in HISTORY else None
             if path is None or path in stay or path.is_symlink() or not path.is_dir():
                 continue
             component = path.relative_to(folder.root).parts[0]
-            found[path] = Removable(path, f"{component} {key}", run.name, _size(path), identity)
-    found |= {one.path: one for one in _pushed(folder, runs, artifacts, kept)}
-    return sorted(found.values(), key=lambda one: (-one.bytes, str(one.path)))
+            removables[path] = Removable(path, f"{component} {key}", run.name, _size(path), identity)
+    removables |= {pushed.path: pushed for pushed in _pushed(folder, runs, artifacts, kept)}
+    return sorted(removables.values(), key=lambda obsolete: (-obsolete.bytes, str(obsolete.path)))
 
 
 def remove(folder: RunFolder, several: Iterable[Removable]) -> None:
@@ -102,23 +106,25 @@ def remove(folder: RunFolder, several: Iterable[Removable]) -> None:
     pb: Any = metadata_store_pb2
     several = list(several)
     store = open_store(folder.metadata, write=True)
-    ids = [one.artifact for one in several if one.artifact is not None]
+    ids = [obsolete.artifact for obsolete in several if obsolete.artifact is not None]
     # Another record of the same folder is as dead.
-    gone = {str(one.path) for one in several}
-    artifacts = [one for one in store.get_artifacts() if one.id in ids or str(folder_of(one.uri)) in gone]
+    gone = {str(obsolete.path) for obsolete in several}
+    artifacts = [
+        artifact for artifact in store.get_artifacts() if artifact.id in ids or str(folder_of(artifact.uri)) in gone
+    ]
     for artifact in artifacts:
         artifact.state = pb.Artifact.DELETED
         artifact.custom_properties[CLEANED].int_value = 1
     if artifacts:
         store.put_artifacts(artifacts)
-    for one in several:
+    for obsolete in several:
         try:
-            shutil.rmtree(one.path)
+            shutil.rmtree(obsolete.path)
         except OSError as error:
-            place, reason = error.filename or str(one.path), error.strerror or "it did not go"
+            place, reason = error.filename or str(obsolete.path), error.strerror or "it did not go"
             hint = "the same command goes on once that is mended"
             raise InputError(Problem(str(place), f"cannot be deleted: {reason}", hint=hint)) from error
-        folder.checksums().forget(one.path)
+        folder.checksums().forget(obsolete.path)
 
 
 def _runs(store: Any, pipeline: str) -> list[_Run]:
@@ -128,21 +134,21 @@ def _runs(store: Any, pipeline: str) -> list[_Run]:
     pb: Any = metadata_store_pb2
     context = store.get_context_by_type_and_name("pipeline", pipeline)
     children = store.get_children_contexts_by_context(context.id) if context is not None else []
-    found = []
+    pipeline_runs = []
     for run in children:
         if run.type != "pipeline_run":
             continue
         executions = store.get_executions_by_context(run.id)
-        events = store.get_events_by_execution_ids([one.id for one in executions]) if executions else []
-        # What a resolver found is no output of the run, but read by it.
+        events = store.get_events_by_execution_ids([execution.id for execution in executions]) if executions else []
+        # An artifact that a resolver chose is an input of the run, not an output.
         outputs = {
-            one.artifact_id: one.path.steps[0].key if one.path.steps else ""
-            for one in events
-            if one.type == pb.Event.OUTPUT
+            event.artifact_id: event.path.steps[0].key if event.path.steps else ""
+            for event in events
+            if event.type == pb.Event.OUTPUT
         }
-        inputs = frozenset(one.artifact_id for one in events if one.type != pb.Event.OUTPUT)
-        found.append(_Run(run.name, run.create_time_since_epoch, outputs, inputs))
-    return sorted(found, key=lambda run: (run.milliseconds, run.name))
+        inputs = frozenset(event.artifact_id for event in events if event.type != pb.Event.OUTPUT)
+        pipeline_runs.append(_Run(run.name, run.create_time_since_epoch, outputs, inputs))
+    return sorted(pipeline_runs, key=lambda run: (run.milliseconds, run.name))
 
 
 def _artifacts(store: Any, runs: Iterable[_Run]) -> list[Any]:
@@ -195,8 +201,8 @@ def _blessed(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[i
         for identity, key in run.outputs.items()
         if key == "blessing" and identity in live and artifacts[identity].custom_properties["blessed"].int_value == 1
     ]
-    found = [model for model in blessings if model in live]
-    return {max(found), found[-1]} if found else set()
+    live_models = [model for model in blessings if model in live]
+    return {max(live_models), live_models[-1]} if live_models else set()
 
 
 def _pushed(folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept: set[str]) -> Iterator[Removable]:
@@ -208,8 +214,8 @@ def _pushed(folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept
                 written = artifacts[identity].custom_properties["pushed_destination"].string_value
                 origins.setdefault(Path(written), []).append(run.name)
     for place, what in ((folder.pushed, "pushed model"), (folder.pushed_indexes, "pushed index")):
-        versions = [one for one in place.iterdir() if one.name.isdigit()] if place.is_dir() else []
-        newest = max(versions, key=lambda one: int(one.name), default=None)
+        versions = [version for version in place.iterdir() if version.name.isdigit()] if place.is_dir() else []
+        newest = max(versions, key=lambda version: int(version.name), default=None)
         for path in versions:
             its = origins.get(path)
             if path != newest and its and not kept.intersection(its) and path.is_dir() and not path.is_symlink():

@@ -24,7 +24,7 @@ from pipeline.checksums import Checksums, DamagedArtifact
 from pipeline.pipeline import Places, create_pipeline
 from pipeline.run_folder import RunFolder
 from pipeline.schema import write_run_schema
-from pipeline.steps import Progress, Step
+from pipeline.steps import RunProgress, StepResult
 from pipeline.workflow_file import LoadedWorkflow
 
 FROM_THE_BEGINNING = "the same command will not help; without --from it makes it again"
@@ -59,12 +59,12 @@ def compile_local(
 
 def launch_nodes(
     pipeline: pipeline_pb2.Pipeline,
-    progress: Progress,
+    progress: RunProgress,
     checksums: Checksums,
     *,
     to: str | None = None,
     from_: str | None = None,
-) -> Iterator[Step]:
+) -> Iterator[StepResult]:
     """Launches the nodes in order; yields each when it ended. The one that fails is yielded before its error rises.
 
     What a node takes from an earlier run is compared with ``checksums`` first: of the cache only what is as it was made
@@ -80,17 +80,17 @@ def launch_nodes(
     checks = ArtifactChecks(checksums, remedy, lambda line: progress.console.print(line, soft_wrap=True))
 
     for node in pipeline.nodes:
-        one = node.pipeline_node
-        name = one.node_info.id
-        if one.execution_options.HasField("skip"):
+        pipeline_node = node.pipeline_node
+        name = pipeline_node.node_info.id
+        if pipeline_node.execution_options.HasField("skip"):
             continue
         progress.start(name)
         try:
-            if one.execution_options.run.perform_snapshot:
+            if pipeline_node.execution_options.run.perform_snapshot:
                 with metadata.Metadata(connection) as handle:
                     _take_over(handle, pipeline)
             launching = {
-                "pipeline_node": one,
+                "pipeline_node": pipeline_node,
                 "mlmd_connection": metadata.Metadata(connection),
                 "pipeline_info": pipeline.pipeline_info,
                 "pipeline_runtime_spec": pipeline.runtime_spec,
@@ -100,13 +100,13 @@ def launch_nodes(
             with checked_cache(checks, name):
                 info = CheckedLauncher(checks, **launching).launch()
                 # A resolver has no cache: it gives the newest artifact that is left.
-                while _is_resolver(one) and info is not None and _withdrawn(connection, info, checks):
+                while _is_resolver(pipeline_node) and info is not None and _withdrawn(connection, info, checks):
                     info = CheckedLauncher(checks, **launching).launch()
         except KeyboardInterrupt:
-            yield Step(name, "stopped", progress.end("stopped"))
+            yield StepResult(name, "stopped", progress.end("stopped"))
             raise
         except Exception:
-            yield Step(name, "failed", progress.end("failed"))
+            yield StepResult(name, "failed", progress.end("failed"))
             raise
         state = "done"
         if info is not None and info.execution_id is not None:
@@ -114,7 +114,7 @@ def launch_nodes(
                 execution = handle.store.get_executions_by_id([info.execution_id])[0]
             if execution.last_known_state == metadata_store_pb2.Execution.CACHED:
                 state = "cached"
-        yield Step(name, state, progress.end(state))
+        yield StepResult(name, state, progress.end(state))
 
 
 def _take_over(handle: metadata.Metadata, pipeline: pipeline_pb2.Pipeline) -> None:

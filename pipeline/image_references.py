@@ -14,7 +14,7 @@ from modules.settings.images import ImageSettings
 from pipeline.workflow_file import LoadedWorkflow
 
 SAMPLE = 500
-"""Images that are looked for."""
+"""The number of images that the check looks for."""
 
 
 def check_images(loaded: LoadedWorkflow, settings: ImageSettings, references: Iterable[str]) -> tuple[

@@ -28,14 +28,14 @@ def _index(
 ) -> IndexReport:
     (whole, *parts), reasons = quality_of(name, properties, record)
     rows = [_part(None, whole)]
-    for one in sorted(parts, key=lambda one: (-one["products"], one["name"])):
-        known = taxonomy is not None and one["name"] in taxonomy
-        rows.append(_part(taxonomy[one["name"]].text if known and taxonomy is not None else one["name"], one))
+    for part in sorted(parts, key=lambda part: (-part["products"], part["name"])):
+        known = taxonomy is not None and part["name"] in taxonomy
+        rows.append(_part(taxonomy[part["name"]].text if known and taxonomy is not None else part["name"], part))
     near = properties.get(f"{name}/near_duplicates")
     return IndexReport(name, int(whole["k"]), rows, None if near is None else int(near), reasons)
 
 
-def _part(name: str | None, one: dict[str, Any]) -> IndexedPart:
+def _part(name: str | None, part: dict[str, Any]) -> IndexedPart:
     return IndexedPart(
-        name, one["products"], one["method"], one["recall"], one["milliseconds"], one["queries_per_second"]
+        name, part["products"], part["method"], part["recall"], part["milliseconds"], part["queries_per_second"]
     )

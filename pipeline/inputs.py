@@ -60,14 +60,14 @@ def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
     features: dict[str, Feature] = {}
     checksums: dict[str, str] = {}
     for name, feature in loaded.workflow.features.items():
-        found = {key: loaded.find(file) for key, file in feature.weight_files().items()}
-        features[name] = feature.model_copy(update={key: str(path) for key, path in found.items()})
-        checksums |= {str(path): _checksum(path) for path in found.values()}
+        paths = {key: loaded.find(file) for key, file in feature.weight_files().items()}
+        features[name] = feature.model_copy(update={key: str(path) for key, path in paths.items()})
+        checksums |= {str(path): _checksum(path) for path in paths.values()}
     return loaded.workflow.model_copy(update={"features": features}), checksums
 
 
 def _checksum(path: Path) -> str:
-    """Of a file, or of all files below a folder with their names; of nothing, where nothing is there."""
+    """The checksum of a file, or of all files below a folder and their names; of no bytes where neither exists."""
     total = hashlib.sha256()
     for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
         total.update(f"{file.relative_to(path)}\0".encode())

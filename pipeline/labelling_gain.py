@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from modules.sampling.stopping import Estimate, Round, estimate, read_stop_set
+from modules.sampling.stopping import Round, StoppingEstimate, estimate, read_stop_set
 from modules.settings.sampling import SamplingSettings
 from pipeline.measured import Measured
 from pipeline.runs import Value
@@ -15,7 +15,7 @@ def labelling_gain(
     batches: Sequence[tuple[str, Mapping[str, Value]]],
     metrics: list[tuple[str, Measured]],
     sampling: SamplingSettings,
-) -> Estimate | None:
+) -> StoppingEstimate | None:
     """The estimate for one exclusive objective.
 
     Args:

@@ -76,19 +76,19 @@ def _end(store: Any, folder: RunFolder, pipeline: str, state: str) -> list[int]:
         "(last_known_state = RUNNING OR last_known_state = NEW) "
         f'AND contexts_p.type = "pipeline" AND contexts_p.name = "{pipeline}"'
     )
-    found = store.get_executions(list_options=ListOptions(filter_query=query))
+    executions = store.get_executions(list_options=ListOptions(filter_query=query))
     if folder.metadata_url is not None:
-        found = [one for one in found if _is_own(store, folder, one.id)]
-    for execution in found:
+        executions = [execution for execution in executions if _is_own(store, folder, execution.id)]
+    for execution in executions:
         execution.last_known_state = pb.Execution.State.Value(state)
-    if found:
-        store.put_executions(found)
-    return [one.id for one in found]
+    if executions:
+        store.put_executions(executions)
+    return [execution.id for execution in executions]
 
 
 def _is_own(store: Any, folder: RunFolder, execution: int) -> bool:
     contexts = store.get_contexts_by_execution(execution)
-    return any((folder.logs / f"{one.name}.log").exists() for one in contexts if one.type == "pipeline_run")
+    return any((folder.logs / f"{context.name}.log").exists() for context in contexts if context.type == "pipeline_run")
 
 
 def _states(store: Any, folders: list[Path]) -> dict[int, str]:
@@ -97,10 +97,12 @@ def _states(store: Any, folders: list[Path]) -> dict[int, str]:
 
     pb: Any = metadata_store_pb2
     ids = sorted({int(path.name) for path in folders})
-    found = [
-        one for start in range(0, len(ids), _ASKED) for one in store.get_executions_by_id(ids[start : start + _ASKED])
+    executions = [
+        execution
+        for start in range(0, len(ids), _ASKED)
+        for execution in store.get_executions_by_id(ids[start : start + _ASKED])
     ]
-    return {one.id: pb.Execution.State.Name(one.last_known_state) for one in found}
+    return {execution.id: pb.Execution.State.Name(execution.last_known_state) for execution in executions}
 
 
 def _execution_folders(root: Path) -> Iterator[Path]:
@@ -108,7 +110,7 @@ def _execution_folders(root: Path) -> Iterator[Path]:
         component, output = path.parent.parent, path.parent
         # More digits than an id of ML Metadata has are somebody else's.
         numbered = path.name.isascii() and path.name.isdigit() and len(path.name) < 19
-        if numbered and output.name != _SYSTEM and not any(one.is_symlink() for one in (component, output, path)):
+        if numbered and output.name != _SYSTEM and not any(folder.is_symlink() for folder in (component, output, path)):
             yield path
 
 
@@ -147,5 +149,5 @@ def _shown(folder: RunFolder) -> str:
     return "the database of ML Metadata" if folder.metadata_url is not None else near(Path(folder.metadata))
 
 
-def _counted(count: int, one: str, several: str = "") -> str:
-    return f"{count:,} {one if count == 1 else several or one + 's'}"
+def _counted(count: int, singular: str, plural: str = "") -> str:
+    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -20,7 +20,7 @@ from modules.paths import near
 from pipeline.checksums import DamagedArtifact
 from pipeline.quiet import everything_else_to
 from pipeline.run_folder import RunFolder
-from pipeline.steps import Progress, Step
+from pipeline.steps import RunProgress, StepResult
 from pipeline.temporary import temporary_files
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 @dataclass
 class RunResult:
-    """What a run did.
+    """The result of a run.
 
     Attributes:
       run_id: its name in ML Metadata.
@@ -42,7 +42,7 @@ class RunResult:
     run_id: str
     folder: RunFolder
     log: Path
-    steps: list[Step] = field(default_factory=list)
+    steps: list[StepResult] = field(default_factory=list)
     seconds: float = 0.0
     report: Path | None = None
     error: str | None = None
@@ -120,18 +120,22 @@ def resume_command(arguments: list[str]) -> str:
 def without_from(arguments: list[str]) -> list[str]:
     """The arguments, but not ``--from NAME``: what lies before is made again then."""
     pairs = zip(["", *arguments], arguments, strict=False)
-    return [one for before, one in pairs if "--from" not in (before, one) and not one.startswith("--from=")]
+    return [
+        argument
+        for before, argument in pairs
+        if "--from" not in (before, argument) and not argument.startswith("--from=")
+    ]
 
 
 def _run(
     loaded: LoadedWorkflow, result: RunResult, console: Console, to: str | None, from_: str | None, cache: bool
 ) -> None:
-    with Progress(console) as progress:
+    with RunProgress(console) as progress:
         progress.start("ML Metadata")
         from components.class_metrics.store import open_store
         from pipeline import leftovers
 
-        # What is wrong with the database is said with the command that was given.
+        # The message about a damaged database names the command that was given.
         open_store(result.folder.metadata, write=True, run_command=loaded.run_command)
         cleared = leftovers.clear(result.folder, loaded.workflow.name)
         progress.clear()

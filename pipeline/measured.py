@@ -16,7 +16,7 @@ from pipeline.runs import Output
 
 @dataclass(frozen=True)
 class Measured:
-    """What one evaluation measured.
+    """The figures of one evaluation.
 
     Attributes:
       artifact: id of the artifact; runs that share it took it from the cache.

@@ -18,7 +18,7 @@ from modules.settings.feed import FeedSettings
 
 @dataclass(frozen=True)
 class Peek:
-    """What the beginning of a file shows.
+    """The beginning of a feed file.
 
     Attributes:
       columns: dotted names; all of them where the format states them, else those that the records have.

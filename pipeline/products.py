@@ -43,15 +43,15 @@ def true_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> dict[str, Resolve
 
     truth = loaded.workflow.labels.truth
     by_path = {category.path: category for category in taxonomy}
-    found: dict[str, ResolvedLabel] = {}
+    labels_by_product: dict[str, ResolvedLabel] = {}
     for product in read_products(loaded, _only_truth(loaded)):
         path = product.truth
         while truth is not None and truth.cut_to_taxonomy and path and path not in by_path:
             path = path[:-1]
         if path in by_path and by_path[path].exclusive:
             label = ResolvedLabel(by_path[path].id, (), (), "import", None, (), 1.0)
-            found.setdefault(product.id, label)
-    return found
+            labels_by_product.setdefault(product.id, label)
+    return labels_by_product
 
 
 def _only_truth(loaded: LoadedWorkflow) -> FeedSettings:

@@ -43,7 +43,7 @@ def show_predictions(
     from modules.predictions.read import SPLIT
     from modules.reporting.console import show, text
 
-    found, files, taxonomy, query = _query(loaded, run, limit or SHOWN, wanted)
+    selected_run, files, taxonomy, query = _query(loaded, run, limit or SHOWN, wanted)
     names = [query.objective] if query.objective else list(files.kinds)
     main = files.objective(query.objective)
     score = query.sort or "entropy"
@@ -68,7 +68,7 @@ def show_predictions(
     if count:
         show(console, table)
     of = f" of {query.split}" if query.split else ""
-    show(console, text(f"run {found.id}: {count:,} shown of {files.products(query.split):,} predictions{of}"))
+    show(console, text(f"run {selected_run.id}: {count:,} shown of {files.products(query.split):,} predictions{of}"))
     return count
 
 
@@ -96,21 +96,21 @@ def _query(
     from modules.taxonomy import Taxonomy
 
     key = PUBLISHED if wanted.pop("published", False) else "predictions"
-    found = Runs.of(loaded).find(run, key)
-    if key == PUBLISHED and not found.outputs[key].properties.get("products"):
+    selected_run = Runs.of(loaded).find(run, key)
+    if key == PUBLISHED and not selected_run.outputs[key].properties.get("products"):
         expected = "a run by whose time a model was blessed; none was, so that nothing may be published"
         raise InputError(
             Problem("", expected, key="--published", hint="see evaluation.thresholds, `shelfmark metrics`")
         )
-    folder = found.folder(key)
+    folder = selected_run.folder(key)
     files = PredictionFiles(folder)
     own = folder / TAXONOMY_FILE
-    taxonomy = Taxonomy.load(own) if own.is_file() else found.taxonomy()
+    taxonomy = Taxonomy.load(own) if own.is_file() else selected_run.taxonomy()
     category = wanted.pop("category", None)
     below = category_and_below(taxonomy, category)[1] if category is not None else None
     query = Query(categories=below, limit=limit, **wanted)
     files.objective(query.objective)
-    return found, files, taxonomy, query
+    return selected_run, files, taxonomy, query
 
 
 def write_evaluation(loaded: LoadedWorkflow, run: str, output: Path) -> str:
@@ -119,13 +119,13 @@ def write_evaluation(loaded: LoadedWorkflow, run: str, output: Path) -> str:
     Raises:
       InputError: there is no such run, or it has no evaluation, or the page cannot be written.
     """
-    found = Runs.of(loaded).find(run, "evaluation")
-    folder = found.folder("evaluation")
+    selected_run = Runs.of(loaded).find(run, "evaluation")
+    folder = selected_run.folder("evaluation")
     _writable(output)
     from components.evaluation.page import write_evaluation_page
 
-    write_evaluation_page(str(folder), str(output), f"{loaded.workflow.name}, run {found.id}")
-    return found.id
+    write_evaluation_page(str(folder), str(output), f"{loaded.workflow.name}, run {selected_run.id}")
+    return selected_run.id
 
 
 def write_statistics(loaded: LoadedWorkflow, run: str, output: Path) -> str:
@@ -136,17 +136,17 @@ def write_statistics(loaded: LoadedWorkflow, run: str, output: Path) -> str:
     """
     from pipeline.statistics_page import subtitle_of, write_statistics_page
 
-    found = Runs.of(loaded).find(run, "statistics")
-    folder = found.folder("statistics")
+    selected_run = Runs.of(loaded).find(run, "statistics")
+    folder = selected_run.folder("statistics")
     _writable(output)
     write_statistics_page(
         folder,
         output,
         title=loaded.workflow.name,
-        subtitle=subtitle_of(found.id, found.outputs["statistics"].properties),
-        anomalies=found.folder("anomalies") if "anomalies" in found.outputs else None,
+        subtitle=subtitle_of(selected_run.id, selected_run.outputs["statistics"].properties),
+        anomalies=selected_run.folder("anomalies") if "anomalies" in selected_run.outputs else None,
     )
-    return found.id
+    return selected_run.id
 
 
 def _writable(output: Path) -> None:

@@ -106,15 +106,15 @@ class Run:
             what = self.gone.get(key) or f"this one ended before {PRODUCED_BY.get(key, key)}"
             expected = f"a run with {key}; {what}"
             raise InputError(Problem("", expected, key="run", value=self.id))
-        found = self.outputs[key].folder
+        path = self.outputs[key].folder
         again = _MADE_AGAIN.format(self.run_command)
-        if not found.exists():
-            raise InputError(Problem(near(found), f"the {key} of run {self.id}; the folder is gone", hint=again))
+        if not path.exists():
+            raise InputError(Problem(near(path), f"the {key} of run {self.id}; the folder is gone", hint=again))
         if self.checksums is not None:
-            damage = self.checksums.damage(found)
+            damage = self.checksums.damage(path)
             if damage is not None:
                 raise DamagedArtifact(Problem(near(damage.file), damage.what, hint=again))
-        return found
+        return path
 
 
 class Runs:
@@ -165,18 +165,18 @@ class Runs:
         """
         if run == LATEST:
             for name in reversed(self.ids):
-                found = self._read(name)
-                if having is None or having in found.outputs:
-                    return found
+                read_run = self._read(name)
+                if having is None or having in read_run.outputs:
+                    return read_run
             wanted = f" with {having}" if having else ""
             hint = f"run the workflow first: {self.run_command}"
             raise InputError(Problem("", f"no run of {self.pipeline!r}{wanted} yet", hint=hint))
         if run not in self._contexts:
             raise InputError(Problem("", self._expected(), key="run", value=run, hint=self._near(run)))
-        found = self._read(run)
-        if having is not None and having not in found.outputs:
-            found.folder(having)
-        return found
+        read_run = self._read(run)
+        if having is not None and having not in read_run.outputs:
+            read_run.folder(having)
+        return read_run
 
     def _expected(self) -> str:
         return f"a run of {self.pipeline!r}: {', '.join(self.ids[-5:]) or 'there is none yet'}"
@@ -193,9 +193,9 @@ class Runs:
         """
         ids: list[tuple[str, int]] = []
         for name in reversed(self.ids[: self.ids.index(run) + 1]):
-            found = [artifact for artifact, its_key in self._output_ids(name).items() if its_key == key]
-            if found:
-                ids.append((name, max(found)))
+            artifacts = [artifact for artifact, its_key in self._output_ids(name).items() if its_key == key]
+            if artifacts:
+                ids.append((name, max(artifacts)))
             if len(ids) == last:
                 break
         outputs = self._outputs({artifact for _, artifact in ids})
@@ -220,7 +220,7 @@ class Runs:
         }
 
     def _outputs(self, ids: Iterable[int]) -> dict[int, Output]:
-        """Artifact id to the artifact, oldest first; what a failed component left behind is passed over."""
+        """Artifact id to the artifact, oldest first, without those that a failed component left behind."""
         from ml_metadata.proto import metadata_store_pb2
 
         pb: Any = metadata_store_pb2
@@ -247,9 +247,9 @@ class Runs:
 
 
 def _properties(artifact: Any) -> dict[str, Value]:
-    found: dict[str, Value] = {}
+    properties: dict[str, Value] = {}
     for name, value in [*artifact.properties.items(), *artifact.custom_properties.items()]:
         kind = value.WhichOneof("value")
         if kind in ("int_value", "double_value", "string_value"):
-            found[name] = getattr(value, kind)
-    return found
+            properties[name] = getattr(value, kind)
+    return properties

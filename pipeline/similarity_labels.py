@@ -17,13 +17,15 @@ from modules.feeds.values import getter
 from modules.settings.feed import FieldSettings
 
 if TYPE_CHECKING:
-    from modules.similarity_quality.compare import Labels
+    from modules.similarity_quality.compare import ReferenceLabels
     from pipeline.workflow_file import LoadedWorkflow
 
 _KEPT = ("id", "truth")
 
 
-def read_similarity_labels(loaded: LoadedWorkflow, cluster: str | None = None, link: str | None = None) -> Labels:
+def read_similarity_labels(
+    loaded: LoadedWorkflow, cluster: str | None = None, link: str | None = None
+) -> ReferenceLabels:
     """Reads the feed's true categories and the two columns; the demo's categories lie in a file beside its feed.
 
     Args:
@@ -35,7 +37,7 @@ def read_similarity_labels(loaded: LoadedWorkflow, cluster: str | None = None, l
     """
     import pyarrow as pa
 
-    from modules.similarity_quality.compare import Labels
+    from modules.similarity_quality.compare import ReferenceLabels
 
     feed = loaded.workflow.feed
     # Parquet reads mapped columns alone: the two stand in the place of fields that nobody asks for here.
@@ -63,7 +65,7 @@ def read_similarity_labels(loaded: LoadedWorkflow, cluster: str | None = None, l
         known = _demo_truth(loaded)
         columns[1][:] = [known.get(name) for name in columns[0]]
     ids, leaves, clusters, links = (pa.array(values, pa.string()) for values in columns)
-    return Labels(ids, leaves, clusters, links)
+    return ReferenceLabels(ids, leaves, clusters, links)
 
 
 def _demo_truth(loaded: LoadedWorkflow) -> dict[str, str]:

@@ -91,7 +91,7 @@ def write_statistics_page(
                 numbers.append(_number(feature, split, dataset.num_examples))
     for rows in (texts, numbers):
         rows.sort(key=lambda row: (row.name, _SPLITS.get(row.split, 3), row.split))
-    found = None if anomalies is None else list(_anomalies(Path(anomalies)))
+    listed_anomalies = None if anomalies is None else list(_anomalies(Path(anomalies)))
     page = render(
         "statistics.html.j2",
         title=title,
@@ -99,15 +99,15 @@ def write_statistics_page(
         splits=splits,
         texts=texts,
         numbers=numbers,
-        anomalies=found,
+        anomalies=listed_anomalies,
     )
     write_page(output, page)
     return len({row.name for row in [*texts, *numbers]})
 
 
 def _split_folders(folder: Path, name: str) -> list[tuple[str, Path]]:
-    found = [(file.parent.name.removeprefix("Split-"), file) for file in folder.glob(f"Split-*/{name}")]
-    return sorted(found, key=lambda pair: (_SPLITS.get(pair[0], 3), pair[0]))
+    folders = [(file.parent.name.removeprefix("Split-"), file) for file in folder.glob(f"Split-*/{name}")]
+    return sorted(folders, key=lambda pair: (_SPLITS.get(pair[0], 3), pair[0]))
 
 
 def _dataset(file: Path) -> Any:

@@ -17,7 +17,7 @@ SIGNS = {"done": "done", "cached": "unchanged", "failed": "FAILED", "stopped": "
 
 
 @dataclass
-class Step:
+class StepResult:
     """One component of a run; ``state``: done, cached, failed, stopped or left out."""
 
     component: str
@@ -25,7 +25,7 @@ class Step:
     seconds: float = 0.0
 
 
-class Progress:
+class RunProgress:
     """Shows the running component with what it reports (a spinner on a terminal), and a line when it ends."""
 
     def __init__(self, console: Console):
@@ -35,7 +35,7 @@ class Progress:
         self.started = 0.0
         self._listening = reports.listening(self._reported)
 
-    def __enter__(self) -> Progress:
+    def __enter__(self) -> RunProgress:
         self._listening.__enter__()
         return self
 

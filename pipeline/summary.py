@@ -30,7 +30,7 @@ HISTORY = 20
 def summarise(loaded: LoadedWorkflow, result: RunResult, console: Console) -> Path | None:
     """Prints what the run did and writes its HTML report.
 
-    A part that cannot be read is said in words; a report that cannot be written ends no run.
+    A part that cannot be read becomes a sentence in the report; a report that cannot be written does not end the run.
 
     Returns:
       The report's path, None if it could not be written.
@@ -69,15 +69,15 @@ def _bare(loaded: LoadedWorkflow, result: RunResult, missing: list[str]) -> Repo
 
 def _metrics(runs: Runs, run: Run) -> list[tuple[str, Measured]]:
     """(run, metrics) of the run and those before it, the run itself last if it has any."""
-    found = runs.until(run.id, "metrics", HISTORY)
+    outputs = runs.until(run.id, "metrics", HISTORY)
     # Single categories are compared with those of one run before.
     records = dict(runs.until(run.id, "metrics_record", 2))
     figures: dict[int, CategoryFigures] = {}
-    for name, output in found[-2:]:
+    for name, output in outputs[-2:]:
         if output.id not in figures:
             record = records.get(name)
             figures[output.id] = figures_of(output.properties, None if record is None else record.properties)
-    return [(name, Measured.of(output, figures.get(output.id))) for name, output in found]
+    return [(name, Measured.of(output, figures.get(output.id))) for name, output in outputs]
 
 
 def _gains(
@@ -92,8 +92,8 @@ def _gains(
         (name, {**batch.properties, **(records[name].properties if name in records else {})})
         for name, batch in runs.until(run.id, "labelling_batch", HISTORY)
     ]
-    found = {name: labelling_gain(name, batches, metrics, sampling) for name in loaded.workflow.objectives}
-    return {name: gain.reasons for name, gain in found.items() if gain is not None}
+    gains = {name: labelling_gain(name, batches, metrics, sampling) for name in loaded.workflow.objectives}
+    return {name: gain.reasons for name, gain in gains.items() if gain is not None}
 
 
 def _timings(result: RunResult) -> list[Timing]:
@@ -101,8 +101,8 @@ def _timings(result: RunResult) -> list[Timing]:
 
 
 def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
-    """What lies where; only what is there."""
-    found = []
+    """The outputs that exist, each with its place."""
+    places = []
     titles = {
         "labelling_batch": "next batch",
         "label_review": "label review",
@@ -113,23 +113,23 @@ def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     }
     for key, title in titles.items():
         if key in run.outputs:
-            found.append((title, near(run.outputs[key].folder)))
+            places.append((title, near(run.outputs[key].folder)))
     published = run.outputs.get("published_predictions")
     if published is not None and published.properties.get("products"):
         newest = run.outputs.get("predictions")
         same = newest is not None and published.properties.get("model") == newest.properties.get("model")
-        found.append(("published", f"{near(published.folder)}{'' if same else ' (by the last blessed model)'}"))
+        places.append(("published", f"{near(published.folder)}{'' if same else ' (by the last blessed model)'}"))
     pushed = run.outputs.get("pushed_model")
     if pushed is not None and pushed.properties.get("pushed_destination"):
-        found.append(("pushed model", near(Path(str(pushed.properties["pushed_destination"])))))
+        places.append(("pushed model", near(Path(str(pushed.properties["pushed_destination"])))))
     index = run.outputs.get("pushed_index")
     if index is not None and index.properties.get("pushed_destination"):
-        found.append(("pushed index", near(Path(str(index.properties["pushed_destination"])))))
+        places.append(("pushed index", near(Path(str(index.properties["pushed_destination"])))))
     url = result.folder.metadata
     # A database URL may hold a password.
     shown = near(Path(url)) if "://" not in url else f"{url.partition('://')[0]}://{url.rpartition('@')[2]}"
-    found += [("metadata", shown), ("log", near(result.log))]
-    return found
+    places += [("metadata", shown), ("log", near(result.log))]
+    return places
 
 
 def _write(report: Report, path: Path) -> Path:

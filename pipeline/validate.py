@@ -25,12 +25,12 @@ from pipeline.workflow_file import LoadedWorkflow
 T = TypeVar("T")
 
 PEEKED_FILES = 20
-"""How many feed files are looked into; all of them are looked for."""
+"""The number of feed files whose beginning is read; that they exist is checked of all."""
 
 
 @dataclass
-class Report:
-    """What a check found.
+class ValidationReport:
+    """The result of checking a workflow.
 
     Attributes:
       problems: every mistake; empty if the workflow can be run.
@@ -48,9 +48,9 @@ def validate_workflow(loaded: LoadedWorkflow) -> list[Problem]:
     return check(loaded).problems
 
 
-def check(loaded: LoadedWorkflow) -> Report:
+def check(loaded: LoadedWorkflow) -> ValidationReport:
     """Checks that files exist and parse, that rules and labels fit the taxonomy, and that the feed has the columns."""
-    report = Report()
+    report = ValidationReport()
     report.problems += collisions([FORMATS, QUERY_STRATEGIES])
     _check_metadata(loaded, report)
     if loaded.workflow.feed.demo is not None and not loaded.folder.exists():
@@ -66,7 +66,7 @@ def check(loaded: LoadedWorkflow) -> Report:
     return report
 
 
-def _check_metadata(loaded: LoadedWorkflow, report: Report) -> None:
+def _check_metadata(loaded: LoadedWorkflow, report: ValidationReport) -> None:
     url = loaded.workflow.runners.local.metadata
     if url is not None and not url.startswith("mysql://"):
         # Seen with ml-metadata 1.17.1 on PostgreSQL: any text with a backslash is written as a syntax error.
@@ -75,7 +75,7 @@ def _check_metadata(loaded: LoadedWorkflow, report: Report) -> None:
         report.problems.append(loaded.problem("runners.local.metadata", expected, f"{shown}://..."))
 
 
-def _collect(report: Report, action: Callable[[], T]) -> T | None:
+def _collect(report: ValidationReport, action: Callable[[], T]) -> T | None:
     try:
         return action()
     except InputError as error:
@@ -83,7 +83,7 @@ def _collect(report: Report, action: Callable[[], T]) -> T | None:
         return None
 
 
-def _exists(loaded: LoadedWorkflow, path: Path, key: str, name: str, report: Report) -> bool:
+def _exists(loaded: LoadedWorkflow, path: Path, key: str, name: str, report: ValidationReport) -> bool:
     if path.is_file():
         return True
     where = f"expected a file in {loaded.folder} or beside the workflow file"
@@ -91,7 +91,7 @@ def _exists(loaded: LoadedWorkflow, path: Path, key: str, name: str, report: Rep
     return False
 
 
-def _check_taxonomy(loaded: LoadedWorkflow, report: Report) -> Taxonomy | None:
+def _check_taxonomy(loaded: LoadedWorkflow, report: ValidationReport) -> Taxonomy | None:
     path = loaded.taxonomy_file
     if path is None:
         report.counts["taxonomy"] = f"built from the feed's column {loaded.workflow.feed.fields.truth!r} by the run"
@@ -109,7 +109,7 @@ def _check_taxonomy(loaded: LoadedWorkflow, report: Report) -> Taxonomy | None:
     return taxonomy
 
 
-def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> None:
+def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
     path = loaded.rules_file
     if path is None or not _exists(loaded, path, "rules.file", str(loaded.workflow.rules.file), report):
         return
@@ -120,7 +120,7 @@ def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> 
         report.counts["rules"] = f"{len(rules):,}"
 
 
-def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> None:
+def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
     paths = []
     # The label store's snapshot comes last and has no setting of its own.
     names = [*loaded.workflow.labels.files, *(["snapshot"] if loaded.snapshot is not None else [])]
@@ -137,7 +137,7 @@ def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) ->
         report.counts["labels"] = f"{len(log):,} rows"
 
 
-def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Report) -> None:
+def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
     for objective, thresholds in loaded.workflow.evaluation.thresholds.items():
         for category in thresholds.category_f1:
             try:
@@ -149,7 +149,7 @@ def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, repor
                 report.problems.append(loaded.problem(key, "expected a category of the taxonomy", category, hint))
 
 
-def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
+def _check_other_files(loaded: LoadedWorkflow, report: ValidationReport) -> None:
     schema = loaded.workflow.validation.schema_file
     if schema is not None:
         path = loaded.find(schema)
@@ -169,7 +169,7 @@ def _check_other_files(loaded: LoadedWorkflow, report: Report) -> None:
         _exists(loaded, loaded.find(jar), key, jar, report)
 
 
-def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
+def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
     feed = loaded.workflow.feed
     try:
         files = loaded.feed_files()
@@ -194,20 +194,20 @@ def _check_feed(loaded: LoadedWorkflow, report: Report) -> None:
     for path in files:
         kind = _collect(report, lambda path=path: format_of(path, feed))  # type: ignore[misc]
         if kind is not None and len(peeks) < PEEKED_FILES:
-            found = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, feed))  # type: ignore[misc]
-            if found is not None:
-                peeks.append(found)
+            peeked = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, feed))  # type: ignore[misc]
+            if peeked is not None:
+                peeks.append(peeked)
     if peeks:
         _check_columns(loaded, peeks, report)
         _check_images(loaded, peeks, report)
 
 
-def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) -> None:
+def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: ValidationReport) -> None:
     """Columns that somebody wrote down must be there; a default that the feed lacks is a missing field."""
     workflow = loaded.workflow
     known: dict[str, None] = {}
-    for found in peeks:
-        known.update(dict.fromkeys(found.columns))
+    for peeked in peeks:
+        known.update(dict.fromkeys(peeked.columns))
     wanted: dict[str, str] = {"feed.fields.id": workflow.feed.fields.id}
     fields = workflow.feed.fields
     for name in (*PRODUCT_FIELDS, "truth"):
@@ -231,11 +231,11 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) ->
         report.problems.append(loaded.problem(key, "expected a column of the feed", column, hint))
 
 
-def _check_images(loaded: LoadedWorkflow, peeks: list[Peek], report: Report) -> None:
+def _check_images(loaded: LoadedWorkflow, peeks: list[Peek], report: ValidationReport) -> None:
     settings, column = loaded.workflow.images, loaded.workflow.feed.fields.image
     if settings is None or column is None:
         return
-    values = [record.get(column) for found in peeks for record in found.records]
+    values = [record.get(column) for peeked in peeks for record in peeked.records]
     problems, notes = check_images(loaded, settings, [value for value in values if isinstance(value, str)])
     report.problems += problems
     report.notes += notes

@@ -137,8 +137,8 @@ def load_workflow(
             return str(path), None
         return (OVERRIDE, None) if lines[key] is None else (str(path), lines[key])
 
-    workflow, found = validate_data(data, place)
-    problems += found
+    workflow, workflow_problems = validate_data(data, place)
+    problems += workflow_problems
     if workflow is None or problems:
         raise InputError(problems)
     folder, problem = _base_folder(workflow, path, feed_folder)

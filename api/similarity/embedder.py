@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
 from modules.examples import IMAGE_BYTES
 from modules.similarity.changes import unit
 from modules.similarity.identity import fingerprint
-from modules.similarity.items import Floats
 
 _SIGNATURES = ("table", "serving_default")
 
@@ -47,7 +47,7 @@ class Embedder:
             raise InputError(Problem(str(folder), "the folder of a SavedModel; there is none"))
         self._lock = threading.Lock()
         self._loaded: Any = None
-        self._empty: dict[str, Floats] = {}
+        self._empty: dict[str, Float32Array] = {}
 
     @cached_property
     def model(self) -> str:
@@ -85,7 +85,7 @@ class Embedder:
                 self._empty = self._embed([Raw()])
             return self._loaded[1]
 
-    def __call__(self, products: Sequence[Raw]) -> Mapping[str, Floats]:
+    def __call__(self, products: Sequence[Raw]) -> Mapping[str, Float32Array]:
         """The model's embeddings of the products: ``embedding`` and those of ``embedding_image``, ``embedding_text``
         that it has, float32 (n, d), rows of unit length; zeros of what the model cannot tell from nothing at all."""
         self.load()
@@ -94,7 +94,7 @@ class Embedder:
             rows[np.abs(rows - self._empty[name]).max(axis=1) < 1e-5] = 0.0
         return embeddings
 
-    def _embed(self, products: Sequence[Raw]) -> dict[str, Floats]:
+    def _embed(self, products: Sequence[Raw]) -> dict[str, Float32Array]:
         import tensorflow as tf
 
         examples = tf.constant([_example(product) for product in products], tf.string)

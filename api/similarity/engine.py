@@ -19,10 +19,11 @@ from api.similarity.embedder import Embedder, Raw
 from api.similarity.images import EXPECTED, canonical_image
 from api.similarity.metrics import Metrics
 from api.similarity.requests import Query, Similar
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem
-from modules.similarity.catalogue import Asked, Catalogue, Neighbour, depth
+from modules.similarity.catalogue import Catalogue, SimilarityQuery, SimilarProduct, depth
 from modules.similarity.changes import unit
-from modules.similarity.items import Floats, Restriction
+from modules.similarity.items import Restriction
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,10 +63,10 @@ class Engine:
         self._embedding = ThreadPoolExecutor(1, "embed")
         self._decoding = ThreadPoolExecutor(2, "decode")
         common: Any = {"max_wait": limits.max_wait, "max_waiting": limits.max_waiting}
-        self._search: Batcher[tuple[Asked, int], list[Neighbour]] = Batcher(
+        self._search: Batcher[tuple[SimilarityQuery, int], list[SimilarProduct]] = Batcher(
             _search, self._searching, max_jobs=limits.max_batch, seen=metrics.batch.observe, **common
         )
-        self._embed: Batcher[Raw, dict[str, Floats]] = Batcher(_embed, self._embedding, max_jobs=64, **common)
+        self._embed: Batcher[Raw, dict[str, Float32Array]] = Batcher(_embed, self._embedding, max_jobs=64, **common)
 
     def load(self) -> bool:
         """Opens what is to be served now, beside what is served, which it then replaces; False if that is the same.
@@ -88,7 +89,7 @@ class Engine:
                 for by in newer.catalogue.methods:
                     vector = np.zeros(newer.catalogue.dimension(by), np.float32)
                     vector[:1] = 1.0
-                    newer.catalogue.search(by, [Asked(vector, "")], 1)
+                    newer.catalogue.search(by, [SimilarityQuery(vector, "")], 1)
             except Exception:
                 self.metrics.reloads.labels("failed").inc()
                 raise
@@ -137,18 +138,20 @@ class Engine:
             return {"neighbours": answers[0], "index": facts}
         return {"results": [{"neighbours": neighbours} for neighbours in answers], "index": facts}
 
-    async def _asked(self, loaded: Loaded, by: str, queries: Sequence[Query], locations: Sequence[str]) -> list[Asked]:
+    async def _asked(
+        self, loaded: Loaded, by: str, queries: Sequence[Query], locations: Sequence[str]
+    ) -> list[SimilarityQuery]:
         catalogue = loaded.catalogue
         column = _column(loaded, by, queries, locations)
-        asked: list[Asked | None] = []
+        asked: list[SimilarityQuery | None] = []
         raw: list[tuple[int, Raw]] = []
         for row, (query, where) in enumerate(zip(queries, locations, strict=True)):
             if query.id is not None:
                 asked.append(_by_id(catalogue, query.id, by, where))
             elif query.vector is not None:
-                asked.append(Asked(_vector(query.vector, catalogue, by, f"{where}.vector")))
+                asked.append(SimilarityQuery(_vector(query.vector, catalogue, by, f"{where}.vector")))
             elif column is None:
-                asked.append(Asked(title=query.text))
+                asked.append(SimilarityQuery(title=query.text))
             else:
                 asked.append(None)
                 raw.append((row, await self._raw(query, where)))
@@ -161,7 +164,7 @@ class Engine:
                     raise Refused(
                         422, "the model sees nothing in it", locations[row], expected, "ask by another method"
                     )
-                asked[row] = Asked(vector, product.title)
+                asked[row] = SimilarityQuery(vector, product.title)
         return [query for query in asked if query is not None]
 
     async def _answers(self, batcher: Batcher[Any, Any], key: Hashable, jobs: Sequence[Any]) -> list[Any]:
@@ -188,13 +191,13 @@ class _Alike:
     within: Restriction | None
 
 
-def _search(key: Hashable, jobs: list[tuple[Asked, int]]) -> list[list[Neighbour]]:
+def _search(key: Hashable, jobs: list[tuple[SimilarityQuery, int]]) -> list[list[SimilarProduct]]:
     assert isinstance(key, _Alike)
     by_job = key.catalogue.search(key.by, [asked for asked, _ in jobs], max(k for _, k in jobs), key.within)
     return [neighbours[:k] for neighbours, (_, k) in zip(by_job, jobs, strict=True)]
 
 
-def _embed(embedder: Any, products: list[Raw]) -> list[dict[str, Floats]]:
+def _embed(embedder: Any, products: list[Raw]) -> list[dict[str, Float32Array]]:
     embeddings = embedder(products)
     return [{name: rows[i] for name, rows in embeddings.items()} for i in range(len(products))]
 
@@ -210,7 +213,7 @@ def _within(catalogue: Catalogue, request: Similar) -> Restriction | None:
     return None if restriction.nothing else restriction
 
 
-def _vector(values: Sequence[float], catalogue: Catalogue, by: str, where: str) -> Floats:
+def _vector(values: Sequence[float], catalogue: Catalogue, by: str, where: str) -> Float32Array:
     dimension = catalogue.dimension(by)
     if not catalogue.needs_vector(by):
         raise Refused(422, f"{by!r} compares texts", where, "an id or a text", f"ask by {catalogue.methods[0]!r}")
@@ -261,7 +264,7 @@ def column_of(loaded: Loaded, by: str, *, is_image: bool) -> str | None:
     return embedding.column
 
 
-def _by_id(catalogue: Catalogue, name: str, by: str, where: str) -> Asked:
+def _by_id(catalogue: Catalogue, name: str, by: str, where: str) -> SimilarityQuery:
     try:
         return catalogue.asked(name, by)
     except InputError as error:
@@ -279,7 +282,7 @@ def _image(text: str, where: str) -> bytes:
         raise Refused.of(error, where) from None
 
 
-def _plain(neighbour: Neighbour) -> dict[str, Any]:
+def _plain(neighbour: SimilarProduct) -> dict[str, Any]:
     product = neighbour.product
     return {
         "id": product.id,

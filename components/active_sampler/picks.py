@@ -40,9 +40,9 @@ def picks_of(batch: Mapping[str, object], record: Mapping[str, object] | None) -
     if record is not None and PICKS in record:
         rows: list[dict[str, Any]] = unpack(str(record[PICKS]))
         return rows
-    found = []
+    picks = []
     for name, value in batch.items():
         if name.startswith(_EARLIER) and isinstance(value, str):
             objective, _, product = name.removeprefix(_EARLIER).partition("/")
-            found.append({"objective": objective, "product": product, **json.loads(value)})
-    return found
+            picks.append({"objective": objective, "product": product, **json.loads(value)})
+    return picks

@@ -13,7 +13,7 @@ from tfx.types import artifact_utils
 
 from components.class_metrics.files import write_figures
 from components.class_metrics.properties import FIGURES, CategoryFigures, pack_figures
-from components.class_metrics.results import Category
+from components.class_metrics.results import CategoryResult
 from components.evaluation import figures
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
 from components.evaluation.of_workflow import objective_evals, objective_thresholds
@@ -50,9 +50,9 @@ def write(
     """Overall figures become properties of ``metrics``; those of categories its files, and ``record``'s property."""
     for name, value in overall_figures(overall, [objective.name for objective in objectives]):
         set_property(metrics, name, value)
-    found = category_figures(overall, objectives, thresholds)
-    write_figures(metrics.uri, found, figures.COLUMNS)
-    set_property(record, FIGURES, pack_figures(found))
+    per_category = category_figures(overall, objectives, thresholds)
+    write_figures(metrics.uri, per_category, figures.COLUMNS)
+    set_property(record, FIGURES, pack_figures(per_category))
 
 
 def overall_figures(overall: Slice, objectives: Iterable[str]) -> Iterator[tuple[str, float]]:
@@ -76,7 +76,7 @@ def category_figures(
     Raises:
       ValueError: the evaluation has another number of classes than the objective.
     """
-    found = CategoryFigures()
+    per_category = CategoryFigures()
     for objective in objectives:
         name, classes = objective.name, objective.classes
         array = overall.categories.get(name)
@@ -87,18 +87,18 @@ def category_figures(
         columns = dict(zip(figures.COLUMNS, array, strict=True))
         for index in np.flatnonzero(np.isfinite(columns["f1"])):
             values = {n: float(v[index]) for n, v in columns.items() if math.isfinite(v[index])}
-            found.categories.append(Category(name, *classes[index], values))
+            per_category.categories.append(CategoryResult(name, *classes[index], values))
         checks = objective.checks(thresholds.get(name, ObjectiveThresholds()))
         if checks:
             rest = overall.values[name].get(figures.REST_F1, math.nan)
             failed = check_categories(checks, columns["f1"], columns["examples"], rest)
             paths = {index: path for index, (_, path) in enumerate(classes)} | {REST: REST_PATH}
-            found.failed[name] = [
+            per_category.failed[name] = [
                 {
-                    "path": paths[one.category],
-                    "f1": float(one.f1) if math.isfinite(one.f1) else None,
-                    "bound": float(one.bound),
+                    "path": paths[failed_category.category],
+                    "f1": float(failed_category.f1) if math.isfinite(failed_category.f1) else None,
+                    "bound": float(failed_category.bound),
                 }
-                for one in failed
+                for failed_category in failed
             ]
-    return found
+    return per_category

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from components.class_metrics.properties import CategoryFigures
-from components.class_metrics.results import Category
+from components.class_metrics.results import CategoryResult
 
 CATEGORIES_FILE, FAILED_FILE = "categories.parquet", "failed.json"
 _NAMES = ("objective", "category", "path")
@@ -27,8 +27,8 @@ def write_figures(folder: str, figures: CategoryFigures, columns: Sequence[str])
     schema = pa.schema([(name, pa.string()) for name in _NAMES] + [(name, pa.float64()) for name in columns])
     categories = figures.categories
     arrays = [
-        *([getattr(one, key) for one in categories] for key in ("objective", "id", "path")),
-        *([one.values.get(name) for one in categories] for name in columns),
+        *([getattr(category, key) for category in categories] for key in ("objective", "id", "path")),
+        *([category.values.get(name) for category in categories] for name in columns),
     ]
     pq.write_table(pa.table(arrays, schema=schema), os.path.join(folder, CATEGORIES_FILE), compression="zstd")
     with open(os.path.join(folder, FAILED_FILE), "w", encoding="utf-8") as file:
@@ -36,7 +36,7 @@ def write_figures(folder: str, figures: CategoryFigures, columns: Sequence[str])
 
 
 def read_figures(folder: Path) -> CategoryFigures:
-    """What :func:`write_figures` wrote.
+    """Reads what :func:`write_figures` wrote.
 
     Raises:
       OSError, ValueError: a file is missing or damaged.
@@ -46,5 +46,5 @@ def read_figures(folder: Path) -> CategoryFigures:
     for row in table.to_pylist():
         objective, identity, path = (row.pop(name) for name in _NAMES)
         values = {name: value for name, value in row.items() if value is not None}
-        categories.append(Category(objective, identity, path, values))
+        categories.append(CategoryResult(objective, identity, path, values))
     return CategoryFigures(categories, json.loads((folder / FAILED_FILE).read_text("utf-8")))

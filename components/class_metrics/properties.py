@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.class_metrics.results import Category
+from components.class_metrics.results import CategoryResult
 from components.record import pack, unpack
 
 FIGURES = "figures"
@@ -26,12 +26,16 @@ class CategoryFigures:
       categories: with at least one labelled or predicted product. failed: those below their bounds.
     """
 
-    categories: list[Category] = field(default_factory=list)
+    categories: list[CategoryResult] = field(default_factory=list)
     failed: Failed = field(default_factory=dict)
 
     def of(self, objective: str) -> dict[str, tuple[str, dict[str, float]]]:
         """Category id to its path and figures, of one objective."""
-        return {one.id: (one.path, one.values) for one in self.categories if one.objective == objective}
+        return {
+            category.id: (category.path, category.values)
+            for category in self.categories
+            if category.objective == objective
+        }
 
 
 def overall(properties: Mapping[str, object]) -> dict[str, dict[str, float]]:
@@ -50,15 +54,18 @@ def pack_figures(figures: CategoryFigures) -> str:
     Two objectives of 20,000 categories each, no figure like another, make 3.1 MB; a message may have 4.
     """
     place: dict[tuple[str, str], int] = {}
-    rows: dict[str, list[Category]] = {}
-    for one in figures.categories:
-        place.setdefault((one.id, one.path), len(place))
-        rows.setdefault(one.objective, []).append(one)
+    rows: dict[str, list[CategoryResult]] = {}
+    for category in figures.categories:
+        place.setdefault((category.id, category.path), len(place))
+        rows.setdefault(category.objective, []).append(category)
     objectives = {}
     for objective, own in rows.items():
-        names = dict.fromkeys(name for one in own for name in one.values)
-        columns = {name: [_digits(one.values.get(name)) for one in own] for name in names}
-        objectives[objective] = {"category": [place[one.id, one.path] for one in own], "figures": columns}
+        names = dict.fromkeys(name for category in own for name in category.values)
+        columns = {name: [_digits(category.values.get(name)) for category in own] for name in names}
+        objectives[objective] = {
+            "category": [place[category.id, category.path] for category in own],
+            "figures": columns,
+        }
     paths = [path for _, path in place]
     # The pooled categories have a name in the place of a path.
     of_path = {path: at for at, path in enumerate(paths)}
@@ -78,7 +85,7 @@ def pack_figures(figures: CategoryFigures) -> str:
 
 
 def unpack_figures(text: str) -> CategoryFigures:
-    """What :func:`pack_figures` packed.
+    """Unpacks what :func:`pack_figures` packed.
 
     Raises:
       ValueError: it is no such text.
@@ -90,7 +97,7 @@ def unpack_figures(text: str) -> CategoryFigures:
         names = list(own["figures"])
         for at, figures in zip(own["category"], zip(*own["figures"].values(), strict=True), strict=True):
             values = {name: float(v) for name, v in zip(names, figures, strict=True) if v is not None}
-            categories.append(Category(objective, ids[at], paths[at], values))
+            categories.append(CategoryResult(objective, ids[at], paths[at], values))
     failed = {
         objective: [
             {"path": paths[at], "f1": None if f1 is None else float(f1), "bound": bound}
@@ -110,17 +117,17 @@ def figures_of(metrics: Mapping[str, object], record: Mapping[str, object] | Non
     """
     if record is not None and FIGURES in record:
         return unpack_figures(str(record[FIGURES]))
-    found = CategoryFigures()
+    figures = CategoryFigures()
     for name, value in metrics.items():
         if not isinstance(value, str):
             continue
         if name.startswith(_CATEGORY):
             objective, _, identity = name.removeprefix(_CATEGORY).partition("/")
             values: dict[str, Any] = json.loads(value)
-            found.categories.append(Category(objective, identity, values.pop("path"), values))
+            figures.categories.append(CategoryResult(objective, identity, values.pop("path"), values))
         elif name.startswith(_FAILED):
-            found.failed[name.removeprefix(_FAILED)] = json.loads(value)
-    return found
+            figures.failed[name.removeprefix(_FAILED)] = json.loads(value)
+    return figures
 
 
 def _digits(value: float | None) -> float | int | None:

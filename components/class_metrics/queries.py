@@ -9,8 +9,8 @@ from typing import Any
 
 from components.class_metrics.properties import figures_of, overall
 from components.class_metrics.results import (
-    Category,
     CategoryHistory,
+    CategoryResult,
     CategoryRun,
     Change,
     Comparison,
@@ -32,7 +32,7 @@ _COMPARED = ("accuracy", "macro_f1", "weighted_f1", "hierarchical_f1", "micro_f1
 
 def all_metrics(store: Any, pipeline_name: str | None = None) -> list[RunMetrics]:
     """The metrics of all runs (of one pipeline), oldest first."""
-    return [_read(store, found) for found in _listed(store, pipeline_name)]
+    return [_read(store, artifact) for artifact in _listed(store, pipeline_name)]
 
 
 def latest_metrics(store: Any, pipeline_name: str | None = None) -> RunMetrics:
@@ -41,11 +41,11 @@ def latest_metrics(store: Any, pipeline_name: str | None = None) -> RunMetrics:
     Raises:
       InputError: no run has any.
     """
-    found = _listed(store, pipeline_name)
-    if not found:
+    listed = _listed(store, pipeline_name)
+    if not listed:
         of = f" of {pipeline_name!r}" if pipeline_name else ""
         raise InputError(Problem("", f"no run{of} has metrics yet", hint="run the workflow first: shelfmark run"))
-    return _read(store, max(found, key=lambda one: _time(one.runs[-1])))
+    return _read(store, max(listed, key=lambda metrics: _time(metrics.runs[-1])))
 
 
 def run_metrics(store: Any, run: str, pipeline_name: str | None = None) -> RunMetrics:
@@ -54,11 +54,11 @@ def run_metrics(store: Any, run: str, pipeline_name: str | None = None) -> RunMe
     Raises:
       InputError: there is no such run, or it has no metrics.
     """
-    found = _listed(store, pipeline_name)
-    for one in reversed(found):
-        if run in [context.name for context in one.runs]:
-            return _read(store, one)
-    runs = [context.name for one in found for context in one.runs]
+    listed = _listed(store, pipeline_name)
+    for metrics in reversed(listed):
+        if run in [context.name for context in metrics.runs]:
+            return _read(store, metrics)
+    runs = [context.name for metrics in listed for context in metrics.runs]
     expected = f"expected a run with metrics: {', '.join(runs[-10:]) or 'there is none yet'}"
     raise InputError(Problem("", expected, key="run", value=run))
 
@@ -86,7 +86,7 @@ def category_history(store: Any, category: str, pipeline_name: str | None = None
 
 
 def compare(store: Any, run_a: str, run_b: str, pipeline_name: str | None = None) -> Comparison:
-    """What got better and worse from ``run_a`` to ``run_b``: overall, and each category's F1.
+    """Lists what got better and worse from ``run_a`` to ``run_b``: overall, and each category's F1.
 
     A change is certain where it is larger than chance explains: Newcombe's (1998, method 10) interval of a difference,
     out of the two figures' own intervals, does not hold 0.
@@ -124,7 +124,7 @@ def compare(store: Any, run_a: str, run_b: str, pipeline_name: str | None = None
 
 
 @dataclass(frozen=True)
-class _Found:
+class _ListedMetrics:
     """Metrics of which nothing is read yet: the artifact, its runs oldest first, and their pipeline."""
 
     artifact: Any
@@ -132,7 +132,7 @@ class _Found:
     pipeline: str
 
 
-def _listed(store: Any, pipeline_name: str | None) -> list[_Found]:
+def _listed(store: Any, pipeline_name: str | None) -> list[_ListedMetrics]:
     """Metrics of all runs, oldest first."""
     from ml_metadata import errors
     from ml_metadata.proto import metadata_store_pb2
@@ -143,27 +143,27 @@ def _listed(store: Any, pipeline_name: str | None) -> list[_Found]:
         return []
     # A failed or running component leaves an artifact that nothing stands behind.
     live = [a for a in artifacts if a.state in (metadata_store_pb2.Artifact.LIVE, metadata_store_pb2.Artifact.UNKNOWN)]
-    found = []
+    listed = []
     for artifact in sorted(live, key=lambda a: (a.create_time_since_epoch, a.id)):
         contexts = _contexts(store, artifact)
         runs = sorted((c for c in contexts if c.type == "pipeline_run"), key=_time)
         pipeline = next((c.name for c in contexts if c.type == "pipeline"), "")
         if runs and pipeline_name in (None, pipeline):
-            found.append(_Found(artifact, runs, pipeline))
-    return found
+            listed.append(_ListedMetrics(artifact, runs, pipeline))
+    return listed
 
 
-def _read(store: Any, found: _Found) -> RunMetrics:
-    properties = properties_of(found.artifact)
-    figures = figures_of(properties, record_of(store, found.artifact.id))
+def _read(store: Any, metrics: _ListedMetrics) -> RunMetrics:
+    properties = properties_of(metrics.artifact)
+    figures = figures_of(properties, record_of(store, metrics.artifact.id))
     return RunMetrics(
-        run=found.runs[0].name,
-        pipeline=found.pipeline,
-        time=time_text(found.artifact.create_time_since_epoch),
+        run=metrics.runs[0].name,
+        pipeline=metrics.pipeline,
+        time=time_text(metrics.artifact.create_time_since_epoch),
         values=overall(properties),
         categories=sorted(figures.categories, key=lambda item: (item.objective, item.path)),
         failed=figures.failed,
-        reused_by=[context.name for context in found.runs[1:]],
+        reused_by=[context.name for context in metrics.runs[1:]],
     )
 
 
@@ -195,7 +195,7 @@ def _change(
     return Change(objective, path, figure, old, new, support, certain)
 
 
-def _paths(items: Iterable[Category]) -> list[str]:
+def _paths(items: Iterable[CategoryResult]) -> list[str]:
     return sorted({item.path for item in items})
 
 

@@ -20,7 +20,7 @@ class Answer:
 
 
 @dataclass(frozen=True)
-class Category:
+class CategoryResult:
     """A category's figures in one run; what is not defined is missing (``f1``, ``f1/lower``, ``support``, ...)."""
 
     objective: str
@@ -44,7 +44,7 @@ class RunMetrics(Answer):
     pipeline: str
     time: str
     values: dict[str, dict[str, float]]
-    categories: list[Category]
+    categories: list[CategoryResult]
     failed: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     reused_by: list[str] = field(default_factory=list)
 

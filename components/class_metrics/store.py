@@ -77,7 +77,7 @@ def connection_config(uri: str) -> Any:
 
 
 def open_store(uri: str, *, write: bool = False, run_command: str = RUN) -> Any:
-    """An ``ml_metadata.MetadataStore``, whose errors are said in words.
+    """Opens an ``ml_metadata.MetadataStore`` that raises InputError with a readable message.
 
     Args:
       uri: as for :func:`connection_config`.
@@ -117,13 +117,13 @@ class _Said:
         self._place = uri, path, run_command
 
     def __getattr__(self, name: str) -> Any:
-        found = getattr(self._store, name)
-        if not callable(found):
-            return found
+        attribute = getattr(self._store, name)
+        if not callable(attribute):
+            return attribute
 
         def said(*arguments: Any, **named: Any) -> Any:
             with _said(*self._place):
-                return found(*arguments, **named)
+                return attribute(*arguments, **named)
 
         return said
 
@@ -177,16 +177,16 @@ def _authorities(file: str) -> str:
     """The certificates in a PEM file, without the remarks between them, which may be in any encoding."""
     try:
         with open(file, "rb") as opened:
-            found = _PEM.findall(opened.read().decode("latin-1"))
+            certificates = _PEM.findall(opened.read().decode("latin-1"))
     except OSError as error:
         raise InputError(Problem(file, f"expected the certificates of an authority: {error.strerror}")) from None
-    if not found:
+    if not certificates:
         raise InputError(Problem(file, "expected the certificates of an authority, in PEM"))
-    return "\n".join(found) + "\n"
+    return "\n".join(certificates) + "\n"
 
 
 def _tls_hint(uri: str) -> str:
-    """gRPC words the same failure differently from version to version: what to look at is said for all of them."""
+    """gRPC words the same failure differently from version to version, so one hint covers all of them."""
     if uri.startswith("grpcs://"):
         return "it has to speak TLS, with a certificate that names this host and is signed by an authority in ?ca=FILE"
     return "one that speaks TLS is grpcs://HOST:PORT?ca=FILE" if uri.startswith("grpc://") else ""

@@ -19,8 +19,8 @@ from tensorflow_model_analysis.extractors import extractor, slice_key_extractor,
 from tensorflow_model_analysis.proto import config_pb2
 from tensorflow_model_analysis.slicer import slicer_lib as slicer
 
-from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc, ragged
-from components.evaluation.measure import Block, Measured
+from components.evaluation.inputs import PRODUCTS_KEY, BlockAuc, EvaluatedBatch, ragged
+from components.evaluation.measure import Block, MeasuredFacts
 from components.evaluation.metrics import ObjectiveMetrics, Reader
 from modules.metrics import ScoreStore
 
@@ -85,21 +85,21 @@ def _SliceBatches(extracts: beam.PCollection, eval_config: config_pb2.EvalConfig
 def readers_of(eval_config: config_pb2.EvalConfig, *, baselines: bool = True) -> list[Reader]:
     """The readers of all objectives and models, with or without the baseline model's."""
     left_out = {spec.name for spec in eval_config.model_specs if spec.is_baseline and not baselines}
-    found = []
+    readers = []
     for spec in eval_config.metrics_specs:
         models = [name for name in spec.model_names or [""] if name not in left_out]
         for metric in spec.metrics:
             computations = ObjectiveMetrics(**json.loads(metric.config)).computations(eval_config, model_names=models)
-            found += [reader for c in computations for reader in getattr(c, "preprocessors", ())]
-    return found
+            readers += [reader for c in computations for reader in getattr(c, "preprocessors", ())]
+    return readers
 
 
-def _batch(extracts: Mapping[str, Any]) -> Batch:
+def _batch(extracts: Mapping[str, Any]) -> EvaluatedBatch:
     features = extracts.get(constants.FEATURES_KEY) or {}
-    return Batch(features, extracts[constants.PREDICTIONS_KEY], len(extracts[constants.INPUT_KEY]))
+    return EvaluatedBatch(features, extracts[constants.PREDICTIONS_KEY], len(extracts[constants.INPUT_KEY]))
 
 
-def _blocks(batch: Batch, readers: list[Reader]) -> Iterator[tuple[tuple[str, int], Block]]:
+def _blocks(batch: EvaluatedBatch, readers: list[Reader]) -> Iterator[tuple[tuple[str, int], Block]]:
     for reader in readers:
         for first, block in reader.measured(batch).blocks(_CLASSES):
             yield (reader.name, first), block
@@ -114,7 +114,7 @@ def _block_auc(key: tuple[str, int], blocks: Iterable[Block]) -> dict[str, Any]:
     return _extract((), BlockAuc(key[0], key[1], store.auc()[0]))
 
 
-def _extract(key: Any, content: Mapping[str, Measured] | BlockAuc) -> dict[str, Any]:
+def _extract(key: Any, content: Mapping[str, MeasuredFacts] | BlockAuc) -> dict[str, Any]:
     return {constants.SLICE_KEY_TYPES_KEY: slicer.slice_keys_to_numpy_array([key]), PRODUCTS_KEY: content}
 
 
@@ -130,12 +130,12 @@ class _SliceBatchesFn(beam.DoFn):
             {key for spec in eval_config.slicing_specs for key in [*spec.feature_keys, *spec.feature_values]}
         )
 
-    def process(self, batch: Batch) -> Iterator[dict[str, Any]]:
+    def process(self, batch: EvaluatedBatch) -> Iterator[dict[str, Any]]:
         facts = {reader.name: reader.measured(batch).without_scores() for reader in self._readers}
         if self._overall:
             yield _extract((), facts)
         for key, rows in self._slices(batch.features, batch.n).items():
-            yield _extract(key, {name: found.take(np.array(rows), batch.n) for name, found in facts.items()})
+            yield _extract(key, {name: measured.take(np.array(rows), batch.n) for name, measured in facts.items()})
 
     def _slices(self, features: Mapping[str, Any], n: int) -> dict[Any, list[int]]:
         """Slice key to the rows it holds. TFMA's slicer decides, asked once per combination of values."""
@@ -150,7 +150,11 @@ class _SliceBatchesFn(beam.DoFn):
             combinations.setdefault(combination, []).append(row)
         slices: dict[Any, list[int]] = {}
         for combination, rows in combinations.items():
-            named = {name: np.array(found) for name, found in zip(self._columns, combination, strict=True) if found}
+            named = {
+                name: np.array(values_of_column)
+                for name, values_of_column in zip(self._columns, combination, strict=True)
+                if values_of_column
+            }
             for key in set(slicer.get_slices_for_features_dicts([], named, self._specs)):
                 slices.setdefault(key, []).extend(rows)
         return {key: sorted(rows) for key, rows in slices.items()}

@@ -36,15 +36,15 @@ def calibration_buckets(bins: np.ndarray) -> metrics_for_slice_pb2.CalibrationHi
     Args:
       bins: rows weight, weighted confidence, weighted hits, over equal-width bins of confidence.
     """
-    found = metrics_for_slice_pb2.CalibrationHistogramBuckets()
+    histogram = metrics_for_slice_pb2.CalibrationHistogramBuckets()
     # TFMA's own plots have a bucket below 0 and one from 1 on; its view tells by them that these are probabilities.
-    found.buckets.add(lower_threshold_inclusive=-math.inf, upper_threshold_exclusive=0.0)
+    histogram.buckets.add(lower_threshold_inclusive=-math.inf, upper_threshold_exclusive=0.0)
     for index, (weight, confidence, hits) in enumerate(bins.T):
-        bucket = found.buckets.add(
+        bucket = histogram.buckets.add(
             lower_threshold_inclusive=index / bins.shape[1], upper_threshold_exclusive=(index + 1) / bins.shape[1]
         )
         bucket.num_weighted_examples.value = weight
         bucket.total_weighted_refined_prediction.value = confidence
         bucket.total_weighted_label.value = hits
-    found.buckets.add(lower_threshold_inclusive=1.0, upper_threshold_exclusive=math.inf)
-    return found
+    histogram.buckets.add(lower_threshold_inclusive=1.0, upper_threshold_exclusive=math.inf)
+    return histogram

@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float64Array, Int64Array
+
 PRODUCTS_KEY = "shelfmark_products"
 """Extract in the place of single products: a slice's facts per reader's name, or a :class:`BlockAuc`. Neither holds
 scores: between extracts and metrics, Beam writes everything down."""
 
 
-class Batch:
+class EvaluatedBatch:
     """A batch of products: raw features and model outputs as TFMA's extractors left them."""
 
     def __init__(self, features: Mapping[str, Any], predictions: Any, n: int):
@@ -39,10 +41,10 @@ class BlockAuc:
 
     reader: str
     first: int
-    values: npt.NDArray[np.float64]
+    values: Float64Array
 
 
-def ragged(feature: Any, n: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+def ragged(feature: Any, n: int) -> tuple[Int64Array, npt.NDArray[Any]]:
     """Offsets (n + 1) and values of a feature of ``n`` products, whatever form TFMA gives it; None: no values.
 
     Raises:
@@ -81,8 +83,8 @@ def output_of(predictions: Any, key: str, model_name: str) -> npt.NDArray[Any] |
     if isinstance(predictions, Mapping) and model_name:
         predictions = predictions[model_name]
     if isinstance(predictions, Mapping):
-        found = predictions.get(key)
-        return None if found is None else np.asarray(found)
+        output = predictions.get(key)
+        return None if output is None else np.asarray(output)
     return np.asarray(predictions)  # TFMA unwraps the dictionary of a model with a single output
 
 
@@ -92,8 +94,8 @@ def needed_output(predictions: Any, key: str, model_name: str) -> npt.NDArray[An
     Raises:
       ValueError: the model does not have the output.
     """
-    found = output_of(predictions, key, model_name)
-    if found is None:
+    output = output_of(predictions, key, model_name)
+    if output is None:
         inner = predictions[model_name] if model_name else predictions
         raise ValueError(f"the model has no output {key!r}; it has {', '.join(sorted(inner))}")
-    return found
+    return output

@@ -9,50 +9,51 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from components.evaluation.inputs import Batch, first_values, needed_output, output_of, ragged
+from components.evaluation.inputs import EvaluatedBatch, first_values, needed_output, output_of, ragged
+from modules.arrays import Float32Array, Float64Array, Int64Array, IntpArray
 from modules.metrics import ScoreStore
 from modules.objectives import kind_named
 
-Block = tuple[npt.NDArray[np.float32], npt.NDArray[np.intp], npt.NDArray[np.int64], npt.NDArray[np.float64]]
+Block = tuple[Float32Array, IntpArray, Int64Array, Float64Array]
 """Scores of some products and classes, rows and classes of the labels among them, the products' weights."""
 
 
 @dataclass(frozen=True)
-class Product:
+class EvaluatedProduct:
     """One product without a batch dimension: its label or labels, the classes that it is known not to be, its weight
     (None: one), its outputs."""
 
     labels: npt.NDArray[Any]
     denied: npt.NDArray[Any]
     weight: float | None
-    scores: npt.NDArray[np.float32]
-    thresholds: npt.NDArray[np.float32] | None
+    scores: Float32Array
+    thresholds: Float32Array | None
 
 
 @dataclass(frozen=True)
-class Measured:
+class MeasuredFacts:
     """The facts of a batch's measured products, where these stand in it, and their scores (None: not looked at).
 
     ``overall``: these are all products, not a slice's.
     """
 
     facts: Any
-    rows: npt.NDArray[np.intp]
-    scores: npt.NDArray[np.float32] | None
+    rows: IntpArray
+    scores: Float32Array | None
     n_classes: int
     overall: bool = True
 
-    def take(self, rows: npt.NDArray[np.intp], n: int) -> Measured:
+    def take(self, rows: IntpArray, n: int) -> MeasuredFacts:
         """The measured ones among ``rows`` of a batch of ``n`` products, without scores."""
         wanted = np.zeros(n, bool)
         wanted[rows] = True
         kept = np.flatnonzero(wanted[self.rows])
-        return Measured(self.facts.take(kept), self.rows[kept], None, self.n_classes, overall=False)
+        return MeasuredFacts(self.facts.take(kept), self.rows[kept], None, self.n_classes, overall=False)
 
-    def without_scores(self) -> Measured:
-        return Measured(self.facts, self.rows, None, self.n_classes, self.overall)
+    def without_scores(self) -> MeasuredFacts:
+        return MeasuredFacts(self.facts, self.rows, None, self.n_classes, self.overall)
 
-    def labels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    def labels(self) -> tuple[IntpArray, Int64Array]:
         """Rows (among the measured products) and classes of the labels."""
         rows, classes = self.facts.labels()
         return rows, classes
@@ -90,7 +91,7 @@ class Measure:
     top_k: int
     model_name: str
 
-    def batch(self, batch: Batch) -> Measured:
+    def batch(self, batch: EvaluatedBatch) -> MeasuredFacts:
         """The facts of a batch as TFMA's extractors left it."""
         scores = needed_output(batch.predictions, self.probabilities_key, self.model_name)
         weights = None
@@ -101,19 +102,19 @@ class Measure:
         denied = ragged(batch.features.get(self.no_key), batch.n) if self.no_key else None
         return self._facts(offsets, labels, denied, scores, weights, self._thresholds(batch.predictions))
 
-    def product(self, features: Any, predictions: Any) -> Product:
+    def product(self, features: Any, predictions: Any) -> EvaluatedProduct:
         """One product as TFMA's own extractors hand it over."""
         scores = needed_output(predictions, self.probabilities_key, self.model_name).reshape(-1)
         labels = _classes(features.get(self.label_key))
         denied = _classes(features.get(self.no_key) if self.no_key else None)
         weight = None
         if self.weight_key is not None:
-            found = features.get(self.weight_key)
-            values = np.zeros(0) if found is None else np.asarray(getattr(found, "values", found)).reshape(-1)
+            weights = features.get(self.weight_key)
+            values = np.zeros(0) if weights is None else np.asarray(getattr(weights, "values", weights)).reshape(-1)
             weight = float(values[0]) if len(values) else 0.0
-        return Product(labels, denied, weight, scores, self._thresholds(predictions))
+        return EvaluatedProduct(labels, denied, weight, scores, self._thresholds(predictions))
 
-    def products(self, products: Sequence[Product]) -> Measured:
+    def products(self, products: Sequence[EvaluatedProduct]) -> MeasuredFacts:
         """The facts of products that came one by one."""
         offsets, labels = _joined([p.labels for p in products])
         denied = _joined([p.denied for p in products]) if self.no_key else None
@@ -128,15 +129,17 @@ class Measure:
             return None
         return output_of(predictions, self.thresholds_key, self.model_name)
 
-    def _facts(self, offsets: Any, labels: Any, denied: Any, scores: Any, weights: Any, thresholds: Any) -> Measured:
+    def _facts(
+        self, offsets: Any, labels: Any, denied: Any, scores: Any, weights: Any, thresholds: Any
+    ) -> MeasuredFacts:
         facts, rows, scores = kind_named(self.kind).facts(
             (offsets, labels), denied, scores, weights, self.threshold if thresholds is None else thresholds, self.top_k
         )
         kept = scores if len(rows) == len(scores) else scores[rows]
-        return Measured(facts, rows, kept, scores.shape[1])
+        return MeasuredFacts(facts, rows, kept, scores.shape[1])
 
 
-def _classes(feature: Any) -> npt.NDArray[np.int64]:
+def _classes(feature: Any) -> Int64Array:
     """Class indices of one product."""
     if hasattr(feature, "values") and not isinstance(feature, np.ndarray):
         feature = feature.values
@@ -144,6 +147,6 @@ def _classes(feature: Any) -> npt.NDArray[np.int64]:
     return np.zeros(0, np.int64) if feature is None else np.asarray(feature).reshape(-1).astype(np.int64)
 
 
-def _joined(lists: Sequence[npt.NDArray[Any]]) -> tuple[npt.NDArray[np.int64], npt.NDArray[Any]]:
+def _joined(lists: Sequence[npt.NDArray[Any]]) -> tuple[Int64Array, npt.NDArray[Any]]:
     """Offsets (n + 1) and values."""
-    return np.concatenate([[0], np.cumsum([len(one) for one in lists])]).astype(np.int64), np.concatenate(lists)
+    return np.concatenate([[0], np.cumsum([len(values) for values in lists])]).astype(np.int64), np.concatenate(lists)

@@ -18,8 +18,8 @@ from tensorflow_model_analysis.proto import config_pb2
 
 from components.evaluation import figures
 from components.evaluation.blessing import EXAMPLES, F1, SUMS, CheckCategories, metric_key
-from components.evaluation.inputs import PRODUCTS_KEY, Batch, BlockAuc
-from components.evaluation.measure import Measure, Measured, Product
+from components.evaluation.inputs import PRODUCTS_KEY, BlockAuc, EvaluatedBatch
+from components.evaluation.measure import EvaluatedProduct, Measure, MeasuredFacts
 from components.evaluation.objectives import unpack_classes
 from modules.metrics import ScoreStore
 from modules.objectives import kind_named
@@ -139,12 +139,12 @@ class Reader(metric_types.Preprocessor):
         super().__init__(name=name)
         self._measure = measure
 
-    def measured(self, batch: Batch) -> Measured:
+    def measured(self, batch: EvaluatedBatch) -> MeasuredFacts:
         """The facts of a batch."""
         return batch.once(self.name, lambda: self._measure.batch(batch))
 
-    def process(self, extracts: Mapping[str, Any]) -> Iterator[Measured | Product | BlockAuc]:
-        given: Mapping[str, Measured] | BlockAuc | None = extracts.get(PRODUCTS_KEY)
+    def process(self, extracts: Mapping[str, Any]) -> Iterator[MeasuredFacts | EvaluatedProduct | BlockAuc]:
+        given: Mapping[str, MeasuredFacts] | BlockAuc | None = extracts.get(PRODUCTS_KEY)
         if given is None:
             features = extracts.get(constants.FEATURES_KEY) or {}
             yield self._measure.product(features, extracts[constants.PREDICTIONS_KEY])
@@ -163,7 +163,7 @@ class _Accumulator:
         self.scores: ScoreStore | None = None
         self.overall = False
         self.auc: dict[int, np.ndarray] = {}
-        self.waiting: list[Product] = []
+        self.waiting: list[EvaluatedProduct] = []
 
 
 class _Combiner(beam.CombineFn):
@@ -187,10 +187,12 @@ class _Combiner(beam.CombineFn):
     def create_accumulator(self) -> _Accumulator:
         return _Accumulator()
 
-    def add_input(self, accumulator: _Accumulator, element: Measured | Product | BlockAuc) -> _Accumulator:
+    def add_input(
+        self, accumulator: _Accumulator, element: MeasuredFacts | EvaluatedProduct | BlockAuc
+    ) -> _Accumulator:
         if isinstance(element, BlockAuc):
             accumulator.auc[element.first] = element.values
-        elif isinstance(element, Product):
+        elif isinstance(element, EvaluatedProduct):
             accumulator.waiting.append(element)
             if len(accumulator.waiting) >= _BATCH:
                 self._flush(accumulator)
@@ -203,7 +205,7 @@ class _Combiner(beam.CombineFn):
             self._add(accumulator, self._measure.products(accumulator.waiting))
             accumulator.waiting = []
 
-    def _add(self, accumulator: _Accumulator, measured: Measured) -> None:
+    def _add(self, accumulator: _Accumulator, measured: MeasuredFacts) -> None:
         counts = self._counts(accumulator)
         if measured.n_classes != counts.n_classes:
             raise ValueError(
@@ -247,16 +249,18 @@ class _Combiner(beam.CombineFn):
     def extract_output(self, accumulator: _Accumulator) -> metric_types.MetricsDict:
         self._flush(accumulator)
         counts, model = self._counts(accumulator), self._measure.model_name
-        found = kind_named(self._measure.kind).figures(counts, self._branches, self._confidence, self._measure.top_k)
-        classes = found.classes
+        objective_figures = kind_named(self._measure.kind).figures(
+            counts, self._branches, self._confidence, self._measure.top_k
+        )
+        classes = objective_figures.classes
         result: dict[metric_types.MetricKey, Any] = {
-            metric_key(name, model, self._objective): value for name, value in found.values.items()
+            metric_key(name, model, self._objective): value for name, value in objective_figures.values.items()
         }
         if not accumulator.overall:
             return result
-        if found.bins is not None and self._per_category:
+        if objective_figures.bins is not None and self._per_category:
             plot = metric_types.PlotKey("calibration_plot", model, self._objective, None, None, None)
-            result[plot] = figures.calibration_buckets(found.bins)
+            result[plot] = figures.calibration_buckets(objective_figures.bins)
         if self._per_category:
             classes.auc, error = self._auc(accumulator, counts.n_classes)
             result[metric_key("auc", model, self._objective)] = classes.macro_auc
@@ -266,7 +270,7 @@ class _Combiner(beam.CombineFn):
             result.update(self._category_metrics(array))
         result[metric_key(F1, model, self._objective)] = classes.f1
         result[metric_key(EXAMPLES, model, self._objective)] = classes.examples
-        result[metric_key(SUMS, model, self._objective)] = found.sums
+        result[metric_key(SUMS, model, self._objective)] = objective_figures.sums
         return result
 
     @staticmethod

@@ -13,10 +13,10 @@ from modules.taxonomy import Taxonomy
 
 def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEval]:
     """What is measured: one entry per objective, its classes in the head's order."""
-    found = []
+    evals = []
     for name, objective in workflow.objectives.items():
         classes = objective.classes(taxonomy)
-        found.append(
+        evals.append(
             ObjectiveEval(
                 name=name,
                 kind=objective.kind,
@@ -26,7 +26,7 @@ def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEva
                 weight_key=f"eval_weight/{name}",
             )
         )
-    return found
+    return evals
 
 
 def objective_thresholds(workflow: Workflow) -> dict[str, ObjectiveThresholds]:

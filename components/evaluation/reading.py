@@ -49,13 +49,15 @@ def read_classes(folder: str) -> dict[str, list[str]]:
     """Objective to its categories' paths, in the order of the head's outputs, as the evaluation was configured."""
     from tensorflow_model_analysis.api import model_eval_lib
 
-    found = {}
+    paths_by_objective = {}
     for spec in model_eval_lib.load_eval_result(folder).config.metrics_specs:
         for metric in spec.metrics:
             parameters = json.loads(metric.config or "{}")
             if "classes" in parameters:
-                found[parameters["objective"]] = [path for _, path in unpack_classes(parameters["classes"])[0]]
-    return found
+                paths_by_objective[parameters["objective"]] = [
+                    path for _, path in unpack_classes(parameters["classes"])[0]
+                ]
+    return paths_by_objective
 
 
 def _read(message: metrics_for_slice_pb2.MetricsForSlice) -> Slice:

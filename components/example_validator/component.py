@@ -42,13 +42,13 @@ def _problems(file: str, split: str) -> list[Problem]:
     content = io_utils.read_bytes_file(file)
     anomalies = anomalies_pb2.Anomalies.FromString(content)
     hint = "mend the feed, or the schema (validation.schema_file), or set validation.stop_on_anomalies: false"
-    found = [
+    problems = [
         Problem(f"{split} products", info.description, key=feature, hint=hint)
         for feature, info in sorted(anomalies.anomaly_info.items())
     ]
     if anomalies.HasField("dataset_anomaly_info"):
-        found.append(Problem(f"{split} products", anomalies.dataset_anomaly_info.description, hint=hint))
-    return found
+        problems.append(Problem(f"{split} products", anomalies.dataset_anomaly_info.description, hint=hint))
+    return problems
 
 
 class ProductValidator(base_component.BaseComponent):

@@ -78,18 +78,18 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             finder = tasks.FindTruths(settings.model_dump_json(), work)
             _ = pipeline | beam.Create(self._tasks) | beam.Reshuffle() | beam.ParDo(finder)
-        found: set[tuple[str, ...]] = set()
+        truths: set[tuple[str, ...]] = set()
         problems = []
         for number, _pieces in self._tasks:
             data = tasks.load_json(os.path.join(work, f"truths-{number}"))
-            found.update(map(tuple, data["truths"]))
+            truths.update(map(tuple, data["truths"]))
             problems += [Problem(**problem) for problem in data["problems"]]
-        if not problems and not found:
+        if not problems and not truths:
             column = settings.feed.fields.truth
             problems.append(Problem("", "a column with true categories", key="feed.fields.truth", value=column))
         if problems:
             raise InputError(problems)
-        return sorted(found)
+        return sorted(truths)
 
     def _make_examples(
         self,

@@ -110,14 +110,14 @@ class FindTruths(beam.DoFn):
         """Emits the task's number."""
         number, pieces = task
         settings = ExampleSettings.model_validate_json(self._settings_json).feed
-        found: set[tuple[str, ...]] = set()
+        truths: set[tuple[str, ...]] = set()
         problems: list[dict[str, Any]] = []
         for _, file, part, of in pieces:
             try:
-                found |= truths_of(file, settings, part, of)
+                truths |= truths_of(file, settings, part, of)
             except InputError as error:
                 problems += map(asdict, error.problems)
-        save_json(os.path.join(self._folder, f"truths-{number}"), {"truths": sorted(found), "problems": problems})
+        save_json(os.path.join(self._folder, f"truths-{number}"), {"truths": sorted(truths), "problems": problems})
         yield str(number)
 
 
@@ -205,11 +205,11 @@ class MakeExamples(beam.DoFn):
     ) -> Iterator[BadRecord | None]:
         """Writes the examples of one file; yields its bad records, and None now and then."""
         split_of, example_of = self._splitter.split, self._joiner.example
-        for found, picture in self._with_images(self._products(file, records, tally)):
-            if not isinstance(found, tuple):
-                yield found
+        for numbered, picture in self._with_images(self._products(file, records, tally)):
+            if not isinstance(numbered, tuple):
+                yield numbered
                 continue
-            line, product = found
+            line, product = numbered
             split = split_of(product.text, product.id, product.split)
             example, signature = example_of(product, split, file, line, picture)
             shard, position = shards.write(split, example)
@@ -235,11 +235,12 @@ class MakeExamples(beam.DoFn):
                 continue
             yield record.line, product
 
-    def _with_images(self, found: Iterable[_Found]) -> Iterator[tuple[_Found, Picture | None]]:
+    def _with_images(self, numbered_products: Iterable[_Found]) -> Iterator[tuple[_Found, Picture | None]]:
         if self._images is None:
-            return ((one, None) for one in found)
+            return ((numbered, None) for numbered in numbered_products)
         return self._images.pictures(
-            found, lambda one: one[1].text.get("image", "") if isinstance(one, tuple) else None
+            numbered_products,
+            lambda numbered: numbered[1].text.get("image", "") if isinstance(numbered, tuple) else None,
         )
 
 
@@ -252,11 +253,11 @@ class ExaminePartition(beam.DoFn):
     def process(self, element: tuple[int, Iterable[bytes]]) -> Iterator[bytes]:
         """One partition has to fit into memory."""
         number, chunks = element
-        found = examine(chunks)
-        data = {"duplicates": found.duplicates.tolist(), "first": found.first.tolist(), "counts": found.counts}
+        examined = examine(chunks)
+        data = {"duplicates": examined.duplicates.tolist(), "first": examined.first.tolist(), "counts": examined.counts}
         save_json(os.path.join(self._folder, f"partition-{number}"), data)
-        if found.titles:
-            yield found.titles
+        if examined.titles:
+            yield examined.titles
 
 
 class CountLeaks(beam.DoFn):

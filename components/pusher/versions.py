@@ -88,11 +88,11 @@ def _names(folder: str) -> list[str]:
     return [name.rstrip("/") for name in fileio.listdir(folder)]
 
 
-def _same_files(one: str, other: str) -> bool:
-    names = _sizes(one)
+def _same_files(folder: str, other: str) -> bool:
+    names = _sizes(folder)
     if names != _sizes(other):
         return False
-    return all(filecmp.cmp(f"{one}/{name}", f"{other}/{name}", shallow=False) for name in names)
+    return all(filecmp.cmp(f"{folder}/{name}", f"{other}/{name}", shallow=False) for name in names)
 
 
 def _sizes(folder: str) -> dict[str, int]:

@@ -45,7 +45,7 @@ class ScannIndexExecutor(base_executor.BaseExecutor):
             for key, value in made.facts().items():
                 set_property(output, f"{name}/{key}", value)
             set_property(output, f"{name}/blessed", int(made.blessed))
-            measured = {"quality": [one.as_json() for one in made.quality], "reasons": made.reasons}
+            measured = {"quality": [part.as_json() for part in made.quality], "reasons": made.reasons}
             set_property(record, f"{QUALITY}{name}", pack(measured))
         shutil.copyfile(tree, folder / TAXONOMY_FILE)
         set_property(output, "indexes", json.dumps(list(workflow.similarity.indexes)))

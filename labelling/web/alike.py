@@ -14,9 +14,9 @@ from labelling.web.indexes import Indexes
 from modules.errors import InputError
 
 if TYPE_CHECKING:
+    from modules.similarity.card import ProductCard
     from modules.similarity.catalogue import Catalogue
     from modules.similarity.items import Restriction
-    from modules.similarity.shown import Shown
 
 WORDS = {
     "joint": ("Image and text", "one embedding of both"),
@@ -69,7 +69,7 @@ def tiles_of(
     return {name: _tile(known[name], item_of_id[name]) for name in known}
 
 
-def _tile(known: Thumb, item: Shown | None) -> Tile:
+def _tile(known: Thumb, item: ProductCard | None) -> Tile:
     if item is None:
         return Tile(known.id, known.title, known.retailer, image=known.image)
     price = "" if item.price is None else f"{item.price:,.2f}"

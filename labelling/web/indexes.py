@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from modules.errors import InputError, Problem
 
 if TYPE_CHECKING:
-    from modules.similarity.catalogue import Asked, Catalogue, Neighbour
+    from modules.similarity.catalogue import Catalogue, SimilarityQuery, SimilarProduct
     from modules.similarity.items import Restriction
 
 _log = logging.getLogger("shelfmark.labelling")
@@ -61,8 +61,8 @@ class Indexes:
             return None
 
     def search(
-        self, catalogue: Catalogue, by: str, asked: Asked, k: int, within: Restriction | None
-    ) -> Sequence[Neighbour]:
+        self, catalogue: Catalogue, by: str, asked: SimilarityQuery, k: int, within: Restriction | None
+    ) -> Sequence[SimilarProduct]:
         """See :meth:`modules.similarity.catalogue.Catalogue.search`; one search at a time, which uses all cores."""
         with self._searching:
             return catalogue.search(by, [asked], k, within)[0]

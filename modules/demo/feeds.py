@@ -50,7 +50,7 @@ class Writer(Protocol):
     def close(self) -> None: ...
 
 
-class JsonLines:
+class JsonLinesFeed:
     """Missing values are left out, null or empty, as the retailer has it."""
 
     def __init__(self, file: IO[bytes], absent: str):
@@ -86,7 +86,7 @@ class JsonLines:
             self.close()
 
 
-class Csv:
+class CsvFeed:
     """With a header; quoted where needed."""
 
     def __init__(self, file: IO[bytes]):
@@ -122,7 +122,7 @@ class Csv:
         return data
 
 
-class Parquet:
+class ParquetFeed:
     """Row groups of 10,000 products; missing values are null."""
 
     def __init__(self, file: IO[bytes]):
@@ -206,10 +206,10 @@ class Feeds:
         file = stack.enter_context(replacing(path))
         writer: Writer
         if path.suffix == ".parquet":
-            writer = Parquet(file)
+            writer = ParquetFeed(file)
         elif ".csv" in path.suffixes:
-            writer = Csv(file)
+            writer = CsvFeed(file)
         else:
-            writer = JsonLines(file, retailer.absent)
+            writer = JsonLinesFeed(file, retailer.absent)
         stack.callback(writer.close)
         return writer

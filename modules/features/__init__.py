@@ -43,4 +43,4 @@ def without_towers(features: Mapping[str, Feature]) -> dict[str, FeatureSettings
 
 def image_feature(features: Mapping[str, Feature]) -> tuple[str, ImageFeature] | None:
     """The feature that reads pictures, if there is one: no more than one may."""
-    return next(((name, one) for name, one in features.items() if isinstance(one, ImageFeature)), None)
+    return next(((name, feature) for name, feature in features.items() if isinstance(feature, ImageFeature)), None)

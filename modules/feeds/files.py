@@ -35,19 +35,19 @@ def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = ())
         folder, and ``settings.outside`` does not allow that.
     """
     others = {os.path.normpath(path) for path in exclude}
-    found: set[str] = set()
+    paths: set[str] = set()
     problems = []
     for pattern in settings.files:
         matches = [path for path in _match(resolve(folder, pattern)) if os.path.normpath(path) not in others]
         if not matches:
             problems.append(Problem(resolve(folder, pattern), NO_MATCH, key="feed.files", value=pattern))
-        found.update(matches)
+        paths.update(matches)
     if not settings.outside:
-        _refuse_outside(found, folder)
+        _refuse_outside(paths, folder)
     by_default = settings.files == FeedSettings.model_fields["files"].default
-    if problems and not (by_default and found):
+    if problems and not (by_default and paths):
         raise InputError(problems)
-    return sorted(found)
+    return sorted(paths)
 
 
 def leaves(path: str, folder: str) -> bool:

@@ -71,8 +71,8 @@ def title_hash(title: str) -> int:
     return int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little") if text else 0
 
 
-class Partition(NamedTuple):
-    """What a partition comes to.
+class ExaminedPartition(NamedTuple):
+    """The result of examining one partition.
 
     Attributes:
       duplicates: rows (of type ROW) whose id an earlier record has.
@@ -87,7 +87,7 @@ class Partition(NamedTuple):
     titles: bytes
 
 
-def examine(chunks: Iterable[bytes]) -> Partition:
+def examine(chunks: Iterable[bytes]) -> ExaminedPartition:
     """Finds the duplicates of one partition: the first record in file and line order is kept."""
     rows = np.frombuffer(b"".join(chunks), dtype=ROW)
     rows = rows[np.lexsort((rows["line"], rows["file"], rows["low"], rows["high"]))]
@@ -102,7 +102,7 @@ def examine(chunks: Iterable[bytes]) -> Partition:
     titled = kept[kept["title"] != 0]
     titles = np.empty(len(titled), dtype=_TITLE)
     titles["title"], titles["split"] = titled["title"], titled["split"]
-    return Partition(rows[repeated], first, counts, np.unique(titles).tobytes())
+    return ExaminedPartition(rows[repeated], first, counts, np.unique(titles).tobytes())
 
 
 def by_title(titles: bytes, partitions: int) -> Iterator[tuple[int, bytes]]:

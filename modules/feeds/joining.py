@@ -169,33 +169,33 @@ class Joiner:
     def _label(self, name: str, objective: Objective, entry: Entry | None) -> bytes:
         """The features of a label, or of none."""
         key = name, entry
-        found = self._labels.get(key)
-        if found is None:
+        entries = self._labels.get(key)
+        if entries is None:
             labels = objective.label_entries(name, *((entry.classes, entry.no) if entry else ((), ())))
-            found = b"".join(int_entry(feature, classes) for feature, classes in labels)
-            found += float_entry(examples.eval_weight(name), [entry.weight if entry else 0.0])
+            entries = b"".join(int_entry(feature, classes) for feature, classes in labels)
+            entries += float_entry(examples.eval_weight(name), [entry.weight if entry else 0.0])
             if entry is not None:
-                found += bytes_entry(examples.label_source(name), [entry.source.encode()])
+                entries += bytes_entry(examples.label_source(name), [entry.source.encode()])
             if len(self._labels) < _CACHE:
-                self._labels[key] = found
-        return found
+                self._labels[key] = entries
+        return entries
 
     def _rules(self, text: Mapping[str, str]) -> tuple[bool, bytes, bytes]:
         """Whether a rule fires, the features that follow from the rules, the first one's top-level category."""
         fired = self._engine.fire(text) if self._engine is not None else []
         key = tuple(rule.id for rule in fired)
-        found = self._fired.get(key)
-        if found is None:
+        features = self._fired.get(key)
+        if features is None:
             entries = bytes_entry(examples.RULES, [rule.encode() for rule in key])
             implied = self._engine.implied(fired) if self._engine is not None else ()
             for name in self._by_rules:
                 entries += int_entry(examples.label(name), [self._index[category] for category in implied])
                 entries += float_entry(examples.eval_weight(name), [1.0 if fired else self._unreached_weight[name]])
             top = self._taxonomy.top(fired[0].category).name.encode() if fired else b""
-            found = bool(fired), entries, top
+            features = bool(fired), entries, top
             if len(self._fired) < _CACHE:
-                self._fired[key] = found
-        return found
+                self._fired[key] = features
+        return features
 
     def _from_truth(self, names: tuple[str, ...], split: Split, file: str, line: int) -> Entry | None:
         assert self._truth is not None
@@ -229,9 +229,9 @@ class Joiner:
 
     def take_unknown(self) -> list[tuple[tuple[str, ...], str, int, int]]:
         """Unknown true categories since the last call: (names, file and line of the first, number of products)."""
-        found = [(names, str(seen[0]), seen[1], seen[2]) for names, seen in self._unknown.items()]
+        unknown = [(names, str(seen[0]), seen[1], seen[2]) for names, seen in self._unknown.items()]
         self._unknown.clear()
-        return found  # type: ignore[return-value]
+        return unknown  # type: ignore[return-value]
 
 
 def unknown_problems(

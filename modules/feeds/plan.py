@@ -45,7 +45,7 @@ class ExampleSettings(Settings):
         objectives: dict[str, Objective] = {
             name: objective.for_examples() for name, objective in workflow.objectives.items()
         }
-        lengths = {one.column_of(name): one.vector_length for name, one in workflow.features.items()}
+        lengths = {feature.column_of(name): feature.vector_length for name, feature in workflow.features.items()}
         dimensions = {column: length for column, length in lengths.items() if length is not None}
         update = {"folder": None, "folder_env": None, "demo": None, "images": workflow.images}
         feed = workflow.feed.model_copy(update=update)
@@ -96,11 +96,11 @@ def load_label_files(settings: ExampleSettings, folder: str, taxonomy: Taxonomy)
 def truths_of(path: str, settings: FeedSettings, part: int = 0, of: int = 1) -> set[tuple[str, ...]]:
     """The distinct true categories in (a part of) a file."""
     mapper = Mapper(settings)
-    found = set()
+    truths = set()
     for record in read_records(path, format_of(path, settings), settings, part, of):
         if not isinstance(record, BadRecord):
-            found.add(mapper.truth(record.data))
-    return {names for names in found if names}
+            truths.add(mapper.truth(record.data))
+    return {names for names in truths if names}
 
 
 def find_dimensions(settings: ExampleSettings, files: Iterable[str]) -> dict[str, int]:

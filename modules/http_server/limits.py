@@ -22,7 +22,7 @@ SPARE_FILES = 24
 
 
 @dataclass(frozen=True)
-class Limits:
+class ConnectionLimits:
     """Limits of a server's connections.
 
     Attributes:
@@ -59,7 +59,7 @@ def source_of(address: str) -> str:
     return str(parsed)
 
 
-def room(limits: Limits) -> int:
+def room(limits: ConnectionLimits) -> int:
     """How many connections there may be at a time; raises the soft limit of open files as far as that needs.
 
     Raises:

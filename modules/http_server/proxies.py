@@ -81,7 +81,7 @@ def hops(headers: Iterable[tuple[bytes, bytes]]) -> list[Hop] | None:
 
 
 def _usual(clients: Sequence[str], schemes: Sequence[str]) -> list[Hop]:
-    """Of X-Forwarded-For, and of X-Forwarded-Proto, which has an entry per hop or one that the last proxy wrote."""
+    """Hops by X-Forwarded-For and X-Forwarded-Proto, which has an entry per hop or a single one by the last proxy."""
     names = [_scheme(text) for text in ", ".join(schemes).split(",")]
     addresses = [address_of(text) for text in ", ".join(clients).split(",")] if clients else []
     if len(names) != len(addresses):

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from modules.http_server import log
 from modules.http_server.connection import Connection
-from modules.http_server.limits import Limits, room
+from modules.http_server.limits import ConnectionLimits, room
 from modules.http_server.table import Table
 
 PAUSE = 0.2
@@ -37,7 +37,7 @@ class Server(uvicorn.Server):
       listener: listens already. most: connections at a time.
     """
 
-    def __init__(self, config: uvicorn.Config, listener: socket.socket, limits: Limits, most: int):
+    def __init__(self, config: uvicorn.Config, listener: socket.socket, limits: ConnectionLimits, most: int):
         super().__init__(config)
         self._listener, self._limits, self._most = listener, limits, most
 
@@ -148,7 +148,11 @@ class Undisturbed:
 
 
 def serve(
-    app: ASGIApp, listener: socket.socket, limits: Limits, certificate: Path | None = None, key: Path | None = None
+    app: ASGIApp,
+    listener: socket.socket,
+    limits: ConnectionLimits,
+    certificate: Path | None = None,
+    key: Path | None = None,
 ) -> None:
     """Serves until it is stopped.
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from modules.errors import InputError, Problem
 from modules.http_server.addresses import is_loopback, parse_networks
-from modules.http_server.limits import Limits
+from modules.http_server.limits import ConnectionLimits
 from modules.http_server.listening import listen
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class ServerOptions:
     certificate: Path | None = None
     key: Path | None = None
     trusted_proxies: tuple[str, ...] = ()
-    limits: Limits = Limits()
+    limits: ConnectionLimits = ConnectionLimits()
 
     @property
     def loopback(self) -> bool:

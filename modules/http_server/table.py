@@ -7,7 +7,7 @@ import logging
 from collections import defaultdict
 from typing import Protocol
 
-from modules.http_server.limits import PER_ADDRESS, Limits, source_of
+from modules.http_server.limits import PER_ADDRESS, ConnectionLimits, source_of
 
 _log = logging.getLogger("shelfmark.http")
 
@@ -44,7 +44,7 @@ class Table:
       most: connections at a time.
     """
 
-    def __init__(self, limits: Limits, most: int):
+    def __init__(self, limits: ConnectionLimits, most: int):
         self.limits, self.most = limits, most
         self.per_address = limits.per_address or max(min(PER_ADDRESS, most // 2), 1)
         self.count = self.held = 0
@@ -78,7 +78,7 @@ class Table:
         self.count += 1
 
     def remove(self, member: Member) -> None:
-        """Counts it no more."""
+        """Stops counting a connection."""
         if member in self._of.get(member.source, ()):
             self._of[member.source].remove(member)
             self.count -= 1

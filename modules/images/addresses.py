@@ -51,14 +51,14 @@ def checked_addresses(
       ImageError: ``private_address`` if a single one of them is not public, ``unreachable`` if there is none.
     """
     try:
-        found = list(resolve(host, port))
+        ips = list(resolve(host, port))
     except OSError as error:
         again = isinstance(error, socket.gaierror) and error.errno == socket.EAI_AGAIN
         raise ImageError(UNREACHABLE, passing=again) from None
     except UnicodeError:
         raise ImageError(UNREACHABLE) from None
-    if not found:
+    if not ips:
         raise ImageError(UNREACHABLE)
-    if not all(map(public, found)):
+    if not all(map(public, ips)):
         raise ImageError(PRIVATE_ADDRESS)
-    return found
+    return ips

@@ -74,7 +74,7 @@ class ImageCache:
         raise AssertionError("a fresh index opens or raises")
 
     def find(self, key: bytes) -> Picture | None:
-        """What is known about a reference; None if it has to be fetched."""
+        """Looks up a reference; None if its image has to be fetched."""
         known = self._known(key)
         if known is None:
             return None
@@ -97,15 +97,15 @@ class ImageCache:
             if self._closed:
                 return None
             try:
-                found = self._index.execute(
+                stored = self._index.execute(
                     "select digest, reason, policy, made, used from images where key = ?", (key,)
                 ).fetchone()
             except sqlite3.Error as error:
                 _log.warning("the index of images cannot be read: %s", error)
                 return None
-            if found is None:
+            if stored is None:
                 return None
-            digest, reason, policy, made, used = found
+            digest, reason, policy, made, used = stored
             now = time.time()
             if digest is None and (policy != self._policy or now - made >= self._retry_after):
                 return None

@@ -13,7 +13,7 @@ from modules.images.outcome import BROKEN, NOT_AN_IMAGE, TOO_MANY_PIXELS, ImageE
 
 FORMATS = ("JPEG", "PNG", "WEBP", "GIF")
 QUALITY = 90
-"""Of JPEGs that are encoded anew."""
+"""The JPEG quality (0 to 100) with which a picture is encoded again."""
 
 _ORIENTATION = 0x0112
 # A decoder holds a picture of max_pixels, so only as many as there are cores may work at a time.

@@ -31,12 +31,12 @@ class Hosts:
         known = self._addresses.get(key)
         if known is not None and known[0] > now:
             return known[1]
-        found = self._look_up(host, port)
+        ips = self._look_up(host, port)
         with self._lock:
             if len(self._addresses) >= _LIMIT:
                 self._addresses.clear()
-            self._addresses[key] = now + _KNOWN, found
-        return found
+            self._addresses[key] = now + _KNOWN, ips
+        return ips
 
     def check(self, host: str) -> None:
         """Raises ImageError, with the reason of the last failure, while a host is left alone.

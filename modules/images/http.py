@@ -79,7 +79,7 @@ class WebImages:
         self._closed = threading.Event()
 
     def fetch(self, address: WebAddress) -> bytes:
-        """What the address gives.
+        """Fetches the address.
 
         Raises:
           ImageError: with the reason.
@@ -112,10 +112,10 @@ class WebImages:
 
     def _follow(self, address: WebAddress, deadline: float) -> bytes:
         for _ in range(MAX_REDIRECTS + 1):
-            found = self._get(address, deadline)
-            if isinstance(found, bytes):
-                return found
-            address = redirected(address, found, self._settings)
+            body_or_redirect = self._get(address, deadline)
+            if isinstance(body_or_redirect, bytes):
+                return body_or_redirect
+            address = redirected(address, body_or_redirect, self._settings)
         raise ImageError(TOO_MANY_REDIRECTS)
 
     def _get(self, address: WebAddress, deadline: float) -> bytes | str:
@@ -149,10 +149,10 @@ class WebImages:
             with self._deadlines.until(deadline, connection.sock):
                 headers = {"Host": address.authority, **_HEADERS}
                 connection.request("GET", address.target, headers=headers, preload_content=False, decode_content=False)
-                found = self._answer(address, ip, connection, connection.getresponse())
+                body_or_redirect = self._answer(address, ip, connection, connection.getresponse())
             # Without a length, a body that was cut looks like one that has ended.
             self._in_time(deadline)
-            return found
+            return body_or_redirect
         except ImageError:
             raise
         except Exception as error:
@@ -220,7 +220,7 @@ def _reason_of(error: Exception) -> ImageError:
 
 
 def _seconds(text: str | None) -> float | None:
-    """Of a ``Retry-After``: a number of seconds, or a date."""
+    """The seconds to wait by a ``Retry-After`` header, which holds a number of seconds or a date; None if neither."""
     try:
         return float(Retry().parse_retry_after(text)) if text else None
     except (errors.InvalidHeader, ValueError, OverflowError):

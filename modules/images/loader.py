@@ -112,14 +112,14 @@ class ImageLoader:
         digest = self._cache.store(data) if self._cache is not None else None
         return _Loaded(Picture(data, OK), digest, digest is not None)
 
-    def _end(self, item: T, found: _Waiting | Picture | None) -> tuple[T, Picture | None]:
-        if not isinstance(found, _Waiting):
-            return item, found
-        picture, digest, lasting = found.future.result()
+    def _end(self, item: T, picture_or_wait: _Waiting | Picture | None) -> tuple[T, Picture | None]:
+        if not isinstance(picture_or_wait, _Waiting):
+            return item, picture_or_wait
+        picture, digest, lasting = picture_or_wait.future.result()
         # The first of those that wait for the same image takes it out and records it.
-        first = self._under_way.pop(found.key, None)
+        first = self._under_way.pop(picture_or_wait.key, None)
         if first is not None and self._cache is not None and lasting:
-            self._cache.record(found.key, digest, picture.reason, len(picture.data))
+            self._cache.record(picture_or_wait.key, digest, picture.reason, len(picture.data))
         return item, picture
 
     def close(self) -> None:
@@ -130,5 +130,5 @@ class ImageLoader:
             self._cache.close()
 
 
-def _busy(found: _Waiting | Picture | None) -> bool:
-    return isinstance(found, _Waiting) and not found.future.done()
+def _busy(picture_or_wait: _Waiting | Picture | None) -> bool:
+    return isinstance(picture_or_wait, _Waiting) and not picture_or_wait.future.done()

@@ -11,8 +11,8 @@ from typing import NamedTuple
 from modules.images.outcome import BAD_REFERENCE, NOT_ALLOWED, NOT_FOUND, TOO_LARGE, ImageError
 
 
-class Found(NamedTuple):
-    """A file's real path, and what changes when its content does."""
+class LocalFile(NamedTuple):
+    """A local image: its real path, and a version that changes with its content."""
 
     path: str
     version: str
@@ -29,7 +29,7 @@ class LocalImages:
         self._root = os.path.realpath(folder)
         self._real = lru_cache(maxsize=4096)(os.path.realpath)
 
-    def find(self, reference: str) -> Found:
+    def find(self, reference: str) -> LocalFile:
         """The file behind a relative path.
 
         Raises:
@@ -52,7 +52,7 @@ class LocalImages:
             raise ImageError(NOT_ALLOWED)
         if not stat.S_ISREG(status.st_mode):
             raise ImageError(NOT_FOUND)
-        return Found(path, f"{status.st_mtime_ns}:{status.st_size}")
+        return LocalFile(path, f"{status.st_mtime_ns}:{status.st_size}")
 
     def read(self, path: str, max_bytes: int) -> bytes:
         """The bytes of a file that :meth:`find` found.

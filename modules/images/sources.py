@@ -40,7 +40,7 @@ class Sources:
         self._local = LocalImages(folder)
 
     def plan(self, reference: str) -> Plan:
-        """What to do for a reference, without touching the network.
+        """Plans how to read a reference, without touching the network.
 
         Raises:
           ImageError: it is known already that there will be no image.
@@ -52,8 +52,8 @@ class Sources:
         if address is not None:
             return Plan(self._key("web", address.url), lambda: self._web.fetch(address))
         if self._prefix is None:
-            found = self._local.find(reference)
-            return Plan(self._key("file", found.path, found.version), lambda: self._local.read(found.path, limit))
+            file = self._local.find(reference)
+            return Plan(self._key("file", file.path, file.version), lambda: self._local.read(file.path, limit))
         if reference.startswith("/") or ".." in reference.split("/"):
             raise ImageError(NOT_ALLOWED)
         url = f"{self._prefix}/{reference}"

@@ -6,15 +6,13 @@ import warnings
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
-Integers = npt.NDArray[np.int64]
+from modules.arrays import FloatArray, Int64Array
 
 FOLDS = 5
 C = 30.0
 MAX_LABELS = 20_000
-"""Of more labels so many are looked at, drawn at random."""
+"""The number of labels that are checked at most; of more, a random sample is drawn."""
 
 
 @dataclass(frozen=True)
@@ -26,12 +24,12 @@ class Suspects:
       score: (m,), how much more probable the suggested class is than the given one, in [0, 1].
     """
 
-    rows: Integers
-    suggested: Integers
-    score: Floats
+    rows: Int64Array
+    suggested: Int64Array
+    score: FloatArray
 
 
-def out_of_sample(vectors: Floats, labels: Integers, seed: int) -> tuple[Floats, Integers]:
+def out_of_sample(vectors: FloatArray, labels: Int64Array, seed: int) -> tuple[FloatArray, Int64Array]:
     """Probabilities of each labelled product by logistic regressions that have not seen its label.
 
     Args:
@@ -53,7 +51,7 @@ def out_of_sample(vectors: Floats, labels: Integers, seed: int) -> tuple[Floats,
         return cross_val_predict(model, vectors, codes, cv=folds, method="predict_proba"), present
 
 
-def suspects(probabilities: Floats, labels: Integers) -> Suspects:
+def suspects(probabilities: FloatArray, labels: Int64Array) -> Suspects:
     """Labels outside the diagonal of the confident joint.
 
     A class's threshold is the mean probability that products with its label have of it. A label is suspected if the
@@ -75,7 +73,7 @@ def suspects(probabilities: Floats, labels: Integers) -> Suspects:
     return Suspects(rows[order], best[rows][order].astype(np.int64), score[order])
 
 
-def suspected_labels(vectors: Floats, labels: Integers, seed: int) -> Suspects:
+def suspected_labels(vectors: FloatArray, labels: Int64Array, seed: int) -> Suspects:
     """:func:`suspects` of labelled products; classes that have only one label cannot be judged.
 
     Args:
@@ -94,5 +92,5 @@ def suspected_labels(vectors: Floats, labels: Integers, seed: int) -> Suspects:
     if len(np.unique(labels[rows])) < 2:
         return nothing
     probabilities, present = out_of_sample(np.asarray(vectors[rows], np.float32), labels[rows], seed)
-    found = suspects(probabilities, np.searchsorted(present, labels[rows]))
-    return Suspects(rows[found.rows], present[found.suggested], found.score)
+    suspected = suspects(probabilities, np.searchsorted(present, labels[rows]))
+    return Suspects(rows[suspected.rows], present[suspected.suggested], suspected.score)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 
+from modules.arrays import BoolArray, Int64Array
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy import Category, Taxonomy
 
@@ -52,10 +52,10 @@ def contradicted(
         if above:
             parent[category.index] = above[-1].index
     for number, category in enumerate(classes):
-        for one in (*taxonomy.ancestors(category), category):
-            under[one.index, number] = True
+        for ancestor in (*taxonomy.ancestors(category), category):
+            under[ancestor.index, number] = True
     columns = ["id", f"{ruled}/given", "rules", f"{exclusive}/classes", f"{exclusive}/probabilities"]
-    found: list[Contradiction] = []
+    contradictions: list[Contradiction] = []
     least = 0.0
     for split in files.files:
         for batch in files.scan(columns, split):
@@ -78,25 +78,25 @@ def contradicted(
             wrong = outside & (first >= LEAST_PROBABILITY) & (inside <= MOST_LEFT) & (score > least)
             for pair in np.flatnonzero(wrong):
                 row = int(rows[pair])
-                found.append(
+                contradictions.append(
                     Contradiction(
                         batch.column("id")[row].as_py(), split, tuple(batch.column("rules")[row].as_py() or ()),
                         int(at[pair]), int(top[row, 0]), float(score[pair]),
                     )
                 )  # fmt: skip
-            if len(found) > 4 * most:
-                found = _worst(found, most)
-                least = found[-1].score
-    return _worst(found, most)
+            if len(contradictions) > 4 * most:
+                contradictions = _worst(contradictions, most)
+                least = contradictions[-1].score
+    return _worst(contradictions, most)
 
 
-def _worst(found: list[Contradiction], most: int) -> list[Contradiction]:
-    return sorted(found, key=lambda one: (-one.score, one.product_id, one.given))[:most]
+def _worst(contradictions: list[Contradiction], most: int) -> list[Contradiction]:
+    return sorted(
+        contradictions, key=lambda contradiction: (-contradiction.score, contradiction.product_id, contradiction.given)
+    )[:most]
 
 
-def _deepest(
-    rows: npt.NDArray[np.int64], at: npt.NDArray[np.int64], parent: npt.NDArray[np.int64], nodes: int
-) -> npt.NDArray[np.bool_]:
+def _deepest(rows: Int64Array, at: Int64Array, parent: Int64Array, nodes: int) -> BoolArray:
     """Which of a product's categories are no other one's parent."""
     known = at >= 0
     above = np.where(known, parent[at], -1)

@@ -38,7 +38,7 @@ def disputes(rows: Iterable[LabelRow], kinds: dict[str, str]) -> list[Dispute]:
         by = newest.setdefault((row.objective, row.product_id, category), {})
         if row.annotator not in by or by[row.annotator].time <= row.time:
             by[row.annotator] = row
-    found = []
+    all_disputes = []
     for (objective, product, category), by in newest.items():
         last = max(by.values(), key=lambda row: row.time)
         answers: dict[str, list[str]] = {}
@@ -51,8 +51,10 @@ def disputes(rows: Iterable[LabelRow], kinds: dict[str, str]) -> list[Dispute]:
         counts = Counter({answer: len(who) for answer, who in answers.items()})
         score = 1.0 - counts.most_common(1)[0][1] / counts.total()
         told = {answer: tuple(sorted(who)) for answer, who in sorted(answers.items())}
-        found.append(Dispute(product, objective, category, told, score))
-    return sorted(found, key=lambda one: (-one.score, one.objective, one.product_id, one.category))
+        all_disputes.append(Dispute(product, objective, category, told, score))
+    return sorted(
+        all_disputes, key=lambda dispute: (-dispute.score, dispute.objective, dispute.product_id, dispute.category)
+    )
 
 
 def _answer(row: LabelRow, kind: str) -> str | None:

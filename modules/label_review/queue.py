@@ -42,9 +42,9 @@ def label_errors(
         return []
     classes = objective.classes(taxonomy)
     vectors = np.asarray(table.embeddings[rows], np.float32)
-    found = suspected_labels(vectors, table.labels[rows], seed)
+    suspected = suspected_labels(vectors, table.labels[rows], seed)
     made = []
-    for place, suggested, score in zip(found.rows[:most], found.suggested, found.score, strict=False):
+    for place, suggested, score in zip(suspected.rows[:most], suspected.suggested, suspected.score, strict=False):
         row = int(rows[place])
         product = table.ids[row].as_py()
         made.append(
@@ -71,13 +71,14 @@ def contradicted_rules(
     for name, objective in objectives.items():
         if not objective.learns_from_rules:
             continue
-        for one in contradicted(files, name, judge, classes, taxonomy, most + len(answered)):
-            if one.product_id not in answered:
+        for contradiction in contradicted(files, name, judge, classes, taxonomy, most + len(answered)):
+            if contradiction.product_id not in answered:
                 made.append(
                     {
-                        "product_id": one.product_id, "objective": judge, "reason": "rule_contradicted",
-                        "given": nodes[one.given].id, "suggested": classes[one.suggested].id, "score": one.score,
-                        "rule": ", ".join(one.rules), "split": one.split,
+                        "product_id": contradiction.product_id, "objective": judge, "reason": "rule_contradicted",
+                        "given": nodes[contradiction.given].id, "suggested": classes[contradiction.suggested].id,
+                        "score": contradiction.score,
+                        "rule": ", ".join(contradiction.rules), "split": contradiction.split,
                     }
                 )  # fmt: skip
     return made[:most]
@@ -87,14 +88,15 @@ def disagreements(log: LabelLog, taxonomy: Taxonomy, most: int) -> list[Row]:
     """Products whose annotators gave different answers."""
     known = {category.id for category in taxonomy}
     made = []
-    for one in disputes(log, dict(log.kinds))[:most]:
+    for dispute in disputes(log, dict(log.kinds))[:most]:
         row: Row = {
-            "product_id": one.product_id, "objective": one.objective, "reason": "disagreement", "score": one.score,
-            "annotators": [f"{who}: {answer}" for answer, names in one.answers.items() for who in names],
+            "product_id": dispute.product_id, "objective": dispute.objective, "reason": "disagreement",
+            "score": dispute.score,
+            "annotators": [f"{who}: {answer}" for answer, names in dispute.answers.items() for who in names],
         }  # fmt: skip
-        if one.category:
-            row["category"] = one.category
-        answers = [answer for answer in one.answers if answer in known]
+        if dispute.category:
+            row["category"] = dispute.category
+        answers = [answer for answer in dispute.answers if answer in known]
         if answers:
             row["suggestions"] = [{"category": a, "probability": 1.0 / len(answers)} for a in answers]
         made.append(row)

@@ -16,6 +16,6 @@ def loss_named(name: str) -> LossKind:
     """
     if name not in LOSSES:
         raise KeyError(name)
-    found = importlib.import_module(f"modules.losses.{name}").LOSS
-    assert isinstance(found, LossKind)
-    return found
+    loss = importlib.import_module(f"modules.losses.{name}").LOSS
+    assert isinstance(loss, LossKind)
+    return loss

@@ -7,13 +7,14 @@ from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 import keras
-import numpy as np
 import numpy.typing as npt
 from keras import ops
 from scipy import sparse
 
-Matrix: TypeAlias = npt.NDArray[np.float32] | sparse.csr_matrix
-Coefficients: TypeAlias = tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]
+from modules.arrays import Float32Array, Float64Array
+
+Matrix: TypeAlias = Float32Array | sparse.csr_matrix
+Coefficients: TypeAlias = tuple[Float64Array, Float64Array]
 """Weights (problems, inputs) and intercepts (problems,)."""
 
 
@@ -61,7 +62,7 @@ class LossKind(ABC):
 
     def fit_liblinear(
         self, matrix: Matrix, labels: npt.NDArray[Any], *, balanced: bool, c: float, seed: int,
-        weights: npt.NDArray[np.float64] | None = None,
+        weights: Float64Array | None = None,
     ) -> Coefficients:  # fmt: skip
         """The exact optimum of linear scores with an L2 penalty.
 

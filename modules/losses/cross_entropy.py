@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from modules.arrays import Float64Array
 from modules.losses.base import Coefficients, LossKind, MaskedLoss, Matrix, exclusive_targets
 
 
@@ -47,7 +48,7 @@ class CrossEntropy(LossKind):
 
     def fit_liblinear(
         self, matrix: Matrix, labels: npt.NDArray[Any], *, balanced: bool, c: float, seed: int,
-        weights: npt.NDArray[np.float64] | None = None,
+        weights: Float64Array | None = None,
     ) -> Coefficients:  # fmt: skip
         from sklearn.linear_model import LogisticRegression
         from sklearn.multiclass import OneVsRestClassifier
@@ -60,8 +61,8 @@ class CrossEntropy(LossKind):
         # One binary problem per class, like the SVC of squared_hinge.
         several = OneVsRestClassifier(logistic).fit(matrix, labels)
         return (
-            np.vstack([one.coef_ for one in several.estimators_]),
-            np.concatenate([one.intercept_ for one in several.estimators_]),
+            np.vstack([estimator.coef_ for estimator in several.estimators_]),
+            np.concatenate([estimator.intercept_ for estimator in several.estimators_]),
         )
 
 

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import keras
-import numpy as np
 import numpy.typing as npt
 from keras import ops
 
+from modules.arrays import Float64Array
 from modules.losses.base import Coefficients, LossKind, MaskedLoss, Matrix, exclusive_targets
 
 
@@ -49,7 +49,7 @@ class SquaredHinge(LossKind):
 
     def fit_liblinear(
         self, matrix: Matrix, labels: npt.NDArray[Any], *, balanced: bool, c: float, seed: int,
-        weights: npt.NDArray[np.float64] | None = None,
+        weights: Float64Array | None = None,
     ) -> Coefficients:  # fmt: skip
         from sklearn.svm import LinearSVC
 

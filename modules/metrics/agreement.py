@@ -7,12 +7,11 @@ category's. Where agreement by chance is certain (everybody always says the same
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Answers = npt.NDArray[np.integer]
+from modules.arrays import Float64Array, IntArray
 
 
-def cohen_kappa(first: Answers, second: Answers) -> float:
+def cohen_kappa(first: IntArray, second: IntArray) -> float:
     """Cohen's kappa (1960) of two annotators, over the units that both answered.
 
     Args:
@@ -28,7 +27,7 @@ def cohen_kappa(first: Answers, second: Answers) -> float:
     return (observed - chance) / (1.0 - chance) if chance < 1.0 else float("nan")
 
 
-def krippendorff_alpha(answers: Answers) -> float:
+def krippendorff_alpha(answers: IntArray) -> float:
     """Krippendorff's alpha (2011, "Computing Krippendorff's Alpha-Reliability", nominal data, any number of annotators,
     answers may be missing). Units with fewer than two answers say nothing and are left out."""
     counts = _counts(answers)
@@ -44,12 +43,12 @@ def krippendorff_alpha(answers: Answers) -> float:
     return 1.0 - observed / expected if expected > 0 else float("nan")
 
 
-def one_against_rest(answers: Answers, category: int) -> Answers:
+def one_against_rest(answers: IntArray, category: int) -> IntArray:
     """The same answers to the question whether a unit is in ``category``: 1, 0, -1 for none."""
     return np.where(answers < 0, -1, (answers == category).astype(np.int64))
 
 
-def _counts(answers: Answers) -> npt.NDArray[np.float64]:
+def _counts(answers: IntArray) -> Float64Array:
     """(units, categories): how many annotators gave each category."""
     answers = np.asarray(answers)
     size = int(answers.max(initial=0)) + 1

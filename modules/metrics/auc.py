@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modules.metrics.intervals import Floats
+from modules.arrays import Float32Array, Float64Array, FloatArray, Int64Array, IntArray, IntpArray
 
 _CLASSES_AT_ONCE = 64
 _BIN_BITS = 17  # of float32's 23 bits of fraction, 6 are kept: bins are at most 1/64 of a score wide
@@ -20,11 +20,7 @@ SCORE_BINS = 2 * _SIDE + 1
 """Bins of :class:`ScoreStore`'s histogram per class."""
 
 
-Scores = npt.NDArray[np.floating]
-Rows = npt.NDArray[np.intp]
-
-
-def auc_exclusive(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Floats:
+def auc_exclusive(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None = None) -> Float64Array:
     """Exact AUC per class where each product has one class.
 
     Args:
@@ -42,7 +38,7 @@ def auc_multi_label(
     label_rows: npt.ArrayLike,
     label_classes: npt.ArrayLike,
     weights: npt.ArrayLike | None = None,
-) -> Floats:
+) -> Float64Array:
     """Exact AUC per class where a product may have many classes, given as pairs of row and class.
 
     Args:
@@ -58,7 +54,7 @@ def auc_multi_label(
     return _auc([matrix], np.asarray(label_rows, np.intp), np.asarray(label_classes), w)
 
 
-def _auc(parts: list[Scores], rows: Rows, classes: npt.NDArray[np.integer], w: Floats) -> Floats:
+def _auc(parts: list[FloatArray], rows: IntpArray, classes: IntArray, w: Float64Array) -> Float64Array:
     """AUC over the stacked ``parts``, which are never put together as a whole."""
     n, n_classes = sum(len(part) for part in parts), parts[0].shape[1]
     result = np.full(n_classes, np.nan)
@@ -84,7 +80,7 @@ def _auc(parts: list[Scores], rows: Rows, classes: npt.NDArray[np.integer], w: F
     return result
 
 
-def _auc_of(column: Scores, rows: Rows, w: Floats, total: float) -> float:
+def _auc_of(column: FloatArray, rows: IntpArray, w: Float64Array, total: float) -> float:
     """AUC of one class whose products are ``rows``. All that scores below every one of them has lost to them all;
     only the rest is sorted, which in a model that works is little."""
     own, own_w = column[rows], w[rows]
@@ -107,7 +103,7 @@ def _auc_of(column: Scores, rows: Rows, w: Floats, total: float) -> float:
     return float(own_w @ (won + 2.0 * lost)) / (2.0 * weight * others)
 
 
-def score_bin(scores: npt.NDArray[np.float32]) -> npt.NDArray[np.int32]:
+def score_bin(scores: Float32Array) -> npt.NDArray[np.int32]:
     """Bin of each probability, ascending; fine near 0 and near 1, where softmax and sigmoid put nearly all scores.
 
     Below one half a bin holds the scores that share exponent and first 6 bits of the fraction; above, those whose
@@ -131,11 +127,11 @@ class ScoreStore:
     def __init__(self, n_classes: int, limit: int = 256 * 2**20):
         self.n_classes = n_classes
         self.limit = limit
-        self._scores: list[Scores] = []
-        self._weights: list[Floats] = []
-        self._rows: list[Rows] = []  # rows and classes of labels, rows within their batch
-        self._classes: list[npt.NDArray[np.int64]] = []
-        self._histogram: Floats | None = None  # (2, n_classes, SCORE_BINS): other, labelled
+        self._scores: list[FloatArray] = []
+        self._weights: list[Float64Array] = []
+        self._rows: list[IntpArray] = []  # rows and classes of labels, rows within their batch
+        self._classes: list[Int64Array] = []
+        self._histogram: Float64Array | None = None  # (2, n_classes, SCORE_BINS): other, labelled
 
     @property
     def exact(self) -> bool:
@@ -182,7 +178,7 @@ class ScoreStore:
         if self.bytes > self.limit:
             self._to_histogram()
 
-    def _pairs(self) -> tuple[Rows, npt.NDArray[np.int64], Floats]:
+    def _pairs(self) -> tuple[IntpArray, Int64Array, Float64Array]:
         """Rows (of all batches together) and classes of the labels, and the products' weights."""
         starts = np.cumsum([0] + [len(part) for part in self._scores[:-1]])
         rows = np.concatenate([part + start for part, start in zip(self._rows, starts, strict=True)])
@@ -205,7 +201,7 @@ class ScoreStore:
                     self._histogram[0, first + offset] += np.bincount(row, weights=there, minlength=SCORE_BINS)
         self._scores, self._weights, self._rows, self._classes = [], [], [], []
 
-    def auc(self) -> tuple[Floats, Floats]:
+    def auc(self) -> tuple[Float64Array, Float64Array]:
         """AUC per class and how far it may be off: float64 of shape (n_classes,), NaN where AUC is not defined."""
         if self._histogram is None:
             if not self._scores:

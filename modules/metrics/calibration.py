@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from modules.metrics.intervals import Floats
+from modules.arrays import Float64Array, Int64Array, IntpArray
 
 BINS = 15
 
 
-def bin_of(confidence: npt.ArrayLike) -> npt.NDArray[np.int64]:
+def bin_of(confidence: npt.ArrayLike) -> Int64Array:
     """Index of the equal-width bin (lower, upper] of each confidence in [0, 1]; 0 belongs to the first."""
     return np.clip(np.ceil(np.asarray(confidence, np.float64) * BINS).astype(np.int64) - 1, 0, BINS - 1)
 
 
-def calibration_error_of(bins: Floats) -> float:
+def calibration_error_of(bins: Float64Array) -> float:
     """Expected calibration error from sums per bin: rows weight, weighted confidence, weighted hits."""
     total = float(bins[0].sum())
     return float(np.abs(bins[2] - bins[1]).sum() / total) if total > 0 else float("nan")
@@ -96,7 +96,7 @@ def fit_temperature(
 
 def _labelled(
     logits: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.ArrayLike | None
-) -> tuple[npt.NDArray[np.intp], Floats, npt.NDArray[np.int64], Floats]:
+) -> tuple[IntpArray, Float64Array, Int64Array, Float64Array]:
     z, y = np.asarray(logits), np.asarray(labels)
     w = np.ones(len(y)) if weights is None else np.asarray(weights, np.float64)
     if z.ndim != 2 or y.shape != (len(z),) or w.shape != y.shape:
@@ -105,6 +105,6 @@ def _labelled(
     return rows, z[rows].astype(np.float64), y[rows].astype(np.int64), w[rows]
 
 
-def _log_sum_exp(z: Floats) -> Floats:
+def _log_sum_exp(z: Float64Array) -> Float64Array:
     top = z.max(axis=1)
     return top + np.log(np.exp(z - top[:, None]).sum(axis=1))

@@ -11,7 +11,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from modules.metrics.intervals import Floats, divide
+from modules.arrays import Float64Array
+from modules.metrics.intervals import divide
 
 REST = -1
 """Stands for the pooled categories in place of a class index."""
@@ -48,7 +49,9 @@ class FailedCategory:
     bound: float
 
 
-def pooled_f1(tp: Floats, predicted: Floats, support: Floats, examples: Floats, minimum: int) -> float:
+def pooled_f1(
+    tp: Float64Array, predicted: Float64Array, support: Float64Array, examples: Float64Array, minimum: int
+) -> float:
     """Micro-F1 of the categories with at least one and fewer than ``minimum`` labelled products; NaN if none.
 
     All arrays float64 of shape (n_classes,): sums of weights, and numbers of labelled products.
@@ -57,7 +60,9 @@ def pooled_f1(tp: Floats, predicted: Floats, support: Floats, examples: Floats, 
     return float(divide(2.0 * tp[few].sum(), (predicted[few] + support[few]).sum()))
 
 
-def check_categories(checks: CategoryChecks, f1: Floats, examples: Floats, rest: float) -> list[FailedCategory]:
+def check_categories(
+    checks: CategoryChecks, f1: Float64Array, examples: Float64Array, rest: float
+) -> list[FailedCategory]:
     """Categories below their bound, worst first. ``f1`` and ``examples`` have shape (n_classes,), NaN as undefined.
 
     A category named in ``checks.f1`` that has too few labels is judged with the pooled ones.
@@ -73,7 +78,12 @@ def check_categories(checks: CategoryChecks, f1: Floats, examples: Floats, rest:
 
 
 def check_change(
-    checks: CategoryChecks, f1: Floats, rest: float, before: Floats, rest_before: float, examples: Floats
+    checks: CategoryChecks,
+    f1: Float64Array,
+    rest: float,
+    before: Float64Array,
+    rest_before: float,
+    examples: Float64Array,
 ) -> list[FailedCategory]:
     """Categories that fell more than ``checks.max_drop`` below the model before, both measured on the same products."""
     if checks.max_drop is None:

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import BoolArray, Float64Array, Int64Array, IntpArray
 from modules.metrics.auc import auc_exclusive
 from modules.metrics.calibration import BINS, bin_of, calibration_error_of
 from modules.metrics.hierarchy import Hierarchy
-from modules.metrics.intervals import Floats, Interval, one_interval, ratio_interval, z_of
+from modules.metrics.intervals import Interval, one_interval, ratio_interval, z_of
 from modules.metrics.per_class import ClassReport, ClassSums
 
 
@@ -23,16 +24,16 @@ class ExclusiveFacts:
     label is among the top k; weight: float64, positive.
     """
 
-    label: npt.NDArray[np.int64]
-    predicted: npt.NDArray[np.int64]
-    confidence: Floats
-    hit: npt.NDArray[np.bool_]
-    weight: Floats
+    label: Int64Array
+    predicted: Int64Array
+    confidence: Float64Array
+    hit: BoolArray
+    weight: Float64Array
 
     @classmethod
     def of(
         cls, labels: npt.ArrayLike, probabilities: npt.ArrayLike, weights: npt.ArrayLike | None = None, top_k: int = 5
-    ) -> tuple[ExclusiveFacts, npt.NDArray[np.intp]]:
+    ) -> tuple[ExclusiveFacts, IntpArray]:
         """Facts of the labelled products, and which rows these are.
 
         Args:
@@ -73,11 +74,11 @@ class ExclusiveFacts:
     def __len__(self) -> int:
         return len(self.label)
 
-    def labels(self) -> tuple[npt.NDArray[np.intp], npt.NDArray[np.int64]]:
+    def labels(self) -> tuple[IntpArray, Int64Array]:
         """Rows and classes of the labels."""
         return np.arange(len(self)), self.label
 
-    def take(self, rows: npt.NDArray[np.intp]) -> ExclusiveFacts:
+    def take(self, rows: IntpArray) -> ExclusiveFacts:
         return ExclusiveFacts(
             self.label[rows], self.predicted[rows], self.confidence[rows], self.hit[rows], self.weight[rows]
         )
@@ -92,10 +93,10 @@ class ExclusiveCounts:
 
     def __init__(self, n_classes: int):
         self.n_classes = n_classes
-        self.pairs: npt.NDArray[np.int64] = np.zeros(0, np.int64)  # label * n_classes + predicted, sorted
-        self.sums: Floats = np.zeros((3, 0))  # weight, squared weight, number
-        self.top: Floats = np.zeros(2)  # weight and squared weight of top-k hits
-        self.bins: Floats = np.zeros((3, BINS))  # weight, weighted confidence, weighted hits
+        self.pairs: Int64Array = np.zeros(0, np.int64)  # label * n_classes + predicted, sorted
+        self.sums: Float64Array = np.zeros((3, 0))  # weight, squared weight, number
+        self.top: Float64Array = np.zeros(2)  # weight and squared weight of top-k hits
+        self.bins: Float64Array = np.zeros((3, BINS))  # weight, weighted confidence, weighted hits
 
     def update(self, facts: ExclusiveFacts) -> None:
         """Adds a batch."""
@@ -122,18 +123,18 @@ class ExclusiveCounts:
         self.top += other.top
         self.bins += other.bins
 
-    def _add_pairs(self, pairs: npt.NDArray[np.int64], sums: Floats) -> None:
+    def _add_pairs(self, pairs: Int64Array, sums: Float64Array) -> None:
         pairs, sums = np.concatenate([self.pairs, pairs]), np.concatenate([self.sums, sums], axis=1)
         self.pairs, where = np.unique(pairs, return_inverse=True)
         self.sums = np.stack([np.bincount(where, weights=row, minlength=len(self.pairs)) for row in sums])
 
     @property
-    def label(self) -> npt.NDArray[np.int64]:
+    def label(self) -> Int64Array:
         """True class of each pair."""
         return self.pairs // self.n_classes
 
     @property
-    def predicted(self) -> npt.NDArray[np.int64]:
+    def predicted(self) -> Int64Array:
         """Predicted class of each pair."""
         return self.pairs % self.n_classes
 
@@ -144,7 +145,7 @@ class ExclusiveCounts:
 
     def class_sums(self) -> ClassSums:
         right = self.label == self.predicted
-        columns: list[Floats] = []
+        columns: list[Float64Array] = []
         for row in self.sums:
             for classes, values in ((self.label[right], row[right]), (self.predicted, row), (self.label, row)):
                 columns.append(np.bincount(classes, weights=values, minlength=self.n_classes).astype(np.float64))
@@ -185,7 +186,7 @@ class ExclusiveCounts:
         size = np.where(present, classes.predicted + classes.support, 1.0)
         right = label == predicted
 
-        def influence(share: Floats) -> Floats:
+        def influence(share: Float64Array) -> Float64Array:
             wrong = -share[label] * f1[label] / size[label] - share[predicted] * f1[predicted] / size[predicted]
             return np.where(right, share[label] * (2.0 - 2.0 * f1[label]) / size[label], wrong)
 
@@ -259,7 +260,7 @@ def exclusive_metrics(
     return report
 
 
-def check_weights(weights: npt.ArrayLike | None, n: int) -> Floats:
+def check_weights(weights: npt.ArrayLike | None, n: int) -> Float64Array:
     """``weights`` as float64 of shape (n,), ones if None; raises ValueError for a wrong shape, NaN or below 0."""
     if weights is None:
         return np.ones(n)

@@ -12,9 +12,8 @@ from collections.abc import Hashable, Sequence
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Int64Array
 from modules.metrics.intervals import Interval, divide, ratio_interval
-
-Ints = npt.NDArray[np.int64]
 
 
 class Hierarchy:
@@ -28,7 +27,7 @@ class Hierarchy:
     def __init__(self, branches: Sequence[Sequence[Hashable]]):
         numbers: dict[Hashable, int] = {}
         sets = [sorted({numbers.setdefault(node, len(numbers)) for node in branch}) for branch in branches]
-        self.depth: Ints = np.array([len(nodes) for nodes in sets], np.int64)
+        self.depth: Int64Array = np.array([len(nodes) for nodes in sets], np.int64)
         if len(sets) and self.depth.min() < 1:
             raise ValueError("every class needs at least itself in its branch")
         # Nodes per class, filled up with numbers of their own kind so that filling never matches.
@@ -40,13 +39,13 @@ class Hierarchy:
     def __len__(self) -> int:
         return len(self.depth)
 
-    def shared(self, first: Ints, second: Ints) -> Ints:
+    def shared(self, first: Int64Array, second: Int64Array) -> Int64Array:
         """Number of nodes that the branches of two classes share; int64 of the shape of ``first``."""
         a, b = self._nodes[first], self._nodes[second]
         return ((a[..., :, None] == b[..., None, :]) & (a[..., :, None] >= 0)).sum(axis=(-1, -2))
 
     def f1(
-        self, true: Ints, predicted: Ints, weight: npt.ArrayLike, weight_squared: npt.ArrayLike, z: float
+        self, true: Int64Array, predicted: Int64Array, weight: npt.ArrayLike, weight_squared: npt.ArrayLike, z: float
     ) -> tuple[float, float, Interval]:
         """hP, hR and hF with its linearised interval, over pairs of true and predicted class with their sums of
         weights and of squared weights (each of shape (n_pairs,))."""

@@ -17,10 +17,8 @@ from statistics import NormalDist
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-
+from modules.arrays import Float64Array
 
 LOWER, UPPER = "/lower", "/upper"
 """After a figure's name: the ends of its interval."""
@@ -54,7 +52,7 @@ def z_of(confidence: float) -> float:
     return NormalDist().inv_cdf(0.5 + confidence / 2.0)
 
 
-def divide(numerator: Any, denominator: Any) -> Floats:
+def divide(numerator: Any, denominator: Any) -> Float64Array:
     """Elementwise quotient, NaN where the denominator is 0."""
     numerator, denominator = np.asarray(numerator, np.float64), np.asarray(denominator, np.float64)
     shape = np.broadcast_shapes(numerator.shape, denominator.shape)
@@ -63,7 +61,7 @@ def divide(numerator: Any, denominator: Any) -> Floats:
 
 def proportion_interval(
     hits: Any, total: Any, hits_squared: Any, total_squared: Any, n: Any, z: float
-) -> tuple[Floats, Floats, Floats]:
+) -> tuple[Float64Array, Float64Array, Float64Array]:
     """Hajek's estimate of a share and Wilson's interval with the effective sample size.
 
     Args:
@@ -90,7 +88,7 @@ def proportion_interval(
     return (value, *wilson(value, effective, z))
 
 
-def wilson(value: Any, n: Any, z: float) -> tuple[Floats, Floats]:
+def wilson(value: Any, n: Any, z: float) -> tuple[Float64Array, Float64Array]:
     """Wilson's score interval of a share ``value`` seen among ``n`` (which need not be whole)."""
     value, n = np.asarray(value, np.float64), np.asarray(n, np.float64)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -7,12 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import BoolArray, Float64Array, Int64Array, IntpArray
 from modules.metrics.auc import auc_multi_label
 from modules.metrics.exclusive import check_weights
-from modules.metrics.intervals import Floats, Interval, divide, ratio_interval, z_of
+from modules.metrics.intervals import Interval, divide, ratio_interval, z_of
 from modules.metrics.per_class import ClassReport, ClassSums
-
-Ints = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -23,12 +22,12 @@ class MultiLabelFacts:
     and whether each is a label too. Rows count within the batch, ascending.
     """
 
-    weight: Floats
-    label_row: Ints
-    label_class: Ints
-    predicted_row: Ints
-    predicted_class: Ints
-    right: npt.NDArray[np.bool_]
+    weight: Float64Array
+    label_row: Int64Array
+    label_class: Int64Array
+    predicted_row: Int64Array
+    predicted_class: Int64Array
+    right: BoolArray
 
     @classmethod
     def of(
@@ -39,7 +38,7 @@ class MultiLabelFacts:
         weights: npt.ArrayLike | None = None,
         threshold: npt.ArrayLike = 0.5,
         known: npt.ArrayLike | None = None,
-    ) -> tuple[MultiLabelFacts, npt.NDArray[np.intp]]:
+    ) -> tuple[MultiLabelFacts, IntpArray]:
         """Facts of the products with a positive weight, and which rows these are.
 
         Args:
@@ -82,11 +81,11 @@ class MultiLabelFacts:
     def __len__(self) -> int:
         return len(self.weight)
 
-    def labels(self) -> tuple[Ints, Ints]:
+    def labels(self) -> tuple[Int64Array, Int64Array]:
         """Rows and classes of the labels."""
         return self.label_row, self.label_class
 
-    def take(self, rows: npt.NDArray[np.intp]) -> MultiLabelFacts:
+    def take(self, rows: IntpArray) -> MultiLabelFacts:
         """The products at ``rows`` (ascending), renumbered."""
         place = np.full(len(self), -1, np.int64)
         place[rows] = np.arange(len(rows))
@@ -111,13 +110,13 @@ class MultiLabelCounts:
         self.examples = 0
         self.weight = 0.0
         # Squared weights times products of a product's own tp and size = predicted + labels: tp tp, tp size, size size.
-        self.moments: Floats = np.zeros(3)
+        self.moments: Float64Array = np.zeros(3)
 
     def update(self, facts: MultiLabelFacts) -> None:
         """Adds a batch."""
         w, n = facts.weight, self.n_classes
         tp_row, tp_class = facts.predicted_row[facts.right], facts.predicted_class[facts.right]
-        columns: list[Floats] = []
+        columns: list[Float64Array] = []
         for values in (w, w * w, np.ones_like(w)):
             for rows, classes in (
                 (tp_row, tp_class),
@@ -163,7 +162,7 @@ class MultiLabelCounts:
         )
 
 
-def _sums(classes: Ints, values: Floats, n_classes: int) -> Floats:
+def _sums(classes: Int64Array, values: Float64Array, n_classes: int) -> Float64Array:
     return np.bincount(classes, weights=values, minlength=n_classes).astype(np.float64, copy=False)
 
 

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, fields
 
 import numpy as np
 
-from modules.metrics.intervals import Floats, divide, proportion_interval
+from modules.arrays import Float64Array
+from modules.metrics.intervals import divide, proportion_interval
 
 
 @dataclass
@@ -17,15 +18,15 @@ class ClassSums:
     labelled as the class; ``*_squared`` of squared weights; ``*_n`` are numbers of products.
     """
 
-    tp: Floats
-    predicted: Floats
-    support: Floats
-    tp_squared: Floats
-    predicted_squared: Floats
-    support_squared: Floats
-    tp_n: Floats
-    predicted_n: Floats
-    support_n: Floats
+    tp: Float64Array
+    predicted: Float64Array
+    support: Float64Array
+    tp_squared: Float64Array
+    predicted_squared: Float64Array
+    support_squared: Float64Array
+    tp_n: Float64Array
+    predicted_n: Float64Array
+    support_n: Float64Array
 
     @classmethod
     def zeros(cls, n_classes: int) -> ClassSums:
@@ -83,19 +84,19 @@ class ClassReport:
     weights, ``examples`` is the number of labelled products.
     """
 
-    precision: Floats
-    precision_lower: Floats
-    precision_upper: Floats
-    recall: Floats
-    recall_lower: Floats
-    recall_upper: Floats
-    f1: Floats
-    f1_lower: Floats
-    f1_upper: Floats
-    support: Floats
-    predicted: Floats
-    examples: Floats
-    auc: Floats = field(default_factory=lambda: np.zeros(0))
+    precision: Float64Array
+    precision_lower: Float64Array
+    precision_upper: Float64Array
+    recall: Float64Array
+    recall_lower: Float64Array
+    recall_upper: Float64Array
+    f1: Float64Array
+    f1_lower: Float64Array
+    f1_upper: Float64Array
+    support: Float64Array
+    predicted: Float64Array
+    examples: Float64Array
+    auc: Float64Array = field(default_factory=lambda: np.zeros(0))
 
     @property
     def macro_f1(self) -> float:

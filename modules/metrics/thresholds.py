@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import BoolArray, Float64Array, FloatArray
 from modules.metrics.exclusive import check_weights
-from modules.metrics.intervals import Floats
 
 
 def fit_thresholds(
@@ -16,7 +16,7 @@ def fit_thresholds(
     minimum: int = 10,
     weights: npt.ArrayLike | None = None,
     default: float = 0.5,
-) -> Floats:
+) -> Float64Array:
     """The threshold per class with the best F1 on these products (which must not be the test split's).
 
     Classes with fewer than ``minimum`` labels (or without a product that lacks the label) cannot tell: they share the
@@ -58,9 +58,7 @@ def fit_thresholds(
     return result
 
 
-def best_threshold(
-    scores: npt.NDArray[np.floating], labels: npt.NDArray[np.bool_], weights: Floats, default: float = 0.5
-) -> float:
+def best_threshold(scores: FloatArray, labels: BoolArray, weights: Float64Array, default: float = 0.5) -> float:
     """Threshold with the best weighted F1 of one class; ``default`` without labels, or where none is lacking."""
     positive = float(weights[labels].sum())
     if positive == 0.0 or float(weights[~labels].sum()) == 0.0:

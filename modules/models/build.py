@@ -33,7 +33,11 @@ class InputSizes:
 
 def model_inputs(features: Mapping[str, Feature]) -> dict[str, keras.KerasTensor]:
     """Symbolic inputs by Transform's output names; token ids are padded with -1 to the batch's longest row."""
-    return {key: one for name, feature in features.items() for key, one in feature.keras_inputs(name).items()}
+    return {
+        key: keras_input
+        for name, feature in features.items()
+        for key, keras_input in feature.keras_inputs(name).items()
+    }
 
 
 def build_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:

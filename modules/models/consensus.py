@@ -24,7 +24,7 @@ def log_of(probabilities: tf.Tensor) -> tf.Tensor:
 
 
 def weighted_mean(probabilities: tf.Tensor, weights: Sequence[float]) -> tf.Tensor:
-    """Of (members, batch, classes) over the members, (batch, classes)."""
+    """The weighted mean over the members: (members, batch, classes) to (batch, classes)."""
     by = tf.constant(weights, tf.float32)
     return tf.tensordot(by / tf.reduce_sum(by), probabilities, 1)
 

@@ -7,8 +7,9 @@ Deerwester et al., Indexing by latent semantic analysis, 1990; the SVD by random
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
+
+from modules.arrays import Float32Array
 
 ROWS = 100_000
 """Products that the SVD is found on, at most: beyond this it costs minutes and changes nothing that one would see."""
@@ -16,7 +17,7 @@ ROWS = 100_000
 POWER_ITERATIONS = 3
 
 
-def fit_projection(matrix: sparse.csr_matrix, width: int, seed: int) -> npt.NDArray[np.float32]:
+def fit_projection(matrix: sparse.csr_matrix, width: int, seed: int) -> Float32Array:
     """The right singular vectors of the ``width`` largest singular values.
 
     Args:
@@ -39,7 +40,7 @@ def fit_projection(matrix: sparse.csr_matrix, width: int, seed: int) -> npt.NDAr
     return table
 
 
-def embed(matrix: sparse.csr_matrix, projection: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def embed(matrix: sparse.csr_matrix, projection: Float32Array) -> Float32Array:
     """Rows of unit length (rows of zeros stay), float32 (products, width): what the model's graph computes."""
     vectors = np.asarray(matrix @ projection, np.float32)
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)

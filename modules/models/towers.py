@@ -100,7 +100,7 @@ class Present(keras.layers.Layer):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
 
     def call(self, tensors):
-        rows = [ops.cast(one >= 1, "float32") for one in tensors]
+        rows = [ops.cast(tensor >= 1, "float32") for tensor in tensors]
         # The sum over no column at all is 0; the maximum is not.
         counts = [row if len(row.shape) == 1 else ops.sum(row, axis=1) for row in rows]
         return ops.cast(sum(counts) > 0, "float32")[:, None]
@@ -127,7 +127,7 @@ class ModalityDropout(keras.layers.Layer):
         self.draws = keras.random.SeedGenerator(seed)
 
     def call(self, present, training=False):
-        present = ops.concatenate([ops.cast(one, "float32") for one in present], axis=1)
+        present = ops.concatenate([ops.cast(evidence, "float32") for evidence in present], axis=1)
         if not training or not self.rate:
             return present
         batch, towers = ops.shape(present)[0], present.shape[1]

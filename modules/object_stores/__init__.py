@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import IO, TypeVar
 
 from modules.object_stores.patience import PATIENCE, Patience
-from modules.object_stores.store import Store
+from modules.object_stores.store import ObjectStore
 
 SCHEMES = ("s3", "minio", "gs")
 
@@ -64,12 +64,12 @@ def _within(seconds: float, work: Callable[[], _T], url: str) -> _T:
     The thread that it ran in is left to end by itself. The process' own end waits for one that reads from S3: Arrow
     would crash otherwise.
     """
-    found: list[_T] = []
+    results: list[_T] = []
     failed: list[BaseException] = []
 
     def run() -> None:
         try:
-            found.append(work())
+            results.append(work())
         except BaseException as error:
             failed.append(error)
 
@@ -78,9 +78,9 @@ def _within(seconds: float, work: Callable[[], _T], url: str) -> _T:
     thread.join(seconds)
     if failed:
         raise failed[0]
-    if not found:
+    if not results:
         raise TimeoutError(errno.ETIMEDOUT, "not there within the time allowed", url)
-    return found[0]
+    return results[0]
 
 
 def size_of(url: str) -> int:
@@ -127,12 +127,12 @@ def match(pattern: str) -> list[str]:
     return sorted(prefix + name for name in store.below(folder, deep) if wanted.match(name))
 
 
-def _find(url: str, patience: Patience) -> tuple[Store, str]:
+def _find(url: str, patience: Patience) -> tuple[ObjectStore, str]:
     """The store behind an address, and what it calls the object."""
     return _finder(url, patience)()
 
 
-def _finder(url: str, patience: Patience) -> Callable[[], tuple[Store, str]]:
+def _finder(url: str, patience: Patience) -> Callable[[], tuple[ObjectStore, str]]:
     """Imports the store's client, which may take a second; what it returns finds the store."""
     scheme, _, path = url.partition("://")
     if scheme == "gs":

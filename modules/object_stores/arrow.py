@@ -13,7 +13,7 @@ from typing import IO, cast
 from pyarrow import fs
 
 from modules.object_stores.patience import Patience
-from modules.object_stores.store import Parts, Store
+from modules.object_stores.store import ObjectStore, Parts
 
 _ENDPOINTS = ("AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL")
 _REGIONS = ("AWS_REGION", "AWS_DEFAULT_REGION")
@@ -22,7 +22,7 @@ _LATE = ("Timeout was reached", "curlCode: 28")
 
 
 class ArrowStore:
-    """Implements :class:`modules.object_stores.store.Store`."""
+    """Implements :class:`modules.object_stores.store.ObjectStore`."""
 
     def __init__(self, file_system: fs.FileSystem):
         self._fs = file_system
@@ -42,17 +42,17 @@ class ArrowStore:
     def size(self, path: str) -> int | None:
         """See the protocol."""
         with _errors(path):
-            found = self._fs.get_file_info(path)
-        return int(found.size) if found.is_file else None
+            info = self._fs.get_file_info(path)
+        return int(info.size) if info.is_file else None
 
     def below(self, folder: str, deep: bool) -> Iterable[str]:
         """See the protocol."""
         with _errors(folder):
             listed = self._fs.get_file_info(fs.FileSelector(folder, allow_not_found=True, recursive=deep))
-        return [one.path for one in listed if one.is_file]
+        return [info.path for info in listed if info.is_file]
 
 
-def s3(bucket: str, patience: Patience) -> Store:
+def s3(bucket: str, patience: Patience) -> ObjectStore:
     """Amazon's, or what AWS_ENDPOINT_URL names; as whom, AWS's other variables and files say."""
     endpoint = next(filter(None, map(os.environ.get, _ENDPOINTS)), None)
     region = next(filter(None, map(os.environ.get, _REGIONS)), None)
@@ -60,7 +60,7 @@ def s3(bucket: str, patience: Patience) -> Store:
 
 
 @lru_cache
-def _s3(bucket: str, endpoint: str | None, region: str | None, _key: str | None, patience: Patience) -> Store:
+def _s3(bucket: str, endpoint: str | None, region: str | None, _key: str | None, patience: Patience) -> ObjectStore:
     with _errors(bucket):
         if region is None:
             region = "us-east-1" if endpoint else fs.resolve_s3_region(bucket)
@@ -82,9 +82,9 @@ def _errors(path: str) -> Iterator[None]:
         text = (str(error).splitlines() or [""])[0]
         if isinstance(error, FileNotFoundError):
             raise FileNotFoundError(errno.ENOENT, "there is no such object", path) from None
-        if any(one in text for one in _DENIED):
+        if any(phrase in text for phrase in _DENIED):
             raise PermissionError(errno.EACCES, text, path) from None
-        if any(one in text for one in _LATE):
+        if any(phrase in text for phrase in _LATE):
             raise TimeoutError(errno.ETIMEDOUT, text, path) from None
         # Of a name that cannot be, Arrow says that it is a wrong value.
         raise OSError(errno.EINVAL if isinstance(error, ValueError) else errno.EIO, text, path) from None

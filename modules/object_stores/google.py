@@ -29,13 +29,13 @@ from requests.exceptions import RequestException, Timeout
 
 from modules.errors import reason
 from modules.object_stores.patience import Patience
-from modules.object_stores.store import Parts, Store
+from modules.object_stores.store import ObjectStore, Parts
 
 _CONNECTIONS = 256
 
 
 class GoogleStore:
-    """Implements :class:`modules.object_stores.store.Store`."""
+    """Implements :class:`modules.object_stores.store.ObjectStore`."""
 
     def __init__(self, client: Client, patience: Patience):
         self._client = client
@@ -56,12 +56,12 @@ class GoogleStore:
         with _errors(path):
             try:
                 # A stored object that is marked as compressed would be unpacked otherwise, to any size.
-                found: bytes = self._blob(path).download_as_bytes(
+                content: bytes = self._blob(path).download_as_bytes(
                     start=start, end=start + size - 1, raw_download=True, checksum=None, **self._how
                 )
             except RequestRangeNotSatisfiable:
                 return b""
-        return found
+        return content
 
     def size(self, path: str) -> int | None:
         """See the protocol."""
@@ -80,7 +80,7 @@ class GoogleStore:
         with _errors(folder):
             listed = self._client.list_blobs(bucket, prefix=prefix, delimiter=None if deep else "/", **self._how)
             # Some programs mark a folder by an empty object that is called like it.
-            return [f"{bucket}/{one.name}" for one in listed if not one.name.endswith("/")]
+            return [f"{bucket}/{blob.name}" for blob in listed if not blob.name.endswith("/")]
 
     def _blob(self, path: str) -> Any:
         bucket, _, name = path.partition("/")
@@ -89,13 +89,13 @@ class GoogleStore:
         return self._client.bucket(bucket).blob(name)
 
 
-def google(patience: Patience) -> Store:
+def google(patience: Patience) -> ObjectStore:
     """As Google's application default credentials; without any, as nobody: for what is public."""
     return _google(os.environ.get("STORAGE_EMULATOR_HOST"), patience)
 
 
 @lru_cache
-def _google(_emulator: str | None, patience: Patience) -> Store:
+def _google(_emulator: str | None, patience: Patience) -> ObjectStore:
     try:
         client = Client()
     except (GoogleAuthError, OSError):  # the latter: it knows no project

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class Patience(NamedTuple):
-    """Of one object.
+    """The limits and retries of requests for one object.
 
     Attributes:
       connect, read: seconds until there is a connection, and until something comes over it.

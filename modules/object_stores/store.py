@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from typing import IO, Any, Protocol
 
 
-class Store(Protocol):
+class ObjectStore(Protocol):
     """Errors are OSError: FileNotFoundError, PermissionError and TimeoutError where that is why."""
 
     def open(self, path: str, block: int) -> IO[bytes]:

@@ -17,11 +17,12 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from tensorflow_metadata.proto.v0 import schema_pb2
 
+    from modules.arrays import Float32Array, Int64Array, IntpArray
     from modules.losses.base import Matrix
     from modules.objectives.class_tables import ClassTables
     from modules.taxonomy import Category, Taxonomy
 
-Ragged: TypeAlias = "tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]"
+Ragged: TypeAlias = "tuple[Int64Array, Int64Array]"
 """Class indices of n products: offsets (n + 1,) into the values, and the values."""
 
 LEAST_LABELS = 20
@@ -156,7 +157,7 @@ class ObjectiveSettings(Settings):
         raise NotImplementedError
 
     @classmethod
-    def labelled(cls, targets: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    def labelled(cls, targets: npt.NDArray[Any]) -> IntpArray:
         """The rows of :meth:`targets` that have a label."""
         raise NotImplementedError
 
@@ -173,7 +174,7 @@ class ObjectiveSettings(Settings):
     def fit_linear(
         self, matrix: Matrix, targets: npt.NDArray[Any], classes: int, *, c: float, seed: int,
         ancestors: Sequence[Sequence[int]] = (),
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:  # fmt: skip
+    ) -> tuple[Float32Array, Float32Array]:  # fmt: skip
         """A linear head at the exact optimum of its loss with an L2 penalty.
 
         Args:

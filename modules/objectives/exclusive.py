@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from tensorflow_metadata.proto.v0 import schema_pb2
 
+    from modules.arrays import Float32Array, IntpArray
     from modules.losses.base import Matrix
     from modules.objectives.class_tables import ClassTables
     from modules.settings.workflow import Workflow
@@ -83,7 +84,7 @@ class ExclusiveObjective(ObjectiveSettings):
         return parsed[examples.label(name)]
 
     @classmethod
-    def labelled(cls, targets: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    def labelled(cls, targets: npt.NDArray[Any]) -> IntpArray:
         import numpy as np
 
         return np.flatnonzero(targets >= 0)
@@ -103,7 +104,7 @@ class ExclusiveObjective(ObjectiveSettings):
     def fit_linear(
         self, matrix: Matrix, targets: npt.NDArray[Any], classes: int, *, c: float, seed: int,
         ancestors: Sequence[Sequence[int]] = (),
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:  # fmt: skip
+    ) -> tuple[Float32Array, Float32Array]:  # fmt: skip
         from modules.training.heads import fit_exclusive
 
         return fit_exclusive(matrix, targets, classes, self, c=c, seed=seed, ancestors=ancestors)

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
     from tensorflow_metadata.proto.v0 import schema_pb2
 
+    from modules.arrays import BoolArray, Float32Array, Float64Array, IntpArray
     from modules.losses.base import Matrix
     from modules.objectives.class_tables import ClassTables
     from modules.settings.workflow import Workflow
@@ -104,7 +105,7 @@ class MultiLabelObjective(ObjectiveSettings):
         return tf.where(positive, 1.0, tf.where(denied, 0.0, -1.0))
 
     @classmethod
-    def labelled(cls, targets: npt.NDArray[Any]) -> npt.NDArray[np.intp]:
+    def labelled(cls, targets: npt.NDArray[Any]) -> IntpArray:
         import numpy as np
 
         return np.flatnonzero((targets >= 0).any(axis=1))
@@ -118,7 +119,7 @@ class MultiLabelObjective(ObjectiveSettings):
     def fit_linear(
         self, matrix: Matrix, targets: npt.NDArray[Any], classes: int, *, c: float, seed: int,
         ancestors: Sequence[Sequence[int]] = (),
-    ) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:  # fmt: skip
+    ) -> tuple[Float32Array, Float32Array]:  # fmt: skip
         from modules.training.heads import fit_multi_label
 
         return fit_multi_label(matrix, targets, self, c=c, seed=seed)
@@ -294,14 +295,14 @@ def _multi_hot(indices: Any, classes: int) -> Any:
     return tf.scatter_nd(at, tf.ones_like(indices.values, tf.int32), shape) > 0
 
 
-def _sigmoid(logits: npt.NDArray[Any]) -> npt.NDArray[np.float64]:
+def _sigmoid(logits: npt.NDArray[Any]) -> Float64Array:
     import numpy as np
 
-    probabilities: npt.NDArray[np.float64] = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
+    probabilities: Float64Array = 1.0 / (1.0 + np.exp(-logits.astype(np.float64)))
     return probabilities
 
 
-def _thresholds(head: HeadCalibration, classes: int) -> npt.NDArray[np.float64]:
+def _thresholds(head: HeadCalibration, classes: int) -> Float64Array:
     import numpy as np
 
     return np.array(head.thresholds, np.float64) if head.thresholds else np.full(classes, 0.5)
@@ -322,12 +323,12 @@ def _with_ancestors(classes: np.ndarray, assigned: np.ndarray, tables: ClassTabl
     return pa.ListArray.from_arrays(offsets, tables.ids.take(pa.array(members[first])))
 
 
-def _pairs(named: Ragged, shape: tuple[int, ...]) -> npt.NDArray[np.bool_]:
+def _pairs(named: Ragged, shape: tuple[int, ...]) -> BoolArray:
     """Bool of ``shape`` (n, n_classes): the pairs of product and class that are named."""
     import numpy as np
 
     offsets, classes = named
-    found = np.zeros(shape, bool)
+    indicators = np.zeros(shape, bool)
     rows, values = np.repeat(np.arange(shape[0]), np.diff(offsets)), np.asarray(classes, np.int64)
-    found[rows[values >= 0], values[values >= 0]] = True
-    return found
+    indicators[rows[values >= 0], values[values >= 0]] = True
+    return indicators

@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
+
+from modules.arrays import Float32Array
 
 BATCH = 512
 
 
-def all_probabilities(
-    model: str, sources: Sequence[str], objective: str, ids: Sequence[str]
-) -> npt.NDArray[np.float32]:
+def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: Sequence[str]) -> Float32Array:
     """Asks the model again about some products.
 
     Args:
@@ -28,19 +27,19 @@ def all_probabilities(
     loaded = tf.saved_model.load(model)
     evaluate = loaded.signatures["evaluate"]
     place = {name.encode(): row for row, name in enumerate(ids)}
-    found: npt.NDArray[np.float32] | None = None
+    probabilities: Float32Array | None = None
     left = len(ids)
     for names, examples in _wanted(sources, place):
         values = evaluate(examples=tf.constant(examples))[f"{objective}/probabilities"].numpy()
-        if found is None:
-            found = np.empty((len(ids), values.shape[1]), np.float32)
-        found[[place[name] for name in names]] = values
+        if probabilities is None:
+            probabilities = np.empty((len(ids), values.shape[1]), np.float32)
+        probabilities[[place[name] for name in names]] = values
         left -= len(names)
         if not left:
             break
-    if left or found is None:
+    if left or probabilities is None:
         raise KeyError(f"{left:,} products are in no example file")
-    return found
+    return probabilities
 
 
 def _wanted(sources: Sequence[str], place: dict[bytes, int]) -> Iterator[tuple[list[bytes], list[bytes]]]:

@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from modules.arrays import BoolArray, Float64Array, FloatArray
 from modules.errors import InputError, Problem
 from modules.objectives import kind_by_columns, kind_named, single_label_names
 from modules.parquet import readable
@@ -69,7 +69,7 @@ def category_and_below(taxonomy: Taxonomy, text: str) -> tuple[Category, frozens
     return category, frozenset({category.id, *(below.id for below in taxonomy.descendants(category))})
 
 
-def uncertainty_of(score: Uncertainty, values: npt.NDArray[np.floating]) -> npt.NDArray[np.float64]:
+def uncertainty_of(score: Uncertainty, values: FloatArray) -> Float64Array:
     """The score so that more is more uncertain: 1 - margin, the others as they are; float64 of the same shape."""
     wide = np.asarray(values, np.float64)
     return 1.0 - wide if score == "margin" else wide
@@ -109,8 +109,8 @@ class PredictionFiles:
         order = {"train": 0, "eval": 1, "test": 2}
         folders = [f for f in self.folder.glob(f"{_SPLIT_FOLDER}*") if f.is_dir()]
         names = sorted((f.name[len(_SPLIT_FOLDER) :] for f in folders), key=lambda name: (order.get(name, 3), name))
-        found = {name: sorted((self.folder / f"{_SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
-        self.files = {name: files for name, files in found.items() if files}
+        files_by_split = {name: sorted((self.folder / f"{_SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
+        self.files = {name: files for name, files in files_by_split.items() if files}
         if not self.files:
             hint = "predict again with `shelfmark run --from Predictor`"
             raise InputError(Problem(str(folder), "predictions (Split-*/*.parquet); there are none", hint=hint))
@@ -172,7 +172,7 @@ class PredictionFiles:
 
     def _matching(
         self, query: Query, objective: str, columns: Sequence[str]
-    ) -> Iterator[tuple[pa.Table, npt.NDArray[np.float64]]]:
+    ) -> Iterator[tuple[pa.Table, Float64Array]]:
         """Tables of the products that pass the filters, and their uncertainties."""
         score: Uncertainty = query.sort or "entropy"
         scored = query.sort is not None or query.min_uncertainty is not None
@@ -200,7 +200,7 @@ class PredictionFiles:
         """The ``limit`` most uncertain products, ties in stored order; memory for some more than ``limit`` rows."""
         limit = query.limit or 0
         kept: list[pa.Table] = []
-        scores: list[npt.NDArray[np.float64]] = []
+        scores: list[Float64Array] = []
         least = -np.inf
         for table, values in self._matching(query, objective, columns):
             good = values > least
@@ -218,15 +218,13 @@ class PredictionFiles:
         return [file for name, files in self.files.items() if split in (None, name) for file in files]
 
 
-def _first(
-    kept: list[pa.Table], scores: list[npt.NDArray[np.float64]], limit: int
-) -> tuple[pa.Table, npt.NDArray[np.float64]]:
+def _first(kept: list[pa.Table], scores: list[Float64Array], limit: int) -> tuple[pa.Table, Float64Array]:
     values = np.concatenate(scores)
     order = np.argsort(-values, kind="stable")[:limit]
     return pa.concat_tables(kept).take(pa.array(order)), values[order]
 
 
-def _in_any(column: pa.Array, categories: Collection[str]) -> npt.NDArray[np.bool_]:
+def _in_any(column: pa.Array, categories: Collection[str]) -> BoolArray:
     """Per row whether its category (text), or one of its categories (list of text), is one of ``categories``."""
     wanted = pa.array(sorted(categories), pa.string())
     if isinstance(column, pa.DictionaryArray):
@@ -235,9 +233,9 @@ def _in_any(column: pa.Array, categories: Collection[str]) -> npt.NDArray[np.boo
     if pa.types.is_list(column.type):
         hit = pc.is_in(column.flatten(), value_set=wanted)
         rows = pc.list_parent_indices(column).filter(hit)
-        found = np.zeros(len(column), bool)
-        found[np.asarray(rows)] = True
-        return found
+        hits = np.zeros(len(column), bool)
+        hits[np.asarray(rows)] = True
+        return hits
     return np.asarray(pc.is_in(column, value_set=wanted))
 
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from modules.arrays import Float64Array, FloatArray, Int64Array
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
 
 
@@ -32,7 +32,7 @@ class BADGE(QueryStrategy):
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         rows = pool.candidates
         if len(rows) > max(n, self.candidates):
-            rows = rows[best(uncertainty_of(self.score, pool, rows), max(n, self.candidates), rng)]
+            rows = rows[top_k(uncertainty_of(self.score, pool, rows), max(n, self.candidates), rng)]
         residuals = np.array(pool.full(rows), np.float32)
         top = residuals.argmax(axis=1)
         residuals[np.arange(len(rows)), top] -= 1.0
@@ -41,8 +41,8 @@ class BADGE(QueryStrategy):
 
 
 def seeds(
-    residuals: Floats, vectors: Floats, n: int, rng: np.random.Generator, draws: int = 1
-) -> tuple[Integers, npt.NDArray[np.float64]]:
+    residuals: FloatArray, vectors: FloatArray, n: int, rng: np.random.Generator, draws: int = 1
+) -> tuple[Int64Array, Float64Array]:
     """k-means++ (Arthur, Vassilvitskii 2007) over the outer products of two matrices' rows, which are never formed.
 
     The first seed is the longest one, each further one is drawn by its squared distance to the nearest seed so far; of

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import bald, disagreement
-from modules.query_strategies.pool import Floats, Integers, Pool
+from modules.query_strategies.pool import Pool
 
 
 class BALD(ScoreStrategy):
@@ -15,6 +16,6 @@ class BALD(ScoreStrategy):
     kind: Literal["bald"] = "bald"
     needs: ClassVar[frozenset[str]] = frozenset({"committee"})
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Nats."""
         return disagreement(pool, rows, "bald", bald)

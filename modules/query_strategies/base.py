@@ -8,7 +8,8 @@ from typing import ClassVar
 
 import numpy as np
 
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best
+from modules.arrays import FloatArray, Int64Array
+from modules.query_strategies.pool import Pool, Selection, top_k
 from modules.settings.base import Settings
 
 
@@ -55,8 +56,8 @@ class QueryStrategy(Settings):
                 f"strategy {self.kind} needs finite numbers; those of every product left are not finite: {names}"
             )
         self.check_pool(usable)
-        found = self._pick(usable, min(n, int(usable.available.sum())), rng)
-        return replace(found, rows=rows[found.rows])
+        selection = self._pick(usable, min(n, int(usable.available.sum())), rng)
+        return replace(selection, rows=rows[selection.rows])
 
     def all_needs(self) -> frozenset[str]:
         """``needs`` of it and of the strategies that it is made of."""
@@ -77,13 +78,13 @@ class ScoreStrategy(QueryStrategy):
     """Gives each product a utility of its own; the best are picked, whatever else is."""
 
     @abstractmethod
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """(rows,): the higher, the sooner to be asked about."""
 
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         rows = pool.candidates
         utility = self.utilities(pool, rows)
-        chosen = best(utility, n, rng)
+        chosen = top_k(utility, n, rng)
         return Selection(rows[chosen], utility[chosen].astype(np.float64), self.kind)
 
 

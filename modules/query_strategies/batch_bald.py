@@ -7,10 +7,11 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import FloatArray
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.committee import bald
 from modules.query_strategies.entropy import entropy_of
-from modules.query_strategies.pool import Floats, Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 
 
 class BatchBALD(QueryStrategy):
@@ -32,16 +33,16 @@ class BatchBALD(QueryStrategy):
         assert pool.members is not None
         rows = pool.candidates
         if "bald" in pool.scores:
-            rows = rows[best(pool.scores["bald"][rows], max(n, self.candidates), rng)]
+            rows = rows[top_k(pool.scores["bald"][rows], max(n, self.candidates), rng)]
         members = pool.members(rows).astype(np.float64)
         single = bald(members)
         if len(rows) > max(n, self.candidates):
-            kept = best(single, max(n, self.candidates), rng)
+            kept = top_k(single, max(n, self.candidates), rng)
             rows, members, single = rows[kept], members[:, kept], single[kept]
         own = entropy_of(members).mean(axis=0)
         # P(outcome of the picks so far | member), one column per outcome; one outcome before the first pick.
-        joint: Floats = np.ones((len(members), 1))
-        importance: Floats = np.ones(1)
+        joint: FloatArray = np.ones((len(members), 1))
+        importance: FloatArray = np.ones(1)
         free = np.ones(len(rows), bool)
         picked: list[int] = []
         gains: list[float] = []
@@ -50,7 +51,7 @@ class BatchBALD(QueryStrategy):
             places = np.flatnonzero(free)
             entropy = _joint_entropy(joint, importance, members[:, places])
             information = entropy - conditional - own[places]
-            place = int(places[best(information, 1, rng)[0]])
+            place = int(places[top_k(information, 1, rng)[0]])
             chosen = float(information[np.flatnonzero(places == place)[0]])
             picked.append(place)
             gains.append(chosen - known)
@@ -59,18 +60,18 @@ class BatchBALD(QueryStrategy):
         return Selection(rows[picked], np.array(gains), self.kind, {"bald": single[picked]})
 
 
-def _joint_entropy(joint: Floats, importance: Floats, members: Floats) -> Floats:
+def _joint_entropy(joint: FloatArray, importance: FloatArray, members: FloatArray) -> FloatArray:
     """H(outcomes so far, label) of each candidate: (members, outcomes) and (members, rows, classes) to (rows,)."""
-    found = np.empty(members.shape[1])
+    entropies = np.empty(members.shape[1])
     for row in range(members.shape[1]):
         p = joint.T @ members[:, row] / len(members)
-        found[row] = -(importance @ (p * np.log(np.maximum(p, 1e-300)))).sum()
-    return found
+        entropies[row] = -(importance @ (p * np.log(np.maximum(p, 1e-300)))).sum()
+    return entropies
 
 
 def _extended(
-    joint: Floats, importance: Floats, label: Floats, limit: int, rng: np.random.Generator
-) -> tuple[Floats, Floats]:
+    joint: FloatArray, importance: FloatArray, label: FloatArray, limit: int, rng: np.random.Generator
+) -> tuple[FloatArray, FloatArray]:
     """The outcomes with one label more; beyond ``limit`` some are drawn by their probability, and weigh the more."""
     wider = (joint[:, :, None] * label[:, None, :]).reshape(len(joint), -1)
     weights = np.repeat(importance, label.shape[1])

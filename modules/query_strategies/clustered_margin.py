@@ -9,7 +9,7 @@ from pydantic import Field
 
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.margin import Margin
-from modules.query_strategies.pool import Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 
 
 class ClusteredMargin(QueryStrategy):
@@ -30,7 +30,7 @@ class ClusteredMargin(QueryStrategy):
 
         rows = pool.candidates
         utility = Margin().utilities(pool, rows)
-        kept = best(utility, max(n, min(round(self.prefilter * n), self.largest)), rng)
+        kept = top_k(utility, max(n, min(round(self.prefilter * n), self.largest)), rng)
         rows, utility = rows[kept], utility[kept]
         count = min(len(rows), max(1, round(self.clusters * n)))
         cluster = np.zeros(len(rows), np.int64)
@@ -41,8 +41,8 @@ class ClusteredMargin(QueryStrategy):
         sizes = np.bincount(cluster)
         # Rows come by rising margin, so that the n-th of a cluster is its n-th least margin.
         turn = np.empty(len(rows), np.int64)
-        for one in np.flatnonzero(sizes):
-            turn[cluster == one] = np.arange(sizes[one])
+        for number in np.flatnonzero(sizes):
+            turn[cluster == number] = np.arange(sizes[number])
         order = np.lexsort((np.arange(len(rows)), cluster, sizes[cluster], turn))[:n]
         parts = {"margin": utility[order], "cluster_size": sizes[cluster[order]].astype(np.float32)}
         return Selection(rows[order], utility[order].astype(np.float64), self.kind, parts)

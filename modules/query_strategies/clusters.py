@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from modules.query_strategies.pool import Floats, Integers, blocks
+from modules.arrays import Float32Array, FloatArray, Int64Array
+from modules.query_strategies.pool import blocks
 
 SAMPLE = 50_000
 """Centers are found on so many random rows at most."""
 
 
-def centers_of(embeddings: Floats, rows: Integers, count: int, rng: np.random.Generator) -> npt.NDArray[np.float32]:
+def centers_of(embeddings: FloatArray, rows: Int64Array, count: int, rng: np.random.Generator) -> Float32Array:
     """Cluster centers, (count, d); of fewer rows than ``count`` one for each."""
     from sklearn.cluster import KMeans, MiniBatchKMeans
 
@@ -28,7 +28,7 @@ def centers_of(embeddings: Floats, rows: Integers, count: int, rng: np.random.Ge
     return method.fit(vectors).cluster_centers_.astype(np.float32)
 
 
-def assigned(embeddings: Floats, rows: Integers, centers: npt.NDArray[np.float32]) -> Integers:
+def assigned(embeddings: FloatArray, rows: Int64Array, centers: Float32Array) -> Int64Array:
     """The nearest center of each row."""
     lengths = np.einsum("kd,kd->k", centers, centers) / 2.0
     parts = [

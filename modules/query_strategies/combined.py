@@ -12,7 +12,7 @@ from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.k_center import KCenter
 from modules.query_strategies.kinds import Diverse, Score
 from modules.query_strategies.margin import Margin
-from modules.query_strategies.pool import Pool, Selection, best
+from modules.query_strategies.pool import Pool, Selection, top_k
 
 
 class Combined(QueryStrategy):
@@ -35,8 +35,8 @@ class Combined(QueryStrategy):
             part.check_pool(pool)
         rows = pool.candidates
         utility = self.score.utilities(pool.listed(), rows)
-        kept = np.sort(best(utility, max(n, self.prefilter), rng))
-        found = self.diversify.query(pool.only(rows[kept]), n, rng)
-        place = np.searchsorted(rows[kept], found.rows)
-        parts = {**found.parts, self.score.kind: utility[kept][place]}
-        return replace(found, strategy=f"{self.score.kind}+{found.strategy}", parts=parts)
+        kept = np.sort(top_k(utility, max(n, self.prefilter), rng))
+        selection = self.diversify.query(pool.only(rows[kept]), n, rng)
+        place = np.searchsorted(rows[kept], selection.rows)
+        parts = {**selection.parts, self.score.kind: utility[kept][place]}
+        return replace(selection, strategy=f"{self.score.kind}+{selection.strategy}", parts=parts)

@@ -6,11 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.entropy import entropy_of
-from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+from modules.query_strategies.pool import Pool, blocks
 
 
-def vote_entropy(members: Floats) -> Floats:
+def vote_entropy(members: FloatArray) -> FloatArray:
     """Entropy in nats of the members' votes for their most probable class (Dagan, Engelson 1995; the thesis's 2.6)."""
     votes = members.argmax(axis=2)
     shares = np.zeros(members.shape[1:], np.float32)
@@ -19,14 +20,14 @@ def vote_entropy(members: Floats) -> Floats:
     return entropy_of(shares)
 
 
-def kl_to_consensus(members: Floats) -> Floats:
+def kl_to_consensus(members: FloatArray) -> FloatArray:
     """Mean over members of KL(member || mean of all), nats (McCallum, Nigam 1998; the thesis's 2.7-2.9)."""
     consensus = np.maximum(members.mean(axis=0), 1e-30)
     ratio = np.log(np.maximum(members, 1e-30) / consensus)
     return np.einsum("mrc,mrc->r", members, ratio) / len(members)
 
 
-def bald(members: Floats) -> Floats:
+def bald(members: FloatArray) -> FloatArray:
     """Mutual information of label and model, nats (Houlsby et al. 2011): entropy of the mean minus mean entropy.
 
     Equal to :func:`kl_to_consensus` of the same members, computed with one logarithm less per member and class.
@@ -34,7 +35,7 @@ def bald(members: Floats) -> Floats:
     return entropy_of(members.mean(axis=0)) - entropy_of(members).mean(axis=0)
 
 
-def disagreement(pool: Pool, rows: Integers, name: str, of: Callable[[Floats], Floats]) -> Floats:
+def disagreement(pool: Pool, rows: Int64Array, name: str, of: Callable[[FloatArray], FloatArray]) -> FloatArray:
     """The model's own value if it computed one, else ``of`` its members, in blocks."""
     if name in pool.scores:
         return pool.scores[name][rows]

@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import Int64Array
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.pool import Integers, Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks, top_k
 
 
 class Discriminative(QueryStrategy):
@@ -27,7 +28,7 @@ class Discriminative(QueryStrategy):
 
         assert pool.embeddings is not None
         known, left = pool.labelled, pool.candidates
-        picked: list[Integers] = []
+        picked: list[Int64Array] = []
         values: list[np.ndarray] = []
         turns = min(self.turns, n)
         for turn in range(turns):
@@ -40,7 +41,7 @@ class Discriminative(QueryStrategy):
             ]
             scores = np.concatenate(parts)
             share = n * (turn + 1) // turns - n * turn // turns
-            chosen = best(scores, share, rng)
+            chosen = top_k(scores, share, rng)
             picked.append(left[chosen])
             values.append(1.0 / (1.0 + np.exp(-scores[chosen])))
             known = np.concatenate([known, left[chosen]])

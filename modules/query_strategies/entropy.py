@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, per_row
+from modules.query_strategies.pool import Pool, per_row
 
 
 class Entropy(ScoreStrategy):
@@ -16,7 +17,7 @@ class Entropy(ScoreStrategy):
     kind: Literal["entropy"] = "entropy"
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities"})
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Nats. Where only the most probable classes are known and the model gave no entropy, the rest counts as spread
         evenly: the upper bound."""
         if "entropy" in pool.scores:
@@ -25,18 +26,18 @@ class Entropy(ScoreStrategy):
         width = pool.probabilities.shape[1]
         others = max(pool.classes - width, 1)
 
-        def entropy(some: Floats) -> Floats:
+        def entropy(some: FloatArray) -> FloatArray:
             known = np.asarray(some, np.float32)
-            found = entropy_of(known)
+            entropies = entropy_of(known)
             if pool.categories is not None:
                 rest = np.maximum(1.0 - known.sum(axis=1), 0.0)
-                found -= rest * np.log(np.maximum(rest / others, 1e-30))
-            return found
+                entropies -= rest * np.log(np.maximum(rest / others, 1e-30))
+            return entropies
 
         return per_row(pool.probabilities, rows, entropy)
 
 
-def entropy_of(probabilities: Floats) -> Floats:
+def entropy_of(probabilities: FloatArray) -> FloatArray:
     """Entropy in nats over the last axis; 0 log 0 is 0."""
     logarithms = np.maximum(probabilities, 1e-30)
     np.log(logarithms, out=logarithms)

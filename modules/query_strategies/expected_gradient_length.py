@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks, top_k
 
 
 class ExpectedGradientLength(ScoreStrategy):
@@ -28,12 +29,12 @@ class ExpectedGradientLength(ScoreStrategy):
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         if pool.distributions is not None:
             rows = pool.candidates
-            kept = best(self.utilities(pool.listed(), rows), max(n, self.candidates), rng)
+            kept = top_k(self.utilities(pool.listed(), rows), max(n, self.candidates), rng)
             pool = pool.only(np.sort(rows[kept]))
         return super()._pick(pool, n, rng)
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
-        found = np.empty(len(rows), np.float32)
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
+        gradient_lengths = np.empty(len(rows), np.float32)
         # Each look-up loads the model and reads the examples again: one for all rows.
         known = None if pool.distributions is None else pool.distributions(rows)
         for at in blocks(np.arange(len(rows)), pool.classes):
@@ -41,5 +42,5 @@ class ExpectedGradientLength(ScoreStrategy):
             squares = np.einsum("rc,rc->r", p, p)
             lengths = np.sqrt(np.maximum(squares[:, None] - 2.0 * p + 1.0, 0.0))
             width = np.sqrt(np.einsum("rd,rd->r", h, h) + 1.0)
-            found[at] = np.einsum("rc,rc->r", p, lengths) * width
-        return found
+            gradient_lengths[at] = np.einsum("rc,rc->r", p, lengths) * width
+        return gradient_lengths

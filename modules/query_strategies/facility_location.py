@@ -6,14 +6,12 @@ import heapq
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-import numpy.typing as npt
 from pydantic import Field
 
+from modules.arrays import Float32Array, Float64Array, FloatArray, Int64Array
 from modules.query_strategies.base import QueryStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks, top_k
 from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
-
-Matrix = npt.NDArray[np.float32]
 
 
 class FacilityLocation(QueryStrategy):
@@ -49,7 +47,7 @@ class FacilityLocation(QueryStrategy):
             weights = np.ones(len(targets), np.float32)
         else:
             utility = uncertainty_of(self.score, pool, rows)
-            chosen = rows[best(utility, max(self.candidates, n), rng)]
+            chosen = rows[top_k(utility, max(self.candidates, n), rng)]
             weights = uncertainty_of(self.score, pool, targets).astype(np.float32) ** self.weight_power
         goal = pool.vectors(targets)
         similarity = self._similarity(pool.vectors(chosen), goal)
@@ -57,13 +55,13 @@ class FacilityLocation(QueryStrategy):
         for part in blocks(pool.labelled, len(targets), 64 * 2**20):
             np.maximum(covered, self._similarity(pool.vectors(part), goal).max(axis=0), out=covered)
         picked, gains = greedy(similarity, weights, covered, n)
-        found = chosen[picked]
-        parts: dict[str, Floats] = {}
+        selected = chosen[picked]
+        parts: dict[str, FloatArray] = {}
         if pool.probabilities is not None:
-            parts[self.score] = uncertainty_of(self.score, pool, found)
-        return Selection(found, gains, self.kind, parts)
+            parts[self.score] = uncertainty_of(self.score, pool, selected)
+        return Selection(selected, gains, self.kind, parts)
 
-    def _similarity(self, some: Matrix, others: Matrix) -> Matrix:
+    def _similarity(self, some: Float32Array, others: Float32Array) -> Float32Array:
         cosine = some @ others.T
         np.maximum(cosine, 0.0, out=cosine)
         power = self.similarity_power
@@ -71,7 +69,9 @@ class FacilityLocation(QueryStrategy):
         return cosine * cosine * cosine if power == 3.0 else cosine**power
 
 
-def greedy(similarity: Matrix, weights: Matrix, covered: Matrix, n: int) -> tuple[Integers, npt.NDArray[np.float64]]:
+def greedy(
+    similarity: Float32Array, weights: Float32Array, covered: Float32Array, n: int
+) -> tuple[Int64Array, Float64Array]:
     """The lazy greedy maximiser (Minoux 1978): gains only fall, so that an old one is an upper bound.
 
     Args:

@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, largest, per_row
+from modules.query_strategies.pool import Pool, largest, per_row
 
 
 class LeastConfidence(ScoreStrategy):
@@ -16,7 +17,7 @@ class LeastConfidence(ScoreStrategy):
     kind: Literal["least_confidence"] = "least_confidence"
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities"})
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """1 minus the largest probability, in [0, 1]."""
         if "least_confidence" in pool.scores:
             return pool.scores["least_confidence"][rows]

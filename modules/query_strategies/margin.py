@@ -6,8 +6,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, per_row
+from modules.query_strategies.pool import Pool, per_row
 
 
 class Margin(ScoreStrategy):
@@ -16,7 +17,7 @@ class Margin(ScoreStrategy):
     kind: Literal["margin"] = "margin"
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities"})
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """1 minus the margin, in [0, 1]."""
         if "margin" in pool.scores:
             return 1.0 - pool.scores["margin"][rows]
@@ -26,7 +27,7 @@ class Margin(ScoreStrategy):
         return 1.0 - per_row(pool.probabilities, rows, margin_of)
 
 
-def margin_of(probabilities: Floats) -> Floats:
+def margin_of(probabilities: FloatArray) -> FloatArray:
     """Largest minus second largest value of each row, (rows, classes) to (rows,)."""
     first = probabilities.argmax(axis=1)[:, None]
     others = probabilities.copy()

@@ -8,11 +8,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import numpy.typing as npt
 
-Floats = npt.NDArray[np.floating]
-Integers = npt.NDArray[np.int64]
-Bools = npt.NDArray[np.bool_]
+from modules.arrays import BoolArray, Float32Array, Float64Array, FloatArray, Int64Array, IntArray
+
+# Until k_center.py takes its types from modules.arrays.
+Floats = FloatArray
+Integers = Int64Array
 
 BLOCK_BYTES = 8 * 2**20
 """Rows are looked at in blocks of about this size: what fits the cache is read once, and memory stays flat."""
@@ -42,40 +43,40 @@ class Pool:
       checked: everything is known to be finite (:meth:`finite`), so that a strategy of several parts looks once.
     """
 
-    available: Bools
-    labels: Integers
+    available: BoolArray
+    labels: Int64Array
     classes: int
-    probabilities: Floats | None = None
-    categories: npt.NDArray[np.integer] | None = None
-    scores: Mapping[str, Floats] = field(default_factory=dict)
-    embeddings: Floats | None = None
-    distributions: Callable[[Integers], Floats] | None = None
-    members: Callable[[Integers], Floats] | None = None
+    probabilities: FloatArray | None = None
+    categories: IntArray | None = None
+    scores: Mapping[str, FloatArray] = field(default_factory=dict)
+    embeddings: FloatArray | None = None
+    distributions: Callable[[Int64Array], FloatArray] | None = None
+    members: Callable[[Int64Array], FloatArray] | None = None
     levels: Sequence[Sequence[int]] = ()
-    classes_under: Callable[[str], Integers] | None = None
-    names: Callable[[Integers], Sequence[str]] | None = None
+    classes_under: Callable[[str], Int64Array] | None = None
+    names: Callable[[Int64Array], Sequence[str]] | None = None
     checked: bool = False
 
     def __len__(self) -> int:
         return len(self.available)
 
     @property
-    def candidates(self) -> Integers:
+    def candidates(self) -> Int64Array:
         """Rows that may be picked, ascending."""
         return np.flatnonzero(self.available)
 
     @property
-    def labelled(self) -> Integers:
+    def labelled(self) -> Int64Array:
         """Rows with a label, ascending."""
         return np.flatnonzero(self.labels >= 0)
 
-    def only(self, rows: Integers) -> Pool:
+    def only(self, rows: Int64Array) -> Pool:
         """The same pool, of which only ``rows`` may be picked."""
         available = np.zeros(len(self), bool)
         available[rows] = True
         return replace(self, available=available & self.available)
 
-    def finite(self) -> Bools:
+    def finite(self) -> BoolArray:
         """(n,): whether everything that the model says of a product is a finite number.
 
         Members are asked only where no score tells already what they disagree about: a score is not finite if they are
@@ -95,7 +96,7 @@ class Pool:
             fine &= np.concatenate([np.zeros(0, bool), *parts])
         return fine
 
-    def part(self, rows: Integers) -> Pool:
+    def part(self, rows: Int64Array) -> Pool:
         """A pool of ``rows`` alone, numbered from 0; holds a copy of their probabilities and embeddings."""
         distributions, members, names = self.distributions, self.members, self.names
         return replace(
@@ -111,7 +112,7 @@ class Pool:
             names=None if names is None else lambda some: names(rows[some]),
         )
 
-    def shown(self, rows: Integers, limit: int = 5) -> str:
+    def shown(self, rows: Int64Array, limit: int = 5) -> str:
         """The first few of ``rows`` by name, for a message."""
         few = rows[:limit]
         named = list(map(repr, self.names(few))) if self.names is not None else [f"row {row}" for row in few.tolist()]
@@ -122,7 +123,7 @@ class Pool:
         """The same pool without ``distributions``: cheap, and near enough to choose candidates by."""
         return replace(self, distributions=None)
 
-    def predicted(self, rows: Integers) -> Integers:
+    def predicted(self, rows: Int64Array) -> Int64Array:
         """The most probable class of each row."""
         assert self.probabilities is not None
         if self.categories is not None:
@@ -130,7 +131,7 @@ class Pool:
         parts = [self.probabilities[part].argmax(axis=1) for part in blocks(rows, self.classes)]
         return np.concatenate([np.zeros(0, np.int64), *parts])
 
-    def full(self, rows: Integers) -> Floats:
+    def full(self, rows: Int64Array) -> FloatArray:
         """Probabilities over all classes, float32 (rows, classes).
 
         Without ``distributions`` what the most probable classes leave is spread evenly over the others.
@@ -147,7 +148,7 @@ class Pool:
         np.put_along_axis(dense, self.categories[rows].astype(np.int64), known, axis=1)
         return dense
 
-    def vectors(self, rows: Integers) -> npt.NDArray[np.float32]:
+    def vectors(self, rows: Int64Array) -> Float32Array:
         """Embeddings, float32 (rows, d)."""
         assert self.embeddings is not None
         return np.asarray(self.embeddings[rows], np.float32)
@@ -163,16 +164,16 @@ class Selection:
       strategy: the kind that picked.
     """
 
-    rows: Integers
-    utility: npt.NDArray[np.float64]
+    rows: Int64Array
+    utility: Float64Array
     strategy: str
-    parts: Mapping[str, Floats] = field(default_factory=dict)
+    parts: Mapping[str, FloatArray] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.rows)
 
 
-def blocks(rows: Integers, width: int, size: int = BLOCK_BYTES) -> Iterator[Integers]:
+def blocks(rows: Int64Array, width: int, size: int = BLOCK_BYTES) -> Iterator[Int64Array]:
     """``rows`` in pieces whose ``width`` float32 values take about ``size`` bytes."""
     step = max(1, size // (4 * max(width, 1)))
     for start in range(0, len(rows), step):
@@ -180,22 +181,22 @@ def blocks(rows: Integers, width: int, size: int = BLOCK_BYTES) -> Iterator[Inte
 
 
 def per_row(
-    table: Floats, rows: Integers, of: Callable[[Floats], Floats | Bools], size: int = BLOCK_BYTES
-) -> npt.NDArray[np.float32]:
+    table: FloatArray, rows: Int64Array, of: Callable[[FloatArray], FloatArray | BoolArray], size: int = BLOCK_BYTES
+) -> Float32Array:
     """``of(table[rows])``, block by block; ``of`` maps (m, k) to (m,) and must leave its argument as it is.
 
     Where most rows of a stretch are wanted the stretch is looked at in place: cheaper than a copy of those rows.
     """
-    found = np.empty(len(rows), np.float32)
+    values = np.empty(len(rows), np.float32)
     step = max(1, size // (4 * max(table.shape[1], 1)))
 
     def fill(start: int) -> None:
         part = rows[start : start + step]
         low, high = int(part.min()), int(part.max()) + 1
         if isinstance(table, np.ndarray) and high - low <= 2 * len(part):
-            found[start : start + step] = of(table[low:high])[part - low]
+            values[start : start + step] = of(table[low:high])[part - low]
         else:
-            found[start : start + step] = of(table[part])
+            values[start : start + step] = of(table[part])
 
     starts = range(0, len(rows), step)
     if len(starts) < 2:
@@ -205,10 +206,10 @@ def per_row(
         # NumPy lets go of the interpreter in its loops: as many blocks at a time as there are cores.
         with ThreadPoolExecutor(_CORES) as threads:
             list(threads.map(fill, starts))
-    return found
+    return values
 
 
-def finite_rows(table: Floats) -> Bools:
+def finite_rows(table: FloatArray) -> BoolArray:
     """Whether each row holds finite numbers alone, (m, k) to (m,).
 
     A number is finite if its exponent's bits are not all set (IEEE 754); NumPy's own test takes many times as long for
@@ -222,7 +223,7 @@ def finite_rows(table: Floats) -> Bools:
     return np.asarray(bits.max(axis=1) < exponent)
 
 
-def largest(table: Floats) -> Floats:
+def largest(table: FloatArray) -> FloatArray:
     """Largest value of each row, (m, k) to (m,), of numbers that are not negative.
 
     Of those the bit patterns have the numbers' order (IEEE 754), and NumPy compares integers in 0.7 of the time of
@@ -232,7 +233,7 @@ def largest(table: Floats) -> Floats:
     return table.max(axis=1) if bits is None else table.view(bits).max(axis=1).view(table.dtype)
 
 
-def best(utility: Floats, n: int, rng: np.random.Generator) -> Integers:
+def top_k(utility: FloatArray, n: int, rng: np.random.Generator) -> Int64Array:
     """Positions of the ``n`` largest values, largest first; of equals a random choice, in random order.
 
     What is no number comes last.

@@ -7,9 +7,10 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import Int64Array
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.clusters import assigned, centers_of
-from modules.query_strategies.pool import Integers, Pool, Selection, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks
 
 
 class ProbCover(QueryStrategy):
@@ -61,7 +62,7 @@ class ProbCover(QueryStrategy):
             degree -= np.asarray(graph[new].sum(axis=0)).ravel()
         return Selection(rows[picked], np.array(gains), self.kind, {"radius": np.full(n, radius, np.float32)})
 
-    def _radius(self, pool: Pool, rows: Integers, rng: np.random.Generator) -> float:
+    def _radius(self, pool: Pool, rows: Int64Array, rng: np.random.Generator) -> float:
         assert pool.embeddings is not None
         count = min(pool.classes, max(2, len(rows) // 5))
         cluster = assigned(pool.embeddings, rows, centers_of(pool.embeddings, rows, count, rng))

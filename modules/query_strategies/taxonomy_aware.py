@@ -9,8 +9,9 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best, blocks
+from modules.query_strategies.pool import Pool, Selection, blocks, top_k
 
 
 class TaxonomyAware(ScoreStrategy):
@@ -28,11 +29,11 @@ class TaxonomyAware(ScoreStrategy):
     quota: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
     """Largest share of a batch whose most probable class is in one top category."""
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         uncertain, rare = self._parts(pool, rows)
         return uncertain + self.rarity * rare
 
-    def _parts(self, pool: Pool, rows: Integers) -> tuple[Floats, Floats]:
+    def _parts(self, pool: Pool, rows: Int64Array) -> tuple[FloatArray, FloatArray]:
         assert pool.probabilities is not None
         groups = [*map(_grouped, pool.levels), np.arange(pool.classes)]
         counts = np.bincount(pool.labels[pool.labels >= 0], minlength=pool.classes)
@@ -54,7 +55,7 @@ class TaxonomyAware(ScoreStrategy):
         rows = pool.candidates
         uncertain, rare = self._parts(pool, rows)
         utility = uncertain + self.rarity * rare
-        order = best(utility, len(rows), rng)
+        order = top_k(utility, len(rows), rng)
         if pool.levels:
             top = _grouped(pool.levels[0])[pool.predicted(rows[order])]
             limit = max(1, math.ceil(self.quota * n))
@@ -71,14 +72,14 @@ class TaxonomyAware(ScoreStrategy):
         return Selection(rows[chosen], utility[chosen].astype(np.float64), self.kind, parts)
 
 
-def _grouped(level: npt.ArrayLike) -> Integers:
+def _grouped(level: npt.ArrayLike) -> Int64Array:
     """Ancestors of one level as numbers from 0; a class that is no deeper than the level is a group of its own."""
     given = np.asarray(level)
     own = np.where(given >= 0, given, given.max(initial=-1) + 1 + np.arange(len(given)))
     return np.unique(own, return_inverse=True)[1].astype(np.int64)
 
 
-def _margin(p: Floats, groups: Integers, count: int) -> Floats:
+def _margin(p: FloatArray, groups: Int64Array, count: int) -> FloatArray:
     """Margin between the two most probable groups: (rows, k) probabilities of ``groups`` (rows, k)."""
     if count < 2:
         return np.ones(len(p), np.float32)

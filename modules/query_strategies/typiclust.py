@@ -42,15 +42,15 @@ class TypiClust(QueryStrategy):
         typicality: list[float] = []
         while len(picked) < n:
             open_ = np.flatnonzero(left > 0)
-            one = int(open_[np.lexsort((open_, -sizes[open_], labels[open_]))[0]])
-            if one not in ranked:
-                ranked[one] = self._ranked(pool, members[one], rng)
-            own, values = ranked[one]
-            at = len(members[one]) - left[one]
+            next_cluster = int(open_[np.lexsort((open_, -sizes[open_], labels[open_]))[0]])
+            if next_cluster not in ranked:
+                ranked[next_cluster] = self._ranked(pool, members[next_cluster], rng)
+            own, values = ranked[next_cluster]
+            at = len(members[next_cluster]) - left[next_cluster]
             picked.append(int(own[at]))
             typicality.append(float(values[at]))
-            left[one] -= 1
-            labels[one] += 1
+            left[next_cluster] -= 1
+            labels[next_cluster] += 1
         return Selection(np.array(picked, np.int64), np.array(typicality), self.kind)
 
     def _ranked(self, pool: Pool, rows: np.ndarray, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from typing import Literal
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.entropy import Entropy
 from modules.query_strategies.least_confidence import LeastConfidence
 from modules.query_strategies.margin import Margin
-from modules.query_strategies.pool import Floats, Integers, Pool
+from modules.query_strategies.pool import Pool
 
 Uncertainty = Literal["margin", "entropy", "least_confidence"]
 
 _BY_NAME = {"margin": Margin(), "entropy": Entropy(), "least_confidence": LeastConfidence()}
 
 
-def uncertainty_of(name: Uncertainty, pool: Pool, rows: Integers) -> Floats:
+def uncertainty_of(name: Uncertainty, pool: Pool, rows: Int64Array) -> FloatArray:
     """The utilities of the strategy with this name; the higher, the less certain."""
     return _BY_NAME[name].utilities(pool, rows)

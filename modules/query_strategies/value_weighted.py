@@ -7,8 +7,9 @@ from typing import Annotated, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import MissingInput, ScoreStrategy
-from modules.query_strategies.pool import Floats, Integers, Pool, blocks
+from modules.query_strategies.pool import Pool, blocks
 from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
 
 
@@ -22,7 +23,7 @@ class ValueWeighted(ScoreStrategy):
     values: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
     """Category (path or id; one with children: all below it) to how much it matters; of all others 1."""
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         assert pool.probabilities is not None
         if self.values and pool.classes_under is None:
             raise MissingInput(f"strategy {self.kind} needs the taxonomy's categories")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from modules.arrays import FloatArray, Int64Array
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import disagreement, vote_entropy
-from modules.query_strategies.pool import Floats, Integers, Pool
+from modules.query_strategies.pool import Pool
 
 
 class VoteEntropy(ScoreStrategy):
@@ -15,6 +16,6 @@ class VoteEntropy(ScoreStrategy):
     kind: Literal["vote_entropy"] = "vote_entropy"
     needs: ClassVar[frozenset[str]] = frozenset({"committee"})
 
-    def utilities(self, pool: Pool, rows: Integers) -> Floats:
+    def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Nats."""
         return disagreement(pool, rows, "vote_entropy", vote_entropy)

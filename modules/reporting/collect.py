@@ -71,14 +71,14 @@ def top_level(
     root's own count is the whole.
     """
     exclusive = predicted.labelled is not None
-    found: dict[str, list[int]] = {}
+    counts_by_root: dict[str, list[int]] = {}
     for index, category in enumerate(classes):
         root = taxonomy.top(category)
         if exclusive or category.id == root.id:
-            sums = found.setdefault(root.name, [0, 0])
+            sums = counts_by_root.setdefault(root.name, [0, 0])
             sums[0] += int(predicted.predicted[index])
             sums[1] += int(predicted.labelled[index]) if predicted.labelled is not None else 0
-    rows = [(name, a, b if exclusive else None) for name, (a, b) in found.items() if a or b]
+    rows = [(name, a, b if exclusive else None) for name, (a, b) in counts_by_root.items() if a or b]
     return sorted(rows, key=lambda row: (-row[1], row[0]))
 
 
@@ -150,18 +150,18 @@ def _shown(value: object) -> str:
 
 def bad_examples(quarantine: Path, per_reason: int = PER_REASON) -> list[BadExample]:
     """The first bad records of each reason, of ``quarantine-*.jsonl.gz`` in a folder, sorted by reason."""
-    found: dict[str, list[BadExample]] = {}
+    examples_by_reason: dict[str, list[BadExample]] = {}
     left = _LINES
     for file in sorted(quarantine.glob("quarantine-*.jsonl.gz")):
         with gzip.open(file, "rb") as stream:
             for line in islice(stream, left):
                 left -= 1
                 record = json.loads(line)
-                kept = found.setdefault(record["reason"], [])
+                kept = examples_by_reason.setdefault(record["reason"], [])
                 if len(kept) < per_reason:
                     place = f"{record['file']}:{record['line']}"
                     kept.append(BadExample(record["reason"], place, record["detail"], record["raw"]))
-    return [example for reason in sorted(found) for example in found[reason]]
+    return [example for reason in sorted(examples_by_reason) for example in examples_by_reason[reason]]
 
 
 def bins_of(reliability: np.ndarray) -> list[tuple[float, float, int]]:

@@ -23,7 +23,7 @@ SHOWN = 1_000
 
 
 @dataclass(frozen=True)
-class Question:
+class BatchQuestion:
     """One row of the page.
 
     Attributes:
@@ -40,7 +40,7 @@ class Question:
     utility: float | None
 
 
-def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = None) -> list[Question]:
+def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = None) -> list[BatchQuestion]:
     """The first :data:`SHOWN` questions of every objective, by rank.
 
     Args:
@@ -50,12 +50,12 @@ def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = N
         table = pq.read_table(batch / BATCH_FILE)
     table = table.filter(pc.less(table["rank"], SHOWN)).sort_by([("objective", "ascending"), ("rank", "ascending")])
     titles = _titles(predictions, table["product_id"]) if predictions is not None else {}
-    found = []
+    questions = []
     for row in table.to_pylist():
-        suggestions = {one["category"]: one["probability"] for one in row["suggestions"] or ()}
+        suggestions = {suggestion["category"]: suggestion["probability"] for suggestion in row["suggestions"] or ()}
         asked = row["category"] or next(iter(suggestions), None)
-        found.append(
-            Question(
+        questions.append(
+            BatchQuestion(
                 row["rank"] + 1,
                 row["product_id"],
                 titles.get(row["product_id"], ""),
@@ -66,7 +66,7 @@ def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = N
                 row["utility"],
             )
         )
-    return found
+    return questions
 
 
 def read_facts(batch: Path) -> dict[str, list[tuple[str, str]]]:
@@ -78,7 +78,7 @@ def read_facts(batch: Path) -> dict[str, list[tuple[str, str]]]:
 def write_labelling_batch(
     path: str | Path,
     run: str,
-    questions: Sequence[Question],
+    questions: Sequence[BatchQuestion],
     facts: Mapping[str, Sequence[tuple[str, str]]],
     missing: Sequence[str] = (),
 ) -> None:
@@ -95,13 +95,13 @@ def write_labelling_batch(
 
 def _titles(predictions: Path, ids: pa.ChunkedArray) -> dict[str, str]:
     wanted = pa.array(ids.unique())
-    found: dict[str, str] = {}
+    titles: dict[str, str] = {}
     for batch in PredictionFiles(predictions).scan(["id", "title"]):
         kept = batch.filter(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted))
-        found |= {row["id"]: row["title"] or "" for row in kept.to_pylist()}
-        if len(found) == len(wanted):
+        titles |= {row["id"]: row["title"] or "" for row in kept.to_pylist()}
+        if len(titles) == len(wanted):
             break
-    return found
+    return titles
 
 
 def _text(value: Any) -> str:

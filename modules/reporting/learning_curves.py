@@ -97,8 +97,8 @@ def needed(curves: Sequence[Curve], targets: Mapping[str, float]) -> list[Needed
     for figure, target in targets.items():
         for strategy in dict.fromkeys(curve.strategy for curve in curves):
             own = [curve for curve in curves if curve.strategy == strategy]
-            found = [labels_needed(curve.labels, curve.values[figure], target) for curve in own]
-            reached = [labels for labels in found if labels is not None]
+            labels_per_seed = [labels_needed(curve.labels, curve.values[figure], target) for curve in own]
+            reached = [labels for labels in labels_per_seed if labels is not None]
             rows.append(Needed(strategy, figure, target, len(own), reached, max(curve.labels[-1] for curve in own)))
     return rows
 
@@ -135,19 +135,19 @@ def _plot(page: LearningCurves, figure: str) -> _Plot | None:
         means = [(float(row.labels), row.values[figure][0]) for row in rows]
         band = [(row.values[figure][1], row.values[figure][2]) for row in rows]
         series.append(Series(strategy, means, band))
-    if not any(one.points for one in series):
+    if not any(curve.points for curve in series):
         return None
     if figure in page.targets:
-        xs = [x for one in series for x, _ in one.points]
+        xs = [x for curve in series for x, _ in curve.points]
         target = page.targets[figure]
         series.append(Series(f"target {target:g}", [(min(xs), target), (max(xs), target)]))
     title = FIGURES[figure]
     chart = line_chart(f"{title} over labels", series, width=760, height=380)
-    return _Plot(title, [one.name for one in series], chart)
+    return _Plot(title, [curve.name for curve in series], chart)
 
 
 @dataclass(frozen=True)
-class Point:
+class CurvePoint:
     """A strategy at one number of labels: per figure its mean, least and most over the seeds that got there."""
 
     strategy: str
@@ -156,7 +156,7 @@ class Point:
     values: Mapping[str, tuple[float, float, float]]
 
 
-def _points(curves: Sequence[Curve]) -> list[Point]:
+def _points(curves: Sequence[Curve]) -> list[CurvePoint]:
     """Only where all seeds of a strategy are: a mean over those that are left would jump."""
     rows = []
     for strategy in dict.fromkeys(curve.strategy for curve in curves):
@@ -165,7 +165,7 @@ def _points(curves: Sequence[Curve]) -> list[Point]:
         for labels in sorted(set.intersection(*(set(places) for places in at))):
             values = {}
             for figure in own[0].values:
-                found = [curve.values[figure][places[labels]] for curve, places in zip(own, at, strict=True)]
-                values[figure] = (float(np.mean(found)), min(found), max(found))
-            rows.append(Point(strategy, labels, len(own), values))
+                per_seed = [curve.values[figure][places[labels]] for curve, places in zip(own, at, strict=True)]
+                values[figure] = (float(np.mean(per_seed)), min(per_seed), max(per_seed))
+            rows.append(CurvePoint(strategy, labels, len(own), values))
     return rows

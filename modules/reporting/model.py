@@ -10,9 +10,7 @@ from dataclasses import dataclass, field
 from math import hypot
 from typing import Literal
 
-import numpy as np
-import numpy.typing as npt
-
+from modules.arrays import Float64Array, Int64Array
 from modules.examples import Counts
 
 MAIN_FIGURES = (
@@ -88,15 +86,15 @@ def main_figures(values: Mapping[str, float], before: Mapping[str, float] | None
     Args:
       values, before: figure to value, as ML Metadata has them, of this run and of the last one.
     """
-    found = []
+    figures = []
     for pattern in MAIN_FIGURES:
         start, _, end = pattern.partition("{k}")
         for name in sorted(values):
             exact = name == pattern if not end else name.startswith(start) and name.endswith(end) and "/" not in name
             now = Estimate.of(values, name) if exact else None
             if now is not None:
-                found.append(Figure(name, now, Estimate.of(before or {}, name)))
-    return found
+                figures.append(Figure(name, now, Estimate.of(before or {}, name)))
+    return figures
 
 
 @dataclass(frozen=True)
@@ -145,7 +143,7 @@ class Confusion:
     """Top-level categories: ``counts[i, j]`` test products labelled ``names[i]`` were predicted as ``names[j]``."""
 
     names: Sequence[str]
-    counts: npt.NDArray[np.int64]
+    counts: Int64Array
 
 
 @dataclass(frozen=True)
@@ -158,11 +156,11 @@ class Predicted:
       reliability: float64 of shape (3, bins): products, summed probability, hits per bin of the probability.
     """
 
-    predicted: npt.NDArray[np.int64]
-    labelled: npt.NDArray[np.int64] | None = None
+    predicted: Int64Array
+    labelled: Int64Array | None = None
     confusion: Confusion | None = None
     pairs: Sequence[ConfusedPair] = ()
-    reliability: npt.NDArray[np.float64] | None = None
+    reliability: Float64Array | None = None
 
 
 @dataclass(frozen=True)

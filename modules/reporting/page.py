@@ -125,34 +125,34 @@ def duration_text(seconds: float) -> str:
 
 
 def _cards(report: Report) -> list[tuple[str, str]]:
-    found = []
+    tiles = []
     if report.counts is not None:
-        found.append((f"{report.counts.total:,}", "products"))
-        found.append((f"{report.counts.quarantined.total():,}", "records in quarantine"))
+        tiles.append((f"{report.counts.total:,}", "products"))
+        tiles.append((f"{report.counts.quarantined.total():,}", "records in quarantine"))
         for objective in report.objectives:
             labels = sum(n for (name, _), n in report.counts.labels.items() if name == objective.name)
-            found.append((f"{labels:,}", f"labelled for {objective.name}"))
+            tiles.append((f"{labels:,}", f"labelled for {objective.name}"))
     for objective in report.objectives:
         for figure in objective.figures[:1]:
-            found.append((f"{figure.now.value:.1%}", f"{objective.name}: {figure.title}"))
-    return found
+            tiles.append((f"{figure.now.value:.1%}", f"{objective.name}: {figure.title}"))
+    return tiles
 
 
 def _facts(report: Report) -> list[tuple[str, str]]:
     counts = report.counts
     if counts is None:
         return [("products", "not known: the run made no examples")]
-    found = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
     if counts.images:
-        found.append(("images", images_line(counts)))
+        lines.append(("images", images_line(counts)))
         lost = [(reason, n) for reason, n in counts.images.most_common() if reason in REASONS]
-        found += [(f"image {reason}", f"{n:,}: {REASONS[reason]}") for reason, n in lost]
+        lines += [(f"image {reason}", f"{n:,}: {REASONS[reason]}") for reason, n in lost]
     leaks = f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"
-    found.append(("leaks", leaks if counts.leaked_titles else "no title stands in more than one of the feed's splits"))
+    lines.append(("leaks", leaks if counts.leaked_titles else "no title stands in more than one of the feed's splits"))
     names = [objective.name for objective in report.objectives]
-    found += [(f"labels for {name}", line) for name, line in label_lines(counts, names)]
-    found.append(("rules", rules_line(counts) if counts.rules else "none"))
-    return found
+    lines += [(f"labels for {name}", line) for name, line in label_lines(counts, names)]
+    lines.append(("rules", rules_line(counts) if counts.rules else "none"))
+    return lines
 
 
 @dataclass(frozen=True)
@@ -208,7 +208,7 @@ def _history(report: ObjectiveReport) -> tuple[Markup, list[str]]:
         series.append(Series(figure.title, points, band))
     labels = [point.run for point in report.history]
     chart = line_chart(f"Figures of {report.name} over {len(labels)} runs", series, labels=labels)
-    return chart, [one.name for one in series]
+    return chart, [curve.name for curve in series]
 
 
 def _band(point: HistoryPoint, name: str) -> tuple[float, float] | None:
@@ -231,7 +231,7 @@ def _curves(training: Training) -> list[_Curve]:
     if any("labelled_loss" in name for name in bases):
         # The plain losses are the same ones before masks are taken out.
         bases = [name for name in bases if name == "loss" or not name.endswith("_loss") or "labelled" in name]
-    found = []
+    curves = []
     for base in bases[: 2 * _CURVES]:
         pairs = [("train", history[base])]
         if f"val_{base}" in history:
@@ -242,5 +242,5 @@ def _curves(training: Training) -> list[_Curve]:
         epochs = ["", *(f"epoch {i + 1}" for i in range(max(len(values) for _, values in pairs)))]
         chart = line_chart(f"{title} per epoch", series, labels=epochs, mark=mark, width=360, height=200)
         if chart:
-            found.append(_Curve(title, [name for name, _ in pairs], chart))
-    return found
+            curves.append(_Curve(title, [name for name, _ in pairs], chart))
+    return curves

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import Int64Array
 from modules.metrics.calibration import BINS, bin_of
 from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
@@ -20,8 +20,6 @@ TEST = "test"
 PAIRS, TITLES = 15, 3
 _SHOWN_TOP = 30
 """Top-level categories in the confusion; the others stand together as "other"."""
-
-Counts = npt.NDArray[np.int64]
 
 
 def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Predicted]:
@@ -51,8 +49,8 @@ class _MultiLabel:
         self.predicted = np.zeros(len(self.ids), np.int64)
 
     def add(self, batch: pa.RecordBatch, test: bool) -> None:
-        found = pc.index_in(batch.column(self.columns[0]).flatten(), value_set=self.ids).drop_null()
-        self.predicted += np.bincount(np.asarray(found), minlength=len(self.ids))
+        category_numbers = pc.index_in(batch.column(self.columns[0]).flatten(), value_set=self.ids).drop_null()
+        self.predicted += np.bincount(np.asarray(category_numbers), minlength=len(self.ids))
 
     def result(self, files: PredictionFiles) -> Predicted:
         return Predicted(self.predicted)
@@ -108,7 +106,7 @@ class _SingleLabel:
             self.bins if self.bins[0].any() else None,
         )
 
-    def _classes(self, column: pa.Array) -> Counts:
+    def _classes(self, column: pa.Array) -> Int64Array:
         """Class index per row, -1 where the taxonomy does not know the category."""
         if isinstance(column, pa.DictionaryArray):
             known = pc.index_in(column.dictionary, value_set=self.ids).fill_null(-1)
@@ -135,18 +133,18 @@ class _SingleLabel:
 
     def _titles(self, files: PredictionFiles, pairs: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], list[str]]:
         """A few titles per pair. A pass of its own: keeping titles of all mistakes would not be flat memory."""
-        found: dict[tuple[int, int], list[str]] = {pair: [] for pair in pairs}
+        titles_by_pair: dict[tuple[int, int], list[str]] = {pair: [] for pair in pairs}
         open_pairs = np.array([a * len(self.classes) + b for a, b in pairs], np.int64)
         for batch in files.scan([self.columns[0], self.columns[2], "title"], TEST) if pairs else ():
             label = batch.column(1).to_numpy(zero_copy_only=False).astype(np.int64)
             key = np.where(label >= 0, label * len(self.classes) + self._classes(batch.column(0)), -1)
             for row in np.flatnonzero(np.isin(key, open_pairs)).tolist():
-                titles = found[divmod(int(key[row]), len(self.classes))]
+                titles = titles_by_pair[divmod(int(key[row]), len(self.classes))]
                 title = batch.column(2)[row].as_py() or "(no title)"
                 if len(titles) < TITLES and title not in titles:
                     titles.append(title)
-            full = [len(found[divmod(pair, len(self.classes))]) >= TITLES for pair in open_pairs.tolist()]
+            full = [len(titles_by_pair[divmod(pair, len(self.classes))]) >= TITLES for pair in open_pairs.tolist()]
             open_pairs = open_pairs[~np.array(full, bool)]
             if not len(open_pairs):
                 break
-        return found
+        return titles_by_pair

@@ -11,7 +11,7 @@ from markupsafe import Markup
 from modules.metrics.intervals import Interval
 from modules.reporting.page import render, write_page
 from modules.reporting.svg import bar
-from modules.similarity_quality.compare import Comparison
+from modules.similarity_quality.compare import EmbeddingComparison
 
 NOTES = {
     "same leaf": "Share of the first neighbours that are in the query's own leaf category.",
@@ -32,7 +32,7 @@ class Row:
 
 
 @dataclass(frozen=True)
-class Section:
+class ProxyTable:
     """A proxy's table."""
 
     key: str
@@ -42,7 +42,7 @@ class Section:
     rows: Sequence[Row]
 
 
-def render_similarity(comparison: Comparison, title: str, facts: Sequence[str] = ()) -> str:
+def render_similarity(comparison: EmbeddingComparison, title: str, facts: Sequence[str] = ()) -> str:
     """The page as HTML.
 
     Args:
@@ -61,38 +61,38 @@ def render_similarity(comparison: Comparison, title: str, facts: Sequence[str] =
     )
 
 
-def write_similarity(comparison: Comparison, path: str | Path, title: str, facts: Sequence[str] = ()) -> None:
+def write_similarity(comparison: EmbeddingComparison, path: str | Path, title: str, facts: Sequence[str] = ()) -> None:
     """Writes the page, complete or not at all."""
     write_page(path, render_similarity(comparison, title, facts))
 
 
-def sections(comparison: Comparison) -> list[Section]:
+def sections(comparison: EmbeddingComparison) -> list[ProxyTable]:
     """A table per proxy: figure by figure, the embeddings below each other."""
-    found = []
-    for one in comparison.measured:
+    tables = []
+    for measured in comparison.measured:
         rows = []
-        for figure in one.proxies[0].figures:
-            parts = zip(comparison.embedded, one.proxies, one.differences, strict=True)
+        for figure in measured.proxies[0].figures:
+            parts = zip(comparison.embedded, measured.proxies, measured.differences, strict=True)
             for number, (embedded, proxy, less) in enumerate(parts):
                 value = proxy.figures[figure]
                 length = bar([value.value if value.defined else 0.0], 1.0)
                 rows.append(Row(embedded.name, figure, value, less[figure] if number else None, length))
-        first = one.proxies[0]
+        first = measured.proxies[0]
         caption = f"{first.queries:,} queries among {first.products:,} products; 95% intervals"
-        key = one.title.replace(" ", "-")
-        found.append(Section(key, one.title.capitalize(), NOTES.get(one.title, ""), caption, rows))
-    return found
+        key = measured.title.replace(" ", "-")
+        tables.append(ProxyTable(key, measured.title.capitalize(), NOTES.get(measured.title, ""), caption, rows))
+    return tables
 
 
-def interval_text(one: Interval, digits: int = 3) -> str:
+def interval_text(interval: Interval, digits: int = 3) -> str:
     """ "0.812 (0.741-0.867)", or "-"."""
-    if not one.defined:
+    if not interval.defined:
         return "-"
-    return f"{one.value:.{digits}f} ({one.lower:.{digits}f}-{one.upper:.{digits}f})"
+    return f"{interval.value:.{digits}f} ({interval.lower:.{digits}f}-{interval.upper:.{digits}f})"
 
 
-def signed_text(one: Interval | None) -> str:
+def signed_text(interval: Interval | None) -> str:
     """ "+0.021 (+0.010 to +0.032)", or nothing."""
-    if one is None:
+    if interval is None:
         return ""
-    return f"{one.value:+.3f} ({one.lower:+.3f} to {one.upper:+.3f})" if one.defined else "-"
+    return f"{interval.value:+.3f} ({interval.lower:+.3f} to {interval.upper:+.3f})" if interval.defined else "-"

@@ -11,8 +11,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 from markupsafe import Markup, escape
+
+from modules.arrays import Int64Array
 
 Point = tuple[float, float]
 SERIES = 6
@@ -77,18 +78,18 @@ def line_chart(
     if mark is not None:
         x, _ = at(mark, low)
         parts.append(element("line", class_="mark", x1=x, x2=x, y1=top, y2=bottom))
-    for number, one in enumerate(series):
+    for number, curve in enumerate(series):
         colour = f"s{number % SERIES}"
-        points = [(x, y) for x, y in one.points if math.isfinite(y)]
-        if one.band and len(points) > 1:
-            edges = [(p, pair) for p, pair in zip(one.points, one.band, strict=True) if pair]
+        points = [(x, y) for x, y in curve.points if math.isfinite(y)]
+        if curve.band and len(points) > 1:
+            edges = [(p, pair) for p, pair in zip(curve.points, curve.band, strict=True) if pair]
             outline = [at(p[0], pair[1]) for p, pair in edges] + [at(p[0], pair[0]) for p, pair in reversed(edges)]
             parts.append(element("polygon", class_=f"band {colour}", points=_points(outline)))
         parts.append(element("polyline", class_=f"line {colour}", points=_points([at(x, y) for x, y in points])))
         if len(points) <= 60:
             for x, y in points:
                 here = labels[int(x)] if int(x) < len(labels) else f"{x:g}"
-                tip = element("title", f"{one.name}, {here}: {y:.4g}")
+                tip = element("title", f"{curve.name}, {here}: {y:.4g}")
                 cx, cy = at(x, y)
                 parts.append(element("circle", tip, class_=f"dot {colour}", cx=cx, cy=cy, r=3))
     ends = [labels[int(x)] if int(x) < len(labels) else f"{x:g}" for x in (first, last)]
@@ -129,7 +130,7 @@ def reliability_chart(name: str, bins: Sequence[tuple[float, float, int]], size:
 
 
 def heat_map(
-    name: str, names: Sequence[str], counts: npt.NDArray[np.int64], rows: str = "label", columns: str = "predicted"
+    name: str, names: Sequence[str], counts: Int64Array, rows: str = "label", columns: str = "predicted"
 ) -> Markup:
     """A square of counts; a cell's colour is its share of its row, so that rare categories can be read as well.
 

@@ -33,7 +33,7 @@ def print_summary(
     for objective in report.objectives:
         parts += [text(""), *_objective(report, objective)]
     if report.indexes:
-        parts += [text(""), _facts([(f"similarity {one.name}", index_line(one)) for one in report.indexes])]
+        parts += [text(""), _facts([(f"similarity {index.name}", index_line(index)) for index in report.indexes])]
     if report.blessing is not None:
         parts += [text(""), *_blessing(report.blessing)]
     places = [("report", report_file)] if report_file else []
@@ -57,17 +57,17 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     counts = report.counts
     if counts is None:
         return [("products", "not known: the run made no examples")]
-    found = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
     if counts.leaked_titles:
-        found.append(("leaks", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
+        lines.append(("leaks", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
     if counts.images:
-        found.append(("images", images_line(counts)))
-    found += [(f"labels {name}", line) for name, line in label_lines(counts, [o.name for o in report.objectives])]
+        lines.append(("images", images_line(counts)))
+    lines += [(f"labels {name}", line) for name, line in label_lines(counts, [o.name for o in report.objectives])]
     if counts.rules:
-        found.append(("rules", rules_line(counts)))
+        lines.append(("rules", rules_line(counts)))
     if report.tuning:
-        found.append(("tuning", tuning_line(report.tuning)))
-    return found
+        lines.append(("tuning", tuning_line(report.tuning)))
+    return lines
 
 
 def products_line(counts: Counts) -> str:
@@ -96,14 +96,14 @@ def images_line(counts: Counts) -> str:
 
 def label_lines(counts: Counts, objectives: Sequence[str]) -> list[tuple[str, str]]:
     """Per objective its labelled products by source, and labels that found no product."""
-    found = []
+    lines = []
     for name in objectives:
         sources = {source: n for (objective, source), n in counts.labels.items() if objective == name and n}
         line = ", ".join(f"{source} {n:,}" for source, n in sorted(sources.items(), key=lambda item: -item[1]))
         if counts.unmatched_labels[name]:
             line = f"{line or 'none'}; {counts.unmatched_labels[name]:,} of products that no feed has"
-        found.append((name, line or "none"))
-    return found
+        lines.append((name, line or "none"))
+    return lines
 
 
 def rules_line(counts: Counts) -> str:
@@ -123,7 +123,7 @@ def tuning_line(tuning: Tuning) -> str:
 def index_line(index: IndexReport) -> str:
     """What a similarity index holds and reaches, and whether it is blessed."""
     whole, rest = index.parts[0], index.parts[1:]
-    lowest = min(one.recall for one in index.parts)
+    lowest = min(part.recall for part in index.parts)
     line = f"{whole.products:,} products in {len(rest):,} partitions, recall@{index.k} {whole.recall:.3f}"
     line += f" (lowest {lowest:.3f}), {whole.milliseconds:.2f} ms a query"
     if index.near_duplicates is not None:

@@ -24,13 +24,13 @@ class View:
         self.data: dict[str, bytes] = {}
 
     def words(self, field: str) -> set[str]:
-        found = self._words.get(field)
-        if found is None:
+        field_words = self._words.get(field)
+        if field_words is None:
             text = self.product.get(field)
             row = words(text) if text else []
-            found = self._words[field] = set(row)
+            field_words = self._words[field] = set(row)
             self._lines[field] = f" {' '.join(row)} "
-        return found
+        return field_words
 
     def line(self, field: str) -> str:
         """The field's words, each between two blanks."""
@@ -39,16 +39,16 @@ class View:
         return self._lines[field]
 
     def equal(self, field: str) -> str:
-        found = self._equal.get(field)
-        if found is None:
-            found = self._equal[field] = whole(self.product.get(field) or "")
-        return found
+        whole_text = self._equal.get(field)
+        if whole_text is None:
+            whole_text = self._equal[field] = whole(self.product.get(field) or "")
+        return whole_text
 
     def encoded(self, field: str) -> bytes:
-        found = self.data.get(field)
-        if found is None:
-            found = self.data[field] = regexes.encode(self.product.get(field) or "")
-        return found
+        encoded_text = self.data.get(field)
+        if encoded_text is None:
+            encoded_text = self.data[field] = regexes.encode(self.product.get(field) or "")
+        return encoded_text
 
 
 Check = Callable[[View], bool]

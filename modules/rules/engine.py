@@ -121,9 +121,9 @@ class RuleEngine:
                 if word in by_word:
                     candidates += by_word[word]
         for field, by_text in self._by_equal.items():
-            found = by_text.get(view.equal(field))
-            if found is not None:
-                candidates += found
+            rules_of_text = by_text.get(view.equal(field))
+            if rules_of_text is not None:
+                candidates += rules_of_text
         for field, patterns, users in self._patterns:
             data = view.encoded(field)
             if data:

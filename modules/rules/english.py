@@ -87,10 +87,10 @@ def forms(word: str) -> tuple[str, ...]:
     """The word, its singular and its plural, each once, the word first; only the word if it is no plain word."""
     if not word.isalpha() or len(word) < 3:
         return (word,)
-    one = singular(word)
+    singular_form = singular(word)
     # "women" gives "womens" as well: titles leave the apostrophe out.
     possessive = (word + "s",) if word in PEOPLE and word in _IRREGULAR else ()
-    return tuple(dict.fromkeys((word, one, plural(one), *possessive)))
+    return tuple(dict.fromkeys((word, singular_form, plural(singular_form), *possessive)))
 
 
 def content_words(name: str) -> tuple[str, ...]:

@@ -47,10 +47,10 @@ def search(pattern: str, text: str) -> tuple[int, int] | None:
     import re2
 
     data = encode(text)
-    found = re2.compile(encode(pattern), _options(_MAX_MEM)).search(data)
-    if found is None:
+    match = re2.compile(encode(pattern), _options(_MAX_MEM)).search(data)
+    if match is None:
         return None
-    start, end = found.span()
+    start, end = match.span()
     return len(data[:start].decode("utf-8", "replace")), len(data[:end].decode("utf-8", "replace"))
 
 

@@ -102,9 +102,9 @@ def _longer(by_stem: dict[_Stem, list[_Part]]) -> dict[_Stem, list[_Stem]]:
     result = {}
     for stem in by_stem:
         rarest = min((by_word[word] for word in stem), key=len)
-        found = [other for other in rarest if stem < other]
-        if found:
-            result[stem] = sorted(found, key=lambda other: (len(other), sorted(other)))
+        supersets = [other for other in rarest if stem < other]
+        if supersets:
+            result[stem] = sorted(supersets, key=lambda other: (len(other), sorted(other)))
     return result
 
 
@@ -141,8 +141,10 @@ def _stems(names: Iterable[str]) -> _Stem:
 
 def _telling(name: str, known: _Stem) -> _Alternatives:
     """Of each part of ``name`` the words that are not ``known``: one of these sets apart what the name stands for."""
-    found = (tuple(w for w in words_ if singular(w) not in known and w not in GENERIC) for words_ in _split_name(name))
-    return tuple(dict.fromkeys(words_ for words_ in found if words_))
+    word_tuples = (
+        tuple(w for w in words_ if singular(w) not in known and w not in GENERIC) for words_ in _split_name(name)
+    )
+    return tuple(dict.fromkeys(words_ for words_ in word_tuples if words_))
 
 
 def _any_words(field: str, alternatives: _Alternatives) -> Condition:

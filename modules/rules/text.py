@@ -51,9 +51,9 @@ def find_words(text: str, phrase: tuple[str, ...]) -> tuple[int, int] | None:
     Returns:
       None if they do not. The whole text where folding moves characters so that their places cannot be told.
     """
-    found = words(text)
+    text_words = words(text)
     size = len(phrase)
-    first = next((i for i in range(len(found) - size + 1) if tuple(found[i : i + size]) == phrase), None)
+    first = next((i for i in range(len(text_words) - size + 1) if tuple(text_words[i : i + size]) == phrase), None)
     if first is None:
         return None
     # Folds cluster by cluster (a character and its marks), to know where each folded character came from.

@@ -19,8 +19,8 @@ Question = tuple[str, str]
 
 
 @dataclass(frozen=True)
-class Asked:
-    """One objective's questions so far.
+class AskedQuestions:
+    """The questions that were asked for one objective so far.
 
     Attributes:
       questions: answered in whatever way, also skipped, or waiting in a queue; all but the retracted ones.
@@ -34,7 +34,7 @@ class Asked:
 
 def read_asked(
     files: Sequence[str | Path], queue: str | Path | None, taxonomy: Taxonomy, objectives: Mapping[str, str]
-) -> dict[str, Asked]:
+) -> dict[str, AskedQuestions]:
     """Objective to its questions.
 
     Args:
@@ -65,7 +65,10 @@ def read_asked(
             questions[waiting["objective"]].add((waiting["product_id"], waiting.get("category") or ""))
             if waiting.get("batch"):
                 batches[waiting["objective"]].add(waiting["batch"])
-    return {name: Asked(frozenset(questions[name]), len(random[name]), frozenset(batches[name])) for name in objectives}
+    return {
+        name: AskedQuestions(frozenset(questions[name]), len(random[name]), frozenset(batches[name]))
+        for name in objectives
+    }
 
 
 def _queued(path: Path) -> Iterable[dict[str, Any]]:

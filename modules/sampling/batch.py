@@ -10,10 +10,11 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.objectives import ancestor_levels
 from modules.query_strategies import Pool, Selection
-from modules.query_strategies.pool import best
-from modules.sampling.asked import Asked
+from modules.query_strategies.pool import top_k
+from modules.sampling.asked import AskedQuestions
 from modules.sampling.random_share import systematic
 from modules.sampling.table import PredictionTable
 from modules.settings.sampling import SamplingSettings
@@ -25,8 +26,7 @@ PAIRS = 50_000
 SUGGESTIONS = 9
 """Categories that come with a pick: one per number key."""
 
-Integers = npt.NDArray[np.int64]
-AllClasses = Callable[[Sequence[str]], npt.NDArray[np.float32]]
+AllClasses = Callable[[Sequence[str]], Float32Array]
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Pick:
 
 
 @dataclass(frozen=True)
-class Batch:
+class PickedBatch:
     """Picks in the order of their rank, and what is true of them all.
 
     Attributes:
@@ -64,13 +64,13 @@ def next_batch(
     objective: str,
     exclusive: bool,
     table: PredictionTable,
-    asked: Asked,
+    asked: AskedQuestions,
     classes: Sequence[Category],
     taxonomy: Taxonomy,
     settings: SamplingSettings,
     seed: int,
     all_classes: AllClasses | None = None,
-) -> Batch:
+) -> PickedBatch:
     """Picks a batch: a random share over all splits, the rest by the strategy from the train split.
 
     Args:
@@ -92,8 +92,8 @@ def next_batch(
         picked = _pairs(table, asked, classes, settings, share, rng)
     chosen, drawn, facts = picked
     picks = []
-    for rank, one in enumerate(_mixed(chosen, drawn, rng)):
-        row, category, details = one
+    for rank, question in enumerate(_mixed(chosen, drawn, rng)):
+        row, category, details = question
         order = range(min(SUGGESTIONS, table.classes.shape[1]))
         suggestions = [(classes[table.classes[row, i]].id, float(table.probabilities[row, i])) for i in order]
         picks.append(
@@ -110,7 +110,7 @@ def next_batch(
     utilities = [pick.utility for pick in picks if pick.utility is not None]
     labelled = {int(label) for label in np.unique(table.labels) if label >= 0}
     after = labelled | {int(table.classes[row, 0]) for row, _, _ in [*chosen, *drawn]}
-    return Batch(
+    return PickedBatch(
         objective, picks,
         {
             "strategy": settings.strategy.kind, "size": len(picks), "random": len(drawn), "round": number, "seed": seed,
@@ -126,7 +126,7 @@ _Question = tuple[int, int, dict[str, Any]]
 
 def _products(
     table: PredictionTable,
-    asked: Asked,
+    asked: AskedQuestions,
     classes: Sequence[Category],
     taxonomy: Taxonomy,
     settings: SamplingSettings,
@@ -146,12 +146,14 @@ def _products(
     rows = np.flatnonzero(train)
     index = {category.id: i for i, category in enumerate(classes)}
 
-    def classes_under(name: str) -> Integers:
+    def classes_under(name: str) -> Int64Array:
         category = taxonomy.find(name)
-        found = [index[one.id] for one in (category, *taxonomy.descendants(category)) if one.id in index]
-        return np.array(found, np.int64)
+        class_numbers = [
+            index[descendant.id] for descendant in (category, *taxonomy.descendants(category)) if descendant.id in index
+        ]
+        return np.array(class_numbers, np.int64)
 
-    def distributions(some: Integers) -> npt.NDArray[np.float32]:
+    def distributions(some: Int64Array) -> Float32Array:
         assert all_classes is not None
         return all_classes(table.ids.take(pa.array(rows[some])).to_pylist())
 
@@ -163,15 +165,15 @@ def _products(
         members=_members(table, rows), levels=ancestor_levels(classes, taxonomy), classes_under=classes_under,
         names=_names(table, rows),
     )  # fmt: skip
-    found = settings.strategy.query(pool, settings.size - len(drawn), rng)
-    chosen = [(int(rows[found.rows[i]]), -1, _chosen(found, i)) for i in range(len(found))]
+    selection = settings.strategy.query(pool, settings.size - len(drawn), rng)
+    chosen = [(int(rows[selection.rows[i]]), -1, _chosen(selection, i)) for i in range(len(selection))]
     facts = {"pool": int(available.sum()), "labelled": int((table.labels[train] >= 0).sum())}
     return chosen, drawn, facts
 
 
 def _pairs(
     table: PredictionTable,
-    asked: Asked,
+    asked: AskedQuestions,
     classes: Sequence[Category],
     settings: SamplingSettings,
     share: float,
@@ -202,16 +204,21 @@ def _pairs(
         embeddings=_some(table.embeddings, rows), members=_pair_members(table, rows, columns),
         names=_names(table, rows),
     )  # fmt: skip
-    found = settings.strategy.query(pool, settings.size - len(drawn), rng)
+    selection = settings.strategy.query(pool, settings.size - len(drawn), rng)
     chosen = [
-        (int(rows[at]), int(table.classes[rows[at], columns[at]]), _chosen(found, i)) for i, at in enumerate(found.rows)
+        (int(rows[at]), int(table.classes[rows[at], columns[at]]), _chosen(selection, i))
+        for i, at in enumerate(selection.rows)
     ]
-    return chosen, drawn, {"pool": len(train) * width, "labelled": sum(len(one) for one in known.values())}
+    return (
+        chosen,
+        drawn,
+        {"pool": len(train) * width, "labelled": sum(len(categories) for categories in known.values())},
+    )
 
 
 def _uncertain(
-    table: PredictionTable, train: Integers, width: int, rng: np.random.Generator
-) -> tuple[Integers, Integers, npt.NDArray[np.float32]]:
+    table: PredictionTable, train: Int64Array, width: int, rng: np.random.Generator
+) -> tuple[Int64Array, Int64Array, Float32Array]:
     """Rows, columns and probabilities of the pairs nearest to 0.5."""
     kept_rows, kept_columns, kept = np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.float32)
     step = max(1, PAIRS // max(width, 1)) * 4
@@ -221,19 +228,19 @@ def _uncertain(
         kept_rows = np.concatenate([kept_rows, np.repeat(part, width)])
         kept_columns = np.concatenate([kept_columns, np.tile(np.arange(width), len(part))])
         kept = np.concatenate([kept, likely])
-        nearest = best(-abs(kept - 0.5), PAIRS, rng)
+        nearest = top_k(-abs(kept - 0.5), PAIRS, rng)
         kept_rows, kept_columns, kept = kept_rows[nearest], kept_columns[nearest], kept[nearest]
     return kept_rows, kept_columns, kept
 
 
-def _some(array: npt.NDArray[Any], rows: Integers) -> Any:
+def _some(array: npt.NDArray[Any], rows: Int64Array) -> Any:
     return _Rows(array, rows)
 
 
 class _Rows:
     """Some rows of a mapped array, looked up when they are asked for."""
 
-    def __init__(self, array: npt.NDArray[Any], rows: Integers):
+    def __init__(self, array: npt.NDArray[Any], rows: Int64Array):
         self.array, self.rows = array, rows
         self.shape = (len(rows), array.shape[1])
 
@@ -243,12 +250,12 @@ class _Rows:
         return self.array[self.rows[key]]
 
 
-def _names(table: PredictionTable, rows: Integers) -> Callable[[Integers], list[str]]:
+def _names(table: PredictionTable, rows: Int64Array) -> Callable[[Int64Array], list[str]]:
     """Places in ``rows`` to the ids of their products."""
     return lambda some: table.ids.take(pa.array(rows[some])).to_pylist()
 
 
-def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt.NDArray[np.float32]] | None:
+def _members(table: PredictionTable, rows: Int64Array) -> Callable[[Int64Array], Float32Array] | None:
     """Each member's probabilities of a product's first categories and of all others together.
 
     Taking classes together can only lower what members disagree about; the others hold next to nothing.
@@ -257,7 +264,7 @@ def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt
     if members is None:
         return None
 
-    def of(some: Integers) -> npt.NDArray[np.float32]:
+    def of(some: Int64Array) -> Float32Array:
         first = np.asarray(members[rows[some]], np.float32).transpose(1, 0, 2)
         rest = np.maximum(1.0 - first.sum(axis=2, keepdims=True), 0.0)
         return np.concatenate([first, rest], axis=2)
@@ -266,21 +273,21 @@ def _members(table: PredictionTable, rows: Integers) -> Callable[[Integers], npt
 
 
 def _pair_members(
-    table: PredictionTable, rows: Integers, columns: Integers
-) -> Callable[[Integers], npt.NDArray[np.float32]] | None:
+    table: PredictionTable, rows: Int64Array, columns: Int64Array
+) -> Callable[[Int64Array], Float32Array] | None:
     """Each member's probabilities of no and yes."""
     members = table.members
     if members is None:
         return None
 
-    def of(some: Integers) -> npt.NDArray[np.float32]:
+    def of(some: Int64Array) -> Float32Array:
         yes = np.asarray(members[rows[some], :, columns[some]], np.float32).T
         return np.stack([1.0 - yes, yes], axis=2)
 
     return of
 
 
-def _train(table: PredictionTable) -> npt.NDArray[np.bool_]:
+def _train(table: PredictionTable) -> BoolArray:
     return (
         table.splits == table.split_names.index("train") if "train" in table.split_names else np.zeros(len(table), bool)
     )
@@ -290,9 +297,14 @@ def _random(probability: float) -> dict[str, Any]:
     return {"source": "random", "strategy": "random", "inclusion_probability": probability}
 
 
-def _chosen(found: Selection, i: int) -> dict[str, Any]:
-    parts = {name: float(values[i]) for name, values in found.parts.items()}
-    return {"source": found.strategy, "strategy": found.strategy, "utility": float(found.utility[i]), "parts": parts}
+def _chosen(selection: Selection, i: int) -> dict[str, Any]:
+    parts = {name: float(values[i]) for name, values in selection.parts.items()}
+    return {
+        "source": selection.strategy,
+        "strategy": selection.strategy,
+        "utility": float(selection.utility[i]),
+        "parts": parts,
+    }
 
 
 def _mixed(chosen: list[_Question], drawn: list[_Question], rng: np.random.Generator) -> list[_Question]:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-Integers = npt.NDArray[np.int64]
+from modules.arrays import Int64Array, IntArray
 
 
-def systematic(strata: npt.NDArray[np.integer], n: int, rng: np.random.Generator) -> tuple[Integers, float]:
+def systematic(strata: IntArray, n: int, rng: np.random.Generator) -> tuple[Int64Array, float]:
     """A systematic sample of fixed size, ordered by stratum (Madow 1949).
 
     Products are put in random order within their stratum (the predicted category), the strata one after the other, and

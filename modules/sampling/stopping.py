@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float64Array
 from modules.metrics.agreement import cohen_kappa
 from modules.sampling.table import PredictionTable
 from modules.settings.sampling import StoppingSettings
@@ -40,7 +41,7 @@ class Round:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class StoppingEstimate:
     """What the next batch would gain.
 
     Attributes:
@@ -127,17 +128,17 @@ def learning_curve(
     bounds = ([0.0, 0.0, 0.05], [1.0, 1e3, 3.0])
     start = (min(1.0, float(y.max()) + 0.02), max(float(y.max() - y.min()), 0.01) * float(n.min()) ** 0.5, 0.5)
     try:
-        found, _ = curve_fit(_curve, n, y, start, deviation, bounds=bounds, max_nfev=5000)
+        parameters, _ = curve_fit(_curve, n, y, start, deviation, bounds=bounds, max_nfev=5000)
     except RuntimeError:
         return None
-    return float(found[0]), float(found[1]), float(found[2])
+    return float(parameters[0]), float(parameters[1]), float(parameters[2])
 
 
-def _curve(n: npt.NDArray[np.float64], a: float, b: float, c: float) -> npt.NDArray[np.float64]:
+def _curve(n: Float64Array, a: float, b: float, c: float) -> Float64Array:
     return a - b * n**-c
 
 
-def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) -> Estimate | None:
+def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) -> StoppingEstimate | None:
     """What is known after these rounds.
 
     Args:
@@ -147,13 +148,13 @@ def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) ->
     Returns:
       None before the first label.
     """
-    newest = {one.labels: one for one in rounds}
+    newest = {round_.labels: round_ for round_ in rounds}
     rounds = [newest[n] for n in sorted(newest) if n > 0]
     if not rounds:
         return None
     now = rounds[-1]
     kappas = stability(rounds)
-    measured = [one for one in rounds if one.accuracy is not None and one.support >= settings.min_support]
+    measured = [round_ for round_ in rounds if round_.accuracy is not None and round_.support >= settings.min_support]
     curve = (
         learning_curve(*zip(*[(r.labels, r.accuracy, r.support) for r in measured], strict=True)) if measured else None
     )
@@ -188,4 +189,4 @@ def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) ->
     else:
         reasons.append("A learning curve needs four rounds that are measured on random labels.")
     reasons.append(f"By its own probabilities the model is wrong about {100 * now.expected_error:.1f}% of the pool.")
-    return Estimate(worth, kappas[-1] if kappas else None, now.expected_error, gain, reasons)
+    return StoppingEstimate(worth, kappas[-1] if kappas else None, now.expected_error, gain, reasons)

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from modules.arrays import Float16Array, Float32Array, Int64Array
 from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
 
@@ -33,22 +34,22 @@ class PredictionTable:
     splits: npt.NDArray[np.int8]
     split_names: Sequence[str]
     classes: npt.NDArray[np.int32]
-    probabilities: npt.NDArray[np.float16]
-    embeddings: npt.NDArray[np.float16]
-    scores: dict[str, npt.NDArray[np.float32]]
-    labels: npt.NDArray[np.int64]
+    probabilities: Float16Array
+    embeddings: Float16Array
+    scores: dict[str, Float32Array]
+    labels: Int64Array
     _folder: Any
-    members: npt.NDArray[np.float16] | None = None
+    members: Float16Array | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
 
-    def rows_of(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    def rows_of(self, ids: Sequence[str]) -> Int64Array:
         """Rows of those of the products that there are."""
         import pyarrow.compute as pc
 
-        found = pc.is_in(self.ids, value_set=pa.array(list(ids), pa.string()))
-        return np.flatnonzero(found.to_numpy(zero_copy_only=False))
+        listed = pc.is_in(self.ids, value_set=pa.array(list(ids), pa.string()))
+        return np.flatnonzero(listed.to_numpy(zero_copy_only=False))
 
 
 def read_table(files: PredictionFiles, objective: str, members: int = 0) -> PredictionTable:
@@ -93,7 +94,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     finally:
         for target in targets.values():
             target.close()
-    count = sum(len(one) for one in ids)
+    count = sum(len(batch_ids) for batch_ids in ids)
 
     def mapped(name: str) -> Any:
         shape = (count, widths.get(name, 1))

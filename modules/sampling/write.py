@@ -10,7 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modules.sampling.batch import Batch
+from modules.sampling.batch import PickedBatch
 
 BATCH_FILE, FACTS_FILE = "batch.parquet", "batch.json"
 STOP_SETS = "stop_set"
@@ -40,7 +40,7 @@ STOP_SET_SCHEMA = pa.schema({"product_hash": pa.uint64(), "category": pa.string(
 
 
 def write_batches(
-    folder: str, batches: Sequence[Batch], facts: Mapping[str, Any], stop_sets: Mapping[str, Mapping[int, str]]
+    folder: str, batches: Sequence[PickedBatch], facts: Mapping[str, Any], stop_sets: Mapping[str, Mapping[int, str]]
 ) -> None:
     """Writes all picks to one Parquet file, ``facts`` and the stop sets beside it.
 

@@ -152,11 +152,11 @@ def _merged(common: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def job_server_jars(beam: BeamSettings) -> dict[str, str]:
     """Dotted key to the path of each job server that a component starts."""
-    found = {}
+    jars = {}
     for component in ("", *beam.components):
         place = f"beam.components.{component}" if component else "beam"
         own = beam.of(component)
         jar = own.spark.job_server_jar if own.runner == "spark" else own.flink.job_server_jar
         if own.runner in ("flink", "spark") and jar is not None:
-            found[f"{place}.{own.runner}.job_server_jar"] = jar
-    return found
+            jars[f"{place}.{own.runner}.job_server_jar"] = jar
+    return jars

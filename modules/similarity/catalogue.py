@@ -13,15 +13,16 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.settings.similarity import EMBEDDINGS
+from modules.similarity.card import ProductCard, cards_of
 from modules.similarity.folder import MANIFEST, indexes_in, read_manifest
-from modules.similarity.items import Embedding, Floats, Restriction, below, column
+from modules.similarity.items import Embedding, Restriction, below, column
 from modules.similarity.loading import load_index, rows_of, vector_of
-from modules.similarity.places import Places
 from modules.similarity.protocol import Index, Queries
-from modules.similarity.shown import Shown, shown_of
+from modules.similarity.row_of_id import RowOfId
 from modules.similarity.version import check_version
 from modules.taxonomy import Taxonomy
 
@@ -35,23 +36,23 @@ _DEPTHS = (10, 20, 50, 100, 200, 500, 1000)
 
 
 @dataclass(frozen=True)
-class Neighbour:
-    """A product that was found, and how alike it is (cosine, or the score of a full-text engine)."""
+class SimilarProduct:
+    """A product that a search returned, and its score: the cosine, or the score of a full-text engine."""
 
-    product: Shown
+    product: ProductCard
     score: float
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What neighbours are looked for of.
+class SimilarityQuery:
+    """The product or text whose neighbours a search returns.
 
     Attributes:
-      vector: float32 (d,) of unit length, of the embedding that the method searches. title: a text.
-      without: id of a product that is no answer: the one that is asked about.
+      vector: float32 (d,) of unit length, in the embedding that the method searches. title: a text.
+      without: the id of the query's own product, which the search leaves out of the answer.
     """
 
-    vector: Floats | None = None
+    vector: Float32Array | None = None
     title: str | None = None
     without: str | None = None
 
@@ -70,7 +71,7 @@ class Catalogue:
         self.taxonomy, self.version = taxonomy, version
         self._below = lru_cache(_CATEGORIES)(partial(_below, taxonomy))
         self._categories = [category.text for category in taxonomy] if taxonomy is not None else []
-        self._places: dict[str, Places] = {}
+        self._row_of_id: dict[str, RowOfId] = {}
 
     @classmethod
     def open(cls, folder: str | Path, taxonomy: Taxonomy | None = None) -> Catalogue:
@@ -86,15 +87,15 @@ class Catalogue:
         check_version(path)
         if (path / MANIFEST).is_file():
             manifest = read_manifest(path, verify=False)
-            found = {EMBEDDINGS.get(manifest.embedding.column, manifest.embedding.column): path}
+            paths = {EMBEDDINGS.get(manifest.embedding.column, manifest.embedding.column): path}
         else:
-            found = indexes_in(path)
-        if not found:
+            paths = indexes_in(path)
+        if not paths:
             hint = "build one with `shelfmark run`"
             raise InputError(Problem(str(path), "a folder with an index; there is none", hint=hint))
         if taxonomy is None and (path / TAXONOMY_FILE).is_file():
             taxonomy = Taxonomy.load(path / TAXONOMY_FILE)
-        return cls({name: load_index(one) for name, one in found.items()}, taxonomy, path.name)
+        return cls({name: load_index(index_folder) for name, index_folder in paths.items()}, taxonomy, path.name)
 
     def __len__(self) -> int:
         return max(map(len, self.indexes.values()))
@@ -134,12 +135,12 @@ class Catalogue:
         settings = self.indexes[by].settings
         return not (getattr(settings, "by", "") == "title" and getattr(settings, "rank", "") == "engine")
 
-    def product(self, name: str) -> Shown | None:
+    def product(self, name: str) -> ProductCard | None:
         """The product of this id, in whichever index it is; None: in none."""
         place = self._place(name)
-        return None if place is None else self._shown(place[0], np.array([place[1]]))[0]
+        return None if place is None else self._cards(place[0], np.array([place[1]]))[0]
 
-    def asked(self, name: str, by: str) -> Asked:
+    def asked(self, name: str, by: str) -> SimilarityQuery:
         """A product as a query.
 
         Raises:
@@ -159,7 +160,7 @@ class Catalogue:
             expected = f"a product with an embedding for {by!r}; this one has none"
             raise InputError(Problem("", expected, key="id", value=name, hint=hint))
         method, row = place
-        return Asked(vector, column(self._table(method), "title")[row].as_py(), name)
+        return SimilarityQuery(vector, column(self._table(method), "title")[row].as_py(), name)
 
     def _place(self, name: str) -> tuple[str, int] | None:
         """The method and the row of an index that has the product; None: none has."""
@@ -171,15 +172,15 @@ class Catalogue:
 
     def _row(self, method: str, name: str) -> int | None:
         """The row of a product in an index; None: it is not there."""
-        return self._sorted(method).row(name)
+        return self._ids_of(method).row(name)
 
-    def _sorted(self, method: str) -> Places:
+    def _ids_of(self, method: str) -> RowOfId:
         # Sorting some million ids takes seconds, and a single question needs those of one index.
-        if method not in self._places:
-            self._places[method] = Places(rows_of(self.indexes[method]))
-        return self._places[method]
+        if method not in self._row_of_id:
+            self._row_of_id[method] = RowOfId(rows_of(self.indexes[method]))
+        return self._row_of_id[method]
 
-    def _vector(self, name: str, by: str) -> Floats | None:
+    def _vector(self, name: str, by: str) -> Float32Array | None:
         """The product's vector for a method, None if it has none (or one of zeros)."""
         wanted = self.embedding(by)
         for method in (by, *self.methods):
@@ -191,21 +192,21 @@ class Catalogue:
         return None
 
     def near(self, name: str) -> str | None:
-        """An id that is written much like this one, of those that stand beside it in the alphabet."""
+        """The most similarly spelled id among those next to this one in alphabetical order; None if none is close."""
         from rapidfuzz import fuzz, process
 
-        beside = [one for method in self.methods for one in self._sorted(method).beside(name)]
-        found = process.extractOne(name, beside, scorer=fuzz.ratio, score_cutoff=60.0)
-        return found[0] if found is not None else None
+        beside = [neighbouring_id for method in self.methods for neighbouring_id in self._ids_of(method).beside(name)]
+        match = process.extractOne(name, beside, scorer=fuzz.ratio, score_cutoff=60.0)
+        return match[0] if match is not None else None
 
-    def titled(self, text: str, limit: int) -> list[Shown]:
+    def titled(self, text: str, limit: int) -> list[ProductCard]:
         """Products whose title contains the text, in any case; those with the shortest titles first."""
         method = self.methods[0]
         titles = column(self._table(method), "title")
         hits = np.flatnonzero(pc.match_substring(titles, text, ignore_case=True).fill_null(False))
         hits = hits[rows_of(self.indexes[method]).alive[hits]][: 50 * limit]
         lengths = pc.utf8_length(titles.take(pa.array(hits))).to_numpy(zero_copy_only=False)
-        return self._shown(method, hits[np.argsort(lengths, kind="stable")[:limit]])
+        return self._cards(method, hits[np.argsort(lengths, kind="stable")[:limit]])
 
     @cached_property
     def retailers(self) -> list[str]:
@@ -227,8 +228,8 @@ class Catalogue:
         """
         nodes = None
         if categories:
-            found = [self._below(one) for one in categories]
-            nodes = found[0] if len(found) == 1 else found[0].union(*found[1:])
+            node_sets = [self._below(category) for category in categories]
+            nodes = node_sets[0] if len(node_sets) == 1 else node_sets[0].union(*node_sets[1:])
         for name in retailers:
             if name not in self.retailers:
                 from modules.taxonomy.documents import did_you_mean
@@ -247,8 +248,8 @@ class Catalogue:
         )
 
     def search(
-        self, by: str, asked: Sequence[Asked], k: int, within: Restriction | None = None
-    ) -> list[list[Neighbour]]:
+        self, by: str, asked: Sequence[SimilarityQuery], k: int, within: Restriction | None = None
+    ) -> list[list[SimilarProduct]]:
         """The best ``k`` products of each query, best first; fewer where there are fewer.
 
         Answers depend on the query alone, not on those that are asked together with it.
@@ -259,28 +260,28 @@ class Catalogue:
         index = self.indexes[by]
         # One more, since the product that is asked about is left out.
         deep = min(depth(k + 1), max(len(index), 1))
-        vectors = [one.vector for one in asked]
-        titles = [one.title or "" for one in asked]
+        vectors = [query.vector for query in asked]
+        titles = [query.title or "" for query in asked]
         given = None if any(v is None for v in vectors) else np.stack(vectors)  # type: ignore[arg-type]
         if given is None and self.needs_vector(by):
             raise ValueError("queries with vectors")
-        found = index.search(Queries(given, titles), deep, within)
-        rows = np.unique(found.rows[found.rows >= 0])
-        shown = dict(zip(rows.tolist(), self._shown(by, rows), strict=True))
+        result = index.search(Queries(given, titles), deep, within)
+        rows = np.unique(result.rows[result.rows >= 0])
+        shown = dict(zip(rows.tolist(), self._cards(by, rows), strict=True))
         return [
             [
-                Neighbour(shown[row], score)
+                SimilarProduct(shown[row], score)
                 for row, score in zip(its.tolist(), scores.tolist(), strict=True)
-                if row >= 0 and shown[row].id != one.without
+                if row >= 0 and shown[row].id != query.without
             ][:k]
-            for one, its, scores in zip(asked, found.rows, found.scores, strict=True)
+            for query, its, scores in zip(asked, result.rows, result.scores, strict=True)
         ]
 
     def _table(self, by: str) -> pa.Table:
         return rows_of(self.indexes[by]).table
 
-    def _shown(self, by: str, rows: npt.NDArray[Any]) -> list[Shown]:
-        return shown_of(self._table(by), rows, self._categories)
+    def _cards(self, by: str, rows: npt.NDArray[Any]) -> list[ProductCard]:
+        return cards_of(self._table(by), rows, self._categories)
 
 
 def _below(taxonomy: Taxonomy | None, category: str) -> frozenset[int]:
@@ -290,9 +291,9 @@ def _below(taxonomy: Taxonomy | None, category: str) -> frozenset[int]:
 
 
 def depth(k: int) -> int:
-    """How many products are looked for where ``k`` are wanted.
+    """The number of products to search for where a client wants ``k``.
 
-    Only some depths are used: an approximate index finds others at another depth, so that those who ask for 8 and for
-    9 can be answered together and alike.
+    Only a few depths are used: an approximate index returns other products at another depth, so that requests for 8
+    and for 9 products are answered in one batch and alike.
     """
-    return next((one for one in _DEPTHS if one >= k), k)
+    return next((allowed for allowed in _DEPTHS if allowed >= k), k)

@@ -12,9 +12,10 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.errors import InputError, Problem
 from modules.similarity.folder import map_table, write_table, write_vectors
-from modules.similarity.items import SCHEMA, Embedding, Items, Mask, column
+from modules.similarity.items import SCHEMA, Embedding, Items, column
 
 ITEMS = "items.arrow"
 VECTORS = "vectors.npy"
@@ -41,7 +42,7 @@ class Rows:
         self.added: npt.NDArray[Any] = np.zeros((0, base.dimension), base.vectors.dtype)
         self.table = base.table
         self.alive = np.ones(len(base), bool)
-        self._embedded: Mask | None = None
+        self._embedded: BoolArray | None = None
 
     @classmethod
     def of(cls, base: Items) -> Rows:
@@ -67,24 +68,24 @@ class Rows:
         return len(self.added) + int(np.count_nonzero(~self.alive))
 
     @property
-    def embedded(self) -> Mask:
+    def embedded(self) -> BoolArray:
         """bool (rows,), False where the product has no embedding, a vector of zeros; all True where none has any."""
         if self._embedded is None:
             self._embedded = np.concatenate([_embedded(self.base.vectors), _embedded(self.added)])
         return self._embedded
 
     @cached_property
-    def comparable(self) -> Mask | None:
+    def comparable(self) -> BoolArray | None:
         """bool (rows,): still there, and with an embedding; None: all are."""
-        found = self.alive & self.embedded
-        return None if found.all() else found
+        mask = self.alive & self.embedded
+        return None if mask.all() else mask
 
-    def only_comparable(self, mask: Mask | None) -> Mask | None:
+    def only_comparable(self, mask: BoolArray | None) -> BoolArray | None:
         """``mask`` (None: all rows) without those that are not :attr:`comparable`."""
         there = self.comparable
         return mask if there is None else there if mask is None else mask & there
 
-    def rows_of(self, ids: Sequence[str] | pa.Array) -> npt.NDArray[np.int64]:
+    def rows_of(self, ids: Sequence[str] | pa.Array) -> Int64Array:
         """Row of each id, -1 for one that is not there."""
         wanted = ids if isinstance(ids, pa.Array) else pa.array(list(ids), pa.string())
         living = np.flatnonzero(self.alive)
@@ -94,7 +95,7 @@ class Rows:
         places = pc.index_in(wanted, value_set=known).fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
         return np.where(places < 0, -1, living[places])
 
-    def add(self, items: Items) -> npt.NDArray[np.int64]:
+    def add(self, items: Items) -> Int64Array:
         """Appends ``items``; older rows of the same ids are removed. Returns those.
 
         Raises:
@@ -112,7 +113,7 @@ class Rows:
         self.added = np.concatenate([self.added, items.vectors.astype(self.added.dtype)])
         return old
 
-    def remove(self, ids: Sequence[str]) -> npt.NDArray[np.int64]:
+    def remove(self, ids: Sequence[str]) -> Int64Array:
         """Makes holes where these ids are; returns their rows, ascending."""
         rows = np.unique(self.rows_of(ids))
         rows = rows[rows >= 0]
@@ -162,13 +163,13 @@ class Rows:
         self.__dict__.pop("comparable", None)
 
 
-def check_same(one: Items, other: Items) -> None:
+def check_same(items: Items, other: Items) -> None:
     """Raises InputError if vectors of the two may not stand in one index."""
-    if one.embedding != other.embedding:
+    if items.embedding != other.embedding:
         hint = "build a new index; vectors of two embeddings cannot be compared"
-        raise InputError(Problem("", repr(one.embedding), key="embedding", value=repr(other.embedding), hint=hint))
-    if one.dimension != other.dimension:
-        expected = f"vectors of {one.dimension} numbers"
+        raise InputError(Problem("", repr(items.embedding), key="embedding", value=repr(other.embedding), hint=hint))
+    if items.dimension != other.dimension:
+        expected = f"vectors of {items.dimension} numbers"
         raise InputError(Problem("", expected, key="embedding", value=str(other.dimension)))
 
 
@@ -193,11 +194,11 @@ def all_finite(vectors: npt.NDArray[Any]) -> bool:
     return bool(np.isfinite(vectors).all())
 
 
-def not_zero(vectors: npt.NDArray[Any]) -> Mask:
+def not_zero(vectors: npt.NDArray[Any]) -> BoolArray:
     """bool (n,): rows that are not all zeros; looked at block by block."""
     block = _block(vectors)
-    found = [np.any(vectors[start : start + block], axis=1) for start in range(0, len(vectors), block)]
-    return np.concatenate(found) if found else np.zeros(0, bool)
+    nonzero = [np.any(vectors[start : start + block], axis=1) for start in range(0, len(vectors), block)]
+    return np.concatenate(nonzero) if nonzero else np.zeros(0, bool)
 
 
 def _block(vectors: npt.NDArray[Any]) -> int:
@@ -205,11 +206,11 @@ def _block(vectors: npt.NDArray[Any]) -> int:
     return max(1, _BLOCK_BYTES // (4 * max(1, vectors.shape[1])))
 
 
-def _embedded(vectors: npt.NDArray[Any]) -> Mask:
+def _embedded(vectors: npt.NDArray[Any]) -> BoolArray:
     return not_zero(vectors) if vectors.shape[1] else np.ones(len(vectors), bool)
 
 
-def unit(vectors: npt.NDArray[Any]) -> npt.NDArray[np.float32]:
+def unit(vectors: npt.NDArray[Any]) -> Float32Array:
     """Rows scaled to unit length, float32; rows of zeros stay zeros, what is not finite becomes zeros."""
     wide = np.asarray(vectors, np.float32)
     lengths = np.linalg.norm(wide, axis=1, keepdims=True)

@@ -11,13 +11,14 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.settings.base import Settings
-from modules.similarity.best import best, floor, kept
 from modules.similarity.changes import Rows
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
-from modules.similarity.halves import widened
-from modules.similarity.items import Embedding, Floats, Items, Mask
-from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
+from modules.similarity.items import Embedding, Items
+from modules.similarity.protocol import Queries, SearchResult, Within, check_search, mask_of
+from modules.similarity.top_k import compacted, kth_highest, top_k
 
 _WIDTH = 1 << 13
 """Products per block: a block of 512 queries' scores takes 16 MiB."""
@@ -61,7 +62,7 @@ class ExactIndex:
         settings = self._settings.model_dump(mode="json")
         write_manifest(target, Manifest(self.kind, base.embedding, base.dimension, len(self), settings))
 
-    def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
         """See :meth:`modules.similarity.protocol.Index.search`."""
         vectors = check_search(queries, k, self.rows.base.dimension)
         mask = mask_of(within, self.rows.table)
@@ -91,8 +92,8 @@ class ExactIndex:
 
 
 def brute_force(
-    queries: Floats, parts: Sequence[npt.NDArray[Any]], k: int, mask: Mask | None = None, block: int = _WIDTH
-) -> Found:
+    queries: Float32Array, parts: Sequence[npt.NDArray[Any]], k: int, mask: BoolArray | None = None, block: int = _WIDTH
+) -> SearchResult:
     """The best ``k`` rows of each query by inner product; equal scores in the order of the rows.
 
     Args:
@@ -108,12 +109,12 @@ def brute_force(
             place = slice(top, top + _HEIGHT)
             new = queries[place] @ vectors.T
             rows[place], scores[place] = _merged(rows[place], scores[place], numbers, new)
-    return Found(rows, scores)
+    return SearchResult(rows, scores)
 
 
 def blocks(
-    parts: Sequence[npt.NDArray[Any]], mask: Mask | None, block: int
-) -> Iterator[tuple[npt.NDArray[np.int64], Floats]]:
+    parts: Sequence[npt.NDArray[Any]], mask: BoolArray | None, block: int
+) -> Iterator[tuple[Int64Array, Float32Array]]:
     """Row numbers and float32 vectors, at most ``block`` at a time."""
     start = 0
     for part in parts:
@@ -122,25 +123,25 @@ def blocks(
         for first in range(0, count, block):
             if wanted is None:
                 end = min(first + block, count)
-                yield np.arange(start + first, start + end), widened(part[first:end])
+                yield np.arange(start + first, start + end), to_float32(part[first:end])
             else:
                 chosen = wanted[first : first + block]
                 whole = len(chosen) == chosen[-1] - chosen[0] + 1  # a slice is read without a copy
-                yield start + chosen, widened(part[chosen[0] : chosen[-1] + 1] if whole else part[chosen])
+                yield start + chosen, to_float32(part[chosen[0] : chosen[-1] + 1] if whole else part[chosen])
         start += len(part)
 
 
 def _merged(
-    rows: npt.NDArray[np.int64], scores: Floats, numbers: npt.NDArray[np.int64], new: Floats
-) -> tuple[npt.NDArray[np.int64], Floats]:
+    rows: Int64Array, scores: Float32Array, numbers: Int64Array, new: Float32Array
+) -> tuple[Int64Array, Float32Array]:
     """The best so far (q, k), and those of a block's scores (q, m) that are among the best now."""
     k = rows.shape[1]
     last = scores[:, -1:]
     keep = new > last  # an equal score of a later row comes after
     if new.shape[1] > k and np.isneginf(last).any():
         # Equal scores in the last place are decided by row number, so they must not be cut off here.
-        keep &= new >= floor(new, k)
-    some, values = kept(keep, numbers, new)
+        keep &= new >= kth_highest(new, k)
+    some, values = compacted(keep, numbers, new)
     if not some.size:
         return rows, scores
-    return best(np.concatenate([rows, some], axis=1), np.concatenate([scores, values], axis=1), k)
+    return top_k(np.concatenate([rows, some], axis=1), np.concatenate([scores, values], axis=1), k)

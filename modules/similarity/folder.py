@@ -105,8 +105,8 @@ def read_manifest(
     if not isinstance(document, dict) or document.get("format") != _FORMAT:
         raise InputError(Problem(str(path), "a manifest of an index", hint=_REBUILD))
     if document.get("version") != VERSION:
-        found = str(document.get("version"))
-        raise InputError(Problem(str(path), f"format version {VERSION}", key="version", value=found, hint=_REBUILD))
+        version = str(document.get("version"))
+        raise InputError(Problem(str(path), f"format version {VERSION}", key="version", value=version, hint=_REBUILD))
     try:
         manifest = _MANIFEST.validate_python({name: document[name] for name in Manifest.__dataclass_fields__})
     except KeyError as error:
@@ -164,8 +164,12 @@ def _check_files(folder: Path, files: Mapping[str, File], verify: bool) -> None:
 def indexes_in(folder: Path) -> dict[str, Path]:
     """The folders in ``folder`` that hold an index, by name: a method's. One that is called by a number is a version of
     the whole, and one with a dot before its name is being written; neither is a method."""
-    found = sorted(one.parent for one in folder.glob(f"*/{MANIFEST}"))
-    return {one.name: one for one in found if not one.name.isdigit() and not one.name.startswith(".")}
+    folders = sorted(manifest.parent for manifest in folder.glob(f"*/{MANIFEST}"))
+    return {
+        index_folder.name: index_folder
+        for index_folder in folders
+        if not index_folder.name.isdigit() and not index_folder.name.startswith(".")
+    }
 
 
 def sha256(path: Path) -> str:

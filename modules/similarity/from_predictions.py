@@ -9,6 +9,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.predictions.read import PredictionFiles
 from modules.settings.similarity import COLUMNS, IndexSettings
@@ -36,7 +37,7 @@ def read_items(
     """
     name = COLUMNS[settings.embedding]
     if name not in files.schema.names:
-        made = ", ".join(one for one, column in COLUMNS.items() if column in files.schema.names)
+        made = ", ".join(embedding for embedding, column in COLUMNS.items() if column in files.schema.names)
         hint = "image and text have embeddings of their own where the model has an image feature beside others"
         key, expected = "similarity.indexes.*.embedding", f"an embedding that the model makes: {made}"
         raise InputError(Problem("", expected, key=key, value=settings.embedding, hint=hint))
@@ -92,9 +93,7 @@ def _text(batch: pa.RecordBatch, name: str) -> pa.DictionaryArray:
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text).dictionary_encode()
 
 
-def _partitions(
-    category: npt.NDArray[np.int32], taxonomy: Taxonomy, level: int
-) -> tuple[npt.NDArray[np.int64], list[str]]:
+def _partitions(category: npt.NDArray[np.int32], taxonomy: Taxonomy, level: int) -> tuple[Int64Array, list[str]]:
     """Each product's partition, and their names; a category above ``level`` is one of its own."""
     names: list[str] = []
     number: dict[str, int] = {}
@@ -113,7 +112,7 @@ def _partitions(
     return of_node[category], names
 
 
-def _write_vectors(files: PredictionFiles, name: str, place: npt.NDArray[np.int64], path: Path) -> None:
+def _write_vectors(files: PredictionFiles, name: str, place: Int64Array, path: Path) -> None:
     width = files.schema.field(name).type.list_size
     mapped = np.lib.format.open_memmap(path, "w+", np.float16, (len(place), width))
     start = 0

@@ -11,10 +11,8 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import BoolArray, Int64Array
 from modules.taxonomy import Taxonomy
-
-Floats = npt.NDArray[np.float32]
-Mask = npt.NDArray[np.bool_]
 
 NO_CATEGORY = -1
 
@@ -103,7 +101,7 @@ class Items:
         table = pa.table({"id": ids, **texts, **{name: pa.array(v) for name, v in numbers.items()}})
         return cls(table.select(SCHEMA.names).cast(SCHEMA), vectors, embedding)
 
-    def take(self, rows: npt.NDArray[np.int64]) -> Items:
+    def take(self, rows: Int64Array) -> Items:
         """These rows as items of their own, in memory."""
         return Items(self.table.take(pa.array(rows)).combine_chunks(), np.asarray(self.vectors[rows]), self.embedding)
 
@@ -150,26 +148,26 @@ class Restriction:
         """Whether any product will do."""
         return self == Restriction()
 
-    def mask(self, table: pa.Table) -> Mask:
+    def mask(self, table: pa.Table) -> BoolArray:
         """Per row of a table of :data:`SCHEMA` whether the product is meant."""
-        found = np.ones(table.num_rows, bool)
+        meant = np.ones(table.num_rows, bool)
         if self.categories is not None:
-            found &= _among(column(table, "category").to_numpy(), self.categories)
+            meant &= _among(column(table, "category").to_numpy(), self.categories)
         for name, wanted in (("retailer", self.retailers), ("availability", self.availability)):
             if wanted is not None:
                 coded = column(table, name)
                 known = pc.is_in(coded.dictionary, value_set=pa.array(sorted(wanted), pa.string()))
                 good = np.append(known.to_numpy(zero_copy_only=False), False)
-                found &= good[coded.indices.fill_null(len(good) - 1).to_numpy(zero_copy_only=False)]
+                meant &= good[coded.indices.fill_null(len(good) - 1).to_numpy(zero_copy_only=False)]
         if self.price_from is not None or self.price_to is not None:
             prices = column(table, "price").to_numpy(zero_copy_only=False)
             low = -np.inf if self.price_from is None else self.price_from
             high = np.inf if self.price_to is None else self.price_to
-            found &= (prices >= low) & (prices <= high)
-        return found
+            meant &= (prices >= low) & (prices <= high)
+        return meant
 
 
-def _among(values: npt.NDArray[np.int32], wanted: Iterable[int]) -> Mask:
+def _among(values: npt.NDArray[np.int32], wanted: Iterable[int]) -> BoolArray:
     table = np.zeros(max(int(values.max(initial=-1)), 0) + 2, bool)
     table[[node for node in wanted if 0 <= node < len(table) - 1]] = True
     return table[values]  # -1, no category, is the last entry: False
@@ -181,8 +179,8 @@ def below(taxonomy: Taxonomy, categories: Sequence[str]) -> frozenset[int]:
     Raises:
       UnknownCategory: the taxonomy has no such category.
     """
-    found: set[int] = set()
+    nodes: set[int] = set()
     for text in categories:
         category = taxonomy.find(text)
-        found |= {category.index, *(one.index for one in taxonomy.descendants(category))}
-    return frozenset(found)
+        nodes |= {category.index, *(descendant.index for descendant in taxonomy.descendants(category))}
+    return frozenset(nodes)

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, shorten
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
-from modules.similarity.items import Embedding, Floats
+from modules.similarity.items import Embedding
 from modules.similarity.protocol import Index
 
 KINDS = {
@@ -42,7 +43,7 @@ def rows_of(index: Index) -> Rows:
     return rows
 
 
-def vector_of(rows: Rows, row: int) -> Floats | None:
+def vector_of(rows: Rows, row: int) -> Float32Array | None:
     """A row's vector as float32 of unit length, zeros if it has none; None if the index keeps none."""
     base = rows.base.vectors
     if not base.shape[1]:

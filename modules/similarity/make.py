@@ -25,7 +25,7 @@ PUSHED_MODEL = "model"
 
 @dataclass(frozen=True)
 class Made:
-    """What became of an index.
+    """An index that was made, and what its measurement says.
 
     Attributes:
       quality: the global search first, then each partition.
@@ -45,17 +45,17 @@ class Made:
 
     def facts(self) -> dict[str, int | float]:
         """Figures in short."""
-        found: dict[str, int | float] = {
+        figures: dict[str, int | float] = {
             "products": self.products,
             "partitions": len(self.quality) - 1,
             "recall": self.quality[0].recall,
-            "lowest_recall": min(one.recall for one in self.quality),
+            "lowest_recall": min(part.recall for part in self.quality),
             "milliseconds": self.quality[0].milliseconds,
             "queries_per_second": self.quality[0].queries_per_second,
         }
         if self.near_duplicates is not None:
-            found["near_duplicates"] = self.near_duplicates
-        return found
+            figures["near_duplicates"] = self.near_duplicates
+        return figures
 
 
 def make_index(
@@ -85,7 +85,7 @@ def make_index(
         leaves=settings.leaves_to_search, reorder=settings.reorder,
     )  # fmt: skip
     reasons = failed(quality, settings.min_recall)
-    index.facts |= {"quality": [one.as_json() for one in quality], "blessed": not reasons, "reasons": reasons}
+    index.facts |= {"quality": [part.as_json() for part in quality], "blessed": not reasons, "reasons": reasons}
     index.save_facts(folder / name)
     written = None
     if settings.neighbours:

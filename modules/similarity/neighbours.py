@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modules import progress
-from modules.similarity.halves import widened
+from modules.arrays import IntArray
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.items import column
 from modules.similarity.scann_index.index import Partition, ScannIndex
 from modules.similarity.scann_index.results import without
-
-Integers = npt.NDArray[Any]
 
 SCHEMA = pa.schema(
     [
@@ -73,7 +70,7 @@ def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: floa
     return Written(products, marked)
 
 
-def _by_leaf(index: ScannIndex, partition: Partition) -> Integers:
+def _by_leaf(index: ScannIndex, partition: Partition) -> IntArray:
     """The partition's rows, those of a leaf beside each other, those that are in no tree last."""
     tree = index.tree_of(partition)
     if tree is None:
@@ -85,19 +82,19 @@ def _by_leaf(index: ScannIndex, partition: Partition) -> Integers:
     return np.concatenate([rows, np.flatnonzero(missing) + partition.start], dtype=rows.dtype)
 
 
-def _group(index: ScannIndex, partition: Partition, rows: Integers, k: int, near_duplicate: float) -> pa.Table:
+def _group(index: ScannIndex, partition: Partition, rows: IntArray, k: int, near_duplicate: float) -> pa.Table:
     """The lines of some rows; their neighbours share one dictionary of ids."""
     counts, places, scores, near = [], [], [], []
     for start in range(0, len(rows), _BATCH):
         own = rows[start : start + _BATCH]
-        vectors = widened(index.rows.base.vectors[own])
-        found = without(index.search_partition(partition, vectors, k + 1), own)
-        found.rows[~vectors.any(1)] = -1
-        there = found.rows >= 0
+        vectors = to_float32(index.rows.base.vectors[own])
+        result = without(index.search_partition(partition, vectors, k + 1), own)
+        result.rows[~vectors.any(1)] = -1
+        there = result.rows >= 0
         counts.append(there.sum(1))
-        places.append(found.rows[there].astype(np.int32))
-        scores.append(np.minimum(found.scores[there], 1.0))
-        near.append((there & (found.scores >= near_duplicate)).sum(1).astype(np.int32))
+        places.append(result.rows[there].astype(np.int32))
+        scores.append(np.minimum(result.scores[there], 1.0))
+        near.append((there & (result.scores >= near_duplicate)).sum(1).astype(np.int32))
     ids = column(index.rows.base.table, "id")
     shared = pa.array(np.concatenate(places)).dictionary_encode()
     offsets = pa.array(np.cumsum([0, *np.concatenate(counts)]).astype(np.int32))

@@ -1,4 +1,4 @@
-"""What every index does: build, save, load, search, add, remove."""
+"""The methods that every index has: build, save, load, search, add and remove."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from pathlib import Path
 from typing import Any, ClassVar, Protocol, Self, runtime_checkable
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.settings.base import Settings
-from modules.similarity.items import Embedding, Floats, Items, Mask, Restriction
+from modules.similarity.items import Embedding, Items, Restriction
 
-Within = Restriction | Mask
+Within = Restriction | BoolArray
 """What a search is restricted to: a restriction, or bool (rows,) for any other set of products."""
 
 
 @dataclass(frozen=True)
 class Queries:
-    """What neighbours are looked for of. An index uses what it works on and asks for nothing else.
+    """The queries of one search. An index reads the part that it searches by and ignores the other.
 
     Attributes:
       vectors: float32 (q, d), rows of unit length.
       titles: q texts.
     """
 
-    vectors: Floats | None = None
+    vectors: Float32Array | None = None
     titles: Sequence[str] | None = None
 
     def __len__(self) -> int:
@@ -35,7 +35,7 @@ class Queries:
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The best k products of each query.
 
     Attributes:
@@ -43,8 +43,8 @@ class Found:
       scores: float32 (q, k), descending; cosine, or the score of a full-text engine; -inf where the row is -1.
     """
 
-    rows: npt.NDArray[np.int64]
-    scores: Floats
+    rows: Int64Array
+    scores: Float32Array
 
     def ids(self, of: pa.Array) -> pa.Array:
         """The ids as one flat array of q * k texts, null where the row is -1; ``of``: :attr:`Index.ids`."""
@@ -83,7 +83,7 @@ class Index(Protocol):
         """Writes the index into a new or empty folder: ``manifest.json`` and files of Arrow, npy or the engine's."""
         ...
 
-    def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
         """The best ``k`` products of each query, only those ``within``.
 
         Raises:
@@ -100,7 +100,7 @@ class Index(Protocol):
         ...
 
     def remove(self, ids: Sequence[str]) -> int:
-        """Takes products away; unknown ids are passed over. Returns how many were there."""
+        """Removes products and returns how many it removed; unknown ids are ignored."""
         ...
 
     @property
@@ -110,7 +110,7 @@ class Index(Protocol):
 
     @property
     def settings(self) -> Settings:
-        """What it was built with."""
+        """The settings that the index was built with."""
         ...
 
     def __len__(self) -> int:
@@ -118,7 +118,7 @@ class Index(Protocol):
         ...
 
 
-def check_search(queries: Queries, k: int, dimension: int) -> Floats:
+def check_search(queries: Queries, k: int, dimension: int) -> Float32Array:
     """The queries' vectors as contiguous float32, if they and ``k`` can be searched with.
 
     Raises:
@@ -136,7 +136,7 @@ def check_search(queries: Queries, k: int, dimension: int) -> Floats:
     return vectors
 
 
-def mask_of(within: Within | None, table: pa.Table) -> Mask | None:
+def mask_of(within: Within | None, table: pa.Table) -> BoolArray | None:
     """``within`` as bool (rows,), or None where it excludes nothing.
 
     Raises:

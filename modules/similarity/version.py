@@ -39,7 +39,7 @@ def files_of(folder: Path, *, prefix: str = "", without: Collection[str] = ()) -
 
 
 def version_text(files: Mapping[str, File]) -> str:
-    """What ``version.json`` holds of a version with these files."""
+    """The content of ``version.json`` for a version with these files."""
     return json.dumps({"format": _FORMAT, "files": dict(sorted(files.items()))}, indent=1, ensure_ascii=False) + "\n"
 
 

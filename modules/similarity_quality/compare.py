@@ -11,13 +11,13 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError, Problem
 from modules.metrics.intervals import Interval
-from modules.similarity.items import Floats
 from modules.similarity_quality.embeddings import Embedded
 from modules.similarity_quality.precision import TOP, TripletQuality, triplet_quality
 from modules.similarity_quality.proxies import Proxy, difference, linked, same_cluster, same_leaf
-from modules.similarity_quality.ranking import Ints, nearest
+from modules.similarity_quality.ranking import nearest
 from modules.similarity_quality.sampling import sample_triplets
 from modules.similarity_quality.triplets import Question, Ranked
 
@@ -26,8 +26,8 @@ _SAMPLED_NEIGHBOURS = 30
 
 
 @dataclass(frozen=True)
-class Labels:
-    """What a feed knows of its products; each a text or null.
+class ReferenceLabels:
+    """The reference labels that a feed has of its products; each is a text or null.
 
     Attributes:
       ids: of the products; of equal ones the first counts.
@@ -41,8 +41,8 @@ class Labels:
 
 
 @dataclass(frozen=True)
-class Measured:
-    """One proxy for all embeddings.
+class ProxyResults:
+    """One proxy measure, computed for all embeddings.
 
     Attributes:
       title: ``same leaf``. proxies: one per embedding.
@@ -55,8 +55,8 @@ class Measured:
 
 
 @dataclass(frozen=True)
-class Comparison:
-    """What was found.
+class EmbeddingComparison:
+    """The comparison of several embeddings.
 
     Attributes:
       embedded: the embeddings, all of the same products in the same order.
@@ -67,37 +67,42 @@ class Comparison:
 
     embedded: Sequence[Embedded]
     products: Sequence[int]
-    measured: Sequence[Measured] = ()
+    measured: Sequence[ProxyResults] = ()
     triplets: Sequence[TripletQuality] = field(default_factory=tuple)
 
     def document(self) -> dict[str, Any]:
         """All figures as JSON values; null where nothing defines one."""
-        names = [one.name for one in self.embedded]
+        names = [embedded.name for embedded in self.embedded]
         embeddings = [
-            {"name": one.name, "source": one.source, "dimension": int(one.vectors.shape[1]), "products": products}
-            for one, products in zip(self.embedded, self.products, strict=True)
+            {
+                "name": embedding.name,
+                "source": embedding.source,
+                "dimension": int(embedding.vectors.shape[1]),
+                "products": products,
+            }
+            for embedding, products in zip(self.embedded, self.products, strict=True)
         ]
         proxies = [
             {
-                "name": one.title,
-                "queries": one.proxies[0].queries,
-                "products": one.proxies[0].products,
+                "name": measured.title,
+                "queries": measured.proxies[0].queries,
+                "products": measured.proxies[0].products,
                 "figures": {
                     name: {
                         title: {**_values(figure), "difference": _values(less[title])}
                         for title, figure in proxy.figures.items()
                     }
-                    for name, proxy, less in zip(names, one.proxies, one.differences, strict=True)
+                    for name, proxy, less in zip(names, measured.proxies, measured.differences, strict=True)
                 },
             }
-            for one in self.measured
+            for measured in self.measured
         ]
         triplets = {
             name: {
-                "triplets": one.triplets, "unknown": one.unknown, "precision": _values(one.precision),
-                "top": one.top, "at_top": one.at_top, "score": _values(one.score),
+                "triplets": quality.triplets, "unknown": quality.unknown, "precision": _values(quality.precision),
+                "top": quality.top, "at_top": quality.at_top, "score": _values(quality.score),
             }
-            for name, one in zip(names, self.triplets, strict=False)
+            for name, quality in zip(names, self.triplets, strict=False)
         }  # fmt: skip
         return {
             "products": len(self.embedded[0].ids), "embeddings": embeddings, "proxies": proxies, "triplets": triplets,
@@ -106,11 +111,11 @@ class Comparison:
 
 def compare(
     embedded: Sequence[Embedded],
-    labels: Labels | None = None,
+    labels: ReferenceLabels | None = None,
     triplets: Sequence[Ranked] = (),
     top: int = TOP,
     seed: int = 0,
-) -> Comparison:
+) -> EmbeddingComparison:
     """Measures every embedding on the products that all of them have.
 
     Same leaf and same cluster are looked for among products that are no photos of another one, photos' products among
@@ -119,43 +124,48 @@ def compare(
     Raises:
       InputError: no product has all the embeddings, or two embeddings have one name.
     """
-    names = [one.name for one in embedded]
+    names = [embeddings.name for embeddings in embedded]
     if len(set(names)) < len(names):
         twice = next(name for name in names if names.count(name) > 1)
         raise InputError(Problem("", "names that differ", key="embedding", value=twice, hint="give one as NAME=PATH"))
     common = _common(embedded)
     measured = [] if labels is None else _measured(common, labels, seed)
-    quality = [triplet_quality(one.ids, one.vectors, triplets, top) for one in common] if triplets else []
-    return Comparison(common, [len(one.ids) for one in embedded], measured, quality)
+    quality = (
+        [triplet_quality(embeddings.ids, embeddings.vectors, triplets, top) for embeddings in common]
+        if triplets
+        else []
+    )
+    return EmbeddingComparison(common, [len(embeddings.ids) for embeddings in embedded], measured, quality)
 
 
-def questions(comparison: Comparison, count: int, seed: int) -> list[Question]:
+def questions(comparison: EmbeddingComparison, count: int, seed: int) -> list[Question]:
     """Triplets for people to judge, where the embeddings propose different neighbours."""
     rng = np.random.default_rng(seed)
     ids = comparison.embedded[0].ids
     rows = np.sort(rng.choice(len(ids), min(_SAMPLED_QUERIES, len(ids)), replace=False))
-    found = {
-        one.name: nearest(one.vectors[rows], one.vectors, _SAMPLED_NEIGHBOURS, rows) for one in comparison.embedded
+    neighbours = {
+        embeddings.name: nearest(embeddings.vectors[rows], embeddings.vectors, _SAMPLED_NEIGHBOURS, rows)
+        for embeddings in comparison.embedded
     }
-    return sample_triplets(ids, rows, found, count, rng)
+    return sample_triplets(ids, rows, neighbours, count, rng)
 
 
 def _common(embedded: Sequence[Embedded]) -> list[Embedded]:
     """The embeddings of the products that have them all, in the first one's order."""
     first = embedded[0]
-    places = [_places(first.ids, one.ids) for one in embedded]
+    places = [_places(first.ids, embeddings.ids) for embeddings in embedded]
     good = np.ones(len(first.ids), bool)
-    for one, rows in zip(embedded, places, strict=True):
+    for embeddings, rows in zip(embedded, places, strict=True):
         good &= rows >= 0
-        good[good] = one.vectors[rows[good]].any(axis=1)
+        good[good] = embeddings.vectors[rows[good]].any(axis=1)
     if not good.any():
-        sources = ", ".join(one.name for one in embedded)
+        sources = ", ".join(embeddings.name for embeddings in embedded)
         raise InputError(Problem("", f"products that have all the embeddings: {sources}; there are none"))
     ids = first.ids.filter(pa.array(good))
     return [Embedded(o.name, o.source, ids, o.vectors[r[good]]) for o, r in zip(embedded, places, strict=True)]
 
 
-def _measured(embedded: Sequence[Embedded], labels: Labels, seed: int) -> list[Measured]:
+def _measured(embedded: Sequence[Embedded], labels: ReferenceLabels, seed: int) -> list[ProxyResults]:
     ids = embedded[0].ids
     at = _places(ids, labels.ids)
     leaves, clusters = _codes(labels.leaves, at), _codes(labels.clusters, at)
@@ -170,44 +180,44 @@ def _measured(embedded: Sequence[Embedded], labels: Labels, seed: int) -> list[M
     truth = np.where(truth >= 0, row[truth], -1)
     asked = np.flatnonzero(photo & (truth >= 0))
 
-    def photos(vectors: Floats) -> Proxy:
+    def photos(vectors: Float32Array) -> Proxy:
         return linked(vectors[asked], vectors[catalogue], truth[asked], seed=seed)
 
-    ways: list[tuple[str, bool, Callable[[Floats], Proxy]]] = [
+    ways: list[tuple[str, bool, Callable[[Float32Array], Proxy]]] = [
         ("same leaf", _repeats(leaves), lambda vectors: same_leaf(vectors, leaves, seed=seed)),
         ("same cluster", _repeats(clusters), lambda vectors: same_cluster(vectors, clusters, seed=seed)),
         ("photo to product", len(asked) > 0, photos),
     ]
-    found = []
+    comparisons = []
     for title, there, way in ways:
         if there:
-            proxies = [way(one.vectors) for one in embedded]
+            proxies = [way(embeddings.vectors) for embeddings in embedded]
             base = proxies[0].values
-            less = [{name: difference(v, base[name]) for name, v in one.values.items()} for one in proxies]
-            found.append(Measured(title, proxies, less))
-    return found
+            less = [{name: difference(v, base[name]) for name, v in proxy.values.items()} for proxy in proxies]
+            comparisons.append(ProxyResults(title, proxies, less))
+    return comparisons
 
 
-def _places(wanted: pa.Array, of: pa.Array) -> Ints:
+def _places(wanted: pa.Array, of: pa.Array) -> Int64Array:
     """Where ``of``, without nulls, has each id, the first time; -1 for null and what it has not."""
-    found = pc.index_in(wanted, value_set=of)
-    return found.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
+    positions = pc.index_in(wanted, value_set=of)
+    return positions.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _taken(values: pa.Array, at: Ints) -> pa.Array:
+def _taken(values: pa.Array, at: Int64Array) -> pa.Array:
     return values.take(pa.array(at, mask=at < 0))
 
 
-def _codes(values: pa.Array, at: Ints) -> Ints:
+def _codes(values: pa.Array, at: Int64Array) -> Int64Array:
     """A number per text, -1 for null."""
     coded = _taken(values, at).dictionary_encode()
     return coded.indices.fill_null(-1).to_numpy(zero_copy_only=False).astype(np.int64)
 
 
-def _repeats(codes: Ints) -> bool:
+def _repeats(codes: Int64Array) -> bool:
     return bool((np.bincount(codes[codes >= 0]) > 1).any()) if (codes >= 0).any() else False
 
 
-def _values(one: Interval) -> dict[str, float | None]:
+def _values(interval: Interval) -> dict[str, float | None]:
     names = ("value", "lower", "upper")
-    return {name: value if math.isfinite(value := getattr(one, name)) else None for name in names}
+    return {name: value if math.isfinite(value := getattr(interval, name)) else None for name in names}

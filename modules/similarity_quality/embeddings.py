@@ -13,11 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
 from modules.settings.similarity import EMBEDDINGS
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
-from modules.similarity.items import Floats
 
 _BATCH = 1 << 14
 
@@ -35,7 +35,7 @@ class Embedded:
     name: str
     source: str
     ids: pa.Array
-    vectors: Floats
+    vectors: Float32Array
 
 
 def read_embeddings(path: str | Path, name: str = "", columns: Sequence[str] = ()) -> list[Embedded]:
@@ -68,31 +68,33 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
         data = ds.dataset([str(file) for file in files], format="parquet")
     except (pa.ArrowException, OSError) as error:
         raise InputError(Problem(str(path), f"readable Parquet files ({reason(error)})")) from None
-    found = [column for column in columns or EMBEDDINGS if column in data.schema.names]
-    missing = [column for column in columns if column not in found]
-    if missing or not found or "id" not in data.schema.names:
+    available = [column for column in columns or EMBEDDINGS if column in data.schema.names]
+    missing = [column for column in columns if column not in available]
+    if missing or not available or "id" not in data.schema.names:
         wanted = ", ".join(columns) if columns else f"one of {', '.join(EMBEDDINGS)}"
         expected = f"columns id and {wanted}; there are {', '.join(data.schema.names[:30])}"
         raise InputError(Problem(str(path), expected, key=missing[0] if missing else ""))
     ids: list[pa.Array] = []
-    parts: dict[str, list[npt.NDArray[Any]]] = {column: [] for column in found}
+    parts: dict[str, list[npt.NDArray[Any]]] = {column: [] for column in available}
     try:
-        for batch in data.to_batches(columns=["id", *found], batch_size=_BATCH, batch_readahead=2):
+        for batch in data.to_batches(columns=["id", *available], batch_size=_BATCH, batch_readahead=2):
             ids.append(batch.column("id").cast(pa.string()))
-            for column in found:
+            for column in available:
                 parts[column].append(_matrix(batch.column(column), path, column))
     except (pa.ArrowException, OSError) as error:
         raise InputError(Problem(str(path), f"readable Parquet files ({reason(error)})")) from None
     every = pa.concat_arrays(ids) if ids else pa.array([], pa.string())
     result = []
-    for column in found:
+    for column in available:
         widths = {part.shape[1] for part in parts[column] if len(part)}
         if len(widths) > 1:
             raise InputError(Problem(str(path), "vectors of one length", key=column, value=str(sorted(widths))))
         full = [part for part in parts[column] if len(part)]
         vectors = np.concatenate(full) if full else np.zeros((0, 1), np.float32)
         title = EMBEDDINGS.get(column, column)
-        result.append(_checked(name if len(found) == 1 else f"{name}: {title}", f"{path}, {column}", every, vectors))
+        result.append(
+            _checked(name if len(available) == 1 else f"{name}: {title}", f"{path}, {column}", every, vectors)
+        )
     return result
 
 

@@ -12,12 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from modules.arrays import FloatArray, Int64Array
 from modules.metrics.intervals import Interval, wilson, z_of
-from modules.similarity_quality.ranking import Ints, Vectors, ranks
+from modules.similarity_quality.ranking import Vectors, ranks
 from modules.similarity_quality.triplets import Ranked
 
 TOP = 30
@@ -29,7 +29,7 @@ _Z = z_of(0.95)
 
 @dataclass(frozen=True)
 class TripletQuality:
-    """Of one embedding.
+    """How well one embedding ranks the triplets that people judged.
 
     Attributes:
       triplets: how many were measured on. unknown: how many were left out, as a product has no embedding.
@@ -51,11 +51,11 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
     """Measures an embedding on triplets.
 
     Args:
-      ids: of the products that neighbours are looked for among. vectors: floats (n, d), rows of unit length; a row of
+      ids: of the products that are searched. vectors: floats (n, d), rows of unit length; a row of
         zeros has no embedding.
       triplets: :func:`modules.similarity_quality.triplets.agreed`.
     """
-    names = [name for one in triplets for name in (one.query, one.better, one.worse)]
+    names = [name for triplet in triplets for name in (triplet.query, triplet.better, triplet.worse)]
     places = pc.index_in(pa.array(names, pa.string()), value_set=ids).fill_null(-1).to_numpy(zero_copy_only=False)
     rows = places.astype(np.int64).reshape(-1, 3)
     known = (rows >= 0).all(axis=1)
@@ -79,7 +79,7 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
     )
 
 
-def _share(values: npt.NDArray[np.floating], groups: Ints) -> Interval:
+def _share(values: FloatArray, groups: Int64Array) -> Interval:
     """Mean of values in [0, 1] with Wilson's interval of an effective sample size.
 
     Triplets of one query are alike: the variance is that of a mean over clusters (Särndal, Swensson and Wretman 1992,
@@ -99,7 +99,7 @@ def _share(values: npt.NDArray[np.floating], groups: Ints) -> Interval:
     return Interval(mean, float(low), float(high))
 
 
-def _total(values: npt.NDArray[np.floating], groups: Ints) -> Interval:
+def _total(values: FloatArray, groups: Int64Array) -> Interval:
     """Sum of independent groups' values, plus and minus 1.96 standard errors."""
     total = float(np.sum(values, dtype=np.float64))
     if len(values) == 0:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float64Array, Int64Array
 from modules.metrics.intervals import Interval, wilson, z_of
-from modules.similarity_quality.ranking import Ints, Vectors, nearest, ranks
+from modules.similarity_quality.ranking import Vectors, nearest, ranks
 
 MOST_QUERIES = 5_000
-"""Of more products so many are drawn as queries."""
+"""The number of query products at most; of more, a random sample is drawn."""
 _Z = z_of(0.95)
 
 
@@ -21,7 +22,7 @@ class Proxy:
     """Figures of one embedding.
 
     Attributes:
-      queries: how many products were asked with. products: among how many neighbours were looked for.
+      queries: the number of query products. products: the number of products that were searched.
       figures: name (``at 10``) to its mean over the queries, with its 95% interval.
       values: name to float64 (queries,), each query's own; the same queries in the same order for every embedding of
         the same products.
@@ -30,19 +31,19 @@ class Proxy:
     queries: int
     products: int
     figures: dict[str, Interval]
-    values: dict[str, npt.NDArray[np.float64]] = field(compare=False, repr=False)
+    values: dict[str, Float64Array] = field(compare=False, repr=False)
 
     @classmethod
-    def of(cls, products: int, values: dict[str, npt.NDArray[np.float64]]) -> Proxy:
-        """Of every query's own values."""
-        queries = max((len(one) for one in values.values()), default=0)
-        return cls(queries, products, {name: mean_interval(one) for name, one in values.items()}, values)
+    def of(cls, products: int, values: dict[str, Float64Array]) -> Proxy:
+        """Averages every query's own values."""
+        queries = max((len(per_query) for per_query in values.values()), default=0)
+        return cls(queries, products, {name: mean_interval(per_query) for name, per_query in values.items()}, values)
 
 
-def same_leaf(vectors: Vectors, leaves: Ints, ks: Sequence[int] = (1, 10, 100), seed: int = 0) -> Proxy:
+def same_leaf(vectors: Vectors, leaves: Int64Array, ks: Sequence[int] = (1, 10, 100), seed: int = 0) -> Proxy:
     """Share of the first k neighbours that are in the query's leaf category.
 
-    The neighbours are looked for among all products with a leaf. Queries are those whose leaf has another product.
+    The search covers all products with a leaf. Queries are those whose leaf has another product.
     Where fewer than k products share the leaf, the share of those that there are.
 
     Args:
@@ -50,14 +51,14 @@ def same_leaf(vectors: Vectors, leaves: Ints, ks: Sequence[int] = (1, 10, 100), 
     """
     vectors, leaves, asked = _prepared(vectors, leaves, seed)
     most = max(ks)
-    found = nearest(vectors[asked], vectors, most, asked)
-    same = (found >= 0) & (leaves[found] == leaves[asked][:, None])
+    neighbours = nearest(vectors[asked], vectors, most, asked)
+    same = (neighbours >= 0) & (leaves[neighbours] == leaves[asked][:, None])
     others = np.bincount(leaves)[leaves[asked]] - 1 if len(leaves) else np.zeros(0, np.int64)
     hits = np.cumsum(same, axis=1)
     return Proxy.of(len(vectors), {f"at {k}": hits[:, k - 1] / np.minimum(others, k) for k in ks})
 
 
-def same_cluster(vectors: Vectors, clusters: Ints, ks: Sequence[int] = (1, 10), seed: int = 0) -> Proxy:
+def same_cluster(vectors: Vectors, clusters: Int64Array, ks: Sequence[int] = (1, 10), seed: int = 0) -> Proxy:
     """How well a product finds the others of its cluster (the same product at other merchants) among all products.
 
     With R others in the cluster: R-precision, the share of them among the first R; MAP, the mean over them of the
@@ -79,7 +80,7 @@ def same_cluster(vectors: Vectors, clusters: Ints, ks: Sequence[int] = (1, 10), 
     return Proxy.of(len(vectors), figures)
 
 
-def linked(photos: Vectors, products: Vectors, truth: Ints, ks: Sequence[int] = (1, 5), seed: int = 0) -> Proxy:
+def linked(photos: Vectors, products: Vectors, truth: Int64Array, ks: Sequence[int] = (1, 5), seed: int = 0) -> Proxy:
     """Share of photos whose own catalogue product is among the first k.
 
     Args:
@@ -95,7 +96,7 @@ def linked(photos: Vectors, products: Vectors, truth: Ints, ks: Sequence[int] = 
     return Proxy.of(len(products), {**figures, "mean reciprocal rank": 1.0 / places})
 
 
-def difference(values: npt.NDArray[np.float64], base: npt.NDArray[np.float64]) -> Interval:
+def difference(values: Float64Array, base: Float64Array) -> Interval:
     """Mean of ``values - base`` over the same queries and its normal 95% interval; NaN where there are none."""
     n = len(values)
     if n == 0:
@@ -105,7 +106,7 @@ def difference(values: npt.NDArray[np.float64], base: npt.NDArray[np.float64]) -
     return Interval(mean, mean - half, mean + half)
 
 
-def mean_interval(values: npt.NDArray[np.float64]) -> Interval:
+def mean_interval(values: Float64Array) -> Interval:
     """Mean of independent values in [0, 1] and its 95% interval; NaN where there are none.
 
     Wilson's, with the number of yes-or-no values in the place of n that would spread as much as these do.
@@ -120,7 +121,7 @@ def mean_interval(values: npt.NDArray[np.float64]) -> Interval:
     return Interval(mean, float(low), float(high))
 
 
-def _prepared(vectors: Vectors, labels: Ints, seed: int) -> tuple[Vectors, Ints, Ints]:
+def _prepared(vectors: Vectors, labels: Int64Array, seed: int) -> tuple[Vectors, Int64Array, Int64Array]:
     """The labelled products in a drawn order, their labels numbered from 0, and the rows of the queries.
 
     Drawn, as feeds often have products of one cluster beside each other, and of equal cosines the lower row counts as
@@ -133,7 +134,7 @@ def _prepared(vectors: Vectors, labels: Ints, seed: int) -> tuple[Vectors, Ints,
     return np.asarray(vectors[rows], np.float32), codes, several[:MOST_QUERIES]
 
 
-def _pairs(labels: Ints, asked: Ints) -> tuple[Ints, Ints]:
+def _pairs(labels: Int64Array, asked: Int64Array) -> tuple[Int64Array, Int64Array]:
     """Every query with every other product of its label: places in ``asked``, and rows; by query."""
     order = np.argsort(labels, kind="stable")
     sizes = np.bincount(labels)
@@ -146,6 +147,6 @@ def _pairs(labels: Ints, asked: Ints) -> tuple[Ints, Ints]:
     return of_query[other], of_product[other]
 
 
-def _shares(values: npt.NDArray[np.generic], of_query: Ints, counts: Ints) -> npt.NDArray[np.float64]:
+def _shares(values: npt.NDArray[np.generic], of_query: Int64Array, counts: Int64Array) -> Float64Array:
     """Per query the sum of its pairs' values, divided by ``counts``."""
     return np.bincount(of_query, values, len(counts)) / counts

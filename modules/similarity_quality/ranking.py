@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-Ints = npt.NDArray[np.int64]
-Floats = npt.NDArray[np.float32]
+from modules.arrays import Float32Array, Int64Array
+
 Vectors = npt.NDArray[Any]
 
 NOBODY = -1
@@ -17,7 +17,7 @@ _COMPARED = 1 << 24
 """Scores that are compared at a time: 64 MiB."""
 
 
-def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Ints | None = None) -> Ints:
+def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Int64Array | None = None) -> Int64Array:
     """The ``k`` products of the largest cosine; of equal ones, the lower rows.
 
     Args:
@@ -27,7 +27,7 @@ def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Ints | None 
     Returns:
       int64 (q, k), best first; -1 where there are fewer.
     """
-    found = np.full((len(queries), k), NOBODY, np.int64)
+    neighbours = np.full((len(queries), k), NOBODY, np.int64)
     width = min(k, len(products))
     for block in _blocks(queries):
         scores = _scores(queries, products, block, leave_out)
@@ -44,13 +44,17 @@ def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Ints | None 
         own = np.take_along_axis(scores, rows, 1)
         order = np.argsort(-own, axis=1, kind="stable")
         best = np.take_along_axis(rows, order, 1)
-        found[block, :width] = np.where(np.isneginf(np.take_along_axis(own, order, 1)), NOBODY, best)
-    return found
+        neighbours[block, :width] = np.where(np.isneginf(np.take_along_axis(own, order, 1)), NOBODY, best)
+    return neighbours
 
 
 def ranks(
-    queries: Vectors, products: Vectors, of_query: Ints, of_product: Ints, leave_out: Ints | None = None
-) -> tuple[Ints, Floats]:
+    queries: Vectors,
+    products: Vectors,
+    of_query: Int64Array,
+    of_product: Int64Array,
+    leave_out: Int64Array | None = None,
+) -> tuple[Int64Array, Float32Array]:
     """At which place a query's list of all products has certain ones.
 
     Args:
@@ -84,7 +88,7 @@ def _blocks(queries: Vectors) -> list[slice]:
     return [slice(start, min(start + _QUERIES, len(queries))) for start in range(0, len(queries), _QUERIES)]
 
 
-def _scores(queries: Vectors, products: Vectors, block: slice, leave_out: Ints | None) -> Floats:
+def _scores(queries: Vectors, products: Vectors, block: slice, leave_out: Int64Array | None) -> Float32Array:
     """(queries of the block, products), -inf where the product is left out."""
     scores = np.asarray(queries[block], np.float32) @ np.asarray(products, np.float32).T
     if leave_out is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import numpy as np
 import pyarrow as pa
 
-from modules.similarity_quality.ranking import Ints
+from modules.arrays import Int64Array
 from modules.similarity_quality.triplets import Question
 
 RANDOM = "random"
@@ -16,8 +16,8 @@ RANDOM = "random"
 
 def sample_triplets(
     ids: pa.Array,
-    queries: Ints,
-    neighbours: Mapping[str, Ints],
+    queries: Int64Array,
+    neighbours: Mapping[str, Int64Array],
     count: int,
     rng: np.random.Generator,
     random_share: float = 0.1,
@@ -43,9 +43,9 @@ def sample_triplets(
     if not len(queries):
         return []
     names = list(neighbours)
-    found: dict[tuple[str, str, str], Question] = {}
+    questions: dict[tuple[str, str, str], Question] = {}
     for _ in range(20):  # draws that fail, or come twice, are drawn again
-        missing = count - len(found)
+        missing = count - len(questions)
         if missing <= 0:
             break
         at = rng.integers(len(queries), size=2 * missing)
@@ -64,13 +64,15 @@ def sample_triplets(
         texts = ids.take(pa.array(np.column_stack([asked, sides])[good].reshape(-1))).to_pylist()
         for i, pair in enumerate(methods[good].tolist()):
             query, a, b = texts[3 * i : 3 * i + 3]
-            one = Question(query, a, b, (labels[pair[0]], labels[pair[1]]))
-            if len(found) < count:
-                found.setdefault(one.key, one)
-    return list(found.values())
+            question = Question(query, a, b, (labels[pair[0]], labels[pair[1]]))
+            if len(questions) < count:
+                questions.setdefault(question.key, question)
+    return list(questions.values())
 
 
-def _drawn(neighbours: Mapping[str, Ints], names: list[str], at: Ints, method: Ints, rng: np.random.Generator) -> Ints:
+def _drawn(
+    neighbours: Mapping[str, Int64Array], names: list[str], at: Int64Array, method: Int64Array, rng: np.random.Generator
+) -> Int64Array:
     """For each draw one of the method's neighbours of its query; -1 where it hits an empty place."""
     rows = np.full(len(at), -1, np.int64)
     for i, name in enumerate(names):

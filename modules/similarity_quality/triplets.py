@@ -84,22 +84,22 @@ class Triplet:
 
 def problems_of(row: Mapping[str, Any], keys: Sequence[str] = _KEYS) -> list[Problem]:
     """What is wrong with a triplet's fields; the problems name no file."""
-    found = [
+    problems = [
         Problem("", "unknown key", key=str(key), hint=did_you_mean(str(key), keys)) for key in row if key not in keys
     ]
     for name in (*_IDS, "annotator"):
         if name in keys and not _is_text(row.get(name)):
             expected = f"expected a text of 1 to {MAX_TEXT} characters, none of them NUL"
-            found.append(Problem("", expected, key=name, value=_shown(row.get(name))))
-    if not found and len({row[name] for name in _IDS}) < 3:
-        found.append(Problem("", "expected three different products as query, a and b", key="b", value=row["b"]))
+            problems.append(Problem("", expected, key=name, value=_shown(row.get(name))))
+    if not problems and len({row[name] for name in _IDS}) < 3:
+        problems.append(Problem("", "expected three different products as query, a and b", key="b", value=row["b"]))
     if "verdict" in keys and row.get("verdict") not in VERDICTS:
         expected = f"expected one of {', '.join(VERDICTS)}"
-        found.append(Problem("", expected, key="verdict", value=_shown(row.get("verdict"))))
+        problems.append(Problem("", expected, key="verdict", value=_shown(row.get("verdict"))))
     methods = row.get("methods", [])
-    if not isinstance(methods, list | tuple) or len(methods) > 2 or not all(_is_text(one) for one in methods):
-        found.append(Problem("", "expected at most two texts, A's and B's", key="methods", value=_shown(methods)))
-    return found
+    if not isinstance(methods, list | tuple) or len(methods) > 2 or not all(_is_text(method) for method in methods):
+        problems.append(Problem("", "expected at most two texts, A's and B's", key="methods", value=_shown(methods)))
+    return problems
 
 
 def read_triplets(paths: Iterable[str | Path] | str | Path) -> list[Triplet]:
@@ -109,7 +109,7 @@ def read_triplets(paths: Iterable[str | Path] | str | Path) -> list[Triplet]:
     Raises:
       InputError: what is wrong with the rows, each mistake with file and line.
     """
-    found: list[Triplet] = []
+    triplets: list[Triplet] = []
     problems = Problems()
     for path in [paths] if isinstance(paths, str | Path) else paths:
         for number, row in _rows(Path(path), problems):
@@ -123,10 +123,10 @@ def read_triplets(paths: Iterable[str | Path] | str | Path) -> list[Triplet]:
             if not wrong and time is not None:
                 query, a, b = (row[name] for name in _IDS)
                 methods = tuple(row.get("methods") or ())
-                found.append(Triplet(query, a, b, row["verdict"], row["annotator"], time, methods))
+                triplets.append(Triplet(query, a, b, row["verdict"], row["annotator"], time, methods))
     if problems:
         raise InputError(problems)
-    return found
+    return triplets
 
 
 def read_questions(path: str | Path) -> list[Question]:
@@ -135,29 +135,29 @@ def read_questions(path: str | Path) -> list[Question]:
     Raises:
       InputError: as :func:`read_triplets` does.
     """
-    found: list[Question] = []
+    questions: list[Question] = []
     problems = Problems()
     for number, row in _rows(Path(path), problems):
         wrong = problems_of(row, (*_IDS, "methods"))
         for p in wrong:
             problems.add(Problem(str(path), p.expected, number, p.key, p.value, p.hint))
         if not wrong:
-            found.append(Question(row["query"], row["a"], row["b"], tuple(row.get("methods") or ())))
+            questions.append(Question(row["query"], row["a"], row["b"], tuple(row.get("methods") or ())))
     if problems:
         raise InputError(problems)
-    return found
+    return questions
 
 
-def line_of(one: Triplet | Question) -> bytes:
+def line_of(judged: Triplet | Question) -> bytes:
     """As :func:`read_triplets` or :func:`read_questions` reads it, line end included."""
-    row: dict[str, Any] = {"query": one.query, "a": one.a, "b": one.b}
-    if isinstance(one, Triplet):
-        seconds, rest = divmod(one.time, 1_000_000)
+    row: dict[str, Any] = {"query": judged.query, "a": judged.a, "b": judged.b}
+    if isinstance(judged, Triplet):
+        seconds, rest = divmod(judged.time, 1_000_000)
         moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
         time = moment.isoformat().replace("+00:00", "Z")
-        row |= {"verdict": one.verdict, "annotator": one.annotator, "time": time}
-    if one.methods:
-        row["methods"] = list(one.methods)
+        row |= {"verdict": judged.verdict, "annotator": judged.annotator, "time": time}
+    if judged.methods:
+        row["methods"] = list(judged.methods)
     return orjson.dumps(row, option=orjson.OPT_APPEND_NEWLINE)
 
 
@@ -168,10 +168,10 @@ def standing(triplets: Iterable[Triplet]) -> list[Triplet]:
     first verdict on each.
     """
     newest: dict[tuple[str, ...], Triplet] = {}
-    for one in triplets:
-        key = (*one.key, one.annotator)
-        if key not in newest or one.time >= newest[key].time:
-            newest[key] = one.turned()
+    for triplet in triplets:
+        key = (*triplet.key, triplet.annotator)
+        if key not in newest or triplet.time >= newest[key].time:
+            newest[key] = triplet.turned()
     return list(newest.values())
 
 
@@ -188,15 +188,15 @@ def agreed(triplets: Iterable[Triplet]) -> list[Ranked]:
     """Triplets that all annotators who judged them ranked alike, as Wang et al. keep them; both and neither rank
     nothing, and contradict a ranking."""
     verdicts: dict[tuple[str, str, str], set[str]] = {}
-    for one in standing(triplets):
-        verdicts.setdefault(one.key, set()).add(one.verdict)
-    found = []
+    for triplet in standing(triplets):
+        verdicts.setdefault(triplet.key, set()).add(triplet.verdict)
+    ranked = []
     for (query, a, b), given in verdicts.items():
         if given == {A}:
-            found.append(Ranked(query, a, b))
+            ranked.append(Ranked(query, a, b))
         elif given == {B}:
-            found.append(Ranked(query, b, a))
-    return found
+            ranked.append(Ranked(query, b, a))
+    return ranked
 
 
 def _rows(path: Path, problems: Problems) -> Iterator[tuple[int, dict[str, Any]]]:

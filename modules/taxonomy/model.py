@@ -128,17 +128,17 @@ class Taxonomy:
           UnknownCategory: there is none; it carries the nearest one.
         """
         if not isinstance(text, str):
-            found = self._by_path.get(tuple(text))
-            if found is None:
-                found = self._by_path.get(tuple(tidy(name) for name in text))
-            if found is None:
+            category = self._by_path.get(tuple(text))
+            if category is None:
+                category = self._by_path.get(tuple(tidy(name) for name in text))
+            if category is None:
                 joined = SEPARATOR.join(text)
                 raise UnknownCategory(joined, self.nearest(joined) if suggest else None, looked=suggest)
-            return found
-        found = self._by_id.get(text) or self._by_text.get(text) or self._by_text.get(tidy(text))
-        if found is None:
+            return category
+        category = self._by_id.get(text) or self._by_text.get(text) or self._by_text.get(tidy(text))
+        if category is None:
             raise UnknownCategory(text, self.nearest(text) if suggest else None, looked=suggest)
-        return found
+        return category
 
     def nearest(self, text: str) -> Category | None:
         """The category whose name, path or id is most like ``text``; None if none is."""
@@ -146,8 +146,8 @@ class Taxonomy:
         same_name = [c for c in self._categories if folded in (c.path[-1].casefold(), c.name.casefold())]
         if same_name:
             return same_name[0]
-        found = nearest(text, list(self._spellings))
-        return None if found is None else self._spellings[found]
+        spelling = nearest(text, list(self._spellings))
+        return None if spelling is None else self._spellings[spelling]
 
     @cached_property
     def _spellings(self) -> Mapping[str, Category]:
@@ -184,12 +184,12 @@ class Taxonomy:
     @cached_property
     def comparable(self) -> frozenset[str]:
         """Ids of the categories that an exclusive label says something about: exclusive ones, all above, all below."""
-        found: set[str] = set()
+        ids: set[str] = set()
         for category in self.exclusive:
-            found.add(category.id)
-            found.update(above.id for above in self.ancestors(category))
-            found.update(below.id for below in self.descendants(category))
-        return frozenset(found)
+            ids.add(category.id)
+            ids.update(above.id for above in self.ancestors(category))
+            ids.update(below.id for below in self.descendants(category))
+        return frozenset(ids)
 
     def top(self, category: Category | str) -> Category:
         """The root above the category, or itself."""

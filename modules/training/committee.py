@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeAlias
 
 import keras
 import numpy as np
-import numpy.typing as npt
 
+from modules.arrays import FloatArray
 from modules.graph_ops.layers import EmbeddingBag
 from modules.models.neural import NeuralModelSettings
 from modules.settings.workflow import Workflow
-
-Floats: TypeAlias = npt.NDArray[np.floating]
 
 
 def member_workflow(workflow: Workflow, number: int) -> Workflow:
@@ -47,7 +44,7 @@ def dropout_members(
     rng = np.random.default_rng(workflow.seed)
     settings = workflow.model
     assert isinstance(settings, NeuralModelSettings)
-    found = []
+    members = []
     for _ in range(count):
         member = build()
         member.set_weights(model.get_weights())
@@ -61,15 +58,15 @@ def dropout_members(
                 member.get_layer(reader).set_weights([kernel * mask[:, None], *rest])
         for feature in workflow.features if settings.input_dropout else ():
             names = (f"_{feature}", f"{feature}_embedding")
-            bags = [one for one in member.layers if isinstance(one, EmbeddingBag) and one.name.endswith(names)]
-            masks: dict[int, Floats] = {}
+            bags = [layer for layer in member.layers if isinstance(layer, EmbeddingBag) and layer.name.endswith(names)]
+            masks: dict[int, FloatArray] = {}
             for bag in bags:
                 (table,) = bag.get_weights()
                 mask = masks.setdefault(len(table), _mask(rng, len(table), settings.input_dropout))
                 bag.set_weights([table * mask[:, None]])
-        found.append(member)
-    return found
+        members.append(member)
+    return members
 
 
-def _mask(rng: np.random.Generator, width: int, rate: float) -> Floats:
+def _mask(rng: np.random.Generator, width: int, rate: float) -> FloatArray:
     return ((rng.random(width) >= rate) / (1.0 - rate)).astype(np.float32)

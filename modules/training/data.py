@@ -18,7 +18,11 @@ CACHE_BYTES = 256 * 2**20
 
 def input_spec(features: Mapping[str, FeatureSettings]) -> dict[str, Any]:
     """How a transformed example's model inputs are parsed."""
-    return {key: one for name, feature in features.items() for key, one in feature.example_spec(name).items()}
+    return {
+        key: tensor_spec
+        for name, feature in features.items()
+        for key, tensor_spec in feature.example_spec(name).items()
+    }
 
 
 def label_spec(objectives: Mapping[str, Objective]) -> dict[str, Any]:
@@ -28,7 +32,9 @@ def label_spec(objectives: Mapping[str, Objective]) -> dict[str, Any]:
 
 def dense_inputs(parsed: Mapping[str, Any], features: Mapping[str, FeatureSettings]) -> dict[str, tf.Tensor]:
     """Parsed (or freshly transformed) features as the model takes them: token ids padded with -1, pictures decoded."""
-    return {key: one for name, feature in features.items() for key, one in feature.to_inputs(name, parsed).items()}
+    return {
+        key: tensor for name, feature in features.items() for key, tensor in feature.to_inputs(name, parsed).items()
+    }
 
 
 def targets(
@@ -130,7 +136,7 @@ def batches(
         parsed = tf.io.parse_example(serialised, spec)
         return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, objectives, classes)
 
-    found = records.batch(batch_size).map(parse, num_parallel_calls=2, deterministic=True)
+    dataset = records.batch(batch_size).map(parse, num_parallel_calls=2, deterministic=True)
     if image is not None and augment_seed is not None:
-        found = augmented_inputs(found, *image, augment_seed)
-    return found.prefetch(4)
+        dataset = augmented_inputs(dataset, *image, augment_seed)
+    return dataset.prefetch(4)

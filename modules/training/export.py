@@ -14,7 +14,7 @@ from modules.training.data import dense_inputs
 from modules.training.gather import Committee
 
 MEMBER_TOP = 16
-"""Of so many of the top categories each member's own probability is kept."""
+"""The number of top categories for which each member's own probability is kept."""
 
 TABLE = "table"
 """The signature that predictions for the table of all products come from."""
@@ -52,19 +52,19 @@ class ServingModule(tf.Module):
         raw = tf.io.parse_example(serialised, self.raw_spec)
         inputs = dense_inputs(self.transform(raw), self.workflow.features)
         outputs = [member(inputs, training=False) for member in self.committee.members]
-        found, members = {}, {}
+        outputs_by_name, members = {}, {}
         for name, objective in self.workflow.objectives.items():
             if len(outputs) == 1:
-                found[name] = tf.cast(outputs[0][name], tf.float32)
+                outputs_by_name[name] = tf.cast(outputs[0][name], tf.float32)
             else:
                 stacked = tf.stack([tf.cast(output[name], tf.float32) for output in outputs])
                 members[name] = self.committee.probabilities(stacked, name, objective)
-                found[name] = self.committee.consensus(members[name], name, objective)
+                outputs_by_name[name] = self.committee.consensus(members[name], name, objective)
         if embedding:
             own = [o for o, m in zip(outputs, self.committee.members, strict=True) if m is self.committee.embedder]
             output = own[0] if own else self.committee.embedder(inputs, training=False)
-            found |= {name: tf.cast(output[name], tf.float32) for name in EMBEDDINGS if name in output}
-        return found, members
+            outputs_by_name |= {name: tf.cast(output[name], tf.float32) for name in EMBEDDINGS if name in output}
+        return outputs_by_name, members
 
     def evaluate(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         """All probabilities, shifted so that a category that has a threshold has it at 0.5."""
@@ -94,28 +94,28 @@ class ServingModule(tf.Module):
 
     def _predicted(self, serialised: tf.Tensor, ids: bool) -> dict[str, tf.Tensor]:
         logits, members = self._answers(serialised, embedding=True)
-        found: dict[str, tf.Tensor] = {name: logits[name] for name in EMBEDDINGS if name in logits}
+        outputs: dict[str, tf.Tensor] = {name: logits[name] for name in EMBEDDINGS if name in logits}
         for name, objective in self.workflow.objectives.items():
             head = self.calibration.head(name)
             probabilities = objective.probabilities(logits[name], head)
             k = min(self.workflow.prediction.top_k, int(self.classes[name].shape[0]))
             best, own_outputs = objective.top(probabilities, k, head)
-            found |= {f"{name}/{key}": value for key, value in own_outputs.items()}
+            outputs |= {f"{name}/{key}": value for key, value in own_outputs.items()}
             uncertainty = objective.uncertainty(probabilities)
             top = tf.gather(probabilities, best, batch_dims=1)
-            found[f"{name}/classes"] = best
+            outputs[f"{name}/classes"] = best
             if ids:
-                found[f"{name}/categories"] = tf.gather(self.classes[name], best)
-            found[f"{name}/probabilities"] = top
-            found[f"{name}/rest"] = tf.maximum(tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0)
+                outputs[f"{name}/categories"] = tf.gather(self.classes[name], best)
+            outputs[f"{name}/probabilities"] = top
+            outputs[f"{name}/rest"] = tf.maximum(tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0)
             if name in members:
                 uncertainty |= objective.disagreement(members[name])
                 first = best[:, : min(k, MEMBER_TOP)]
                 own = tf.gather(tf.transpose(members[name], [1, 2, 0]), first, batch_dims=1)
-                found[f"{name}/members"] = tf.transpose(own, [0, 2, 1])
+                outputs[f"{name}/members"] = tf.transpose(own, [0, 2, 1])
             for key, value in uncertainty.items():
-                found[f"{name}/{key}"] = value
-        return found
+                outputs[f"{name}/{key}"] = value
+        return outputs
 
 
 def export_model(module: ServingModule, transform_layer: Any, output: str) -> None:

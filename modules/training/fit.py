@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from modules.training.methods.adam import AdamTraining
 
 METRICS = ("labelled_loss", "accuracy")
-"""Of each objective, in Keras' logs as ``<objective>_<metric>``; with ``val_`` before it on the eval split."""
+"""Each objective's metrics. Keras logs them as ``<objective>_<metric>``, with ``val_`` in front on the eval split."""
 
 
 @dataclass(frozen=True)

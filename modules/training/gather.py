@@ -66,7 +66,7 @@ def gathered(fitted: Sequence[keras.Model], workflow: Workflow, data: TrainingDa
         return Committee(members, embedder, [0], calibration)
     assert settings is not None
     own = [_calibrated({n: z[number] for n, z in logits.items()}, targets, workflow) for number in range(len(members))]
-    temperatures = {name: [one.temperature[name] for one in own] for name in own[0].temperature}
+    temperatures = {name: [calibration.temperature[name] for calibration in own] for name in own[0].temperature}
     probabilities = {
         name: objectives[name].member_probabilities(tf.constant(z), temperatures.get(name, ())).numpy()
         for name, z in logits.items()
@@ -81,8 +81,10 @@ def gathered(fitted: Sequence[keras.Model], workflow: Workflow, data: TrainingDa
         return Committee([members[best]], members[best], [best], own[best], eval_losses=losses)
     equal = [1.0 / len(members)] * len(members)
     weights = {name: equal for name in objectives}
-    for name, found in probabilities.items():
-        weights[name] = member_weights(settings.combine, objectives[name], found, targets[name], LEAST_LABELS)
+    for name, own_probabilities in probabilities.items():
+        weights[name] = member_weights(
+            settings.combine, objectives[name], own_probabilities, targets[name], LEAST_LABELS
+        )
     committee = Committee(
         members, embedder, list(range(len(fitted))), Calibration(dict.fromkeys(temperatures, 1.0)), weights,
         temperatures, settings.combine == "stacked",
@@ -90,12 +92,12 @@ def gathered(fitted: Sequence[keras.Model], workflow: Workflow, data: TrainingDa
     if not logits:
         return committee
     together = {n: committee.consensus(tf.constant(p), n, objectives[n]).numpy() for n, p in probabilities.items()}
-    found = _calibrated(together, targets, workflow)
+    consensus_calibration = _calibrated(together, targets, workflow)
     # Members that are calibrated each need no further temperature where none can be fitted.
     for name, labels in targets.items():
-        if name in found.temperature and int((labels >= 0).sum()) < LEAST_LABELS:
-            found.temperature[name] = 1.0
-    return dataclasses.replace(committee, calibration=found)
+        if name in consensus_calibration.temperature and int((labels >= 0).sum()) < LEAST_LABELS:
+            consensus_calibration.temperature[name] = 1.0
+    return dataclasses.replace(committee, calibration=consensus_calibration)
 
 
 def trained_members(workflow: Workflow) -> int:

@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 
+from modules.arrays import Float32Array, Int64Array
 from modules.losses import loss_named
 from modules.losses.base import Matrix
 
 if TYPE_CHECKING:
     from modules.objectives import ExclusiveObjective, MultiLabelObjective
 
-Floats: TypeAlias = npt.NDArray[np.float32]
-Integers: TypeAlias = npt.NDArray[np.int64]
 
 NEVER = -10.0
 """Bias of a class without any label, so that it never wins."""
@@ -23,14 +21,14 @@ NEVER = -10.0
 
 def fit_exclusive(
     matrix: Matrix,
-    labels: Integers,
+    labels: Int64Array,
     classes: int,
     objective: ExclusiveObjective,
     *,
     c: float,
     seed: int,
     ancestors: Sequence[Sequence[int]] = (),
-) -> tuple[Floats, Floats]:
+) -> tuple[Float32Array, Float32Array]:
     """One-versus-rest weights of an exclusive objective.
 
     With ``objective.ancestor_weight`` w, each level of the taxonomy gets one-versus-rest scores of its own, and a
@@ -67,8 +65,8 @@ def fit_exclusive(
 
 
 def _one_versus_rest(
-    matrix: Matrix, labels: Integers, objective: ExclusiveObjective, c: float, seed: int
-) -> tuple[Floats, Floats]:
+    matrix: Matrix, labels: Int64Array, objective: ExclusiveObjective, c: float, seed: int
+) -> tuple[Float32Array, Float32Array]:
     """Weights (inputs, present) and biases (present,) of the classes that occur, in ascending order."""
     present = np.unique(labels)
     if len(present) == 1:
@@ -84,8 +82,8 @@ def _one_versus_rest(
 
 
 def fit_multi_label(
-    matrix: Matrix, labels: Floats, objective: MultiLabelObjective, *, c: float, seed: int
-) -> tuple[Floats, Floats]:
+    matrix: Matrix, labels: Float32Array, objective: MultiLabelObjective, *, c: float, seed: int
+) -> tuple[Float32Array, Float32Array]:
     """One binary problem per category over the products with a known yes or no.
 
     A category that has only one of the two gets a constant.

@@ -29,8 +29,8 @@ def has_text(features: Mapping[str, FeatureSettings], inputs: Mapping[str, np.nd
 
     As :class:`modules.models.towers.Present` sees it.
     """
-    found = [one.evidence(name, inputs) >= 1 for name, one in features.items()]
-    return np.logical_or.reduce([one if one.ndim == 1 else one.any(axis=1) for one in found])
+    evidence = [feature.evidence(name, inputs) >= 1 for name, feature in features.items()]
+    return np.logical_or.reduce([has_value if has_value.ndim == 1 else has_value.any(axis=1) for has_value in evidence])
 
 
 def shown_alone(
@@ -51,12 +51,12 @@ def shown_alone(
     both = np.flatnonzero(_filled(text) & _filled(image))
     rows = both[np.random.default_rng(seed).random(len(both)) < share]
     if sparse.issparse(matrix):
-        found = sparse.block_diag([text[rows], image[rows]], format="csr", dtype=matrix.dtype)
+        copies = sparse.block_diag([text[rows], image[rows]], format="csr", dtype=matrix.dtype)
     else:
-        found = np.zeros((2 * len(rows), matrix.shape[1]), matrix.dtype)
-        found[: len(rows), :text_columns] = text[rows]
-        found[len(rows) :, text_columns:] = image[rows]
-    return found, np.tile(rows, 2)
+        copies = np.zeros((2 * len(rows), matrix.shape[1]), matrix.dtype)
+        copies[: len(rows), :text_columns] = text[rows]
+        copies[len(rows) :, text_columns:] = image[rows]
+    return copies, np.tile(rows, 2)
 
 
 def _filled(part: sparse.csr_matrix | np.ndarray) -> np.ndarray:

@@ -27,16 +27,16 @@ def count_pictures(files: Sequence[str], name: str) -> int:
     spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
 
     def count(serialised: tf.Tensor) -> tf.Tensor:
-        found = is_picture(tf.io.parse_example(serialised, spec)[f"{name}/bytes"])
-        return tf.math.count_nonzero(found)
+        pictures = is_picture(tf.io.parse_example(serialised, spec)[f"{name}/bytes"])
+        return tf.math.count_nonzero(pictures)
 
     records = tf.data.TFRecordDataset(tf.constant(sorted(files), tf.string), compression_type="GZIP", buffer_size=2**20)
     counts = records.batch(256).map(count, num_parallel_calls=2)
-    return int(counts.reduce(np.int64(0), lambda total, one: total + one))
+    return int(counts.reduce(np.int64(0), lambda total, batch_count: total + batch_count))
 
 
 def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict]]:
-    """Of one serialised transformed example: itself and its decoded picture, as the model's inputs."""
+    """Maps a serialised transformed example to itself and its decoded picture, which are the model's inputs."""
     spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
 
     def decode(serialised: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:

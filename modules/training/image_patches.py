@@ -31,16 +31,18 @@ def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset)
     (name, feature), classes, report = image, task.sizes.classes, task.report
     pictures: list[np.ndarray] = []
     targets: list[np.ndarray] = []
-    found, limit = 0, feature.patches.pictures
+    count, limit = 0, feature.patches.pictures
     for inputs, labels in data.as_numpy_iterator():
-        rows = np.concatenate([_indicators(labels[one], classes[one]) for one in task.objectives], axis=1)
+        rows = np.concatenate(
+            [_indicators(labels[objective], classes[objective]) for objective in task.objectives], axis=1
+        )
         known = ~np.isnan(rows).all(axis=1)
         pictures.append(inputs[f"{name}/pixels"][known].astype(np.uint8))
         targets.append(rows[known])
-        found += int(known.sum())
-        if found >= limit:
+        count += int(known.sum())
+        if count >= limit:
             break
-    if not found:
+    if not count:
         return None
     pixels, wanted = one_each(np.concatenate(pictures)[:limit], np.concatenate(targets)[:limit])
     # What is not known is the mean, which says nothing.
@@ -48,7 +50,7 @@ def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset)
     wanted = np.where(np.isnan(wanted), np.nansum(wanted, axis=0) / counts, wanted).astype(np.float32)
     copies: list[np.ndarray] = []
     if feature.augmentation is not None:
-        copies = [changed(pixels, feature.augmentation, task.seed, one) for one in range(feature.patches.copies)]
+        copies = [changed(pixels, feature.augmentation, task.seed, copy) for copy in range(feature.patches.copies)]
     total = len(feature.patches.scales) + 1
     steps = iter(range(1, total + 1))
     vectors = fit_patch_network(
@@ -60,11 +62,11 @@ def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset)
 
 def changed(pictures: np.ndarray, settings: AugmentationSettings, seed: int, number: int) -> np.ndarray:
     """Copies of all pictures, uint8, changed at random; another ``number``, other changes."""
-    found = np.empty_like(pictures)
+    copies = np.empty_like(pictures)
     for at in range(0, len(pictures), 256):
         some = augmented(tf.constant(pictures[at : at + 256]), settings, tf.constant([seed + at, number], tf.int64))
-        found[at : at + 256] = tf.cast(tf.round(some), tf.uint8)
-    return found
+        copies[at : at + 256] = tf.cast(tf.round(some), tf.uint8)
+    return copies
 
 
 def one_each(pictures: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -91,10 +93,10 @@ def left_out(embed: Embed, pictures: np.ndarray, vectors: np.ndarray) -> Embed:
 
     def call(pixels: np.ndarray) -> np.ndarray:
         rows = np.array([known.get(_digest(picture), -1) for picture in pixels.astype(np.uint8)], np.int64)
-        found = vectors[np.maximum(rows, 0)]
+        vectors_of_pixels = vectors[np.maximum(rows, 0)]
         if (rows < 0).any():
-            found[rows < 0] = embed(pixels[rows < 0])
-        return found
+            vectors_of_pixels[rows < 0] = embed(pixels[rows < 0])
+        return vectors_of_pixels
 
     return call
 

@@ -122,8 +122,8 @@ def two_views(data: tf.data.Dataset, name: str, settings: AugmentationSettings, 
 
     def views(seeds: tf.Tensor, batch: tuple[dict[str, tf.Tensor], Any]) -> tuple[tf.Tensor, tf.Tensor]:
         pixels = batch[0][f"{name}/pixels"]
-        found = tf.concat([augmented(pixels, settings, seeds), augmented(pixels, settings, seeds + 1)], axis=0)
-        return found, tf.zeros([tf.shape(found)[0]])
+        both_views = tf.concat([augmented(pixels, settings, seeds), augmented(pixels, settings, seeds + 1)], axis=0)
+        return both_views, tf.zeros([tf.shape(both_views)[0]])
 
     return with_seeds(data, seed).map(views, num_parallel_calls=2, deterministic=True).prefetch(2)
 

@@ -10,9 +10,9 @@ from typing import TypeAlias
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from scipy import sparse
 
+from modules.arrays import Float32Array
 from modules.features import image_feature
 from modules.losses.base import Matrix
 from modules.objectives import ancestor_levels
@@ -21,7 +21,6 @@ from modules.training.image_columns import embedder, shown_alone
 from modules.training.task import TrainingTask
 from modules.vision.networks import tower_name
 
-Floats: TypeAlias = npt.NDArray[np.float32]
 Targets: TypeAlias = dict[str, np.ndarray]
 
 _BATCH = 1024
@@ -73,7 +72,9 @@ def _with_towers_alone(
     return stacked, {name: np.concatenate([labels, labels[rows]]) for name, labels in targets.items()}
 
 
-def _fit_head(name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, c: float) -> tuple[Floats, Floats]:
+def _fit_head(
+    name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, c: float
+) -> tuple[Float32Array, Float32Array]:
     """Weights (inputs, classes) and biases (classes,) of one objective's head."""
     objective = task.objectives[name]
     rows = objective.labelled(labels)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 import numpy as np
-import numpy.typing as npt
 from scipy import optimize
+
+from modules.arrays import FloatArray, IntArray
 
 if TYPE_CHECKING:
     from modules.objectives.base import ObjectiveSettings
 
-Floats: TypeAlias = npt.NDArray[np.floating]
-Integers: TypeAlias = npt.NDArray[np.integer]
 LEAST = 1e-30
 
 
 def member_weights(
-    combine: str, objective: ObjectiveSettings, probabilities: Floats, targets: Floats | Integers, least: int
+    combine: str, objective: ObjectiveSettings, probabilities: FloatArray, targets: FloatArray | IntArray, least: int
 ) -> list[float]:
     """The members' weights for one objective; equal ones with fewer than ``least`` labelled products.
 
@@ -33,13 +32,13 @@ def member_weights(
     return mixture_weights(objective.likelihoods(probabilities, targets))
 
 
-def eval_loss(objective: ObjectiveSettings, probabilities: Floats, targets: Floats | Integers) -> float:
+def eval_loss(objective: ObjectiveSettings, probabilities: FloatArray, targets: FloatArray | IntArray) -> float:
     """Mean negative log-likelihood of the labels under (rows, classes) probabilities; 0 without a label."""
     likely = objective.likelihoods(probabilities, targets)
     return float(-np.log(np.maximum(likely, LEAST)).mean()) if len(likely) else 0.0
 
 
-def mixture_weights(likelihoods: Floats, rounds: int = 200) -> list[float]:
+def mixture_weights(likelihoods: FloatArray, rounds: int = 200) -> list[float]:
     """Factors of a weighted average under which the labels are most likely, by EM (a concave problem).
 
     Args:
@@ -62,7 +61,7 @@ def mixture_weights(likelihoods: Floats, rounds: int = 200) -> list[float]:
     return [float(w) for w in weights]
 
 
-def stacking_powers(probabilities: Floats, labels: Integers) -> list[float]:
+def stacking_powers(probabilities: FloatArray, labels: IntArray) -> list[float]:
     """Powers a_k >= 0 of the members' probabilities under whose normalised product the labels are most likely.
 
     Args:
@@ -78,20 +77,20 @@ def stacking_powers(probabilities: Floats, labels: Integers) -> list[float]:
     logs = np.log(np.maximum(probabilities, LEAST)).astype(np.float32)
     at = np.arange(rows)
 
-    def loss(powers: Floats) -> tuple[float, Floats]:
+    def loss(powers: FloatArray) -> tuple[float, FloatArray]:
         z = np.tensordot(powers.astype(np.float32), logs, 1)
         z -= z.max(axis=1, keepdims=True)
         p = np.exp(z)
         total = p.sum(axis=1, keepdims=True)
         p /= total
         value = float((np.log(total[:, 0].astype(np.float64)) - z[at, labels]).mean())
-        slope = np.array([float(((p * one).sum(axis=1) - one[at, labels]).mean()) for one in logs])
+        slope = np.array([float(((p * log).sum(axis=1) - log[at, labels]).mean()) for log in logs])
         return value, slope
 
     return _bounded(loss, start)
 
 
-def odds_powers(probabilities: Floats, labels: Floats | Integers) -> list[float]:
+def odds_powers(probabilities: FloatArray, labels: FloatArray | IntArray) -> list[float]:
     """The same for independent categories: powers of the members' odds.
 
     Args:
@@ -104,7 +103,7 @@ def odds_powers(probabilities: Floats, labels: Floats | Integers) -> list[float]
     p = probabilities.astype(np.float64)
     odds = np.log(np.maximum(p, LEAST)) - np.log(np.maximum(1.0 - p, LEAST))
 
-    def loss(powers: Floats) -> tuple[float, Floats]:
+    def loss(powers: FloatArray) -> tuple[float, FloatArray]:
         z = powers @ odds
         value = float((np.logaddexp(0.0, z) - labels * z).mean())
         return value, odds @ (1.0 / (1.0 + np.exp(-z)) - labels) / cells
@@ -112,7 +111,7 @@ def odds_powers(probabilities: Floats, labels: Floats | Integers) -> list[float]
     return _bounded(loss, start)
 
 
-def _bounded(loss: Callable[[Floats], tuple[float, Floats]], start: Floats) -> list[float]:
-    found = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
-    powers = found.x if found.x.sum() > 0 else start
+def _bounded(loss: Callable[[FloatArray], tuple[float, FloatArray]], start: FloatArray) -> list[float]:
+    optimum = optimize.minimize(loss, start, jac=True, method="L-BFGS-B", bounds=[(0.0, None)] * len(start))
+    powers = optimum.x if optimum.x.sum() > 0 else start
     return [float(a) for a in powers]

@@ -187,7 +187,7 @@ def _numbered(report: Report | None, number: int, size: int) -> Report | None:
 def input_sizes(workflow: Workflow, transform_output: tft.TFTransformOutput, classes: dict[str, int]) -> InputSizes:
     """Sizes that only the finished Transform knows, and pretrained word vectors for its vocabulary."""
     features = without_towers(workflow.features)
-    learned = {name: one.learned(name, transform_output, workflow.seed) for name, one in features.items()}
+    learned = {name: feature.learned(name, transform_output, workflow.seed) for name, feature in features.items()}
     return InputSizes(learned, classes)
 
 

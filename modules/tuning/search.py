@@ -32,14 +32,14 @@ PROJECT = "trials"
 _log = logging.getLogger(__name__)
 
 
-class Search(NamedTuple):
+class TuningSearch(NamedTuple):
     """What TFX's executor wants of a ``tuner_fn``."""
 
     tuner: SettingsTuner
     fit_kwargs: dict[str, Any]
 
 
-def tuner_fn(fn_args: Any) -> Search:
+def tuner_fn(fn_args: Any) -> TuningSearch:
     """TFX's entry point.
 
     Args:
@@ -61,7 +61,7 @@ def tuner_fn(fn_args: Any) -> Search:
         name = hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
         folder = Path(config["checkpoints"]) / f"tuner-{name}"
     # Not verbose: it would print a table of each trial.
-    return Search(SettingsTuner.of(workflow, score, folder), {"verbose": 0})
+    return TuningSearch(SettingsTuner.of(workflow, score, folder), {"verbose": 0})
 
 
 def trial_score(
@@ -156,8 +156,8 @@ class SettingsTuner(BaseTuner):
 
     def done(self) -> list[Trial]:
         """The trials that came to an end, in the order they started."""
-        trials = [self.oracle.trials[one] for one in self.oracle.start_order]
-        return [one for one in trials if one.status == TrialStatus.COMPLETED]
+        trials = [self.oracle.trials[trial_id] for trial_id in self.oracle.start_order]
+        return [trial for trial in trials if trial.status == TrialStatus.COMPLETED]
 
     def on_search_end(self) -> None:
         """Nothing is chosen out of nothing."""

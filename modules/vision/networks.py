@@ -177,14 +177,14 @@ def layer_names(network: keras.Model) -> list[str]:
     for match, counts in zip(numbered, unnamed, strict=True):
         if match is not None and counts:
             first[match[1]] = min(first.get(match[1], 1 << 30), int(match[2] or 0))
-    found = []
+    names = []
     for match, counts, layer in zip(numbered, unnamed, network.layers, strict=True):
         if match is None or not counts:
-            found.append(layer.name)
+            names.append(layer.name)
         else:
             number = int(match[2] or 0) - first[match[1]]
-            found.append(f"{match[1]}_{number}" if number else match[1])
-    return found
+            names.append(f"{match[1]}_{number}" if number else match[1])
+    return names
 
 
 def _freeze(name: str, feature: ImageFeature, inner: keras.Model) -> None:
@@ -199,7 +199,7 @@ def _freeze(name: str, feature: ImageFeature, inner: keras.Model) -> None:
     if feature.train != "all":
         names = layer_names(inner)
         if feature.train not in names:
-            with_weights = [one for one, layer in zip(names, inner.layers, strict=True) if layer.weights]
+            with_weights = [layer_name for layer_name, layer in zip(names, inner.layers, strict=True) if layer.weights]
             expected = f"all, frozen, or a layer of {feature.backbone}, such as {', '.join(with_weights[-6:])}"
             raise InputError(Problem("", expected, key=f"features.{name}.train", value=feature.train))
         for layer in inner.layers[: names.index(feature.train)]:

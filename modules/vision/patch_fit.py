@@ -6,20 +6,17 @@ from collections.abc import Callable, Sequence
 
 import keras
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from modules.arrays import Float16Array, Float32Array, Uint8Array
 from modules.vision.patches import PROJECTION, STILL, PatchHistogram
 from modules.vision.ridge import regression
-
-Floats = npt.NDArray[np.float32]
-Pixels = npt.NDArray[np.uint8]
 
 PATCHES = 40_000
 SAMPLE = 2_000
 """Patches drawn, and pictures they are drawn from, at most."""
 ROUNDS = 10
-"""Of k-means."""
+"""The number of k-means iterations."""
 WHITENING = 0.05
 """Added to the patches' variances: directions of mere noise stay small."""
 PLAIN = 0.02
@@ -30,14 +27,14 @@ Report = Callable[[str], None]
 
 def fit_patch_network(
     tower: keras.Model,
-    pictures: Pixels,
-    targets: Floats,
+    pictures: Uint8Array,
+    targets: Float32Array,
     *,
     ridge: float,
     seed: int,
-    copies: Sequence[Pixels] = (),
+    copies: Sequence[Uint8Array] = (),
     report: Report | None = None,
-) -> Floats:
+) -> Float32Array:
     """Sets the weights of a tower of ``backbone: patches``, in place.
 
     The regression fits the pictures that it has seen almost exactly, so their embeddings promise more than those of
@@ -52,15 +49,17 @@ def fit_patch_network(
     """
     rng = np.random.default_rng(seed)
     say = report or (lambda _: None)
-    parts: list[npt.NDArray[np.float16]] = []
+    parts: list[Float16Array] = []
     rows = len(pictures) * (1 + len(copies))
     kernel = np.zeros((rows, rows), np.float32)
     for layer in tower.layers:
         if isinstance(layer, PatchHistogram):
             layer.set_weights(dictionary(pictures, layer, rng))
-            found = np.concatenate([histograms(layer, one).astype(np.float16) for one in (pictures, *copies)])
-            _add_products(kernel, found)
-            parts.append(found)
+            patch_histograms = np.concatenate(
+                [histograms(layer, copy).astype(np.float16) for copy in (pictures, *copies)]
+            )
+            _add_products(kernel, patch_histograms)
+            parts.append(patch_histograms)
             say(layer.name.replace("_", " "))
     dual, left_out = regression(kernel, targets - targets.mean(axis=0), ridge * len(parts))
     del kernel
@@ -73,15 +72,15 @@ def fit_patch_network(
     return _unit(left_out @ rotation)
 
 
-def _rotation(values: Floats, width: int) -> Floats:
+def _rotation(values: Float32Array, width: int) -> Float32Array:
     """Orthonormal columns that keep what varies most: (columns, width), zeros beyond the columns."""
-    found = np.linalg.eigh(values.T.astype(np.float64) @ values)[1][:, ::-1]
+    directions = np.linalg.eigh(values.T.astype(np.float64) @ values)[1][:, ::-1]
     rotation = np.zeros((values.shape[1], width), np.float32)
-    rotation[:, : min(width, found.shape[1])] = found[:, :width]
+    rotation[:, : min(width, directions.shape[1])] = directions[:, :width]
     return rotation
 
 
-def _add_products(kernel: Floats, rows: npt.NDArray[np.float16]) -> None:
+def _add_products(kernel: Float32Array, rows: Float16Array) -> None:
     """Adds all inner products of rows."""
     for at in _blocks(rows.shape[1]):
         some = rows[:, at : at + 8192].astype(np.float32)
@@ -92,16 +91,16 @@ def _blocks(size: int) -> range:
     return range(0, size, 8192)
 
 
-def histograms(layer: PatchHistogram, pictures: Pixels, batch: int = 64) -> Floats:
+def histograms(layer: PatchHistogram, pictures: Uint8Array, batch: int = 64) -> Float32Array:
     """What the layer makes of all pictures; float32 (pictures, inputs)."""
     call = tf.function(layer.__call__, reduce_retracing=True)
-    found = np.empty((len(pictures), layer.compute_output_shape(pictures.shape)[1]), np.float32)
+    values = np.empty((len(pictures), layer.compute_output_shape(pictures.shape)[1]), np.float32)
     for at in range(0, len(pictures), batch):
-        found[at : at + batch] = call(tf.constant(pictures[at : at + batch])).numpy()
-    return found
+        values[at : at + batch] = call(tf.constant(pictures[at : at + batch])).numpy()
+    return values
 
 
-def dictionary(pictures: Pixels, layer: PatchHistogram, rng: np.random.Generator) -> list[np.ndarray]:
+def dictionary(pictures: Uint8Array, layer: PatchHistogram, rng: np.random.Generator) -> list[np.ndarray]:
     """Kernel and offset of the layer: whitening and the patterns in one linear map."""
     patches = _drawn(pictures, layer, rng)
     patches = patches[patches.std(axis=1) > PLAIN]
@@ -119,7 +118,7 @@ def dictionary(pictures: Pixels, layer: PatchHistogram, rng: np.random.Generator
     return [kernel.reshape(layer.kernel.shape).astype(np.float32), offset.astype(np.float32)]
 
 
-def _drawn(pictures: Pixels, layer: PatchHistogram, rng: np.random.Generator) -> Floats:
+def _drawn(pictures: Uint8Array, layer: PatchHistogram, rng: np.random.Generator) -> Float32Array:
     """Patches from anywhere in some pictures, as the layer prepares them; float32 (patches, side * side * 3)."""
     some = pictures[rng.permutation(len(pictures))[:SAMPLE]]
     batches = [some[at : at + 256] for at in range(0, len(some), 256)]
@@ -132,7 +131,7 @@ def _drawn(pictures: Pixels, layer: PatchHistogram, rng: np.random.Generator) ->
     return values[which, top, left].reshape(PATCHES, -1)
 
 
-def spherical_k_means(vectors: Floats, count: int, rng: np.random.Generator) -> Floats:
+def spherical_k_means(vectors: Float32Array, count: int, rng: np.random.Generator) -> Float32Array:
     """Directions (count, width) of unit length, each the mean of the vectors nearest to it by cosine."""
     centres = vectors[rng.choice(len(vectors), count, replace=len(vectors) < count)]
     for _ in range(ROUNDS):
@@ -147,6 +146,6 @@ def spherical_k_means(vectors: Floats, count: int, rng: np.random.Generator) -> 
     return centres
 
 
-def _unit(vectors: Floats) -> Floats:
+def _unit(vectors: Float32Array) -> Float32Array:
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
     return (vectors / np.maximum(lengths, 1e-6)).astype(np.float32)

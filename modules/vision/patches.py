@@ -9,14 +9,14 @@ from itertools import pairwise
 
 import keras
 import numpy as np
-import numpy.typing as npt
 from keras import ops
 
+from modules.arrays import Float32Array
 from modules.settings.image_training import PatchSettings
 
 PROJECTION = "patch_projection"
 PATCH_WIDTH = 128
-"""Of the embedding, where the feature names none."""
+"""The width of the embedding where the feature sets none."""
 STILL = 0.04
 """Added to a patch's variation, as a deviation of pixels in [0, 1]: plain ground does not become a pattern."""
 GROUND = 0.8
@@ -25,14 +25,14 @@ GROUND = 0.8
 
 def patch_network(pixels, settings: PatchSettings, width: int, seed: int):
     """Pixels (batch, height, width, 3) in [0, 255] to embeddings (batch, width)."""
-    found = []
+    histograms = []
     for patch, shrink in settings.scales:
         stride, name = max(1, settings.stride // shrink), f"patches_{patch}_of_{shrink}"
         layer = PatchHistogram(
             patch, stride, settings.patterns, settings.threshold, settings.cells, shrink, seed, name=name
         )
-        found.append(layer(pixels))
-    values = found[0] if len(found) == 1 else keras.layers.Concatenate(name="patch_histograms")(found)
+        histograms.append(layer(pixels))
+    values = histograms[0] if len(histograms) == 1 else keras.layers.Concatenate(name="patch_histograms")(histograms)
     start = keras.initializers.GlorotNormal(seed)
     return keras.layers.Dense(
         width, use_bias=False, kernel_initializer=start, trainable=False, dtype="float32", name=PROJECTION
@@ -76,8 +76,8 @@ class PatchHistogram(keras.layers.Layer):
     def call(self, pixels):
         values = self.prepared(pixels)
         sums = self._sums(values) + self._sums(ops.flip(values, axis=2))
-        found = ops.sqrt(ops.reshape(sums, (-1, self.compute_output_shape(pixels.shape)[1])))
-        return found / ops.maximum(ops.norm(found, axis=1, keepdims=True), 1e-6)
+        rooted = ops.sqrt(ops.reshape(sums, (-1, self.compute_output_shape(pixels.shape)[1])))
+        return rooted / ops.maximum(ops.norm(rooted, axis=1, keepdims=True), 1e-6)
 
     def prepared(self, pixels):
         """The picture that patches are cut from: smaller, in [0, 1] less ``GROUND``."""
@@ -112,8 +112,8 @@ class PatchHistogram(keras.layers.Layer):
         # The kernel has zero mean, which takes a patch's mean away.
         similar = slide(values, self.kernel) * ops.rsqrt(variance + STILL**2) - self.offset
         similar = ops.reshape(similar, (-1, share.shape[1], self.patterns))
-        found = [ops.matmul(share, ops.relu(sign * similar - self.threshold)) for sign in (1.0, -1.0)]
-        return ops.concatenate(found, axis=-1)
+        activations = [ops.matmul(share, ops.relu(sign * similar - self.threshold)) for sign in (1.0, -1.0)]
+        return ops.concatenate(activations, axis=-1)
 
     def compute_output_shape(self, shape):
         return (shape[0], self.cells[0] * self.cells[1] * 2 * self.patterns)
@@ -123,7 +123,7 @@ class PatchHistogram(keras.layers.Layer):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def shares(side: int, cells: int) -> npt.NDArray[np.float32]:
+def shares(side: int, cells: int) -> Float32Array:
     """How much each of ``side`` places counts for each of some cells beside each other: (cells, side), in [0, 1].
 
     1 at a cell's centre, less in proportion to the distance, 0 from the next one's centre on.

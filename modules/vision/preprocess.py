@@ -9,7 +9,7 @@ from keras.applications import imagenet_utils
 from modules.settings.backbones import Pixels
 
 _MODES = {"-1..1": "tf", "torch": "torch", "caffe": "caffe"}
-"""What ``keras.applications`` calls them."""
+"""The names that ``keras.applications`` has for these ranges."""
 
 
 @keras.saving.register_keras_serializable("shelfmark")

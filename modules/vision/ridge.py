@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 from scipy.linalg import cho_solve, solve_triangular
 from scipy.linalg.blas import dtrsm
 
-Floats = npt.NDArray[np.float32]
+from modules.arrays import Float32Array, Float64Array
 
 LEFT_OUT = 512
 """Examples that are left out at a time."""
@@ -15,7 +14,7 @@ BLOCK = 2048
 """Columns of a Cholesky factor that are found at a time."""
 
 
-def regression(kernel: Floats, targets: Floats, ridge: float) -> tuple[Floats, Floats]:
+def regression(kernel: Float32Array, targets: Float32Array, ridge: float) -> tuple[Float32Array, Float32Array]:
     """Kernel ridge regression: dual coefficients, and what it says of each example without having seen it.
 
     With a = (K + ridge I)^-1 y, leaving the examples g out gives y_g - (((K + ridge I)^-1)_gg)^-1 a_g (Allen 1974,
@@ -49,7 +48,7 @@ def regression(kernel: Floats, targets: Floats, ridge: float) -> tuple[Floats, F
     return dual.astype(np.float32), (targets - errors).astype(np.float32)
 
 
-def cholesky(matrix: npt.NDArray[np.float64]) -> None:
+def cholesky(matrix: Float64Array) -> None:
     """L of matrix = L L^T, in its place: in the lower triangle; the upper one is left as it comes.
 
     By blocks: LAPACK's own, of SciPy and of NumPy (OpenBLAS 0.3.30 and 0.3.31), crashes with 18,645 rows and two

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from modules.category_text import names_of
-from pipeline.init.columns import Column
+from pipeline.init.columns import SampledColumn
 from pipeline.init.fields import CATEGORY_ALIASES, name_score
 
 Names = tuple[str, ...]
@@ -51,7 +51,7 @@ class CategoryGuess:
 
 
 @dataclass(frozen=True)
-class Node:
+class PathNode:
     """A category that goes into the taxonomy, with the products in it (``total``) and right on it (``direct``)."""
 
     path: Names
@@ -105,8 +105,8 @@ def score_separator(separator: str, values: Mapping[str, int]) -> SeparatorGuess
 def guess_separator(values: Mapping[str, int]) -> tuple[SeparatorGuess, ...]:
     """Separators that split some of the values, the best first; empty where the values are single names."""
     guesses = [score_separator(separator, values) for separator in SEPARATORS]
-    found = [guess for guess in guesses if guess.score >= 0.1 and guess.cover >= 0.1]
-    return tuple(sorted(found, key=lambda guess: -guess.score))
+    likely = [guess for guess in guesses if guess.score >= 0.1 and guess.cover >= 0.1]
+    return tuple(sorted(likely, key=lambda guess: -guess.score))
 
 
 def _inner_texts(values: Mapping[str, int]) -> tuple[dict[str, int], int]:
@@ -122,7 +122,7 @@ def _inner_texts(values: Mapping[str, int]) -> tuple[dict[str, int], int]:
     return texts, listed
 
 
-def guess_category(columns: dict[str, Column]) -> CategoryGuess | None:
+def guess_category(columns: dict[str, SampledColumn]) -> CategoryGuess | None:
     """The column to learn categories from; None where no column looks like one."""
     best: CategoryGuess | None = None
     for name, column in columns.items():
@@ -133,7 +133,7 @@ def guess_category(columns: dict[str, Column]) -> CategoryGuess | None:
     return best
 
 
-def judge_category(column: Column, by_name: float, named: bool = False) -> CategoryGuess | None:
+def judge_category(column: SampledColumn, by_name: float, named: bool = False) -> CategoryGuess | None:
     """The column as one with categories; None where its values rule that out, unless somebody ``named`` it."""
     if not named and not _may_be_category(column):
         return None
@@ -152,7 +152,7 @@ def judge_category(column: Column, by_name: float, named: bool = False) -> Categ
     return CategoryGuess(column.name, kind, separator, confidence, separators, examples)
 
 
-def _may_be_category(column: Column) -> bool:
+def _may_be_category(column: SampledColumn) -> bool:
     if column.fill < 0.2 or column.share(column.urls) > 0.1 or column.nested > column.filled / 2:
         return False
     if column.numbers > column.filled / 2 or column.mean_characters > 400:
@@ -176,7 +176,7 @@ def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, se
     return told / both if both else 0.0
 
 
-def build_taxonomy(paths: Mapping[Names, int], minimum: int) -> list[Node]:
+def build_taxonomy(paths: Mapping[Names, int], minimum: int) -> list[PathNode]:
     """Categories with at least ``minimum`` products, sorted, each after its parent.
 
     Products of a smaller category count for its nearest kept ancestor. Leaves are exclusive, and so is a category
@@ -195,7 +195,8 @@ def build_taxonomy(paths: Mapping[Names, int], minimum: int) -> list[Node]:
             direct[path] += count
     parents = {path[:-1] for path in kept if len(path) > 1}
     return [
-        Node(path, path not in parents or direct[path] >= minimum, totals[path], direct[path]) for path in sorted(kept)
+        PathNode(path, path not in parents or direct[path] >= minimum, totals[path], direct[path])
+        for path in sorted(kept)
     ]
 
 

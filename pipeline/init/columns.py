@@ -18,7 +18,7 @@ _HTML = re.compile(r"<[a-zA-Z/]")
 
 
 @dataclass
-class Column:
+class SampledColumn:
     """One column's sample.
 
     Attributes:
@@ -82,7 +82,7 @@ class Column:
             self.distinct[text] = self.distinct.get(text, 0) + 1
 
     def share(self, count: int) -> float:
-        """Of the filled values."""
+        """``count`` as a share of the filled values."""
         return count / self.filled if self.filled else 0.0
 
     @property
@@ -104,24 +104,24 @@ class Column:
 
     def examples(self, count: int = 3, limit: int = 48) -> list[str]:
         """The first distinct values, on one line each, cut."""
-        found = []
+        shortened = []
         for text in self.distinct:
             text = " ".join(text.split())
-            found.append(text if len(text) <= limit else text[: limit - 1] + "…")
-            if len(found) == count:
+            shortened.append(text if len(text) <= limit else text[: limit - 1] + "…")
+            if len(shortened) == count:
                 break
-        return found
+        return shortened
 
 
-def summarise(records: Iterable[dict[str, Any]]) -> tuple[dict[str, Column], list[dict[str, Any]]]:
+def summarise(records: Iterable[dict[str, Any]]) -> tuple[dict[str, SampledColumn], list[dict[str, Any]]]:
     """Columns by name, in the order they were met, and the records themselves."""
-    columns: dict[str, Column] = {}
+    columns: dict[str, SampledColumn] = {}
     kept = []
     for record in records:
         kept.append(record)
         for name, value in record.items():
             if name not in columns:
-                columns[name] = Column(name)
+                columns[name] = SampledColumn(name)
             columns[name].add(value)
     for column in columns.values():
         column.rows = len(kept)

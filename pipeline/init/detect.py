@@ -14,14 +14,14 @@ from modules.settings.feed import Split
 from pipeline.init.categories import (
     CategoryGuess,
     Names,
-    Node,
+    PathNode,
     build_taxonomy,
     gives_away,
     guess_category,
     judge_category,
     minimum_for,
 )
-from pipeline.init.columns import Column, summarise
+from pipeline.init.columns import SampledColumn, summarise
 from pipeline.init.fields import CATEGORY_ALIASES, FieldGuess, guess_fields, name_score, split_column, vector_column
 from pipeline.init.files import FeedFiles, find_files
 from pipeline.init.images import ImageGuess, feed_folder, guess_images
@@ -33,7 +33,7 @@ LEAK = 0.5
 
 @dataclass(frozen=True)
 class Guess:
-    """What a feed looks like.
+    """The format, fields and categories of a feed, as guessed from its products.
 
     Attributes:
       fields: product fields and their columns (without the true category).
@@ -51,7 +51,7 @@ class Guess:
     files: FeedFiles
     fields: tuple[FieldGuess, ...]
     category: CategoryGuess | None
-    nodes: tuple[Node, ...]
+    nodes: tuple[PathNode, ...]
     minimum: int
     products: int
     vector: tuple[str, int] | None = None
@@ -93,7 +93,7 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     if "title" not in {guess.field for guess in fields}:
         notes.append("no title column was found: there is little to learn from")
     vector = vector_column(columns)
-    nodes: tuple[Node, ...] = ()
+    nodes: tuple[PathNode, ...] = ()
     counted, minimum = len(sample), minimum_for(len(sample))
     if chosen is None:
         notes.append("no category column was found: write your categories into the taxonomy file, then label products")
@@ -115,22 +115,22 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
 
 
 def _images(
-    files: FeedFiles, columns: dict[str, Column], fields: list[FieldGuess], notes: list[str]
+    files: FeedFiles, columns: dict[str, SampledColumn], fields: list[FieldGuess], notes: list[str]
 ) -> ImageGuess | None:
     name = next((guess.column for guess in fields if guess.field == "image"), None)
     if name is None:
         return None
     folder = feed_folder(files.paths)
-    found = guess_images(columns[name], folder)
-    if found.missing:
-        count = found.files + found.missing
-        notes.append(f"column {name!r} names {count:,} files, of which {found.missing:,} are not below {folder}")
-    if found.more_hosts:
-        notes.append(f"images are at {found.more_hosts:,} hosts more than are written down under feed.images")
-    return found
+    image_guess = guess_images(columns[name], folder)
+    if image_guess.missing:
+        count = image_guess.files + image_guess.missing
+        notes.append(f"column {name!r} names {count:,} files, of which {image_guess.missing:,} are not below {folder}")
+    if image_guess.more_hosts:
+        notes.append(f"images are at {image_guess.more_hosts:,} hosts more than are written down under feed.images")
+    return image_guess
 
 
-def _category(columns: dict[str, Column], name: str | None, separator: str | None) -> CategoryGuess | None:
+def _category(columns: dict[str, SampledColumn], name: str | None, separator: str | None) -> CategoryGuess | None:
     if name is None:
         guess = guess_category(columns)
     elif name not in columns:
@@ -145,7 +145,7 @@ def _category(columns: dict[str, Column], name: str | None, separator: str | Non
 
 
 def _fields(
-    columns: dict[str, Column], sample: list[dict[str, Any]], chosen: CategoryGuess | None, taken: set[str],
+    columns: dict[str, SampledColumn], sample: list[dict[str, Any]], chosen: CategoryGuess | None, taken: set[str],
     notes: list[str],
 ) -> tuple[list[FieldGuess], list[str]]:  # fmt: skip
     """The fields; a second category column becomes ``raw_category`` unless it tells the first one's answer."""
@@ -196,7 +196,7 @@ def _count_paths(files: FeedFiles, sample: list[dict[str, Any]], chosen: Categor
 
 
 def _note_categories(
-    nodes: tuple[Node, ...], counts: Counter[Names], counted: int, minimum: int, notes: list[str]
+    nodes: tuple[PathNode, ...], counts: Counter[Names], counted: int, minimum: int, notes: list[str]
 ) -> None:
     exclusive = {node.path for node in nodes if node.exclusive}
     kept = {node.path for node in nodes}

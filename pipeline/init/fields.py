@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from modules.settings.feed import Split
-from pipeline.init.columns import Column
+from pipeline.init.columns import SampledColumn
 
 ALIASES: dict[str, str] = {
     "id": "id sku product_id item_id productid uniq_id variant_sku offer_id article_id asin gtin ean ean13 upc mpn "
@@ -108,38 +108,38 @@ def name_score(column: str, aliases: str) -> float:
     return 0.0
 
 
-def _in_set(column: Column, values: frozenset[str]) -> float:
+def _in_set(column: SampledColumn, values: frozenset[str]) -> float:
     hits = sum(count for text, count in column.distinct.items() if text.casefold().replace("'", "") in values)
     return column.share(hits)
 
 
-def _id(c: Column) -> float:
+def _id(c: SampledColumn) -> float:
     if c.lists or c.mean_characters > 100 or c.fill < 0.9:
         return 0.0
     return 1.0 if c.uniqueness == 1.0 else 0.8 if c.uniqueness > 0.98 else 0.3 if c.uniqueness > 0.8 else 0.0
 
 
-def _title(c: Column) -> float:
+def _title(c: SampledColumn) -> float:
     if c.share(c.urls) > 0.2 or c.share(c.prices) > 0.5 or c.mean_characters > 400 or c.lists:
         return 0.0
     return min(1.0, c.uniqueness * 2) * (1.0 if c.mean_words >= 1.5 else 0.4)
 
 
-def _description(c: Column) -> float:
+def _description(c: SampledColumn) -> float:
     return 0.0 if c.share(c.urls) > 0.2 or c.lists else min(1.0, c.mean_characters / 100)
 
 
-def _short(c: Column) -> float:
+def _short(c: SampledColumn) -> float:
     if c.share(c.urls) > 0.2 or c.mean_characters > 60:
         return 0.0
     return 1.0 if c.uniqueness < 0.9 or c.rows < 100 else 0.5
 
 
-def _currency(c: Column) -> float:
+def _currency(c: SampledColumn) -> float:
     return c.share(sum(count for text, count in c.distinct.items() if re.fullmatch(r"[A-Za-z]{3}|[^\w\s]", text)))
 
 
-VALUE_SCORES: dict[str, Callable[[Column], float]] = {
+VALUE_SCORES: dict[str, Callable[[SampledColumn], float]] = {
     "id": _id,
     "title": _title,
     "description": _description,
@@ -156,7 +156,7 @@ VALUE_SCORES: dict[str, Callable[[Column], float]] = {
 }
 
 # Without a telling name, only values that can hardly be anything else count.
-_BY_VALUES: dict[str, Callable[[Column], float]] = {
+_BY_VALUES: dict[str, Callable[[SampledColumn], float]] = {
     "id": lambda c: 0.45 if _id(c) == 1.0 and c.mean_words < 1.2 and not c.urls else 0.0,
     "title": lambda c: 0.45 * _title(c) if c.mean_words >= 3 and c.mean_characters <= 150 and not c.html else 0.0,
     "description": lambda c: 0.45 if c.mean_characters > 150 and c.share(c.urls) < 0.05 else 0.0,
@@ -167,7 +167,7 @@ _BY_VALUES: dict[str, Callable[[Column], float]] = {
 ACCEPT = 0.4
 
 
-def guess_fields(columns: dict[str, Column], taken: set[str]) -> list[FieldGuess]:
+def guess_fields(columns: dict[str, SampledColumn], taken: set[str]) -> list[FieldGuess]:
     """One column per field, the surest pair first; columns in ``taken`` are left alone."""
     scored: list[tuple[float, str, str]] = []
     for name, column in columns.items():
@@ -183,16 +183,18 @@ def guess_fields(columns: dict[str, Column], taken: set[str]) -> list[FieldGuess
                 scored.append((score + 0.001 * column.fill, field, name))
     order = {name: index for index, name in enumerate(columns)}
     scored.sort(key=lambda item: (-item[0], order[item[2]]))
-    found: dict[str, FieldGuess] = {}
+    guesses_by_field: dict[str, FieldGuess] = {}
     used: set[str] = set()
     for score, field, name in scored:
-        if field not in found and name not in used:
-            found[field] = FieldGuess(field, name, round(min(score, 1.0), 2), tuple(columns[name].examples()))
+        if field not in guesses_by_field and name not in used:
+            guesses_by_field[field] = FieldGuess(
+                field, name, round(min(score, 1.0), 2), tuple(columns[name].examples())
+            )
             used.add(name)
-    return [found[field] for field in ALIASES if field in found]
+    return [guesses_by_field[field] for field in ALIASES if field in guesses_by_field]
 
 
-def vector_column(columns: dict[str, Column]) -> Column | None:
+def vector_column(columns: dict[str, SampledColumn]) -> SampledColumn | None:
     """A column with a list of numbers in (nearly) every product, if there is one."""
     for column in columns.values():
         if column.filled and column.share(column.vectors) > 0.9:
@@ -206,7 +208,9 @@ _SPLITS: dict[str, Split] = {
 }  # fmt: skip
 
 
-def split_column(columns: dict[str, Column], taken: set[str]) -> tuple[str, tuple[tuple[str, Split], ...]] | None:
+def split_column(
+    columns: dict[str, SampledColumn], taken: set[str]
+) -> tuple[str, tuple[tuple[str, Split], ...]] | None:
     """The feed's own split: a column of two or three values such as train and test; None where there is none.
 
     Something has to be measured on: without a test value the validation products are the test ones.

@@ -87,9 +87,9 @@ def _endings() -> str:
 def _inside(folder: Path) -> list[Path]:
     """A folder's own feed files, else those of the folders in it."""
     for candidates in (folder.glob("*"), folder.rglob("*")):
-        found = [path for path in candidates if _is_feed(path)]
-        if found:
-            return found
+        feeds = [path for path in candidates if _is_feed(path)]
+        if feeds:
+            return feeds
     return []
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from modules.images.local import LocalImages
 from modules.images.outcome import ImageError
 from pipeline.image_references import named_host
-from pipeline.init.columns import Column
+from pipeline.init.columns import SampledColumn
 
 SAMPLE = 2000
 MOST_HOSTS = 20
@@ -18,7 +18,7 @@ MOST_HOSTS = 20
 
 @dataclass(frozen=True)
 class ImageGuess:
-    """Of the first images that differ from each other.
+    """Where the images of a feed are, as guessed from the first distinct references.
 
     Attributes:
       hosts: that images are at, the most frequent first.
@@ -37,7 +37,7 @@ class ImageGuess:
         return bool(self.hosts or self.files)
 
 
-def guess_images(column: Column, folder: Path) -> ImageGuess:
+def guess_images(column: SampledColumn, folder: Path) -> ImageGuess:
     """Looks for the files of a column's paths below ``folder``; asks no host."""
     local = LocalImages(str(folder))
     hosts: Counter[str] = Counter()

@@ -103,7 +103,7 @@ def run_parameters(
         feed["ActiveSampler"] = ((("labels", "folder"), False, None),)
         queue = ("labels", "queue"), False, "{}/queued.jsonl"
         snapshot["ActiveSampler"] = ((("labels", "files"), True, labels), queue)
-    found = [
+    parameters = [
         RunParameter("feed", settings.feed or str(loaded.folder), _FEED, feed),
         RunParameter("label_snapshot", "", _SNAPSHOT, snapshot),
     ]
@@ -127,13 +127,13 @@ def run_parameters(
             if key.split(".")[0] in sections
         }
         if targets:
-            found.append(RunParameter(parameter_name(key), value, f"workflow setting {key}", targets))
+            parameters.append(RunParameter(parameter_name(key), value, f"workflow setting {key}", targets))
         else:
             expected = f"settings of: {', '.join(sorted(set().union(*parts.values())))}"
             problems.append(loaded.problem("runners.kubeflow.parameters", expected, key))
     if problems:
         raise InputError(problems)
-    return found
+    return parameters
 
 
 def _weights(loaded: LoadedWorkflow, component: str) -> Iterator[tuple[tuple[str, ...], bool, str]]:
@@ -152,10 +152,10 @@ def _prefix(component: str) -> tuple[str, ...]:
 
 
 def _value(loaded: LoadedWorkflow, key: str) -> Any:
-    found: Any = loaded.workflow
+    value: Any = loaded.workflow
     for part in key.split("."):
-        found = getattr(found, part, None) if not isinstance(found, dict) else found.get(part)
-    return found
+        value = getattr(value, part, None) if not isinstance(value, dict) else value.get(part)
+    return value
 
 
 def _as_pods_see_it(loaded: LoadedWorkflow) -> LoadedWorkflow:

@@ -20,12 +20,12 @@ FINGERPRINT = "fingerprint"
 
 def fingerprint_drivers(pipeline: Any) -> dict[str, str]:
     """Component to the dotted name of its driver, of those that fingerprint files."""
-    found = {}
+    drivers = {}
     for node in pipeline.components:
         driver = getattr(node, "driver_class", None)
         if FINGERPRINT in node.exec_properties and driver is not None:
-            found[node.id] = f"{driver.__module__}.{driver.__qualname__}"
-    return found
+            drivers[node.id] = f"{driver.__module__}.{driver.__qualname__}"
+    return drivers
 
 
 def add_fingerprints(package: Package, drivers: dict[str, str]) -> None:

@@ -35,9 +35,9 @@ def set_kubernetes(package: Package, task: str, settings: ComponentResources) ->
         secret.key_to_env.add(secret_key=key.key, env_var=name)
     if settings.timeout is not None:
         config.active_deadline_seconds = seconds(settings.timeout)
-    found = json_format.MessageToDict(config)
-    if found:
-        package.kubernetes[package.component(task)["executorLabel"]] = found
+    document = json_format.MessageToDict(config)
+    if document:
+        package.kubernetes[package.component(task)["executorLabel"]] = document
 
 
 def platform_document(package: Package) -> dict[str, Any] | None:

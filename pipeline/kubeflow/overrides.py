@@ -14,7 +14,7 @@ from typing import Any
 from modules.errors import InputError, Problem
 
 PREFIX = "run_"
-"""Of the component inputs that carry run parameters."""
+"""The prefix of the component inputs that carry run parameters."""
 
 
 @dataclass(frozen=True)

@@ -50,8 +50,8 @@ def add_parameters(package: Package, parameters: Iterable[RunParameter]) -> None
             inputs[name] = {"componentInputParameter": parameter.name}
             types = package.component(task).setdefault("inputDefinitions", {}).setdefault("parameters", {})
             types[name] = {"parameterType": kind}
-            found = overrides.setdefault(task, [])
-            found += [Override(parameter.name, path, append, text) for path, append, text in places]
+            task_overrides = overrides.setdefault(task, [])
+            task_overrides += [Override(parameter.name, path, append, text) for path, append, text in places]
     for task, entries in overrides.items():
         container = package.executor(task)["container"]
         container["args"] = ["--overrides", to_argument(entries), *container["args"]]

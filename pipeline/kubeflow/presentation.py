@@ -25,10 +25,10 @@ def add_scalars(output: dict[str, Any], source: str, artifact: dict[str, Any]) -
     Args:
       artifact: the additional output, as the driver provisioned it.
     """
-    (found,) = output["artifacts"][source]["artifacts"]
+    (shown,) = output["artifacts"][source]["artifacts"]
     numbers = {
         name: value
-        for name, value in found.get("metadata", {}).items()
+        for name, value in shown.get("metadata", {}).items()
         if isinstance(value, int | float) and not isinstance(value, bool)
     }
     output["artifacts"][SCALARS] = {"artifacts": [{"uri": artifact["uri"], "metadata": numbers}]}

@@ -132,8 +132,8 @@ def _declared(package: Path) -> dict[str, Any]:
     try:
         with package.open(encoding="utf-8") as file:
             spec = next(yaml.load_all(file, getattr(yaml, "CSafeLoader", yaml.SafeLoader)))
-        found: dict[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-        return {name: dict(entry) for name, entry in found.items()}
+        definitions: dict[str, Any] = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+        return {name: dict(entry) for name, entry in definitions.items()}
     except OSError as error:
         raise InputError(Problem(str(package), f"expected a package: {error.strerror}")) from None
     except (yaml.YAMLError, StopIteration, KeyError, TypeError, ValueError, AttributeError):

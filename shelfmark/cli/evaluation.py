@@ -22,5 +22,5 @@ def evaluation(
     loaded = load(workflow, overrides)
     from pipeline import results
 
-    found = results.write_evaluation(loaded, run, output)
-    typer.echo(f"{output}: evaluation of run {found}")
+    run_id = results.write_evaluation(loaded, run, output)
+    typer.echo(f"{output}: evaluation of run {run_id}")

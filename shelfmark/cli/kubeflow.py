@@ -83,7 +83,7 @@ def submit(
         expected = "no --wait beside it" if wait else 'six fields, seconds first: "0 0 3 * * *" is three at night'
         raise InputError(Problem("--cron", expected, value=cron))
     try:
-        session = connection.Session(address, connection.Credentials.find(token, cookie))
+        session = connection.ClusterSession(address, connection.Credentials.find(token, cookie))
         runner = KubeflowRunner(
             session, package, parameters or (), experiment, namespace, cron, every if wait else None
         )

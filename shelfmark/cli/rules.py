@@ -142,10 +142,12 @@ def why(
         raise InputError(Problem("PRODUCT", "expected the id of a product in the feed", value=product_id))
     typer.echo(shorten(product.text.get("title") or "(no title)", 200))
     categories = [asked] if asked is not None else [taxonomy[rule.category] for rule in engine.fire(product.text)]
-    found = {one.rule: one for wanted in categories for one in engine.explain(product.text, wanted)}
-    for one in found.values():
-        typer.echo(f"{one.rule} -> {taxonomy.path_text(one.category)}")
-        for match in one.matches:
+    matches_by_rule = {
+        matched.rule: matched for wanted in categories for matched in engine.explain(product.text, wanted)
+    }
+    for matched in matches_by_rule.values():
+        typer.echo(f"{matched.rule} -> {taxonomy.path_text(matched.category)}")
+        for match in matched.matches:
             typer.echo(f"  {match.field} {match.operator} {match.value!r}: {shorten(match.text)!r}")
-    if not found:
+    if not matches_by_rule:
         typer.echo("no rule reaches this product" + (f" for {taxonomy.path_text(asked)}" if asked else ""))

@@ -22,5 +22,5 @@ def statistics(
     loaded = load(workflow, overrides)
     from pipeline import results
 
-    found = results.write_statistics(loaded, run, output)
-    typer.echo(f"{output}: statistics of run {found}")
+    run_id = results.write_statistics(loaded, run, output)
+    typer.echo(f"{output}: statistics of run {run_id}")

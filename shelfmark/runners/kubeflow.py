@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from pipeline.kubeflow.client.session import Session
+    from pipeline.kubeflow.client.session import ClusterSession
     from pipeline.workflow_file import LoadedWorkflow
 
 SNAPSHOT = "label_snapshot"
@@ -53,7 +53,7 @@ class KubeflowRunner:
       every: seconds between looks at the run until it has ended; None: do not wait.
     """
 
-    session: Session
+    session: ClusterSession
     package: Path | None = None
     parameters: Sequence[str] = ()
     experiment: str = "Default"

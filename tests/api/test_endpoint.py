@@ -22,7 +22,7 @@ from api.gate import Access
 from api.similarity.engine import Limits
 from api.similarity.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
 from api.similarity.sources import FolderSource
-from modules.similarity.catalogue import Asked, Catalogue
+from modules.similarity.catalogue import Catalogue, SimilarityQuery
 from modules.similarity.changes import unit
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
@@ -270,7 +270,7 @@ def test_batched_answers_are_those_of_one_at_a_time(tmp_path: Path, wait: float)
     assert calls < 80
     shoes = catalogue.restriction(["Shoes"])
     for i, answer in enumerate(answers):
-        query = Asked(unit(np.array([vector(i)]))[0])
+        query = SimilarityQuery(unit(np.array([vector(i)]))[0])
         alone = catalogue.search("joint", [query], 3 + i % 4, shoes if i % 3 else None)[0]
         assert ids(answer) == [one.product.id for one in alone]
         scores = [one["score"] for one in answer.json()["neighbours"]]

@@ -11,8 +11,8 @@ from sqlalchemy import select
 
 from labelling.store import Store, accounts, queue, tables
 from labelling.store.answering import Answer, give
-from modules.sampling.batch import Batch as SampledBatch
 from modules.sampling.batch import Pick
+from modules.sampling.batch import PickedBatch as SampledBatch
 from modules.sampling.write import write_batches
 from shelfmark import cli
 from tests.labelling import shop

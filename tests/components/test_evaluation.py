@@ -251,14 +251,14 @@ def test_classes_survive_packing_and_stay_small() -> None:
 
 
 def test_a_model_with_other_outputs_or_classes_is_refused() -> None:
-    from components.evaluation.inputs import Batch
+    from components.evaluation.inputs import EvaluatedBatch
     from components.evaluation.measure import Measure
     from components.evaluation.metrics import _Combiner
 
     measure = Measure("exclusive", "label", "", None, "exclusive/probabilities", "", 0.5, 5, "")
     with pytest.raises(ValueError, match="no output 'exclusive/probabilities'; it has colour"):
-        measure.batch(Batch({}, {"colour": np.zeros((2, 3))}, 2))
-    batch = Batch({"label": np.array([[1], [0]])}, {"exclusive/probabilities": np.full((2, 3), 1 / 3)}, 2)
+        measure.batch(EvaluatedBatch({}, {"colour": np.zeros((2, 3))}, 2))
+    batch = EvaluatedBatch({"label": np.array([[1], [0]])}, {"exclusive/probabilities": np.full((2, 3), 1 / 3)}, 2)
     combiner = _Combiner("exclusive", measure, [["a"], ["b"]], 0.95, 1, True)
     with pytest.raises(ValueError, match="has 3 classes, the evaluation was told 2"):
         combiner.add_input(combiner.create_accumulator(), measure.batch(batch))

@@ -17,7 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components.class_metrics import queries
 from components.class_metrics.properties import CategoryFigures, figures_of, pack_figures, unpack_figures
-from components.class_metrics.results import Category
+from components.class_metrics.results import CategoryResult
 from components.record import RECORD_TYPE, unpack
 from modules.errors import InputError
 from tests.servers import postgres_server
@@ -72,7 +72,7 @@ def measured(**f1: tuple[float, float]) -> CategoryFigures:
     """Of each category F1 with half its interval's width."""
     return CategoryFigures(
         [
-            Category(
+            CategoryResult(
                 "exclusive",
                 category,
                 f"Shoes > {category.capitalize()}",
@@ -222,9 +222,9 @@ def test_figures_are_kept_to_six_digits_and_without_what_is_not_there() -> None:
     path = 'Schuhe > "Größe"'
     figures = CategoryFigures(
         [
-            Category("exclusive", "a/b", path, {"f1": 0.123456789, "support": 1234567.0}),
-            Category("tags", "a/b", path, {"f1": 0.5}),
-            Category("tags", "c", "Schuhe", {"auc": 0.25}),
+            CategoryResult("exclusive", "a/b", path, {"f1": 0.123456789, "support": 1234567.0}),
+            CategoryResult("tags", "a/b", path, {"f1": 0.5}),
+            CategoryResult("tags", "c", "Schuhe", {"auc": 0.25}),
         ],
         {"exclusive": [{"path": path, "f1": None, "bound": 0.3}, {"path": "(together)", "f1": 0.0, "bound": 1.0}]},
     )
@@ -253,7 +253,7 @@ def test_figures_are_kept_to_six_digits_and_without_what_is_not_there() -> None:
     )
 )
 def test_whatever_is_packed_comes_back(rows: list[tuple[str, str, str, dict[str, float]]]) -> None:
-    categories = [Category(*row) for row in rows]
+    categories = [CategoryResult(*row) for row in rows]
     found = unpack_figures(pack_figures(CategoryFigures(categories))).categories
     # Objective by objective, each in its order.
     assert [(c.objective, c.id, c.path) for c in found] == [

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
-from experiments.catalogue import Catalogue, catalogue_of
+from experiments.catalogue import LabelledCatalogue, catalogue_of
 from experiments.label_efficiency import PAGE_FILE, RESULTS_FILE, Settings, run
 from modules.errors import InputError
 from modules.feeds.mapping import Product
@@ -47,12 +47,12 @@ def feed(n: int = 240) -> list[Product]:
 
 
 @pytest.fixture(scope="module")
-def catalogue() -> Catalogue:
+def catalogue() -> LabelledCatalogue:
     return catalogue_of(feed(), minimum=10)
 
 
 @pytest.fixture(scope="module")
-def whole(catalogue: Catalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole(catalogue: LabelledCatalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
     run("tiny", WORKFLOW, catalogue, SETTINGS, folder)
     return folder
@@ -83,7 +83,7 @@ def test_titles_are_distinct_and_small_categories_are_left_out() -> None:
     assert (found.held_out(0.25, 7)[1] == held_out).all() and (found.held_out(0.25, 8)[1] != held_out).any()
 
 
-def test_a_row_per_round_with_the_exact_settings(whole: Path, catalogue: Catalogue) -> None:
+def test_a_row_per_round_with_the_exact_settings(whole: Path, catalogue: LabelledCatalogue) -> None:
     found = rows(whole)
     assert [(r["strategy"], r["seed"], r["labels"]) for r in found] == [
         (kind, seed, labels) for seed in (3, 4) for kind in ("default", "random") for labels in (10, 20, 30)
@@ -108,7 +108,7 @@ class Stopped(Exception):
     pass
 
 
-def test_a_stopped_one_goes_on_where_it_was(whole: Path, catalogue: Catalogue, tmp_path: Path) -> None:
+def test_a_stopped_one_goes_on_where_it_was(whole: Path, catalogue: LabelledCatalogue, tmp_path: Path) -> None:
     """Stopped within a strategy, between two, and between two seeds, as a kill would."""
     for more in (2, 1, 3):
         said: list[str] = []
@@ -125,7 +125,7 @@ def test_a_stopped_one_goes_on_where_it_was(whole: Path, catalogue: Catalogue, t
 
 
 def test_it_ends_where_the_target_is_reached_and_refuses_what_cannot_be(
-    whole: Path, catalogue: Catalogue, tmp_path: Path
+    whole: Path, catalogue: LabelledCatalogue, tmp_path: Path
 ) -> None:
     short = replace(SETTINGS, strategies=("random",), seeds=(3,), targets={"accuracy": 0.3}, stop_at_target=True)
     page = run("tiny", WORKFLOW, catalogue, short, tmp_path)

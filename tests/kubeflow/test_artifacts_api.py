@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from modules.errors import InputError
-from pipeline.kubeflow.client.session import Credentials, Session
+from pipeline.kubeflow.client.session import ClusterSession, Credentials
 from pipeline.kubeflow.container.blessed.artifacts_api import ArtifactsApi
 from pipeline.kubeflow.container.blessed.choice import blessed_models
 from tests.kubeflow.artifacts_server import ArtifactsServer, serving
@@ -25,7 +25,7 @@ def server() -> Iterator[ArtifactsServer]:
 
 
 def api(server: ArtifactsServer, **limits: Any) -> ArtifactsApi:
-    return ArtifactsApi(Session(server.endpoint, Credentials(), timeout=10), **limits)
+    return ArtifactsApi(ClusterSession(server.endpoint, Credentials(), timeout=10), **limits)
 
 
 def train(server: ArtifactsServer, pipeline: str, model: str, blessed: Any = 1.0, **run: Any) -> str:
@@ -153,7 +153,7 @@ def test_a_server_that_is_not_there(server: ArtifactsServer) -> None:
     endpoint = server.endpoint
     server.shutdown()
     server.server_close()
-    text = refusal(ArtifactsApi(Session(endpoint, Credentials(), timeout=5)), "run")
+    text = refusal(ArtifactsApi(ClusterSession(endpoint, Credentials(), timeout=5)), "run")
     assert text.startswith("the last blessed model cannot be looked up: ")
     with pytest.raises(InputError, match="is no endpoint"):
         ArtifactsApi.at("ml-pipeline:8888")

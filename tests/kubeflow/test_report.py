@@ -12,10 +12,10 @@ import pytest
 
 from components.class_metrics.files import write_figures
 from components.class_metrics.properties import CategoryFigures
-from components.class_metrics.results import Category
+from components.class_metrics.results import CategoryResult
 from modules.examples import TAXONOMY_FILE
 from modules.examples import Counts as Read
-from modules.sampling.batch import Batch, Pick
+from modules.sampling.batch import Pick, PickedBatch
 from modules.sampling.write import write_batches
 from pipeline.kubeflow.container.invocation import Invocation
 from pipeline.kubeflow.container.report import make_report
@@ -57,9 +57,11 @@ def make(
         Pick(0, "train-9", "rule_based", "entropy", "entropy", "train", 0.5, category=boots),
     ]
     facts = {"strategy": "margin", "size": 2, "mean_utility": 0.123456, "round": 1, "seed": 3}
-    batches = [Batch(name, [p for p in picks if p.objective == name], facts) for name in ("exclusive", "rule_based")]
+    batches = [
+        PickedBatch(name, [p for p in picks if p.objective == name], facts) for name in ("exclusive", "rule_based")
+    ]
     write_batches(str(folder / "batch"), batches, {"model": "m"}, {})
-    measured = Category("exclusive", boots, "Shoes > Boots", {"f1": 0.8125, "precision": 0.75, "examples": 3.0})
+    measured = CategoryResult("exclusive", boots, "Shoes > Boots", {"f1": 0.8125, "precision": 0.75, "examples": 3.0})
     failed = {"exclusive": [{"path": "Shoes > Boots", "f1": 0.8125, "bound": 0.9}]}
     write_figures(str(folder / "metrics"), CategoryFigures([measured], failed), list(measured.values))
     read = Read()

@@ -16,8 +16,8 @@ from pipeline.kubeflow.client.session import (
     SERVICE_ACCOUNT_TOKEN,
     TOKEN,
     ClusterError,
+    ClusterSession,
     Credentials,
-    Session,
 )
 from shelfmark import cli
 from tests.kubeflow.api_server import Server, serving
@@ -159,7 +159,7 @@ def test_the_service_accounts_token_is_read_anew(server: Server, shop: Path, mon
     sent = []
     server.refusals["/"] = 200, "{}"
     (shop / "token").write_text("one\n")
-    session = Session(server.endpoint, Credentials.find())
+    session = ClusterSession(server.endpoint, Credentials.find())
     for token in ("one", "two"):
         (shop / "token").write_text(token + "\n")
         session.get("/experiments")

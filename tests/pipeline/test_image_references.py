@@ -10,7 +10,7 @@ from modules.errors import InputError
 from modules.settings.images import ImageSettings
 from pipeline.image_references import named_host
 from pipeline.init import detect, write_workflow
-from pipeline.validate import Report, check
+from pipeline.validate import ValidationReport, check
 from pipeline.workflow_file import load_workflow
 from tests.pipeline.test_validate import TAXONOMY
 
@@ -26,7 +26,7 @@ def feed(folder: Path, images: list[str]) -> Path:
     return folder / "shop.csv"
 
 
-def report(folder: Path, images: list[str], settings: str) -> Report:
+def report(folder: Path, images: list[str], settings: str) -> ValidationReport:
     feed(folder, images)
     (folder / "t.yaml").write_text(TAXONOMY, "utf-8")
     (folder / "w.yaml").write_text(

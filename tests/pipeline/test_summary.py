@@ -18,7 +18,7 @@ from components.record import pack
 from components.scann_index.quality import quality_of
 from modules.errors import InputError
 from modules.examples import TAXONOMY_FILE, Counts
-from pipeline.local import RunResult, Step
+from pipeline.local import RunResult, StepResult
 from pipeline.run_folder import RunFolder
 from pipeline.runs import Runs
 from pipeline.summary import collect, summarise
@@ -138,7 +138,7 @@ def kept(outputs: Mapping[str, Any]) -> dict[str, Any]:
 
 def told(loaded: LoadedWorkflow, folder: RunFolder, run: str) -> tuple[str, Path | None]:
     """What the console shows of a run, and the report."""
-    steps = [Step("ProductExampleGen", "done", 4.0), Step("Trainer", "cached", 0.1)]
+    steps = [StepResult("ProductExampleGen", "done", 4.0), StepResult("Trainer", "cached", 0.1)]
     result = RunResult(run, folder, folder.logs / f"{run}.log", steps)
     stream = io.StringIO()
     path = summarise(loaded, result, Console(file=stream, highlight=False, markup=False, emoji=False))

@@ -25,8 +25,8 @@ def sink_for(target: str) -> type[Sink]:
     Raises:
       InputError: there is none, or the distribution that provides it cannot be imported.
     """
-    scheme, found, _ = target.partition("://")
-    name = scheme if found else os.path.splitext(target)[1].removeprefix(".")
+    scheme, separator, _ = target.partition("://")
+    name = scheme if separator else os.path.splitext(target)[1].removeprefix(".")
     if name in SINKS.names():
         return SINKS.get(name)
     expected = f"expected a name that ends in {', '.join(f'.{name}' for name in SINKS.builtin)}"

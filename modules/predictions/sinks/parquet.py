@@ -49,7 +49,7 @@ class ParquetSink(FileSink):
         super().finish()
 
     def _schema(self) -> pa.Schema:
-        """Of a delivery without any product."""
+        """The schema of a file without any product."""
         fields = [self.delivery.files.schema.field(column) for column in self.columns()]
         plain = [(f.name, f.type.value_type if pa.types.is_dictionary(f.type) else f.type) for f in fields]
         return pa.schema(plain).append(pa.field(SPLIT, pa.string()))

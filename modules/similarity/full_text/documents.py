@@ -104,8 +104,8 @@ class Asking:
         """What of a title is looked for: its different words in their order, the first :data:`TITLE_WORDS`."""
         # Half a surrogate, which no index holds, is a mark between words.
         text = title[:TITLE_CHARACTERS].encode("utf-8", "replace").decode() if title else ""
-        found = self._analyzer.analyze(text) if text else []
-        return list(dict.fromkeys(found))[:TITLE_WORDS]
+        stems = self._analyzer.analyze(text) if text else []
+        return list(dict.fromkeys(stems))[:TITLE_WORDS]
 
     def any_of(self, tokens: Sequence[str], title: Sequence[str], title_weight: float) -> Any:
         """Products with any of these tokens and title words, ranked by BM25; None if there is nothing to look for."""
@@ -141,8 +141,8 @@ class Asking:
 
 def hits(searcher: tantivy.Searcher, query: Any, limit: int) -> tuple[Any, Any]:
     """Rows (int64) and scores (float32) of the best ``limit`` documents, best first; equal scores by row."""
-    found = searcher.search(query, limit, count=False).hits
-    rows = np.array(searcher.fast_field_values("row", [address for _, address in found]), np.int64)
-    scores = np.array([score for score, _ in found], np.float32)
+    documents = searcher.search(query, limit, count=False).hits
+    rows = np.array(searcher.fast_field_values("row", [address for _, address in documents]), np.int64)
+    scores = np.array([score for score, _ in documents], np.float32)
     order = np.lexsort((rows, -scores))
     return rows[order], scores[order]

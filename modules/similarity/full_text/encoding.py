@@ -22,9 +22,8 @@ import numpy as np
 import numpy.typing as npt
 from pydantic import Field, model_validator
 
+from modules.arrays import Int64Array
 from modules.settings.base import Settings
-
-Ints = npt.NDArray[np.int64]
 
 LARGEST = 1000.0
 """No value may be beyond: vectors are expected with rows of unit length."""
@@ -57,8 +56,8 @@ class Tokens:
       offsets: int64 array of shape (n_vectors + 1,): vector i has ``numbers[offsets[i]:offsets[i + 1]]``.
     """
 
-    numbers: Ints
-    offsets: Ints
+    numbers: Int64Array
+    offsets: Int64Array
 
     def __len__(self) -> int:
         return len(self.offsets) - 1
@@ -136,8 +135,8 @@ class Encoding(Settings):
     def words(self, vectors: npt.NDArray[Any]) -> list[list[str]]:
         """The names of each vector's tokens; raises what :meth:`encode` does."""
         tokens = self.encode(vectors)
-        found, places = np.unique(tokens.numbers, return_inverse=True)
-        names = [self.name(number) for number in found.tolist()]
+        distinct, places = np.unique(tokens.numbers, return_inverse=True)
+        names = [self.name(number) for number in distinct.tolist()]
         each = [names[place] for place in places.tolist()]
         offsets = tokens.offsets.tolist()
         return [each[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]

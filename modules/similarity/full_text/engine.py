@@ -14,16 +14,17 @@ import numpy.typing as npt
 import pyarrow as pa
 from pydantic import Field, model_validator
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.settings.base import Settings
 from modules.similarity.changes import Rows, check_items, check_same, unit
 from modules.similarity.exact import brute_force
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.folder import Manifest, new_folder, read_manifest, settings_of, write_manifest
 from modules.similarity.full_text import documents
 from modules.similarity.full_text.documents import Asking
 from modules.similarity.full_text.encoding import Encoding
-from modules.similarity.halves import widened
-from modules.similarity.items import Embedding, Floats, Items, Mask, Restriction
-from modules.similarity.protocol import Found, Queries, Within, check_search, mask_of
+from modules.similarity.items import Embedding, Items, Restriction
+from modules.similarity.protocol import Queries, SearchResult, Within, check_search, mask_of
 
 ENGINE = "engine"
 _CHUNK = 4096
@@ -105,7 +106,7 @@ class FullTextIndex:
         settings = self._settings.model_dump(mode="json")
         write_manifest(target, Manifest(self.kind, base.embedding, base.dimension, len(self), settings))
 
-    def search(self, queries: Queries, k: int, within: Within | None = None) -> Found:
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
         """See :meth:`modules.similarity.protocol.Index.search`.
 
         Raises:
@@ -120,13 +121,13 @@ class FullTextIndex:
             there = self.rows.alive if self._settings.by != "tokens" else self.rows.comparable
             return brute_force(vectors, self._parts, k, mask if there is None else mask & there)
         shape = (len(queries), k)
-        found = Found(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
+        result = SearchResult(np.full(shape, -1, np.int64), np.full(shape, -np.inf, np.float32))
         words = self._query_words(queries, vectors)
         search = _Search(self, k, within, mask)
         with ThreadPoolExecutor(self._settings.threads) as pool:
             for i, (rows, scores) in enumerate(pool.map(search, words, _each(vectors, len(queries)))):
-                found.rows[i, : len(rows)], found.scores[i, : len(rows)] = rows, scores
-        return found
+                result.rows[i, : len(rows)], result.scores[i, : len(rows)] = rows, scores
+        return result
 
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`."""
@@ -150,7 +151,7 @@ class FullTextIndex:
 
     @property
     def settings(self) -> FullTextSettings:
-        """What it was built with."""
+        """The settings that the index was built with."""
         return self._settings
 
     def __len__(self) -> int:
@@ -160,7 +161,7 @@ class FullTextIndex:
     def _parts(self) -> list[npt.NDArray[Any]]:
         return [self.rows.base.vectors, self.rows.added]
 
-    def _delete(self, rows: npt.NDArray[np.int64]) -> None:
+    def _delete(self, rows: Int64Array) -> None:
         if len(rows):
             documents.delete(self._engine, rows.tolist())
 
@@ -170,7 +171,7 @@ class FullTextIndex:
             part = vectors[start : start + _CHUNK]
             yield from self._settings.encoding.words(part) if self._settings.by != "title" else [()] * len(part)
 
-    def _checked(self, queries: Queries, k: int) -> Floats | None:
+    def _checked(self, queries: Queries, k: int) -> Float32Array | None:
         """The queries' vectors, None where they are not needed."""
         by, rank = self._settings.by, self._settings.rank
         if by != "tokens" and queries.titles is None:
@@ -184,7 +185,7 @@ class FullTextIndex:
             raise ValueError(f"{len(vectors)} titles, not {len(queries.titles)}")
         return unit(vectors)
 
-    def _query_words(self, queries: Queries, vectors: Floats | None) -> list[tuple[Sequence[str], Sequence[str]]]:
+    def _query_words(self, queries: Queries, vectors: Float32Array | None) -> list[tuple[Sequence[str], Sequence[str]]]:
         """Tokens and title words of each query."""
         by, encoding = self._settings.by, self._settings.encoding
         tokens: list[Sequence[str]] = [()] * len(queries)
@@ -200,7 +201,7 @@ class FullTextIndex:
 class _Search:
     """One batch's searches; called from several threads."""
 
-    def __init__(self, index: FullTextIndex, k: int, within: Within | None, mask: Mask | None):
+    def __init__(self, index: FullTextIndex, k: int, within: Within | None, mask: BoolArray | None):
         self._settings = index.settings
         self._asking = index._asking
         self._searcher = index._engine.searcher()
@@ -209,7 +210,7 @@ class _Search:
         self._wanted = max(k, index.settings.candidates) if index.settings.rank == "cosine" else k
         self._documents = int(self._searcher.num_docs)
         self._allowed: Any = None
-        self._mask: Mask | None = None
+        self._mask: BoolArray | None = None
         if isinstance(within, Restriction):
             self._allowed = self._asking.restriction(within)
         elif mask is not None and np.count_nonzero(mask) <= _ROWS_IN_QUERY:
@@ -218,8 +219,8 @@ class _Search:
             self._mask = mask
 
     def __call__(
-        self, words: tuple[Sequence[str], Sequence[str]], vector: Floats | None
-    ) -> tuple[npt.NDArray[np.int64], Floats]:
+        self, words: tuple[Sequence[str], Sequence[str]], vector: Float32Array | None
+    ) -> tuple[Int64Array, Float32Array]:
         query = self._asking.any_of(*words, self._settings.title_weight if words[0] else 1.0)
         if query is None or not self._documents:
             return np.zeros(0, np.int64), np.zeros(0, np.float32)
@@ -232,7 +233,7 @@ class _Search:
             return rows[order], scores[order]
         return rows[: self._k], scores[: self._k]
 
-    def _hits(self, query: Any) -> tuple[npt.NDArray[np.int64], Floats]:
+    def _hits(self, query: Any) -> tuple[Int64Array, Float32Array]:
         if self._mask is None:
             return documents.hits(self._searcher, query, self._wanted)
         share = max(np.count_nonzero(self._mask) / len(self._mask), 1 / len(self._mask))
@@ -244,17 +245,17 @@ class _Search:
                 return rows[good][: self._wanted], scores[good][: self._wanted]
             limit *= 4
 
-    def _vectors(self, rows: npt.NDArray[np.int64]) -> Floats:
+    def _vectors(self, rows: Int64Array) -> Float32Array:
         base, added = self._parts
         if not len(added):
-            return widened(base[rows])
-        found = np.empty((len(rows), base.shape[1]), np.float32)
+            return to_float32(base[rows])
+        vectors = np.empty((len(rows), base.shape[1]), np.float32)
         old = rows < len(base)
-        found[old], found[~old] = widened(base[rows[old]]), added[rows[~old] - len(base)]
-        return found
+        vectors[old], vectors[~old] = to_float32(base[rows[old]]), added[rows[~old] - len(base)]
+        return vectors
 
 
-def _each(vectors: Floats | None, count: int) -> Sequence[Floats | None]:
+def _each(vectors: Float32Array | None, count: int) -> Sequence[Float32Array | None]:
     return [None] * count if vectors is None else list(vectors)
 
 

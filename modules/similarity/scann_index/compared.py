@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.similarity.exact import blocks, brute_force
-from modules.similarity.items import Floats, Mask
-from modules.similarity.protocol import Found
+from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.library import native
 from modules.similarity.scann_index.results import merge, nothing, pad
 from modules.similarity.scann_index.threads import one_blas_thread, threads
@@ -25,7 +25,9 @@ _BATCH = 256
 _CONFIGURATION = 'num_neighbors: 1 distance_measure { distance_measure: "DotProductDistance" } brute_force {}'
 
 
-def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask | None = None) -> Found:
+def compare(
+    queries: Float32Array, parts: list[npt.NDArray[Any]], k: int, mask: BoolArray | None = None
+) -> SearchResult:
     """As :func:`modules.similarity.exact.brute_force`, for any number of queries; the order of equal scores may differ.
 
     Args:
@@ -36,18 +38,18 @@ def compare(queries: Floats, parts: list[npt.NDArray[Any]], k: int, mask: Mask |
     if len(queries) < MANY:
         with one_blas_thread() if len(queries) < _FEW else nullcontext():
             return brute_force(queries, parts, k, mask)
-    found: list[Found] = []
+    results: list[SearchResult] = []
     block = max(1, _BLOCK_BYTES // (4 * queries.shape[1]))
     for numbers, vectors in blocks(parts, mask, block):
-        found.append(_block(queries, vectors, numbers, k))
-        if len(found) > 1:
-            found = [merge(found, k)]
-    return pad(found[0], k) if found else nothing(len(queries), k)
+        results.append(_block(queries, vectors, numbers, k))
+        if len(results) > 1:
+            results = [merge(results, k)]
+    return pad(results[0], k) if results else nothing(len(queries), k)
 
 
-def _block(queries: Floats, vectors: Floats, numbers: npt.NDArray[np.int64], k: int) -> Found:
+def _block(queries: Float32Array, vectors: Float32Array, numbers: Int64Array, k: int) -> SearchResult:
     made = native().ScannNumpy(np.ascontiguousarray(vectors), _CONFIGURATION, threads())
     wanted = min(k, len(vectors))
     batch = max(1, min(_BATCH, -(-len(queries) // threads())))
     places, scores = made.search_batched(queries, wanted, wanted, -1, True, batch)
-    return Found(numbers[places], scores)
+    return SearchResult(numbers[places], scores)

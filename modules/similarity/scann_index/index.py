@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 
+from modules.arrays import BoolArray, Float32Array, Int64Array
 from modules.errors import InputError, Problem, reason
 from modules.similarity.changes import Rows
 from modules.similarity.folder import (
@@ -22,8 +22,8 @@ from modules.similarity.folder import (
     write_facts,
     write_manifest,
 )
-from modules.similarity.items import Embedding, Floats, Items, Mask, column
-from modules.similarity.protocol import Found, Queries, Within, check_search
+from modules.similarity.items import Embedding, Items, column
+from modules.similarity.protocol import Queries, SearchResult, Within, check_search
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.rescoring import Rescoring
 from modules.similarity.scann_index.rescoring import write as write_rescoring
@@ -52,7 +52,7 @@ class Partition:
     start: int
     end: int
     searcher: Searcher | None = None
-    added: npt.NDArray[np.int64] = field(default_factory=lambda: np.zeros(0, np.int64))
+    added: Int64Array = field(default_factory=lambda: np.zeros(0, np.int64))
 
 
 class ScannIndex:
@@ -130,10 +130,12 @@ class ScannIndex:
         try:
             layout = manifest.facts["layout"]
             partitions = []
-            for number, one in enumerate(layout["partitions"]):
-                searcher = _load(path / _PARTITION.format(number), one["tree"])
-                added = np.asarray(one["added"], np.int64)
-                partitions.append(Partition(str(one["name"]), int(one["start"]), int(one["end"]), searcher, added))
+            for number, entry in enumerate(layout["partitions"]):
+                searcher = _load(path / _PARTITION.format(number), entry["tree"])
+                added = np.asarray(entry["added"], np.int64)
+                partitions.append(
+                    Partition(str(entry["name"]), int(entry["start"]), int(entry["end"]), searcher, added)
+                )
             whole = _load(path / _WHOLE, layout["tree"])
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             hint = "build the index again with `shelfmark run --from ScannIndex`"
@@ -151,9 +153,9 @@ class ScannIndex:
         self.rows.write(target)
         if self._settings.mapped:
             write_rescoring(target / _RESCORING, self.rows.base.vectors)
-        for number, one in enumerate(self.partitions):
-            if one.searcher is not None:
-                one.searcher.save(target / _PARTITION.format(number))
+        for number, partition in enumerate(self.partitions):
+            if partition.searcher is not None:
+                partition.searcher.save(target / _PARTITION.format(number))
         if self.whole is not None:
             self.whole.save(target / _WHOLE)
         base = self.rows.base
@@ -168,7 +170,9 @@ class ScannIndex:
         """
         write_facts(Path(folder), self._facts())
 
-    def search(self, queries: Queries, k: int, within: Within | None = None, route: Route | None = None) -> Found:
+    def search(
+        self, queries: Queries, k: int, within: Within | None = None, route: Route | None = None
+    ) -> SearchResult:
         """See :meth:`modules.similarity.protocol.Index.search`.
 
         Args:
@@ -182,7 +186,7 @@ class ScannIndex:
             return self.whole.search(vectors, k)
         return self.exact(vectors, k, None)
 
-    def search_partition(self, partition: Partition, vectors: Floats, k: int) -> Found:
+    def search_partition(self, partition: Partition, vectors: Float32Array, k: int) -> SearchResult:
         """The best ``k`` products of one partition; ``vectors``: float32 (q, d), contiguous."""
         tree = self.tree_of(partition)
         if tree is None:
@@ -195,25 +199,27 @@ class ScannIndex:
         return self.search(Queries(vectors), k, None if mask.all() else mask)
 
     def tree_of(self, partition: Partition) -> Searcher | None:
-        """What searches of a partition look into; None: its products are compared one by one."""
+        """The tree that a search of a partition uses; None: the search compares the products one by one."""
         if partition.searcher is not None:
             return partition.searcher
         return self.whole if partition.end - partition.start >= self._settings.min_products else None
 
-    def exact(self, vectors: Floats, k: int, mask: Mask | None = None, partition: Partition | None = None) -> Found:
+    def exact(
+        self, vectors: Float32Array, k: int, mask: BoolArray | None = None, partition: Partition | None = None
+    ) -> SearchResult:
         """The best ``k`` of the rows in ``mask`` (None: all), of one partition or of all, by comparing them all."""
         base, added = self.rows.base.vectors, self.rows.added
         mask = self.rows.only_comparable(mask)
         if partition is None:
             return compare(vectors, [base, added], k, mask)
         place = slice(partition.start, partition.end)
-        found = compare(vectors, [base[place]], k, _some(mask, place))
-        found.rows[found.rows >= 0] += partition.start
+        older = compare(vectors, [base[place]], k, _some(mask, place))
+        older.rows[older.rows >= 0] += partition.start
         if not len(partition.added):
-            return found
+            return older
         newer = compare(vectors, [added[partition.added - len(base)]], k, _some(mask, partition.added))
         numbers = np.where(newer.rows < 0, -1, partition.added[newer.rows])
-        return merge([found, Found(numbers, newer.scores)], k)
+        return merge([older, SearchResult(numbers, newer.scores)], k)
 
     def add(self, items: Items) -> None:
         """See :meth:`modules.similarity.protocol.Index.add`; into the trees as they are, without a rebuild."""
@@ -223,12 +229,12 @@ class ScannIndex:
         rows = np.arange(before, before + len(items))
         if self.whole is not None:
             self.whole.add(items.vectors, rows)
-        for number, one in enumerate(self.partitions):
+        for number, partition in enumerate(self.partitions):
             of_it = np.flatnonzero(partition_of == number)
             if len(of_it):
-                one.added = np.concatenate([one.added, rows[of_it]])
-                if one.searcher is not None:
-                    one.searcher.add(items.vectors[of_it], rows[of_it])
+                partition.added = np.concatenate([partition.added, rows[of_it]])
+                if partition.searcher is not None:
+                    partition.searcher.add(items.vectors[of_it], rows[of_it])
         self._restricted.forget()
 
     def remove(self, ids: Sequence[str]) -> int:
@@ -250,7 +256,7 @@ class ScannIndex:
 
     @property
     def settings(self) -> ScannSettings:
-        """What it was built with."""
+        """The settings that the index was built with."""
         return self._settings
 
     def __len__(self) -> int:
@@ -259,40 +265,42 @@ class ScannIndex:
     def _facts(self) -> dict[str, Any]:
         """What the manifest says besides settings: facts, and how the rows lie in trees."""
         partitions = []
-        for one in self.partitions:
-            added, tree = one.added.tolist(), _tree(one.searcher)
-            partitions.append({"name": one.name, "start": one.start, "end": one.end, "added": added, "tree": tree})
+        for partition in self.partitions:
+            added, tree = partition.added.tolist(), _tree(partition.searcher)
+            partitions.append(
+                {"name": partition.name, "start": partition.start, "end": partition.end, "added": added, "tree": tree}
+            )
         return {**self.facts, "layout": {"tree": _tree(self.whole), "partitions": partitions}}
 
     def _searchers(self) -> list[Searcher]:
-        every = [self.whole, *(one.searcher for one in self.partitions)]
+        every = [self.whole, *(partition.searcher for partition in self.partitions)]
         return [searcher for searcher in every if searcher is not None]
 
     def _rescore(self, rescoring: Rescoring) -> None:
         for searcher in self._searchers():
             searcher.rescoring = rescoring
 
-    def _take_out(self, rows: npt.NDArray[np.int64]) -> None:
+    def _take_out(self, rows: Int64Array) -> None:
         if not len(rows):
             return
         for searcher in self._searchers():
             searcher.remove(rows)
-        for one in self.partitions:
-            one.added = one.added[~np.isin(one.added, rows)]
+        for partition in self.partitions:
+            partition.added = partition.added[~np.isin(partition.added, rows)]
 
-    def _partition_of(self, items: Items) -> npt.NDArray[np.int64]:
+    def _partition_of(self, items: Items) -> Int64Array:
         """Per item the partition in which its category lies already, -1 for a category that is in none."""
         if not self.partitions:
             return np.full(len(items), -1)
         known = column(self.rows.base.table, "category").to_numpy()
         place = np.full(max(int(known.max(initial=-1)), -1) + 2, -1, np.int64)  # the last one: no category
-        for number, one in enumerate(self.partitions):
-            place[np.unique(known[one.start : one.end])] = number
+        for number, partition in enumerate(self.partitions):
+            place[np.unique(known[partition.start : partition.end])] = number
         wanted = column(items.table, "category").to_numpy()
         return np.where(wanted < len(place) - 1, place[np.clip(wanted, -1, len(place) - 2)], -1)
 
 
-def _some(mask: Mask | None, place: Any) -> Mask | None:
+def _some(mask: BoolArray | None, place: Any) -> BoolArray | None:
     """The mask of a part of the rows; None where it excludes nothing."""
     part = None if mask is None else mask[place]
     return None if part is None or part.all() else part
@@ -301,10 +309,10 @@ def _some(mask: Mask | None, place: Any) -> Mask | None:
 def _tree(searcher: Searcher | None) -> dict[str, Any] | None:
     if searcher is None:
         return None
-    return {"leaves": searcher.leaves, "efforts": [one.model_dump(mode="json") for one in searcher.efforts]}
+    return {"leaves": searcher.leaves, "efforts": [effort.model_dump(mode="json") for effort in searcher.efforts]}
 
 
 def _load(folder: Path, tree: dict[str, Any] | None) -> Searcher | None:
     if tree is None:
         return None
-    return Searcher.load(folder, int(tree["leaves"]), [Effort.model_validate(one) for one in tree["efforts"]])
+    return Searcher.load(folder, int(tree["leaves"]), [Effort.model_validate(effort) for effort in tree["efforts"]])

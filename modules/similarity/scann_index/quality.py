@@ -9,9 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from modules.similarity.halves import widened
-from modules.similarity.items import Floats
-from modules.similarity.protocol import Found, Queries
+from modules.arrays import Float32Array
+from modules.similarity.float16_rows import to_float32
+from modules.similarity.protocol import Queries, SearchResult
 from modules.similarity.scann_index.index import Partition, ScannIndex
 from modules.similarity.scann_index.tuning import DEPTHS, Truth, halves, sample_of, tune
 
@@ -23,7 +23,7 @@ _SINGLE = 20
 
 @dataclass(frozen=True)
 class Quality:
-    """Of the global search or of a partition.
+    """Recall and speed of the global search or of one partition.
 
     Attributes:
       name: :data:`GLOBAL`, or the partition's (a category's id; "": products without).
@@ -58,8 +58,8 @@ def tune_and_measure(
       queries: sample products per tree that serve as queries: half of them to choose by, half to report.
       leaves, reorder: of the global search, where they are given.
     """
-    found = [_part(index, None, k, recall, queries, seed, leaves, reorder)]
-    return found + [_part(index, one, k, recall, queries, seed, None, None) for one in index.partitions]
+    whole = [_part(index, None, k, recall, queries, seed, leaves, reorder)]
+    return whole + [_part(index, partition, k, recall, queries, seed, None, None) for partition in index.partitions]
 
 
 def _part(
@@ -75,26 +75,26 @@ def _part(
     there = np.flatnonzero(embedded)
     rows = there[sample_of(len(there), queries, seed)]
 
-    def search(vectors: Floats, k: int = k) -> Found:
+    def search(vectors: Float32Array, k: int = k) -> SearchResult:
         if partition is not None:
             return index.search_partition(partition, vectors, k)
         return index.search(Queries(vectors), k)
 
     if len(there) < 2 or (searcher is None and (index.whole is None or len(own) < index.settings.min_products)):
         rows = rows[: 4 * _SINGLE]
-        return Quality(name, len(own), "exact", k, len(rows), 1.0, *_timed(search, widened(own[rows])))
+        return Quality(name, len(own), "exact", k, len(rows), 1.0, *_timed(search, to_float32(own[rows])))
     depth = min(k * DEPTHS[-1], max(k, len(own) // 4))
     chosen, reported = halves(rows)
     if searcher is not None:
-        truth = Truth.of(widened(own[chosen]), own, depth, embedded, chosen)
+        truth = Truth.of(to_float32(own[chosen]), own, depth, embedded, chosen)
         searcher.efforts = tune(searcher, truth, k, recall, leaves=leaves, reorder=reorder, first_row=start)
-    truth = Truth.of(widened(own[reported]), own, k, embedded, reported)
-    found = search(truth.queries, truth.asked(k)).rows
-    value = float(truth.recall(np.where(found < 0, -1, found - start)).mean())
+    truth = Truth.of(to_float32(own[reported]), own, k, embedded, reported)
+    neighbours = search(truth.queries, truth.asked(k)).rows
+    value = float(truth.recall(np.where(neighbours < 0, -1, neighbours - start)).mean())
     return Quality(name, len(own), "scann", k, len(reported), value, *_timed(search, truth.queries))
 
 
-def _timed(search: Callable[[Floats], Found], queries: Floats) -> tuple[float, float]:
+def _timed(search: Callable[[Float32Array], SearchResult], queries: Float32Array) -> tuple[float, float]:
     """Milliseconds of a single query (median), and queries per second of a batch."""
     single = []
     for number in range(min(_SINGLE, len(queries))):
@@ -110,7 +110,7 @@ def _timed(search: Callable[[Floats], Found], queries: Floats) -> tuple[float, f
 def failed(quality: Sequence[Quality], threshold: float) -> list[str]:
     """Sentences about what is below the threshold."""
     return [
-        f"{one.name or 'no category'}: recall@{one.k} {one.recall:.3f}, needed {threshold:g}"
-        for one in quality
-        if one.recall < threshold
+        f"{part.name or 'no category'}: recall@{part.k} {part.recall:.3f}, needed {threshold:g}"
+        for part in quality
+        if part.recall < threshold
     ]

@@ -14,27 +14,27 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modules.similarity.best import best
+from modules.arrays import Float32Array, Int64Array
 from modules.similarity.changes import Rows
-from modules.similarity.halves import widened
-from modules.similarity.items import Floats
-from modules.similarity.protocol import Found
+from modules.similarity.float16_rows import to_float32
+from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.results import pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.threads import one_blas_thread
+from modules.similarity.top_k import top_k
 
 _VALUES = "int8.npy"
 _SCALES = "scales.npy"
 _ROTATION = "rotation.npy"
 _BLOCK_BYTES = 1 << 25
 _CACHED_BYTES = 1 << 19
-"""Of float32 vectors."""
+"""Bytes of float32 vectors."""
 _LARGE = 1 << 17
 """Numbers of a query's candidates. With fewer, threads take turns: they would mostly wait for Python's lock."""
 
 
 class Rescoring:
-    """Of an index' rows.
+    """Scores an index' rows again, by their int8 or exact vectors.
 
     Before an index was saved, and for products that were added since, its own vectors are used.
 
@@ -46,8 +46,8 @@ class Rescoring:
         self,
         rows: Rows,
         values: npt.NDArray[np.int8] | None = None,
-        scales: Floats | None = None,
-        rotation: Floats | None = None,
+        scales: Float32Array | None = None,
+        rotation: Float32Array | None = None,
     ):
         self.rows = rows
         self._values, self._scales, self._rotation = values, scales, rotation
@@ -55,22 +55,22 @@ class Rescoring:
 
     @classmethod
     def map(cls, folder: Path, rows: Rows) -> Rescoring:
-        """What :func:`write` wrote; the values stay on the disk."""
+        """Opens what :func:`write` wrote; the values stay on the disk."""
         values = np.load(folder / _VALUES, mmap_mode="r", allow_pickle=False)
         scales = np.load(folder / _SCALES, allow_pickle=False)[:, 0]
         return cls(rows, values, scales, np.load(folder / _ROTATION, allow_pickle=False))
 
-    def best(self, queries: Floats, found: Found, k: int) -> Found:
-        """The best ``k`` of what was found, by their cosine.
+    def top_k(self, queries: Float32Array, candidates: SearchResult, k: int) -> SearchResult:
+        """The ``k`` candidates of each query with the highest cosines.
 
         Args:
-          queries: float32 (q, d). found: rows, -1 for none; its scores do not count.
+          queries: float32 (q, d). candidates: rows, -1 for none; its scores do not count.
         """
-        small = found.rows.shape[1] * queries.shape[1] < _LARGE
+        small = candidates.rows.shape[1] * queries.shape[1] < _LARGE
         with one_blas_thread(), self._turn if small else nullcontext():
-            return pad(Found(*best(found.rows, self._scores(queries, found.rows), k)), k)
+            return pad(SearchResult(*top_k(candidates.rows, self._scores(queries, candidates.rows), k)), k)
 
-    def _scores(self, queries: Floats, rows: npt.NDArray[np.int64]) -> Floats:
+    def _scores(self, queries: Float32Array, rows: Int64Array) -> Float32Array:
         rotated = queries if self._rotation is None else rotate(queries, self._rotation)
         scores = np.empty(rows.shape, np.float32)
         count, dimension = rows.shape[1], queries.shape[1]
@@ -84,7 +84,7 @@ class Rescoring:
                 self._score(rotated[some], rows[part], scores[part], room)
         query, place = np.nonzero(rows >= len(self._old))
         if len(query):
-            added = widened(self.rows.added[rows[query, place] - len(self._old)])
+            added = to_float32(self.rows.added[rows[query, place] - len(self._old)])
             scores[query, place] = np.einsum("nd,nd->n", added, queries[query])
         scores[rows < 0] = -np.inf
         return scores
@@ -93,14 +93,14 @@ class Rescoring:
     def _old(self) -> npt.NDArray[Any]:
         return self.rows.base.vectors if self._values is None else self._values
 
-    def _score(self, queries: Floats, rows: npt.NDArray[np.int64], scores: Floats, room: _Room) -> None:
-        """Of rows (q, n), which for those that are not among the old ones mean nothing; into ``scores``."""
+    def _score(self, queries: Float32Array, rows: Int64Array, scores: Float32Array, room: _Room) -> None:
+        """Writes the scores of rows (q, n) into ``scores``; those of rows that were added later are meaningless."""
         if not len(self._old):
             return
         flat = rows.reshape(-1)
         narrow, wide = room.narrow[: len(flat)], room.wide[: len(flat)]
         np.take(self._old, flat, axis=0, out=narrow, mode="clip")
-        widened(narrow, wide)
+        to_float32(narrow, wide)
         scores[:] = np.matmul(wide.reshape(*rows.shape, -1), queries[:, :, None])[:, :, 0]
         if self._scales is not None:
             scores *= np.take(self._scales, rows, mode="clip")

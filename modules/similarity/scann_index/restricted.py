@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-import numpy.typing as npt
 
-from modules.similarity.items import Floats, Mask, Restriction
-from modules.similarity.protocol import Found, Within, mask_of
+from modules.arrays import BoolArray, Float32Array, Int64Array
+from modules.similarity.items import Restriction
+from modules.similarity.protocol import SearchResult, Within, mask_of
 from modules.similarity.scann_index.compared import MANY, compare
 from modules.similarity.scann_index.results import first, merge, nothing
 from modules.similarity.scann_index.searcher import Searcher
@@ -39,7 +39,7 @@ _KEPT = 8
 _MOST = 256
 """At most; each holds its texts, too."""
 _KEPT_BYTES = 64 << 20
-"""Of their masks; more than the least are remembered as long as they take no more memory."""
+"""Bytes of masks that are remembered beyond the least number of restrictions."""
 _CALL = 6e-5
 """Seconds that a call takes whatever it looks for."""
 _DEEPEST = 0.2
@@ -55,10 +55,10 @@ class Wanted:
       count: of them. partitions: of them by partition, int64. others: int64, rows of those in no partition.
     """
 
-    mask: Mask
+    mask: BoolArray
     count: int
-    partitions: npt.NDArray[np.int64]
-    others: npt.NDArray[np.int64]
+    partitions: Int64Array
+    others: Int64Array
 
 
 class Restricted:
@@ -73,14 +73,14 @@ class Restricted:
         self._known.clear()
 
     def wanted(self, within: Within | None) -> Wanted | None:
-        """What ``within`` is about; None: all products.
+        """Resolves ``within`` to the products that it lets through; None: all products.
 
         Raises:
           ValueError: a mask of another length.
         """
-        if isinstance(within, Restriction) and (found := self._known.get(within)) is not None:
+        if isinstance(within, Restriction) and (known := self._known.get(within)) is not None:
             self._known.move_to_end(within)
-            return found
+            return known
         rows = self._index.rows
         given = mask_of(within, rows.table)
         if given is None:
@@ -98,7 +98,7 @@ class Restricted:
                 self._known.popitem(last=False)
         return wanted
 
-    def search(self, queries: Floats, k: int, wanted: Wanted, route: Route | None = None) -> Found:
+    def search(self, queries: Float32Array, k: int, wanted: Wanted, route: Route | None = None) -> SearchResult:
         """The best ``k`` of what is wanted by a route, or by the cheapest one."""
         if not wanted.count or not len(queries):
             return nothing(len(queries), k)
@@ -107,14 +107,14 @@ class Restricted:
         if route == "filtered" and whole is not None:
             return self._filtered(whole, queries, k, wanted.mask, wanted.count, None)
         if route == "partitions" and self._index.partitions:
-            found = [
+            results = [
                 self._in_partition(partition, queries, min(k, int(count)), wanted, int(count))
                 for partition, count in zip(self._index.partitions, wanted.partitions, strict=True)
                 if count
             ]
             if len(wanted.others):
-                found.append(self._exact_others(queries, k, wanted.others))
-            return merge(found, k)
+                results.append(self._exact_others(queries, k, wanted.others))
+            return merge(results, k)
         return self._index.exact(queries, k, wanted.mask)
 
     def cheapest(self, queries: int, k: int, wanted: Wanted) -> Route:
@@ -137,7 +137,7 @@ class Restricted:
             spent += call + exact_seconds(queries, others, index.rows.base.dimension)
         return spent
 
-    def _in_none(self, mask: Mask, count: int) -> npt.NDArray[np.int64]:
+    def _in_none(self, mask: BoolArray, count: int) -> Int64Array:
         """Rows in ``mask`` that are in no partition, ``count`` of them; with partitions, only added ones can be."""
         if not count or not self._index.partitions:
             return np.zeros(0, np.int64)
@@ -147,33 +147,41 @@ class Restricted:
             left[partition.added - base] = False
         return np.flatnonzero(left) + base
 
-    def _exact_others(self, queries: Floats, k: int, others: npt.NDArray[np.int64]) -> Found:
+    def _exact_others(self, queries: Float32Array, k: int, others: Int64Array) -> SearchResult:
         rows = self._index.rows
-        found = compare(queries, [rows.added[others - len(rows.base)]], min(k, len(others)))
-        return Found(np.where(found.rows < 0, -1, others[found.rows]), found.scores)
+        nearest = compare(queries, [rows.added[others - len(rows.base)]], min(k, len(others)))
+        return SearchResult(np.where(nearest.rows < 0, -1, others[nearest.rows]), nearest.scores)
 
     def _partition_seconds(self, partition: Partition, queries: int, k: int, count: int) -> float:
         exact = exact_seconds(queries, count, self._index.rows.base.dimension, count == partition.end - partition.start)
         # Of each partition the best are chosen, and again in the merge.
         return min(exact, _filtered_seconds(partition.searcher, k, count)) + 8e-8 * min(k, count)
 
-    def _in_partition(self, partition: Partition, queries: Floats, k: int, wanted: Wanted, count: int) -> Found:
+    def _in_partition(
+        self, partition: Partition, queries: Float32Array, k: int, wanted: Wanted, count: int
+    ) -> SearchResult:
         exact = exact_seconds(len(queries), count, queries.shape[1], count == partition.end - partition.start)
         if partition.searcher is not None and _filtered_seconds(partition.searcher, k, count) < exact:
             return self._filtered(partition.searcher, queries, k, wanted.mask, count, partition)
         return self._index.exact(queries, k, wanted.mask, partition)
 
     def _filtered(
-        self, searcher: Searcher, queries: Floats, k: int, mask: Mask, count: int, partition: Partition | None
-    ) -> Found:
+        self,
+        searcher: Searcher,
+        queries: Float32Array,
+        k: int,
+        mask: BoolArray,
+        count: int,
+        partition: Partition | None,
+    ) -> SearchResult:
         depth = _depth(searcher, k, count)
-        found = searcher.search(queries, depth)
-        found = first(found, (found.rows >= 0) & mask[found.rows], k)
-        short = np.flatnonzero((found.rows >= 0).sum(1) < min(k, count))
+        result = searcher.search(queries, depth)
+        result = first(result, (result.rows >= 0) & mask[result.rows], k)
+        short = np.flatnonzero((result.rows >= 0).sum(1) < min(k, count))
         if len(short):
             again = self._index.exact(np.ascontiguousarray(queries[short]), k, mask, partition)
-            found.rows[short], found.scores[short] = again.rows, again.scores
-        return found
+            result.rows[short], result.scores[short] = again.rows, again.scores
+        return result
 
 
 def exact_seconds(queries: int, products: int, dimension: int, side_by_side: bool = False) -> float:

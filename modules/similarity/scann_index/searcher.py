@@ -12,20 +12,18 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError, Problem
 from modules.similarity.changes import not_zero
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.folder import write_vectors
-from modules.similarity.halves import widened
-from modules.similarity.items import Floats
-from modules.similarity.protocol import Found
+from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.library import configuration, native
 from modules.similarity.scann_index.rescoring import Rescoring
 from modules.similarity.scann_index.results import nothing, pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
 from modules.similarity.scann_index.threads import one_blas_thread, threads
-
-Rows = npt.NDArray[np.int64]
 
 _ASSETS = "scann_assets.pbtxt"
 _ASSET = re.compile(r'assets \{\n  asset_type: [A-Z0-9_]+\n  asset_path: "([A-Za-z0-9_]+\.[a-z]+)"\n\}\n')
@@ -38,7 +36,7 @@ _FEWEST = 16
 _SEVERAL = 8
 """Queries, from which on threads of Python's pay."""
 _BLOCK_BYTES = 1 << 26
-"""Of float32 vectors that are worked on at a time."""
+"""The bytes of float32 vectors that one step converts."""
 
 
 class Searcher:
@@ -56,7 +54,12 @@ class Searcher:
     """
 
     def __init__(
-        self, native_searcher: Any, rotation: Floats | None, rows: Rows, leaves: int, efforts: Sequence[Effort] = ()
+        self,
+        native_searcher: Any,
+        rotation: Float32Array | None,
+        rows: Int64Array,
+        leaves: int,
+        efforts: Sequence[Effort] = (),
     ):
         self._native = native_searcher
         self._rotation = rotation
@@ -70,7 +73,12 @@ class Searcher:
 
     @classmethod
     def build(
-        cls, vectors: npt.NDArray[Any], rows: Rows, settings: ScannSettings, seed: int = 0, leaves: int | None = None
+        cls,
+        vectors: npt.NDArray[Any],
+        rows: Int64Array,
+        settings: ScannSettings,
+        seed: int = 0,
+        leaves: int | None = None,
     ) -> Searcher | None:
         """A tree over ``vectors`` (n, d); None if too few rows have an embedding.
 
@@ -107,7 +115,7 @@ class Searcher:
 
     @classmethod
     def load(cls, folder: Path, leaves: int, efforts: Sequence[Effort] = ()) -> Searcher:
-        """What :meth:`save` wrote; the manifest has vouched for the files.
+        """Loads what :meth:`save` wrote; the caller has checked the files against the manifest.
 
         Raises:
           InputError: a file that ScaNN's list of files names is not there.
@@ -152,7 +160,7 @@ class Searcher:
         """The effort of a search for ``k``."""
         return effort_of(self.efforts, k, self.leaves, len(self))
 
-    def search(self, queries: Floats, k: int, effort: Effort | None = None) -> Found:
+    def search(self, queries: Float32Array, k: int, effort: Effort | None = None) -> SearchResult:
         """The best ``k`` rows of each query (float32 (q, d), contiguous) by inner product.
 
         Queries whose leaves hold fewer than ``k`` look into all leaves.
@@ -163,22 +171,22 @@ class Searcher:
         if not len(queries) or not len(self):
             return nothing(len(queries), k)
         effort = effort or self.effort(k)
-        found = self._search(queries, k, effort)
-        short = np.flatnonzero(found.rows[:, min(k, len(self)) - 1] < 0)
+        result = self._search(queries, k, effort)
+        short = np.flatnonzero(result.rows[:, min(k, len(self)) - 1] < 0)
         if len(short) and effort.leaves < self.leaves:
             every = effort.model_copy(update={"leaves": self.leaves})
             again = self._search(np.ascontiguousarray(queries[short]), k, every)
-            found.rows[short], found.scores[short] = again.rows, again.scores
-        return found
+            result.rows[short], result.scores[short] = again.rows, again.scores
+        return result
 
-    def _search(self, queries: Floats, k: int, effort: Effort) -> Found:
+    def _search(self, queries: Float32Array, k: int, effort: Effort) -> SearchResult:
         refine = min(effort.refine, len(self)) if self.refining is not None else 0
         if self.rescoring is None and not refine:
             return self._candidates(queries, min(k, len(self)), k, effort, several=len(queries) > 1)
 
-        def best(part: Floats) -> Found:
-            found = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
-            return self.refining.best(part, found, k) if self.refining is not None and refine else found
+        def best(part: Float32Array) -> SearchResult:
+            candidates = self._candidates(part, max(min(k, len(self)), refine), max(k, refine), effort, several=False)
+            return self.refining.top_k(part, candidates, k) if self.refining is not None and refine else candidates
 
         size = min(_BATCH, -(-len(queries) // threads())) if len(queries) >= _SEVERAL else len(queries)
         parts = [queries[start : start + size] for start in range(0, len(queries), size)]
@@ -186,10 +194,14 @@ class Searcher:
             return best(parts[0])
         # While one thread orders candidates, with Python's lock, others are in ScaNN, without it.
         with one_blas_thread(), ThreadPoolExecutor(threads()) as pool:
-            found = list(pool.map(best, parts))
-        return Found(np.concatenate([one.rows for one in found]), np.concatenate([one.scores for one in found]))
+            results = list(pool.map(best, parts))
+        return SearchResult(
+            np.concatenate([result.rows for result in results]), np.concatenate([result.scores for result in results])
+        )
 
-    def _candidates(self, queries: Floats, wanted: int, width: int, effort: Effort, several: bool) -> Found:
+    def _candidates(
+        self, queries: Float32Array, wanted: int, width: int, effort: Effort, several: bool
+    ) -> SearchResult:
         """The best ``wanted`` by quantised vectors, padded to ``width``.
 
         Args:
@@ -210,17 +222,17 @@ class Searcher:
         if np.isnan(scores[:, -1]).any():  # ScaNN pads with place 0 and NaN
             short = np.isnan(scores)
             rows[short], scores[short] = -1, -np.inf
-        found = Found(rows, scores)
+        candidates = SearchResult(rows, scores)
         if self.rescoring is not None:
-            found = self.rescoring.best(queries, found, width)
-        return found if found.rows.shape[1] == width else pad(found, width)
+            candidates = self.rescoring.top_k(queries, candidates, width)
+        return candidates if candidates.rows.shape[1] == width else pad(candidates, width)
 
-    def add(self, vectors: npt.NDArray[Any], rows: Rows) -> None:
+    def add(self, vectors: npt.NDArray[Any], rows: Int64Array) -> None:
         """Appends vectors (n, d) under these rows."""
         self._append(vectors, np.flatnonzero(not_zero(vectors)), rows)
 
-    def remove(self, rows: Rows) -> None:
-        """Takes rows out; those that are not there are passed over."""
+    def remove(self, rows: Int64Array) -> None:
+        """Removes rows; rows that the tree does not hold are ignored."""
         places = np.flatnonzero(np.isin(self._rows, rows))[::-1]
         if not len(places):
             return
@@ -231,7 +243,7 @@ class Searcher:
             self._rows[place] = self._rows[-1]
             self._rows = self._rows[:-1]
 
-    def _append(self, vectors: npt.NDArray[Any], places: Rows, rows: Rows) -> None:
+    def _append(self, vectors: npt.NDArray[Any], places: Int64Array, rows: Int64Array) -> None:
         self._saved = None
         for start in range(0, len(places), _block(vectors)):
             part = places[start : start + _block(vectors)]
@@ -239,21 +251,21 @@ class Searcher:
         self._rows = _narrow(np.concatenate([self._rows, rows[places]]))
 
 
-def _rotated(vectors: npt.NDArray[Any], rotation: Floats | None) -> Floats:
+def _rotated(vectors: npt.NDArray[Any], rotation: Float32Array | None) -> Float32Array:
     """In float32, rotated if there are codes."""
-    return widened(vectors) if rotation is None else rotate(vectors, rotation)
+    return to_float32(vectors) if rotation is None else rotate(vectors, rotation)
 
 
-def _all_rotated(vectors: npt.NDArray[Any], places: Rows, rotation: Floats | None) -> Floats:
+def _all_rotated(vectors: npt.NDArray[Any], places: Int64Array, rotation: Float32Array | None) -> Float32Array:
     """Rows ``places`` as :func:`_rotated` has them, without a second copy of them."""
-    found = np.empty((len(places), vectors.shape[1]), np.float32)
+    sampled = np.empty((len(places), vectors.shape[1]), np.float32)
     for start in range(0, len(places), _block(vectors)):
         part = places[start : start + _block(vectors)]
-        found[start : start + len(part)] = _rotated(vectors[part], rotation)
-    return found
+        sampled[start : start + len(part)] = _rotated(vectors[part], rotation)
+    return sampled
 
 
-def _extremes(vectors: npt.NDArray[Any], good: Rows, rotation: Floats) -> Rows:
+def _extremes(vectors: npt.NDArray[Any], good: Int64Array, rotation: Float32Array) -> Int64Array:
     """Places in ``good`` of the rows that have the largest value of a rotated dimension."""
     largest = np.zeros(vectors.shape[1], np.float32)
     where = np.zeros(vectors.shape[1], np.int64)

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from modules.similarity.halves import widened
-from modules.similarity.items import Floats, Mask
-from modules.similarity.protocol import Found
+from modules.arrays import BoolArray, Float32Array, Float64Array, Int64Array
+from modules.similarity.float16_rows import to_float32
+from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.compared import compare
 from modules.similarity.scann_index.results import without
 from modules.similarity.scann_index.searcher import Searcher
@@ -45,24 +45,24 @@ class Truth:
         search finds its own query, so that a recall at a small k would say little. None: they are none of the rows.
     """
 
-    queries: Floats
+    queries: Float32Array
     vectors: npt.NDArray[Any]
-    rows: npt.NDArray[np.int64]
-    scores: Floats
-    own: npt.NDArray[np.int64] | None = None
+    rows: Int64Array
+    scores: Float32Array
+    own: Int64Array | None = None
 
     @classmethod
     def of(
-        cls, queries: Floats, vectors: npt.NDArray[Any], depth: int, mask: Mask | None = None,
-        own: npt.NDArray[np.int64] | None = None,
+        cls, queries: Float32Array, vectors: npt.NDArray[Any], depth: int, mask: BoolArray | None = None,
+        own: Int64Array | None = None,
     ) -> Truth:  # fmt: skip
         """By comparing each query with each vector, or with those in ``mask`` (bool (n,))."""
-        found = compare(queries, [vectors], depth + (own is not None), mask)
-        found = found if own is None else without(found, own)
-        return cls(queries, vectors, found.rows, found.scores, own)
+        exact = compare(queries, [vectors], depth + (own is not None), mask)
+        exact = exact if own is None else without(exact, own)
+        return cls(queries, vectors, exact.rows, exact.scores, own)
 
     def first(self, count: int) -> Truth:
-        """Of the first queries alone."""
+        """The same for the first ``count`` queries alone."""
         own = None if self.own is None else self.own[:count]
         return Truth(self.queries[:count], self.vectors, self.rows[:count], self.scores[:count], own)
 
@@ -70,7 +70,7 @@ class Truth:
         """How many products a search is to find, so that ``k`` beside the query itself are among them."""
         return k + (self.own is not None)
 
-    def recall(self, rows: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
+    def recall(self, rows: Int64Array) -> Float64Array:
         """Per query the share of its exact neighbours that are among the found rows, -1 for nothing.
 
         Args:
@@ -79,7 +79,7 @@ class Truth:
         A product whose cosine is that of the last neighbour (:data:`TIE`) is as good as that one.
         """
         if self.own is not None:
-            rows = without(Found(rows, np.zeros(rows.shape, np.float32)), self.own).rows
+            rows = without(SearchResult(rows, np.zeros(rows.shape, np.float32)), self.own).rows
         k = rows.shape[1]
         right, scores = self.rows[:, :k], self.scores[:, :k]
         count = (right >= 0).sum(1)
@@ -89,7 +89,7 @@ class Truth:
         good = (known[np.searchsorted(known[:-1], mine)] == mine) & (rows >= 0)
         query, place = np.nonzero(~good & (rows >= 0))
         bound = np.where(right >= 0, scores, np.inf).min(1)
-        others = widened(self.vectors[rows[query, place]])
+        others = to_float32(self.vectors[rows[query, place]])
         good[query, place] = np.einsum("nd,nd->n", others, self.queries[query]) >= bound[query] - TIE
         return np.where(count > 0, np.minimum(good.sum(1), count) / np.maximum(count, 1), 1.0)
 
@@ -178,19 +178,19 @@ def _enough(
     return good
 
 
-def recall_with(searcher: Searcher, truth: Truth, effort: Effort, first_row: int = 0) -> npt.NDArray[np.float64]:
+def recall_with(searcher: Searcher, truth: Truth, effort: Effort, first_row: int = 0) -> Float64Array:
     """Per query what a search with this effort finds of the exact neighbours; ``first_row`` as in :func:`tune`."""
-    found = searcher.search(truth.queries, truth.asked(effort.k), effort)
-    return truth.recall(np.where(found.rows < 0, -1, found.rows - first_row))
+    result = searcher.search(truth.queries, truth.asked(effort.k), effort)
+    return truth.recall(np.where(result.rows < 0, -1, result.rows - first_row))
 
 
 def leaf_steps(leaves: int) -> list[int]:
     """Numbers of leaves to try: some 8% apart, all of them last."""
-    found = {min(leaves, max(1, round(1.08**i))) for i in range(400)}
-    return sorted(found)
+    numbers = {min(leaves, max(1, round(1.08**i))) for i in range(400)}
+    return sorted(numbers)
 
 
-def seconds(searcher: Searcher, queries: Floats, efforts: Sequence[Effort], repeats: int = 5) -> list[float]:
+def seconds(searcher: Searcher, queries: Float32Array, efforts: Sequence[Effort], repeats: int = 5) -> list[float]:
     """Per effort the processor time of a query in a batch: the least of some repetitions, since other work only adds.
 
     The efforts take turns, so that a slow moment of the machine hits all of them.
@@ -201,14 +201,14 @@ def seconds(searcher: Searcher, queries: Floats, efforts: Sequence[Effort], repe
             start = time.process_time()
             searcher.search(queries, effort.k, effort)
             least[place] = min(least[place], time.process_time() - start)
-    return [one / max(1, len(queries)) for one in least]
+    return [duration / max(1, len(queries)) for duration in least]
 
 
-def sample_of(rows: int, wanted: int, seed: int) -> npt.NDArray[np.int64]:
+def sample_of(rows: int, wanted: int, seed: int) -> Int64Array:
     """Distinct rows, sorted."""
     return np.sort(np.random.default_rng(seed).choice(rows, min(rows, wanted), replace=False))
 
 
-def halves(rows: npt.NDArray[np.int64]) -> Sequence[npt.NDArray[np.int64]]:
+def halves(rows: Int64Array) -> Sequence[Int64Array]:
     """Every second row for choosing, the others for reporting."""
     return rows[::2], rows[1::2]

@@ -83,7 +83,7 @@ def _in_one_line(secret: str, kind: str) -> str:
     return secret.strip()
 
 
-class Session:
+class ClusterSession:
     """Calls one API server.
 
     Args:
@@ -137,16 +137,16 @@ class Session:
     def _answer(self, response: urllib3.BaseHTTPResponse) -> dict[str, Any]:
         status = response.status
         try:
-            found = json.loads(response.data or b"{}")
+            body = json.loads(response.data or b"{}")
         except ValueError:
-            found = None
-        if 200 <= status < 300 and isinstance(found, dict):
-            return found
+            body = None
+        if 200 <= status < 300 and isinstance(body, dict):
+            return body
         message = ""
-        if isinstance(found, dict):
-            message = str(found.get("message") or found.get("error_message") or found.get("error") or "")
+        if isinstance(body, dict):
+            message = str(body.get("message") or body.get("error_message") or body.get("error") or "")
         shown = " ".join(message.split())[:300] or f"HTTP {status}"
-        if status in (401, 403) or 300 <= status < 400 or (status == 200 and found is None):
+        if status in (401, 403) or 300 <= status < 400 or (status == 200 and body is None):
             # A redirect or a page in place of JSON: somebody's sign-in page.
             raise ClusterError(f"{self.endpoint} does not let you in ({shown}): {self._advice(status)}", status)
         if status == 429 or _QUOTA.search(message):

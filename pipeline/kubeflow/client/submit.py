@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pipeline.kubeflow.client.session import ClusterError, Session
+from pipeline.kubeflow.client.session import ClusterError, ClusterSession
 
 ENDED = ("SUCCEEDED", "SKIPPED", "FAILED", "CANCELED")
 
@@ -28,7 +28,7 @@ class Version:
 
 @dataclass(frozen=True)
 class Submission:
-    """What is asked for.
+    """The run that a user submits.
 
     Attributes:
       name: of the pipeline. version: of the package, new each time. run: shown name of the run.
@@ -45,7 +45,7 @@ class Submission:
     service_account: str | None = None
 
 
-def upload(session: Session, package: Path, asked: Submission) -> Version:
+def upload(session: ClusterSession, package: Path, asked: Submission) -> Version:
     """Uploads the package as a new version of the pipeline, which is made if there is none. Raises ClusterError."""
     pipeline = _find(session, "/pipelines", "pipelines", asked.name, asked.namespace)
     if pipeline is None:
@@ -59,21 +59,21 @@ def upload(session: Session, package: Path, asked: Submission) -> Version:
     return Version(identity, _of(session, made, "pipeline_version_id"))
 
 
-def experiment_id(session: Session, asked: Submission) -> str:
+def experiment_id(session: ClusterSession, asked: Submission) -> str:
     """The experiment, made if there is none. Raises ClusterError."""
-    found = _find(session, "/experiments", "experiments", asked.experiment, asked.namespace)
-    if found is None:
+    experiment = _find(session, "/experiments", "experiments", asked.experiment, asked.namespace)
+    if experiment is None:
         body = {"display_name": asked.experiment, "namespace": asked.namespace}
-        found = session.post("/experiments", {name: value for name, value in body.items() if value is not None})
-    return _of(session, found, "experiment_id")
+        experiment = session.post("/experiments", {name: value for name, value in body.items() if value is not None})
+    return _of(session, experiment, "experiment_id")
 
 
-def start(session: Session, version: Version, experiment: str, asked: Submission) -> str:
+def start(session: ClusterSession, version: Version, experiment: str, asked: Submission) -> str:
     """Starts a run; its id. Raises ClusterError."""
     return _of(session, session.post("/runs", _run(version, experiment, asked)), "run_id")
 
 
-def schedule(session: Session, version: Version, experiment: str, asked: Submission, cron: str) -> str:
+def schedule(session: ClusterSession, version: Version, experiment: str, asked: Submission, cron: str) -> str:
     """A recurring run, one at a time, without making up for missed ones; its id. Raises ClusterError."""
     body = _run(version, experiment, asked) | {
         "trigger": {"cron_schedule": {"cron": cron}},
@@ -84,7 +84,7 @@ def schedule(session: Session, version: Version, experiment: str, asked: Submiss
     return _of(session, session.post("/recurringruns", body), "recurring_run_id")
 
 
-def wait(session: Session, run: str, told: Callable[[str, str], None], every: float) -> tuple[str, str]:
+def wait(session: ClusterSession, run: str, told: Callable[[str, str], None], every: float) -> tuple[str, str]:
     """Waits for a run's end.
 
     Args:
@@ -100,7 +100,7 @@ def wait(session: Session, run: str, told: Callable[[str, str], None], every: fl
     failures = 0
     while True:
         try:
-            found = session.get(f"/runs/{run}")
+            answer = session.get(f"/runs/{run}")
             failures = 0
         except ClusterError:
             failures += 1
@@ -108,15 +108,15 @@ def wait(session: Session, run: str, told: Callable[[str, str], None], every: fl
                 raise
             time.sleep(every)
             continue
-        for task in found.get("run_details", {}).get("task_details", []):
+        for task in answer.get("run_details", {}).get("task_details", []):
             name, state = task.get("display_name", ""), task.get("state", "PENDING")
             # Kubeflow's own steps stand beside the component's: its driver, and the pod inside of the component.
             if name and name not in ("root", "executor") and not name.endswith("-driver") and seen.get(name) != state:
                 seen[name] = state
                 told(name, state)
-        state = found.get("state", "PENDING")
+        state = answer.get("state", "PENDING")
         if state in ENDED:
-            return state, str((found.get("error") or {}).get("message", ""))
+            return state, str((answer.get("error") or {}).get("message", ""))
         time.sleep(every)
 
 
@@ -134,14 +134,14 @@ def _run(version: Version, experiment: str, asked: Submission) -> dict[str, Any]
     return body
 
 
-def _of(session: Session, answer: Mapping[str, Any], key: str) -> str:
+def _of(session: ClusterSession, answer: Mapping[str, Any], key: str) -> str:
     if not answer.get(key):
         raise ClusterError(f"{session.endpoint} gives no {key}: is it Kubeflow Pipelines' API server?")
     return str(answer[key])
 
 
-def _find(session: Session, path: str, key: str, name: str, namespace: str | None) -> dict[str, Any] | None:
+def _find(session: ClusterSession, path: str, key: str, name: str, namespace: str | None) -> dict[str, Any] | None:
     predicate = {"operation": "EQUALS", "key": "display_name", "string_value": name}
-    found = session.get(path, filter=json.dumps({"predicates": [predicate]}), namespace=namespace, page_size="2")
-    entries = [entry for entry in found.get(key) or [] if entry.get("display_name") == name]
+    listing = session.get(path, filter=json.dumps({"predicates": [predicate]}), namespace=namespace, page_size="2")
+    entries = [entry for entry in listing.get(key) or [] if entry.get("display_name") == name]
     return entries[0] if entries else None

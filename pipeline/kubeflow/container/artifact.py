@@ -17,23 +17,25 @@ def schema_title(kind: Mapping[str, Any] | None) -> str:
         2.x.
     """
     for name in ("schemaTitle", "instanceSchema"):
-        found = title_of((kind or {}).get(name))
-        if found:
-            return found
+        title = title_of((kind or {}).get(name))
+        if title:
+            return title
     return ""
 
 
 def title_of(text: object) -> str:
     """The title that a text is, or that a schema document in YAML or JSON has; empty where there is none."""
     try:
-        found = yaml.safe_load(text) if isinstance(text, str) else None
+        document = yaml.safe_load(text) if isinstance(text, str) else None
     except yaml.YAMLError:
         return ""
-    title = found.get("title") if isinstance(found, dict) else found
+    title = document.get("title") if isinstance(document, dict) else document
     return title if isinstance(title, str) else ""
 
 
 def addresses(artifact: Mapping[str, Any]) -> list[str]:
     """Where an artifact lies: its ``uri`` is one address, a list of them, or absent, null or empty."""
     given = artifact.get("uri")
-    return [one for one in (given if isinstance(given, list) else [given]) if isinstance(one, str) and one]
+    return [
+        address for address in (given if isinstance(given, list) else [given]) if isinstance(address, str) and address
+    ]

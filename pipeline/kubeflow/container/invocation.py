@@ -40,23 +40,23 @@ class Invocation:
     @classmethod
     def of(cls, arguments: argparse.Namespace) -> Invocation:
         """With types, local paths, the run's values and inline files in place."""
-        found = cls(
+        invocation = cls(
             json.loads(arguments.json_serialized_invocation_args),
             json.loads(arguments.json_serialized_inputs_spec_args or "{}"),
             Staging(),
         )
-        found._describe_inputs()
-        found._leave_out_logs()
+        invocation._describe_inputs()
+        invocation._leave_out_logs()
         for side in ("inputs", "outputs"):
-            found.staging.artifacts(found.input.get(side, {}).get("artifacts", {}), local=True)
-        outputs = found.input.get("outputs", {})
-        for one in (outputs, *outputs.get("parameters", {}).values()):
-            if "outputFile" in one:
-                one["outputFile"] = found.staging.local(one["outputFile"])
-        found._leave_out_nothing()
-        apply_overrides(found.parameters, from_argument(arguments.overrides or "[]"))
-        unpack_files(found.parameters)
-        return found
+            invocation.staging.artifacts(invocation.input.get(side, {}).get("artifacts", {}), local=True)
+        outputs = invocation.input.get("outputs", {})
+        for output in (outputs, *outputs.get("parameters", {}).values()):
+            if "outputFile" in output:
+                output["outputFile"] = invocation.staging.local(output["outputFile"])
+        invocation._leave_out_nothing()
+        apply_overrides(invocation.parameters, from_argument(arguments.overrides or "[]"))
+        unpack_files(invocation.parameters)
+        return invocation
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -126,10 +126,10 @@ class Invocation:
                     artifact["type"] = declared or {"schemaTitle": title}
                 if artifact.get("artifactId"):
                     artifact["name"] = artifact["artifactId"]
-                found = addresses(artifact)
+                places = addresses(artifact)
                 artifact.pop("uri", None)
-                if found:
-                    artifact["uri"] = found[0] if len(found) == 1 else found
+                if places:
+                    artifact["uri"] = places[0] if len(places) == 1 else places
 
     def _leave_out_logs(self) -> None:
         """The driver adds ``executor-logs``; it is written by the launcher, and no TFX artifact."""
@@ -170,7 +170,7 @@ def _kind(entry: dict[str, Any]) -> str:
 
 def _is_nothing(entry: dict[str, Any]) -> bool:
     artifacts = entry.get("artifacts", [])
-    return not artifacts or any(os.path.exists(os.path.join(one, NOTHING)) for one in addresses(artifacts[0]))
+    return not artifacts or any(os.path.exists(os.path.join(address, NOTHING)) for address in addresses(artifacts[0]))
 
 
 def _is_value(artifact: dict[str, Any]) -> bool:

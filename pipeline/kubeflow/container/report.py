@@ -13,7 +13,7 @@ from pydantic import TypeAdapter
 
 from components.class_metrics.files import read_figures
 from modules.objectives import Objective
-from modules.reporting.labelling_batch import Question, read_facts, read_questions, write_labelling_batch
+from modules.reporting.labelling_batch import BatchQuestion, read_facts, read_questions, write_labelling_batch
 from modules.reporting.model import Confusion
 from modules.reporting.page import write_report
 from pipeline.kubeflow.container.artifact import addresses
@@ -51,9 +51,9 @@ def make_report(invocation: Invocation, workflow: str) -> None:
     for sentence in missing:
         print(f"could not be read: {sentence}", flush=True)
     matrices = {
-        CONFUSION + one.name: confusion_metadata(one.predicted.confusion)
-        for one in report.objectives
-        if one.predicted is not None and one.predicted.confusion is not None
+        CONFUSION + objective.name: confusion_metadata(objective.predicted.confusion)
+        for objective in report.objectives
+        if objective.predicted is not None and objective.predicted.confusion is not None
     }
     artifacts = {
         name: {"artifacts": [{"uri": entry["artifacts"][0]["uri"], "metadata": matrices.get(name, {})}]}
@@ -66,14 +66,14 @@ def run_of(invocation: Invocation) -> Run:
     """The run, as far as its artifacts are inputs; their ids are ML Metadata's, and 0 in 3.0, which has none."""
     outputs = {}
     for name, entry in invocation.inputs.items():
-        found = [address for artifact in entry["artifacts"] for address in addresses(artifact)]
+        places = [address for artifact in entry["artifacts"] for address in addresses(artifact)]
         properties: dict[str, Value] = {}
         for artifact in entry["artifacts"]:
             properties |= _properties(artifact, name == COUNTS)
         given = str(entry["artifacts"][0].get("name") or "")
         identity = int(given) if given.isdecimal() else 0
         outputs["examples" if name == COUNTS else name] = Output(
-            identity, found[0] if len(found) == 1 else "", properties
+            identity, places[0] if len(places) == 1 else "", properties
         )
     return Run(str(invocation.parameters["run"]), outputs)
 
@@ -82,20 +82,20 @@ def confusion_metadata(confusion: Confusion) -> dict[str, Any]:
     """As Kubeflow's pages read it: rows are labels, columns predictions."""
     from kfp.dsl import ClassificationMetrics
 
-    found = ClassificationMetrics()
-    found.log_confusion_matrix(list(confusion.names), confusion.counts.tolist())
-    return dict(found.metadata)
+    metrics = ClassificationMetrics()
+    metrics.log_confusion_matrix(list(confusion.names), confusion.counts.tolist())
+    return dict(metrics.metadata)
 
 
-def _read_batch(run: Run) -> tuple[list[Question], dict[str, list[tuple[str, str]]]]:
+def _read_batch(run: Run) -> tuple[list[BatchQuestion], dict[str, list[tuple[str, str]]]]:
     batch = run.folder("labelling_batch")
     return read_questions(batch, run.taxonomy(), run.folder("predictions")), read_facts(batch)
 
 
 def _properties(artifact: Mapping[str, Any], whole: bool) -> dict[str, Value]:
     """ML Metadata's numbers come as doubles; ``whole``: those that are counts."""
-    found = {n: v for n, v in (artifact.get("metadata") or {}).items() if isinstance(v, int | float | str)}
-    return {n: int(v) if whole and isinstance(v, float) and v.is_integer() else v for n, v in found.items()}
+    properties = {n: v for n, v in (artifact.get("metadata") or {}).items() if isinstance(v, int | float | str)}
+    return {n: int(v) if whole and isinstance(v, float) and v.is_integer() else v for n, v in properties.items()}
 
 
 def _place(invocation: Invocation, name: str) -> Path:

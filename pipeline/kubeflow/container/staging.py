@@ -28,11 +28,11 @@ class Staging:
 
     def local(self, text: str) -> str:
         """With every remote address in it replaced by the pod's path."""
-        return self._addresses.sub(lambda found: self._local[found[0]], text)
+        return self._addresses.sub(lambda match: self._local[match[0]], text)
 
     def remote(self, text: str) -> str:
         """With every path of the pod in it replaced by the remote address."""
-        return self._paths.sub(lambda found: self._remote[found[0]], text)
+        return self._paths.sub(lambda match: self._remote[match[0]], text)
 
     def artifacts(self, artifacts: dict[str, Any], *, local: bool) -> None:
         """Translates addresses and texts of metadata in a map of artifact lists, in place."""
@@ -41,7 +41,9 @@ class Staging:
             for artifact in entry.get("artifacts", []):
                 given = artifact.get("uri")
                 if given:
-                    artifact["uri"] = [translate(one) for one in given] if isinstance(given, list) else translate(given)
+                    artifact["uri"] = (
+                        [translate(address) for address in given] if isinstance(given, list) else translate(given)
+                    )
                 metadata = artifact.get("metadata", {})
                 for name, value in metadata.items():
                     if isinstance(value, str):

@@ -99,15 +99,15 @@ def _last_blessed(invocation: Invocation, options: argparse.Namespace) -> None:
     from pipeline.kubeflow.container.blessed.choice import blessed_models
 
     models = blessed_models(metadata=options.metadata, artifacts_api=options.artifacts_api)
-    found = models.last(str(invocation.parameters["run"]))
+    model = models.last(str(invocation.parameters["run"]))
     note = invocation.own["note"]["artifacts"][0]
     folder = invocation.staging.local(note["uri"])
     # Written in both cases: the launcher of 3.0 refuses a step that leaves a declared output out.
     os.makedirs(folder, exist_ok=True)
-    with open(os.path.join(folder, FOUND if found else NOTHING), "w", encoding="utf-8") as file:
-        file.write(f"{found}\n" if found else "no model of this pipeline was ever blessed\n")
-    print(f"last blessed model: {found or 'none'}", flush=True)
-    _write_parameter(invocation, "uri", found or note["uri"])
+    with open(os.path.join(folder, FOUND if model else NOTHING), "w", encoding="utf-8") as file:
+        file.write(f"{model}\n" if model else "no model of this pipeline was ever blessed\n")
+    print(f"last blessed model: {model or 'none'}", flush=True)
+    _write_parameter(invocation, "uri", model or note["uri"])
 
 
 def _report(invocation: Invocation, workflow: str) -> None:

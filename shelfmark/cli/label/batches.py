@@ -35,8 +35,8 @@ def import_batch(
     """Queue a batch that a run picked, with all that the labelling page shows beside it."""
     from labelling.batches.artifact import read_batch
 
-    def read(path: Path, found: str | None, where: str) -> list[Batch]:
-        return read_batch(path, name or found or _named(where), run=found, uri=where)
+    def read(path: Path, run_id: str | None, where: str) -> list[Batch]:
+        return read_batch(path, name or run_id or _named(where), run=run_id, uri=where)
 
     _import(uri, run, "labelling_batch", overlap, store, workflow, overrides, feed, read)
 
@@ -57,8 +57,8 @@ def import_review(
     """Queue products whose labels look wrong, to be looked at again."""
     from labelling.batches.artifact import read_review
 
-    def read(path: Path, found: str | None, where: str) -> list[Batch]:
-        return read_review(path, name or f"review-{found or _named(where)}", run=found)
+    def read(path: Path, run_id: str | None, where: str) -> list[Batch]:
+        return read_review(path, name or f"review-{run_id or _named(where)}", run=run_id)
 
     _import(uri, run, "label_review", overlap, store, workflow, overrides, feed, read)
 
@@ -76,9 +76,9 @@ def import_products(
     from shelfmark.cli.label.gather import bring
 
     loaded = load(workflow, overrides, feed)
-    found = Runs.of(loaded).find(run, "examples")
+    selected_run = Runs.of(loaded).find(run, "examples")
     with Store(place_of(store, loaded)) as opened:
-        count = bring.bring_products(opened, loaded, found)
+        count = bring.bring_products(opened, loaded, selected_run)
         typer.echo(f"{count:,} products in {opened.name}")
 
 
@@ -95,18 +95,18 @@ def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> N
     except InputError:
         if uri is None or run != "latest":
             raise
-    found, where = places.find_run(runs, run, uri, key)
-    if found is not None and uri is None:
-        found.folder(key)
+    selected_run, where = places.find_run(runs, run, uri, key)
+    if selected_run is not None and uri is None:
+        selected_run.folder(key)
     with places.local_copy(where) as path:
         # All that is known of a batch that was made elsewhere lies at its URI.
-        batches = read(path, found.id if found is not None else None, where)
+        batches = read(path, selected_run.id if selected_run is not None else None, where)
         with Store(place_of(store, loaded)) as opened:
-            if runs is None or found is None:
+            if runs is None or selected_run is None:
                 imported = bring.bring_alone(opened, loaded, batches, wanted=overlap)
             else:
-                imported = bring.bring(opened, loaded, found, runs, batches, wanted=overlap)
-    if found is None:
+                imported = bring.bring(opened, loaded, selected_run, runs, batches, wanted=overlap)
+    if selected_run is None:
         named = "; --run names a run of this machine" if runs is not None and runs.ids else ""
         typer.echo(
             f"note: its run is not known here: products come from the feed, without neighbours and predictions{named}"
@@ -146,7 +146,7 @@ def assign(
     if annotator is None and overlap is None and not free:
         raise InputError(Problem("", "expected --to NAME, --overlap N or --free"))
     with open_store(store, workflow, overrides) as opened, opened.write() as connection:
-        known = [found.id for found in status.queues(connection)]
+        known = [entry.id for entry in status.queues(connection)]
         if batch not in known:
             expected = f"expected one of: {', '.join(known[:20]) or 'there is none yet'}"
             raise InputError(Problem("", expected, key="batch", value=batch))

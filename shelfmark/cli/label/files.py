@@ -42,7 +42,7 @@ def export(
     from labelling.formats.files import export_labels, format_of
     from modules.errors import InputError, Problem
 
-    found = format_of(output, kind.value if kind else None)
+    file_format = format_of(output, kind.value if kind else None)
     with open_store(store, workflow, overrides) as opened:
         if interface is not None:
             from labelling.formats.label_studio import configuration
@@ -56,8 +56,8 @@ def export(
                 raise InputError(Problem(opened.name, "the label store knows no taxonomy yet"))
             objective = queues.get(batch or "", next(iter(kinds), DEFAULT_OBJECTIVE))
             interface.write_text(configuration(tree, kinds.get(objective, DEFAULT_KIND)), "utf-8")
-        count = export_labels(opened, output, found, full=full, batch=batch, all_rows=not standing)
-    typer.echo(f"{output}: {count:,} {'tasks' if found == 'label-studio' else 'rows'}")
+        count = export_labels(opened, output, file_format, full=full, batch=batch, all_rows=not standing)
+    typer.echo(f"{output}: {count:,} {'tasks' if file_format == 'label-studio' else 'rows'}")
 
 
 def import_(
@@ -91,11 +91,11 @@ def import_(
         tree = taxonomy_of(loaded)
         kinds = kinds_of(loaded.workflow.objectives)
     with Store(place_of(store, loaded)) as opened:
-        found = import_labels(
+        imported = import_labels(
             opened, files, kind.value if kind else None, taxonomy=tree, objectives=kinds, people=people, now=now()
         )
-    known = f", {found.known:,} were there already" if found.known else ""
-    typer.echo(f"{found.added:,} rows added to {opened.name}{known}")
+    known = f", {imported.known:,} were there already" if imported.known else ""
+    typer.echo(f"{imported.added:,} rows added to {opened.name}{known}")
 
 
 def snapshot(
@@ -108,5 +108,5 @@ def snapshot(
     from labelling.store.snapshot import write_snapshot
 
     with open_store(store, workflow, overrides) as opened:
-        found = write_snapshot(opened, output)
-    typer.echo(f"{found.folder}: {found.labels:,} label rows, {found.queued:,} queued")
+        written = write_snapshot(opened, output)
+    typer.echo(f"{written.folder}: {written.labels:,} label rows, {written.queued:,} queued")

@@ -71,12 +71,12 @@ def serve(
     """Serve the labelling pages."""
     from labelling.store.database import SERVING
     from labelling.web.start import LabellingOptions, serve_store
-    from modules.http_server.limits import Limits
+    from modules.http_server.limits import ConnectionLimits
 
     options = LabellingOptions(
         host=host, port=port, certificate=certificate, key=key, annotator=annotator, accounts=accounts,
         image_hosts=tuple(image_hosts or ()), trusted_proxies=tuple(trusted_proxies or ()), one_session=one_session,
-        limits=Limits(wait=client_timeout, connections=connections, per_address=per_address),
+        limits=ConnectionLimits(wait=client_timeout, connections=connections, per_address=per_address),
     )  # fmt: skip
     with open_store(store, workflow, overrides, patience=replace(SERVING, write=write_wait)) as opened:
         serve_store(opened, options, lambda line: typer.echo(line), _source(index, workflow, overrides))
@@ -90,7 +90,7 @@ def _source(index: Path | None, workflow: Path | None, overrides: list[str] | No
         return source_of(index, None, workflow, overrides)
 
     def newest(version: str | None) -> Catalogue | None:
-        found = named()(version)
-        return found.catalogue if found is not None else None
+        version_source = named()(version)
+        return version_source.catalogue if version_source is not None else None
 
     return newest

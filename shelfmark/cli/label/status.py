@@ -20,11 +20,11 @@ def status(
 ) -> None:
     """Show labels, queues, annotators and how far they agree."""
     with open_store(store, workflow, overrides) as opened:
-        found = gather(opened)
+        gathered = gather(opened)
         if as_json:
-            typer.echo(json.dumps(found, ensure_ascii=False, indent=2))
+            typer.echo(json.dumps(gathered, ensure_ascii=False, indent=2))
         else:
-            show(opened.name, found)
+            show(opened.name, gathered)
 
 
 def gather(store: Store) -> dict[str, Any]:
@@ -52,25 +52,25 @@ def gather(store: Store) -> dict[str, Any]:
                 for q in counted.queues(connection)
             ],
             "annotators": [
-                {"name": name, "rows": count, "today": one.today, "pace_per_hour": one.pace}
-                for (name, count), one in zip(counted.annotators(connection), people, strict=True)
+                {"name": name, "rows": count, "today": person.today, "pace_per_hour": person.pace}
+                for (name, count), person in zip(counted.annotators(connection), people, strict=True)
             ],
             "agreement": [
                 {
-                    "objective": one.objective,
-                    "products": one.products,
-                    "alpha": number(one.alpha),
+                    "objective": agreement.objective,
+                    "products": agreement.products,
+                    "alpha": number(agreement.alpha),
                     "annotators": [
                         {"name": a.annotator, "products": a.products, "same": number(a.same), "kappa": number(a.kappa)}
-                        for a in one.annotators
+                        for a in agreement.annotators
                     ],
                     "categories": [
                         {"category": path(c.category), "products": c.products, "alpha": number(c.alpha)}
-                        for c in one.categories
+                        for c in agreement.categories
                     ],
                 }
-                for one in agreed
-                if one.products
+                for agreement in agreed
+                if agreement.products
             ],
         }
 
@@ -80,7 +80,7 @@ def number(value: float) -> float | None:
     return None if math.isnan(value) else round(value, 4)
 
 
-def show(name: str, found: dict[str, Any]) -> None:
+def show(name: str, gathered: dict[str, Any]) -> None:
     """Prints it for people."""
     from rich.table import Table
 
@@ -98,19 +98,19 @@ def show(name: str, found: dict[str, Any]) -> None:
         return made
 
     parts = [("labels", table("objective", "source", "value", "rows", "products"),
-              [list(row.values()) for row in found["labels"]]),
+              [list(row.values()) for row in gathered["labels"]]),
              ("queues", table("batch", "kind", "objective", "state", "open", "done"),
-              [list(row.values()) for row in found["queues"]]),
+              [list(row.values()) for row in gathered["queues"]]),
              ("annotators", table("annotator", "rows", "today", "per hour"),
               [[a["name"], a["rows"], a["today"], round(a["pace_per_hour"]) if a["pace_per_hour"] else ""]
-               for a in found["annotators"]])]  # fmt: skip
-    for one in found["agreement"]:
-        heading = (
-            f"agreement on {one['objective']}: alpha {one['alpha']}, {one['products']:,} products of several people"
-        )
-        people = [[a["name"], a["products"], a["same"], a["kappa"]] for a in one["annotators"]]
+               for a in gathered["annotators"]])]  # fmt: skip
+    for agreement in gathered["agreement"]:
+        of_people = f"{agreement['products']:,} products of several people"
+        heading = f"agreement on {agreement['objective']}: alpha {agreement['alpha']}, {of_people}"
+        people = [[a["name"], a["products"], a["same"], a["kappa"]] for a in agreement["annotators"]]
         parts.append((heading, table("annotator", "products", "same", "kappa"), people))
-        worst = [[c["category"], c["products"], c["alpha"]] for c in one["categories"] if c["alpha"] is not None][:10]
+        defined = [category for category in agreement["categories"] if category["alpha"] is not None]
+        worst = [[category["category"], category["products"], category["alpha"]] for category in defined[:10]]
         parts.append(("least agreed on", table("category", "products", "alpha"), worst))
     for heading, made, lines in parts:
         if not lines:

@@ -13,7 +13,7 @@ from shelfmark.cli.similar.source import IndexOption, ModelOption, opened
 
 if TYPE_CHECKING:
     from api.similarity.engine import Loaded
-    from modules.similarity.catalogue import Asked
+    from modules.similarity.catalogue import SimilarityQuery
 
 
 def find(
@@ -43,9 +43,9 @@ def find(
     method = catalogue.method(by)
     within = catalogue.restriction(categories or (), retailers or (), availability or (), price_from, price_to)
     asked, shown = _asked(loaded, what, method)
-    found = catalogue.search(method, [asked], k, within)[0]
+    neighbours = catalogue.search(method, [asked], k, within)[0]
     if as_json:
-        rows = [{"score": round(one.score, 6), **vars(one.product)} for one in found]
+        rows = [{"score": round(neighbour.score, 6), **vars(neighbour.product)} for neighbour in neighbours]
         typer.echo(json.dumps({"query": shown, "by": method, "neighbours": rows}, ensure_ascii=False))
         return
     from rich.table import Table
@@ -56,23 +56,23 @@ def find(
     for heading in ("score", "id", "title", "category", "retailer", "price"):
         right = heading in ("score", "price")
         table.add_column(heading, overflow="fold", justify="right" if right else "left")
-    for one in found:
-        product = one.product
+    for neighbour in neighbours:
+        product = neighbour.product
         price = "" if product.price is None else f"{product.price:,.2f}"
         cells = (product.id, product.title or "", product.category or "", product.retailer or "")
-        table.add_row(f"{one.score:.3f}", *(text(cell, limit=80) for cell in cells), price)
+        table.add_row(f"{neighbour.score:.3f}", *(text(cell, limit=80) for cell in cells), price)
     out = console()
     show(out, table)
-    show(out, text(f"{len(found)} nearest to {shown} by {method}, of {len(catalogue.indexes[method]):,} products"))
+    show(out, text(f"{len(neighbours)} nearest to {shown} by {method}, of {len(catalogue.indexes[method]):,} products"))
 
 
-def _asked(loaded: Loaded, what: str, method: str) -> tuple[Asked, str]:
+def _asked(loaded: Loaded, what: str, method: str) -> tuple[SimilarityQuery, str]:
     """The query, and what it is for people: a known id, else a file, else a text."""
     from api.similarity.embedder import Raw
     from api.similarity.engine import column_of
     from api.similarity.images import canonical_image
     from modules.errors import InputError, Problem
-    from modules.similarity.catalogue import Asked
+    from modules.similarity.catalogue import SimilarityQuery
 
     if not what.isascii() and what.encode("utf-8", "replace").decode() != what:
         raise InputError(Problem("", "an id, a file's name or a text in UTF-8", value=what))
@@ -89,10 +89,10 @@ def _asked(loaded: Loaded, what: str, method: str) -> tuple[Asked, str]:
         raise InputError(Problem(what, "an image file; there is none"))
     column = column_of(loaded, method, is_image=is_file)
     if column is None:
-        return Asked(title=what), f"text {what!r}"
+        return SimilarityQuery(title=what), f"text {what!r}"
     raw = Raw(image=canonical_image(path.read_bytes(), what)) if is_file else Raw(what)
     assert loaded.embedder is not None
     vector = loaded.embedder([raw])[column][0]
     if not vector.any():
         raise InputError(Problem("", "something that the model can embed", value=what))
-    return Asked(vector, raw.title), f"image {what}" if is_file else f"text {what!r}"
+    return SimilarityQuery(vector, raw.title), f"image {what}" if is_file else f"text {what!r}"

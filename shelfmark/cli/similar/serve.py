@@ -48,12 +48,12 @@ def serve(
 ) -> None:
     """Serve neighbours over HTTP: JSON, batched, and with another index while it runs."""
     from api.start import ApiOptions, serve_similar, token_of
-    from modules.http_server.limits import Limits
+    from modules.http_server.limits import ConnectionLimits
 
     options = ApiOptions(
         host=host, port=port, token_file=token_file, poll=watch, preload=preload, max_wait_ms=max_wait,
         max_batch=max_batch,
-        limits=Limits(wait=client_timeout, connections=connections, per_address=per_address),
+        limits=ConnectionLimits(wait=client_timeout, connections=connections, per_address=per_address),
     )  # fmt: skip
     token_of(options)
     serve_similar(source_of(index, model, workflow, overrides), options, lambda line: typer.echo(line))

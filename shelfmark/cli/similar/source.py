@@ -36,7 +36,7 @@ ModelOption = Annotated[
 
 
 def source_of(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
-    """What the arguments name, to be looked at again and again."""
+    """A function that opens the index that the arguments name, and looks for a newer one at each call."""
     from api.similarity.sources import Broken, FolderSource, state_of
     from modules.errors import InputError, Problem
 
@@ -84,11 +84,11 @@ def folders_of(index: Path | None, workflow: Path | None, overrides: list[str] |
     from api.similarity.sources import newest_version
     from modules.similarity.make import PUSHED_MODEL
 
-    found = newest_version(index)
-    if found is None:
+    newest = newest_version(index)
+    if newest is None:
         raise InputError(Problem(str(index), "a folder with an index; there is none"))
-    model = found / PUSHED_MODEL
-    return found, model if (model / _SAVED).is_file() else None
+    model = newest / PUSHED_MODEL
+    return newest, model if (model / _SAVED).is_file() else None
 
 
 def _model_of(run: Run) -> Path | None:
@@ -98,11 +98,11 @@ def _model_of(run: Run) -> Path | None:
 
 
 def opened(index: Path | None, model: Path | None, workflow: Path | None, overrides: list[str] | None) -> Loaded:
-    """What the arguments name, opened once.
+    """Opens the index that the arguments name, once.
 
     Raises:
       InputError: there is no index, or it is broken.
     """
-    found = source_of(index, model, workflow, overrides)(None)
-    assert found is not None
-    return found
+    source = source_of(index, model, workflow, overrides)(None)
+    assert source is not None
+    return source

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.http_server.limits import FEWEST, MOST, Limits, source_of
+from modules.http_server.limits import FEWEST, MOST, ConnectionLimits, source_of
 from modules.http_server.log import SparingHandler
 from modules.http_server.table import Table
 
@@ -47,7 +47,7 @@ def test_bounds_hold_and_nobody_who_is_answered_is_closed(
     steps: list[tuple[int, bool, int, int]], most: int, per_address: int
 ) -> None:
     async def run() -> None:
-        limits = Limits(per_address=per_address, trusted=(ip_network("10.0.0.4/32"),), held=5000)
+        limits = ConnectionLimits(per_address=per_address, trusted=(ip_network("10.0.0.4/32"),), held=5000)
         table, opened, ended = Table(limits, most), list[One](), list[One]()
         for moment, (host, waits, held, leaves) in enumerate(steps):
             address = f"10.0.0.{host}"
@@ -73,7 +73,7 @@ def test_bounds_hold_and_nobody_who_is_answered_is_closed(
 
 def test_who_has_waited_longest_of_the_address_with_the_most_makes_room() -> None:
     async def run() -> None:
-        table, ended = Table(Limits(per_address=9), 5), list[One]()
+        table, ended = Table(ConnectionLimits(per_address=9), 5), list[One]()
         some = [One(source, since, ended=ended) for source, since in
                 [("a", 0.0), ("b", 3.0), ("b", 1.0), ("b", 2.0), ("b", None)]]  # fmt: skip
         for one in some:
@@ -96,7 +96,7 @@ def test_ipv6_is_counted_by_network(address: str, source: str) -> None:
 
 
 def test_a_proxy_is_trusted_by_its_own_address() -> None:
-    limits = Limits(trusted=(ip_network("2001:db8::5/128"), ip_network("10.0.0.0/8")))
+    limits = ConnectionLimits(trusted=(ip_network("2001:db8::5/128"), ip_network("10.0.0.0/8")))
     assert limits.trusts("2001:db8::5") and limits.trusts("::ffff:10.9.9.9") and limits.trusts("10.0.0.1")
     assert not limits.trusts("2001:db8::6") and not limits.trusts("11.0.0.1") and not limits.trusts("")
 
@@ -104,10 +104,10 @@ def test_a_proxy_is_trusted_by_its_own_address() -> None:
 def rooms(soft: int, hard: int, connections: int | None = None) -> tuple[str, int]:
     """What ``room`` says in a process of these limits, and the soft limit afterwards."""
     code = (
-        "import resource, sys; from modules.http_server.limits import Limits, room\n"
+        "import resource, sys; from modules.http_server.limits import ConnectionLimits, room\n"
         "from modules.errors import InputError\n"
         f"resource.setrlimit(resource.RLIMIT_NOFILE, ({soft}, {hard}))\n"
-        f"try: print(room(Limits(connections={connections})))\n"
+        f"try: print(room(ConnectionLimits(connections={connections})))\n"
         "except InputError as error: print(error)\n"
         "print(resource.getrlimit(resource.RLIMIT_NOFILE)[0])"
     )

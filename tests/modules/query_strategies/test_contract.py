@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from modules.errors import InputError
 from modules.query_strategies import STRATEGIES, MissingInput, ScoreStrategy, strategy
-from modules.query_strategies.pool import best, finite_rows
+from modules.query_strategies.pool import finite_rows, top_k
 from tests.modules.query_strategies.pools import most_probable, pool_of
 
 ALL = sorted(STRATEGIES)
@@ -176,20 +176,20 @@ def test_an_unknown_name_is_answered_with_the_nearest():
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=30), st.integers(0, 35), st.integers(0, 5))
 def test_best_takes_the_largest_and_draws_among_equals(values, n, seed):
     utility = np.array(values, float)
-    chosen = best(utility, n, np.random.default_rng(seed))
+    chosen = top_k(utility, n, np.random.default_rng(seed))
     assert len(chosen) == len(set(chosen.tolist())) == min(n, len(values))
     assert utility[chosen].tolist() == sorted(values, reverse=True)[:n]
 
 
 def test_what_is_no_number_comes_last():
     utility = np.array([np.nan, 1.0, np.nan, 2.0])
-    assert best(utility, 2, np.random.default_rng(0)).tolist() == [3, 1]
-    assert set(best(utility, 4, np.random.default_rng(0))[2:].tolist()) == {0, 2}
+    assert top_k(utility, 2, np.random.default_rng(0)).tolist() == [3, 1]
+    assert set(top_k(utility, 4, np.random.default_rng(0))[2:].tolist()) == {0, 2}
 
 
 def test_equals_are_drawn_with_equal_probability():
     counts = np.zeros(6)
     for seed in range(3000):
-        counts[best(np.array([1.0, 1.0, 1.0, 1.0, 5.0, 0.0]), 2, np.random.default_rng(seed))] += 1
+        counts[top_k(np.array([1.0, 1.0, 1.0, 1.0, 5.0, 0.0]), 2, np.random.default_rng(seed))] += 1
     assert counts[4] == 3000 and counts[5] == 0
     assert (abs(counts[:4] - 750) < 5 * np.sqrt(3000 * 0.25 * 0.75)).all()

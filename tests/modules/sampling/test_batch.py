@@ -24,7 +24,7 @@ from modules.query_strategies.combined import Combined
 from modules.query_strategies.expected_gradient_length import ExpectedGradientLength
 from modules.query_strategies.margin import Margin
 from modules.query_strategies.value_weighted import ValueWeighted
-from modules.sampling.asked import Asked, read_asked
+from modules.sampling.asked import AskedQuestions, read_asked
 from modules.sampling.batch import next_batch
 from modules.sampling.random_share import systematic
 from modules.sampling.table import read_table
@@ -47,7 +47,7 @@ def predictions(tmp_path_factory) -> tuple[PredictionFiles, dict[str, np.ndarray
     return PredictionFiles(folder), written
 
 
-def batch(files, objective="exclusive", asked=Asked(), seed=7, members=0, all_classes=None, **given):  # noqa: B008
+def batch(files, objective="exclusive", asked=AskedQuestions(), seed=7, members=0, all_classes=None, **given):  # noqa: B008
     sampling = SamplingSettings(**{"size": 40, "strategy": Margin(), **given})
     table = read_table(files, objective, members)
     return next_batch(
@@ -96,7 +96,7 @@ def test_the_random_share_is_of_all_splits_with_its_probability(predictions):
     # In the ranking they are mixed.
     ranks = [pick.rank for pick in drawn]
     assert min(ranks) < 20 and max(ranks) > 80
-    later = batch(files, asked=Asked(random=50), size=100, first_random_share=0.3, first_labels=50)
+    later = batch(files, asked=AskedQuestions(random=50), size=100, first_random_share=0.3, first_labels=50)
     assert later.facts["random"] == 10
 
 
@@ -105,7 +105,7 @@ def test_nobody_is_asked_twice_and_a_round_differs_from_the_last(predictions):
     asked: frozenset[tuple[str, str]] = frozenset()
     seen: list[str] = []
     for number in range(1, 12):
-        found = batch(files, asked=Asked(asked, batches=frozenset(map(str, range(number - 1)))))
+        found = batch(files, asked=AskedQuestions(asked, batches=frozenset(map(str, range(number - 1)))))
         seen += [pick.product_id for pick in found.picks]
         asked |= {(pick.product_id, "") for pick in found.picks}
         assert found.facts["round"] == number
@@ -138,7 +138,7 @@ def test_multi_label_asks_about_a_product_and_a_category(predictions):
     nearest = sorted(abs(p - 0.5) for p in train.values())[: len(chosen)]
     np.testing.assert_allclose(sorted(abs(likely[p.product_id, p.category] - 0.5) for p in chosen), nearest, atol=1e-3)
     assert {pick.inclusion_probability for pick in drawn} == {10 / 400 / 4}
-    again = batch(files, "rule_based", Asked(frozenset((p.product_id, p.category) for p in found.picks)))
+    again = batch(files, "rule_based", AskedQuestions(frozenset((p.product_id, p.category) for p in found.picks)))
     assert not {(p.product_id, p.category) for p in again.picks} & {(p.product_id, p.category) for p in found.picks}
 
 
@@ -262,7 +262,7 @@ def test_what_was_asked_is_read_from_labels_and_queue(tmp_path):
     assert {product for product, _ in found["exclusive"].questions} == {"p1", "p2", "p3", "p5", "p7"}
     assert found["exclusive"].batches == {"b1", "b2", "b3"} and found["exclusive"].random == 1
     assert {product for product, category in found["rule_based"].questions if category} == {"p6", "p7"}
-    assert read_asked([], None, TREE, KINDS)["exclusive"] == Asked()
+    assert read_asked([], None, TREE, KINDS)["exclusive"] == AskedQuestions()
     written_lines(queue, [{"objective": "exclusive"}])
     with pytest.raises(InputError, match=r"queued.jsonl:1"):
         read_asked([], queue, TREE, KINDS)

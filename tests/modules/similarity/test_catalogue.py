@@ -10,14 +10,14 @@ import numpy as np
 import pytest
 
 from modules.errors import InputError
-from modules.similarity.catalogue import Asked, Catalogue
+from modules.similarity.card import ProductCard
+from modules.similarity.catalogue import Catalogue, SimilarityQuery
 from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Embedding, Items, below
 from modules.similarity.protocol import Index
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.settings import ScannSettings
-from modules.similarity.shown import Shown
 from modules.taxonomy import Taxonomy
 from tests.modules.similarity.shops import shop
 
@@ -49,9 +49,9 @@ def test_ids_are_sorted_only_for_the_indexes_that_are_looked_into() -> None:
     }
     catalogue = Catalogue(made, TREE)
     assert catalogue.asked("p7", "text").vector is not None
-    assert set(catalogue._places) == {"joint", "text"}
+    assert set(catalogue._row_of_id) == {"joint", "text"}
     catalogue.prepare()
-    assert set(catalogue._places) == set(columns)
+    assert set(catalogue._row_of_id) == set(columns)
 
 
 EMPTY: dict[str, Callable[[Items], Index]] = {
@@ -65,7 +65,7 @@ EMPTY: dict[str, Callable[[Items], Index]] = {
 def test_an_index_without_products_answers_with_none(kind: str, tmp_path: Path) -> None:
     EMPTY[kind](shop(0)).save(tmp_path / "joint")
     catalogue = Catalogue.open(tmp_path, TREE)
-    asked = Asked(shop(1).vectors[0], "product")
+    asked = SimilarityQuery(shop(1).vectors[0], "product")
     within = catalogue.restriction(["Shoes"])
     assert catalogue.search("joint", [asked, asked], 3) == catalogue.search("joint", [asked] * 2, 3, within) == [[], []]
     assert catalogue.product("p0") is None and catalogue.titled("product", 5) == [] and catalogue.retailers == []
@@ -74,12 +74,12 @@ def test_an_index_without_products_answers_with_none(kind: str, tmp_path: Path) 
 def test_only_what_was_found_is_looked_up(monkeypatch: pytest.MonkeyPatch) -> None:
     catalogue = Catalogue({"joint": ExactIndex.build(shop(20), ExactSettings())}, TREE)
     looked: list[list[int]] = []
-    shown = Catalogue._shown
+    shown = Catalogue._cards
 
-    def spy(self: Catalogue, by: str, rows: np.ndarray) -> list[Shown]:
+    def spy(self: Catalogue, by: str, rows: np.ndarray) -> list[ProductCard]:
         looked.append(rows.tolist())
         return shown(self, by, rows)
 
-    monkeypatch.setattr(Catalogue, "_shown", spy)
+    monkeypatch.setattr(Catalogue, "_cards", spy)
     within = catalogue.restriction(price_from=1e6)
-    assert catalogue.search("joint", [Asked(shop(1).vectors[0])], 3, within) == [[]] and looked == [[]]
+    assert catalogue.search("joint", [SimilarityQuery(shop(1).vectors[0])], 3, within) == [[]] and looked == [[]]

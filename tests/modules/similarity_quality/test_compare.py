@@ -11,7 +11,7 @@ import pytest
 from modules.errors import InputError
 from modules.reporting.similarity import render_similarity
 from modules.similarity.changes import unit
-from modules.similarity_quality.compare import Labels, compare, questions
+from modules.similarity_quality.compare import ReferenceLabels, compare, questions
 from modules.similarity_quality.embeddings import Embedded
 from modules.similarity_quality.proxies import linked, same_cluster, same_leaf
 from modules.similarity_quality.triplets import Ranked
@@ -33,12 +33,12 @@ def embedded(name: str, noise: float, seed: int, rows: np.ndarray | None = None,
     return Embedded(name, f"{name}.npy", pa.array([f"p{i}" for i in rows]), x[rows])
 
 
-def labels(links: dict[int, str] | None = None) -> Labels:
+def labels(links: dict[int, str] | None = None) -> ReferenceLabels:
     """Of all products but p5, in another order, with one that nobody embedded."""
     rows = [i for i in np.random.default_rng(3).permutation(COUNT).tolist() if i != 5]
     ids = [*(f"p{i}" for i in rows), "unknown"]
     linked_to = [(links or {}).get(i) for i in rows]
-    return Labels(
+    return ReferenceLabels(
         pa.array(ids),
         pa.array([*(f"leaf {i // 20}" for i in rows), "leaf 0"]),
         pa.array([*(f"cluster {i // 2}" if i < 100 else None for i in rows), None], pa.string()),

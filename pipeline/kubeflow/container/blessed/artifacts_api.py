@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import quote
 
 from modules.errors import InputError, Problem
-from pipeline.kubeflow.client.session import ClusterError, Credentials, Session
+from pipeline.kubeflow.client.session import ClusterError, ClusterSession, Credentials
 from pipeline.kubeflow.container.artifact import addresses, title_of
 from pipeline.kubeflow.container.blessed.interface import BLESSING, MODEL
 
@@ -39,7 +39,7 @@ class ArtifactsApi:
       session: signed in. deadline: seconds for a whole look-up. pages: answers that one listing may have.
     """
 
-    def __init__(self, session: Session, *, deadline: float = DEADLINE, pages: int = PAGES):
+    def __init__(self, session: ClusterSession, *, deadline: float = DEADLINE, pages: int = PAGES):
         self._session, self._deadline, self._pages = session, deadline, pages
         self._until = 0.0
         self._pipelines: dict[str, tuple[str, str] | None] = {}
@@ -52,7 +52,7 @@ class ArtifactsApi:
           InputError: the endpoint is no http address, or the token cannot be used.
         """
         try:
-            return cls(Session(endpoint, Credentials.find(), timeout=ANSWER))
+            return cls(ClusterSession(endpoint, Credentials.find(), timeout=ANSWER))
         except ClusterError as error:
             raise _problem(str(error)) from None
 
@@ -75,7 +75,7 @@ class ArtifactsApi:
             runs = self._runs_of([str(artifact.get("artifact_id", "")) for artifact in blessed]) if blessed else {}
             for artifact in blessed:
                 of_pipeline = any(
-                    self._pipeline(one) == pipeline for one in runs.get(str(artifact.get("artifact_id", "")), ())
+                    self._pipeline(run) == pipeline for run in runs.get(str(artifact.get("artifact_id", "")), ())
                 )
                 if of_pipeline and self._is_there(_model_of(artifact), namespace):
                     return _model_of(artifact)
@@ -83,18 +83,18 @@ class ArtifactsApi:
 
     def _runs_of(self, artifacts: Sequence[str]) -> dict[str, list[str]]:
         """Artifact to the runs that it is an output of: the one that made it, and those that took it from the cache."""
-        found: dict[str, list[str]] = {}
+        runs_by_artifact: dict[str, list[str]] = {}
         for page in self._listed("/artifact_tasks", "artifact_tasks", artifact_ids=artifacts, type="OUTPUT"):
             for link in page:
                 if link.get("run_id"):
-                    found.setdefault(str(link.get("artifact_id", "")), []).append(str(link["run_id"]))
-        return found
+                    runs_by_artifact.setdefault(str(link.get("artifact_id", "")), []).append(str(link["run_id"]))
+        return runs_by_artifact
 
     def _pipeline(self, run: str) -> tuple[str, str] | None:
         """What pipeline a run is of; None for a run that is gone."""
         if run not in self._pipelines:
-            found = self._run(run)
-            self._pipelines[run] = None if found is None else _pipeline_of(found)
+            details = self._run(run)
+            self._pipelines[run] = None if details is None else _pipeline_of(details)
         return self._pipelines[run]
 
     def _run(self, run: str) -> dict[str, Any] | None:

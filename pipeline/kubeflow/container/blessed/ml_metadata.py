@@ -39,7 +39,10 @@ class MlMetadata:
                             model = _text(artifact, "current_model")
                             blessed.append((artifact.create_time_since_epoch, artifact.id, model))
         for _, _, model in sorted(blessed, reverse=True):
-            if any(found.type == MODEL and found.state == found.LIVE for found in store.get_artifacts_by_uri(model)):
+            if any(
+                artifact.type == MODEL and artifact.state == artifact.LIVE
+                for artifact in store.get_artifacts_by_uri(model)
+            ):
                 return model
         return None
 

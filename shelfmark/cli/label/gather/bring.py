@@ -58,7 +58,7 @@ def bring(
     facts = list(rn.rule_facts(rules, tally, taxonomy)) if rules is not None else []
     confused = pr.confusions(files, taxonomy)
     missed = rn.missed(tally)
-    shown = {*asked, *(one.other for one in near)}
+    shown = {*asked, *(neighbour.other for neighbour in near)}
     shown |= {name for fact in facts for ids in fact.examples.values() for name in ids}
     shown |= {name for _, ids in confused.values() for name in ids} | {
         name for _, ids in missed.values() for name in ids
@@ -75,9 +75,9 @@ def bring(
         importing.taxonomy(connection, taxonomy, time)
         importing.objectives(connection, files.kinds)
         have = set(connection.scalars(runs_table.select().with_only_columns(runs_table.c.id)))
-        for name, found in metrics.items():
+        for name, run_metrics in metrics.items():
             if name not in have and name != run.id:
-                importing.run(connection, rn.run_of(name, loaded.workflow.name, found))
+                importing.run(connection, rn.run_of(name, loaded.workflow.name, run_metrics))
         importing.run(connection, mine)
         importing.products(connection, products, run.id, time)
         importing.neighbours(connection, near)
@@ -117,12 +117,12 @@ def bring_products(store: Store, loaded: LoadedWorkflow, run: Run) -> int:
 
     Products that the store knows keep their predictions.
     """
-    found = ex.every_example(run.folder("examples"))
+    every_example = ex.every_example(run.folder("examples"))
     time = now()
     count = 0
     # In steps, so that people who label meanwhile need not wait for the end.
-    while some := {one.id: one for one in islice(found, _STEP)}:
-        products = _products(some, pr.Predicted(), loaded.folder)
+    while some := {example.id: example for example in islice(every_example, _STEP)}:
+        products = _products(some, pr.StoredPredictions(), loaded.folder)
         with store.write() as connection:
             count += importing.products(connection, products, run.id, time)
     return count
@@ -130,7 +130,7 @@ def bring_products(store: Store, loaded: LoadedWorkflow, run: Run) -> int:
 
 def _reused(metrics: Mapping[str, Any], run: str) -> Any:
     """The metrics that a run took from the cache."""
-    return next((found for found in metrics.values() if run in found.reused_by), None)
+    return next((run_metrics for run_metrics in metrics.values() if run in run_metrics.reused_by), None)
 
 
 def _rules(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> RuleSet | None:
@@ -142,11 +142,11 @@ def _rules(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> RuleSet | None:
 def _labelled(connection: Any, files: PredictionFiles) -> dict[str, str]:
     """Product to category, of the exclusive objective's answers that stand in the store."""
     objective = files.objective(None)
-    found = rows.standing(rows.read(connection, [objective]), multi_label_names(files.kinds))
-    return {row.product_id: row.category for row in found if row.value == "yes" and row.category}
+    labels = rows.standing(rows.read(connection, [objective]), multi_label_names(files.kinds))
+    return {row.product_id: row.category for row in labels if row.value == "yes" and row.category}
 
 
-def _suggested(batch: Batch, predicted: pr.Predicted) -> Batch:
+def _suggested(batch: Batch, predicted: pr.StoredPredictions) -> Batch:
     """The batch with suggestions for the items that have none, or fewer than the page can show."""
     items = []
     for item in batch.items:
@@ -155,10 +155,14 @@ def _suggested(batch: Batch, predicted: pr.Predicted) -> Batch:
     return replace(batch, items=items)
 
 
-def _products(found: Mapping[str, ex.Example], predicted: pr.Predicted, folder: Path) -> Iterator[Product]:
-    for name, one in found.items():
+def _products(
+    wanted_examples: Mapping[str, ex.Example], predicted: pr.StoredPredictions, folder: Path
+) -> Iterator[Product]:
+    for name, example in wanted_examples.items():
         top, scores = predicted.top.get(name, {}), predicted.scores.get(name, {})
-        yield _product(name, one.fields, folder, rules=one.rules, split=one.split, predictions=top, scores=scores)
+        yield _product(
+            name, example.fields, folder, rules=example.rules, split=example.split, predictions=top, scores=scores
+        )
 
 
 def _of_feed(loaded: LoadedWorkflow, rules: RuleSet | None, asked: set[str]) -> Iterator[Product]:
@@ -167,11 +171,11 @@ def _of_feed(loaded: LoadedWorkflow, rules: RuleSet | None, asked: set[str]) -> 
 
     engine = RuleEngine(rules) if rules is not None else None
     left = set(asked)
-    for one in read_products(loaded):
-        if one.id in left:
-            left.discard(one.id)
-            fired = engine.fire_ids(one.text) if engine is not None else ()
-            yield _product(one.id, one.text, loaded.folder, rules=fired)
+    for product in read_products(loaded):
+        if product.id in left:
+            left.discard(product.id)
+            fired = engine.fire_ids(product.text) if engine is not None else ()
+            yield _product(product.id, product.text, loaded.folder, rules=fired)
             if not left:
                 return
 

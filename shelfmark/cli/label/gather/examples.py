@@ -25,7 +25,7 @@ _BATCH = 4096
 
 @dataclass
 class RuleTally:
-    """What the rules did.
+    """How often each rule fired, and how its category compares with the labels.
 
     Attributes:
       fires, alone: rule to products. judged: (rule, label's category) to labelled products.
@@ -62,9 +62,9 @@ def tally_rules(folder: Path, rules: RuleSet | None, taxonomy: Taxonomy, objecti
     """
     import tensorflow as tf
 
-    found = RuleTally()
+    rule_tally = RuleTally()
     if rules is None:
-        return found
+        return rule_tally
     lineage = {rule.id: {*(a.id for a in taxonomy.ancestors(rule.category)), rule.category} for rule in rules}
     has_rules = {category for line in lineage.values() for category in line}
     spec: dict[str, Any] = {ID: tf.io.FixedLenFeature([], tf.string), RULES: tf.io.VarLenFeature(tf.string)}
@@ -79,12 +79,14 @@ def tally_rules(folder: Path, rules: RuleSet | None, taxonomy: Taxonomy, objecti
             if names or index >= 0:
                 fired_names = [name.decode() for name in names]
                 category = taxonomy.exclusive[index].id if index >= 0 else None
-                _count(found, product.decode("utf-8", "replace"), fired_names, category, taxonomy, lineage, has_rules)
-    return found
+                _count(
+                    rule_tally, product.decode("utf-8", "replace"), fired_names, category, taxonomy, lineage, has_rules
+                )
+    return rule_tally
 
 
 def _count(
-    found: RuleTally,
+    rule_tally: RuleTally,
     product: str,
     fired: Sequence[str],
     category: str | None,
@@ -94,20 +96,20 @@ def _count(
 ) -> None:
     reached: set[str] = set()
     for name in fired:
-        found.fires[name] += 1
-        found.alone[name] += len(fired) == 1
-        _keep(found.catches, name, product)
+        rule_tally.fires[name] += 1
+        rule_tally.alone[name] += len(fired) == 1
+        _keep(rule_tally.catches, name, product)
         reached |= lineage.get(name, set())
         if category is not None:
-            found.judged[name, category] += 1
-            _keep(found.judged_ids, (name, category), product)
+            rule_tally.judged[name, category] += 1
+            _keep(rule_tally.judged_ids, (name, category), product)
     if category is not None:
         for above in (*(a.id for a in taxonomy.ancestors(category)), category):
             if above in has_rules:
-                found.labelled[above] += 1
+                rule_tally.labelled[above] += 1
                 if above not in reached:
-                    found.missed[above] += 1
-                    _keep(found.missed_ids, above, product)
+                    rule_tally.missed[above] += 1
+                    _keep(rule_tally.missed_ids, above, product)
 
 
 def _keep(ids: dict[Any, list[str]], key: Any, product: str) -> None:
@@ -122,17 +124,17 @@ def read_examples(folder: Path, wanted: Collection[str]) -> dict[str, Example]:
     import tensorflow as tf
 
     names = np.array(sorted(name.encode() for name in wanted), object)
-    found: dict[str, Example] = {}
+    wanted_examples: dict[str, Example] = {}
     if not len(names):
-        return found
+        return wanted_examples
     known = set(names.tolist())
     for split, serialised in _batches(folder):
         ids = tf.io.parse_example(serialised, {ID: tf.io.FixedLenFeature([], tf.string)})[ID].numpy().tolist()
         hits = [i for i, name in enumerate(ids) if name in known]
         for data in tf.gather(serialised, hits).numpy().tolist() if hits else ():
-            one = _example(tf.train.Example.FromString(data), split)
-            found[one.id] = one
-    return found
+            example = _example(tf.train.Example.FromString(data), split)
+            wanted_examples[example.id] = example
+    return wanted_examples
 
 
 def every_example(folder: Path) -> Iterator[Example]:

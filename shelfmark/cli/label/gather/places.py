@@ -44,25 +44,25 @@ def local_copy(uri: str) -> Iterator[Path]:
         raise InputError(Problem(uri, f"expected {ENDPOINT} to say where MinIO is", hint=hint))
     with tempfile.TemporaryDirectory() as folder:
         try:
-            found = _fetch(uri.rstrip("/"), Path(folder))
+            copy_folder = _fetch(uri.rstrip("/"), Path(folder))
         except OSError as error:
             raise InputError(Problem(uri, f"cannot be fetched: {error.strerror or error}")) from None
-        if found is None:
+        if copy_folder is None:
             raise InputError(Problem(uri, "expected a labelling batch; there is nothing"))
-        yield found
+        yield copy_folder
 
 
 def _fetch(uri: str, folder: Path) -> Path | None:
     """Copies an object, or the objects of a folder; None: there is neither."""
     try:
         object_stores.size_of(uri)
-        found = [uri]
+        addresses = [uri]
     except FileNotFoundError:
-        found = object_stores.objects_in(uri)
-    for one in found:
-        with object_stores.open_object(one) as stream, (folder / one.rpartition("/")[2]).open("wb") as copy:
+        addresses = object_stores.objects_in(uri)
+    for address in addresses:
+        with object_stores.open_object(address) as stream, (folder / address.rpartition("/")[2]).open("wb") as copy:
             shutil.copyfileobj(stream, copy, _BLOCK)
-    return (folder / uri.rpartition("/")[2] if found == [uri] else folder) if found else None
+    return (folder / uri.rpartition("/")[2] if addresses == [uri] else folder) if addresses else None
 
 
 def find_run(runs: Runs | None, run: str, uri: str | None, key: str) -> tuple[Run | None, str]:
@@ -77,8 +77,8 @@ def find_run(runs: Runs | None, run: str, uri: str | None, key: str) -> tuple[Ru
     """
     if uri is None:
         assert runs is not None
-        found = runs.find(run, key)
-        return found, found.outputs[key].uri
+        selected_run = runs.find(run, key)
+        return selected_run, selected_run.outputs[key].uri
     if runs is None:
         return None, uri
     # A run that somebody names is believed; else only the one that made it will do.
@@ -89,9 +89,9 @@ def _made(runs: Runs, uri: str, key: str) -> Run | None:
     """The run whose output lies at ``uri``."""
     wanted = _plain(uri)
     for name in reversed(runs.ids):
-        found = runs.find(name)
-        if key in found.outputs and _plain(found.outputs[key].uri) == wanted:
-            return found
+        candidate = runs.find(name)
+        if key in candidate.outputs and _plain(candidate.outputs[key].uri) == wanted:
+            return candidate
     return None
 
 

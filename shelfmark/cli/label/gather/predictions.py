@@ -24,16 +24,16 @@ TEST = "test"
 
 
 @dataclass
-class Predicted:
+class StoredPredictions:
     """Per product and objective the first categories, and the uncertainties."""
 
     top: dict[str, dict[str, Suggestions]] = field(default_factory=dict)
     scores: dict[str, dict[str, dict[str, float]]] = field(default_factory=dict)
 
 
-def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[str]) -> Predicted:
+def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[str]) -> StoredPredictions:
     """The wanted products' predictions."""
-    found = Predicted()
+    predictions = StoredPredictions()
     values = pa.array(sorted(wanted), pa.string())
     for name, kind in files.kinds.items():
         ids = [category.id for category in kind_named(kind).classes(taxonomy)]
@@ -42,14 +42,14 @@ def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[s
             for row in batch.filter(pc.is_in(batch.column("id"), value_set=values)).to_pylist():
                 pairs = zip(row[f"{name}/classes"], row[f"{name}/probabilities"], strict=True)
                 top = [(ids[index], float(p)) for index, p in pairs][:TOP]
-                found.top.setdefault(row["id"], {})[name] = top
+                predictions.top.setdefault(row["id"], {})[name] = top
                 scores: dict[str, float] = {score: float(row[f"{name}/{score}"]) for score in UNCERTAINTIES}
-                found.scores.setdefault(row["id"], {})[name] = scores
-    return found
+                predictions.scores.setdefault(row["id"], {})[name] = scores
+    return predictions
 
 
 def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, str, str], tuple[int, list[str]]]:
-    """Of single-label objectives (objective, label, predicted) to the number of labelled test products, and ids."""
+    """For single-label objectives: (objective, label, predicted) to the number of labelled test products, and ids."""
     counts: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], list[str]] = {}
     for name in single_label_names(files.kinds):

@@ -46,8 +46,8 @@ def run_of(
     if outputs is not None:
         facts |= _outputs(outputs)
     time = microseconds(datetime.fromisoformat(metrics.time)) if metrics is not None else time_of(run)
-    found = {(c.objective, c.id): _finite(c.values) for c in metrics.categories} if metrics is not None else {}
-    return Run(run, workflow, time, facts, found, **more)
+    figures = {(c.objective, c.id): _finite(c.values) for c in metrics.categories} if metrics is not None else {}
+    return Run(run, workflow, time, facts, figures, **more)
 
 
 def time_of(run: str) -> int:

@@ -14,7 +14,7 @@ import pytest
 from modules.errors import InputError
 from modules.similarity.changes import unit
 from modules.similarity.items import Embedding, Items, Restriction, column
-from modules.similarity.protocol import Found, Index, Queries
+from modules.similarity.protocol import Index, Queries, SearchResult
 from modules.similarity.scann_index.compared import MANY, compare
 from modules.similarity.scann_index.index import ScannIndex
 from modules.similarity.scann_index.restricted import ROUTES, Restricted
@@ -52,7 +52,7 @@ def near(items: Items, count: int, seed: int) -> np.ndarray:
     return unit(items.vectors[rng.choice(len(items), count)] + 0.1 * rng.normal(size=(count, items.dimension)))
 
 
-def recall(found: Found, queries: np.ndarray, vectors: np.ndarray, k: int, allowed: np.ndarray) -> float:
+def recall(found: SearchResult, queries: np.ndarray, vectors: np.ndarray, k: int, allowed: np.ndarray) -> float:
     """Share of the right neighbours that were found; what is found must be allowed, and no product twice."""
     rows, _ = oracle(queries, vectors, k, allowed)
     assert allowed[found.rows[found.rows >= 0]].all()

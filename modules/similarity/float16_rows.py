@@ -1,4 +1,4 @@
-"""Half precision to single, several times as fast as NumPy's own cast, which takes one number at a time."""
+"""Conversion of float16 rows to float32, several times as fast as NumPy's cast, which takes one number at a time."""
 
 from __future__ import annotations
 
@@ -7,20 +7,22 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from modules.arrays import Float32Array
+
 _CACHED = 1 << 14
-"""Numbers that are worked on at a time."""
+"""The number of values that one pass converts, so that they stay in the processor's cache."""
 _SIGN_AND_FRACTION = np.int32(-0x70002000)
-"""Of a half whose sign was extended to 32 bits, and which was moved by 13: its bits without the copies of the sign."""
+"""Masks a float16 whose sign was extended to 32 bits and that was shifted by 13: it drops the copies of the sign."""
 _EXPONENT = np.float32(2.0**112)
 """The difference of the exponents' biases, 127 - 15."""
 
 
-def widened(vectors: npt.NDArray[Any], out: npt.NDArray[np.float32] | None = None) -> npt.NDArray[np.float32]:
-    """Numbers as float32; float32 ones as they are.
+def to_float32(vectors: npt.NDArray[Any], out: Float32Array | None = None) -> Float32Array:
+    """Converts numbers to float32; returns a float32 array as it is.
 
     Args:
-      vectors: (n, ...), of any type that float32 holds; halves must be finite.
-      out: where to write them to, contiguous; None: a new array.
+      vectors: (n, ...), of any type that float32 holds; float16 values must be finite.
+      out: a contiguous array to write to; None: a new one.
     """
     if vectors.dtype != np.float16:
         if out is None:

@@ -1,4 +1,4 @@
-"""Rows by product id."""
+"""The row of each product id."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 from modules.similarity.changes import Rows
 
 
-class Places:
-    """Rows by id, by binary search: 8 bytes a product and no dictionary of texts."""
+class RowOfId:
+    """Finds an id's row by binary search, which takes 8 bytes per product and no dictionary of texts."""
 
     def __init__(self, rows: Rows):
         living = np.flatnonzero(rows.alive)
@@ -22,16 +22,16 @@ class Places:
         self._rows = living
 
     def row(self, name: str) -> int | None:
-        """The row of an id."""
+        """The row of an id; None for an unknown id."""
         place = self._place(name)
         if place < len(self._order) and self._at(place) == name:
             return int(self._rows[self._order[place]])
         return None
 
     def beside(self, name: str, reach: int = 100) -> list[str]:
-        """The ids before and after this one in the alphabet."""
+        """The ``reach`` ids before and after this one in alphabetical order."""
         place = self._place(name)
-        return [self._at(one) for one in range(max(0, place - reach), min(place + reach, len(self._order)))]
+        return [self._at(position) for position in range(max(0, place - reach), min(place + reach, len(self._order)))]
 
     def _place(self, name: str) -> int:
         # UTF-8's order of bytes is Python's order of code points.

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from modules.similarity.best import best, floor, kept
+from modules.similarity.top_k import compacted, kth_highest, top_k
 
 # Few values, so that many are equal; some are nothing.
 SCORES = hnp.arrays(
@@ -21,7 +21,7 @@ SCORES = hnp.arrays(
 @settings(deadline=None)
 def test_equals_a_stable_sort(scores: np.ndarray, k: int) -> None:
     rows = np.random.default_rng(0).permutation(scores.size).reshape(scores.shape)
-    found, values = best(rows, scores, k)
+    found, values = top_k(rows, scores, k)
     assert found.shape == values.shape == (len(scores), min(k, scores.shape[1]))
     for mine, its, own, right in zip(found, values, scores, rows, strict=True):
         order = sorted(range(len(own)), key=lambda place, own=own: -own[place])[:k]
@@ -35,8 +35,8 @@ def test_equals_a_stable_sort(scores: np.ndarray, k: int) -> None:
 def test_what_is_kept_stays_in_order(scores: np.ndarray, data) -> None:
     keep = data.draw(hnp.arrays(bool, scores.shape))
     numbers = np.arange(scores.shape[1]) * 3
-    rows, values = kept(keep, numbers, scores)
-    wide, same = kept(keep, np.broadcast_to(numbers, scores.shape), scores)
+    rows, values = compacted(keep, numbers, scores)
+    wide, same = compacted(keep, np.broadcast_to(numbers, scores.shape), scores)
     np.testing.assert_array_equal(rows, wide)
     np.testing.assert_array_equal(values, same)
     for one, some, value, own in zip(keep, rows, values, scores, strict=True):
@@ -49,4 +49,4 @@ def test_what_is_kept_stays_in_order(scores: np.ndarray, data) -> None:
 @settings(deadline=None)
 def test_the_floor_is_the_kth_score(scores: np.ndarray, data) -> None:
     k = data.draw(st.integers(1, scores.shape[1]))
-    np.testing.assert_array_equal(floor(scores, k)[:, 0], np.sort(scores, axis=1)[:, -k])
+    np.testing.assert_array_equal(kth_highest(scores, k)[:, 0], np.sort(scores, axis=1)[:, -k])

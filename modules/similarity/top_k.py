@@ -1,41 +1,39 @@
-"""The best of many scores."""
+"""The k highest of many scores."""
 
 from __future__ import annotations
 
 import numpy as np
-import numpy.typing as npt
 
-from modules.similarity.items import Floats
-
-Rows = npt.NDArray[np.int64]
-Keep = npt.NDArray[np.bool_]
+from modules.arrays import BoolArray, Float32Array, Int64Array
 
 
-def best(rows: Rows, scores: Floats, k: int) -> tuple[Rows, Floats]:
-    """The ``k`` rows (or all, where there are fewer) of each query with the highest scores; equal ones as they come.
+def top_k(rows: Int64Array, scores: Float32Array, k: int) -> tuple[Int64Array, Float32Array]:
+    """The ``k`` rows of each query with the highest scores, or all where there are fewer; ties keep their order.
 
     Args:
       rows, scores: (q, n).
     """
     if scores.shape[1] > 2 * k:
-        # What has no score is nothing: of many such, none needs to be ordered.
-        rows, scores = kept((scores >= floor(scores, k)) & (scores > -np.inf), rows, scores, k)
+        # A score of -inf marks an empty place. Empty places need no ordering.
+        rows, scores = compacted((scores >= kth_highest(scores, k)) & (scores > -np.inf), rows, scores, k)
     order = np.argsort(-scores, axis=1, kind="stable")[:, :k]
     return np.take_along_axis(rows, order, 1), np.take_along_axis(scores, order, 1)
 
 
-def floor(scores: Floats, k: int) -> Floats:
+def kth_highest(scores: Float32Array, k: int) -> Float32Array:
     """The ``k``-th highest score of each query, (q, 1); ``scores``: (q, n) with n of at least ``k``."""
     place = scores.shape[1] - k
     return np.partition(scores, place, axis=1)[:, place, None]
 
 
-def kept(keep: Keep, rows: Rows, scores: Floats, least: int = 0) -> tuple[Rows, Floats]:
-    """Each query's rows and scores that are to be kept, in their order, and -1 and -inf up to the most of any query.
+def compacted(
+    keep: BoolArray, rows: Int64Array, scores: Float32Array, least: int = 0
+) -> tuple[Int64Array, Float32Array]:
+    """Each query's rows and scores where ``keep`` holds, in their order, padded with -1 and -inf to the widest query.
 
     Args:
       keep, scores: (q, n). rows: (q, n), or (n,) if they are the same for all queries.
-      least: columns of what is returned.
+      least: the least number of columns to return.
     """
     query, place = np.nonzero(keep)
     counts = np.bincount(query, minlength=len(keep))

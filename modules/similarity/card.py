@@ -1,4 +1,4 @@
-"""Products as people see them, out of an index' table."""
+"""Product cards: the fields of an index' table that people see."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import pyarrow as pa
 
 
 @dataclass(frozen=True)
-class Shown:
-    """A product as people see it; ``category``: its path; None: missing."""
+class ProductCard:
+    """The fields of a product that people see. ``category`` is a path; None means that the value is missing."""
 
     id: str
     title: str | None = None
@@ -22,8 +22,8 @@ class Shown:
     availability: str | None = None
 
 
-def shown_of(table: pa.Table, rows: npt.NDArray[Any], categories: Sequence[str]) -> list[Shown]:
-    """The products of these rows.
+def cards_of(table: pa.Table, rows: npt.NDArray[Any], categories: Sequence[str]) -> list[ProductCard]:
+    """The cards of the products in these rows.
 
     Args:
       table: of :data:`modules.similarity.items.SCHEMA`.
@@ -31,7 +31,7 @@ def shown_of(table: pa.Table, rows: npt.NDArray[Any], categories: Sequence[str])
     """
     made = zip(*map(_values, table.take(pa.array(rows)).columns), strict=True)
     return [
-        Shown(
+        ProductCard(
             id,
             title,
             categories[category] if 0 <= category < len(categories) else None,
@@ -43,11 +43,11 @@ def shown_of(table: pa.Table, rows: npt.NDArray[Any], categories: Sequence[str])
     ]
 
 
-def _values(found: pa.ChunkedArray) -> list[Any]:
-    """A column's values. Arrow's own way makes an object of its own of each first."""
-    if pa.types.is_dictionary(found.type):
-        found = found.cast(found.type.value_type)
-    if pa.types.is_primitive(found.type):
-        values: list[Any] = found.to_numpy().tolist()
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """A column's values as Python objects, without the scalar that Arrow's ``to_pylist`` makes of each number first."""
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    if pa.types.is_primitive(column.type):
+        values: list[Any] = column.to_numpy().tolist()
         return values
-    return found.to_pylist()
+    return column.to_pylist()
