@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from modules.predictions import columns
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import bald, disagreement
 from modules.query_strategies.pool import Floats, Integers, Pool
@@ -17,4 +18,4 @@ class BALD(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         """Nats."""
-        return disagreement(pool, rows, "bald", bald)
+        return disagreement(pool, rows, columns.BALD, bald)

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
+from modules.predictions.columns import DISAGREEMENT
 from modules.query_strategies.pool import Floats, Integers, Pool, Selection, best
 from modules.settings.base import Settings
 
@@ -104,5 +105,5 @@ def _has(pool: Pool, need: str) -> bool:
     if need == "members":
         return pool.members is not None
     if need == "committee":
-        return pool.members is not None or bool(pool.scores.keys() & {"vote_entropy", "kl_to_consensus", "bald"})
+        return pool.members is not None or bool(pool.scores.keys() & set(DISAGREEMENT))
     return bool((pool.labels >= 0).any())

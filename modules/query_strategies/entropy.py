@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from modules.predictions.columns import ENTROPY
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.pool import Floats, Integers, Pool, per_row
 
@@ -19,8 +20,8 @@ class Entropy(ScoreStrategy):
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         """Nats. Where only the most probable classes are known and the model gave no entropy, the rest counts as spread
         evenly: the upper bound."""
-        if "entropy" in pool.scores:
-            return pool.scores["entropy"][rows]
+        if ENTROPY in pool.scores:
+            return pool.scores[ENTROPY][rows]
         assert pool.probabilities is not None
         width = pool.probabilities.shape[1]
         others = max(pool.classes - width, 1)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from modules.predictions.columns import KL_TO_CONSENSUS
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import disagreement, kl_to_consensus
 from modules.query_strategies.pool import Floats, Integers, Pool
@@ -17,4 +18,4 @@ class KLToConsensus(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         """Nats."""
-        return disagreement(pool, rows, "kl_to_consensus", kl_to_consensus)
+        return disagreement(pool, rows, KL_TO_CONSENSUS, kl_to_consensus)

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from modules.predictions.columns import LEAST_CONFIDENCE
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.pool import Floats, Integers, Pool, largest, per_row
 
@@ -18,8 +19,8 @@ class LeastConfidence(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         """1 minus the largest probability, in [0, 1]."""
-        if "least_confidence" in pool.scores:
-            return pool.scores["least_confidence"][rows]
+        if LEAST_CONFIDENCE in pool.scores:
+            return pool.scores[LEAST_CONFIDENCE][rows]
         assert pool.probabilities is not None
         if pool.categories is not None:
             return 1.0 - pool.probabilities[rows, 0].astype(np.float32)

@@ -6,6 +6,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 
+from modules.predictions.columns import MARGIN
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.pool import Floats, Integers, Pool, per_row
 
@@ -18,8 +19,8 @@ class Margin(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         """1 minus the margin, in [0, 1]."""
-        if "margin" in pool.scores:
-            return 1.0 - pool.scores["margin"][rows]
+        if MARGIN in pool.scores:
+            return 1.0 - pool.scores[MARGIN][rows]
         assert pool.probabilities is not None
         if pool.categories is not None:
             return 1.0 - (pool.probabilities[rows, 0] - pool.probabilities[rows, 1]).astype(np.float32)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import ClassVar, Literal
 
+from modules.predictions.columns import VOTE_ENTROPY
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import disagreement, vote_entropy
 from modules.query_strategies.pool import Floats, Integers, Pool
@@ -17,4 +18,4 @@ class VoteEntropy(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Integers) -> Floats:
         """Nats."""
-        return disagreement(pool, rows, "vote_entropy", vote_entropy)
+        return disagreement(pool, rows, VOTE_ENTROPY, vote_entropy)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from modules.examples import PIXELS, transformed
 from modules.features import image_feature
 from modules.settings.image_training import AugmentationSettings
 from modules.training.image_columns import Embed, embedder
@@ -35,7 +36,7 @@ def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset)
     for inputs, labels in data.as_numpy_iterator():
         rows = np.concatenate([_indicators(labels[one], classes[one]) for one in task.objectives], axis=1)
         known = ~np.isnan(rows).all(axis=1)
-        pictures.append(inputs[f"{name}/pixels"][known].astype(np.uint8))
+        pictures.append(inputs[transformed(name, PIXELS)][known].astype(np.uint8))
         targets.append(rows[known])
         found += int(known.sum())
         if found >= limit:
