@@ -38,20 +38,14 @@ def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[s
     values = pa.array(sorted(wanted), pa.string())
     for name, kind in files.kinds.items():
         ids = [category.id for category in kind_named(kind).classes(taxonomy)]
-        columns = [
-            ID,
-            objective_column(name, CLASSES),
-            objective_column(name, PROBABILITIES),
-            *(objective_column(name, score) for score in UNCERTAINTIES),
-        ]
-        for batch in files.scan(columns):
+        classes, probabilities = objective_column(name, CLASSES), objective_column(name, PROBABILITIES)
+        column_of_score = {score: objective_column(name, score) for score in sorted(UNCERTAINTIES)}
+        for batch in files.scan([ID, classes, probabilities, *column_of_score.values()]):
             for row in batch.filter(pc.is_in(batch.column(ID), value_set=values)).to_pylist():
-                pairs = zip(
-                    row[objective_column(name, CLASSES)], row[objective_column(name, PROBABILITIES)], strict=True
-                )
+                pairs = zip(row[classes], row[probabilities], strict=True)
                 top = [(ids[index], float(p)) for index, p in pairs][:TOP]
                 found.top.setdefault(row[ID], {})[name] = top
-                scores: dict[str, float] = {score: float(row[objective_column(name, score)]) for score in UNCERTAINTIES}
+                scores = {score: float(row[column]) for score, column in column_of_score.items()}
                 found.scores.setdefault(row[ID], {})[name] = scores
     return found
 
