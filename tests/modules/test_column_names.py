@@ -30,6 +30,8 @@ NOT_NAMES = {examples.SPLIT_FOLDER, examples.TAXONOMY_FILE}
 FEATURES = constants(examples) - NOT_NAMES
 COLUMNS = constants(columns)
 NAMES = FEATURES | COLUMNS
+OF_PRODUCT = {columns.SPLIT, *columns.EMBEDDINGS} | (COLUMNS & FEATURES)
+"""Columns that have their name by themselves; the others are parts, which stand behind an objective's name."""
 
 UNMISTAKABLE = {name for name in NAMES if "_" in name} - set(examples.PRODUCT_FIELDS)
 """Names that mean nothing but a feature or a column wherever they stand. The others are also words of the language, or
@@ -53,10 +55,10 @@ Hits: TypeAlias = Iterator[tuple[int, str]]
 
 def called(node: ast.AST) -> str:
     """The last name of what is called; empty: the node is no call."""
-    function = node.func if isinstance(node, ast.Call) else None
-    return (
-        function.attr if isinstance(function, ast.Attribute) else function.id if isinstance(function, ast.Name) else ""
-    )
+    match node:
+        case ast.Call(func=ast.Attribute(attr=name)) | ast.Call(func=ast.Name(id=name)):
+            return name
+    return ""
 
 
 def texts(node: ast.AST | None) -> Hits:
@@ -155,19 +157,26 @@ def makes_names(tree: ast.AST) -> bool:
     """Whether a module takes the names of columns, or of what Transform makes, from their homes."""
     imports = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     names = {(node.module, alias.name) for node in imports for alias in node.names}
-    return (examples.__name__, "transformed") in names or any(module == columns.__name__ for module, _ in names)
+    modules = {module for module, _ in names} | {f"{module}.{name}" for module, name in names}
+    return columns.__name__ in modules or f"{examples.__name__}.transformed" in modules
 
 
-def pair(node: ast.JoinedStr) -> Hits:
-    """A name that only the names beside it tell from a path, such as that of an objective and a score."""
-    match node.values:
-        case [ast.FormattedValue(), ast.Constant(value=str() as part)] if re.fullmatch("/[a-z_]+", part):
-            yield node.lineno, ast.unparse(node)
-        case [ast.FormattedValue(), ast.Constant(value="/"), ast.FormattedValue(value=part)]:
-            # A path that ends in the name of a file.
+def beside_names(node: ast.AST) -> Hits:
+    """What only a module that makes names of columns shows to be one: parts that meet in an f-string, keys, lists."""
+    match node:
+        case ast.JoinedStr(values=[ast.FormattedValue(), ast.Constant(value=str() as part)]):
+            if re.fullmatch("/[a-z_]+", part):
+                yield node.lineno, ast.unparse(node)
+        case ast.JoinedStr(values=[ast.FormattedValue(), ast.Constant(value="/"), ast.FormattedValue(value=part)]):
+            # A path that ends in the name of a file is none.
             known = getattr(columns, part.id, getattr(examples, part.id, None)) if isinstance(part, ast.Name) else None
             if not (isinstance(part, ast.Name) and part.id.isupper() and known not in NAMES):
                 yield node.lineno, ast.unparse(node)
+        case ast.Subscript(slice=key):
+            yield from ((line, text) for line, text in texts(key) if text in OF_PRODUCT)
+        case ast.List() | ast.Tuple() | ast.Set():
+            hits = [(line, text) for line, text in texts(node) if text in COLUMNS]
+            yield from hits if len(hits) > 1 else ()
 
 
 def spelt(source: str) -> Hits:
@@ -179,12 +188,12 @@ def spelt(source: str) -> Hits:
             continue
         yield from joined(node)
         yield from placed(node)
-        if isinstance(node, ast.FunctionDef):
+        if is_maker:
+            yield from beside_names(node)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield from handled(node)
         elif isinstance(node, ast.Constant) and node.value in UNMISTAKABLE:
             yield node.lineno, str(node.value)
-        elif is_maker and isinstance(node, ast.JoinedStr):
-            yield from pair(node)
 
 
 @pytest.mark.parametrize(
@@ -207,6 +216,9 @@ def spelt(source: str) -> Hits:
         'from modules.predictions.columns import ENTROPY\nf"{name}/{score}"',
         'from modules.predictions.columns import ENTROPY\nf"{name}/{ENTROPY}"',
         'from modules.examples import transformed\nf"{name}/new_part"',
+        'from modules.predictions import columns\nf"{name}/{score}"',
+        'from modules.predictions.columns import PRICE\nraw["price"]',
+        'from modules.predictions.columns import PRICE\nSHOWN = ("id", "title")',
     ],
 )  # fmt: skip
 def test_the_search_sees_what_it_forbids(source: str) -> None:
