@@ -13,9 +13,9 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
+from modules.examples import VECTOR_FIELDS
 from modules.feeds.mapping import Product
 from modules.preprocessing.transform import preprocessing_fn
-from modules.settings.feed import VECTOR_FIELDS
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 

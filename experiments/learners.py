@@ -11,11 +11,13 @@ import tensorflow as tf
 
 from experiments.catalogue import LabelledCatalogue
 from modules.arrays import Float32Array, Int64Array
+from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
 from modules.graph_ops.layers import PADDING
 from modules.models import LsaModel
-from modules.models.build import EMBEDDING, InputSizes, build_model
+from modules.models.build import InputSizes, build_model
 from modules.models.projection import ROWS, embed, fit_projection
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
+from modules.predictions.columns import EMBEDDING
 from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
@@ -137,11 +139,11 @@ class GradientLearner:
         inputs = {}
         for name, values in self.inputs.items():
             inputs[name] = values[rows]
-            if name.endswith("/ids"):
+            if is_transformed(name, TOKEN_IDS):
                 # No longer than the longest of these rows.
                 longest = max(1, int((inputs[name] >= 0).sum(axis=1).max()))
                 inputs[name] = inputs[name][:, :longest]
-                weights = name.removesuffix("ids") + "weights"
+                weights = sibling(name, TOKEN_WEIGHTS)
                 inputs[weights] = self.inputs[weights][rows][:, :longest]
         return inputs
 
@@ -151,8 +153,8 @@ def _joined(inputs: Batches) -> dict[str, npt.NDArray[Any]]:
     joined = {}
     for name in inputs[0]:
         parts = [batch[name] for batch in inputs]
-        if name.endswith(("/ids", "/weights")):
-            fill = PADDING if name.endswith("/ids") else 0.0
+        if is_transformed(name, TOKEN_IDS) or is_transformed(name, TOKEN_WEIGHTS):
+            fill = PADDING if is_transformed(name, TOKEN_IDS) else 0.0
             longest = max(part.shape[1] for part in parts)
             parts = [np.pad(part, ((0, 0), (0, longest - part.shape[1])), constant_values=fill) for part in parts]
         joined[name] = np.concatenate(parts)

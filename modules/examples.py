@@ -14,6 +14,9 @@
 | ``eval_weight/<objective>`` | float[1], weight in the evaluation: 0 where it must not be measured on; labels from rules: 1 where a rule fired, or everywhere if the objective's ``unreached`` is ``no`` |
 
 Classes are counted as the objective's kind does (``classes`` of :mod:`modules.objectives`).
+
+Transform turns the fields into columns named ``<feature of the workflow>/<part>`` (:func:`transformed`). Labels and
+evaluation weights pass through it under their own names.
 """  # noqa: E501
 
 from __future__ import annotations
@@ -21,36 +24,108 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-ID = "id"
-IMAGE_BYTES = "image_bytes"
-RULES = "rules"
-TOP_CATEGORY = "top_category"
+ID: Final = "id"
+TITLE: Final = "title"
+DESCRIPTION: Final = "description"
+BRAND: Final = "brand"
+RAW_CATEGORY: Final = "raw_category"
+GENDER: Final = "gender"
+SIZE: Final = "size"
+COLOR: Final = "color"
+PRICE: Final = "price"
+CURRENCY: Final = "currency"
+AVAILABILITY: Final = "availability"
+IMAGE: Final = "image"
+RETAILER: Final = "retailer"
+URL: Final = "url"
+IMAGE_VECTOR: Final = "image_vector"
+IMAGE_BYTES: Final = "image_bytes"
+RULES: Final = "rules"
+TOP_CATEGORY: Final = "top_category"
+
+TEXT_FIELDS = (
+    TITLE, DESCRIPTION, BRAND, RAW_CATEGORY, GENDER, SIZE, COLOR, PRICE, CURRENCY, AVAILABILITY, IMAGE, RETAILER, URL,
+)  # fmt: skip
+"""The product schema's optional fields, all text as the feed has it; ``id`` comes on top and is required."""
+
+VECTOR_FIELDS = (IMAGE_VECTOR,)
+"""The product schema's dense fields: lists of floats that come with the feed."""
+
+PRODUCT_FIELDS = (ID, *TEXT_FIELDS, *VECTOR_FIELDS)
+
 UNLABELLED = -1
 """Class of an exclusive objective's unlabelled product."""
+
+TOKEN_IDS: Final = "ids"
+TOKEN_WEIGHTS: Final = "weights"
+TOKEN_SEQUENCE: Final = "tokens"
+VOCABULARY_INDEX: Final = "index"
+PICTURE_BYTES: Final = "bytes"
+PIXELS: Final = "pixels"
+PRESENT: Final = "present"
+VECTOR: Final = "vector"
+"""Beside :data:`PRICE`, the parts that a feature is transformed into, or that the model's input is made of."""
+
+SPLIT_FOLDER = "Split-"
+"""What TFX puts before a split's name in the folder of an artifact."""
 
 TAXONOMY_FILE = "taxonomy.json"
 """The taxonomy as a run used it, in the ``taxonomy`` artifact's folder; ``Taxonomy.load`` reads it."""
 
 
+_LABEL, _LABEL_SOURCE, _EVAL_WEIGHT = "label/", "label_source/", "eval_weight/"
+
+
 def label(objective: str) -> str:
     """Name of the feature with the (positive) classes."""
-    return f"label/{objective}"
+    return f"{_LABEL}{objective}"
 
 
 def label_no(objective: str) -> str:
     """Name of the feature with the classes that people said no to."""
-    return f"label/{objective}/no"
+    return f"{label(objective)}/no"
 
 
 def label_source(objective: str) -> str:
     """Name of the feature with the label's source."""
-    return f"label_source/{objective}"
+    return f"{_LABEL_SOURCE}{objective}"
 
 
 def eval_weight(objective: str) -> str:
     """Name of the feature with the weight in the evaluation."""
-    return f"eval_weight/{objective}"
+    return f"{_EVAL_WEIGHT}{objective}"
+
+
+def is_of_objective(feature: str) -> bool:
+    """Whether the feature is one of an objective's: a label, its source, or the weight in the evaluation."""
+    return feature.startswith((_LABEL, _LABEL_SOURCE, _EVAL_WEIGHT))
+
+
+def is_target(feature: str) -> bool:
+    """Whether training and evaluation need the feature beside the model's inputs: a label, or its weight."""
+    return feature.startswith((_LABEL, _EVAL_WEIGHT))
+
+
+def transformed(feature: str, part: str) -> str:
+    """Name of a column that Transform, or the model's input pipeline, makes of a feature of the workflow.
+
+    Args:
+      feature: its key in the workflow's ``features``.
+      part: which of its columns, such as :data:`TOKEN_IDS`.
+    """
+    return f"{feature}/{part}"
+
+
+def is_transformed(column: str, part: str) -> bool:
+    """Whether the column is this part of some feature."""
+    return column.endswith(f"/{part}")
+
+
+def sibling(column: str, part: str) -> str:
+    """Name of another part of the feature that a transformed column is of."""
+    return transformed(column.rpartition("/")[0], part)
 
 
 @dataclass

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
+from modules.predictions.columns import CATEGORY, ENTROPY, ID, PROBABILITY, RETAILER, SPLIT, TITLE, objective_column
 from pipeline.runs import LATEST, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -40,18 +41,18 @@ def show_predictions(
     """
     from rich.table import Table
 
-    from modules.predictions.read import SPLIT
     from modules.reporting.console import show, text
 
     selected_run, files, taxonomy, query = _query(loaded, run, limit or SHOWN, wanted)
     names = [query.objective] if query.objective else list(files.kinds)
     main = files.objective(query.objective)
-    score = query.sort or "entropy"
-    columns = ["id", "title", "retailer", *(f"{name}/{part}" for name in names for part in ("category", "probability"))]
-    columns.append(f"{main}/{score}")
+    score = query.sort or ENTROPY
+    columns = [ID, TITLE, RETAILER]
+    columns += [objective_column(name, part) for name in names for part in (CATEGORY, PROBABILITY)]
+    columns.append(objective_column(main, score))
     table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
-    for heading in ("id", "title", "retailer", SPLIT):
-        table.add_column(heading, overflow="ellipsis", no_wrap=heading != "title")
+    for heading in (ID, TITLE, RETAILER, SPLIT):
+        table.add_column(heading, overflow="ellipsis", no_wrap=heading != TITLE)
     for name in names:
         table.add_column(name, overflow="fold")
         table.add_column("p", justify="right")
@@ -59,11 +60,14 @@ def show_predictions(
     count = 0
     for rows in files.select(query, columns):
         for row in rows.to_pylist():
-            cells = [text(row["id"]), text(row["title"], limit=_TITLE), text(row["retailer"], limit=_RETAILER)]
+            cells = [text(row[ID]), text(row[TITLE], limit=_TITLE), text(row[RETAILER], limit=_RETAILER)]
             cells.append(text(row[SPLIT]))
             for name in names:
-                cells += [text(row[f"{name}/category"]), text(f"{row[f'{name}/probability']:.3f}")]
-            table.add_row(*cells, f"{row[f'{main}/{score}']:.3f}")
+                cells += [
+                    text(row[objective_column(name, CATEGORY)]),
+                    text(f"{row[objective_column(name, PROBABILITY)]:.3f}"),
+                ]
+            table.add_row(*cells, f"{row[objective_column(main, score)]:.3f}")
             count += 1
     if count:
         show(console, table)

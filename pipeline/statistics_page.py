@@ -17,6 +17,7 @@ from typing import Any
 from markupsafe import Markup
 
 from modules.errors import InputError, Problem
+from modules.examples import SPLIT_FOLDER
 from modules.reporting.page import render, write_page
 from modules.reporting.svg import columns
 
@@ -106,7 +107,7 @@ def write_statistics_page(
 
 
 def _split_folders(folder: Path, name: str) -> list[tuple[str, Path]]:
-    folders = [(file.parent.name.removeprefix("Split-"), file) for file in folder.glob(f"Split-*/{name}")]
+    folders = [(file.parent.name.removeprefix(SPLIT_FOLDER), file) for file in folder.glob(f"{SPLIT_FOLDER}*/{name}")]
     return sorted(folders, key=lambda pair: (_SPLITS.get(pair[0], 3), pair[0]))
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from modules.errors import InputError, Problem, reason
+from modules.examples import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
 from modules.feeds.opening import size_of
@@ -16,7 +17,6 @@ from modules.objectives import kinds_of
 from modules.plugins import collisions
 from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
-from modules.settings.feed import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.taxonomy import Taxonomy
 from pipeline.image_references import check_images
 from pipeline.peek import Peek, peek

@@ -14,7 +14,8 @@ import numpy as np
 
 from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
-from modules.examples import IMAGE_BYTES
+from modules.examples import ID, IMAGE_BYTES, TITLE
+from modules.predictions.columns import EMBEDDINGS
 from modules.similarity.changes import unit
 from modules.similarity.identity import fingerprint
 
@@ -99,15 +100,15 @@ class Embedder:
 
         examples = tf.constant([_example(product) for product in products], tf.string)
         outputs = self._loaded[1](examples=examples)
-        return {name: unit(np.asarray(value)) for name, value in outputs.items() if name.startswith("embedding")}
+        return {name: unit(np.asarray(value)) for name, value in outputs.items() if name in EMBEDDINGS}
 
 
 def _example(product: Raw) -> bytes:
     import tensorflow as tf
 
-    features = {"id": b""}
+    features = {ID: b""}
     if product.title is not None:
-        features["title"] = product.title.encode("utf-8", "replace")
+        features[TITLE] = product.title.encode("utf-8", "replace")
     if product.image is not None:
         features[IMAGE_BYTES] = product.image
     made = {name: tf.train.Feature(bytes_list=tf.train.BytesList(value=[value])) for name, value in features.items()}

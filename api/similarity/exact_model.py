@@ -12,6 +12,7 @@ from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.changes import Rows
 from modules.similarity.folder import new_folder
+from modules.similarity.items import column
 from modules.similarity.loading import rows_of
 
 SHARD_BYTES = 64 << 20
@@ -60,8 +61,8 @@ def _shards(rows: Rows, living: np.ndarray, per_shard: int) -> tuple[list[Any], 
         old, new = chosen[chosen < base], chosen[chosen >= base] - base
         part = np.concatenate([rows.base.vectors[old], rows.added[new]]).astype(np.float32)
         table = rows.table.take(pa.array(chosen))
-        names = [name.encode() for name in table.column("id").to_pylist()]
-        nodes = table.column("category").to_numpy().astype(np.int32)
+        names = [name.encode() for name in column(table, "id").to_pylist()]
+        nodes = column(table, "category").to_numpy().astype(np.int32)
         vectors.append(tf.Variable(part.reshape(-1, dimension), trainable=False, name=f"vectors_{number}"))
         ids.append(tf.Variable(tf.constant(names, tf.string, [len(names)]), trainable=False, name=f"ids_{number}"))
         categories.append(tf.Variable(nodes, trainable=False, name=f"categories_{number}"))

@@ -9,7 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from modules.examples import label
 from modules.metrics.checks import CategoryChecks
+from modules.predictions.columns import PROBABILITIES, THRESHOLDS, objective_column
 
 SEPARATOR = " > "
 
@@ -72,11 +74,11 @@ class ObjectiveEval:
     def keys(self) -> dict[str, Any]:
         """The feature and output names, defaults filled in."""
         return {
-            "label_key": self.label_key or f"label/{self.name}",
+            "label_key": self.label_key or label(self.name),
             "no_key": self.no_key,
             "weight_key": self.weight_key,
-            "probabilities_key": self.probabilities_key or f"{self.name}/probabilities",
-            "thresholds_key": self.thresholds_key or f"{self.name}/thresholds",
+            "probabilities_key": self.probabilities_key or objective_column(self.name, PROBABILITIES),
+            "thresholds_key": self.thresholds_key or objective_column(self.name, THRESHOLDS),
         }
 
     def checks(self, thresholds: ObjectiveThresholds) -> CategoryChecks:

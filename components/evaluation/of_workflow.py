@@ -7,6 +7,7 @@ from typing import Any
 from components.evaluation.config import build_eval_config
 from components.evaluation.objectives import ObjectiveEval, ObjectiveThresholds
 from modules.errors import InputError, Problem
+from modules.examples import eval_weight
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 
@@ -23,7 +24,7 @@ def objective_evals(workflow: Workflow, taxonomy: Taxonomy) -> list[ObjectiveEva
                 classes=[(c.id, taxonomy.path_text(c)) for c in classes],
                 branches=[[taxonomy.path_text(a) for a in (*taxonomy.ancestors(c), c)] for c in classes],
                 no_key=objective.denied_key(name),
-                weight_key=f"eval_weight/{name}",
+                weight_key=eval_weight(name),
             )
         )
     return evals

@@ -12,7 +12,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.workers import workers_of
-from modules.examples import TAXONOMY_FILE
+from modules.examples import SPLIT_FOLDER, TAXONOMY_FILE
 from modules.settings.workflow import Workflow
 
 
@@ -31,7 +31,7 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
         workflow = Workflow.from_part(exec_properties["workflow"])
         work = []
         for split in artifact_utils.decode_split_names(examples.split_names):
-            target = os.path.join(output.uri, f"Split-{split}")
+            target = os.path.join(output.uri, f"{SPLIT_FOLDER}{split}")
             fileio.makedirs(target)
             sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*.gz")))
             for number, source in enumerate(sources):

@@ -10,6 +10,7 @@ import pyarrow as pa
 from rapidfuzz import fuzz
 
 from labelling.content import Neighbour
+from modules.predictions.columns import EMBEDDING, ID, LABEL, TITLE, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy.category import tidy
 
@@ -39,18 +40,19 @@ def find_neighbours(
         return []
     matrix = _unit(np.stack([queries[name] for name in ids]))
     objective = files.objective(None)
-    known = f"{objective}/label" if classes and f"{objective}/label" in files.schema.names else None
+    label_column = objective_column(objective, LABEL)
+    known = label_column if classes and label_column in files.schema.names else None
     best = _Best(len(ids), _CANDIDATES)
     nearest = _Best(len(ids), LABELLED + 1)
-    for batch in files.scan(["id", "title", "embedding", *([known] if known else [])]):
-        similar = matrix @ _unit(_matrix(batch.column("embedding"))).T
-        names = batch.column("id").to_pylist()
+    for batch in files.scan([ID, TITLE, EMBEDDING, *([known] if known else [])]):
+        similar = matrix @ _unit(_matrix(batch.column(EMBEDDING))).T
+        names = batch.column(ID).to_pylist()
         labels: list[str | None] = [labelled.get(name) for name in names]
         if known:
             for i, index in enumerate(batch.column(known).to_pylist()):
                 if labels[i] is None and index is not None and 0 <= index < len(classes):
                     labels[i] = classes[index]
-        batch_titles = batch.column("title").to_pylist()
+        batch_titles = batch.column(TITLE).to_pylist()
         best.add(similar, list(zip(names, batch_titles, labels, strict=True)))
         have = [i for i, label in enumerate(labels) if label is not None]
         if have:
@@ -109,12 +111,12 @@ def _of(files: PredictionFiles, wanted: Sequence[str]) -> tuple[dict[str, str | 
     values = pa.array(sorted(set(wanted)), pa.string())
     titles: dict[str, str | None] = {}
     vectors: dict[str, Floats] = {}
-    for batch in files.scan(["id", "title", "embedding"]):
-        hit = batch.filter(pc.is_in(batch.column("id"), value_set=values))
+    for batch in files.scan([ID, TITLE, EMBEDDING]):
+        hit = batch.filter(pc.is_in(batch.column(ID), value_set=values))
         if hit.num_rows:
-            names = hit.column("id").to_pylist()
-            titles |= zip(names, hit.column("title").to_pylist(), strict=True)
-            vectors |= zip(names, _matrix(hit.column("embedding")), strict=True)
+            names = hit.column(ID).to_pylist()
+            titles |= zip(names, hit.column(TITLE).to_pylist(), strict=True)
+            vectors |= zip(names, _matrix(hit.column(EMBEDDING)), strict=True)
     return titles, vectors
 
 

@@ -12,8 +12,8 @@ from labelling.store import queue, rows, status
 from labelling.store.tables import neighbours, products
 from labelling.web.names import Names
 from labelling.web.words import picked_as
+from modules.examples import TEXT_FIELDS
 from modules.objectives import DEFAULT_KIND
-from modules.settings.feed import TEXT_FIELDS
 
 KEYS = 9
 """Suggestions that have a number key."""

@@ -10,6 +10,7 @@ from typing import Annotated
 
 from pydantic import Field
 
+from modules.examples import RAW_CATEGORY
 from modules.features.base import FeatureSettings
 from modules.features.categorical import CategoricalFeature
 from modules.features.dense import DenseFeature
@@ -28,7 +29,7 @@ def default_features() -> dict[str, Feature]:
     return {
         "title": TextFeature(vocabulary=8000),
         "brand": CategoricalFeature(vocabulary=5000, width=10),
-        "category": CategoricalFeature(column="raw_category", vocabulary=950, width=6),
+        "category": CategoricalFeature(column=RAW_CATEGORY, vocabulary=950, width=6),
         "raw_category": TextFeature(vocabulary=1000),
         "description": TextFeature(vocabulary=8000),
         "gender": CategoricalFeature(),

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modules.errors import Problem
+from modules.examples import ID, PRODUCT_FIELDS, VECTOR_FIELDS
 from modules.settings.base import Settings, contradiction
-from modules.settings.feed import PRODUCT_FIELDS, VECTOR_FIELDS
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,7 +124,7 @@ class FeatureSettings(Settings):
         name = place.removeprefix("features.")
         column = self.column_of(name)
         key = f"{place}.column" if self.column else place
-        if column not in PRODUCT_FIELDS or column == "id":
+        if column not in PRODUCT_FIELDS or column == ID:
             yield contradiction(key, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}")
         elif (column in VECTOR_FIELDS) != (self.vector_length is not None):
             yield contradiction(key, column, "dense features read vectors, all others read text")

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
 
+from modules.examples import VOCABULARY_INDEX, transformed
 from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext, TransformStep
 
 if TYPE_CHECKING:
@@ -47,7 +48,9 @@ class CategoricalFeature(FeatureSettings):
             vocab_filename=f"{name}_values",
         )
         shape = tf.shape(value, out_type=tf.int64)
-        return TransformStep.without_counts({f"{name}/index": tf.scatter_nd(rows, index + FIRST_VALUE, shape)})
+        return TransformStep.without_counts(
+            {transformed(name, VOCABULARY_INDEX): tf.scatter_nd(rows, index + FIRST_VALUE, shape)}
+        )
 
     def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
         return Learned(transform_output.vocabulary_size_by_name(f"{name}_values") + FIRST_VALUE)
@@ -55,19 +58,19 @@ class CategoricalFeature(FeatureSettings):
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf
 
-        return {f"{name}/index": tf.io.FixedLenFeature([], tf.int64)}
+        return {transformed(name, VOCABULARY_INDEX): tf.io.FixedLenFeature([], tf.int64)}
 
     def keras_inputs(self, name: str) -> dict[str, Any]:
         import keras
 
-        return {f"{name}/index": keras.Input((), dtype="int64", name=f"{name}_index")}
+        return {transformed(name, VOCABULARY_INDEX): keras.Input((), dtype="int64", name=f"{name}_index")}
 
     def linear_map(self, name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
         import keras
 
         return keras.layers.Embedding(
             context.learned[name].size, layer.width, layer.initializer, name=layer.name, trainable=layer.trainable
-        )(inputs[f"{name}/index"])
+        )(inputs[transformed(name, VOCABULARY_INDEX)])
 
     def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
         start = context.normal(0.05)
@@ -75,12 +78,12 @@ class CategoricalFeature(FeatureSettings):
         return self.linear_map(name, inputs, layer, context)
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
-        return inputs[f"{name}/index"]  # 0 is missing
+        return inputs[transformed(name, VOCABULARY_INDEX)]  # 0 is missing
 
     def design_block(self, name: str, inputs: Mapping[str, np.ndarray], size: int) -> sparse.csr_matrix:
         import numpy as np
         from scipy import sparse
 
-        index = inputs[f"{name}/index"]
+        index = inputs[transformed(name, VOCABULARY_INDEX)]
         ones = np.ones(len(index), np.float32)
         return sparse.csr_matrix((ones, (np.arange(len(index)), index)), (len(index), size))

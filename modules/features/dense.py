@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
+from modules.examples import VECTOR, transformed
 from modules.features.base import TransformStep
 from modules.features.numeric import NumericFeature
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 class DenseFeature(NumericFeature):
     """A vector that comes with the feed; one that is missing, of another length or not finite is zeros and a flag."""
 
-    suffix: ClassVar[str] = "vector"
+    suffix: ClassVar[str] = VECTOR
 
     kind: Literal["dense"] = "dense"
     column: str | None = None
@@ -41,4 +42,4 @@ class DenseFeature(NumericFeature):
         vectors = tf.RaggedTensor.from_sparse(column).to_tensor(0.0, shape=[None, self.dimension])
         present = (present & tf.reduce_all(tf.math.is_finite(vectors), axis=1))[:, None]
         shown = tf.concat([tf.where(present, vectors, 0.0), tf.cast(present, tf.float32)], axis=1)
-        return TransformStep.without_counts({f"{name}/vector": tf.ensure_shape(shown, [None, self.size])})
+        return TransformStep.without_counts({transformed(name, VECTOR): tf.ensure_shape(shown, [None, self.size])})

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 from pydantic import Field, model_validator
 
 from modules.errors import Problem
+from modules.examples import IMAGE_BYTES, PICTURE_BYTES, PIXELS, PRESENT, transformed
 from modules.features.base import FeatureSettings, TransformStep
 from modules.settings.backbones import (
     BACKBONES,
@@ -36,7 +37,7 @@ class ImageFeature(FeatureSettings):
     has_tower: ClassVar[bool] = True
 
     kind: Literal["image"] = "image"
-    column: Literal["image_bytes"] | None = "image_bytes"
+    column: Literal["image_bytes"] | None = IMAGE_BYTES
     """The pictures that the feed's ``image`` column names, as JPEG bytes."""
     size: tuple[Side, Side] = (64, 64)
     """Height and width, in pixels, that every picture is brought to."""
@@ -135,24 +136,24 @@ class ImageFeature(FeatureSettings):
         """``<name>/bytes`` as they came, "" if there are none; decoded later: pixels are many times their size."""
         from modules.graph_ops.text import one_per_row
 
-        return TransformStep.without_counts({f"{name}/bytes": one_per_row(column)})
+        return TransformStep.without_counts({transformed(name, PICTURE_BYTES): one_per_row(column)})
 
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf
 
-        return {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
+        return {transformed(name, PICTURE_BYTES): tf.io.FixedLenFeature([], tf.string)}
 
     def to_inputs(self, name: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
         """The decoded pictures, and whether there is one."""
         from modules.vision.decoding import decode_pictures
 
-        pixels, present = decode_pictures(parsed[f"{name}/bytes"], *self.size)
-        return {f"{name}/pixels": pixels, f"{name}/present": present}
+        pixels, present = decode_pictures(parsed[transformed(name, PICTURE_BYTES)], *self.size)
+        return {transformed(name, PIXELS): pixels, transformed(name, PRESENT): present}
 
     def keras_inputs(self, name: str) -> dict[str, Any]:
         import keras
 
         return {
-            f"{name}/pixels": keras.Input((*self.size, 3), dtype="float32", name=f"{name}_pixels"),
-            f"{name}/present": keras.Input((1,), dtype="float32", name=f"{name}_present"),
+            transformed(name, PIXELS): keras.Input((*self.size, 3), dtype="float32", name=f"{name}_pixels"),
+            transformed(name, PRESENT): keras.Input((1,), dtype="float32", name=f"{name}_present"),
         }

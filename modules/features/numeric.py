@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from modules.examples import transformed
 from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext
 
 if TYPE_CHECKING:
@@ -28,12 +29,14 @@ class NumericFeature(FeatureSettings):
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf
 
-        return {f"{name}/{self.suffix}": tf.io.FixedLenFeature([self.size], tf.float32)}
+        return {transformed(name, self.suffix): tf.io.FixedLenFeature([self.size], tf.float32)}
 
     def keras_inputs(self, name: str) -> dict[str, Any]:
         import keras
 
-        return {f"{name}/{self.suffix}": keras.Input((self.size,), dtype="float32", name=f"{name}_{self.suffix}")}
+        return {
+            transformed(name, self.suffix): keras.Input((self.size,), dtype="float32", name=f"{name}_{self.suffix}")
+        }
 
     def linear_map(self, name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
         import keras
@@ -45,15 +48,15 @@ class NumericFeature(FeatureSettings):
             name=layer.name,
             trainable=layer.trainable,
         )
-        return dense(inputs[f"{name}/{self.suffix}"])
+        return dense(inputs[transformed(name, self.suffix)])
 
     def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
-        return inputs[f"{name}/{self.suffix}"]
+        return inputs[transformed(name, self.suffix)]
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
-        return inputs[f"{name}/{self.suffix}"][:, -1]
+        return inputs[transformed(name, self.suffix)][:, -1]
 
     def design_block(self, name: str, inputs: Mapping[str, np.ndarray], size: int) -> sparse.csr_matrix:
         from scipy import sparse
 
-        return sparse.csr_matrix(inputs[f"{name}/{self.suffix}"])
+        return sparse.csr_matrix(inputs[transformed(name, self.suffix)])

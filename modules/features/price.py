@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from modules.examples import PRICE, transformed
 from modules.features.base import TransformStep
 from modules.features.numeric import NumericFeature
 
@@ -14,10 +15,10 @@ if TYPE_CHECKING:
 class PriceFeature(NumericFeature):
     """log(1 + price), standardised, and a flag for a missing one."""
 
-    suffix: ClassVar[str] = "price"
+    suffix: ClassVar[str] = PRICE
 
     kind: Literal["price"] = "price"
-    column: str | None = "price"
+    column: str | None = PRICE
 
     @property
     def size(self) -> int:
@@ -40,4 +41,4 @@ class PriceFeature(NumericFeature):
         centred = (logged - tf.where(tf.math.is_finite(mean), mean, 0.0)) / safe
         flag = tf.cast(valid, tf.float32)
         price = tf.ensure_shape(tf.stack([centred * flag, flag], axis=1), [None, self.size])
-        return TransformStep.without_counts({f"{name}/price": price})
+        return TransformStep.without_counts({transformed(name, PRICE): price})

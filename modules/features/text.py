@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
+from modules.examples import TOKEN_IDS, TOKEN_SEQUENCE, TOKEN_WEIGHTS, transformed
 from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext, TransformStep
 from modules.settings.base import Settings
 
@@ -104,8 +105,8 @@ class TextFeature(FeatureSettings):
         import tensorflow as tf
 
         return {
-            f"{name}/ids": tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
-            f"{name}/weights": tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64),
+            transformed(name, TOKEN_IDS): tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
+            transformed(name, TOKEN_WEIGHTS): tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64),
         }
 
     def to_inputs(self, name: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
@@ -114,20 +115,20 @@ class TextFeature(FeatureSettings):
 
         from modules.graph_ops.layers import PADDING
 
-        ids, weights = parsed[f"{name}/ids"], parsed[f"{name}/weights"]
+        ids, weights = parsed[transformed(name, TOKEN_IDS)], parsed[transformed(name, TOKEN_WEIGHTS)]
         if isinstance(ids, tf.SparseTensor):
             ids, weights = tf.RaggedTensor.from_sparse(ids), tf.RaggedTensor.from_sparse(weights)
         return {
-            f"{name}/ids": ids.to_tensor(tf.constant(PADDING, tf.int64)),
-            f"{name}/weights": weights.to_tensor(0.0),
+            transformed(name, TOKEN_IDS): ids.to_tensor(tf.constant(PADDING, tf.int64)),
+            transformed(name, TOKEN_WEIGHTS): weights.to_tensor(0.0),
         }
 
     def keras_inputs(self, name: str) -> dict[str, Any]:
         import keras
 
         return {
-            f"{name}/ids": keras.Input((None,), dtype="int64", name=f"{name}_ids"),
-            f"{name}/weights": keras.Input((None,), dtype="float32", name=f"{name}_weights"),
+            transformed(name, TOKEN_IDS): keras.Input((None,), dtype="int64", name=f"{name}_ids"),
+            transformed(name, TOKEN_WEIGHTS): keras.Input((None,), dtype="float32", name=f"{name}_weights"),
         }
 
     def linear_map(self, name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
@@ -137,7 +138,7 @@ class TextFeature(FeatureSettings):
             self.size, layer.width, layer.initializer, context.input_dropout, context.next_seed(),
             name=layer.name, trainable=layer.trainable,
         )  # fmt: skip
-        return bag(inputs[f"{name}/ids"], inputs[f"{name}/weights"])
+        return bag(inputs[transformed(name, TOKEN_IDS)], inputs[transformed(name, TOKEN_WEIGHTS)])
 
     def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
         from modules.graph_ops.layers import TableInitializer
@@ -150,13 +151,13 @@ class TextFeature(FeatureSettings):
         return self.linear_map(name, inputs, layer, context)
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
-        return inputs[f"{name}/ids"] + 1  # padding is -1
+        return inputs[transformed(name, TOKEN_IDS)] + 1  # padding is -1
 
     def design_block(self, name: str, inputs: Mapping[str, np.ndarray], size: int) -> sparse.csr_matrix:
         import numpy as np
         from scipy import sparse
 
-        ids, weights = inputs[f"{name}/ids"], inputs[f"{name}/weights"]
+        ids, weights = inputs[transformed(name, TOKEN_IDS)], inputs[transformed(name, TOKEN_WEIGHTS)]
         rows, at = np.nonzero(ids >= 0)
         return sparse.csr_matrix((weights[rows, at], (rows, ids[rows, at])), (len(ids), size))
 
@@ -202,12 +203,14 @@ def _outputs(
         all_weights.append(part.distinct.with_values(_weights(part, feature, inverse)))
         offset += part.size
     outputs = {
-        f"{name}/ids": _two_dimensional(tf.concat(all_ids, axis=1).to_sparse()),
-        f"{name}/weights": _two_dimensional(tf.concat(all_weights, axis=1).to_sparse()),
+        transformed(name, TOKEN_IDS): _two_dimensional(tf.concat(all_ids, axis=1).to_sparse()),
+        transformed(name, TOKEN_WEIGHTS): _two_dimensional(tf.concat(all_weights, axis=1).to_sparse()),
     }
     if feature.sequence is not None:
         kept = tf.ragged.map_flat_values(tf.add, word_ids, tf.constant(2, tf.int64))  # 0 pads, 1 is out of vocabulary
-        outputs[f"{name}/tokens"] = kept[:, : feature.sequence].to_tensor(0, shape=[None, feature.sequence])
+        outputs[transformed(name, TOKEN_SEQUENCE)] = kept[:, : feature.sequence].to_tensor(
+            0, shape=[None, feature.sequence]
+        )
     return outputs
 
 

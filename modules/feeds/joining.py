@@ -15,7 +15,7 @@ from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import Objective
 from modules.rules import RuleSet
 from modules.rules.engine import RuleEngine
-from modules.settings.feed import TEXT_FIELDS, Split
+from modules.settings.feed import Split
 from modules.settings.workflow import LabelsSettings
 from modules.taxonomy import Taxonomy, UnknownCategory
 
@@ -114,7 +114,9 @@ class Joiner:
         self._yes_no = [(n, o, table.get(n, {})) for n, o in by_people.items() if not o.single_label]
         self._by_rules = [name for name in objectives if name not in by_people]
         self._unreached_weight = {name: objective.unreached_weight for name, objective in objectives.items()}
-        self._headers = {name: TextHeaders(name) for name in (examples.ID, *TEXT_FIELDS, examples.TOP_CATEGORY)}
+        self._headers = {
+            name: TextHeaders(name) for name in (examples.ID, *examples.TEXT_FIELDS, examples.TOP_CATEGORY)
+        }
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}

@@ -11,9 +11,10 @@ import numpy as np
 import orjson
 
 from modules.category_text import names_of
+from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.cleaning import clean
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
-from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
+from modules.settings.feed import FeedSettings
 
 MAX_ID_CHARS = 1000
 

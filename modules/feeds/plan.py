@@ -8,6 +8,7 @@ from itertools import islice
 from pydantic import Field
 
 from modules.errors import InputError
+from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.files import find_files, format_of, resolve
 from modules.feeds.mapping import Mapper, NotUsable
 from modules.feeds.quarantine import BadRecord
@@ -18,7 +19,7 @@ from modules.labels.model import ResolvedLabels
 from modules.objectives import Objective, kinds_of
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
-from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS, FeedSettings
+from modules.settings.feed import FeedSettings
 from modules.settings.workflow import LabelsSettings, RulesSettings, TaxonomySettings, Workflow
 from modules.taxonomy import Taxonomy
 

@@ -6,9 +6,6 @@ from collections.abc import Mapping
 
 from modules import examples
 from modules.objectives import Objective
-from modules.settings.feed import PRODUCT_FIELDS
-
-_PREFIXES = ("label/", "label_source/", "eval_weight/")
 
 
 def with_objectives(pbtxt: str, objectives: Mapping[str, Objective], images: bool = False) -> str:
@@ -21,7 +18,7 @@ def with_objectives(pbtxt: str, objectives: Mapping[str, Objective], images: boo
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     schema = text_format.Parse(pbtxt, schema_pb2.Schema())
-    kept = [feature for feature in schema.feature if not feature.name.startswith(_PREFIXES)]
+    kept = [feature for feature in schema.feature if not examples.is_of_objective(feature.name)]
     added = [feature for name, objective in objectives.items() for feature in objective.schema_features(name)]
     if images and not any(feature.name == examples.IMAGE_BYTES for feature in kept):
         image = schema_pb2.Feature(name=examples.IMAGE_BYTES, type=schema_pb2.BYTES)
@@ -35,4 +32,4 @@ def with_objectives(pbtxt: str, objectives: Mapping[str, Objective], images: boo
 def with_statistics(objectives: Mapping[str, Objective]) -> list[str]:
     """The examples' features that statistics are made of: all but the images, whose bytes say nothing when counted."""
     labels = [feature.name for name, objective in objectives.items() for feature in objective.schema_features(name)]
-    return [*PRODUCT_FIELDS, examples.RULES, examples.TOP_CATEGORY, *labels]
+    return [*examples.PRODUCT_FIELDS, examples.RULES, examples.TOP_CATEGORY, *labels]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modules.arrays import BoolArray, Int64Array
+from modules.predictions.columns import CLASSES, GIVEN, ID, PROBABILITIES, RULES, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy import Category, Taxonomy
 
@@ -42,7 +43,9 @@ def contradicted(
       ruled: objective whose labels are the rules'. exclusive: the one that people's labels teach, which is the judge.
       classes: of ``exclusive``. most: how many at most.
     """
-    if f"{ruled}/given" not in files.schema.names:
+    given_column, classes_column = objective_column(ruled, GIVEN), objective_column(exclusive, CLASSES)
+    probabilities_column = objective_column(exclusive, PROBABILITIES)
+    if given_column not in files.schema.names:
         return []
     nodes = {category.id: category.index for category in taxonomy}
     parent = np.full(len(taxonomy), -1)
@@ -54,12 +57,12 @@ def contradicted(
     for number, category in enumerate(classes):
         for ancestor in (*taxonomy.ancestors(category), category):
             under[ancestor.index, number] = True
-    columns = ["id", f"{ruled}/given", "rules", f"{exclusive}/classes", f"{exclusive}/probabilities"]
+    columns = [ID, given_column, RULES, classes_column, probabilities_column]
     contradictions: list[Contradiction] = []
     least = 0.0
     for split in files.files:
         for batch in files.scan(columns, split):
-            given = batch.column(f"{ruled}/given")
+            given = batch.column(given_column)
             sizes = np.diff(given.offsets.to_numpy())
             rows = np.repeat(np.arange(batch.num_rows), sizes)
             names = given.flatten().dictionary_encode()
@@ -67,8 +70,8 @@ def contradicted(
             at = index[names.indices.to_numpy()] if len(names) else np.zeros(0, np.int64)
             deepest = _deepest(rows, at, parent, len(taxonomy))
             rows, at = rows[deepest], at[deepest]
-            top = _matrix(batch.column(f"{exclusive}/classes"))
-            probabilities = _matrix(batch.column(f"{exclusive}/probabilities"))
+            top = _matrix(batch.column(classes_column))
+            probabilities = _matrix(batch.column(probabilities_column))
             inside = (under[at[:, None], top[rows]] * probabilities[rows]).sum(axis=1)
             first = probabilities[rows, 0]
             # A product may be in several branches: one rule that the model agrees with is enough.
@@ -80,7 +83,7 @@ def contradicted(
                 row = int(rows[pair])
                 contradictions.append(
                     Contradiction(
-                        batch.column("id")[row].as_py(), split, tuple(batch.column("rules")[row].as_py() or ()),
+                        batch.column(ID)[row].as_py(), split, tuple(batch.column(RULES)[row].as_py() or ()),
                         int(at[pair]), int(top[row, 0]), float(score[pair]),
                     )
                 )  # fmt: skip

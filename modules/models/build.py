@@ -12,7 +12,8 @@ import keras
 from modules.features import Feature, image_feature, without_towers
 from modules.features.base import LayerSettings, Learned, ModelContext
 from modules.graph_ops.layers import Bias, UnitLength
-from modules.models.towers import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT, Joined, joined
+from modules.models.towers import Joined, joined
+from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT
 
 if TYPE_CHECKING:
     from modules.settings.workflow import Workflow

@@ -6,11 +6,10 @@ from collections.abc import Sequence
 
 import tensorflow as tf
 
+from modules.predictions.columns import DISAGREEMENT
+
 LEAST = 1e-30
 """Probabilities are no smaller than this under a logarithm."""
-
-DISAGREEMENT = ("vote_entropy", "kl_to_consensus", "bald")
-"""What :func:`disagreement` and :func:`multi_label_disagreement` return, in nats."""
 
 
 def surprise(probabilities: tf.Tensor) -> tf.Tensor:

@@ -9,18 +9,16 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import ops
 
+from modules.examples import PIXELS, PRESENT, transformed
 from modules.features.image import ImageFeature
 from modules.graph_ops.layers import UnitLength
 from modules.models.neural import NeuralModelSettings
+from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT
 from modules.vision.networks import image_tower
 
 if TYPE_CHECKING:
     from modules.models.build import Builder
 
-EMBEDDING = "embedding"
-EMBEDDING_TEXT = "embedding_text"
-EMBEDDING_IMAGE = "embedding_image"
-EMBEDDINGS = (EMBEDDING, EMBEDDING_TEXT, EMBEDDING_IMAGE)
 SHOWN = "shown"
 """Name of the layer that says which towers a product shows."""
 _DROPPED = 0.3
@@ -59,9 +57,9 @@ def joined(builder: Builder, inputs: Mapping[str, Any], own: Any, image: tuple[s
     name, feature = image
     settings = builder.settings
     deep = isinstance(settings, NeuralModelSettings)
-    image_present = inputs[f"{name}/present"]
+    image_present = inputs[transformed(name, PRESENT)]
     tower = image_tower(name, feature, builder.next_seed())
-    vector = tower(inputs[f"{name}/pixels"])
+    vector = tower(inputs[transformed(name, PIXELS)])
     loud = keras.layers.Rescaling(vector.shape[-1] ** 0.5 if deep else feature.scale, name=f"{name}_scale")
     if own is None:
         picture = _times(vector, image_present, EMBEDDING_IMAGE)

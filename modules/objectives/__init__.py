@@ -15,6 +15,7 @@ from modules.objectives.ancestors import ancestor_levels
 from modules.objectives.base import ObjectiveSettings
 from modules.objectives.exclusive import ExclusiveObjective
 from modules.objectives.multi_label import MultiLabelObjective
+from modules.predictions.columns import objective_column
 
 __all__ = [
     "DEFAULT_KIND", "DEFAULT_OBJECTIVE", "KINDS", "Objective", "ObjectiveKind", "ancestor_levels", "default_objectives",
@@ -84,7 +85,7 @@ def kind_by_columns(objective: str, columns: Collection[str]) -> str:
       InputError: they are of no kind.
     """
     for name, kind in KINDS.items():
-        if f"{objective}/{kind.answer_column}" in columns:
+        if objective_column(objective, kind.answer_column) in columns:
             return name
-    expected = " or ".join(f"{objective}/{kind.answer_column}" for kind in KINDS.values())
+    expected = " or ".join(objective_column(objective, kind.answer_column) for kind in KINDS.values())
     raise InputError(Problem("", f"predictions with a column {expected}", key="objective", value=objective))

@@ -15,6 +15,7 @@ from modules.objectives.base import (
     Ragged,
     SliceFigures,
 )
+from modules.predictions.columns import CATEGORY_ID, ENTROPY, LABEL, LEAST_CONFIDENCE, MARGIN, objective_column
 from modules.settings.base import NotNegative, Positive, Probability, contradiction
 
 if TYPE_CHECKING:
@@ -46,8 +47,8 @@ class ExclusiveObjective(ObjectiveSettings):
 
     single_label: ClassVar[bool] = True
     main_metric: ClassVar[str] = "accuracy"
-    answer_column: ClassVar[str] = "label"
-    membership_column: ClassVar[str] = "category_id"
+    answer_column: ClassVar[str] = LABEL
+    membership_column: ClassVar[str] = CATEGORY_ID
     unmeasured: ClassVar[str] = (
         "not measured: no test product has a label that was drawn at random "
         "(source random, or labels.evaluate_imported: true)"
@@ -149,7 +150,7 @@ class ExclusiveObjective(ObjectiveSettings):
         best = tf.math.top_k(probabilities, k=min(2, probabilities.shape[-1])).values
         second = best[:, 1] if best.shape[-1] > 1 else tf.zeros_like(best[:, 0])
         entropy = tf.reduce_sum(surprise(probabilities), axis=-1)
-        return {"entropy": entropy, "margin": best[:, 0] - second, "least_confidence": 1.0 - best[:, 0]}
+        return {ENTROPY: entropy, MARGIN: best[:, 0] - second, LEAST_CONFIDENCE: 1.0 - best[:, 0]}
 
     @classmethod
     def member_probabilities(cls, logits: Any, temperatures: Sequence[float] = ()) -> Any:
@@ -203,7 +204,7 @@ class ExclusiveObjective(ObjectiveSettings):
         """``label``: the class index in the model's taxonomy, or -1."""
         import pyarrow as pa
 
-        return {f"{name}/label": pa.array(tables.class_of_label[raw[examples.label(name)]])}
+        return {objective_column(name, LABEL): pa.array(tables.class_of_label[raw[examples.label(name)]])}
 
     @classmethod
     def answer_texts(cls, answers: pa.ChunkedArray, taxonomy: Taxonomy) -> pa.Array:

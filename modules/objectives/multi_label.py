@@ -14,6 +14,7 @@ from modules.objectives.base import (
     Ragged,
     SliceFigures,
 )
+from modules.predictions.columns import ASSIGNED, CLASSES, ENTROPY, GIVEN, LEAST_CONFIDENCE, MARGIN, objective_column
 from modules.settings.base import NotNegative, Positive, contradiction
 
 if TYPE_CHECKING:
@@ -46,9 +47,9 @@ class MultiLabelObjective(ObjectiveSettings):
 
     single_label: ClassVar[bool] = False
     main_metric: ClassVar[str] = "micro_f1"
-    answer_column: ClassVar[str] = "assigned"
-    membership_column: ClassVar[str] = "assigned"
-    head_outputs: ClassVar[tuple[str, ...]] = ("assigned",)
+    answer_column: ClassVar[str] = ASSIGNED
+    membership_column: ClassVar[str] = ASSIGNED
+    head_outputs: ClassVar[tuple[str, ...]] = (ASSIGNED,)
     unmeasured: ClassVar[str] = "not measured: no test product has a label"
 
     @classmethod
@@ -165,7 +166,7 @@ class MultiLabelObjective(ObjectiveSettings):
         cut = tf.constant(_thresholds(head, probabilities.shape[-1]), tf.float32)
         over = tf.cast(probabilities >= cut, tf.float32)
         indices = tf.math.top_k(probabilities + over, k=k).indices
-        return indices, {"assigned": tf.cast(tf.gather(over, indices, batch_dims=1), tf.int32)}
+        return indices, {ASSIGNED: tf.cast(tf.gather(over, indices, batch_dims=1), tf.int32)}
 
     @classmethod
     def uncertainty(cls, probabilities: Any) -> dict[str, Any]:
@@ -178,7 +179,7 @@ class MultiLabelObjective(ObjectiveSettings):
         entropy = tf.reduce_sum(surprise(probabilities) + surprise(opposite), axis=-1)
         margin = tf.reduce_min(tf.abs(2.0 * probabilities - 1.0), axis=-1)
         sure = tf.reduce_min(tf.maximum(probabilities, opposite), axis=-1)
-        return {"entropy": entropy, "margin": margin, "least_confidence": 1.0 - sure}
+        return {ENTROPY: entropy, MARGIN: margin, LEAST_CONFIDENCE: 1.0 - sure}
 
     @classmethod
     def member_probabilities(cls, logits: Any, temperatures: Sequence[float] = ()) -> Any:
@@ -232,12 +233,12 @@ class MultiLabelObjective(ObjectiveSettings):
         import numpy as np
         import pyarrow as pa
 
-        classes, assigned = outputs[f"{name}/classes"], outputs[f"{name}/assigned"]
-        columns = {f"{name}/assigned": _with_ancestors(classes.astype(np.int32), assigned, tables)}
+        classes, assigned = outputs[objective_column(name, CLASSES)], outputs[objective_column(name, ASSIGNED)]
+        columns = {objective_column(name, ASSIGNED): _with_ancestors(classes.astype(np.int32), assigned, tables)}
         if self.learns_from_rules:
             values, offsets = raw[examples.label(name)]
             given = tables.label_ids.take(pa.array(values))
-            columns[f"{name}/given"] = pa.ListArray.from_arrays(offsets.astype(np.int32), given)
+            columns[objective_column(name, GIVEN)] = pa.ListArray.from_arrays(offsets.astype(np.int32), given)
         return columns
 
     @classmethod

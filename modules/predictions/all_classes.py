@@ -8,6 +8,8 @@ import numpy as np
 import tensorflow as tf
 
 from modules.arrays import Float32Array
+from modules.examples import ID
+from modules.predictions.columns import PROBABILITIES, objective_column
 
 BATCH = 512
 
@@ -30,7 +32,7 @@ def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: S
     probabilities: Float32Array | None = None
     left = len(ids)
     for names, examples in _wanted(sources, place):
-        values = evaluate(examples=tf.constant(examples))[f"{objective}/probabilities"].numpy()
+        values = evaluate(examples=tf.constant(examples))[objective_column(objective, PROBABILITIES)].numpy()
         if probabilities is None:
             probabilities = np.empty((len(ids), values.shape[1]), np.float32)
         probabilities[[place[name] for name in names]] = values
@@ -45,10 +47,10 @@ def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: S
 def _wanted(sources: Sequence[str], place: dict[bytes, int]) -> Iterator[tuple[list[bytes], list[bytes]]]:
     """The ids and examples of the products in ``place``, in batches."""
     records = tf.data.TFRecordDataset(list(sources), compression_type="GZIP", buffer_size=2**20)
-    spec = {"id": tf.io.FixedLenFeature([], tf.string)}
+    spec = {ID: tf.io.FixedLenFeature([], tf.string)}
 
     def load(serialised: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        return serialised, tf.io.parse_example(serialised, spec)["id"]
+        return serialised, tf.io.parse_example(serialised, spec)[ID]
 
     names: list[bytes] = []
     examples: list[bytes] = []

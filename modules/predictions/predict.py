@@ -16,11 +16,28 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from modules import progress
-from modules.examples import RULES
 from modules.graph_ops.price import parse_price
-from modules.models.consensus import DISAGREEMENT
-from modules.models.towers import EMBEDDINGS
 from modules.objectives.class_tables import ClassTables
+from modules.predictions.columns import (
+    ANCESTORS,
+    AVAILABILITY,
+    CATEGORY,
+    CATEGORY_ID,
+    CLASSES,
+    DISAGREEMENT,
+    EMBEDDINGS,
+    ID,
+    MEMBERS,
+    PRICE,
+    PROBABILITIES,
+    PROBABILITY,
+    REST,
+    RETAILER,
+    RULES,
+    TITLE,
+    UNCERTAINTIES,
+    objective_column,
+)
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.export import TABLE
@@ -31,10 +48,10 @@ ROW_GROUP = 8192
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 """Batches that are worked on at the same time."""
 
-SCORES = ("rest", "entropy", "margin", "least_confidence")
+SCORES = (REST, *UNCERTAINTIES)
 """Outputs that are one number per product."""
 
-SHOWN = ("title", "retailer", "availability")
+SHOWN = (TITLE, RETAILER, AVAILABILITY)
 """Raw columns that are kept beside a prediction, so that people can look at it without a join."""
 
 
@@ -93,8 +110,8 @@ def predict_file(
         settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None
     )
     models = _models(model)
-    spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}
-    spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, "price")}
+    spec: dict[str, Any] = {ID: tf.io.FixedLenFeature([], tf.string)}
+    spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, PRICE)}
     for name, objective in settings.objectives.items():
         spec |= objective.prediction_spec(name)
     if columns.has_rules:
@@ -102,8 +119,8 @@ def predict_file(
 
     def load(serialised):
         raw = tf.io.parse_example(serialised, spec)
-        price, valid = parse_price(raw["price"])
-        raw["price"] = tf.where(valid, price, np.nan)
+        price, valid = parse_price(raw[PRICE])
+        raw[PRICE] = tf.where(valid, price, np.nan)
         return serialised, raw
 
     records = tf.data.TFRecordDataset(source, compression_type="GZIP", buffer_size=2**20)
@@ -119,7 +136,7 @@ def predict_file(
     done = 0
     # Of a product with nothing but an id: oneDNN's convolutions answer a batch of none with another shape.
     nothing = tf.train.Example(
-        features=tf.train.Features(feature={"id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))})
+        features=tf.train.Features(feature={ID: tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))})
     )
     serialised, raw = load(tf.constant([nothing.SerializeToString()]))
     with _Writer(target, batch_of(serialised, raw, models[0]).schema) as writer:
@@ -157,8 +174,8 @@ class _Writer:
 
     def __init__(self, target: str, schema: pa.Schema):
         repeated = [
-            "retailer",
-            "availability",
+            RETAILER,
+            AVAILABILITY,
             *(f"{f.name}.list.element" for f in schema if f.type == pa.list_(pa.string())),
         ]
         repeated += [f.name for f in schema if pa.types.is_dictionary(f.type)]
@@ -224,31 +241,33 @@ class PredictionColumns:
 
     def outputs(self) -> list[str]:
         """Names of the signature's outputs that the table is made of."""
-        parts = ("classes", "probabilities", *self.scores, *(("members",) if len(self.scores) > len(SCORES) else ()))
+        parts = (CLASSES, PROBABILITIES, *self.scores, *((MEMBERS,) if len(self.scores) > len(SCORES) else ()))
         return [
-            f"{name}/{part}"
+            objective_column(name, part)
             for name, objective in self.objectives.items()
             for part in (*parts, *objective.head_outputs)
         ]
 
     def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
-        arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in ("id", *SHOWN)}
-        arrays["price"] = pa.array(raw["price"])
+        arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in (ID, *SHOWN)}
+        arrays[PRICE] = pa.array(raw[PRICE])
         for name, objective in self.objectives.items():
-            tables, classes = self.tables[name], outputs[f"{name}/classes"].astype(np.int32)
+            tables, classes = self.tables[name], outputs[objective_column(name, CLASSES)].astype(np.int32)
             best = pa.array(classes[:, 0])
-            arrays[f"{name}/category"] = pa.DictionaryArray.from_arrays(best, tables.paths)
-            arrays[f"{name}/category_id"] = pa.DictionaryArray.from_arrays(best, tables.ids)
-            arrays[f"{name}/ancestors"] = tables.lineages.take(best)
-            arrays[f"{name}/probability"] = pa.array(outputs[f"{name}/probabilities"][:, 0])
-            arrays[f"{name}/classes"] = _fixed(classes)
-            arrays[f"{name}/probabilities"] = _fixed(outputs[f"{name}/probabilities"])
+            arrays[objective_column(name, CATEGORY)] = pa.DictionaryArray.from_arrays(best, tables.paths)
+            arrays[objective_column(name, CATEGORY_ID)] = pa.DictionaryArray.from_arrays(best, tables.ids)
+            arrays[objective_column(name, ANCESTORS)] = tables.lineages.take(best)
+            arrays[objective_column(name, PROBABILITY)] = pa.array(outputs[objective_column(name, PROBABILITIES)][:, 0])
+            arrays[objective_column(name, CLASSES)] = _fixed(classes)
+            arrays[objective_column(name, PROBABILITIES)] = _fixed(outputs[objective_column(name, PROBABILITIES)])
             for score in self.scores:
-                arrays[f"{name}/{score}"] = pa.array(outputs[f"{name}/{score}"])
-            if f"{name}/members" in outputs:
-                members = outputs[f"{name}/members"]
-                arrays[f"{name}/members"] = _fixed(members.reshape(len(members), members.shape[1] * members.shape[2]))
+                arrays[objective_column(name, score)] = pa.array(outputs[objective_column(name, score)])
+            if objective_column(name, MEMBERS) in outputs:
+                members = outputs[objective_column(name, MEMBERS)]
+                arrays[objective_column(name, MEMBERS)] = _fixed(
+                    members.reshape(len(members), members.shape[1] * members.shape[2])
+                )
             arrays |= objective.prediction_columns(name, tables, raw, outputs)
         if self.has_rules:
             values, offsets = raw[RULES]

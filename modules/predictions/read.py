@@ -17,17 +17,14 @@ import pyarrow.parquet as pq
 
 from modules.arrays import BoolArray, Float64Array, FloatArray
 from modules.errors import InputError, Problem
+from modules.examples import SPLIT_FOLDER
 from modules.objectives import kind_by_columns, kind_named, single_label_names
 from modules.parquet import readable
+from modules.predictions.columns import ENTROPY, MARGIN, SPLIT, objective_column, objectives_of
 from modules.taxonomy import Category, Taxonomy
 
 Uncertainty = Literal["entropy", "least_confidence", "margin"]
-UNCERTAINTIES: tuple[Uncertainty, ...] = ("entropy", "least_confidence", "margin")
 
-SPLIT = "split"
-"""The column that reading adds: which split a product is of."""
-
-_SPLIT_FOLDER = "Split-"
 _BATCH = 1 << 16
 _SCANNED = 1 << 13
 _SPARE = 1 << 14
@@ -72,7 +69,7 @@ def category_and_below(taxonomy: Taxonomy, text: str) -> tuple[Category, frozens
 def uncertainty_of(score: Uncertainty, values: FloatArray) -> Float64Array:
     """The score so that more is more uncertain: 1 - margin, the others as they are; float64 of the same shape."""
     wide = np.asarray(values, np.float64)
-    return 1.0 - wide if score == "margin" else wide
+    return 1.0 - wide if score == MARGIN else wide
 
 
 def _batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
@@ -107,9 +104,9 @@ class PredictionFiles:
         """
         self.folder = Path(folder)
         order = {"train": 0, "eval": 1, "test": 2}
-        folders = [f for f in self.folder.glob(f"{_SPLIT_FOLDER}*") if f.is_dir()]
-        names = sorted((f.name[len(_SPLIT_FOLDER) :] for f in folders), key=lambda name: (order.get(name, 3), name))
-        files_by_split = {name: sorted((self.folder / f"{_SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
+        folders = [f for f in self.folder.glob(f"{SPLIT_FOLDER}*") if f.is_dir()]
+        names = sorted((f.name[len(SPLIT_FOLDER) :] for f in folders), key=lambda name: (order.get(name, 3), name))
+        files_by_split = {name: sorted((self.folder / f"{SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
         self.files = {name: files for name, files in files_by_split.items() if files}
         if not self.files:
             hint = "predict again with `shelfmark run --from Predictor`"
@@ -117,8 +114,7 @@ class PredictionFiles:
         first = next(iter(self.files.values()))[0]
         with readable(first):
             self.schema: pa.Schema = pq.read_schema(first)
-        names = [name.removesuffix("/category_id") for name in self.schema.names if name.endswith("/category_id")]
-        self.kinds = {name: kind_by_columns(name, self.schema.names) for name in names}
+        self.kinds = {name: kind_by_columns(name, self.schema.names) for name in objectives_of(self.schema.names)}
 
     def objective(self, name: str | None) -> str:
         """``name``, or the first single-label objective, or the first one.
@@ -174,11 +170,12 @@ class PredictionFiles:
         self, query: Query, objective: str, columns: Sequence[str]
     ) -> Iterator[tuple[pa.Table, Float64Array]]:
         """Tables of the products that pass the filters, and their uncertainties."""
-        score: Uncertainty = query.sort or "entropy"
+        score: Uncertainty = query.sort or ENTROPY
+        score_column = objective_column(objective, score)
         scored = query.sort is not None or query.min_uncertainty is not None
-        membership = f"{objective}/{kind_named(self.kinds[objective]).membership_column}"
+        membership = objective_column(objective, kind_named(self.kinds[objective]).membership_column)
         wanted = [name for name in columns if name != SPLIT]
-        read = list(dict.fromkeys([*wanted, *([f"{objective}/{score}"] if scored else [])]))
+        read = list(dict.fromkeys([*wanted, *([score_column] if scored else [])]))
         if query.categories is not None and membership not in read:
             read.append(membership)
         for split in self.files if query.split is None else [query.split]:
@@ -188,7 +185,7 @@ class PredictionFiles:
                 if query.categories is not None:
                     keep &= _in_any(batch.column(membership), query.categories)
                 if scored:
-                    values = uncertainty_of(score, batch.column(f"{objective}/{score}").to_numpy(zero_copy_only=False))
+                    values = uncertainty_of(score, batch.column(score_column).to_numpy(zero_copy_only=False))
                     if query.min_uncertainty is not None:
                         keep &= values >= query.min_uncertainty
                 if not keep.all():

@@ -9,6 +9,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from modules.examples import is_target
 from modules.settings.workflow import Workflow
 
 
@@ -29,7 +30,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     for step in steps:
         outputs |= step.outputs(list(itertools.islice(sums, len(step.counts))))
     for key, value in inputs.items():
-        if key.startswith("label/") or key.startswith("eval_weight/"):
+        if is_target(key):
             outputs[key] = value
     return outputs
 

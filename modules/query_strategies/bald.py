@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from modules.arrays import FloatArray, Int64Array
+from modules.predictions import columns
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import bald, disagreement
 from modules.query_strategies.pool import Pool
@@ -18,4 +19,4 @@ class BALD(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Nats."""
-        return disagreement(pool, rows, "bald", bald)
+        return disagreement(pool, rows, columns.BALD, bald)

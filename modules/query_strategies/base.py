@@ -9,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from modules.arrays import FloatArray, Int64Array
+from modules.predictions.columns import DISAGREEMENT
 from modules.query_strategies.pool import Pool, Selection, top_k
 from modules.settings.base import Settings
 
@@ -105,5 +106,5 @@ def _has(pool: Pool, need: str) -> bool:
     if need == "members":
         return pool.members is not None
     if need == "committee":
-        return pool.members is not None or bool(pool.scores.keys() & {"vote_entropy", "kl_to_consensus", "bald"})
+        return pool.members is not None or bool(pool.scores.keys() & set(DISAGREEMENT))
     return bool((pool.labels >= 0).any())

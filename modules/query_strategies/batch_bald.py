@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from modules.arrays import FloatArray
+from modules.predictions.columns import BALD
 from modules.query_strategies.base import QueryStrategy
 from modules.query_strategies.committee import bald
 from modules.query_strategies.entropy import entropy_of
@@ -32,8 +33,8 @@ class BatchBALD(QueryStrategy):
     def _pick(self, pool: Pool, n: int, rng: np.random.Generator) -> Selection:
         assert pool.members is not None
         rows = pool.candidates
-        if "bald" in pool.scores:
-            rows = rows[top_k(pool.scores["bald"][rows], max(n, self.candidates), rng)]
+        if BALD in pool.scores:
+            rows = rows[top_k(pool.scores[BALD][rows], max(n, self.candidates), rng)]
         members = pool.members(rows).astype(np.float64)
         single = bald(members)
         if len(rows) > max(n, self.candidates):

@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from modules.arrays import FloatArray, Int64Array
+from modules.predictions.columns import ENTROPY
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.pool import Pool, per_row
 
@@ -20,8 +21,8 @@ class Entropy(ScoreStrategy):
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Nats. Where only the most probable classes are known and the model gave no entropy, the rest counts as spread
         evenly: the upper bound."""
-        if "entropy" in pool.scores:
-            return pool.scores["entropy"][rows]
+        if ENTROPY in pool.scores:
+            return pool.scores[ENTROPY][rows]
         assert pool.probabilities is not None
         width = pool.probabilities.shape[1]
         others = max(pool.classes - width, 1)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from modules.arrays import FloatArray, Int64Array
+from modules.predictions.columns import KL_TO_CONSENSUS
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import disagreement, kl_to_consensus
 from modules.query_strategies.pool import Pool
@@ -18,4 +19,4 @@ class KLToConsensus(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Nats."""
-        return disagreement(pool, rows, "kl_to_consensus", kl_to_consensus)
+        return disagreement(pool, rows, KL_TO_CONSENSUS, kl_to_consensus)

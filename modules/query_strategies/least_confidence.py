@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from modules.arrays import FloatArray, Int64Array
+from modules.predictions.columns import LEAST_CONFIDENCE
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.pool import Pool, largest, per_row
 
@@ -19,8 +20,8 @@ class LeastConfidence(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """1 minus the largest probability, in [0, 1]."""
-        if "least_confidence" in pool.scores:
-            return pool.scores["least_confidence"][rows]
+        if LEAST_CONFIDENCE in pool.scores:
+            return pool.scores[LEAST_CONFIDENCE][rows]
         assert pool.probabilities is not None
         if pool.categories is not None:
             return 1.0 - pool.probabilities[rows, 0].astype(np.float32)

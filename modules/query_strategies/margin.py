@@ -7,6 +7,7 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from modules.arrays import FloatArray, Int64Array
+from modules.predictions.columns import MARGIN
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.pool import Pool, per_row
 
@@ -19,8 +20,8 @@ class Margin(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """1 minus the margin, in [0, 1]."""
-        if "margin" in pool.scores:
-            return 1.0 - pool.scores["margin"][rows]
+        if MARGIN in pool.scores:
+            return 1.0 - pool.scores[MARGIN][rows]
         assert pool.probabilities is not None
         if pool.categories is not None:
             return 1.0 - (pool.probabilities[rows, 0] - pool.probabilities[rows, 1]).astype(np.float32)

@@ -12,7 +12,7 @@ from modules.query_strategies.pool import Pool
 
 Uncertainty = Literal["margin", "entropy", "least_confidence"]
 
-_BY_NAME = {"margin": Margin(), "entropy": Entropy(), "least_confidence": LeastConfidence()}
+_BY_NAME = {strategy.kind: strategy for strategy in (Margin(), Entropy(), LeastConfidence())}
 
 
 def uncertainty_of(name: Uncertainty, pool: Pool, rows: Int64Array) -> FloatArray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 from modules.arrays import FloatArray, Int64Array
+from modules.predictions.columns import VOTE_ENTROPY
 from modules.query_strategies.base import ScoreStrategy
 from modules.query_strategies.committee import disagreement, vote_entropy
 from modules.query_strategies.pool import Pool
@@ -18,4 +19,4 @@ class VoteEntropy(ScoreStrategy):
 
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         """Nats."""
-        return disagreement(pool, rows, "vote_entropy", vote_entropy)
+        return disagreement(pool, rows, VOTE_ENTROPY, vote_entropy)

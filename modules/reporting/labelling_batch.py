@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from modules.parquet import readable
+from modules.predictions.columns import ID, TITLE
 from modules.predictions.read import PredictionFiles
 from modules.reporting.page import render, write_page
 from modules.sampling.write import BATCH_FILE, FACTS_FILE
@@ -96,9 +97,9 @@ def write_labelling_batch(
 def _titles(predictions: Path, ids: pa.ChunkedArray) -> dict[str, str]:
     wanted = pa.array(ids.unique())
     titles: dict[str, str] = {}
-    for batch in PredictionFiles(predictions).scan(["id", "title"]):
+    for batch in PredictionFiles(predictions).scan([ID, TITLE]):
         kept = batch.filter(pc.is_in(batch.column(0).cast(pa.string()), value_set=wanted))
-        titles |= {row["id"]: row["title"] or "" for row in kept.to_pylist()}
+        titles |= {row[ID]: row[TITLE] or "" for row in kept.to_pylist()}
         if len(titles) == len(wanted):
             break
     return titles

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from modules.arrays import Int64Array
 from modules.metrics.calibration import BINS, bin_of
 from modules.objectives import kind_named
+from modules.predictions.columns import ASSIGNED, CATEGORY_ID, LABEL, PROBABILITY, TITLE, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.reporting.model import ConfusedPair, Confusion, Predicted
 from modules.taxonomy import Category, Taxonomy
@@ -44,7 +45,7 @@ class _MultiLabel:
     """Counts the assigned categories."""
 
     def __init__(self, name: str, taxonomy: Taxonomy):
-        self.columns = [f"{name}/assigned"]
+        self.columns = [objective_column(name, ASSIGNED)]
         self.ids = pa.array([category.id for category in taxonomy], pa.string())
         self.predicted = np.zeros(len(self.ids), np.int64)
 
@@ -61,7 +62,7 @@ class _SingleLabel:
 
     def __init__(self, name: str, taxonomy: Taxonomy):
         self.name, self.taxonomy = name, taxonomy
-        self.columns = [f"{name}/category_id", f"{name}/probability", f"{name}/label"]
+        self.columns = [objective_column(name, part) for part in (CATEGORY_ID, PROBABILITY, LABEL)]
         self.classes: Sequence[Category] = taxonomy.exclusive
         self.ids = pa.array([category.id for category in self.classes], pa.string())
         n = len(self.classes)
@@ -135,7 +136,7 @@ class _SingleLabel:
         """A few titles per pair. A pass of its own: keeping titles of all mistakes would not be flat memory."""
         titles_by_pair: dict[tuple[int, int], list[str]] = {pair: [] for pair in pairs}
         open_pairs = np.array([a * len(self.classes) + b for a, b in pairs], np.int64)
-        for batch in files.scan([self.columns[0], self.columns[2], "title"], TEST) if pairs else ():
+        for batch in files.scan([self.columns[0], self.columns[2], TITLE], TEST) if pairs else ():
             label = batch.column(1).to_numpy(zero_copy_only=False).astype(np.int64)
             key = np.where(label >= 0, label * len(self.classes) + self._classes(batch.column(0)), -1)
             for row in np.flatnonzero(np.isin(key, open_pairs)).tolist():

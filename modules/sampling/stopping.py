@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from modules.arrays import Float64Array
 from modules.metrics.agreement import cohen_kappa
+from modules.predictions.columns import LEAST_CONFIDENCE
 from modules.sampling.table import PredictionTable
 from modules.settings.sampling import StoppingSettings
 from modules.taxonomy import Category
@@ -90,7 +91,7 @@ def expected_error(table: PredictionTable) -> float:
     rows = table.labels < 0
     if "train" in table.split_names:
         rows &= table.splits == table.split_names.index("train")
-    return float(table.scores["least_confidence"][rows].mean(dtype=np.float64)) if rows.any() else 0.0
+    return float(table.scores[LEAST_CONFIDENCE][rows].mean(dtype=np.float64)) if rows.any() else 0.0
 
 
 def stability(rounds: Sequence[Round]) -> list[float]:

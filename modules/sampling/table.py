@@ -14,9 +14,20 @@ import pyarrow as pa
 
 from modules.arrays import Float16Array, Float32Array, Int64Array
 from modules.objectives import kind_named
+from modules.predictions.columns import (
+    CLASSES,
+    DISAGREEMENT,
+    EMBEDDING,
+    ID,
+    LABEL,
+    MEMBERS,
+    PROBABILITIES,
+    UNCERTAINTIES,
+    objective_column,
+)
 from modules.predictions.read import PredictionFiles
 
-SCORES = ("entropy", "margin", "least_confidence", "vote_entropy", "kl_to_consensus", "bald")
+SCORES = (*UNCERTAINTIES, *DISAGREEMENT)
 
 
 @dataclass(frozen=True)
@@ -62,31 +73,31 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     which decide, are columns of their own.
     """
     single_label = kind_named(files.kinds[objective]).single_label
-    scores = [name for name in SCORES if f"{objective}/{name}" in files.schema.names]
+    scores = [name for name in SCORES if objective_column(objective, name) in files.schema.names]
     wide = {
-        "classes": (f"{objective}/classes", np.int32),
-        "probabilities": (f"{objective}/probabilities", np.float16),
-        "embeddings": ("embedding", np.float16),
+        CLASSES: (objective_column(objective, CLASSES), np.int32),
+        PROBABILITIES: (objective_column(objective, PROBABILITIES), np.float16),
+        EMBEDDING: (EMBEDDING, np.float16),
     }
-    if members and f"{objective}/members" in files.schema.names:
-        wide["members"] = (f"{objective}/members", np.float16)
-    columns = ["id", *(name for name, _ in wide.values()), *(f"{objective}/{name}" for name in scores)]
-    columns += [f"{objective}/label"] if single_label else []
+    if members and objective_column(objective, MEMBERS) in files.schema.names:
+        wide[MEMBERS] = (objective_column(objective, MEMBERS), np.float16)
+    columns = [ID, *(name for name, _ in wide.values()), *(objective_column(objective, name) for name in scores)]
+    columns += [objective_column(objective, LABEL)] if single_label else []
     folder = tempfile.TemporaryDirectory(prefix="shelfmark-sampling-")
     ids: list[pa.Array] = []
     splits: list[npt.NDArray[np.int8]] = []
-    narrow: dict[str, list[np.ndarray]] = {name: [] for name in [*scores, "label"]}
+    narrow: dict[str, list[np.ndarray]] = {name: [] for name in [*scores, LABEL]}
     widths = {}
     targets = {name: (Path(folder.name) / name).open("wb") for name in wide}
     try:
         for number, split in enumerate(files.files):
             for batch in files.scan(columns, split):
-                ids.append(batch.column("id"))
+                ids.append(batch.column(ID))
                 splits.append(np.full(batch.num_rows, number, np.int8))
                 for name in scores:
-                    narrow[name].append(batch.column(f"{objective}/{name}").to_numpy().astype(np.float32))
+                    narrow[name].append(batch.column(objective_column(objective, name)).to_numpy().astype(np.float32))
                 if single_label:
-                    narrow["label"].append(batch.column(f"{objective}/label").to_numpy().astype(np.int64))
+                    narrow[LABEL].append(batch.column(objective_column(objective, LABEL)).to_numpy().astype(np.int64))
                 for name, (column, dtype) in wide.items():
                     values = batch.column(column)
                     widths[name] = values.type.list_size
@@ -107,7 +118,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
 
     return PredictionTable(
         pa.chunked_array(ids, pa.string()), np.concatenate([np.zeros(0, np.int8), *splits]), list(files.files),
-        mapped("classes"), mapped("probabilities"), mapped("embeddings"), {name: joined(name) for name in scores},
-        joined("label").astype(np.int64) if single_label else np.full(count, -1), folder,
-        mapped("members").reshape(count, members, -1) if "members" in wide else None,
+        mapped(CLASSES), mapped(PROBABILITIES), mapped(EMBEDDING), {name: joined(name) for name in scores},
+        joined(LABEL).astype(np.int64) if single_label else np.full(count, -1), folder,
+        mapped(MEMBERS).reshape(count, members, -1) if MEMBERS in wide else None,
     )  # fmt: skip

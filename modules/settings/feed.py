@@ -19,17 +19,6 @@ if TYPE_CHECKING:
 Split = Literal["train", "eval", "test"]
 SPLITS: tuple[Split, ...] = ("train", "eval", "test")
 
-TEXT_FIELDS = (
-    "title", "description", "brand", "raw_category", "gender", "size", "color",
-    "price", "currency", "availability", "image", "retailer", "url",
-)  # fmt: skip
-"""The product schema's optional fields, all text as the feed has it; ``id`` comes on top and is required."""
-
-VECTOR_FIELDS = ("image_vector",)
-"""The product schema's dense fields: lists of floats that come with the feed."""
-
-PRODUCT_FIELDS = ("id", *TEXT_FIELDS, *VECTOR_FIELDS)
-
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import Field, model_validator
 
 from modules.errors import Problem
+from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT
 from modules.settings.base import Settings, contradiction
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 
-COLUMNS = {"joint": "embedding", "image": "embedding_image", "text": "embedding_text"}
+COLUMNS = {"joint": EMBEDDING, "image": EMBEDDING_IMAGE, "text": EMBEDDING_TEXT}
 """Embedding to the predictions' column."""
 EMBEDDINGS = {column: name for name, column in COLUMNS.items()}
 """The predictions' column to the embedding, the name of the method that searches it."""

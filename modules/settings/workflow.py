@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, model_validator
 
 from modules.errors import Problem
+from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY
 from modules.features import Feature, default_features, image_feature
 from modules.models import Model, WideDeepModel, solver_problems
 from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives, kinds_of, single_label_names
@@ -107,12 +108,12 @@ class ThresholdSettings(Settings):
     """What the pooled categories must reach."""
 
 
-SLICES = ("retailer", "top_category", "brand", "gender", "availability")
+SLICES = (RETAILER, TOP_CATEGORY, BRAND, GENDER, AVAILABILITY)
 """Columns whose values metrics can be given for each."""
 
 
 class EvaluationSettings(Settings):
-    slices: tuple[str, ...] = ("retailer", "top_category")
+    slices: tuple[str, ...] = (RETAILER, TOP_CATEGORY)
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     thresholds: dict[str, ThresholdSettings] = Field(default_factory=dict)
     """Objective to its thresholds."""

@@ -11,10 +11,11 @@ import pyarrow.compute as pc
 
 from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
+from modules.predictions.columns import AVAILABILITY, CATEGORY_ID, ID, PRICE, RETAILER, TITLE, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.settings.similarity import COLUMNS, IndexSettings
 from modules.similarity.changes import unit
-from modules.similarity.items import NO_CATEGORY, SCHEMA, Embedding, Items
+from modules.similarity.items import NO_CATEGORY, SCHEMA, Embedding, Items, column
 from modules.taxonomy import Taxonomy
 
 NO_PARTITION = ""
@@ -45,8 +46,8 @@ def read_items(
         expected = f"one of: {', '.join(files.kinds)}"
         raise InputError(Problem("", expected, key="similarity.indexes.*.objective", value=settings.objective))
     objective = files.objective(settings.objective)
-    table = _table(files, taxonomy, f"{objective}/category_id")
-    groups, names = _partitions(np.asarray(table.column("category")), taxonomy, settings.partition_level)
+    table = _table(files, taxonomy, objective_column(objective, CATEGORY_ID))
+    groups, names = _partitions(np.asarray(column(table, "category")), taxonomy, settings.partition_level)
     order = np.argsort(groups, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
@@ -63,19 +64,19 @@ def _table(files: PredictionFiles, taxonomy: Taxonomy, category: str) -> pa.Tabl
     known = {c.id: c.index for c in taxonomy}
     parts = []
     # Predictions out of a cache may be older than some of the columns.
-    wanted = ["id", "title", "retailer", "availability", "price", category]
+    wanted = [ID, TITLE, RETAILER, AVAILABILITY, PRICE, category]
     for batch in files.scan([name for name in wanted if name in files.schema.names]):
         ids = batch.column(category)
         ids = ids if isinstance(ids, pa.DictionaryArray) else ids.dictionary_encode()
         nodes = np.array([*(known.get(id, NO_CATEGORY) for id in ids.dictionary.to_pylist()), NO_CATEGORY], np.int32)
         index = ids.indices.fill_null(len(nodes) - 1).to_numpy(zero_copy_only=False)
         columns = {
-            "id": batch.column("id"),
-            "title": batch.column("title"),
+            "id": batch.column(ID),
+            "title": batch.column(TITLE),
             "category": pa.array(nodes[index]),
-            "retailer": _text(batch, "retailer"),
-            "price": _column(batch, "price", pa.float64()).fill_null(np.nan),
-            "availability": _text(batch, "availability"),
+            "retailer": _text(batch, RETAILER),
+            "price": _column(batch, PRICE, pa.float64()).fill_null(np.nan),
+            "availability": _text(batch, AVAILABILITY),
         }
         parts.append(pa.table(columns, schema=SCHEMA))
     if not parts:

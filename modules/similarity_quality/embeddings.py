@@ -15,6 +15,8 @@ import pyarrow.dataset as ds
 
 from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
+from modules.examples import SPLIT_FOLDER
+from modules.predictions.columns import ID
 from modules.settings.similarity import EMBEDDINGS
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
@@ -56,7 +58,7 @@ def read_embeddings(path: str | Path, name: str = "", columns: Sequence[str] = (
         return [_npy(path, name)]
     if (path / MANIFEST).is_file():
         return [_index(path, name)]
-    files = sorted(path.glob("Split-*/*.parquet")) if path.is_dir() else [path]
+    files = sorted(path.glob(f"{SPLIT_FOLDER}*/*.parquet")) if path.is_dir() else [path]
     if not files or not all(file.is_file() for file in files):
         expected = "predictions (Split-*/*.parquet), a Parquet file, an index' folder or an .npy file"
         raise InputError(Problem(str(path), expected))
@@ -70,15 +72,15 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
         raise InputError(Problem(str(path), f"readable Parquet files ({reason(error)})")) from None
     available = [column for column in columns or EMBEDDINGS if column in data.schema.names]
     missing = [column for column in columns if column not in available]
-    if missing or not available or "id" not in data.schema.names:
+    if missing or not available or ID not in data.schema.names:
         wanted = ", ".join(columns) if columns else f"one of {', '.join(EMBEDDINGS)}"
-        expected = f"columns id and {wanted}; there are {', '.join(data.schema.names[:30])}"
+        expected = f"columns {ID} and {wanted}; there are {', '.join(data.schema.names[:30])}"
         raise InputError(Problem(str(path), expected, key=missing[0] if missing else ""))
     ids: list[pa.Array] = []
     parts: dict[str, list[npt.NDArray[Any]]] = {column: [] for column in available}
     try:
-        for batch in data.to_batches(columns=["id", *available], batch_size=_BATCH, batch_readahead=2):
-            ids.append(batch.column("id").cast(pa.string()))
+        for batch in data.to_batches(columns=[ID, *available], batch_size=_BATCH, batch_readahead=2):
+            ids.append(batch.column(ID).cast(pa.string()))
             for column in available:
                 parts[column].append(_matrix(batch.column(column), path, column))
     except (pa.ArrowException, OSError) as error:

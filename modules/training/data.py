@@ -7,6 +7,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from modules.examples import PRESENT, transformed
 from modules.features import Feature, image_feature, without_towers
 from modules.features.base import FeatureSettings
 from modules.objectives import Objective
@@ -124,7 +125,7 @@ def batches(
     else:
         records = records.map(decoder(*image), num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         if pictured:
-            records = records.filter(lambda _, pixels: pixels[f"{image[0]}/present"][0] > 0.0)
+            records = records.filter(lambda _, pixels: pixels[transformed(image[0], PRESENT)][0] > 0.0)
         if not fits_in_memory(image[1], examples):
             buffer = 4096
         elif not once:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 
+from modules.examples import PIXELS, PRESENT, transformed
 from modules.features import Feature, image_feature, without_towers
 from modules.features.base import Learned
 from modules.training.image_columns import Embed, has_text
@@ -88,7 +89,7 @@ def _blocks(
         return parts
     assert embed_images is not None
     name, scale = image[0], image[1].scale
-    vectors = embed_images(inputs[f"{name}/pixels"]) * (inputs[f"{name}/present"] * np.float32(scale))
+    vectors = embed_images(inputs[transformed(name, PIXELS)]) * (inputs[transformed(name, PRESENT)] * np.float32(scale))
     if parts:
         # The graph leaves a product's other features out where it has none of them.
         parts = [sparse.diags(has_text(columns, inputs).astype(np.float32)) @ part for part in parts]

@@ -8,7 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from modules.models.towers import EMBEDDINGS
+from modules.predictions.columns import CATEGORIES, CLASSES, EMBEDDINGS, MEMBERS, PROBABILITIES, REST, objective_column
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 from modules.training.gather import Committee
@@ -70,7 +70,9 @@ class ServingModule(tf.Module):
         """All probabilities, shifted so that a category that has a threshold has it at 0.5."""
         logits, _ = self._answers(serialised, embedding=False)
         return {
-            f"{name}/probabilities": objective.evaluated_probabilities(logits[name], self.calibration.head(name))
+            objective_column(name, PROBABILITIES): objective.evaluated_probabilities(
+                logits[name], self.calibration.head(name)
+            )
             for name, objective in self.workflow.objectives.items()
         }
 
@@ -100,21 +102,22 @@ class ServingModule(tf.Module):
             probabilities = objective.probabilities(logits[name], head)
             k = min(self.workflow.prediction.top_k, int(self.classes[name].shape[0]))
             best, own_outputs = objective.top(probabilities, k, head)
-            outputs |= {f"{name}/{key}": value for key, value in own_outputs.items()}
+            outputs |= {objective_column(name, part): value for part, value in own_outputs.items()}
             uncertainty = objective.uncertainty(probabilities)
             top = tf.gather(probabilities, best, batch_dims=1)
-            outputs[f"{name}/classes"] = best
+            outputs[objective_column(name, CLASSES)] = best
             if ids:
-                outputs[f"{name}/categories"] = tf.gather(self.classes[name], best)
-            outputs[f"{name}/probabilities"] = top
-            outputs[f"{name}/rest"] = tf.maximum(tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0)
+                outputs[objective_column(name, CATEGORIES)] = tf.gather(self.classes[name], best)
+            outputs[objective_column(name, PROBABILITIES)] = top
+            outputs[objective_column(name, REST)] = tf.maximum(
+                tf.reduce_sum(probabilities, -1) - tf.reduce_sum(top, -1), 0.0
+            )
             if name in members:
                 uncertainty |= objective.disagreement(members[name])
                 first = best[:, : min(k, MEMBER_TOP)]
                 own = tf.gather(tf.transpose(members[name], [1, 2, 0]), first, batch_dims=1)
-                outputs[f"{name}/members"] = tf.transpose(own, [0, 2, 1])
-            for key, value in uncertainty.items():
-                outputs[f"{name}/{key}"] = value
+                outputs[objective_column(name, MEMBERS)] = tf.transpose(own, [0, 2, 1])
+            outputs |= {objective_column(name, part): value for part, value in uncertainty.items()}
         return outputs
 
 

@@ -14,8 +14,8 @@ import numpy as np
 import tensorflow as tf
 
 from modules.losses import loss_named
-from modules.models.towers import EMBEDDING
 from modules.objectives import Objective
+from modules.predictions.columns import EMBEDDING
 from modules.training.checkpoints import Checkpoints
 from modules.training.masked_metrics import MaskedMean
 from modules.training.methods.base import FitResult

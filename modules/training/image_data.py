@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from modules.examples import PICTURE_BYTES, PIXELS, PRESENT, transformed
 from modules.features import ImageFeature
 from modules.vision.augmentation import augmented
 from modules.vision.decoding import decode_picture, is_picture
@@ -24,10 +25,10 @@ def fits_in_memory(feature: ImageFeature, examples: int | None) -> bool:
 
 def count_pictures(files: Sequence[str], name: str) -> int:
     """How many of the transformed examples have a picture; nothing is decoded."""
-    spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
+    spec = {transformed(name, PICTURE_BYTES): tf.io.FixedLenFeature([], tf.string)}
 
     def count(serialised: tf.Tensor) -> tf.Tensor:
-        pictures = is_picture(tf.io.parse_example(serialised, spec)[f"{name}/bytes"])
+        pictures = is_picture(tf.io.parse_example(serialised, spec)[transformed(name, PICTURE_BYTES)])
         return tf.math.count_nonzero(pictures)
 
     records = tf.data.TFRecordDataset(tf.constant(sorted(files), tf.string), compression_type="GZIP", buffer_size=2**20)
@@ -37,11 +38,13 @@ def count_pictures(files: Sequence[str], name: str) -> int:
 
 def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict]]:
     """Maps a serialised transformed example to itself and its decoded picture, which are the model's inputs."""
-    spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
+    spec = {transformed(name, PICTURE_BYTES): tf.io.FixedLenFeature([], tf.string)}
 
     def decode(serialised: tf.Tensor) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
-        pixels, present = decode_picture(tf.io.parse_single_example(serialised, spec)[f"{name}/bytes"], *feature.size)
-        return serialised, {f"{name}/pixels": pixels, f"{name}/present": present}
+        pixels, present = decode_picture(
+            tf.io.parse_single_example(serialised, spec)[transformed(name, PICTURE_BYTES)], *feature.size
+        )
+        return serialised, {transformed(name, PIXELS): pixels, transformed(name, PRESENT): present}
 
     return decode
 
@@ -60,8 +63,8 @@ def augmented_inputs(data: tf.data.Dataset, name: str, feature: ImageFeature, se
 
     def change(seeds: tf.Tensor, batch: tuple[dict[str, Any], ...]) -> tuple:
         inputs, *rest = batch
-        present = inputs[f"{name}/present"][:, :, None, None]
-        pixels = augmented(inputs[f"{name}/pixels"], settings, seeds) * present
-        return ({**inputs, f"{name}/pixels": pixels}, *rest)
+        present = inputs[transformed(name, PRESENT)][:, :, None, None]
+        pixels = augmented(inputs[transformed(name, PIXELS)], settings, seeds) * present
+        return ({**inputs, transformed(name, PIXELS): pixels}, *rest)
 
     return with_seeds(data, seed).map(change, num_parallel_calls=2, deterministic=True)

@@ -8,6 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from modules.examples import PIXELS, transformed
 from modules.features import image_feature
 from modules.settings.image_training import AugmentationSettings
 from modules.training.image_columns import Embed, embedder
@@ -37,7 +38,7 @@ def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset)
             [_indicators(labels[objective], classes[objective]) for objective in task.objectives], axis=1
         )
         known = ~np.isnan(rows).all(axis=1)
-        pictures.append(inputs[f"{name}/pixels"][known].astype(np.uint8))
+        pictures.append(inputs[transformed(name, PIXELS)][known].astype(np.uint8))
         targets.append(rows[known])
         count += int(known.sum())
         if count >= limit:

@@ -11,9 +11,10 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from modules.examples import PIXELS, transformed
 from modules.features import ImageFeature, image_feature
 from modules.graph_ops.layers import UnitLength
-from modules.models.towers import EMBEDDING
+from modules.predictions.columns import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size
 from modules.settings.image_training import (
     AugmentationSettings,
@@ -121,7 +122,7 @@ def two_views(data: tf.data.Dataset, name: str, settings: AugmentationSettings, 
     """Batches of n pictures to (2n views, zeros): views i and n + i are of one picture."""
 
     def views(seeds: tf.Tensor, batch: tuple[dict[str, tf.Tensor], Any]) -> tuple[tf.Tensor, tf.Tensor]:
-        pixels = batch[0][f"{name}/pixels"]
+        pixels = batch[0][transformed(name, PIXELS)]
         both_views = tf.concat([augmented(pixels, settings, seeds), augmented(pixels, settings, seeds + 1)], axis=0)
         return both_views, tf.zeros([tf.shape(both_views)[0]])
 
@@ -172,7 +173,7 @@ def _supervised_phases(
         data = augmented_inputs(task.picture_batches(size, settings.batch_size), name, sized, task.seed)
         if metric:
             data = with_metric_target(data, task.objectives)
-        phases.append((data.map(lambda inputs, targets: (inputs[f"{name}/pixels"], targets)), until))
+        phases.append((data.map(lambda inputs, targets: (inputs[transformed(name, PIXELS)], targets)), until))
     return phases
 
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from modules.predictions.columns import ENTROPY, LEAST_CONFIDENCE, MARGIN
 from shelfmark.cli.options import SetOption, WorkflowOption, console, load
 
 
@@ -21,9 +22,9 @@ class Split(StrEnum):
 class Uncertainty(StrEnum):
     """The scores that say how unsure the model is."""
 
-    entropy = "entropy"
-    least_confidence = "least_confidence"
-    margin = "margin"
+    entropy = ENTROPY
+    least_confidence = LEAST_CONFIDENCE
+    margin = MARGIN
 
 
 def predictions(

@@ -65,11 +65,11 @@ def report(
     import json
 
     from modules.errors import InputError, Problem
+    from modules.examples import TEXT_FIELDS
     from modules.labels import read_labels, resolve
     from modules.objectives import kinds_of
     from modules.rules import load_rules
     from modules.rules.report import rules_report
-    from modules.settings.feed import TEXT_FIELDS
     from pipeline.inputs import taxonomy_of
     from pipeline.products import read_products, true_labels
 
@@ -124,9 +124,9 @@ def why(
 ) -> None:
     """Say which rules put a product where, and which words made them fire."""
     from modules.errors import InputError, Problem, shorten
+    from modules.examples import TEXT_FIELDS
     from modules.rules import load_rules
     from modules.rules.engine import RuleEngine
-    from modules.settings.feed import TEXT_FIELDS
     from pipeline.inputs import taxonomy_of
     from pipeline.products import read_products
 

@@ -12,11 +12,12 @@ from pathlib import Path
 import pyarrow as pa
 
 from modules.errors import InputError, Problem
+from modules.predictions.columns import ID, PROBABILITY, RETAILER, TITLE, UNCERTAINTIES
 from modules.predictions.read import PredictionFiles, Query
 from modules.taxonomy import Taxonomy
 
-BASE = ("id", "title", "retailer")
-SCORES = ("probability", "entropy", "margin", "least_confidence")
+BASE = (ID, TITLE, RETAILER)
+SCORES = (PROBABILITY, *UNCERTAINTIES)
 
 
 @dataclass(frozen=True)

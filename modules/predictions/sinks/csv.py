@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from modules.objectives import kind_named
-from modules.predictions.read import SPLIT
+from modules.predictions.columns import CATEGORY, CATEGORY_ID, SPLIT, objective_column
 from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink
 
 _FORMULA = r"^[\s\x0b\x00\p{Z}]*[=+\-@＝＋－＠]|^[\t\r\n]"
@@ -21,7 +21,7 @@ class CsvSink(FileSink):
 
     def __init__(self, target: str, delivery: Delivery):
         super().__init__(target, delivery)
-        numbers = {f"{objective}/{score}" for objective in delivery.objectives for score in SCORES}
+        numbers = {objective_column(objective, score) for objective in delivery.objectives for score in SCORES}
         names = (*self.columns(), SPLIT)
         self._schema = pa.schema([(name, pa.float32() if name in numbers else pa.string()) for name in names])
         self._writer: pa_csv.CSVWriter | None = None
@@ -29,8 +29,8 @@ class CsvSink(FileSink):
     def columns(self) -> list[str]:
         columns = list(BASE)
         for objective, kind in self.delivery.objectives.items():
-            parts = ("category", "category_id", *SCORES, kind_named(kind).answer_column)
-            columns += [f"{objective}/{part}" for part in parts]
+            parts = (CATEGORY, CATEGORY_ID, *SCORES, kind_named(kind).answer_column)
+            columns += [objective_column(objective, part) for part in parts]
         return columns
 
     def open_file(self, path: str) -> None:
@@ -39,7 +39,7 @@ class CsvSink(FileSink):
     def write(self, table: pa.Table) -> None:
         assert self._writer is not None
         for objective, kind in self.delivery.objectives.items():
-            answers = f"{objective}/{kind_named(kind).answer_column}"
+            answers = objective_column(objective, kind_named(kind).answer_column)
             texts = kind_named(kind).answer_texts(table.column(answers), self.delivery.taxonomy)
             table = _replace(table, answers, texts)
         for column in table.schema.names:

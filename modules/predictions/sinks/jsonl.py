@@ -10,7 +10,17 @@ import orjson
 import pyarrow as pa
 
 from modules.objectives import ObjectiveKind, kind_named
-from modules.predictions.read import SPLIT
+from modules.predictions.columns import (
+    ANCESTORS,
+    CATEGORY,
+    CATEGORY_ID,
+    CLASSES,
+    PROBABILITIES,
+    PROBABILITY,
+    REST,
+    SPLIT,
+    objective_column,
+)
 from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink
 from modules.taxonomy import Taxonomy
 
@@ -28,8 +38,8 @@ class JsonLinesSink(FileSink):
     def columns(self) -> list[str]:
         columns = list(BASE)
         for objective, kind in self.delivery.objectives.items():
-            parts = ["category", "category_id", "ancestors", *SCORES, "rest", "classes", "probabilities"]
-            columns += [f"{objective}/{part}" for part in (*parts, kind_named(kind).answer_column)]
+            parts = [CATEGORY, CATEGORY_ID, ANCESTORS, *SCORES, REST, CLASSES, PROBABILITIES]
+            columns += [objective_column(objective, part) for part in (*parts, kind_named(kind).answer_column)]
         return columns
 
     def open_file(self, path: str) -> None:
@@ -57,18 +67,18 @@ def _objective_parts(
     """Per row an objective's part of its JSON object; worked out column by column, which is many times faster."""
 
     def column(part: str) -> pa.ChunkedArray:
-        return table.column(f"{objective}/{part}")
+        return table.column(objective_column(objective, part))
 
-    k = min(TOP, column("classes").type.list_size)
-    classes, probabilities = (_matrix(column(part))[:, :k] for part in ("classes", "probabilities"))
+    k = min(TOP, column(CLASSES).type.list_size)
+    classes, probabilities = (_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
     paths = [category.text for category in kind.classes(taxonomy)]
     names = np.array(paths, object)[classes].tolist()
     top = (
-        [{"category": c, "probability": p} for c, p in zip(some, their, strict=True)]
+        [{CATEGORY: c, PROBABILITY: p} for c, p in zip(some, their, strict=True)]
         for some, their in zip(names, _rounded(probabilities), strict=True)
     )
-    values: dict[str, Any] = {part: column(part).to_pylist() for part in ("category", "category_id", "ancestors")}
-    values |= {part: _rounded(column(part).to_numpy()) for part in (*SCORES, "rest")}
+    values: dict[str, Any] = {part: column(part).to_pylist() for part in (CATEGORY, CATEGORY_ID, ANCESTORS)}
+    values |= {part: _rounded(column(part).to_numpy()) for part in (*SCORES, REST)}
     values["top"] = top
     values[kind.answer_column] = kind.answer_values(column(kind.answer_column), taxonomy)
     for row in zip(*values.values(), strict=True):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from modules.predictions.read import SPLIT
+from modules.predictions.columns import SPLIT, objective_of
 from modules.predictions.sinks.base import Delivery, FileSink
 
 _ROW_GROUP = 1 << 16
@@ -24,7 +24,7 @@ class ParquetSink(FileSink):
         return [column for column in self.delivery.files.schema.names if self._is_wanted(column)]
 
     def _is_wanted(self, column: str) -> bool:
-        objective, wanted = column.rpartition("/")[0], self.delivery.query.objective
+        objective, wanted = objective_of(column), self.delivery.query.objective
         return wanted is None or not objective or objective == wanted
 
     def open_file(self, path: str) -> None:

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from modules import examples
+from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.schema import with_objectives, with_statistics
 from modules.objectives import ExclusiveObjective, MultiLabelObjective
-from modules.settings.feed import TEXT_FIELDS, VECTOR_FIELDS
 
 text_format = pytest.importorskip("google.protobuf.text_format")
 schema_pb2 = pytest.importorskip("tensorflow_metadata.proto.v0.schema_pb2")

@@ -9,7 +9,8 @@ import pytest
 import tensorflow as tf
 
 from modules.models.build import build_model
-from modules.models.towers import EMBEDDING_IMAGE, EMBEDDING_TEXT, ModalityDropout
+from modules.models.towers import ModalityDropout
+from modules.predictions.columns import EMBEDDING_IMAGE, EMBEDDING_TEXT
 from modules.predictions.predict import predict_file
 from modules.training.data import batches
 from modules.training.design import design_matrix

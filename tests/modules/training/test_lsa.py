@@ -8,9 +8,10 @@ from scipy import sparse
 from scipy.sparse.linalg import svds
 from sklearn.svm import LinearSVC
 
-from modules.models.build import EMBEDDING, build_model
+from modules.models.build import build_model
 from modules.models.projection import embed, fit_projection
 from modules.objectives import ExclusiveObjective, ancestor_levels
+from modules.predictions.columns import EMBEDDING
 from modules.taxonomy import Taxonomy
 from modules.training.data import batches
 from modules.training.design import design_matrix

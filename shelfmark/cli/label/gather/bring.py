@@ -14,11 +14,11 @@ from labelling.store import Store, importing, rows
 from labelling.store.database import now
 from labelling.store.importing import Imported
 from labelling.store.tables import runs as runs_table
+from modules.examples import TEXT_FIELDS
 from modules.objectives import kind_named, kinds_of, multi_label_names, single_label_names
 from modules.predictions.read import PredictionFiles
 from modules.rules import RuleSet, load_rules
 from modules.rules.engine import RuleEngine
-from modules.settings.feed import TEXT_FIELDS
 from modules.taxonomy import Taxonomy
 from shelfmark.cli.label.gather import examples as ex
 from shelfmark.cli.label.gather import predictions as pr

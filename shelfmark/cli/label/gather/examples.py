@@ -9,9 +9,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.examples import ID, RULES, label
+from modules.examples import ID, RULES, SPLIT_FOLDER, TEXT_FIELDS, UNLABELLED, label
 from modules.rules import RuleSet
-from modules.settings.feed import TEXT_FIELDS
 from modules.taxonomy import Taxonomy
 
 # What TensorFlow says when it starts is for nobody who imports a batch.
@@ -69,7 +68,7 @@ def tally_rules(folder: Path, rules: RuleSet | None, taxonomy: Taxonomy, objecti
     has_rules = {category for line in lineage.values() for category in line}
     spec: dict[str, Any] = {ID: tf.io.FixedLenFeature([], tf.string), RULES: tf.io.VarLenFeature(tf.string)}
     if objective is not None:
-        spec[label(objective)] = tf.io.FixedLenFeature([], tf.int64, -1)
+        spec[label(objective)] = tf.io.FixedLenFeature([], tf.int64, UNLABELLED)
     for _, serialised in _batches(folder):
         parsed = tf.io.parse_example(serialised, spec)
         ids = parsed[ID].numpy().tolist()
@@ -158,11 +157,11 @@ def _batches(folder: Path) -> Iterator[tuple[str, Any]]:
     """(split, serialised examples as a string tensor) of all splits."""
     import tensorflow as tf
 
-    for part in sorted(folder.glob("Split-*")):
+    for part in sorted(folder.glob(f"{SPLIT_FOLDER}*")):
         files = sorted(str(file) for file in part.iterdir() if file.is_file())
         if files:
             data = (
                 tf.data.TFRecordDataset(files, compression_type="GZIP", buffer_size=1 << 20).batch(_BATCH).prefetch(2)
             )
             for batch in data:
-                yield part.name.removeprefix("Split-"), batch
+                yield part.name.removeprefix(SPLIT_FOLDER), batch

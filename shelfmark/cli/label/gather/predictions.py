@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from labelling.content import Suggestions
 from modules.objectives import kind_named, single_label_names
-from modules.predictions.read import UNCERTAINTIES, PredictionFiles
+from modules.predictions.columns import CATEGORY_ID, CLASSES, ID, LABEL, PROBABILITIES, UNCERTAINTIES, objective_column
+from modules.predictions.read import PredictionFiles
 from modules.taxonomy import Taxonomy
 
 TOP = 9
@@ -37,14 +38,15 @@ def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[s
     values = pa.array(sorted(wanted), pa.string())
     for name, kind in files.kinds.items():
         ids = [category.id for category in kind_named(kind).classes(taxonomy)]
-        columns = ["id", f"{name}/classes", f"{name}/probabilities", *(f"{name}/{score}" for score in UNCERTAINTIES)]
-        for batch in files.scan(columns):
-            for row in batch.filter(pc.is_in(batch.column("id"), value_set=values)).to_pylist():
-                pairs = zip(row[f"{name}/classes"], row[f"{name}/probabilities"], strict=True)
+        classes, probabilities = objective_column(name, CLASSES), objective_column(name, PROBABILITIES)
+        column_of_score = {score: objective_column(name, score) for score in sorted(UNCERTAINTIES)}
+        for batch in files.scan([ID, classes, probabilities, *column_of_score.values()]):
+            for row in batch.filter(pc.is_in(batch.column(ID), value_set=values)).to_pylist():
+                pairs = zip(row[classes], row[probabilities], strict=True)
                 top = [(ids[index], float(p)) for index, p in pairs][:TOP]
-                predictions.top.setdefault(row["id"], {})[name] = top
-                scores: dict[str, float] = {score: float(row[f"{name}/{score}"]) for score in UNCERTAINTIES}
-                predictions.scores.setdefault(row["id"], {})[name] = scores
+                predictions.top.setdefault(row[ID], {})[name] = top
+                scores: dict[str, float] = {score: float(row[column]) for score, column in column_of_score.items()}
+                predictions.scores.setdefault(row[ID], {})[name] = scores
     return predictions
 
 
@@ -54,11 +56,11 @@ def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, st
     examples: dict[tuple[str, str, str], list[str]] = {}
     for name in single_label_names(files.kinds):
         ids = [category.id for category in kind_named(files.kinds[name]).classes(taxonomy)]
-        for batch in files.scan(["id", f"{name}/label", f"{name}/category_id"], TEST):
-            for row in batch.filter(pc.greater_equal(batch.column(f"{name}/label"), 0)).to_pylist():
-                key = (name, ids[row[f"{name}/label"]], row[f"{name}/category_id"])
+        for batch in files.scan([ID, objective_column(name, LABEL), objective_column(name, CATEGORY_ID)], TEST):
+            for row in batch.filter(pc.greater_equal(batch.column(objective_column(name, LABEL)), 0)).to_pylist():
+                key = (name, ids[row[objective_column(name, LABEL)]], row[objective_column(name, CATEGORY_ID)])
                 counts[key] += 1
                 kept = examples.setdefault(key, [])
                 if len(kept) < SHOWN:
-                    kept.append(row["id"])
+                    kept.append(row[ID])
     return {key: (count, examples[key]) for key, count in counts.items()}

@@ -1,0 +1,80 @@
+"""Names of the columns of predictions, and of the exported model's outputs, which most of them are made of.
+
+The columns themselves are described in :class:`modules.predictions.predict.PredictionColumns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+from modules.examples import AVAILABILITY, ID, PRICE, RETAILER, RULES, TITLE
+
+__all__ = [
+    "ANCESTORS", "ASSIGNED", "AVAILABILITY", "BALD", "CATEGORIES", "CATEGORY", "CATEGORY_ID", "CLASSES", "DISAGREEMENT",
+    "EMBEDDING", "EMBEDDINGS", "EMBEDDING_IMAGE", "EMBEDDING_TEXT", "ENTROPY", "GIVEN", "ID", "KL_TO_CONSENSUS",
+    "LABEL", "LEAST_CONFIDENCE", "MARGIN", "MEMBERS", "PRICE", "PROBABILITIES", "PROBABILITY", "REST", "RETAILER",
+    "RULES", "SPLIT", "THRESHOLDS", "TITLE", "UNCERTAINTIES", "VOTE_ENTROPY", "objective_column", "objective_of",
+    "objectives_of",
+]  # fmt: skip
+
+# Columns of a product. ID, TITLE, RETAILER, AVAILABILITY, PRICE and RULES are named like the features that they show.
+
+EMBEDDING: Final = "embedding"
+EMBEDDING_TEXT: Final = "embedding_text"
+EMBEDDING_IMAGE: Final = "embedding_image"
+EMBEDDINGS = (EMBEDDING, EMBEDDING_TEXT, EMBEDDING_IMAGE)
+
+SPLIT: Final = "split"
+"""The column that reading adds: which split a product is of."""
+
+# Parts of an objective, which `objective_column` makes columns of.
+
+CATEGORY: Final = "category"
+CATEGORY_ID: Final = "category_id"
+ANCESTORS: Final = "ancestors"
+PROBABILITY: Final = "probability"
+CLASSES: Final = "classes"
+PROBABILITIES: Final = "probabilities"
+REST: Final = "rest"
+MEMBERS: Final = "members"
+LABEL: Final = "label"
+ASSIGNED: Final = "assigned"
+GIVEN: Final = "given"
+
+CATEGORIES: Final = "categories"
+"""An output of the model that the table leaves out: the ids that ``classes`` stands for."""
+THRESHOLDS: Final = "thresholds"
+"""An output that a model may have for the evaluation: one threshold per class."""
+
+ENTROPY: Final = "entropy"
+MARGIN: Final = "margin"
+LEAST_CONFIDENCE: Final = "least_confidence"
+UNCERTAINTIES: Final = (ENTROPY, MARGIN, LEAST_CONFIDENCE)
+"""What the one model's probabilities say about its certainty."""
+
+VOTE_ENTROPY: Final = "vote_entropy"
+KL_TO_CONSENSUS: Final = "kl_to_consensus"
+BALD: Final = "bald"
+DISAGREEMENT: Final = (VOTE_ENTROPY, KL_TO_CONSENSUS, BALD)
+"""What a committee's members disagree by, in nats."""
+
+
+def objective_column(objective: str, part: str) -> str:
+    """Name of an objective's column.
+
+    Args:
+      part: what the column holds, such as :data:`CATEGORY_ID`.
+    """
+    return f"{objective}/{part}"
+
+
+def objective_of(column: str) -> str:
+    """The objective that a column is of; empty for a column of the product itself."""
+    return column.rpartition("/")[0]
+
+
+def objectives_of(columns: Iterable[str]) -> list[str]:
+    """The objectives that a table has predictions of, in the order of its columns."""
+    ending = objective_column("", CATEGORY_ID)
+    return [objective_of(column) for column in columns if column.endswith(ending)]
