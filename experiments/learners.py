@@ -18,7 +18,8 @@ from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
 from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
-from modules.training.methods import AdamTraining, LiblinearTraining
+from modules.training.methods import LiblinearTraining
+from modules.training.methods.gradient import GradientTraining
 
 OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024
@@ -108,7 +109,7 @@ class GradientLearner:
         workflow = self.workflow.model_copy(update={"seed": seed})
         self.model = build_model(workflow, self.sizes)
         training = workflow.training
-        assert isinstance(training, AdamTraining)
+        assert isinstance(training, GradientTraining)
         size = min(training.batch_size, len(rows))
         data = tf.data.Dataset.from_tensor_slices((self._some(rows), {OBJECTIVE: labels}))
         data = data.shuffle(len(rows), seed=seed).batch(size)
