@@ -89,26 +89,27 @@ class TrainingSettings(Settings):
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
-        yield from self._losses(workflow, place)
+        for name in workflow.objectives:
+            yield from self._loss(workflow, place, name)
         yield from self._image_tower(workflow, place)
 
-    def _losses(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        """Losses that the solver cannot minimise, or options of theirs that it would not use."""
-        for name, objective in workflow.objectives.items():
-            facts = LOSSES[objective.loss]
-            if not self.minimises(facts):
-                able = workflow.solvers(lambda way, loss=facts: way.minimises(loss))
-                expected = f"{able}, which can minimise objectives.{name}.loss: {objective.loss}"
-                yield contradiction(f"{place}.solver", self.solver, expected)
-            smoothing = getattr(objective, "label_smoothing", 0.0)
-            if smoothing and not self.smooths(facts):
-                loss, its = next((loss, its) for loss, its in LOSSES.items() if its.smoothing)
-                able = workflow.solvers(lambda way, loss=its: way.smooths(loss))
-                expected = (
-                    f"0, since {objective.loss} with {place}.solver: {self.solver} knows no smoothing; "
-                    f"loss: {loss} with solver: {able} does"
-                )
-                yield contradiction(f"objectives.{name}.label_smoothing", f"{smoothing:g}", expected)
+    def _loss(self, workflow: Workflow, place: str, name: str) -> Iterator[Problem]:
+        """A loss that the solver cannot minimise, or an option of it that the solver would not heed."""
+        objective = workflow.objectives[name]
+        facts = LOSSES[objective.loss]
+        if not self.minimises(facts):
+            able = workflow.solvers(lambda way: way.minimises(facts))
+            expected = f"{able}, which can minimise objectives.{name}.loss: {objective.loss}"
+            yield contradiction(f"{place}.solver", self.solver, expected)
+        smoothing = getattr(objective, "label_smoothing", 0.0)
+        if smoothing and not self.smooths(facts):
+            loss, smooth = next((loss, other) for loss, other in LOSSES.items() if other.smoothing)
+            able = workflow.solvers(lambda way: way.smooths(smooth))
+            expected = (
+                f"0, since {objective.loss} with {place}.solver: {self.solver} knows no smoothing; "
+                f"loss: {loss} with solver: {able} does"
+            )
+            yield contradiction(f"objectives.{name}.label_smoothing", f"{smoothing:g}", expected)
 
     def _image_tower(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         """Options of the image tower that nothing would use."""
