@@ -10,6 +10,7 @@ import pyarrow as pa
 from rapidfuzz import fuzz
 
 from labelling.content import Neighbour
+from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy.category import tidy
 
@@ -39,7 +40,8 @@ def find_neighbours(
         return []
     matrix = _unit(np.stack([queries[name] for name in ids]))
     objective = files.objective(None)
-    known = f"{objective}/label" if classes and f"{objective}/label" in files.schema.names else None
+    kind = kind_named(files.kinds[objective])
+    known = f"{objective}/{kind.answer_column}" if classes and kind.single_label else None
     best = _Best(len(ids), _CANDIDATES)
     nearest = _Best(len(ids), LABELLED + 1)
     for batch in files.scan(["id", "title", "embedding", *([known] if known else [])]):

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modules.metrics.calibration import BINS, bin_of
-from modules.objectives import kind_named
+from modules.objectives import ObjectiveKind, kind_named
 from modules.predictions.read import PredictionFiles
 from modules.reporting.model import ConfusedPair, Confusion, Predicted
 from modules.taxonomy import Category, Taxonomy
@@ -31,7 +31,7 @@ def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Pred
       files: a run's predictions. taxonomy: the one they were made with.
     """
     gathered = {
-        name: (_SingleLabel if kind_named(kind).single_label else _MultiLabel)(name, taxonomy)
+        name: (_SingleLabel if kind_named(kind).single_label else _MultiLabel)(name, kind_named(kind), taxonomy)
         for name, kind in files.kinds.items()
     }
     columns = [column for counter in gathered.values() for column in counter.columns]
@@ -45,8 +45,8 @@ def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Pred
 class _MultiLabel:
     """Counts the assigned categories."""
 
-    def __init__(self, name: str, taxonomy: Taxonomy):
-        self.columns = [f"{name}/assigned"]
+    def __init__(self, name: str, kind: ObjectiveKind, taxonomy: Taxonomy):
+        self.columns = [f"{name}/{kind.membership_column}"]
         self.ids = pa.array([category.id for category in taxonomy], pa.string())
         self.predicted = np.zeros(len(self.ids), np.int64)
 
@@ -61,9 +61,9 @@ class _MultiLabel:
 class _SingleLabel:
     """Counts predictions and labels per class; of labelled test products also who was taken for whom."""
 
-    def __init__(self, name: str, taxonomy: Taxonomy):
+    def __init__(self, name: str, kind: ObjectiveKind, taxonomy: Taxonomy):
         self.name, self.taxonomy = name, taxonomy
-        self.columns = [f"{name}/category_id", f"{name}/probability", f"{name}/label"]
+        self.columns = [f"{name}/{part}" for part in (kind.membership_column, "probability", kind.answer_column)]
         self.classes: Sequence[Category] = taxonomy.exclusive
         self.ids = pa.array([category.id for category in self.classes], pa.string())
         n = len(self.classes)

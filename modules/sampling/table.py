@@ -60,7 +60,8 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     Half precision keeps three digits of a probability: enough to rank candidates, and the exact margins and entropies,
     which decide, are columns of their own.
     """
-    single_label = kind_named(files.kinds[objective]).single_label
+    kind = kind_named(files.kinds[objective])
+    single_label, label = kind.single_label, f"{objective}/{kind.answer_column}"
     scores = [name for name in SCORES if f"{objective}/{name}" in files.schema.names]
     wide = {
         "classes": (f"{objective}/classes", np.int32),
@@ -70,7 +71,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     if members and f"{objective}/members" in files.schema.names:
         wide["members"] = (f"{objective}/members", np.float16)
     columns = ["id", *(name for name, _ in wide.values()), *(f"{objective}/{name}" for name in scores)]
-    columns += [f"{objective}/label"] if single_label else []
+    columns += [label] if single_label else []
     folder = tempfile.TemporaryDirectory(prefix="shelfmark-sampling-")
     ids: list[pa.Array] = []
     splits: list[npt.NDArray[np.int8]] = []
@@ -85,7 +86,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
                 for name in scores:
                     narrow[name].append(batch.column(f"{objective}/{name}").to_numpy().astype(np.float32))
                 if single_label:
-                    narrow["label"].append(batch.column(f"{objective}/label").to_numpy().astype(np.int64))
+                    narrow["label"].append(batch.column(label).to_numpy().astype(np.int64))
                 for name, (column, dtype) in wide.items():
                     values = batch.column(column)
                     widths[name] = values.type.list_size

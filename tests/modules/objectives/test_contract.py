@@ -218,6 +218,9 @@ def test_predictions_have_its_answers_and_people_can_read_them(objective: Object
     texts = objective.answer_texts(answers, TREE).to_pylist()
     assert classes[0].text in texts[0] and not texts[1] and classes[-1].text in texts[2]
     assert len(objective.answer_values(answers, TREE)) == len(labels)
+    if objective.single_label:
+        # What the sampler, the reports and the label store read, whatever the kind.
+        assert answers.to_pylist() == [0, -1, len(classes) - 1]
 
 
 @kinds

@@ -53,10 +53,12 @@ def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, st
     counts: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], list[str]] = {}
     for name in single_label_names(files.kinds):
-        ids = [category.id for category in kind_named(files.kinds[name]).classes(taxonomy)]
-        for batch in files.scan(["id", f"{name}/label", f"{name}/category_id"], TEST):
-            for row in batch.filter(pc.greater_equal(batch.column(f"{name}/label"), 0)).to_pylist():
-                key = (name, ids[row[f"{name}/label"]], row[f"{name}/category_id"])
+        kind = kind_named(files.kinds[name])
+        ids = [category.id for category in kind.classes(taxonomy)]
+        label, predicted = f"{name}/{kind.answer_column}", f"{name}/{kind.membership_column}"
+        for batch in files.scan(["id", label, predicted], TEST):
+            for row in batch.filter(pc.greater_equal(batch.column(label), 0)).to_pylist():
+                key = (name, ids[row[label]], row[predicted])
                 counts[key] += 1
                 kept = examples.setdefault(key, [])
                 if len(kept) < SHOWN:
