@@ -10,11 +10,13 @@ import numpy.typing as npt
 import tensorflow as tf
 
 from experiments.catalogue import Catalogue
+from modules.errors import InputError
 from modules.graph_ops.layers import PADDING
 from modules.models import LsaModel
 from modules.models.build import EMBEDDING, InputSizes, build_model
 from modules.models.projection import ROWS, embed, fit_projection
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
+from modules.settings.base import contradiction
 from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
@@ -48,10 +50,16 @@ def learner_of(workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes:
     Args:
       inputs: the model's inputs of all products, in batches, in the catalogue's order.
       pool: the rows that training may look at, labelled or not.
+
+    Raises:
+      InputError: experiments do not know the workflow's way of training.
     """
-    if workflow.training.exact:
+    if isinstance(workflow.training, LiblinearTraining):
         return ExactLearner(workflow, catalogue, inputs, sizes, pool)
-    return GradientLearner(workflow, catalogue, inputs, sizes)
+    if isinstance(workflow.training, GradientTraining):
+        return GradientLearner(workflow, catalogue, inputs, sizes)
+    known = workflow.solvers(lambda way: issubclass(way, LiblinearTraining | GradientTraining))
+    raise InputError(contradiction("training.solver", workflow.training.solver, f"{known}, in an experiment"))
 
 
 class ExactLearner:
