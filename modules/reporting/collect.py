@@ -95,8 +95,9 @@ def training_of(model: Path) -> Training | None:
     result, settings = facts.get("result", {}), facts.get("model", {})
     training = facts.get("training", {})
     solver = training.get("solver", "?")
-    if result.get("epochs"):
-        solver += f", batches of {training.get('batch_size', '?')}"
+    # Old facts have the settings of every way of training; one in closed form ran no epoch.
+    if "batch_size" in training and result.get("epochs"):
+        solver += f", batches of {training['batch_size']}"
         solver += f", {result['epochs']} epochs, the best was number {result.get('best_epoch', 0)}"
     elif "liblinear_c" in training:
         solver += f", C {training['liblinear_c']}"

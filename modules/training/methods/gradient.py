@@ -36,7 +36,8 @@ class GradientTraining(TrainingSettings):
 
         Args:
           learning_rate: a number or a schedule.
-          l2: strength of the penalty on the squares of weight matrices and embedding tables.
+          l2: strength of the penalty on the squares of weight matrices and embedding tables. A way of training whose
+            optimizer has none names ``l2`` in :attr:`unheeded`.
         """
         raise NotImplementedError
 
