@@ -11,6 +11,7 @@ import tensorflow as tf
 
 from experiments.catalogue import LabelledCatalogue
 from modules.arrays import Float32Array, Int64Array
+from modules.errors import InputError
 from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
 from modules.graph_ops.layers import PADDING
 from modules.models import LsaModel
@@ -18,10 +19,12 @@ from modules.models.build import InputSizes, build_model
 from modules.models.projection import ROWS, embed, fit_projection
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
 from modules.predictions.columns import EMBEDDING
+from modules.settings.base import contradiction
 from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
-from modules.training.methods import AdamTraining, LiblinearTraining
+from modules.training.methods import LiblinearTraining
+from modules.training.methods.gradient import GradientTraining
 
 OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024
@@ -50,10 +53,16 @@ def learner_of(
     Args:
       inputs: the model's inputs of all products, in batches, in the catalogue's order.
       pool: the rows that training may look at, labelled or not.
+
+    Raises:
+      InputError: experiments do not know the workflow's way of training.
     """
-    if workflow.training.exact:
+    if isinstance(workflow.training, LiblinearTraining):
         return ExactLearner(workflow, catalogue, inputs, sizes, pool)
-    return GradientLearner(workflow, catalogue, inputs, sizes)
+    if isinstance(workflow.training, GradientTraining):
+        return GradientLearner(workflow, catalogue, inputs, sizes)
+    known = workflow.solvers(lambda way: issubclass(way, LiblinearTraining | GradientTraining))
+    raise InputError(contradiction("training.solver", workflow.training.solver, f"{known}, in an experiment"))
 
 
 class ExactLearner:
@@ -111,7 +120,7 @@ class GradientLearner:
         workflow = self.workflow.model_copy(update={"seed": seed})
         self.model = build_model(workflow, self.sizes)
         training = workflow.training
-        assert isinstance(training, AdamTraining)
+        assert isinstance(training, GradientTraining)
         size = min(training.batch_size, len(rows))
         data = tf.data.Dataset.from_tensor_slices((self._some(rows), {OBJECTIVE: labels}))
         data = data.shuffle(len(rows), seed=seed).batch(size)

@@ -21,7 +21,7 @@ from modules.reporting.model import (
 )
 from modules.reporting.predicted import read_predicted
 from modules.taxonomy import Taxonomy
-from pipeline.blessing import blessing_of
+from pipeline.blessing_report import blessing_of
 from pipeline.indexes import indexes_of
 from pipeline.measured import Measured
 from pipeline.runs import Run

@@ -10,7 +10,8 @@ import pyarrow as pa
 from rapidfuzz import fuzz
 
 from labelling.content import Neighbour
-from modules.predictions.columns import EMBEDDING, ID, LABEL, TITLE, objective_column
+from modules.objectives import kind_named
+from modules.predictions.columns import EMBEDDING, ID, TITLE, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy.category import tidy
 
@@ -40,8 +41,8 @@ def find_neighbours(
         return []
     matrix = _unit(np.stack([queries[name] for name in ids]))
     objective = files.objective(None)
-    label_column = objective_column(objective, LABEL)
-    known = label_column if classes and label_column in files.schema.names else None
+    kind = kind_named(files.kinds[objective])
+    known = objective_column(objective, kind.answer_column) if classes and kind.single_label else None
     best = _Best(len(ids), _CANDIDATES)
     nearest = _Best(len(ids), LABELLED + 1)
     for batch in files.scan([ID, TITLE, EMBEDDING, *([known] if known else [])]):

@@ -122,8 +122,9 @@ class ImageFeature(FeatureSettings):
             yield contradiction(place, "image", "a column of the feed: feed.fields.image is null")
         if sum(feature.has_tower for feature in workflow.features.values()) > 1:
             yield contradiction(place, "image", "one image feature: a product has one picture")
-        if self.backbone == PATCHES and workflow.training.solver != "liblinear":
-            yield contradiction(f"{place}.backbone", PATCHES, "training.solver: liblinear, or another backbone")
+        if self.backbone == PATCHES and not workflow.training.exact:
+            expected = f"training.solver: {workflow.solvers(lambda way: way.exact)}, or another backbone"
+            yield contradiction(f"{place}.backbone", PATCHES, expected)
         if self.train == "frozen" and self.weights == "none" and self.backbone not in (PATCHES, *SUPPLIED):
             expected = "imagenet or a file, or another train: a frozen network learns nothing"
             yield contradiction(f"{place}.weights", "none", expected)

@@ -6,7 +6,7 @@ A kind is a file of this folder and a line of :data:`Model`.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, get_args
+from typing import Annotated, get_args
 
 from pydantic import Field
 
@@ -17,9 +17,7 @@ from modules.models.linear import LinearModel
 from modules.models.lsa import LsaModel
 from modules.models.wide_deep import WideDeepModel
 from modules.settings.base import DefaultTag, contradiction
-
-if TYPE_CHECKING:
-    from modules.training.methods.base import TrainingSettings
+from modules.training.methods import TrainingSettings, solvers
 
 Model = Annotated[
     LinearModel | LsaModel | DeepModel | WideDeepModel, Field(discriminator="kind"), DefaultTag("kind", "wide_deep")
@@ -37,12 +35,12 @@ def solver_problems(
     Args:
       model_place, training_place: their dotted keys.
     """
-    solver = training.solver
-    kinds = [kind.model_fields["kind"].default for kind in KINDS if solver in kind.solvers]
-    if model.kind in kinds:
+    if training.trains(type(model)):
         return
-    if solver in WideDeepModel.solvers:
-        yield contradiction(f"{model_place}.kind", model.kind, f"training.solver: {' or '.join(model.solvers)}")
+    able = solvers(lambda way: way.trains(type(model)))
+    if training.trains(WideDeepModel):
+        yield contradiction(f"{model_place}.kind", model.kind, f"training.solver: {able}")
     else:
-        expected = f"model.kind: {' or '.join(kinds)}; {model.kind} is trained by {' or '.join(model.solvers)}"
-        yield contradiction(f"{training_place}.solver", solver, expected)
+        kinds = " or ".join(kind.model_fields["kind"].default for kind in KINDS if training.trains(kind))
+        expected = f"model.kind: {kinds}; {model.kind} is trained by {able}"
+        yield contradiction(f"{training_place}.solver", training.solver, expected)

@@ -5,7 +5,7 @@ Keras and SciPy are imported where a method needs them, since the settings are r
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from pydantic import Field
@@ -41,8 +41,10 @@ class ModelSettings(Settings):
     that the model answers well where one is missing. Default: 0.3, drawn anew in each step; with ``liblinear``, which
     has no steps, 1: each product is learnt from as it is, by its text alone, and by its picture alone."""
 
-    solvers: ClassVar[Sequence[str]] = ()
-    """Values of ``training.solver`` that train it."""
+    by_gradient: ClassVar[bool] = False
+    """Whether ways of training that descend a gradient can fit it."""
+    exact: ClassVar[bool] = False
+    """Whether ways of training in closed form can fit it: it has :meth:`head_inputs` and :meth:`set_head`."""
     needs_labels: ClassVar[bool] = True
     """Whether it learns nothing without a label."""
     heads_on_embedding: ClassVar[bool] = False
@@ -63,6 +65,11 @@ class ModelSettings(Settings):
         if self.modality_dropout is not None and image_feature(workflow.features) is None:
             expected = "an image feature beside others"
             yield contradiction(f"{place}.modality_dropout", f"{self.modality_dropout:g}", expected)
+        training = workflow.training
+        for key, reason in training.unheeded.items() if training.trains(type(self)) else ():
+            if value := getattr(self, key, None):
+                expected = f"0, which training.solver: {training.solver} would not heed: {reason}"
+                yield contradiction(f"{place}.{key}", f"{value:g}", expected)
 
     def own_embedding(self, builder: Builder, inputs: Mapping[str, Any]) -> Any:
         """What it makes of all features but the picture, before that is scaled to unit length: (batch, width)."""
@@ -80,15 +87,15 @@ class ModelSettings(Settings):
         raise NotImplementedError
 
     def unlabelled_share(self, examples: int) -> float:
-        """With ``liblinear``: share of the products without a label that its embedding is learnt from."""
+        """In closed form: share of the products without a label that its embedding is learnt from."""
         return 0.0
 
     def head_inputs(self, model: keras.Model, design: Design, seed: int) -> Matrix:
-        """With ``liblinear``: what its heads read, a row per row of the design; sets all weights below the heads."""
+        """In closed form: what its heads read, a row per row of the design; sets all weights below the heads."""
         raise NotImplementedError
 
     def set_head(self, model: keras.Model, objective: str, table: np.ndarray, bias: np.ndarray, design: Design) -> None:
-        """With ``liblinear``: puts the weights of one objective's head into the model.
+        """In closed form: puts the weights of one objective's head into the model.
 
         Args:
           table: (inputs, classes), of the columns of :meth:`head_inputs`. bias: (classes,).
@@ -104,6 +111,8 @@ class GradientModelSettings(ModelSettings):
     l2: NotNegative = 0.0
     """Penalty on the squares of all weight matrices and embedding tables, of what a batch has a gradient for."""
 
+    by_gradient: ClassVar[bool] = True
+
     @property
     def token_dropout(self) -> float:
         return self.input_dropout
@@ -111,11 +120,3 @@ class GradientModelSettings(ModelSettings):
     @property
     def weight_penalty(self) -> float:
         return self.l2
-
-    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        yield from super().check(workflow, place)
-        if workflow.training.solver == "liblinear" and "liblinear" in self.solvers:
-            for key, instead in (("input_dropout", "it trains without steps"), ("l2", "its penalty is liblinear_c")):
-                if value := getattr(self, key):
-                    expected = f"0, which training.solver: liblinear would not heed: {instead}"
-                    yield contradiction(f"{place}.{key}", f"{value:g}", expected)

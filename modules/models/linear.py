@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from modules.models.base import GradientModelSettings, Width
@@ -26,7 +26,7 @@ class LinearModel(GradientModelSettings):
     embedding_width: Width | None = None
     """Width of the embedding, a fixed random projection of the input; null: 128."""
 
-    solvers: ClassVar[Sequence[str]] = ("adam", "liblinear")
+    exact: ClassVar[bool] = True
 
     def own_embedding(self, builder: Builder, inputs: Mapping[str, Any]) -> Any:
         return builder.summed(inputs, self.embedding_width or WIDTH, "projection", trainable=False)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from modules.models.base import ModelSettings, Width
@@ -28,7 +28,7 @@ class LsaModel(ModelSettings):
     embedding_width: Width | None = None
     """Width of the embedding, the SVD's directions; null: 512."""
 
-    solvers: ClassVar[Sequence[str]] = ("liblinear",)
+    exact: ClassVar[bool] = True
     # It has an embedding before the first label: enough to pick the first batch.
     needs_labels: ClassVar[bool] = False
     heads_on_embedding: ClassVar[bool] = True

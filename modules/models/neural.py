@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 from modules.errors import Problem
 from modules.features import image_feature
@@ -29,8 +29,6 @@ class NeuralModelSettings(GradientModelSettings):
     joint: Widths = (256,)
     """With an image feature: widths of the layers on top of both towers' embeddings; the last one is the joint
     embedding. Linear models and ``lsa``, which have none, take both embeddings side by side."""
-
-    solvers: ClassVar[Sequence[str]] = ("adam",)
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)

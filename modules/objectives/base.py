@@ -84,7 +84,8 @@ class ObjectiveSettings(Settings):
 
     answer_column: ClassVar[str]
     """Column of the predictions, after ``<objective>/``, that only this kind has. It tells the kind of a table's
-    objectives, so that no two kinds may have the same."""
+    objectives, so that no two kinds may have the same. Where a product is in one category at most, it holds the class
+    index of the product's label, -1 where there is none."""
 
     membership_column: ClassVar[str]
     """Column of the predictions, after ``<objective>/``, with the ids of the categories that a product is put into."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from modules import examples
 from modules.errors import Problem
@@ -17,6 +17,7 @@ from modules.objectives.base import (
 )
 from modules.predictions.columns import CATEGORY_ID, ENTROPY, LABEL, LEAST_CONFIDENCE, MARGIN, objective_column
 from modules.settings.base import NotNegative, Positive, Probability, contradiction
+from modules.settings.losses import LossName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -37,7 +38,7 @@ class ExclusiveObjective(ObjectiveSettings):
     kind: Literal["exclusive"] = "exclusive"
     weight: Positive = 1.0
     """Of this objective's loss in the sum."""
-    loss: Literal["cross_entropy", "squared_hinge"] = "cross_entropy"
+    loss: Annotated[str, LossName(single_label=True)] = "cross_entropy"
     """``squared_hinge``: one-versus-rest, as in a linear SVC; strong with few labels per category."""
     class_weights: Literal["none", "balanced"] = "none"
     label_smoothing: Probability = 0.0
@@ -62,8 +63,8 @@ class ExclusiveObjective(ObjectiveSettings):
         return ExclusiveObjective()
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        if self.ancestor_weight and workflow.training.solver != "liblinear":
-            expected = "training.solver: liblinear, or 0"
+        if self.ancestor_weight and not workflow.training.exact:
+            expected = f"training.solver: {workflow.solvers(lambda way: way.exact)}, or 0"
             yield contradiction(f"{place}.ancestor_weight", f"{self.ancestor_weight:g}", expected)
 
     def schema_features(self, name: str) -> list[schema_pb2.Feature]:

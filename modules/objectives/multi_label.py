@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from modules import examples
 from modules.errors import Problem
@@ -16,6 +16,7 @@ from modules.objectives.base import (
 )
 from modules.predictions.columns import ASSIGNED, CLASSES, ENTROPY, GIVEN, LEAST_CONFIDENCE, MARGIN, objective_column
 from modules.settings.base import NotNegative, Positive, contradiction
+from modules.settings.losses import LossName
 
 if TYPE_CHECKING:
     import numpy as np
@@ -36,7 +37,7 @@ class MultiLabelObjective(ObjectiveSettings):
     kind: Literal["multi_label"] = "multi_label"
     labels: Literal["rules", "people"] = "rules"
     weight: Positive = 1.0
-    loss: Literal["binary_cross_entropy"] = "binary_cross_entropy"
+    loss: Annotated[str, LossName(single_label=False)] = "binary_cross_entropy"
     negative_weight: NotNegative = 1.0
     """Weight of the categories that no rule gave to a product that some rule reached."""
     unreached: Literal["unknown", "no"] = "unknown"

@@ -94,10 +94,13 @@ def training_of(model: Path) -> Training | None:
     facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
     result, settings = facts.get("result", {}), facts.get("model", {})
     training = facts.get("training", {})
-    solver = f"{training.get('solver', '?')}, batches of {training.get('batch_size', '?')}"
-    solver += f", {result.get('epochs', 0)} epochs, the best was number {result.get('best_epoch', 0)}"
-    if training.get("solver") == "liblinear":
-        solver = f"liblinear, C {training.get('liblinear_c', '?')}"
+    solver = training.get("solver", "?")
+    # Old facts have the settings of every way of training; one in closed form ran no epoch.
+    if "batch_size" in training and result.get("epochs"):
+        solver += f", batches of {training['batch_size']}"
+        solver += f", {result['epochs']} epochs, the best was number {result.get('best_epoch', 0)}"
+    elif "liblinear_c" in training:
+        solver += f", C {training['liblinear_c']}"
     # Old facts have hidden layers of every kind.
     kind, hidden = settings.get("kind", "?"), " x ".join(map(str, settings.get("hidden", ())))
     shown = [

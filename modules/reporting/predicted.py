@@ -11,8 +11,8 @@ import pyarrow.compute as pc
 
 from modules.arrays import Int64Array
 from modules.metrics.calibration import BINS, bin_of
-from modules.objectives import kind_named
-from modules.predictions.columns import ASSIGNED, CATEGORY_ID, LABEL, PROBABILITY, TITLE, objective_column
+from modules.objectives import ObjectiveKind, kind_named
+from modules.predictions.columns import PROBABILITY, TITLE, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.reporting.model import ConfusedPair, Confusion, Predicted
 from modules.taxonomy import Category, Taxonomy
@@ -30,7 +30,7 @@ def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Pred
       files: a run's predictions. taxonomy: the one they were made with.
     """
     gathered = {
-        name: (_SingleLabel if kind_named(kind).single_label else _MultiLabel)(name, taxonomy)
+        name: (_SingleLabel if kind_named(kind).single_label else _MultiLabel)(name, kind_named(kind), taxonomy)
         for name, kind in files.kinds.items()
     }
     columns = [column for counter in gathered.values() for column in counter.columns]
@@ -44,8 +44,8 @@ def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Pred
 class _MultiLabel:
     """Counts the assigned categories."""
 
-    def __init__(self, name: str, taxonomy: Taxonomy):
-        self.columns = [objective_column(name, ASSIGNED)]
+    def __init__(self, name: str, kind: ObjectiveKind, taxonomy: Taxonomy):
+        self.columns = [objective_column(name, kind.membership_column)]
         self.ids = pa.array([category.id for category in taxonomy], pa.string())
         self.predicted = np.zeros(len(self.ids), np.int64)
 
@@ -60,9 +60,10 @@ class _MultiLabel:
 class _SingleLabel:
     """Counts predictions and labels per class; of labelled test products also who was taken for whom."""
 
-    def __init__(self, name: str, taxonomy: Taxonomy):
+    def __init__(self, name: str, kind: ObjectiveKind, taxonomy: Taxonomy):
         self.name, self.taxonomy = name, taxonomy
-        self.columns = [objective_column(name, part) for part in (CATEGORY_ID, PROBABILITY, LABEL)]
+        parts = (kind.membership_column, PROBABILITY, kind.answer_column)
+        self.columns = [objective_column(name, part) for part in parts]
         self.classes: Sequence[Category] = taxonomy.exclusive
         self.ids = pa.array([category.id for category in self.classes], pa.string())
         n = len(self.classes)

@@ -72,7 +72,8 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     Half precision keeps three digits of a probability: enough to rank candidates, and the exact margins and entropies,
     which decide, are columns of their own.
     """
-    single_label = kind_named(files.kinds[objective]).single_label
+    kind = kind_named(files.kinds[objective])
+    single_label, label = kind.single_label, objective_column(objective, kind.answer_column)
     scores = [name for name in SCORES if objective_column(objective, name) in files.schema.names]
     wide = {
         CLASSES: (objective_column(objective, CLASSES), np.int32),
@@ -82,7 +83,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     if members and objective_column(objective, MEMBERS) in files.schema.names:
         wide[MEMBERS] = (objective_column(objective, MEMBERS), np.float16)
     columns = [ID, *(name for name, _ in wide.values()), *(objective_column(objective, name) for name in scores)]
-    columns += [objective_column(objective, LABEL)] if single_label else []
+    columns += [label] if single_label else []
     folder = tempfile.TemporaryDirectory(prefix="shelfmark-sampling-")
     ids: list[pa.Array] = []
     splits: list[npt.NDArray[np.int8]] = []
@@ -97,7 +98,7 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
                 for name in scores:
                     narrow[name].append(batch.column(objective_column(objective, name)).to_numpy().astype(np.float32))
                 if single_label:
-                    narrow[LABEL].append(batch.column(objective_column(objective, LABEL)).to_numpy().astype(np.int64))
+                    narrow[LABEL].append(batch.column(label).to_numpy().astype(np.int64))
                 for name, (column, dtype) in wide.items():
                     values = batch.column(column)
                     widths[name] = values.type.list_size

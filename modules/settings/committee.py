@@ -39,8 +39,8 @@ class MemberSettings(Settings):
         yield from solver_problems(self.model, alone.training, f"{place}.model", f"{place}.training")
         image = image_feature(workflow.features)
         patches = image is not None and image[1].backbone == PATCHES
-        if image is not None and patches and self.training is not None and self.training.solver != "liblinear":
-            expected = f"liblinear: features.{image[0]}.backbone is patches"
+        if image is not None and patches and self.training is not None and not self.training.exact:
+            expected = f"{workflow.solvers(lambda way: way.exact)}: features.{image[0]}.backbone is patches"
             yield contradiction(f"{place}.training.solver", self.training.solver, expected)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Annotated, Any
 
 from pydantic import Field, ValidationInfo, model_validator
@@ -22,7 +22,7 @@ from modules.settings.retention import RetentionSettings
 from modules.settings.sampling import SamplingSettings
 from modules.settings.similarity import SimilaritySettings
 from modules.settings.tuning import TuningSettings
-from modules.training.methods import AdamTraining, Training
+from modules.training.methods import AdamTraining, Training, TrainingSettings, solvers
 
 _PART = "part"
 """Validation context of a part: contradictions were looked for in the whole."""
@@ -229,6 +229,11 @@ class Workflow(Settings):
     def single_label_objectives(self) -> list[str]:
         """The objectives by which a product is in one category at most."""
         return single_label_names(kinds_of(self.objectives))
+
+    @staticmethod
+    def solvers(fits: Callable[[type[TrainingSettings]], bool]) -> str:
+        """:func:`modules.training.methods.solvers`, for sections which that module itself imports."""
+        return solvers(fits)
 
     @property
     def images(self) -> ImageSettings | None:

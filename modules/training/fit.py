@@ -19,11 +19,10 @@ from modules.predictions.columns import EMBEDDING
 from modules.training.checkpoints import Checkpoints
 from modules.training.masked_metrics import MaskedMean
 from modules.training.methods.base import FitResult
-from modules.training.optimizer import LazyAdam
 from modules.vision.losses import metric_loss
 
 if TYPE_CHECKING:
-    from modules.training.methods.adam import AdamTraining
+    from modules.training.methods.gradient import GradientTraining
 
 METRICS = ("labelled_loss", "accuracy")
 """Each objective's metrics. Keras logs them as ``<objective>_<metric>``, with ``val_`` in front on the eval split."""
@@ -61,7 +60,7 @@ def balanced_weights(counts: np.ndarray) -> list[float]:
     return [float(w) for w in weights]
 
 
-def compile_model(model: keras.Model, training: AdamTraining, heads: Heads, steps: int) -> None:
+def compile_model(model: keras.Model, training: GradientTraining, heads: Heads, steps: int) -> None:
     """Optimiser, losses and metrics as the settings declare them; ``steps``: of the whole training."""
     rate: float | keras.optimizers.schedules.LearningRateSchedule = training.learning_rate
     if training.learning_rate_decay == "cosine":
@@ -70,7 +69,7 @@ def compile_model(model: keras.Model, training: AdamTraining, heads: Heads, step
     if training.metric_learning is not None:
         every[EMBEDDING], weights[EMBEDDING] = metric_loss(training.metric_learning), training.metric_learning.weight
     model.compile(
-        optimizer=LazyAdam(rate, clip_norm=training.clip_norm, l2=heads.l2),
+        optimizer=training.optimizer(rate, heads.l2),
         loss=every,
         loss_weights=weights,
         metrics={
@@ -166,7 +165,7 @@ def _named(logs: Mapping[str, Any], outputs: Sequence[str]) -> dict[str, Any]:
 
 def fit(
     model: keras.Model,
-    training: AdamTraining,
+    training: GradientTraining,
     heads: Heads,
     train: tf.data.Dataset,
     validation: tf.data.Dataset | None,

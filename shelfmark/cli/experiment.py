@@ -101,12 +101,14 @@ def _with_model(workflow: Workflow, kind: str) -> Workflow:
     from modules.errors import InputError, Problem
     from modules.models import KINDS
     from modules.settings.tuning import with_values
+    from modules.training.methods import WAYS
 
     kinds = {str(known.model_fields["kind"].default): known for known in KINDS}
     if kind not in kinds:
         raise InputError(Problem("--model", f"expected one of: {', '.join(kinds)}", key="model.kind", value=kind))
-    solvers, solver = kinds[kind].solvers, workflow.training.solver
-    values = {"model.kind": kind, "training.solver": solver if solver in solvers else solvers[0]}
+    able = [way for way in WAYS if way.trains(kinds[kind])]
+    way = type(workflow.training) if type(workflow.training) in able else able[0]
+    values = {"model.kind": kind, "training.solver": way.model_fields["solver"].default}
     changed = with_values(workflow, values)
     if problems := [replace(problem, file="--model") for problem in changed.check(changed)]:
         raise InputError(problems)

@@ -31,9 +31,8 @@ def name_of(tag: str, kind: type[Settings]) -> str:
 def partner(section: str, kind: type[Settings]) -> dict[str, Any]:
     """The other section, so that both go together."""
     if section == "model":
-        return {"training": {"solver": kind.solvers[0]}}  # type: ignore[attr-defined]
-    solver = name_of("solver", kind)
-    return {"model": {"kind": next(name_of("kind", model) for model in KINDS if solver in model.solvers)}}
+        return {"training": {"solver": next(name_of("solver", way) for way in WAYS if way.trains(kind))}}
+    return {"model": {"kind": next(name_of("kind", model) for model in KINDS if kind.trains(model))}}
 
 
 def loaded(folder: Path, data: dict[str, Any]) -> Workflow:

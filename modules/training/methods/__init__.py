@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated, get_args
 
 from pydantic import Field
@@ -15,3 +16,8 @@ Training = Annotated[AdamTraining | LiblinearTraining, Field(discriminator="solv
 """Any way, as the workflow file declares it."""
 
 WAYS: tuple[type[TrainingSettings], ...] = get_args(get_args(Training)[0])
+
+
+def solvers(fits: Callable[[type[TrainingSettings]], bool]) -> str:
+    """The values of ``training.solver`` whose way of training ``fits``, as a message lists them."""
+    return " or ".join(way.model_fields["solver"].default for way in WAYS if fits(way))

@@ -1,50 +1,21 @@
-"""Supervised training by gradient descent with Adam, in epochs, of any model with layers to train."""
+"""Gradient descent with Adam."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from pydantic import Field
-
-from modules.errors import Problem
-from modules.settings.base import contradiction
-from modules.training.methods.base import FitResult, Positive, TrainingSettings
+from modules.training.methods.gradient import GradientTraining
 
 if TYPE_CHECKING:
     import keras
 
-    from modules.settings.workflow import Workflow
-    from modules.training.task import TrainingTask
 
-
-class AdamTraining(TrainingSettings):
+class AdamTraining(GradientTraining):
     """Gradient descent on batches of products (:mod:`modules.training.optimizer`)."""
 
     solver: Literal["adam"] = "adam"
-    batch_size: Annotated[int, Field(ge=1)] = 128
-    epochs: Annotated[int, Field(ge=1)] = 30
-    learning_rate: Positive = 2e-3
-    learning_rate_decay: Literal["none", "cosine"] = "cosine"
-    patience: Annotated[int, Field(ge=0)] = 5
-    """Epochs without a better eval loss before training stops; 0: never stops early."""
-    monitor: Literal["loss", "accuracy"] = "loss"
-    """What early stopping watches on the eval split (accuracy: the exclusive objective's)."""
-    clip_norm: Positive | None = 1.0
 
-    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        yield from super().check(workflow, place)
-        exclusive = any(objective.single_label for objective in workflow.objectives.values())
-        if self.monitor == "accuracy" and not exclusive:
-            yield contradiction(f"{place}.monitor", "accuracy", "an exclusive objective to watch")
+    def optimizer(self, learning_rate: Any, l2: float) -> keras.optimizers.Optimizer:
+        from modules.training.optimizer import LazyAdam
 
-    def fit(self, model: keras.Model, task: TrainingTask) -> FitResult:
-        """Trains for ``task.epochs``, or until the eval split says that more would be of no use."""
-        from modules.training.fit import Heads, fit
-
-        heads = Heads(task.objectives, task.losses, task.model.weight_penalty)
-        return fit(
-            model, self, heads, task.train_batches(self.batch_size), task.eval_batches(),
-            steps_per_epoch=-(-task.train.count // self.batch_size), epochs=task.epochs,
-            checkpoints=task.checkpoints, logs=task.logs, report=task.report,
-        )  # fmt: skip
+        return LazyAdam(learning_rate, clip_norm=self.clip_norm, l2=l2)

@@ -5,7 +5,7 @@ TensorFlow and Keras are imported where a method needs them, since the settings 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
@@ -16,11 +16,12 @@ from modules.features import image_feature
 from modules.settings.backbones import PATCHES
 from modules.settings.base import Settings, contradiction
 from modules.settings.image_training import ImageStartSettings, MetricLearningSettings, SelfSupervisedSettings
-from modules.settings.losses import LOSSES
+from modules.settings.losses import LOSSES, LossFacts
 
 if TYPE_CHECKING:
     import keras
 
+    from modules.models.base import ModelSettings
     from modules.settings.workflow import Workflow
     from modules.training.task import TrainingTask
 
@@ -63,30 +64,52 @@ class TrainingSettings(Settings):
     """Whether it finds the optimum in closed form: without epochs, the same from any seed, on one device, and with an
     image tower that is finished before."""
 
+    unheeded: ClassVar[Mapping[str, str]] = {}
+    """Settings of models that it does not heed, each with the reason; a workflow that sets one to another value than 0
+    is refused."""
+
+    @classmethod
+    def trains(cls, model: type[ModelSettings]) -> bool:
+        """Whether it can fit models of this kind."""
+        return model.exact if cls.exact else model.by_gradient
+
+    @classmethod
+    def minimises(cls, loss: LossFacts) -> bool:
+        """Whether it can minimise this loss."""
+        return loss.exact or not cls.exact
+
+    @classmethod
+    def smooths(cls, loss: LossFacts) -> bool:
+        """Whether it heeds ``label_smoothing`` with this loss."""
+        return loss.smoothing and not cls.exact
+
     def fit(self, model: keras.Model, task: TrainingTask) -> FitResult:
         """Fits ``model`` in place, whose image tower has been started."""
         raise NotImplementedError
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
-        yield from self._losses(workflow, place)
+        for name in workflow.objectives:
+            yield from self._loss(workflow, place, name)
         yield from self._image_tower(workflow, place)
 
-    def _losses(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        """Losses that the solver cannot minimise, or options of theirs that it would not use."""
-        for name, objective in workflow.objectives.items():
-            facts = LOSSES[objective.loss]
-            if self.solver not in facts.solvers:
-                expected = f"{' or '.join(facts.solvers)}, which can minimise objectives.{name}.loss: {objective.loss}"
-                yield contradiction(f"{place}.solver", self.solver, expected)
-            smoothing = getattr(objective, "label_smoothing", 0.0)
-            if smoothing and self.solver not in facts.smoothing:
-                loss, its = next((loss, its) for loss, its in LOSSES.items() if its.smoothing)
-                expected = (
-                    f"0, since {objective.loss} with {place}.solver: {self.solver} knows no smoothing; "
-                    f"loss: {loss} with solver: {its.smoothing[0]} does"
-                )
-                yield contradiction(f"objectives.{name}.label_smoothing", f"{smoothing:g}", expected)
+    def _loss(self, workflow: Workflow, place: str, name: str) -> Iterator[Problem]:
+        """A loss that the solver cannot minimise, or an option of it that the solver would not heed."""
+        objective = workflow.objectives[name]
+        facts = LOSSES[objective.loss]
+        if not self.minimises(facts):
+            able = workflow.solvers(lambda way: way.minimises(facts))
+            expected = f"{able}, which can minimise objectives.{name}.loss: {objective.loss}"
+            yield contradiction(f"{place}.solver", self.solver, expected)
+        smoothing = getattr(objective, "label_smoothing", 0.0)
+        if smoothing and not self.smooths(facts):
+            loss, smooth = next((loss, other) for loss, other in LOSSES.items() if other.smoothing)
+            able = workflow.solvers(lambda way: way.smooths(smooth))
+            expected = (
+                f"0, since {objective.loss} with {place}.solver: {self.solver} knows no smoothing; "
+                f"loss: {loss} with solver: {able} does"
+            )
+            yield contradiction(f"objectives.{name}.label_smoothing", f"{smoothing:g}", expected)
 
     def _image_tower(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         """Options of the image tower that nothing would use."""

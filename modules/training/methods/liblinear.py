@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from modules.errors import Problem
@@ -26,6 +26,10 @@ class LiblinearTraining(TrainingSettings):
     """Inverse strength of the L2 penalty."""
 
     exact: ClassVar[bool] = True
+    unheeded: ClassVar[Mapping[str, str]] = {
+        "input_dropout": "it trains without steps",
+        "l2": "its penalty is liblinear_c",
+    }
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
@@ -33,7 +37,8 @@ class LiblinearTraining(TrainingSettings):
             return
         image = image_feature(workflow.features)
         if image is None or not image[1].learns:
-            expected = "training.solver: adam, or an image feature whose network is trained"
+            able = workflow.solvers(lambda way: not way.exact)
+            expected = f"training.solver: {able}, or an image feature whose network is trained"
             yield contradiction(f"{place}.metric_learning", "", expected)
         elif self.image_start is not None and not self.image_start.epochs:
             expected = "1 or more epochs, for training.metric_learning"

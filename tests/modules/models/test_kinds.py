@@ -12,6 +12,7 @@ import pytest
 import tensorflow as tf
 from scipy.special import expit, logit, xlogy
 
+from modules import models
 from modules.models.build import build_model
 from modules.settings.workflow import Workflow
 from modules.training.data import batches
@@ -30,6 +31,13 @@ KINDS = {
 SLOW = {"deep bag", "wide & deep histogram"}
 CASES = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in KINDS]
 FEATURES = ("title", "brand", "price", "image")
+
+
+def test_every_kind_is_tried() -> None:
+    """But LSA, which has no gradients: ``test_lsa.py`` holds it against SciPy."""
+    assert {case["kind"] for case in KINDS.values()} == {
+        kind.model_fields["kind"].default for kind in models.KINDS if kind.by_gradient
+    }
 
 
 @dataclass

@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from labelling.content import Suggestions
 from modules.objectives import kind_named, single_label_names
-from modules.predictions.columns import CATEGORY_ID, CLASSES, ID, LABEL, PROBABILITIES, UNCERTAINTIES, objective_column
+from modules.predictions.columns import CLASSES, ID, PROBABILITIES, UNCERTAINTIES, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy import Taxonomy
 
@@ -55,10 +55,13 @@ def confusions(files: PredictionFiles, taxonomy: Taxonomy) -> dict[tuple[str, st
     counts: Counter[tuple[str, str, str]] = Counter()
     examples: dict[tuple[str, str, str], list[str]] = {}
     for name in single_label_names(files.kinds):
-        ids = [category.id for category in kind_named(files.kinds[name]).classes(taxonomy)]
-        for batch in files.scan([ID, objective_column(name, LABEL), objective_column(name, CATEGORY_ID)], TEST):
-            for row in batch.filter(pc.greater_equal(batch.column(objective_column(name, LABEL)), 0)).to_pylist():
-                key = (name, ids[row[objective_column(name, LABEL)]], row[objective_column(name, CATEGORY_ID)])
+        kind = kind_named(files.kinds[name])
+        ids = [category.id for category in kind.classes(taxonomy)]
+        label = objective_column(name, kind.answer_column)
+        predicted = objective_column(name, kind.membership_column)
+        for batch in files.scan([ID, label, predicted], TEST):
+            for row in batch.filter(pc.greater_equal(batch.column(label), 0)).to_pylist():
+                key = (name, ids[row[label]], row[predicted])
                 counts[key] += 1
                 kept = examples.setdefault(key, [])
                 if len(kept) < SHOWN:
