@@ -20,6 +20,10 @@ def step(data: dict[str, Any], file: str) -> Iterator[Change | Decision]:
     feed = data.get("feed")
     if not isinstance(feed, dict) or feed.get("demo") is None or feed.get("folder_env") is not None:
         return
-    if "folder" not in feed and (Path(file).parent / _STAMP).is_file():
-        why = "the demo catalogue beside this file would not be read any more without it"
+    if feed.get("folder") is not None or not (Path(file).parent / _STAMP).is_file():
+        return
+    why = "the demo catalogue beside this file would not be read any more without one"
+    if "folder" in feed:
+        yield Decision(("feed", "folder"), f"expected a folder: {why}", ".")
+    else:
         yield Addition(("feed", "folder"), ".", why)
