@@ -22,6 +22,7 @@ from modules.feeds.files import find_files
 from modules.objectives import default_objectives, kinds_of
 from modules.settings.workflow import Workflow, features_for
 from modules.taxonomy.documents import dotted
+from pipeline.migrations import with_command
 from pipeline.settings_errors import validate_data
 from pipeline.yaml_tree import MAX_BYTES, KeyPath, read_tree
 
@@ -121,14 +122,15 @@ def load_workflow(
       InputError: with every problem found, each with its file, line and key.
     """
     path = Path(path)
-    tree = read_tree(_read(path), str(path))
+    text = read_text(path)
+    tree = read_tree(text, str(path))
     data = tree.data if tree.data is not None else {}
     if not isinstance(data, dict):
         raise InputError(Problem(str(path), "expected a mapping of settings (name: ..., feed: ..., ...)", line=1))
     lines: dict[KeyPath, int | None] = dict(tree.lines)
     problems = list(tree.problems)
-    for text in _in_order(overrides):
-        problems += _override(data, lines, text)
+    for override in _in_order(overrides):
+        problems += _override(data, lines, override)
 
     def place(key: KeyPath) -> tuple[str, int | None]:
         while key and key not in lines:
@@ -140,18 +142,23 @@ def load_workflow(
     workflow, workflow_problems = validate_data(data, place)
     problems += workflow_problems
     if workflow is None or problems:
-        raise InputError(problems)
+        raise InputError(with_command(problems, text, str(path)))
     folder, problem = _base_folder(workflow, path, feed_folder)
     if problem:
         raise InputError(problem)
     arguments = [str(path)] if path.absolute() != DEFAULT_WORKFLOW else []
-    arguments += [part for text in overrides for part in ("--set", text)]
+    arguments += [part for override in overrides for part in ("--set", override)]
     arguments += ["--feed", str(feed_folder)] if feed_folder is not None else []
     where = {dotted(key): line for key, line in lines.items()}
     return LoadedWorkflow(workflow, path, folder, where, arguments=tuple(arguments))
 
 
-def _read(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a workflow file, without a byte order mark.
+
+    Raises:
+      InputError: the file cannot be read, is too large or is not UTF-8.
+    """
     try:
         with path.open("rb") as file:
             raw = file.read(MAX_BYTES + 1)

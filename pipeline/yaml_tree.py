@@ -40,6 +40,10 @@ class YamlTree:
     lines: dict[KeyPath, int] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
 
+    def line_of(self, path: KeyPath) -> int | None:
+        """The line of the key at ``path``, or of the nearest key around it; None if there is none."""
+        return next((self.lines[path[:end]] for end in range(len(path), 0, -1) if path[:end] in self.lines), None)
+
 
 def read_tree(text: str, file: str) -> YamlTree:
     """The settings in one YAML document.

@@ -28,6 +28,7 @@ from shelfmark.cli import (
     kubeflow,
     label,
     metrics,
+    migrate,
     predictions,
     rules,
     run,
@@ -51,6 +52,7 @@ app.command("compile")(kubeflow.compile)
 app.command("submit")(kubeflow.submit)
 app.command("clean")(clean.clean)
 app.command("validate")(validate.validate)
+app.command("migrate")(migrate.migrate)
 app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
 app.command("statistics")(statistics.statistics)

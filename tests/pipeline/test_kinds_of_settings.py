@@ -84,7 +84,7 @@ def test_a_kind_refuses_each_key_of_the_others_and_says_whose_it_is(
         assert (
             f"only {tag}: {', '.join(owners[:-1])}{' or ' if owners[1:] else ''}{owners[-1]} has it" in problem.expected
         )
-        assert problem.hint == f"delete {section}.{key}"
+        assert problem.hint.startswith(f"delete {section}.{key}; `shelfmark migrate ")
         assert not in_schema({"name": "shop", **data})
 
 
