@@ -43,7 +43,7 @@ def show_predictions(
     from modules.predictions.read import SPLIT
     from modules.reporting.console import show, text
 
-    found, files, taxonomy, query = _query(loaded, run, limit or SHOWN, wanted)
+    found, files, _, query = _query(loaded, run, limit or SHOWN, wanted)
     names = [query.objective] if query.objective else list(files.kinds)
     main = files.objective(query.objective)
     score = query.sort or "entropy"

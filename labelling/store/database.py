@@ -151,8 +151,8 @@ class Store:
         # SQLite's own queue sleeps up to a tenth of a second; threads of one process can do better.
         with self._outages(), self._line.turn(patience) as left:
             self._unmoved()
-            with self.engine.connect() as connection:
-                connection = connection.execution_options(writes=True, patience=left)
+            with self.engine.connect() as plain:
+                connection = plain.execution_options(writes=True, patience=left)
                 with connection.begin():
                     if self._file is None:
                         self._alone(connection, left)

@@ -84,7 +84,7 @@ def _jpeg(data: bytes) -> Header | None:
             # Baseline is marker C0; data[place + 4] is the precision, data[place + 9] the number of components.
             baseline = marker == 0xC0 and data[place + 4] == 8 and data[place + 9] == 3
             return Header("JPEG", width, height, baseline)
-        if marker == 0xD9 or marker == 0xDA:
+        if marker in (0xD9, 0xDA):
             return None
         place += (
             2 if marker == 0x01 or 0xD0 <= marker <= 0xD8 else 2 + int.from_bytes(data[place + 2 : place + 4], "big")

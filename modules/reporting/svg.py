@@ -32,7 +32,7 @@ def element(name: str, *children: str, **attributes: object) -> Markup:
         text = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
         parts.append(f' {key.rstrip("_").replace("_", "-")}="{escape(text)}"')
     # What is put together here is either escaped or written in this module.
-    return Markup("".join(parts) + ">") + Markup("").join(children) + Markup(f"</{name}>")
+    return Markup("".join(parts) + ">") + Markup("").join(children) + Markup(f"</{name}>")  # noqa: S704 - see above
 
 
 @dataclass(frozen=True)

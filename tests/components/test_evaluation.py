@@ -255,7 +255,7 @@ def test_a_model_with_other_outputs_or_classes_is_refused() -> None:
     from components.evaluation.measure import Measure
     from components.evaluation.metrics import _Combiner
 
-    measure = Measure(True, "label", "", None, "exclusive/probabilities", "", 0.5, 5, "")
+    measure = Measure("exclusive", "label", "", None, "exclusive/probabilities", "", 0.5, 5, "")
     with pytest.raises(ValueError, match="no output 'exclusive/probabilities'; it has colour"):
         measure.batch(Batch({}, {"colour": np.zeros((2, 3))}, 2))
     batch = Batch({"label": np.array([[1], [0]])}, {"exclusive/probabilities": np.full((2, 3), 1 / 3)}, 2)

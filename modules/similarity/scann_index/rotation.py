@@ -24,7 +24,7 @@ def random_rotation(dimension: int, rng: np.random.Generator) -> Floats:
 
 def rotate(vectors: npt.NDArray[Any], rotation: Floats) -> Floats:
     """Vectors (n, d) rotated, float32. Neighbouring blocks are mixed: numbers of a block lie b places apart."""
-    blocks, width, _ = rotation.shape
+    blocks = len(rotation)
     wide = widened(vectors)
     if blocks == 1:
         return wide @ rotation[0]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -59,7 +60,7 @@ def time_of(run: str) -> int:
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if value == value and abs(value) != float("inf")}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _outputs(outputs: Mapping[str, Output]) -> dict[str, Any]:
