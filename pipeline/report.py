@@ -77,7 +77,8 @@ def report_of(
     """All that the run's artifacts tell; sentences about what could not be read are added to ``missing``.
 
     Args:
-      workflow: its name. objectives: its objectives.
+      workflow: its name.
+      objectives: its objectives.
       metrics: (run, metrics) of this run and those before it, this run last if it has any.
       labelling: objective to sentences about what labelling on would gain.
     """

@@ -27,7 +27,8 @@ def show_predictions(
     """Prints a run's predictions as a table.
 
     Args:
-      run: its id, or ``latest``: the newest one with predictions. limit: how many rows; default 20.
+      run: its id, or ``latest``: the newest one with predictions.
+      limit: how many rows; default 20.
       wanted: ``split``, ``category`` (path or id; everything below it counts), ``objective``, ``sort``,
         ``min_uncertainty``, as in :class:`modules.predictions.read.Query`; ``published``: those by the last blessed
         model in place of the newest one's.

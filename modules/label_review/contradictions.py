@@ -39,8 +39,10 @@ def contradicted(
     """The most contradicted products, the worst first; one pass in batches.
 
     Args:
-      ruled: objective whose labels are the rules'. exclusive: the one that people's labels teach, which is the judge.
-      classes: of ``exclusive``. most: how many at most.
+      ruled: objective whose labels are the rules'.
+      exclusive: the one that people's labels teach, which is the judge.
+      classes: of ``exclusive``.
+      most: how many at most.
     """
     if f"{ruled}/given" not in files.schema.names:
         return []

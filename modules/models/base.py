@@ -91,7 +91,8 @@ class ModelSettings(Settings):
         """With ``liblinear``: puts the weights of one objective's head into the model.
 
         Args:
-          table: (inputs, classes), of the columns of :meth:`head_inputs`. bias: (classes,).
+          table: (inputs, classes), of the columns of :meth:`head_inputs`.
+          bias: (classes,).
         """
         raise NotImplementedError
 

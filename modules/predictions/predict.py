@@ -79,8 +79,10 @@ def predict_file(
     """Predicts every product of one TFRecord file of raw examples.
 
     Args:
-      source: gzipped TFRecord file. target: the Parquet file to write.
-      model: SavedModel folder. taxonomy: file with the taxonomy that the model was trained on.
+      source: gzipped TFRecord file.
+      target: the Parquet file to write.
+      model: SavedModel folder.
+      taxonomy: file with the taxonomy that the model was trained on.
       workflow: the workflow that the model was trained by, as JSON.
       files: how many files there are in all (for progress only).
       labels_taxonomy: file with the taxonomy of the examples' labels; None: the model's.

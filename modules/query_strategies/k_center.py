@@ -36,7 +36,8 @@ def greedy_k_center(
     outside, it is the farthest of all, and nothing else needs to be looked at.
 
     Args:
-      embeddings: (n, d), rows of unit length. candidates, centers: rows. Without centers the first pick is random.
+      embeddings: (n, d), rows of unit length.
+      candidates, centers: rows. Without centers the first pick is random.
 
     Returns:
       ``n`` rows in the order of the picks, and each one's Euclidean distance to the nearest center when it was picked.

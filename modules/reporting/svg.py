@@ -57,8 +57,10 @@ def line_chart(
     """Lines over whole numbers.
 
     Args:
-      name: for screen readers. labels: text per whole x, counted from 0, in tooltips and below the axis.
-      y_range: of the axis; None: what the data need. mark: an x with a vertical line.
+      name: for screen readers.
+      labels: text per whole x, counted from 0, in tooltips and below the axis.
+      y_range: of the axis; None: what the data need.
+      mark: an x with a vertical line.
     """
     values = [y for s in series for _, y in s.points if math.isfinite(y)]
     values += [edge for s in series for pair in s.band if pair for edge in pair]

@@ -27,7 +27,8 @@ def print_summary(
     """Prints the summary.
 
     Args:
-      report_file: the HTML report, None if there is none. missing: what could not be read or written.
+      report_file: the HTML report, None if there is none.
+      missing: what could not be read or written.
     """
     parts: list[Table | Text] = [text(""), _facts(_lines(report))]
     for objective in report.objectives:

@@ -113,7 +113,9 @@ def learning_curve(
     """Parameters (a, b, c) of accuracy = a - b n^-c (inverse power law; Cortes et al. 1993), by weighted least squares.
 
     Args:
-      labels: n of each round. accuracy: measured. support: labelled test products behind it.
+      labels: n of each round.
+      accuracy: measured.
+      support: labelled test products behind it.
 
     Returns:
       None with fewer than four different n.

@@ -34,7 +34,8 @@ def kept(keep: Keep, rows: Rows, scores: Floats, least: int = 0) -> tuple[Rows, 
     """Each query's rows and scores that are to be kept, in their order, and -1 and -inf up to the most of any query.
 
     Args:
-      keep, scores: (q, n). rows: (q, n), or (n,) if they are the same for all queries.
+      keep, scores: (q, n).
+      rows: (q, n), or (n,) if they are the same for all queries.
       least: columns of what is returned.
     """
     query, place = np.nonzero(keep)

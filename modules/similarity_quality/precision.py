@@ -51,8 +51,8 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
     """Measures an embedding on triplets.
 
     Args:
-      ids: of the products that neighbours are looked for among. vectors: floats (n, d), rows of unit length; a row of
-        zeros has no embedding.
+      ids: of the products that neighbours are looked for among.
+      vectors: floats (n, d), rows of unit length; a row of zeros has no embedding.
       triplets: :func:`modules.similarity_quality.triplets.agreed`.
     """
     names = [name for one in triplets for name in (one.query, one.better, one.worse)]

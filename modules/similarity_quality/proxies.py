@@ -46,7 +46,8 @@ def same_leaf(vectors: Vectors, leaves: Ints, ks: Sequence[int] = (1, 10, 100), 
     Where fewer than k products share the leaf, the share of those that there are.
 
     Args:
-      vectors: floats (n, d), rows of unit length. leaves: int64 (n,), -1 where there is none.
+      vectors: floats (n, d), rows of unit length.
+      leaves: int64 (n,), -1 where there is none.
     """
     vectors, leaves, asked = _prepared(vectors, leaves, seed)
     most = max(ks)
@@ -64,7 +65,8 @@ def same_cluster(vectors: Vectors, clusters: Ints, ks: Sequence[int] = (1, 10), 
     precision at each one's rank; and recall at k, the share of them among the first k (of k, if there are more).
 
     Args:
-      vectors: floats (n, d), rows of unit length. clusters: int64 (n,), -1 where there is none.
+      vectors: floats (n, d), rows of unit length.
+      clusters: int64 (n,), -1 where there is none.
     """
     vectors, clusters, asked = _prepared(vectors, clusters, seed)
     of_query, of_product = _pairs(clusters, asked)
@@ -83,7 +85,8 @@ def linked(photos: Vectors, products: Vectors, truth: Ints, ks: Sequence[int] = 
     """Share of photos whose own catalogue product is among the first k.
 
     Args:
-      photos: floats (q, d), rows of unit length. products: floats (n, d), the same.
+      photos: floats (q, d), rows of unit length.
+      products: floats (n, d), the same.
       truth: int64 (q,), row of the photo's product.
     """
     # Of equal cosines the lower row counts as nearer: the order of the rows must not be one that helps.

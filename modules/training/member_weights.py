@@ -23,7 +23,8 @@ def member_weights(
     """The members' weights for one objective; equal ones with fewer than ``least`` labelled products.
 
     Args:
-      probabilities: (members, rows, classes). targets: of the same rows.
+      probabilities: (members, rows, classes).
+      targets: of the same rows.
     """
     members = len(probabilities)
     if combine == "average" or len(objective.labelled(targets)) < least:
@@ -66,7 +67,8 @@ def stacking_powers(probabilities: Floats, labels: Integers) -> list[float]:
     """Powers a_k >= 0 of the members' probabilities under whose normalised product the labels are most likely.
 
     Args:
-      probabilities: (members, rows, classes). labels: (rows,), classes.
+      probabilities: (members, rows, classes).
+      labels: (rows,), classes.
 
     Returns:
       One power per member; 1 / members each without a row.
@@ -95,7 +97,8 @@ def odds_powers(probabilities: Floats, labels: Floats | Integers) -> list[float]
     """The same for independent categories: powers of the members' odds.
 
     Args:
-      probabilities: (members, cells). labels: (cells,), 1 or 0.
+      probabilities: (members, cells).
+      labels: (cells,), 1 or 0.
     """
     members, cells = probabilities.shape
     start = np.full(members, 1.0 / members)

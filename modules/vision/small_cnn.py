@@ -12,7 +12,8 @@ def small_cnn(inputs, widths: tuple[int, ...], *, seed: int, name: str = "small_
     shortcut: He et al. 2019, figure 2c).
 
     Args:
-      inputs: (batch, height, width, 3), float32, about -1 to 1. widths: channels of the stem and of each stage.
+      inputs: (batch, height, width, 3), float32, about -1 to 1.
+      widths: channels of the stem and of each stage.
 
     Returns:
       (batch, 2 * widths[-1]): the last stage's mean and maximum over the picture.

@@ -64,7 +64,8 @@ class Rescoring:
         """The best ``k`` of what was found, by their cosine.
 
         Args:
-          queries: float32 (q, d). found: rows, -1 for none; its scores do not count.
+          queries: float32 (q, d).
+          found: rows, -1 for none; its scores do not count.
         """
         small = found.rows.shape[1] * queries.shape[1] < _LARGE
         with one_blas_thread(), self._turn if small else nullcontext():

@@ -37,7 +37,8 @@ def bring(
     """Puts batches into the store, and what the pages show of their products and of the run.
 
     Args:
-      run: whose examples and predictions the batches are of. wanted: how many annotators are to answer each.
+      run: whose examples and predictions the batches are of.
+      wanted: how many annotators are to answer each.
 
     Returns:
       Batch id to what became of its items.

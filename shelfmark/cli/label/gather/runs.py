@@ -38,7 +38,8 @@ def run_of(
     """A run as the pages show it.
 
     Args:
-      outputs: what it made; None for one that only its metrics are known of. more: further attributes of the run.
+      outputs: what it made; None for one that only its metrics are known of.
+      more: further attributes of the run.
     """
     facts: dict[str, Any] = {}
     if metrics is not None:
