@@ -11,14 +11,16 @@ import tensorflow as tf
 
 from experiments.catalogue import Catalogue
 from modules.graph_ops.layers import PADDING
-from modules.models import LsaModel
-from modules.models.build import EMBEDDING, InputSizes, build_model
+from modules.models.build import InputSizes, build_model
+from modules.models.lsa import LsaModel
 from modules.models.projection import ROWS, embed, fit_projection
+from modules.models.towers import EMBEDDING
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
 from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
-from modules.training.methods import AdamTraining, LiblinearTraining
+from modules.training.methods.adam import AdamTraining
+from modules.training.methods.liblinear import LiblinearTraining
 
 OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024

@@ -85,7 +85,7 @@ def _next_number(numbers: list[int]) -> int:
 
 def _names(folder: str) -> list[str]:
     # Object stores put a slash behind folders.
-    return [name.rstrip("/") for name in fileio.listdir(folder)]
+    return [str(name).rstrip("/") for name in fileio.listdir(folder)]
 
 
 def _same_files(one: str, other: str) -> bool:

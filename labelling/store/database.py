@@ -252,7 +252,7 @@ class Store:
         engine = create_engine(self.url, creator=connect, pool_size=10, max_overflow=60)
 
         @event.listens_for(engine, "connect")
-        def _connected(connection, _record) -> None:  # type: ignore[no-untyped-def]
+        def _connected(connection, _record) -> None:
             # The driver is to begin no transactions of its own: it would begin too late.
             connection.isolation_level = None
             connection.execute("PRAGMA journal_mode = WAL")

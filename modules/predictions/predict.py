@@ -135,7 +135,7 @@ def _arrays(value: Any) -> Any:
     return value.numpy()
 
 
-def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple]) -> Iterator[pa.RecordBatch]:
+def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
     """``work(*item)`` of each item, in the items' order, a few at a time.
 
     Most of a signature's time goes into text ops that use one core each, and both they and Arrow leave Python alone.

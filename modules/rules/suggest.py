@@ -84,7 +84,7 @@ def _parts(category: Category) -> Iterable[_Part]:
 def _split_name(name: str) -> list[tuple[str, ...]]:
     """The words of each part of a name. One that is no plural shares the noun of a longer part behind it."""
     parts = [part for text in _PARTS.split(name) if (part := tuple(dict.fromkeys(content_words(text))))]
-    result = []
+    result: list[tuple[str, ...]] = []
     for place, part in enumerate(parts):
         noun = next((later[-1] for later in parts[place + 1 :] if len(later) > 1), None)
         if len(part) == 1 and noun is not None and noun not in part and singular(part[0]) == part[0]:

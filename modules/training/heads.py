@@ -12,7 +12,8 @@ from modules.losses import loss_named
 from modules.losses.base import Matrix
 
 if TYPE_CHECKING:
-    from modules.objectives import ExclusiveObjective, MultiLabelObjective
+    from modules.objectives.exclusive import ExclusiveObjective
+    from modules.objectives.multi_label import MultiLabelObjective
 
 Floats: TypeAlias = npt.NDArray[np.float32]
 Integers: TypeAlias = npt.NDArray[np.int64]

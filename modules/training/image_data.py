@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from modules.features import ImageFeature
+from modules.features.image import ImageFeature
 from modules.vision.augmentation import augmented
 from modules.vision.decoding import decode_picture, is_picture
 
@@ -35,7 +35,7 @@ def count_pictures(files: Sequence[str], name: str) -> int:
     return int(counts.reduce(np.int64(0), lambda total, one: total + one))
 
 
-def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict]]:
+def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, Any]]]:
     """Of one serialised transformed example: itself and its decoded picture, as the model's inputs."""
     spec = {f"{name}/bytes": tf.io.FixedLenFeature([], tf.string)}
 
@@ -58,7 +58,7 @@ def augmented_inputs(data: tf.data.Dataset, name: str, feature: ImageFeature, se
     if settings is None:
         return data
 
-    def change(seeds: tf.Tensor, batch: tuple[dict[str, Any], ...]) -> tuple:
+    def change(seeds: tf.Tensor, batch: tuple[dict[str, Any], ...]) -> tuple[Any, ...]:
         inputs, *rest = batch
         present = inputs[f"{name}/present"][:, :, None, None]
         pixels = augmented(inputs[f"{name}/pixels"], settings, seeds) * present

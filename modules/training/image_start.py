@@ -11,7 +11,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from modules.features import ImageFeature, image_feature
+from modules.features import image_feature
+from modules.features.image import ImageFeature
 from modules.graph_ops.layers import UnitLength
 from modules.models.towers import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size

@@ -19,7 +19,8 @@ import tensorflow_transform as tft
 from modules import progress
 from modules.examples import TAXONOMY_FILE
 from modules.features import image_feature, without_towers
-from modules.models.build import EMBEDDING, InputSizes
+from modules.models.build import InputSizes
+from modules.models.towers import EMBEDDING
 from modules.settings.tuning import decoded, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
