@@ -47,7 +47,10 @@ def learner_of(workflow: Workflow, catalogue: Catalogue, inputs: Batches, sizes:
     """The learner for the workflow's model.
 
     Args:
+      workflow: the simulated workflow, with one objective.
+      catalogue: the products and their true classes.
       inputs: the model's inputs of all products, in batches, in the catalogue's order.
+      sizes: widths of the model's inputs.
       pool: the rows that training may look at, labelled or not.
     """
     if workflow.training.exact:

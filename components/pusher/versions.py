@@ -38,6 +38,7 @@ def settle(whole: str, folder: str) -> str:
 
     Args:
       whole: on the same file system as ``folder``.
+      folder: where the versions lie.
 
     Returns:
       The version's folder.

@@ -37,7 +37,10 @@ def greedy_k_center(
 
     Args:
       embeddings: (n, d), rows of unit length.
-      candidates, centers: rows. Without centers the first pick is random.
+      candidates: rows that may be picked.
+      centers: rows of the centers so far; without any the first pick is random.
+      n: how many rows to pick.
+      rng: draws the first pick.
 
     Returns:
       ``n`` rows in the order of the picks, and each one's Euclidean distance to the nearest center when it was picked.

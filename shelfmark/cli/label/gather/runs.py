@@ -38,8 +38,11 @@ def run_of(
     """A run as the pages show it.
 
     Args:
+      run: its id.
+      workflow: the workflow's name.
+      metrics: its metrics; None: it has none.
       outputs: what it made; None for one that only its metrics are known of.
-      more: further attributes of the run.
+      **more: further attributes of the run.
     """
     facts: dict[str, Any] = {}
     if metrics is not None:
