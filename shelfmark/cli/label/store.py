@@ -46,7 +46,7 @@ def open_store(
     """The store that the arguments name.
 
     Args:
-      store: address or file of the store; None: the workflow's.
+      store: address or file of the store; None: the environment's, else the workflow's.
       workflow: the workflow file; None: the default one.
       overrides: settings that replace those of the workflow file.
       create: make a store where there is none.
