@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from api.similarity.engine import Source
 
-TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"
+TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"  # noqa: S105 - the name of an environment variable
 MIN_TOKEN = 16
 
 

@@ -77,7 +77,7 @@ def _fixed(values: np.ndarray) -> pa.Array:
 
 def pick(folder: str, strategy: str) -> None:
     """The child: reads, picks, and prints seconds and MiB."""
-    from modules.objectives import ExclusiveObjective
+    from modules.objectives.exclusive import ExclusiveObjective
     from modules.predictions.read import PredictionFiles
     from modules.sampling.asked import AskedQuestions
     from modules.sampling.batch import next_batch

@@ -21,7 +21,7 @@ import numpy as np
 import yaml
 
 from benchmarks.image_models import NAME, feed_of, products_of
-from modules.features import ImageFeature
+from modules.features.image import ImageFeature
 from pipeline.workflow_file import REPOSITORY
 
 FOLDS = 8

@@ -112,7 +112,7 @@ def speed(model: Path, products: list[dict[str, bytes]], rounds: int = 3) -> dic
     """Pictures per second, the best of some rounds: from JPEG to embedding in the graph; the bare tower on pixels."""
     import tensorflow as tf
 
-    from modules.features import ImageFeature
+    from modules.features.image import ImageFeature
     from modules.vision.decoding import decode_pictures
     from modules.vision.networks import image_tower
 

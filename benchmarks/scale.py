@@ -18,6 +18,7 @@ import re
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 from pipeline.workflow_file import REPOSITORY
@@ -73,7 +74,7 @@ def table(measured: dict[int, dict[str, tuple[float, float]]]) -> str:
     lines.append("| all | " + " | ".join(f"{totals[size]:.1f} s, {peaks[size]:,.0f} MiB" for size in sizes) + " |")
     marginal: list[float] = []
     lines.append("")
-    for low, high in zip(sizes, sizes[1:], strict=False):
+    for low, high in pairwise(sizes):
         marginal.append((totals[high] - totals[low]) / (high - low) * 1e3)
         ratio = f", {marginal[-1] / marginal[-2]:.2f} times the one before" if len(marginal) > 1 else ""
         lines.append(f"Marginal time from {low:,} to {high:,}: {marginal[-1]:.3f} ms per product{ratio}.")

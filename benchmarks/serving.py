@@ -172,7 +172,8 @@ def batches(port: int) -> tuple[float, float]:
     sums = [
         re.search(rf"^shelfmark_search_batch_queries_{name} (\S+)$", text, re.MULTILINE) for name in ("sum", "count")
     ]
-    assert sums[0] is not None and sums[1] is not None
+    assert sums[0] is not None
+    assert sums[1] is not None
     return float(sums[0][1]), float(sums[1][1])
 
 

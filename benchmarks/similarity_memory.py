@@ -65,10 +65,11 @@ def vectors(folder: Path, count: int) -> dict[str, Any]:
     made = np.lib.format.open_memmap(folder / "vectors.npy", "w+", np.float16, (count, DIMENSION))
     # Queries are products that are left out of the index.
     parts, start = generated(count + QUERIES, DIMENSION, block=4096), -QUERIES
-    for part in parts:
+    for block in parts:
+        part = block
         if start < 0:
-            np.save(folder / "queries.npy", part[:QUERIES])
-            part, start = part[QUERIES:], 0
+            np.save(folder / "queries.npy", block[:QUERIES])
+            part, start = block[QUERIES:], 0
         made[start : start + len(part)] = part
         start += len(part)
     made.flush()

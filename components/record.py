@@ -48,7 +48,8 @@ def record_of(store: Any, artifact: int) -> dict[str, int | float | str] | None:
     """Properties of the record that was made together with an artifact; None: there is none.
 
     Args:
-      store: an ``ml_metadata.MetadataStore``. artifact: id of another output of the step.
+      store: an ``ml_metadata.MetadataStore``.
+      artifact: id of another output of the step.
     """
     from ml_metadata import errors
     from ml_metadata.proto import metadata_store_pb2

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from typing import Any
 
 from apache_beam.options.pipeline_options import (
     DirectOptions,
@@ -16,9 +18,9 @@ _WORKERS_ELSEWHERE = 8
 """Assumed of a runner that does not say."""
 
 
-def workers_of(beam_pipeline_args: list[str] | None) -> int:
+def workers_of(beam_pipeline_args: Sequence[Any] | None) -> int:
     """How many tasks Beam can do at a time, as far as its arguments say."""
-    options = PipelineOptions(beam_pipeline_args or [])
+    options = PipelineOptions(list(beam_pipeline_args or []))
     runner = options.view_as(StandardOptions).runner or "DirectRunner"
     if "Direct" in runner or "FnApi" in runner:
         direct = options.view_as(DirectOptions)

@@ -14,8 +14,8 @@ from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError
 from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
 from modules.graph_ops.layers import PADDING
-from modules.models import LsaModel
 from modules.models.build import InputSizes, build_model
+from modules.models.lsa import LsaModel
 from modules.models.projection import ROWS, embed, fit_projection
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
 from modules.predictions.columns import EMBEDDING
@@ -23,8 +23,8 @@ from modules.settings.base import contradiction
 from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
-from modules.training.methods import LiblinearTraining
 from modules.training.methods.gradient import GradientTraining
+from modules.training.methods.liblinear import LiblinearTraining
 
 OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024
@@ -51,7 +51,10 @@ def learner_of(
     """The learner for the workflow's model.
 
     Args:
+      workflow: the simulated workflow, with one objective.
+      catalogue: the products and their true classes.
       inputs: the model's inputs of all products, in batches, in the catalogue's order.
+      sizes: widths of the model's inputs.
       pool: the rows that training may look at, labelled or not.
 
     Raises:

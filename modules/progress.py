@@ -27,7 +27,7 @@ def report(done: int, total: int, text: str = "") -> None:
 @contextmanager
 def listening(listener: Listener) -> Iterator[None]:
     """Sends reports of this process to ``listener`` inside the block."""
-    global _listener
+    global _listener  # noqa: PLW0603 - one per process, as its standard output is
     before, _listener = _listener, listener
     try:
         yield

@@ -18,7 +18,9 @@ def tables_of(path: Path, *, mode: str = "rw", write: bool = False) -> set[str] 
     SQLite also rolls back what a killed program had begun. The whole file is read: 0.1 s for 100 MB.
 
     Args:
-      path: an existing file. mode: ``rw`` or ``ro``. write: try whether it can be written to.
+      path: an existing file.
+      mode: ``rw`` or ``ro``.
+      write: try whether it can be written to.
 
     Raises:
       sqlite3.Error: it cannot be opened now: locked, no right, the disk is full.

@@ -120,7 +120,7 @@ class ArtifactChecks:
             self._say(line)
 
 
-class CheckedLauncher(launcher.Launcher):  # type: ignore[misc]
+class CheckedLauncher(launcher.Launcher):
     """Launches one node.
 
     Args:

@@ -21,7 +21,8 @@ def clean_folder(
     """Deletes what the retention lets go.
 
     Args:
-      dry_run: delete nothing. short: a line in place of the table; none if there is nothing.
+      dry_run: delete nothing.
+      short: a line in place of the table; none if there is nothing.
 
     Raises:
       InputError: ML Metadata cannot be read or written to.

@@ -63,7 +63,8 @@ def run(
     """Runs the workflow, or the part of it between two components.
 
     Args:
-      to: the last component to run. from_: the first one; what lies before is taken from the last run.
+      to: the last component to run.
+      from_: the first one; what lies before is taken from the last run.
       cache: take a component's results from an earlier run if its inputs and settings are the same.
 
     Raises:

@@ -12,7 +12,7 @@ from tfx.dsl.components.common.resolver import Resolver
 from tfx.dsl.input_resolution.strategies.latest_blessed_model_strategy import LatestBlessedModelStrategy
 from tfx.orchestration.pipeline import Pipeline
 from tfx.proto import pusher_pb2, transform_pb2
-from tfx.types import Channel
+from tfx.types import BaseChannel, Channel
 from tfx.types.standard_artifacts import Model, ModelBlessing
 
 from components.active_sampler.component import ActiveSampler
@@ -74,10 +74,6 @@ def create_pipeline(
 ) -> Pipeline:
     """The workflow as a TFX pipeline, the same for every runner."""
     workflow = loaded.workflow
-
-    def settings(component: str, seen: Workflow = workflow) -> str:
-        return seen.model_dump_json(include=PARTS[component])
-
     example_gen = ProductExampleGen(*example_inputs(loaded))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
     statistics_gen = product_statistics(examples, with_statistics(workflow.objectives) if workflow.images else None)
@@ -86,96 +82,35 @@ def create_pipeline(
     validator = ProductValidator(
         statistics_gen.outputs["statistics"], schema, workflow.validation.stop_on_anomalies
     ).with_id("ExampleValidator")
-    transform = Transform(
-        examples=examples,
-        schema=schema,
-        preprocessing_fn="modules.preprocessing.transform.preprocessing_fn",
-        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
-        custom_config={"workflow": settings("Transform", transform_features(workflow))},
-        # Statistics of transformed examples cost a third of the component's time, and nobody looks at them.
-        disable_statistics=True,
-    )
-    trained, checksums = training_inputs(loaded)
-
-    def custom_config(component: str) -> dict[str, Any]:
-        # The checksums make a changed file a changed input.
-        return {
-            "workflow": settings(component, trained),
-            "checkpoints": places.checkpoints,
-            "weights": checksums,
-        }
-
-    tuner = []
-    if workflow.tuning is not None:
-        tuner = [
-            ProductTuner(
-                transform.outputs["transformed_examples"],
-                transform.outputs["transform_graph"],
-                tree,
-                "modules.tuning.search.tuner_fn",
-                custom_config("Tuner"),
-            ).with_id("Tuner")
-        ]
-    trainer = ProductTrainer(
-        transform.outputs["transformed_examples"],
-        transform.outputs["transform_graph"],
-        tree,
-        "modules.training.run.run_fn",
-        custom_config("Trainer"),
-        tuner[0].outputs["best_hyperparameters"] if tuner else None,
-    ).with_id("Trainer")
+    transform = _transform(workflow, examples, schema)
+    # Anomalies stop the run before anything is learnt from them.
+    transform.add_upstream_node(validator)
+    tuner, trainer = _learners(loaded, places, transform, tree)
+    model = trainer.outputs["model"]
     blessed = Resolver(
         strategy_class=LatestBlessedModelStrategy,
         model=Channel(type=Model),
         model_blessing=Channel(type=ModelBlessing),
     ).with_id("LastBlessedModel")
+    last_blessed = blessed.outputs["model"]
     evaluator = ProductEvaluator(
-        examples=examples,
-        model=trainer.outputs["model"],
-        taxonomy=tree,
-        workflow=settings("Evaluator"),
-        baseline_model=blessed.outputs["model"],
+        examples, model, tree, _settings("Evaluator", workflow), baseline_model=last_blessed
     ).with_id("Evaluator")
-    class_metrics = ClassMetrics(
-        evaluation=evaluator.outputs["evaluation"], taxonomy=tree, workflow=settings("ClassMetrics")
-    )
-    pusher = WholePusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
-        push_destination=pusher_pb2.PushDestination(
-            filesystem=pusher_pb2.PushDestination.Filesystem(base_directory=places.pushed)
-        ),
-    ).with_id("Pusher")
-    predictor = Predictor(
-        examples=examples, model=trainer.outputs["model"], taxonomy=tree, workflow=settings("Predictor")
-    )
-    published = PublishedPredictor(
-        examples=examples,
-        model=trainer.outputs["model"],
-        blessing=evaluator.outputs["blessing"],
-        predictions=predictor.outputs["predictions"],
-        taxonomy=tree,
-        blessed_model=blessed.outputs["model"],
-    )
+    blessing = evaluator.outputs["blessing"]
+    class_metrics = ClassMetrics(evaluator.outputs["evaluation"], tree, _settings("ClassMetrics", workflow))
+    pusher = _pusher(model, blessing, places.pushed)
+    predictor = Predictor(examples, model, tree, _settings("Predictor", workflow))
+    predictions = predictor.outputs["predictions"]
+    published = PublishedPredictor(examples, model, blessing, predictions, tree, last_blessed)
     sampler = []
     if workflow.sampling is not None and (workflow.sampling.objectives or workflow.single_label_objectives):
-        sampler = [
-            ActiveSampler(
-                predictor.outputs["predictions"],
-                tree,
-                examples,
-                trainer.outputs["model"],
-                settings("ActiveSampler"),
-                sampling_labels(loaded),
-            )
-        ]
+        settings = _settings("ActiveSampler", workflow)
+        sampler = [ActiveSampler(predictions, tree, examples, model, settings, sampling_labels(loaded))]
     index = []
     if workflow.similarity is not None:
-        model, blessing = trainer.outputs["model"], evaluator.outputs["blessing"]
-        made = ScannIndex(predictor.outputs["predictions"], model, tree, settings("ScannIndex"))
-        index = [made, IndexPusher(made.outputs["similarity_index"], model, blessing, places.pushed_indexes)]
-    # Anomalies stop the run before anything is learnt from them.
-    transform.add_upstream_node(validator)
+        scann_index = ScannIndex(predictions, model, tree, _settings("ScannIndex", workflow))
+        index_pusher = IndexPusher(scann_index.outputs["similarity_index"], model, blessing, places.pushed_indexes)
+        index = [scann_index, index_pusher]
     components = [
         example_gen, statistics_gen, schema_gen, validator, transform, *tuner, trainer, blessed, evaluator,
         class_metrics, pusher, predictor, published, *sampler, *index,
@@ -190,3 +125,55 @@ def create_pipeline(
         metadata_connection_config=metadata_connection_config,
         enable_cache=enable_cache,
     )
+
+
+def _settings(component: str, workflow: Workflow) -> str:
+    return workflow.model_dump_json(include=PARTS[component])
+
+
+def _transform(workflow: Workflow, examples: BaseChannel, schema: BaseChannel) -> Transform:
+    return Transform(
+        examples=examples,
+        schema=schema,
+        preprocessing_fn="modules.preprocessing.transform.preprocessing_fn",
+        splits_config=transform_pb2.SplitsConfig(analyze=["train"], transform=["train", "eval"]),
+        custom_config={"workflow": _settings("Transform", transform_features(workflow))},
+        # Statistics of transformed examples cost a third of the component's time, and nobody looks at them.
+        disable_statistics=True,
+    )
+
+
+def _learners(
+    loaded: LoadedWorkflow, places: Places, transform: Transform, taxonomy: BaseChannel
+) -> tuple[list[ProductTuner], ProductTrainer]:
+    """Trainer, and the Tuner before it if the workflow has ``tuning``."""
+    workflow, checksums = training_inputs(loaded)
+    inputs = (transform.outputs["transformed_examples"], transform.outputs["transform_graph"], taxonomy)
+
+    def custom_config(component: str) -> dict[str, Any]:
+        # The checksums make a changed file a changed input.
+        return {
+            "workflow": _settings(component, workflow),
+            "checkpoints": places.checkpoints,
+            "weights": checksums,
+        }
+
+    tuner = []
+    if loaded.workflow.tuning is not None:
+        tuner = [ProductTuner(*inputs, "modules.tuning.search.tuner_fn", custom_config("Tuner")).with_id("Tuner")]
+    trainer = ProductTrainer(
+        *inputs,
+        "modules.training.run.run_fn",
+        custom_config("Trainer"),
+        tuner[0].outputs["best_hyperparameters"] if tuner else None,
+    )
+    return tuner, trainer.with_id("Trainer")
+
+
+def _pusher(model: BaseChannel, blessing: BaseChannel, folder: str) -> WholePusher:
+    filesystem = pusher_pb2.PushDestination.Filesystem(base_directory=folder)
+    return WholePusher(
+        model=model,
+        model_blessing=blessing,
+        push_destination=pusher_pb2.PushDestination(filesystem=filesystem),
+    ).with_id("Pusher")

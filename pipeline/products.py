@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modules.feeds.files import format_of
-from modules.feeds.mapping import Mapper, NotUsable, Product
+from modules.feeds.mapping import Mapper, Product
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
+from modules.feeds.values import NotUsable
 from modules.settings.feed import FeedSettings, FieldSettings
 
 if TYPE_CHECKING:

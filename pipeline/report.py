@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, TypeVar
+from pathlib import Path
+from typing import Any, NamedTuple, TypeVar
 
 from modules.errors import reason
 from modules.objectives import Objective
@@ -40,6 +41,28 @@ def attempt(what: str, read: Callable[[], T], missing: list[str]) -> T | None:
         return None
 
 
+class _History(NamedTuple):
+    """A run's metrics beside those of the runs before it.
+
+    Attributes:
+      now: of the run itself; None: it has none, and is compared with no other.
+      previous: the run before it. before: that run's metrics.
+      runs: (run, metrics) of all runs, this one last.
+    """
+
+    now: Measured | None = None
+    previous: str | None = None
+    before: Measured | None = None
+    runs: Sequence[tuple[str, Measured]] = ()
+
+    @classmethod
+    def of(cls, run: str, metrics: Sequence[tuple[str, Measured]]) -> _History:
+        if not metrics or metrics[-1][0] != run:
+            return cls()
+        previous, before = metrics[-2] if len(metrics) > 1 else (None, None)
+        return cls(metrics[-1][1], previous, before, metrics)
+
+
 def report_of(
     workflow: str,
     objectives: Mapping[str, Objective],
@@ -54,40 +77,30 @@ def report_of(
     """All that the run's artifacts tell; sentences about what could not be read are added to ``missing``.
 
     Args:
-      workflow: its name. objectives: its objectives.
+      workflow: its name.
+      objectives: its objectives.
       metrics: (run, metrics) of this run and those before it, this run last if it has any.
       labelling: objective to sentences about what labelling on would gain.
     """
+
+    def read(what: str, output: str, reader: Callable[[Path], T]) -> T | None:
+        """What ``reader`` makes of the folder of an output, if the run has that output."""
+        return attempt(what, lambda: reader(run.folder(output)), missing) if output in run.outputs else None
+
     taxonomy = attempt("the taxonomy", run.taxonomy, missing)
-    predicted: dict[str, Predicted] | None = None
-    if "predictions" in run.outputs and taxonomy is not None:
-        files = attempt("the predictions", lambda: PredictionFiles(run.folder("predictions")), missing)
-        if files is not None:
-            predicted = attempt("the predictions", lambda: read_predicted(files, taxonomy), missing)
-    now = metrics[-1][1] if metrics and metrics[-1][0] == run.id else None
-    earlier = metrics[:-1] if now else metrics
-    previous, before = earlier[-1] if now and earlier else (None, None)
+    predicted: dict[str, Predicted] = {}
+    if taxonomy is not None:
+        known = taxonomy
+        predicted = read("the predictions", "predictions", lambda f: read_predicted(PredictionFiles(f), known)) or {}
+    history = _History.of(run.id, metrics)
+    now, before = history.now, history.before
     reports = [
-        _objective(
-            name,
-            objective,
-            taxonomy,
-            now,
-            before,
-            metrics if now else [],
-            (predicted or {}).get(name),
-            (labelling or {}).get(name, ()),
-        )
+        _objective(name, objective, taxonomy, history, predicted.get(name), (labelling or {}).get(name, ()))
         for name, objective in objectives.items()
     ]
-    training = None
-    if "model" in run.outputs:
-        training = attempt("what training did", lambda: training_of(run.folder("model")), missing)
-    trials = run.outputs.get("tuner_results")
     examples = run.outputs.get("examples")
-    bad = None
-    if "quarantine" in run.outputs:
-        bad = attempt("the quarantine", lambda: bad_examples(run.folder("quarantine")), missing)
+    training = read("what training did", "model", training_of)
+    quarantine = read("the quarantine", "quarantine", bad_examples)
     return Report(
         workflow=workflow,
         run=run.id,
@@ -96,15 +109,17 @@ def report_of(
         steps=steps,
         objectives=reports,
         indexes=attempt("what the similarity indexes reach", lambda: indexes_of(run, taxonomy), missing) or (),
-        previous=previous,
+        previous=history.previous,
         unchanged=now is not None and before is not None and before.artifact == now.artifact,
         blessing=attempt("the model's blessing", lambda: blessing_of(run, now), missing)
         or Blessing("unknown", "it is not known whether the model is blessed"),
         training=training,
-        tuning=attempt("the Tuner's trials", lambda: tuning_of(run.folder("tuner_results"), trials.properties), missing)
-        if trials
-        else None,
-        quarantine=bad or (),
+        tuning=read(
+            "the Tuner's trials",
+            "tuner_results",
+            lambda folder: tuning_of(folder, run.outputs["tuner_results"].properties),
+        ),
+        quarantine=quarantine or (),
         places=places,
         missing=tuple(missing),
     )
@@ -114,12 +129,11 @@ def _objective(
     name: str,
     objective: Objective,
     taxonomy: Taxonomy | None,
-    now: Measured | None,
-    before: Measured | None,
-    history: Sequence[tuple[str, Measured]],
+    history: _History,
     predicted: Predicted | None,
     labelling: Sequence[str],
 ) -> ObjectiveReport:
+    now, before = history.now, history.before
     values = now.values.get(name, {}) if now else {}
     measured = now.categories(name) if now else {}
     old = before.categories(name) if before else {}
@@ -138,7 +152,7 @@ def _objective(
             {identity: figures for identity, (_, figures) in old.items()},
             predicted,
         ),
-        history=[HistoryPoint(run, metrics.values[name]) for run, metrics in history if name in metrics.values],
+        history=[HistoryPoint(run, metrics.values[name]) for run, metrics in history.runs if name in metrics.values],
         failed=[_failed(row) for row in (now.failed.get(name, []) if now else [])],
         predicted=predicted,
         top_level=top_level(taxonomy, objective.classes(taxonomy), predicted) if taxonomy and predicted else (),

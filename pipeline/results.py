@@ -28,7 +28,8 @@ def show_predictions(
     """Prints a run's predictions as a table.
 
     Args:
-      run: its id, or ``latest``: the newest one with predictions. limit: how many rows; default 20.
+      run: its id, or ``latest``: the newest one with predictions.
+      limit: how many rows; default 20.
       wanted: ``split``, ``category`` (path or id; everything below it counts), ``objective``, ``sort``,
         ``min_uncertainty``, as in :class:`modules.predictions.read.Query`; ``published``: those by the last blessed
         model in place of the newest one's.
@@ -43,7 +44,7 @@ def show_predictions(
 
     from modules.reporting.console import show, text
 
-    selected_run, files, taxonomy, query = _query(loaded, run, limit or SHOWN, wanted)
+    selected_run, files, _, query = _query(loaded, run, limit or SHOWN, wanted)
     names = [query.objective] if query.objective else list(files.kinds)
     main = files.objective(query.objective)
     score = query.sort or ENTROPY

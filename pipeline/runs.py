@@ -130,7 +130,8 @@ class Runs:
         """Reads which runs there are.
 
         Args:
-          store: an ``ml_metadata.MetadataStore``. pipeline: the workflow's name.
+          store: an ``ml_metadata.MetadataStore``.
+          pipeline: the workflow's name.
           checksums: what artifacts are compared with before they are read; None: they are taken as they are.
           run_command: what makes a new run, for messages.
         """

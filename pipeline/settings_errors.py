@@ -307,7 +307,7 @@ def _without(data: Any, paths: list[KeyPath]) -> Any:
     return data
 
 
-def describe(node: dict[str, Any]) -> str:
+def describe(node: dict[str, Any]) -> str:  # noqa: PLR0911 - one for each kind of node
     """A JSON Schema node as the end of the sentence "expected ..."."""
     if "const" in node:
         return f"{node['const']}"

@@ -16,6 +16,7 @@ def canonical_image(data: bytes, name: str = "") -> bytes:
     """The image as a canonical JPEG.
 
     Args:
+      data: the file's bytes, in any format that a feed's images may have.
       name: of the file, for the error.
 
     Raises:

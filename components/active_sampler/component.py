@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
@@ -17,18 +15,18 @@ from components.artifact_types import LabellingBatch, LabelReview, Predictions, 
 class ActiveSamplerSpec(ComponentSpec):
     """What ActiveSampler takes and gives."""
 
-    PARAMETERS: ClassVar = {
+    PARAMETERS = {
         "workflow": ExecutionParameter(type=str),
         "labels": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
-    INPUTS: ClassVar = {
+    INPUTS = {
         "predictions": ChannelParameter(type=Predictions),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
         "examples": ChannelParameter(type=Examples),
         "model": ChannelParameter(type=Model),
     }
-    OUTPUTS: ClassVar = {
+    OUTPUTS = {
         "labelling_batch": ChannelParameter(type=LabellingBatch),
         "batch_record": ChannelParameter(type=Record),
         "label_review": ChannelParameter(type=LabelReview),

@@ -102,5 +102,5 @@ def _all(input_dict: dict[str, Any], objective: str, ids: Sequence[str]) -> Any:
 
     model = artifact_utils.get_single_instance(input_dict["model"])
     examples = artifact_utils.get_single_instance(input_dict["examples"])
-    sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], "train"), "*.gz")))
+    sources = sorted(map(str, fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], "train"), "*.gz"))))
     return all_probabilities(path_utils.serving_model_path(model.uri), sources, objective, ids)

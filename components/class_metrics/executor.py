@@ -87,7 +87,8 @@ def category_figures(
         columns = dict(zip(figures.COLUMNS, array, strict=True))
         for index in np.flatnonzero(np.isfinite(columns["f1"])):
             values = {n: float(v[index]) for n, v in columns.items() if math.isfinite(v[index])}
-            per_category.categories.append(CategoryResult(name, *classes[index], values))
+            identity, path = classes[int(index)]
+            per_category.categories.append(CategoryResult(name, identity, path, values))
         checks = objective.checks(thresholds.get(name, ObjectiveThresholds()))
         if checks:
             rest = overall.values[name].get(figures.REST_F1, math.nan)

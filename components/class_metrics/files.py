@@ -21,6 +21,8 @@ def write_figures(folder: str, figures: CategoryFigures, columns: Sequence[str])
     """Writes a row per objective and category, and beside them the categories below their bounds.
 
     Args:
+      folder: of the artifact; made where missing.
+      figures: of each category, and which categories failed.
       columns: the figures; null where a category has no such one.
     """
     os.makedirs(folder, exist_ok=True)

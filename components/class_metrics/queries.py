@@ -67,7 +67,9 @@ def category_history(store: Any, category: str, pipeline_name: str | None = None
     """One category's figures over all runs, per objective.
 
     Args:
+      store: an ``ml_metadata.MetadataStore``.
       category: its path ("Shoes > Boots") or id.
+      pipeline_name: only runs of this pipeline; None: all.
 
     Raises:
       InputError: no run knows the category.

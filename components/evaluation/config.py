@@ -55,32 +55,35 @@ def build_eval_config(
         config.slicing_specs.add(feature_keys=[feature])
     # The counts come from our metric: TFMA's default ones would count batches as products.
     config.options.include_default_metrics.value = False
+    shared = {"top_k": top_k, "confidence": confidence, "auc_memory": auc_memory}
     for objective in objectives:
-        bounds = thresholds.get(objective.name, ObjectiveThresholds())
-        checks = objective.checks(bounds)
-        parameters: dict[str, Any] = {
-            "objective": objective.name,
-            "kind": objective.kind,
-            "classes": pack_classes(objective),
-            **objective.keys(),
-            "threshold": objective.threshold,
-            "top_k": top_k,
-            "confidence": confidence,
-            "checks": pack_checks(checks) if checks else None,
-            "auc_memory": auc_memory,
-            "name": f"{objective.name}_metrics",
-        }
-        spec = config.metrics_specs.add(output_names=[objective.name])
-        spec.metrics.add(
-            class_name=ObjectiveMetrics.__name__,
-            module=ObjectiveMetrics.__module__,
-            config=json.dumps(parameters, sort_keys=True),
-        )
-        for name, threshold in _thresholds(objective, bounds, bool(checks)).items():
-            spec.per_slice_thresholds[name].thresholds.add(
-                slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold
-            )
+        _add_metric(config, objective, thresholds.get(objective.name, ObjectiveThresholds()), shared)
     return config
+
+
+def _add_metric(
+    config: config_pb2.EvalConfig, objective: ObjectiveEval, bounds: ObjectiveThresholds, shared: Mapping[str, Any]
+) -> None:
+    """Adds an objective's metric, with the thresholds that hold for it. ``shared``: parameters of all metrics."""
+    checks = objective.checks(bounds)
+    parameters: dict[str, Any] = {
+        **shared,
+        "objective": objective.name,
+        "kind": objective.kind,
+        "classes": pack_classes(objective),
+        **objective.keys(),
+        "threshold": objective.threshold,
+        "checks": pack_checks(checks) if checks else None,
+        "name": f"{objective.name}_metrics",
+    }
+    spec = config.metrics_specs.add(output_names=[objective.name])
+    spec.metrics.add(
+        class_name=ObjectiveMetrics.__name__,
+        module=ObjectiveMetrics.__module__,
+        config=json.dumps(parameters, sort_keys=True),
+    )
+    for name, threshold in _thresholds(objective, bounds, bool(checks)).items():
+        spec.per_slice_thresholds[name].thresholds.add(slicing_specs=[config_pb2.SlicingSpec()], threshold=threshold)
 
 
 def _thresholds(

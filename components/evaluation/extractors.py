@@ -68,7 +68,7 @@ def takes_batches(eval_config: config_pb2.EvalConfig) -> bool:
 @beam.ptransform_fn
 @beam.typehints.with_input_types(types.Extracts)
 @beam.typehints.with_output_types(types.Extracts)
-def _SliceBatches(extracts: beam.PCollection, eval_config: config_pb2.EvalConfig) -> beam.PCollection:  # noqa: N802
+def _SliceBatches(extracts: beam.PCollection[Any], eval_config: config_pb2.EvalConfig) -> beam.PCollection[Any]:
     """Slices, and the overall slice's AUC: its scores are grouped by block of classes, so that they travel once, no
     worker holds more than a block's, and AUC is exact for any number of products."""
     batches = extracts | "Batches" >> beam.Map(_batch)

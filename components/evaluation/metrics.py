@@ -48,7 +48,7 @@ class ObjectiveMetrics(metric_types.Metric):
         be off. With ours AUC is always exact.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - TFMA gives a metric its parameters one by one
         self,
         objective: str,
         kind: str,
@@ -84,7 +84,7 @@ class ObjectiveMetrics(metric_types.Metric):
         )
 
 
-def _computations(
+def _computations(  # noqa: PLR0913 - TFMA gives a metric its parameters one by one
     objective: str,
     kind: str,
     classes: str,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -16,13 +14,13 @@ from components.index_pusher.executor import IndexPusherExecutor
 class IndexPusherSpec(ComponentSpec):
     """What IndexPusher takes and gives."""
 
-    PARAMETERS: ClassVar = {"destination": ExecutionParameter(type=str)}
-    INPUTS: ClassVar = {
+    PARAMETERS = {"destination": ExecutionParameter(type=str)}
+    INPUTS = {
         "similarity_index": ChannelParameter(type=SimilarityIndex),
         "model": ChannelParameter(type=standard_artifacts.Model),
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
     }
-    OUTPUTS: ClassVar = {"pushed_index": ChannelParameter(type=PushedIndex)}
+    OUTPUTS = {"pushed_index": ChannelParameter(type=PushedIndex)}
 
 
 class IndexPusher(base_component.BaseComponent):

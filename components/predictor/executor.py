@@ -35,7 +35,7 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
             fileio.makedirs(target)
             sources = sorted(fileio.glob(os.path.join(artifact_utils.get_split_uri([examples], split), "*.gz")))
             for number, source in enumerate(sources):
-                work.append((source, os.path.join(target, f"part-{number:05d}.parquet")))
+                work.append((str(source), os.path.join(target, f"part-{number:05d}.parquet")))
         served, labels = path_utils.serving_model_path(model.uri), os.path.join(taxonomy.uri, TAXONOMY_FILE)
         own = taxonomy_of(served, labels)
         fileio.copy(own, os.path.join(output.uri, TAXONOMY_FILE), overwrite=True)

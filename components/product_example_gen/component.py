@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
@@ -17,13 +15,13 @@ from components.product_example_gen.executor import ProductExampleGenExecutor
 class ProductExampleGenSpec(ComponentSpec):
     """What the component takes and gives."""
 
-    PARAMETERS: ClassVar = {
+    PARAMETERS = {
         "settings_json": ExecutionParameter(type=str),
         "folder": ExecutionParameter(type=str),
         "fingerprint": ExecutionParameter(type=str),
     }
-    INPUTS: ClassVar = {}
-    OUTPUTS: ClassVar = {
+    INPUTS = {}
+    OUTPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "quarantine": ChannelParameter(type=Quarantine),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),

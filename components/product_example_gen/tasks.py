@@ -19,11 +19,12 @@ from modules.errors import InputError
 from modules.feeds.files import format_of
 from modules.feeds.index import IndexWriter, examine, leaks
 from modules.feeds.joining import Joiner, LabelTable, Signature
-from modules.feeds.mapping import Mapper, NotUsable, Product
+from modules.feeds.mapping import Mapper, Product
 from modules.feeds.plan import ExampleSettings, truths_of
 from modules.feeds.quarantine import BadRecord, Tally, raw_text, tally_to_json
 from modules.feeds.readers import Record, read_records
 from modules.feeds.splitting import Splitter
+from modules.feeds.values import NotUsable
 from modules.images.loader import ImageLoader
 from modules.images.outcome import Picture
 from modules.progress import report
@@ -281,9 +282,9 @@ class RewriteShard(beam.DoFn):
         drop = set(left_out)
         with (
             fileio.open(path, "rb") as stored,
-            io.BufferedReader(gzip.GzipFile(fileobj=stored), 1 << 20) as source,  # type: ignore[arg-type]
+            io.BufferedReader(gzip.GzipFile(fileobj=stored), 1 << 20) as source,
             fileio.open(target, "wb") as new,
-            io.BufferedWriter(gzip.GzipFile(fileobj=new, mode="wb", compresslevel=6, mtime=0), 1 << 20) as sink,  # type: ignore[arg-type]
+            io.BufferedWriter(gzip.GzipFile(fileobj=new, mode="wb", compresslevel=6, mtime=0), 1 << 20) as sink,
         ):
             position = 0
             # A record is its length (8 bytes), a checksum of that (4), the data, a checksum of the data (4).

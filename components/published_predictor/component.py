@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tfx import types
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import standard_artifacts
@@ -16,8 +14,8 @@ from components.published_predictor.executor import PublishedPredictorExecutor
 class PublishedPredictorSpec(ComponentSpec):
     """What PublishedPredictor takes and gives."""
 
-    PARAMETERS: ClassVar = {}
-    INPUTS: ClassVar = {
+    PARAMETERS = {}
+    INPUTS = {
         "examples": ChannelParameter(type=standard_artifacts.Examples),
         "model": ChannelParameter(type=standard_artifacts.Model),
         "blessing": ChannelParameter(type=standard_artifacts.ModelBlessing),
@@ -25,7 +23,7 @@ class PublishedPredictorSpec(ComponentSpec):
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
         "blessed_model": ChannelParameter(type=standard_artifacts.Model, optional=True),
     }
-    OUTPUTS: ClassVar = {"published_predictions": ChannelParameter(type=Predictions)}
+    OUTPUTS = {"published_predictions": ChannelParameter(type=Predictions)}
 
 
 class PublishedPredictor(base_beam_component.BaseBeamComponent):

@@ -40,8 +40,9 @@ class PublishedPredictorExecutor(PredictorExecutor):
 
 def _take_over(source: str, target: str) -> None:
     """Copies the folder's files: a link would share what damages the one of them later."""
-    for folder, _, files in fileio.walk(source):
+    for path, _, files in fileio.walk(source):
+        folder = str(path)
         to = os.path.join(target, os.path.relpath(folder, source)) if folder != source else target
         fileio.makedirs(to)
-        for name in files:
+        for name in map(str, files):
             fileio.copy(os.path.join(folder, name), os.path.join(to, name), overwrite=True)

@@ -8,7 +8,7 @@ from tfx.dsl.components.base import executor_spec
 from components.pusher.executor import WholePusherExecutor
 
 
-class WholePusher(Pusher):  # type: ignore[misc]
+class WholePusher(Pusher):
     """TFX's Pusher with another executor; arguments as there."""
 
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(WholePusherExecutor)

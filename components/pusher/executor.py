@@ -17,7 +17,7 @@ _DESTINATION = "pushed_destination"
 _VERSION = "pushed_version"
 
 
-class WholePusherExecutor(executor.Executor):  # type: ignore[misc]
+class WholePusherExecutor(executor.Executor):
     """As TFX's, which copies file by file to where servers look.
 
     A folder of an object store cannot be renamed at once, so there TFX's own order holds: the file by which servers

@@ -38,6 +38,7 @@ def settle(whole: str, folder: str) -> str:
 
     Args:
       whole: on the same file system as ``folder``.
+      folder: where the versions lie.
 
     Returns:
       The version's folder.
@@ -85,7 +86,7 @@ def _next_number(numbers: list[int]) -> int:
 
 def _names(folder: str) -> list[str]:
     # Object stores put a slash behind folders.
-    return [name.rstrip("/") for name in fileio.listdir(folder)]
+    return [str(name).rstrip("/") for name in fileio.listdir(folder)]
 
 
 def _same_files(folder: str, other: str) -> bool:

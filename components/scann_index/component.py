@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from tfx import types
 from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
@@ -16,13 +14,13 @@ from components.scann_index.executor import ScannIndexExecutor
 class ScannIndexSpec(ComponentSpec):
     """What ScannIndex takes and gives."""
 
-    PARAMETERS: ClassVar = {"workflow": ExecutionParameter(type=str)}
-    INPUTS: ClassVar = {
+    PARAMETERS = {"workflow": ExecutionParameter(type=str)}
+    INPUTS = {
         "predictions": ChannelParameter(type=Predictions),
         "model": ChannelParameter(type=standard_artifacts.Model),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
     }
-    OUTPUTS: ClassVar = {
+    OUTPUTS = {
         "similarity_index": ChannelParameter(type=SimilarityIndex),
         "index_record": ChannelParameter(type=Record),
     }

@@ -18,7 +18,8 @@ def quality_of(
     """Figures of the whole and then of each partition, and why the index is not blessed.
 
     Args:
-      name: the index'. index: properties of the ``similarity_index``, which earlier versions kept all of it on.
+      name: the index'.
+      index: properties of the ``similarity_index``, which earlier versions kept all of it on.
       record: those of the record beside it; None: an earlier version wrote none.
     """
     if record is not None and QUALITY + name in record:

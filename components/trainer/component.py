@@ -27,7 +27,7 @@ class ProductTrainerSpec(TrainerSpec):
 class ProductTrainerExecutor(tfx_executor.GenericExecutor):
     """Hands the taxonomy's file to ``run_fn`` as ``custom_config["taxonomy"]``."""
 
-    def _GetFnArgs(self, input_dict, output_dict, exec_properties):
+    def _GetFnArgs(self, input_dict: Any, output_dict: Any, exec_properties: Any) -> Any:
         fn_args = super()._GetFnArgs(input_dict, output_dict, exec_properties)
         taxonomy = artifact_utils.get_single_instance(input_dict["taxonomy"])
         fn_args.custom_config = {**(fn_args.custom_config or {}), "taxonomy": os.path.join(taxonomy.uri, TAXONOMY_FILE)}

@@ -27,7 +27,8 @@ def checked_row(
     Columns that nobody knows are left as they are: a strategy may add numbers of its own.
 
     Args:
-      line: of the row, or None of a document. required: columns in which there must be text.
+      line: of the row, or None of a document.
+      required: columns in which there must be text.
     """
     values: dict[str, Any] = {}
     bad_columns = set()

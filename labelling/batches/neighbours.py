@@ -32,7 +32,8 @@ def find_neighbours(
     """The neighbours of each wanted product, nearest first.
 
     Args:
-      wanted: ids. labelled: product to its category's id, as people have labelled since the run.
+      wanted: ids.
+      labelled: product to its category's id, as people have labelled since the run.
       classes: ids of the exclusive objective's classes, to read the labels that the run knew; none: those are left out.
     """
     titles, queries = _of(files, wanted)

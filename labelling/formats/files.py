@@ -63,7 +63,8 @@ def export_labels(
 
     Args:
       kind: ``jsonl``, ``csv`` or ``label-studio`` (tasks with predictions, and the answers that stand as annotations).
-      full: with the model's suggestion, seconds and note. batch: only this one's labels, or tasks.
+      full: with the model's suggestion, seconds and note.
+      batch: only this one's labels, or tasks.
       all_rows: the whole log, retracted and overwritten answers included; else the answers that stand.
 
     Returns:

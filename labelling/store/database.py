@@ -151,8 +151,8 @@ class Store:
         # SQLite's own queue sleeps up to a tenth of a second; threads of one process can do better.
         with self._outages(), self._line.turn(patience) as left:
             self._unmoved()
-            with self.engine.connect() as connection:
-                connection = connection.execution_options(writes=True, patience=left)
+            with self.engine.connect() as plain:
+                connection = plain.execution_options(writes=True, patience=left)
                 with connection.begin():
                     if self._file is None:
                         self._alone(connection, left)
@@ -252,7 +252,7 @@ class Store:
         engine = create_engine(self.url, creator=connect, pool_size=10, max_overflow=60)
 
         @event.listens_for(engine, "connect")
-        def _connected(connection, _record) -> None:  # type: ignore[no-untyped-def]
+        def _connected(connection, _record) -> None:
             # The driver is to begin no transactions of its own: it would begin too late.
             connection.isolation_level = None
             connection.execute("PRAGMA journal_mode = WAL")

@@ -39,8 +39,8 @@ def upgrade(engine: Engine, name: str) -> None:
     def missing(revision: Any, _context: MigrationContext) -> Any:
         return scripts._upgrade_revs("head", revision)
 
-    with engine.connect() as connection:
-        connection = connection.execution_options(writes=True)
+    with engine.connect() as plain:
+        connection = plain.execution_options(writes=True)
         with connection.begin(), EnvironmentContext(config, scripts, fn=missing) as environment:
             if engine.dialect.name == "postgresql":
                 connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})

@@ -171,8 +171,10 @@ def assign(
     """Reserves a batch's open items for an annotator, frees them, or asks for several answers.
 
     Args:
-      annotator: whose they become; only items that are nobody's. count: at most so many, the first ones.
-      wanted: how many annotators are to answer each. free: make the items anybody's (of ``annotator``, if given).
+      annotator: whose they become; only items that are nobody's.
+      count: at most so many, the first ones.
+      wanted: how many annotators are to answer each.
+      free: make the items anybody's (of ``annotator``, if given).
 
     Returns:
       How many items were changed.

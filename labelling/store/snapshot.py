@@ -45,7 +45,8 @@ def write_snapshot(store: Store, folder: Path, objectives: Collection[str] | Non
     """Writes the snapshot: the same state of the store gives the same bytes. Files that are there are replaced.
 
     Args:
-      folder: made where missing. objectives: only these; None: all.
+      folder: made where missing.
+      objectives: only these; None: all.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with store.read() as connection:

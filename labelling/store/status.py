@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 from sqlalchemy import Connection, Row, and_, case, func, select
@@ -87,7 +88,7 @@ def work(connection: Connection, annotator: str, now: int) -> Work:
 def pace(times: list[int]) -> float | None:
     """Products per hour out of the newest answers' times (newest first), breaks left out; None with fewer than five."""
     worked = count = 0
-    for later, earlier in zip(times, times[1:], strict=False):
+    for later, earlier in pairwise(times):
         gap = later - earlier
         if gap > _PAUSE:
             continue

@@ -159,7 +159,8 @@ def remember(connection: Connection, account: str, device: str, replaced: str, n
     """Makes a browser one that the account has signed in on.
 
     Args:
-      device: the browser's new token. replaced: the one that it had; empty: none.
+      device: the browser's new token.
+      replaced: the one that it had; empty: none.
     """
     name = account_key(account)
     mine = devices.c.account == name

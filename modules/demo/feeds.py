@@ -164,7 +164,7 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
             file: IO[bytes] = stack.enter_context(part.open("wb"))
             if path.suffix == ".gz":
                 raw = stack.enter_context(gzip.GzipFile("", "wb", GZIP_LEVEL, file, mtime=0))
-                file = stack.enter_context(io.BufferedWriter(raw, 1 << 17))  # type: ignore[type-var,assignment,arg-type]
+                file = stack.enter_context(io.BufferedWriter(raw, 1 << 17))
             yield file
         part.replace(path)
     finally:

@@ -33,7 +33,7 @@ class Labels:
     """
 
     def __init__(self, products: int, seed: int):
-        self._random = random.Random(f"labels {seed} {products}")
+        self._random = random.Random(f"labels {seed} {products}")  # noqa: S311 - the same labels again
         count = random_labels(products)
         self.inclusion = count / products if products else 0.0
         picks = self._random.sample(range(products), min(products, round(count * 2.5)))

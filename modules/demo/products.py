@@ -8,6 +8,7 @@ numbers say what the product is, its own numbers say what its record looks like.
 from __future__ import annotations
 
 import functools
+from collections import namedtuple
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
@@ -19,8 +20,21 @@ COLUMNS = ("id", "title", "description", "brand", "price", "currency", "raw_cate
            "image", "retailer", "url", "availability")  # fmt: skip
 TITLE, RETAILER_COLUMN = COLUMNS.index("title"), COLUMNS.index("retailer")
 
-_FAMILY, _OWN = 20, 28  # Random numbers per family and per product.
+# The random numbers of a family, which say what the product is, and those of a product, which say what its record looks
+# like: all at least 0 and below 1. A name more or less changes every product of every seed.
+_Family = namedtuple(
+    "_Family",
+    "category retailer brand noun weak adjective model number price foreign gender word word2 word3 text misplaced "
+    "coarse related title_gender filler",
+)
+_Own = namedtuple(
+    "_Own",
+    "new_family color size moved retailer typo where how brand swap description category gender has_color has_size "
+    "price html mojibake image stock space no_price sale unused cents entity size_column window",
+)
+_FAMILY, _OWN = len(_Family._fields), len(_Own._fields)
 _NEW_FAMILY = 0.72
+_HARD = 0.13
 _NO_IMAGE, _IMAGE_LOST, _IMAGE_BROKEN = 0.04, 0.05, 0.055  # Cumulated shares.
 
 
@@ -138,128 +152,162 @@ def generate(seed: int, start: int, stop: int) -> Iterator[Product]:
         raw = np.random.Philox(key=key).random_raw(BLOCK * (_FAMILY + _OWN))
         numbers = ((raw >> np.uint64(11)) * 2.0**-53).reshape(BLOCK, _FAMILY + _OWN).tolist()
         first = block * BLOCK
-        family: list[float] = []
         for row, values in enumerate(numbers[: stop - first]):
             if row == 0 or values[_FAMILY] < _NEW_FAMILY:
-                family = values[:_FAMILY]
+                family = _Family(*values[:_FAMILY])
             if first + row >= start:
-                yield _product(first + row, family, values[_FAMILY:])
+                yield _product(first + row, family, _Own(*values[_FAMILY:]))
 
 
-def _product(index: int, family: list[float], own: list[float]) -> Product:
-    (f_category, f_retailer, f_brand, f_noun, f_weak, f_adjective, f_model, f_number, f_price, f_foreign, f_gender,
-     f_word, f_word2, f_word3, f_text, f_misplaced, f_coarse, f_related, f_titlegender, f_filler) = family  # fmt: skip
-    (_, o_color, o_size, o_moved, o_retailer, o_typo, o_where, o_how, o_brand, o_swap, o_description, o_category,
-     o_gender, o_hascolor, o_hassize, o_price, o_html, o_mojibake, o_image, o_stock, o_space, o_noprice, o_sale,
-     o_imagestate, o_cents, o_entity, o_sizecolumn, o_window) = own  # fmt: skip
-    truth = _CATEGORY[int(f_category * 4096)]
-    category = EXCLUSIVE[truth]
+class _Item(NamedTuple):
+    """What a product is, before a retailer writes it down.
+
+    Attributes:
+      truth: index of its category in :data:`EXCLUSIVE`.
+      noun: "" where the title names no thing at all.
+      gender: a key of :data:`_GENDER_INDEX`.
+    """
+
+    truth: int
+    category: Category
+    retailer: Retailer
+    brand: str
+    model: str
+    adjective: str
+    noun: str
+    word: str
+    color: str
+    size: str
+    gender: str
+
+
+def _product(index: int, family: _Family, own: _Own) -> Product:
     # A fifth of the variants is the same product at another retailer.
-    shop = _RETAILER[int((o_retailer if o_moved < 0.2 else f_retailer) * 4096)]
-    retailer = RETAILERS[shop]
+    shop = _RETAILER[int((own.retailer if own.moved < 0.2 else family.retailer) * 4096)]
+    color_index = int(own.color * len(COLORS))
+    item = _item(family, own, RETAILERS[shop], COLORS[color_index][0])
+    category, retailer = item.category, item.retailer
+    title, description, raw_category = _title(item, family, own), _description(item, family, own), ""
+    if own.category >= retailer.no_category:
+        raw_category = _listed(item, family, own)
 
-    pool = CATEGORY_BRANDS[truth]
-    brand = BRANDS[int(f_brand * 200)] if f_foreign < 0.06 else pool[int(f_brand * f_brand * len(pool))]
-    model = f"{MODELS[int(f_model * len(MODELS))]} {10 * (1 + int(f_number * 98))}"
-    adjective = _ADJECTIVES[int(f_adjective * len(_ADJECTIVES))]
-    words = category.words
-    word = words[int(f_word * len(words))]
-    hard = f_weak < 0.13
-    if not hard:
-        nouns = _NOUNS[truth]
-        noun = nouns[int(f_noun * f_noun * len(nouns))]
-    else:
-        noun = _WEAK[truth] if f_weak < 0.10 else ""
-    color_index = int(o_color * len(COLORS))
-    color = COLORS[color_index][0]
-    sizes = SIZES[category.sizes]
-    size = sizes[int(o_size * len(sizes))]
-    gender = category.genders[int(f_gender * len(category.genders))] if category.genders else ""
-
-    title_gender = _TITLE_GENDERS[gender][int(f_titlegender * 6)] if gender and f_titlegender < 0.5 else ""
-    title_brand, title_word = brand if o_brand > 0.01 else "", word if f_word2 < 0.5 else ""
-    title = TITLES[retailer.style](title_brand, model, adjective, noun, title_word, color, size, title_gender)
-    if o_typo < 0.07:
-        title = _misspell(title, o_where, o_how)
-    title = " ".join(title.split())
-
-    description = ""
-    if o_description >= retailer.no_description:
-        description = _describe(category, truth, noun or "Product", adjective, model, word, f_word2, f_word3, f_text,
-                                f_related, f_filler)  # fmt: skip
-        if o_html < retailer.html:
-            description = f"<p>{description.replace('. ', '.</p><p>')}</p>".replace(" and ", " &amp; ")
-            if o_entity < 0.5:
-                description += "<br/><ul><li>Colour:&nbsp;" + color + "</li></ul>"
-
-    raw_category = ""
-    if o_category >= retailer.no_category:
-        # Retailers sort a few products into the wrong place, and some only roughly.
-        placed = EXCLUSIVE[(truth + 1 + int(f_price * 4)) % len(EXCLUSIVE)] if f_misplaced < 0.03 else category
-        raw_category = _raw_category(retailer, placed, f_coarse < 0.2)
-        if o_window < 0.03:
-            raw_category = WINDOWS[int(o_window / 0.03 * len(WINDOWS))]
-
-    if o_noprice < 0.02:
-        price = ""
-    elif o_price < 0.003:
-        price = ("99999.00", "1000000.00", "9999999.99")[int(o_price * 1000)]
-    else:
-        low, high = category.price
-        amount = int((low + (high - low) * f_price * f_price) * (1.0 if o_sale < 0.8 else 0.8))
-        price = f"{amount}.{('90', '99', '00', '95')[int(o_cents * 4)]}"
-
-    brand_column = "" if o_brand < retailer.no_brand else brand
-    color_column = "" if o_hascolor < retailer.no_color else color
-    size_column = "" if o_hassize < 0.15 else size
-    if o_swap < 0.012:  # Wrong columns: the brand stands in the title's, or the colour in the size's.
-        title, brand_column = brand, title
-    elif o_sizecolumn < 0.015:
-        size_column, color_column = color, ""
-    if o_mojibake < retailer.mojibake:
+    brand_column = "" if own.brand < retailer.no_brand else item.brand
+    color_column = "" if own.has_color < retailer.no_color else item.color
+    size_column = "" if own.has_size < 0.15 else item.size
+    if own.swap < 0.012:  # Wrong columns: the brand stands in the title's, or the colour in the size's.
+        title, brand_column = item.brand, title
+    elif own.size_column < 0.015:
+        size_column, color_column = item.color, ""
+    if own.mojibake < retailer.mojibake:
         title, description, raw_category = mojibake(title), mojibake(description), mojibake(raw_category)
-    if o_space < 0.03:
+    if own.space < 0.03:
         title = f"  {title.replace(' ', '  ', 1)}\t\x07"
 
     number = f"s{shop + 1}-{index:07d}"
-    state = "" if o_image < _NO_IMAGE else "lost" if o_image < _IMAGE_LOST else "good"
-    if state == "good" and o_image < _IMAGE_BROKEN:
+    state = "" if own.image < _NO_IMAGE else "lost" if own.image < _IMAGE_LOST else "good"
+    if state == "good" and own.image < _IMAGE_BROKEN:
         state = "broken"
     record = (
         number,
         title,
         description,
         brand_column,
-        price,
+        _price(category, family, own),
         retailer.currency,
         raw_category,
-        retailer.genders[_GENDER_INDEX[gender]] if category.genders and o_gender >= retailer.no_gender else "",
+        retailer.genders[_GENDER_INDEX[item.gender]] if category.genders and own.gender >= retailer.no_gender else "",
         size_column,
         color_column,
         f"images/{index & 255:02x}/{index:07d}.png" if state else "",
         retailer.name,
         f"https://{retailer.host}/p/{number}",
-        "in stock" if o_stock < 0.85 else "out of stock" if o_stock < 0.96 else "preorder",
+        "in stock" if own.stock < 0.85 else "out of stock" if own.stock < 0.96 else "preorder",
     )
-    return Product(record, truth, shop, hard, color_index, state)
+    return Product(record, item.truth, shop, family.weak < _HARD, color_index, state)
 
 
-def _describe(category: Category, truth: int, noun: str, adjective: str, model: str, word: str, second: float,
-              third: float, text: float, related: float, filler: float) -> str:  # fmt: skip
-    words = category.words
-    word2, word3 = words[int(second * len(words))], words[int(third * len(words))]
-    noun, adjective = noun.lower(), adjective.lower()
-    if text < 0.35:
-        result = f"{adjective.capitalize()} {noun} with {word} and {word2}."
-    elif text < 0.6:
-        result = f"The {model} series: {word2}, {word3}, {adjective}."
-    elif text < 0.85:
-        result = f"This {noun} is all about {word3} and {word}. {adjective.capitalize()} design."
+def _item(family: _Family, own: _Own, retailer: Retailer, color: str) -> _Item:
+    truth = _CATEGORY[int(family.category * 4096)]
+    category = EXCLUSIVE[truth]
+    pool = CATEGORY_BRANDS[truth]
+    if family.weak < _HARD:
+        noun = _WEAK[truth] if family.weak < 0.10 else ""
+    else:
+        noun = _NOUNS[truth][int(family.noun * family.noun * len(_NOUNS[truth]))]
+    sizes = SIZES[category.sizes]
+    return _Item(
+        truth=truth,
+        category=category,
+        retailer=retailer,
+        brand=BRANDS[int(family.brand * 200)]
+        if family.foreign < 0.06
+        else pool[int(family.brand * family.brand * len(pool))],
+        model=f"{MODELS[int(family.model * len(MODELS))]} {10 * (1 + int(family.number * 98))}",
+        adjective=_ADJECTIVES[int(family.adjective * len(_ADJECTIVES))],
+        noun=noun,
+        word=category.words[int(family.word * len(category.words))],
+        color=color,
+        size=sizes[int(own.size * len(sizes))],
+        gender=category.genders[int(family.gender * len(category.genders))] if category.genders else "",
+    )
+
+
+def _title(item: _Item, family: _Family, own: _Own) -> str:
+    gender = ""
+    if item.gender and family.title_gender < 0.5:
+        gender = _TITLE_GENDERS[item.gender][int(family.title_gender * 6)]
+    brand, word = item.brand if own.brand > 0.01 else "", item.word if family.word2 < 0.5 else ""
+    title = TITLES[item.retailer.style](brand, item.model, item.adjective, item.noun, word, item.color, item.size,
+                                        gender)  # fmt: skip
+    if own.typo < 0.07:
+        title = _misspell(title, own.where, own.how)
+    return " ".join(title.split())
+
+
+def _description(item: _Item, family: _Family, own: _Own) -> str:
+    if own.description < item.retailer.no_description:
+        return ""
+    description = _describe(item, family)
+    if own.html < item.retailer.html:
+        description = f"<p>{description.replace('. ', '.</p><p>')}</p>".replace(" and ", " &amp; ")
+        if own.entity < 0.5:
+            description += "<br/><ul><li>Colour:&nbsp;" + item.color + "</li></ul>"
+    return description
+
+
+def _describe(item: _Item, family: _Family) -> str:
+    words = item.category.words
+    word2, word3 = words[int(family.word2 * len(words))], words[int(family.word3 * len(words))]
+    noun, adjective = (item.noun or "Product").lower(), item.adjective.lower()
+    if family.text < 0.35:
+        result = f"{adjective.capitalize()} {noun} with {item.word} and {word2}."
+    elif family.text < 0.6:
+        result = f"The {item.model} series: {word2}, {word3}, {adjective}."
+    elif family.text < 0.85:
+        result = f"This {noun} is all about {word3} and {item.word}. {adjective.capitalize()} design."
     else:
         result = f"A truly {adjective} choice for every day."
-    if filler < 0.7:
-        result += " " + FILLERS[int(filler / 0.7 * len(FILLERS))]
-    if related < 0.2:
-        others = _RELATED[truth]
-        result += f" Goes well with our {others[int(related * 5 * len(others))]}."
+    if family.filler < 0.7:
+        result += " " + FILLERS[int(family.filler / 0.7 * len(FILLERS))]
+    if family.related < 0.2:
+        others = _RELATED[item.truth]
+        result += f" Goes well with our {others[int(family.related * 5 * len(others))]}."
     return result
+
+
+def _listed(item: _Item, family: _Family, own: _Own) -> str:
+    """The category that the retailer gives: for some products a wrong one, a rough one or a shop window."""
+    if own.window < 0.03:
+        return WINDOWS[int(own.window / 0.03 * len(WINDOWS))]
+    place = (item.truth + 1 + int(family.price * 4)) % len(EXCLUSIVE) if family.misplaced < 0.03 else item.truth
+    return _raw_category(item.retailer, EXCLUSIVE[place], family.coarse < 0.2)
+
+
+def _price(category: Category, family: _Family, own: _Own) -> str:
+    if own.no_price < 0.02:
+        return ""
+    if own.price < 0.003:
+        return ("99999.00", "1000000.00", "9999999.99")[int(own.price * 1000)]
+    low, high = category.price
+    amount = int((low + (high - low) * family.price * family.price) * (1.0 if own.sale < 0.8 else 0.8))
+    return f"{amount}.{('90', '99', '00', '95')[int(own.cents * 4)]}"

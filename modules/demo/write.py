@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from modules.demo.categories import CATEGORIES, EXCLUSIVE, taxonomy_yaml
 from modules.demo.feeds import ROWS, Feeds, replacing
-from modules.demo.labels import Labels, to_line
+from modules.demo.labels import Labels, Row, to_line
 from modules.demo.pictures import picture
 from modules.demo.products import COLUMNS, Product, generate
 from modules.demo.rules import rule_count, rules_yaml
@@ -23,6 +23,13 @@ IMAGE_SIZES = range(16, 1025)
 TRUTH = "truth.jsonl.gz"
 """Beside the feed: ``id`` and ``category`` of every product."""
 _IMAGE = COLUMNS.index("image")
+_FILES = (
+    *(f"feed/{name}" for retailer in RETAILERS for name in retailer.files),
+    "taxonomy.yaml",
+    "rules.yaml",
+    "labels.jsonl",
+    TRUTH,
+)
 
 
 @dataclass(frozen=True)
@@ -83,31 +90,24 @@ def write_demo(
       InputError: a number is out of range, or ``output`` is a file.
     """
     _check(output, products, image_size)
-    retailers: Counter[int] = Counter()
-    states: Counter[str] = Counter()
     labels = Labels(products, seed)
     pictures = _Pictures(output, image_size) if images else None
-    with ExitStack() as stack:
-        feeds = Feeds(output / "feed", stack)
-        truth = stack.enter_context(replacing(output / TRUTH))
-        for index, product in enumerate(generate(seed, 0, products)):
-            if pictures is None:
-                product = product._replace(record=(*product.record[:_IMAGE], "", *product.record[_IMAGE + 1 :]))
-            elif product.image:
+    retailers: Counter[int] = Counter()
+
+    def passing() -> Iterator[Product]:
+        for index, generated in enumerate(generate(seed, 0, products)):
+            product = generated if images else _without_image(generated)
+            if pictures is not None and product.image:
                 pictures.draw(index, product)
-                states[product.image] += 1
-            feeds.add(index, product)
             labels.see(index, product)
-            truth.write(b'{"id": "%s", "category": "%s"}\n' % (product.record[0].encode(), _PATHS[product.category]))
             retailers[product.retailer] += 1
+            yield product
             if progress is not None and (index + 1) % ROWS == 0:
                 progress(index + 1, products)
-    rows = list(labels.rows())
-    for name, text in (("taxonomy.yaml", taxonomy_yaml()), ("rules.yaml", rules_yaml())):
-        with replacing(output / name) as file:
-            file.write(text.encode())
-    with replacing(output / "labels.jsonl") as file:
-        file.writelines(map(to_line, rows))
+
+    bad_records = _write_feeds(output, passing())
+    states = pictures.states if pictures else Counter()
+    rows = _write_beside_feed(output, labels)
     if progress is not None:
         progress(products, products)
     return DemoSummary(
@@ -115,28 +115,54 @@ def write_demo(
         products=products,
         seed=seed,
         retailers={retailer.name: retailers[index] for index, retailer in enumerate(RETAILERS)},
-        bad_records=feeds.bad,
-        files=(*(f"feed/{name}" for retailer in RETAILERS for name in retailer.files),
-               "taxonomy.yaml", "rules.yaml", "labels.jsonl", TRUTH),
+        bad_records=bad_records,
+        files=_FILES,
         labels=dict(Counter(row["source"] for row in rows)),
         labelled_products=len({row["product_id"] for row in rows}),
         images=states["good"] + states["broken"],
         broken_images=states["broken"],
         lost_images=states["lost"],
-    )  # fmt: skip
+    )
 
 
 _PATHS = tuple(json.dumps(category.path, ensure_ascii=False).encode()[1:-1] for category in EXCLUSIVE)
 
 
+def _write_feeds(output: Path, products: Iterable[Product]) -> dict[str, int]:
+    """Writes the feeds and the truth beside them; returns the number of unusable records by kind."""
+    with ExitStack() as stack:
+        feeds = Feeds(output / "feed", stack)
+        truth = stack.enter_context(replacing(output / TRUTH))
+        for index, product in enumerate(products):
+            feeds.add(index, product)
+            truth.write(b'{"id": "%s", "category": "%s"}\n' % (product.record[0].encode(), _PATHS[product.category]))
+    return feeds.bad
+
+
+def _write_beside_feed(output: Path, labels: Labels) -> list[Row]:
+    """Writes taxonomy, rules and labels; returns the rows of labels."""
+    rows = list(labels.rows())
+    lines = {"taxonomy.yaml": [taxonomy_yaml().encode()], "rules.yaml": [rules_yaml().encode()]}
+    for name, content in (lines | {"labels.jsonl": map(to_line, rows)}).items():
+        with replacing(output / name) as file:
+            file.writelines(content)
+    return rows
+
+
+def _without_image(product: Product) -> Product:
+    return product._replace(record=(*product.record[:_IMAGE], "", *product.record[_IMAGE + 1 :]))
+
+
 class _Pictures:
     def __init__(self, output: Path, size: int):
         self._output, self._size = output, size
+        self.states: Counter[str] = Counter()
         for shard in range(256):
             (output / "images" / f"{shard:02x}").mkdir(parents=True, exist_ok=True)
 
     def draw(self, index: int, product: Product) -> None:
         """Draws the product's image, half a file if it is to be broken, none if it is to be lost."""
+        self.states[product.image] += 1
         path = self._output / product.record[_IMAGE]
         if product.image == "lost":
             path.unlink(missing_ok=True)

@@ -10,9 +10,10 @@ from pydantic import Field
 from modules.errors import InputError
 from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.files import find_files, format_of, resolve
-from modules.feeds.mapping import Mapper, NotUsable
+from modules.feeds.mapping import Mapper
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
+from modules.feeds.values import NotUsable
 from modules.labels import read_labels
 from modules.labels import resolve as resolve_labels
 from modules.labels.model import ResolvedLabels

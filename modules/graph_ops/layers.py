@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from typing import Any
+
 import keras
 import numpy as np
 from keras import ops
@@ -34,7 +37,7 @@ class EmbeddingBag(keras.layers.Layer):
         initializer: str | keras.initializers.Initializer = "zeros",
         dropout: float = 0.0,
         seed: int = 0,
-        **kwargs,
+        **kwargs: Any,
     ):
         # Weights come in full precision whatever the policy: 16 bits are too few for TF-IDF.
         super().__init__(**{"autocast": False, **kwargs})
@@ -42,13 +45,13 @@ class EmbeddingBag(keras.layers.Layer):
         self.initializer = keras.initializers.get(initializer)
         self._drop = keras.layers.Dropout(dropout, seed=seed) if dropout else None
 
-    def build(self, ids_shape=None, weights_shape=None):
+    def build(self, ids_shape: Any = None, weights_shape: Any = None) -> None:
         self.table = self.add_weight(
             shape=(self.vocabulary, self.width), initializer=self.initializer, name="table", dtype="float32",
             autocast=False,
         )  # fmt: skip
 
-    def call(self, ids, weights, training=False):
+    def call(self, ids: Any, weights: Any, training: bool = False) -> Any:
         if self._drop is not None:
             weights = self._drop(weights, training=training)
         if keras.backend.backend() == "tensorflow":
@@ -73,10 +76,10 @@ class EmbeddingBag(keras.layers.Layer):
         kept = ops.where(ids >= 0, weights, 0.0)
         return ops.cast(ops.einsum("bt,btw->bw", kept, rows), self.compute_dtype)
 
-    def compute_output_shape(self, ids_shape, weights_shape=None):
+    def compute_output_shape(self, ids_shape: Any, weights_shape: Any = None) -> tuple[int | None, ...]:
         return (ids_shape[0], self.width)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {
             **super().get_config(),
             "vocabulary": self.vocabulary,
@@ -95,11 +98,11 @@ class UnitLength(keras.layers.Layer):
       always: rows of zeros become rows of equal numbers; else they stay.
     """
 
-    def __init__(self, always: bool = False, **kwargs):
+    def __init__(self, always: bool = False, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
         self.always = always
 
-    def call(self, vectors):
+    def call(self, vectors: Any) -> Any:
         vectors = ops.cast(vectors, "float32")
         length = ops.norm(vectors, axis=-1, keepdims=True)
         unit = vectors / ops.maximum(length, 1e-12)
@@ -107,7 +110,7 @@ class UnitLength(keras.layers.Layer):
             unit = ops.where(length > 1e-12, unit, vectors.shape[-1] ** -0.5)
         return unit
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "always": self.always}
 
 
@@ -117,7 +120,7 @@ class TableInitializer(keras.initializers.Initializer):
     def __init__(self, table: np.ndarray):
         self.table = table
 
-    def __call__(self, shape, dtype=None):
+    def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
         full = np.zeros(shape, np.float32)
         full[: len(self.table)] = self.table
         return keras.ops.convert_to_tensor(full, dtype=dtype)
@@ -153,11 +156,11 @@ def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, se
 class Bias(keras.layers.Layer):
     """Adds one learned number per output."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32"})
 
-    def build(self, shape):
+    def build(self, shape: Any) -> None:
         self.bias = self.add_weight(shape=(shape[-1],), initializer="zeros", name="bias")
 
-    def call(self, values):
+    def call(self, values: Any) -> Any:
         return keras.ops.cast(values, "float32") + self.bias

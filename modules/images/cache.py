@@ -172,11 +172,11 @@ class ImageCache:
         each = (
             "select digest, max(used) as used, max(size) as size from images where digest is not null group by digest"
         )
-        (total,) = self._index.execute(f"select coalesce(sum(size), 0) from ({each})").fetchone()
+        (total,) = self._index.execute(f"select coalesce(sum(size), 0) from ({each})").fetchone()  # noqa: S608 - of constants alone
         if total <= self._max_bytes:
             return
         gone = []
-        for digest, size in self._index.execute(f"select digest, size from ({each}) order by used"):
+        for digest, size in self._index.execute(f"select digest, size from ({each}) order by used"):  # noqa: S608 - of constants alone
             gone.append(digest)
             total -= size
             if total <= 0.9 * self._max_bytes:

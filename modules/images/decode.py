@@ -57,7 +57,8 @@ def _canonical(data: bytes, header: Header, size: int, max_pixels: int) -> bytes
     from PIL import Image
 
     # The list of formats keeps Pillow's other forty decoders out of reach.
-    with Image.open(io.BytesIO(data), formats=FORMATS) as image:
+    with Image.open(io.BytesIO(data), formats=FORMATS) as opened:
+        image = opened
         if image.width * image.height > max_pixels:
             raise ImageError(TOO_MANY_PIXELS)
         orientation = _orientation_of(image) if header.format == "JPEG" else 1

@@ -94,7 +94,7 @@ class WebImages:
                     raise
                 wait = getattr(error, "after", None)
                 if wait is None:
-                    wait = random.uniform(0, 2 * self._pause * 2**attempt)
+                    wait = random.uniform(0, 2 * self._pause * 2**attempt)  # noqa: S311 - nobody gains by guessing it
                 out_of_time = time.monotonic() + wait >= deadline
                 if attempt == self._settings.retries or out_of_time or self._closed.wait(wait):
                     self._hosts.failed(address.host, error.reason)

@@ -88,8 +88,7 @@ def redirected(address: WebAddress, location: str, settings: ImageSettings) -> W
 def host_allowed(host: str, patterns: tuple[str, ...]) -> bool:
     """Whether a host is named, or lies below a name written as ``*.name``, or ``*`` stands for all."""
     return any(
-        pattern == "*" or host == pattern or (pattern.startswith("*.") and host.endswith(pattern[1:]))
-        for pattern in patterns
+        pattern in ("*", host) or (pattern.startswith("*.") and host.endswith(pattern[1:])) for pattern in patterns
     )
 
 

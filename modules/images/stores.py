@@ -6,7 +6,7 @@ import errno
 
 from modules import object_stores
 from modules.images.outcome import BAD_REFERENCE, HTTP_4XX, NOT_FOUND, TIMEOUT, TOO_LARGE, UNREACHABLE, ImageError
-from modules.object_stores import Patience
+from modules.object_stores.patience import Patience
 from modules.settings.images import ImageSettings
 
 

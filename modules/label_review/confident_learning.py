@@ -33,7 +33,8 @@ def out_of_sample(vectors: FloatArray, labels: Int64Array, seed: int) -> tuple[F
     """Probabilities of each labelled product by logistic regressions that have not seen its label.
 
     Args:
-      vectors: (n, d) embeddings of unit length. labels: (n,), each class at least twice.
+      vectors: (n, d) embeddings of unit length.
+      labels: (n,), each class at least twice.
 
     Returns:
       Probabilities (n, present) and the classes (present,) that the columns stand for.
@@ -58,7 +59,8 @@ def suspects(probabilities: FloatArray, labels: Int64Array) -> Suspects:
     most probable of the classes over their thresholds is another one, and more probable than the label itself.
 
     Args:
-      probabilities: (n, classes), out of sample. labels: (n,), columns of them; every class may be absent.
+      probabilities: (n, classes), out of sample.
+      labels: (n,), columns of them; every class may be absent.
     """
     n, classes = probabilities.shape
     counts = np.bincount(labels, minlength=classes)
@@ -77,7 +79,8 @@ def suspected_labels(vectors: FloatArray, labels: Int64Array, seed: int) -> Susp
     """:func:`suspects` of labelled products; classes that have only one label cannot be judged.
 
     Args:
-      vectors: (n, d) embeddings. labels: (n,) classes.
+      vectors: (n, d) embeddings.
+      labels: (n,) classes.
 
     Returns:
       Rows of the arguments, suggested classes by their own numbers.

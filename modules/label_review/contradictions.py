@@ -40,8 +40,10 @@ def contradicted(
     """The most contradicted products, the worst first; one pass in batches.
 
     Args:
-      ruled: objective whose labels are the rules'. exclusive: the one that people's labels teach, which is the judge.
-      classes: of ``exclusive``. most: how many at most.
+      ruled: objective whose labels are the rules'.
+      exclusive: the one that people's labels teach, which is the judge.
+      classes: of ``exclusive``.
+      most: how many at most.
     """
     given_column, classes_column = objective_column(ruled, GIVEN), objective_column(exclusive, CLASSES)
     probabilities_column = objective_column(exclusive, PROBABILITIES)

@@ -118,7 +118,7 @@ class _Decider:
         against: Counter[int] = Counter()
         voters = 0
         for row in newest:
-            if row.value == YES or row.value == NONE_OF_THESE:
+            if row.value in (YES, NONE_OF_THESE):
                 votes.setdefault(row.category, []).append(row)
                 voters += 1
             elif row.value == NO:
@@ -142,8 +142,8 @@ class _Decider:
                 about.setdefault(row.category, ([], []))[row.value == NO].append(row)
         decided: dict[int, list[int]] = {YES: [], NO: []}
         outcomes = []
-        for category, (yes, no) in sorted(about.items()):
-            no = no + none
+        for category, (yes, no_to_it) in sorted(about.items()):
+            no = no_to_it + none
             if len(yes) != len(no):
                 value, winners = (YES, yes) if len(yes) > len(no) else (NO, no)
                 decided[value].append(category)

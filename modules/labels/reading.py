@@ -176,7 +176,7 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes | str]]:
     """Numbered lines; in place of one that is too long, a complaint."""
     with (
         path.open("rb") as stored,
-        io.BufferedReader(gzip.GzipFile(fileobj=stored) if path.suffix == ".gz" else stored, 1 << 20) as file,  # type: ignore
+        io.BufferedReader(gzip.GzipFile(fileobj=stored) if path.suffix == ".gz" else stored, 1 << 20) as file,
     ):
         number = 0
         while line := file.readline(MAX_LINE + 1):

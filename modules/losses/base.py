@@ -67,8 +67,10 @@ class LossKind(ABC):
         """The exact optimum of linear scores with an L2 penalty.
 
         Args:
-          matrix: shape (n, inputs). labels: shape (n,), of at least two different values.
-          balanced: whether each class counts as much as any other. c: inverse strength of the penalty.
+          matrix: shape (n, inputs).
+          labels: shape (n,), of at least two different values.
+          balanced: whether each class counts as much as any other.
+          c: inverse strength of the penalty.
           weights: of each example, shape (n,).
 
         Returns:

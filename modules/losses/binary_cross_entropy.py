@@ -24,7 +24,12 @@ class BinaryCrossEntropyLoss(MaskedLoss):
       class_weights: weight of each class's positives, or None.
     """
 
-    def __init__(self, negative_weight=1.0, class_weights=None, name="binary_cross_entropy_loss"):
+    def __init__(
+        self,
+        negative_weight: float = 1.0,
+        class_weights: Sequence[float] | None = None,
+        name: str = "binary_cross_entropy_loss",
+    ):
         super().__init__(name)
         self.negative_weight, self.class_weights = negative_weight, class_weights
 
@@ -37,7 +42,7 @@ class BinaryCrossEntropyLoss(MaskedLoss):
         losses = positive * ops.softplus(-logits) + self.negative_weight * negative * ops.softplus(logits)
         return ops.sum(losses, axis=-1), ops.cast(ops.any(labels >= 0, axis=-1), "float32")
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"negative_weight": self.negative_weight, "class_weights": self.class_weights, "name": self.name}
 
 

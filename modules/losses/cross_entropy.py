@@ -25,7 +25,12 @@ class CrossEntropyLoss(MaskedLoss):
       label_smoothing: share of the target that is spread over all classes.
     """
 
-    def __init__(self, class_weights=None, label_smoothing=0.0, name="cross_entropy_loss"):
+    def __init__(
+        self,
+        class_weights: Sequence[float] | None = None,
+        label_smoothing: float = 0.0,
+        name: str = "cross_entropy_loss",
+    ):
         super().__init__(name)
         self.class_weights, self.label_smoothing = class_weights, label_smoothing
 
@@ -36,7 +41,7 @@ class CrossEntropyLoss(MaskedLoss):
         smoothed = target * (1.0 - self.label_smoothing) + self.label_smoothing / classes
         return ops.categorical_crossentropy(smoothed, logits, from_logits=True), weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"class_weights": self.class_weights, "label_smoothing": self.label_smoothing, "name": self.name}
 
 

@@ -24,7 +24,7 @@ class SquaredHingeLoss(MaskedLoss):
       class_weights: one number per class, or None.
     """
 
-    def __init__(self, class_weights=None, name="squared_hinge_loss"):
+    def __init__(self, class_weights: Sequence[float] | None = None, name: str = "squared_hinge_loss"):
         super().__init__(name)
         self.class_weights = class_weights
 
@@ -33,7 +33,7 @@ class SquaredHingeLoss(MaskedLoss):
         target, weights = exclusive_targets(y_true, logits.shape[-1], self.class_weights)
         return ops.sum(ops.square(ops.relu(1.0 - (2.0 * target - 1.0) * logits)), axis=-1), weights
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"class_weights": self.class_weights, "name": self.name}
 
 

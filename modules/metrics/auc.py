@@ -24,7 +24,8 @@ def auc_exclusive(scores: npt.ArrayLike, labels: npt.ArrayLike, weights: npt.Arr
     """Exact AUC per class where each product has one class.
 
     Args:
-      scores: float array of shape (n, n_classes). labels: int array of shape (n,), all in range.
+      scores: float array of shape (n, n_classes).
+      labels: int array of shape (n,), all in range.
       weights: float array of shape (n,), positive; default ones.
 
     Returns:

@@ -27,7 +27,9 @@ def expected_calibration_error(
     """Mean gap between confidence and accuracy over 15 equal-width bins (Guo et al. 2017, eq. 3), weighted.
 
     Args:
-      confidence: probability of the predicted class, shape (n,). correct: bool, shape (n,). weights: shape (n,).
+      confidence: probability of the predicted class, shape (n,).
+      correct: bool, shape (n,).
+      weights: shape (n,).
     """
     p, hit = np.asarray(confidence, np.float64), np.asarray(correct, np.float64)
     w = np.ones_like(p) if weights is None else np.asarray(weights, np.float64)
@@ -55,7 +57,9 @@ def fit_temperature(
     The loss is convex in 1 / T, so its derivative has one root: safeguarded Newton steps on 1 / T.
 
     Args:
-      logits: float array of shape (n, n_classes). labels: int, shape (n,), below 0 unlabelled. weights: shape (n,).
+      logits: float array of shape (n, n_classes).
+      labels: int, shape (n,), below 0 unlabelled.
+      weights: shape (n,).
       bounds: where T is looked for. Labels that are all predicted right would take T to 0.
 
     Returns:

@@ -28,10 +28,10 @@ class Hierarchy:
         numbers: dict[Hashable, int] = {}
         sets = [sorted({numbers.setdefault(node, len(numbers)) for node in branch}) for branch in branches]
         self.depth: Int64Array = np.array([len(nodes) for nodes in sets], np.int64)
-        if len(sets) and self.depth.min() < 1:
+        if sets and self.depth.min() < 1:
             raise ValueError("every class needs at least itself in its branch")
         # Nodes per class, filled up with numbers of their own kind so that filling never matches.
-        width = int(self.depth.max()) if len(sets) else 1
+        width = int(self.depth.max()) if sets else 1
         self._nodes = np.full((len(sets), width), -1, np.int64)
         for row, nodes in enumerate(sets):
             self._nodes[row, : len(nodes)] = nodes

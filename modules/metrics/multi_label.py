@@ -204,7 +204,8 @@ def multi_label_metrics(
     """All metrics of a multi-label objective at once, AUC per class included.
 
     Args:
-      labels: bool array of shape (n, n_classes). probabilities: float array of that shape.
+      labels: bool array of shape (n, n_classes).
+      probabilities: float array of that shape.
       weights: float array of shape (n,); default ones; 0 leaves a product out.
       threshold, known: see :meth:`MultiLabelFacts.of`.
     """

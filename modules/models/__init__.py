@@ -17,7 +17,8 @@ from modules.models.linear import LinearModel
 from modules.models.lsa import LsaModel
 from modules.models.wide_deep import WideDeepModel
 from modules.settings.base import DefaultTag, contradiction
-from modules.training.methods import TrainingSettings, solvers
+from modules.training.methods import solvers
+from modules.training.methods.base import TrainingSettings
 
 Model = Annotated[
     LinearModel | LsaModel | DeepModel | WideDeepModel, Field(discriminator="kind"), DefaultTag("kind", "wide_deep")

@@ -98,7 +98,8 @@ class ModelSettings(Settings):
         """In closed form: puts the weights of one objective's head into the model.
 
         Args:
-          table: (inputs, classes), of the columns of :meth:`head_inputs`. bias: (classes,).
+          table: (inputs, classes), of the columns of :meth:`head_inputs`.
+          bias: (classes,).
         """
         raise NotImplementedError
 

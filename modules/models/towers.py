@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -94,16 +94,16 @@ def _times(vectors: Any, factor: Any, name: str) -> Any:
 class Present(keras.layers.Layer):
     """float32 (batch, 1): 1 where any of the tensors, (batch,) or (batch, n), has a number of at least 1."""
 
-    def __init__(self, **kwargs):
+    def __init__(self, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
 
-    def call(self, tensors):
+    def call(self, tensors: Sequence[Any]) -> Any:
         rows = [ops.cast(tensor >= 1, "float32") for tensor in tensors]
         # The sum over no column at all is 0; the maximum is not.
         counts = [row if len(row.shape) == 1 else ops.sum(row, axis=1) for row in rows]
         return ops.cast(sum(counts) > 0, "float32")[:, None]
 
-    def compute_output_shape(self, shapes):
+    def compute_output_shape(self, shapes: Any) -> Any:
         return (shapes[0][0], 1)
 
 
@@ -119,12 +119,12 @@ class ModalityDropout(keras.layers.Layer):
     Call with a list of (batch, 1): 1 where the product has the tower's input; returns float32 (batch, towers).
     """
 
-    def __init__(self, rate: float, seed: int = 0, **kwargs):
+    def __init__(self, rate: float, seed: int = 0, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32", "autocast": False})
         self.rate, self.seed = rate, seed
         self.draws = keras.random.SeedGenerator(seed)
 
-    def call(self, present, training=False):
+    def call(self, present: Any, training: bool = False) -> Any:
         present = ops.concatenate([ops.cast(evidence, "float32") for evidence in present], axis=1)
         if not training or not self.rate:
             return present
@@ -134,8 +134,8 @@ class ModalityDropout(keras.layers.Layer):
         alone = keras.random.uniform((batch, 1), seed=self.draws) < self.rate
         return ops.where(alone, only, present)
 
-    def compute_output_shape(self, shapes):
+    def compute_output_shape(self, shapes: Any) -> Any:
         return (shapes[0][0], len(shapes))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "rate": self.rate, "seed": self.seed}

@@ -179,8 +179,10 @@ class ObjectiveSettings(Settings):
         """A linear head at the exact optimum of its loss with an L2 penalty.
 
         Args:
-          matrix: shape (n, inputs). targets: of the same rows, all of them labelled.
-          c: inverse strength of the penalty. seed: of the solver's order of rows.
+          matrix: shape (n, inputs).
+          targets: of the same rows, all of them labelled.
+          c: inverse strength of the penalty.
+          seed: of the solver's order of rows.
           ancestors: :func:`modules.objectives.ancestor_levels` of the classes.
 
         Returns:
@@ -200,7 +202,8 @@ class ObjectiveSettings(Settings):
         """Fits what makes the scores mean something.
 
         Args:
-          logits: of the eval split, (rows, classes). targets: of the same rows.
+          logits: of the eval split, (rows, classes).
+          targets: of the same rows.
           minimum: categories with fewer positive products share what is fitted.
         """
         raise NotImplementedError
@@ -243,7 +246,8 @@ class ObjectiveSettings(Settings):
         """Logits (batch, classes) of a committee.
 
         Args:
-          probabilities: (members, batch, classes). weights: of the members.
+          probabilities: (members, batch, classes).
+          weights: of the members.
           stacked: weights are powers of the members' probabilities (odds, of independent categories), not factors.
         """
         raise NotImplementedError
@@ -258,7 +262,8 @@ class ObjectiveSettings(Settings):
         """The probability of every known label.
 
         Args:
-          probabilities: (..., rows, classes). targets: of the same rows.
+          probabilities: (..., rows, classes).
+          targets: of the same rows.
 
         Returns:
           (..., known labels).
@@ -270,7 +275,8 @@ class ObjectiveSettings(Settings):
         """Powers of the members' probabilities (or odds) under whose product the labels are most likely.
 
         Args:
-          probabilities: (members, rows, classes). targets: of the same rows.
+          probabilities: (members, rows, classes).
+          targets: of the same rows.
         """
         raise NotImplementedError
 
@@ -286,7 +292,8 @@ class ObjectiveSettings(Settings):
         """Its columns of a table of predictions that only this kind has, :attr:`answer_column` among them.
 
         Args:
-          raw: the parsed example, by :meth:`prediction_spec`. outputs: of the model, for the same products.
+          raw: the parsed example, by :meth:`prediction_spec`.
+          outputs: of the model, for the same products.
         """
         raise NotImplementedError
 
@@ -316,8 +323,10 @@ class ObjectiveSettings(Settings):
 
         Args:
           denied: classes that the truth denies; None: whatever is no label is a no.
-          scores: probabilities (n, classes). weights: (n,); None: all are one.
-          thresholds: from which on a class is predicted. top_k: among how many classes a label may be.
+          scores: probabilities (n, classes).
+          weights: (n,); None: all are one.
+          thresholds: from which on a class is predicted.
+          top_k: among how many classes a label may be.
 
         Returns:
           Facts for :meth:`empty_counts`, the rows that they are of, and the scores with NaN where nothing is known.
@@ -329,6 +338,7 @@ class ObjectiveSettings(Settings):
         """The figures of a slice.
 
         Args:
-          branches: per class the nodes from the root down to itself. confidence: of the intervals.
+          branches: per class the nodes from the root down to itself.
+          confidence: of the intervals.
         """
         raise NotImplementedError

@@ -18,7 +18,9 @@ def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: S
     """Asks the model again about some products.
 
     Args:
-      model: SavedModel folder. sources: gzipped TFRecord files of raw examples. ids: of products, each once.
+      model: SavedModel folder.
+      sources: gzipped TFRecord files of raw examples.
+      ids: of products, each once.
 
     Returns:
       Float32 (ids, classes), calibrated as the table of predictions is.

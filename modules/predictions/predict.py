@@ -96,8 +96,10 @@ def predict_file(
     """Predicts every product of one TFRecord file of raw examples.
 
     Args:
-      source: gzipped TFRecord file. target: the Parquet file to write.
-      model: SavedModel folder. taxonomy: file with the taxonomy that the model was trained on.
+      source: gzipped TFRecord file.
+      target: the Parquet file to write.
+      model: SavedModel folder.
+      taxonomy: file with the taxonomy that the model was trained on.
       workflow: the workflow that the model was trained by, as JSON.
       files: how many files there are in all (for progress only).
       labels_taxonomy: file with the taxonomy of the examples' labels; None: the model's.
@@ -110,14 +112,9 @@ def predict_file(
         settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None
     )
     models = _models(model)
-    spec: dict[str, Any] = {ID: tf.io.FixedLenFeature([], tf.string)}
-    spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, PRICE)}
-    for name, objective in settings.objectives.items():
-        spec |= objective.prediction_spec(name)
-    if columns.has_rules:
-        spec[RULES] = tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)
+    spec = columns.parsing_spec()
 
-    def load(serialised):
+    def load(serialised: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
         raw = tf.io.parse_example(serialised, spec)
         price, valid = parse_price(raw[PRICE])
         raw[PRICE] = tf.where(valid, price, np.nan)
@@ -127,24 +124,25 @@ def predict_file(
     data = records.batch(settings.prediction.batch_size).map(load, num_parallel_calls=2).prefetch(2)
     wanted = [*columns.outputs(), *(name for name in EMBEDDINGS if name in models[0].outputs)]
 
-    def batch_of(serialised, raw, on: _Model) -> pa.RecordBatch:
+    def batch_of(serialised: tf.Tensor, raw: dict[str, Any], on: _Model) -> pa.RecordBatch:
         outputs = on(serialised)
         return columns.record_batch(
             {name: _arrays(value) for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
         )
 
     done = 0
-    # Of a product with nothing but an id: oneDNN's convolutions answer a batch of none with another shape.
-    nothing = tf.train.Example(
-        features=tf.train.Features(feature={ID: tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))})
-    )
-    serialised, raw = load(tf.constant([nothing.SerializeToString()]))
-    with _Writer(target, batch_of(serialised, raw, models[0]).schema) as writer:
+    with _Writer(target, batch_of(*load(_empty_product()), models[0]).schema) as writer:
         for batch in _in_order(batch_of, ((*item, on) for item, on in zip(data, cycle(models), strict=False))):
             writer.add(batch)
             done += batch.num_rows
             progress.report(done, 0, f"{done:,} products of {files} file{'s' if files > 1 else ''}")
     return done
+
+
+def _empty_product() -> tf.Tensor:
+    """A batch of one product with nothing but an id: oneDNN's convolutions answer an empty batch in another shape."""
+    feature = {"id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))}
+    return tf.constant([tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()])
 
 
 def _arrays(value: Any) -> Any:
@@ -154,7 +152,7 @@ def _arrays(value: Any) -> Any:
     return value.numpy()
 
 
-def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple]) -> Iterator[pa.RecordBatch]:
+def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple[Any, ...]]) -> Iterator[pa.RecordBatch]:
     """``work(*item)`` of each item, in the items' order, a few at a time.
 
     Most of a signature's time goes into text ops that use one core each, and both they and Arrow leave Python alone.
@@ -238,6 +236,16 @@ class PredictionColumns:
             name: ClassTables(objective.classes(taxonomy), taxonomy, objective.classes(labels_taxonomy or taxonomy))
             for name, objective in self.objectives.items()
         }
+
+    def parsing_spec(self) -> dict[str, Any]:
+        """What of a raw example the table is made of, for ``tf.io.parse_example``."""
+        spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}
+        spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, "price")}
+        for name, objective in self.objectives.items():
+            spec |= objective.prediction_spec(name)
+        if self.has_rules:
+            spec[RULES] = tf.io.RaggedFeature(tf.string, row_splits_dtype=tf.int64)
+        return spec
 
     def outputs(self) -> list[str]:
         """Names of the signature's outputs that the table is made of."""

@@ -157,9 +157,9 @@ class PredictionFiles:
             yield from self._most_uncertain(query, objective, columns)
             return
         left = query.limit
-        for table, _ in self._matching(query, objective, columns):
+        for matching, _ in self._matching(query, objective, columns):
+            table = matching if left is None else matching.slice(0, left)
             if left is not None:
-                table = table.slice(0, left)
                 left -= table.num_rows
             if table.num_rows:
                 yield table
@@ -188,10 +188,9 @@ class PredictionFiles:
                     values = uncertainty_of(score, batch.column(score_column).to_numpy(zero_copy_only=False))
                     if query.min_uncertainty is not None:
                         keep &= values >= query.min_uncertainty
-                if not keep.all():
-                    batch, values = batch.filter(pa.array(keep)), values[keep]
-                table = pa.Table.from_batches([batch]).select(wanted)
-                yield plain(table.append_column(SPLIT, pa.array([split] * batch.num_rows, pa.string()))), values
+                kept = batch if keep.all() else batch.filter(pa.array(keep))
+                table = pa.Table.from_batches([kept]).select(wanted)
+                yield plain(table.append_column(SPLIT, pa.array([split] * kept.num_rows, pa.string()))), values[keep]
 
     def _most_uncertain(self, query: Query, objective: str, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The ``limit`` most uncertain products, ties in stored order; memory for some more than ``limit`` rows."""
@@ -204,8 +203,8 @@ class PredictionFiles:
             kept.append(table if good.all() else table.filter(pa.array(good)))
             scores.append(values[good])
             if sum(map(len, scores)) > limit + _SPARE:
-                best, values = _first(kept, scores, limit)
-                kept, scores, least = [best], [values], values[-1] if len(values) else least
+                best, largest = _first(kept, scores, limit)
+                kept, scores, least = [best], [largest], largest[-1] if len(largest) else least
         if kept:
             best, _ = _first(kept, scores, limit)
             if best.num_rows:

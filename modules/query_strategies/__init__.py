@@ -7,5 +7,12 @@ from modules.query_strategies.pool import Pool, Selection
 from modules.query_strategies.registry import STRATEGIES, Strategy, strategy
 
 __all__ = [
-    "MissingInput", "Pool", "QueryStrategy", "STRATEGIES", "ScoreStrategy", "Selection", "Strategy", "strategy",
+    "STRATEGIES",
+    "MissingInput",
+    "Pool",
+    "QueryStrategy",
+    "ScoreStrategy",
+    "Selection",
+    "Strategy",
+    "strategy",
 ]  # fmt: skip

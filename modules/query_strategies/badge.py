@@ -49,7 +49,8 @@ def seeds(
     several draws the farthest.
 
     Args:
-      residuals: (rows, classes). vectors: (rows, width).
+      residuals: (rows, classes).
+      vectors: (rows, width).
 
     Returns:
       ``n`` distinct positions, and each one's squared distance when it was picked.

@@ -75,7 +75,9 @@ def greedy(
     """The lazy greedy maximiser (Minoux 1978): gains only fall, so that an old one is an upper bound.
 
     Args:
-      similarity: (candidates, targets). weights: (targets,). covered: (targets,), by what is labelled already.
+      similarity: (candidates, targets).
+      weights: (targets,).
+      covered: (targets,), by what is labelled already.
 
     Returns:
       Positions of ``n`` candidates in the order of the picks, and what each added.

@@ -36,7 +36,11 @@ def greedy_k_center(
     outside, it is the farthest of all, and nothing else needs to be looked at.
 
     Args:
-      embeddings: (n, d), rows of unit length. candidates, centers: rows. Without centers the first pick is random.
+      embeddings: (n, d), rows of unit length.
+      candidates: rows that may be picked.
+      centers: rows of the centers so far; without any the first pick is random.
+      n: how many rows to pick.
+      rng: draws the first pick.
 
     Returns:
       ``n`` rows in the order of the picks, and each one's Euclidean distance to the nearest center when it was picked.
@@ -49,13 +53,7 @@ def greedy_k_center(
         picked.append(int(candidates[first]))
         radii.append(float("inf"))
         centers = candidates[first : first + 1]
-    # Largest cosine to a center: the nearest of unit vectors. Never smaller than it was.
-    nearest = np.empty(len(candidates), np.float32)
-    at = 0
-    known = np.asarray(embeddings[centers], np.float32)
-    for part in blocks(candidates, width + len(centers)):
-        nearest[at : at + len(part)] = (np.asarray(embeddings[part], np.float32) @ known.T).max(axis=1)
-        at += len(part)
+    nearest = _nearest(embeddings, candidates, centers)  # It never becomes smaller.
     if picked:
         nearest[first] = np.inf
     # How many of the picks each candidate was compared with.
@@ -87,3 +85,15 @@ def greedy_k_center(
         nearest[places] = own
         seen[places] = count
     return np.array(picked, np.int64), np.array(radii)
+
+
+def _nearest(embeddings: Floats, candidates: Integers, centers: Integers) -> npt.NDArray[np.float32]:
+    """Each candidate's largest cosine to a center: that of the nearest one, as the vectors have unit length."""
+    center_vectors = np.asarray(embeddings[centers], np.float32)
+    nearest = np.empty(len(candidates), np.float32)
+    start = 0
+    for part in blocks(candidates, embeddings.shape[1] + len(centers)):
+        vectors = np.asarray(embeddings[part], np.float32)
+        nearest[start : start + len(part)] = (vectors @ center_vectors.T).max(axis=1)
+        start += len(part)
+    return nearest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Annotated, Literal
 
 import numpy as np
@@ -41,7 +42,7 @@ class Schedule(QueryStrategy):
         bounds = [step.below for step in self.steps]
         if bounds[-1] is not None or any(bound is None for bound in bounds[:-1]):
             raise ValueError("every step but the last has `below`, the last has none")
-        if any(a >= b for a, b in zip(bounds, bounds[1:-1], strict=False)):  # type: ignore[operator]
+        if any(a >= b for a, b in pairwise(bounds[:-1])):  # type: ignore[operator]
             raise ValueError("`below` must rise from step to step")
         return self
 

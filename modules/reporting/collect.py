@@ -138,7 +138,8 @@ def tuning_of(results: Path, properties: Mapping[str, object]) -> Tuning:
     """The Tuner's trials.
 
     Args:
-      results: the folder of the artifact ``tuner_results``. properties: its properties.
+      results: the folder of the artifact ``tuner_results``.
+      properties: its properties.
     """
     rows: list[dict[str, Any]] = json.loads((results / TUNER_RESULTS).read_text("utf-8"))
     names = list(dict.fromkeys(name for row in rows for name in row if name not in ("trial_id", "score")))

@@ -45,7 +45,8 @@ def read_questions(batch: Path, taxonomy: Taxonomy, predictions: Path | None = N
     """The first :data:`SHOWN` questions of every objective, by rank.
 
     Args:
-      batch: the folder of a LabellingBatch. predictions: a run's, for the titles.
+      batch: the folder of a LabellingBatch.
+      predictions: a run's, for the titles.
     """
     with readable(batch / BATCH_FILE):
         table = pq.read_table(batch / BATCH_FILE)

@@ -27,7 +27,8 @@ def read_predicted(files: PredictionFiles, taxonomy: Taxonomy) -> dict[str, Pred
     """Per objective what the predictions look like; memory grows with the categories, not with the products.
 
     Args:
-      files: a run's predictions. taxonomy: the one they were made with.
+      files: a run's predictions.
+      taxonomy: the one they were made with.
     """
     gathered = {
         name: (_SingleLabel if kind_named(kind).single_label else _MultiLabel)(name, kind_named(kind), taxonomy)

@@ -33,7 +33,7 @@ def element(name: str, *children: str, **attributes: object) -> Markup:
         text = f"{value:.2f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
         parts.append(f' {key.rstrip("_").replace("_", "-")}="{escape(text)}"')
     # What is put together here is either escaped or written in this module.
-    return Markup("".join(parts) + ">") + Markup("").join(children) + Markup(f"</{name}>")
+    return Markup("".join(parts) + ">") + Markup("").join(children) + Markup(f"</{name}>")  # noqa: S704 - see above
 
 
 @dataclass(frozen=True)
@@ -58,8 +58,10 @@ def line_chart(
     """Lines over whole numbers.
 
     Args:
-      name: for screen readers. labels: text per whole x, counted from 0, in tooltips and below the axis.
-      y_range: of the axis; None: what the data need. mark: an x with a vertical line.
+      name: for screen readers.
+      labels: text per whole x, counted from 0, in tooltips and below the axis.
+      y_range: of the axis; None: what the data need.
+      mark: an x with a vertical line.
     """
     values = [y for s in series for _, y in s.points if math.isfinite(y)]
     values += [edge for s in series for pair in s.band if pair for edge in pair]

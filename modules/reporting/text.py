@@ -27,7 +27,8 @@ def print_summary(
     """Prints the summary.
 
     Args:
-      report_file: the HTML report, None if there is none. missing: what could not be read or written.
+      report_file: the HTML report, None if there is none.
+      missing: what could not be read or written.
     """
     parts: list[Table | Text] = [text(""), _facts(_lines(report))]
     for objective in report.objectives:
@@ -174,7 +175,7 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
     yield text(f"{objective.name}, on {objective.measured:,} labelled test products, {compared_text(report)}", "bold")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "left"):
-        table.add_column(justify=justify, no_wrap=True)  # type: ignore[arg-type]
+        table.add_column(justify=justify, no_wrap=True)
     for figure in objective.figures:
         style = "" if not figure.certain else ("green" if figure.better else "red")
         change = text(change_text(figure), style)

@@ -72,7 +72,7 @@ def plural(word: str) -> str:
     """The plural of an English noun in lower case; a plural as it is."""
     if word in _IRREGULAR_PLURALS:
         return _IRREGULAR_PLURALS[word]
-    if word in _IRREGULAR or word in _NO_SINGULAR and word.endswith("s") and not word.endswith("ss"):
+    if word in _IRREGULAR or (word in _NO_SINGULAR and word.endswith("s") and not word.endswith("ss")):
         return word
     if word.endswith("s") and singular(word) != word:
         return word

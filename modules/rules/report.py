@@ -9,7 +9,8 @@ from itertools import combinations
 from typing import Any
 
 from modules.labels.model import ResolvedLabel
-from modules.rules.engine import Product, RuleEngine
+from modules.rules.conditions import Product
+from modules.rules.engine import RuleEngine
 from modules.rules.model import Rule, RuleSet
 from modules.taxonomy import Category, Taxonomy
 

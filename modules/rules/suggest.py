@@ -83,13 +83,14 @@ def _parts(category: Category) -> Iterable[_Part]:
 
 def _split_name(name: str) -> list[tuple[str, ...]]:
     """The words of each part of a name. One that is no plural shares the noun of a longer part behind it."""
-    parts = [words_ for text in _PARTS.split(name) if (words_ := tuple(dict.fromkeys(content_words(text))))]
-    result = []
-    for place, words_ in enumerate(parts):
+    parts = [part for text in _PARTS.split(name) if (part := tuple(dict.fromkeys(content_words(text))))]
+    result: list[tuple[str, ...]] = []
+    for place, part in enumerate(parts):
         noun = next((later[-1] for later in parts[place + 1 :] if len(later) > 1), None)
-        if len(words_) == 1 and noun not in (None, *words_) and singular(words_[0]) == words_[0]:
-            words_ = (*words_, noun)
-        result.append(words_)
+        if len(part) == 1 and noun is not None and noun not in part and singular(part[0]) == part[0]:
+            result.append((*part, noun))
+        else:
+            result.append(part)
     return result
 
 

@@ -38,7 +38,8 @@ def read_asked(
     """Objective to its questions.
 
     Args:
-      files: label files. queue: JSON Lines with ``product_id``, ``objective``, ``category`` and ``batch``.
+      files: label files.
+      queue: JSON Lines with ``product_id``, ``objective``, ``category`` and ``batch``.
       objectives: name to the name of its kind.
 
     Raises:

@@ -105,7 +105,7 @@ def next_batch(
                 category=None if category < 0 else classes[category].id,
                 suggestions=suggestions,
                 **details,
-            )  # fmt: skip
+            )
         )
     utilities = [pick.utility for pick in picks if pick.utility is not None]
     labelled = {int(label) for label in np.unique(table.labels) if label >= 0}

@@ -8,6 +8,7 @@ import json
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -97,7 +98,7 @@ def expected_error(table: PredictionTable) -> float:
 def stability(rounds: Sequence[Round]) -> list[float]:
     """Kappa between each round and the one before, on products that both have (Bloodgood, Vijay-Shanker 2009)."""
     kappas = []
-    for before, after in zip(rounds, rounds[1:], strict=False):
+    for before, after in pairwise(rounds):
         common = sorted(before.stop_set.keys() & after.stop_set.keys())
         if common:
             answers = [each.stop_set[product] for each in (before, after) for product in common]
@@ -114,7 +115,9 @@ def learning_curve(
     """Parameters (a, b, c) of accuracy = a - b n^-c (inverse power law; Cortes et al. 1993), by weighted least squares.
 
     Args:
-      labels: n of each round. accuracy: measured. support: labelled test products behind it.
+      labels: n of each round.
+      accuracy: measured.
+      support: labelled test products behind it.
 
     Returns:
       None with fewer than four different n.

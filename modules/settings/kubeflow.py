@@ -11,6 +11,7 @@ from modules.settings.base import Settings
 
 _YEAR = 365 * 24 * 3600
 """Seconds: no duration is longer. Kubernetes counts a pod's deadline in 32 bits."""
+SHARED_MEMORY_PATH = "/dev/shm"  # noqa: S108 - of the pod, where PyTorch and others expect it
 _OWN_VOLUMES = frozenset(
     {"kfp-launcher", "kfp-workspace", "custom-ca", "shared-memory", "input-artifacts", "tmp-dir-argo", "var-run-argo"}
     | {f"{scratch}-scratch" for scratch in ("gcs", "s3", "minio", "dot-local", "dot-cache", "dot-config")}
@@ -197,11 +198,11 @@ class ComponentResources(Settings):
     def _volumes_apart(self) -> ComponentResources:
         """Kubernetes refuses two volumes of one name, and Argo keeps the last of two mounts at one path."""
         kinds: dict[str, str] = {}
-        paths = {"/dev/shm"} if self.shared_memory is not None else set()
+        paths = {SHARED_MEMORY_PATH} if self.shared_memory is not None else set()
         for volume in self.volumes or ():
             path = volume.path.rstrip("/")
             if path in paths:
-                taken = " (shared_memory is there)" if path == "/dev/shm" else ""
+                taken = " (shared_memory is there)" if path == SHARED_MEMORY_PATH else ""
                 raise ValueError(f"expected one volume per path, and there are two at {path}{taken}")
             paths.add(path)
             for kind in ("claim", "secret", "config_map"):

@@ -10,7 +10,8 @@ from pydantic import Field, ValidationInfo, model_validator
 from modules.errors import Problem
 from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY
 from modules.features import Feature, default_features, image_feature
-from modules.models import Model, WideDeepModel, solver_problems
+from modules.models import Model, solver_problems
+from modules.models.wide_deep import WideDeepModel
 from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives, kinds_of, single_label_names
 from modules.settings.base import NotNegative, Settings, contradiction
 from modules.settings.beam import BeamSettings
@@ -22,7 +23,9 @@ from modules.settings.retention import RetentionSettings
 from modules.settings.sampling import SamplingSettings
 from modules.settings.similarity import SimilaritySettings
 from modules.settings.tuning import TuningSettings
-from modules.training.methods import AdamTraining, Training, TrainingSettings, solvers
+from modules.training.methods import Training, solvers
+from modules.training.methods.adam import AdamTraining
+from modules.training.methods.base import TrainingSettings
 
 _PART = "part"
 """Validation context of a part: contradictions were looked for in the whole."""

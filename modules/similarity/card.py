@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,7 +37,7 @@ def cards_of(table: pa.Table, rows: npt.NDArray[Any], categories: Sequence[str])
             title,
             categories[category] if 0 <= category < len(categories) else None,
             retailer,
-            price if price == price else None,
+            None if price is None or math.isnan(price) else price,
             availability,
         )
         for id, title, category, retailer, price, availability in made

@@ -32,7 +32,8 @@ def compacted(
     """Each query's rows and scores where ``keep`` holds, in their order, padded with -1 and -inf to the widest query.
 
     Args:
-      keep, scores: (q, n). rows: (q, n), or (n,) if they are the same for all queries.
+      keep, scores: (q, n).
+      rows: (q, n), or (n,) if they are the same for all queries.
       least: the least number of columns to return.
     """
     query, place = np.nonzero(keep)

@@ -51,8 +51,8 @@ def triplet_quality(ids: pa.Array, vectors: Vectors, triplets: Sequence[Ranked],
     """Measures an embedding on triplets.
 
     Args:
-      ids: of the products that are searched. vectors: floats (n, d), rows of unit length; a row of
-        zeros has no embedding.
+      ids: of the products that are searched.
+      vectors: floats (n, d), rows of unit length; a row of zeros has no embedding.
       triplets: :func:`modules.similarity_quality.triplets.agreed`.
     """
     names = [name for triplet in triplets for name in (triplet.query, triplet.better, triplet.worse)]

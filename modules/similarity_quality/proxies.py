@@ -47,7 +47,8 @@ def same_leaf(vectors: Vectors, leaves: Int64Array, ks: Sequence[int] = (1, 10, 
     Where fewer than k products share the leaf, the share of those that there are.
 
     Args:
-      vectors: floats (n, d), rows of unit length. leaves: int64 (n,), -1 where there is none.
+      vectors: floats (n, d), rows of unit length.
+      leaves: int64 (n,), -1 where there is none.
     """
     vectors, leaves, asked = _prepared(vectors, leaves, seed)
     most = max(ks)
@@ -65,7 +66,8 @@ def same_cluster(vectors: Vectors, clusters: Int64Array, ks: Sequence[int] = (1,
     precision at each one's rank; and recall at k, the share of them among the first k (of k, if there are more).
 
     Args:
-      vectors: floats (n, d), rows of unit length. clusters: int64 (n,), -1 where there is none.
+      vectors: floats (n, d), rows of unit length.
+      clusters: int64 (n,), -1 where there is none.
     """
     vectors, clusters, asked = _prepared(vectors, clusters, seed)
     of_query, of_product = _pairs(clusters, asked)
@@ -84,7 +86,8 @@ def linked(photos: Vectors, products: Vectors, truth: Int64Array, ks: Sequence[i
     """Share of photos whose own catalogue product is among the first k.
 
     Args:
-      photos: floats (q, d), rows of unit length. products: floats (n, d), the same.
+      photos: floats (q, d), rows of unit length.
+      products: floats (n, d), the same.
       truth: int64 (q,), row of the photo's product.
     """
     # Of equal cosines the lower row counts as nearer: the order of the rows must not be one that helps.

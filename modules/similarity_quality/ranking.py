@@ -21,7 +21,8 @@ def nearest(queries: Vectors, products: Vectors, k: int, leave_out: Int64Array |
     """The ``k`` products of the largest cosine; of equal ones, the lower rows.
 
     Args:
-      queries: floats (q, d), rows of unit length. products: floats (n, d), the same.
+      queries: floats (q, d), rows of unit length.
+      products: floats (n, d), the same.
       leave_out: int64 (q,), a product that does not count (the query itself), or -1.
 
     Returns:

@@ -29,7 +29,8 @@ def sample_triplets(
     annotator looks. No triplet comes twice; fewer than ``count`` come where there are no more.
 
     Args:
-      ids: of all products. queries: int64 (q,), rows of products to ask about.
+      ids: of all products.
+      queries: int64 (q,), rows of products to ask about.
       neighbours: method to int64 (q, k), rows of each query's nearest products, -1 where there are none.
 
     Raises:

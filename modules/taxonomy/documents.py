@@ -324,7 +324,6 @@ def _json_node(value: Any, line: int, depth: int = 0) -> Node:
 
 def _parse_json(text: str, complaints: Complaints) -> Node:
     """JSON where every element of the outermost list (or of a list right under the outermost mapping) has its line."""
-    decoder = json.JSONDecoder()
     try:
         # First the whole, so that a mistake is told with its own place.
         whole = json.loads(text)
@@ -334,55 +333,73 @@ def _parse_json(text: str, complaints: Complaints) -> Node:
     except ValueError as error:
         complaints.add(f"not JSON: {reason(error)}")
         return Node(1)
-
-    counted, line = 0, 1
-
-    def skip(position: int) -> int:
-        space = _JSON_SPACE.match(text, position)
-        return space.end() if space else position
-
-    def line_at(position: int) -> int:
-        # Positions only rise: nothing is counted twice.
-        nonlocal counted, line
-        line += text.count("\n", counted, position)
-        counted = position
-        return line
-
-    def elements(position: int) -> tuple[Node, int]:
-        result = Node(line_at(position), items=[])
-        position = skip(position + 1)
-        while text[position] != "]":
-            line = line_at(position)
-            value, position = decoder.raw_decode(text, position)
-            result.items.append(_json_node(value, line))  # type: ignore[union-attr]
-            position = skip(position)
-            if text[position] == ",":
-                position = skip(position + 1)
-        return result, position + 1
-
-    start = skip(0)
     if isinstance(whole, list):
-        return elements(start)[0]
-    if not isinstance(whole, dict):
-        return _json_node(whole, 1)
-    root = Node(line_at(start), entries={})
-    position = skip(start + 1)
-    while text[position] != "}":
-        at = line_at(position)
-        key, position = decoder.raw_decode(text, position)
-        position = skip(skip(position) + 1)
-        if text[position] == "[":
-            node, position = elements(position)
-        else:
-            value, position = decoder.raw_decode(text, position)
-            node = _json_node(value, at)
-        if root.entries is not None and key in root.entries:
-            complaints.add("given twice", at, key)
-        root.entries[key] = node  # type: ignore[index]
-        position = skip(position)
-        if text[position] == ",":
-            position = skip(position + 1)
-    return root
+        return _JsonReader(text).elements()
+    return _JsonReader(text).entries(complaints) if isinstance(whole, dict) else _json_node(whole, 1)
+
+
+class _JsonReader:
+    """Reads a text that is known to be JSON, and knows on which line it stands."""
+
+    def __init__(self, text: str):
+        self._text = text
+        self._decoder = json.JSONDecoder()
+        self._position = 0
+        self._counted, self._line = 0, 1
+        self._skip_space()
+
+    def elements(self) -> Node:
+        """The list that starts here."""
+        items: list[Node] = []
+        node = Node(self._line_here(), items=items)
+        self._step()
+        while self._text[self._position] != "]":
+            line = self._line_here()
+            items.append(_json_node(self._value(), line))
+            self._skip_comma()
+        self._step()
+        return node
+
+    def entries(self, complaints: Complaints) -> Node:
+        """The mapping that starts here, with a complaint for each key that is given twice."""
+        entries: dict[str, Node] = {}
+        node = Node(self._line_here(), entries=entries)
+        self._step()
+        while self._text[self._position] != "}":
+            line = self._line_here()
+            key = self._value()
+            self._skip_space()
+            self._step()  # over the colon
+            value = self.elements() if self._text[self._position] == "[" else _json_node(self._value(), line)
+            if key in entries:
+                complaints.add("given twice", line, key)
+            entries[key] = value
+            self._skip_comma()
+        return node
+
+    def _value(self) -> Any:
+        value, self._position = self._decoder.raw_decode(self._text, self._position)
+        return value
+
+    def _skip_space(self) -> None:
+        if space := _JSON_SPACE.match(self._text, self._position):
+            self._position = space.end()
+
+    def _skip_comma(self) -> None:
+        self._skip_space()
+        if self._text[self._position] == ",":
+            self._step()
+
+    def _step(self) -> None:
+        """Over one character and the space behind it."""
+        self._position += 1
+        self._skip_space()
+
+    def _line_here(self) -> int:
+        # Positions only rise: nothing is counted twice.
+        self._line += self._text.count("\n", self._counted, self._position)
+        self._counted = self._position
+        return self._line
 
 
 def _parse_json_lines(text: str, complaints: Complaints) -> Iterator[Node]:

@@ -217,6 +217,17 @@ def _resolve_parents(entries: list[_Entry], by_id: dict[str, _Entry], complaints
             settle(entry, path)
             ready.extend(r for r in (entry.id, default_id(path), SEPARATOR.join(path)) if r and r in waiting)
 
+    _complain_of_orphans(waiting, by_id, known, complaints, complete)
+
+
+def _complain_of_orphans(
+    waiting: Mapping[str, list[_Entry]],
+    by_id: Mapping[str, _Entry],
+    known: Mapping[str, tuple[str, ...]],
+    complaints: Complaints,
+    complete: bool,
+) -> None:
+    """Complains of entries whose path never became known: their parent does not exist, or they are above themselves."""
     seen: set[int] = set()
     for orphans in waiting.values():
         for entry in orphans:

@@ -30,7 +30,7 @@ class Checkpoints(keras.callbacks.Callback):
         super().__init__()
         self.folder, self.stopping = folder, stopping
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         arrays = {f"variable/{i}": v.numpy() for i, v in enumerate(_variables(self.model))}
         facts: dict[str, Any] = {"epoch": epoch + 1}
         if self.stopping is not None:

@@ -64,14 +64,14 @@ def _records(
     if not ordered:
         return tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
 
-    def read(name):
+    def read(name: tf.Tensor) -> Any:
         records = tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
         if resample_seed is None:
             return records
         # The folder's name differs from run to run; the file's own does not.
         file_seed = tf.strings.to_hash_bucket_fast(tf.strings.split(name, "/")[-1], 2**31)
 
-        def repeat(number, block):
+        def repeat(number: tf.Tensor, block: Any) -> Any:
             seed = tf.stack([file_seed + resample_seed, number])
             return tf.repeat(block, tf.random.stateless_poisson(tf.shape(block), seed, 1.0, tf.int32))
 
@@ -133,7 +133,7 @@ def batches(
     if shuffled:
         records = records.shuffle(buffer, seed=shuffle_seed)
 
-    def parse(serialised, pixels):
+    def parse(serialised: tf.Tensor, pixels: Any) -> Any:
         parsed = tf.io.parse_example(serialised, spec)
         return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, objectives, classes)
 

@@ -67,11 +67,12 @@ def design_matrix(
             kept = labelled(labels) | (rng.random(len(kept)) < unlabelled)
         for name, values in labels.items():
             targets.setdefault(name, []).append(values[kept])
+        used = inputs
         if not kept.all():
             # One row where none is kept: no network takes an empty batch.
             rows = np.flatnonzero(kept) if kept.any() else np.zeros(1, np.int64)
-            inputs = {name: values[rows] for name, values in inputs.items()}
-        block = sparse.hstack(_blocks(inputs, features, learned, embed_images), format="csr", dtype=np.float32)
+            used = {name: values[rows] for name, values in inputs.items()}
+        block = sparse.hstack(_blocks(used, features, learned, embed_images), format="csr", dtype=np.float32)
         blocks.append(block[: kept.sum()])
     return sparse.vstack(blocks, format="csr"), {name: np.concatenate(parts) for name, parts in targets.items()}
 

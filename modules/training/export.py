@@ -132,7 +132,7 @@ def export_model(module: ServingModule, transform_layer: Any, output: str) -> No
         archive.track(model)
     archive.track(transform_layer)
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
-    archive.add_endpoint("serving_default", lambda examples: module.predict(examples), input_signature=signature)
-    archive.add_endpoint(TABLE, lambda examples: module.table(examples), input_signature=signature)
-    archive.add_endpoint("evaluate", lambda examples: module.evaluate(examples), input_signature=signature)
+    archive.add_endpoint("serving_default", module.predict, input_signature=signature)
+    archive.add_endpoint(TABLE, module.table, input_signature=signature)
+    archive.add_endpoint("evaluate", module.evaluate, input_signature=signature)
     archive.write_out(output, verbose=False)

@@ -115,7 +115,7 @@ class BestEpoch(keras.callbacks.Callback):
         self.best, self.best_epoch, self.stopped = state["best"], state["best_epoch"], state["stopped"]
         self.history, self.weights = state["history"], weights
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         logs = {key: float(value) for key, value in (logs or {}).items()}
         for key, value in logs.items():
             self.history.setdefault(key, []).append(value)
@@ -125,7 +125,7 @@ class BestEpoch(keras.callbacks.Callback):
         if self.patience and epoch + 1 - self.best_epoch >= self.patience:
             self.stopped = self.model.stop_training = True
 
-    def on_train_end(self, logs=None):
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         if self.weights is not None:
             self.model.set_weights(self.weights)
 
@@ -137,7 +137,7 @@ class ProgressLine(keras.callbacks.Callback):
         super().__init__()
         self.report, self.epochs = report, epochs
 
-    def on_epoch_end(self, epoch, logs=None):
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         shown = ", ".join(f"{key[4:]} {value:.3f}" for key, value in (logs or {}).items() if key.startswith("val_"))
         self.report(epoch + 1, self.epochs, shown or f"loss {(logs or {}).get('loss', float('nan')):.3f}")
 

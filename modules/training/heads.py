@@ -12,7 +12,8 @@ from modules.losses import loss_named
 from modules.losses.base import Matrix
 
 if TYPE_CHECKING:
-    from modules.objectives import ExclusiveObjective, MultiLabelObjective
+    from modules.objectives.exclusive import ExclusiveObjective
+    from modules.objectives.multi_label import MultiLabelObjective
 
 
 NEVER = -10.0
@@ -38,7 +39,8 @@ def fit_exclusive(
     Args:
       matrix: shape (n, inputs), a row per labelled product.
       labels: shape (n,), classes in [0, classes).
-      c: inverse strength of the L2 penalty (scikit-learn's C). seed: of LIBLINEAR's order of rows.
+      c: inverse strength of the L2 penalty (scikit-learn's C).
+      seed: of LIBLINEAR's order of rows.
       ancestors: per level of the taxonomy, each class's ancestor there, -1 where it has none
         (:func:`modules.objectives.ancestor_levels`).
 
@@ -89,7 +91,8 @@ def fit_multi_label(
     A category that has only one of the two gets a constant.
 
     Args:
-      matrix: shape (n, inputs). labels: shape (n, classes): 1 yes, 0 no, -1 unknown.
+      matrix: shape (n, inputs).
+      labels: shape (n, classes): 1 yes, 0 no, -1 unknown.
 
     Returns:
       Weights (inputs, classes) and biases (classes,), float32.

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from modules.examples import PICTURE_BYTES, PIXELS, PRESENT, transformed
-from modules.features import ImageFeature
+from modules.features.image import ImageFeature
 from modules.vision.augmentation import augmented
 from modules.vision.decoding import decode_picture, is_picture
 
@@ -36,7 +36,7 @@ def count_pictures(files: Sequence[str], name: str) -> int:
     return int(counts.reduce(np.int64(0), lambda total, batch_count: total + batch_count))
 
 
-def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict]]:
+def decoder(name: str, feature: ImageFeature) -> Callable[[tf.Tensor], tuple[tf.Tensor, dict[str, Any]]]:
     """Maps a serialised transformed example to itself and its decoded picture, which are the model's inputs."""
     spec = {transformed(name, PICTURE_BYTES): tf.io.FixedLenFeature([], tf.string)}
 
@@ -61,7 +61,7 @@ def augmented_inputs(data: tf.data.Dataset, name: str, feature: ImageFeature, se
     if settings is None:
         return data
 
-    def change(seeds: tf.Tensor, batch: tuple[dict[str, Any], ...]) -> tuple:
+    def change(seeds: tf.Tensor, batch: tuple[dict[str, Any], ...]) -> tuple[Any, ...]:
         inputs, *rest = batch
         present = inputs[transformed(name, PRESENT)][:, :, None, None]
         pixels = augmented(inputs[transformed(name, PIXELS)], settings, seeds) * present

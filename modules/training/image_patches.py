@@ -76,7 +76,8 @@ def one_each(pictures: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.
     Shops share pictures, and a bootstrap resample repeats them: what is left out has to be left out everywhere.
 
     Args:
-      pictures: uint8 (n, height, width, 3). targets: float32 (n, columns), NaN where not known.
+      pictures: uint8 (n, height, width, 3).
+      targets: float32 (n, columns), NaN where not known.
     """
     place: dict[bytes, int] = {}
     which = np.array([place.setdefault(_digest(picture), len(place)) for picture in pictures])

@@ -12,7 +12,8 @@ import keras
 import tensorflow as tf
 
 from modules.examples import PIXELS, transformed
-from modules.features import ImageFeature, image_feature
+from modules.features import image_feature
+from modules.features.image import ImageFeature
 from modules.graph_ops.layers import UnitLength
 from modules.predictions.columns import EMBEDDING
 from modules.settings.backbones import PATCHES, SMALL_CNN, least_size

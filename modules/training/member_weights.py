@@ -22,7 +22,8 @@ def member_weights(
     """The members' weights for one objective; equal ones with fewer than ``least`` labelled products.
 
     Args:
-      probabilities: (members, rows, classes). targets: of the same rows.
+      probabilities: (members, rows, classes).
+      targets: of the same rows.
     """
     members = len(probabilities)
     if combine == "average" or len(objective.labelled(targets)) < least:
@@ -65,7 +66,8 @@ def stacking_powers(probabilities: FloatArray, labels: IntArray) -> list[float]:
     """Powers a_k >= 0 of the members' probabilities under whose normalised product the labels are most likely.
 
     Args:
-      probabilities: (members, rows, classes). labels: (rows,), classes.
+      probabilities: (members, rows, classes).
+      labels: (rows,), classes.
 
     Returns:
       One power per member; 1 / members each without a row.
@@ -94,7 +96,8 @@ def odds_powers(probabilities: FloatArray, labels: FloatArray | IntArray) -> lis
     """The same for independent categories: powers of the members' odds.
 
     Args:
-      probabilities: (members, cells). labels: (cells,), 1 or 0.
+      probabilities: (members, cells).
+      labels: (cells,), 1 or 0.
     """
     members, cells = probabilities.shape
     start = np.full(members, 1.0 / members)

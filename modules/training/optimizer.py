@@ -36,11 +36,11 @@ class LazyAdam(keras.optimizers.Adam):
             grads = _clipped(grads, self.clip_norm)
         super().apply(grads, trainable_variables)
 
-    def _all_reduce_sum_gradients(self, grads_and_vars):
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         # Keras would sum over the replicas only now, behind the clipping.
         return list(grads_and_vars)
 
-    def update_step(self, gradient, variable, learning_rate):
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         index = self._get_variable_index(variable)
         first, second = self._momentums[index], self._velocities[index]
         step = ops.cast(self.iterations + 1, "float32")
@@ -59,13 +59,14 @@ class LazyAdam(keras.optimizers.Adam):
         self.assign_add(second, moves * (1.0 - self.beta_2) * (ops.square(gradient) - second))
         self.assign_sub(variable, moves * rate * first / (ops.sqrt(second) + self.epsilon))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "clip_norm": self.clip_norm, "l2": self.l2}
 
 
 def _is_sparse(gradient: Any) -> bool:
     if keras.backend.backend() != "tensorflow":
         return False
+
     import tensorflow as tf
 
     return isinstance(gradient, tf.IndexedSlices)
@@ -126,7 +127,15 @@ def _scaled(gradient: Any, scale: Any) -> Any:
     )
 
 
-def _update_rows(gradient, variable, first, second, rate, penalty: float, adam: LazyAdam) -> None:
+def _update_rows(
+    gradient: Any,
+    variable: Any,
+    first: Any,
+    second: Any,
+    rate: Any,
+    penalty: float,
+    adam: LazyAdam,
+) -> None:
     """The same step on the rows of an embedding table that the gradient holds."""
     import tensorflow as tf
 

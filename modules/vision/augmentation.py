@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import tensorflow as tf
 
 from modules.settings.image_training import AugmentationSettings
@@ -30,7 +32,7 @@ def augmented(images: tf.Tensor, settings: AugmentationSettings, seed: tf.Tensor
     return _coloured(images, settings, uniform)
 
 
-def _moved(images: tf.Tensor, settings: AugmentationSettings, uniform) -> tf.Tensor:
+def _moved(images: tf.Tensor, settings: AugmentationSettings, uniform: Callable[..., tf.Tensor]) -> tf.Tensor:
     """One projective transformation per image: all moves cost one resampling."""
     height, width = float(images.shape[1]), float(images.shape[2])
     ones = tf.ones([tf.shape(images)[0]])
@@ -50,7 +52,7 @@ def _moved(images: tf.Tensor, settings: AugmentationSettings, uniform) -> tf.Ten
     )  # fmt: skip
 
 
-def _coloured(images: tf.Tensor, settings: AugmentationSettings, uniform) -> tf.Tensor:
+def _coloured(images: tf.Tensor, settings: AugmentationSettings, uniform: Callable[..., tf.Tensor]) -> tf.Tensor:
     def wide(values: tf.Tensor) -> tf.Tensor:
         return values[:, None, None, None]
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 
@@ -28,7 +30,7 @@ class ContrastiveLoss(keras.losses.Loss):
         super().__init__(name=name, reduction="sum")
         self.temperature = temperature
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         vectors = ops.cast(y_pred, "float32")
         count = ops.shape(vectors)[0]
         similarity = ops.matmul(vectors, ops.transpose(vectors)) / self.temperature
@@ -37,7 +39,7 @@ class ContrastiveLoss(keras.losses.Loss):
         at = ops.one_hot(other, count, dtype="float32")
         return ops.mean(ops.logsumexp(similarity, axis=1) - ops.sum(similarity * at, axis=1))
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature, "name": self.name}
 
 
@@ -53,7 +55,7 @@ class SupervisedContrastiveLoss(keras.losses.Loss):
         super().__init__(name=name, reduction="sum")
         self.temperature = temperature
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         same, others, similarity = _pairs(y_true, y_pred)
         scores = similarity / self.temperature
         logs = scores - ops.logsumexp(ops.where(others > 0, scores, _FAR), axis=1, keepdims=True)
@@ -62,7 +64,7 @@ class SupervisedContrastiveLoss(keras.losses.Loss):
         anchors = ops.cast(positives > 0, "float32")
         return ops.sum(losses * anchors) / ops.maximum(ops.sum(anchors), 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"temperature": self.temperature, "name": self.name}
 
 
@@ -78,7 +80,7 @@ class TripletLoss(keras.losses.Loss):
         super().__init__(name=name, reduction="sum")
         self.margin = margin
 
-    def call(self, y_true, y_pred):
+    def call(self, y_true: Any, y_pred: Any) -> Any:
         same, others, similarity = _pairs(y_true, y_pred)
         distance = 2.0 - 2.0 * similarity
         # (anchor, positive, negative)
@@ -87,11 +89,11 @@ class TripletLoss(keras.losses.Loss):
         broken = ops.sum(ops.cast(losses > 0.0, "float32"))
         return ops.sum(losses) / ops.maximum(broken, 1.0)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {"margin": self.margin, "name": self.name}
 
 
-def _pairs(labels, vectors):
+def _pairs(labels: Any, vectors: Any) -> Any:
     """Pairs of one category, pairs of two labelled products, neither with itself, and cosines; float32 (n, n) each."""
     labels = ops.cast(ops.reshape(labels, (-1,)), "int32")
     vectors = ops.cast(vectors, "float32")

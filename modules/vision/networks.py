@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import keras
 import numpy as np
@@ -19,7 +19,7 @@ from modules.vision.preprocess import ScalePixels
 from modules.vision.small_cnn import small_cnn
 
 if TYPE_CHECKING:
-    from modules.features import ImageFeature
+    from modules.features.image import ImageFeature
 
 BACKBONE = "backbone"
 """Name of the nested model of a network of ``keras.applications`` or a ``.keras`` file."""
@@ -54,7 +54,7 @@ def tower_name(name: str) -> str:
     return f"{name}_tower"
 
 
-def _backbone(name: str, feature: ImageFeature, pixels, seed: int):
+def _backbone(name: str, feature: ImageFeature, pixels: Any, seed: int) -> Any:
     scaled = ScalePixels(_pixels(feature), name=f"{name}_pixels_scaled")(pixels)
     if feature.backbone == SMALL_CNN:
         values = small_cnn(scaled, feature.channels, seed=seed)
@@ -74,13 +74,13 @@ def _backbone(name: str, feature: ImageFeature, pixels, seed: int):
     return _pooled(name, inner(scaled))
 
 
-def _pixels(feature: ImageFeature):
+def _pixels(feature: ImageFeature) -> Any:
     if feature.backbone == SMALL_CNN:
         return "-1..1"
     return feature.pixels or "0..255" if feature.backbone in SUPPLIED else PIXELS_OF[feature.backbone]
 
 
-def _pooled(name: str, values):
+def _pooled(name: str, values: Any) -> Any:
     if isinstance(values, (list, tuple)):
         values = values[0]
     if isinstance(values, dict):
@@ -132,7 +132,7 @@ def _supplied(name: str, feature: ImageFeature) -> keras.Model:
     return model
 
 
-def _saved_model(name: str, feature: ImageFeature):
+def _saved_model(name: str, feature: ImageFeature) -> keras.Model:
     _must_exist(name, feature)
     problems = []
     for endpoint in ("serve", "serving_default"):
@@ -145,7 +145,7 @@ def _saved_model(name: str, feature: ImageFeature):
     raise _unusable(name, feature, problems[-1]) from problems[-1]
 
 
-def _called(name: str, feature: ImageFeature, layer: keras.layers.Layer, scaled):
+def _called(name: str, feature: ImageFeature, layer: keras.layers.Layer, scaled: Any) -> Any:
     """What the network gives; it must take pictures of this size, any number of them."""
     try:
         layer(np.zeros((2, *feature.size, 3), np.float32))

@@ -41,7 +41,8 @@ def fit_patch_network(
     other pictures hold. What learns from them should take the returned ones, each as if its picture had been left out.
 
     Args:
-      pictures: uint8 (n, height, width, 3). targets: (n, columns), what to regress on; its mean is taken away.
+      pictures: uint8 (n, height, width, 3).
+      targets: (n, columns), what to regress on; its mean is taken away.
       copies: of all pictures in their order, changed at random, to learn from as well.
 
     Returns:

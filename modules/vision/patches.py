@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 from itertools import pairwise
+from typing import Any
 
 import keras
 import numpy as np
@@ -23,7 +24,7 @@ GROUND = 0.8
 """Subtracted from pixels in [0, 1] before squares are summed: float32 keeps small variations of light pictures."""
 
 
-def patch_network(pixels, settings: PatchSettings, width: int, seed: int):
+def patch_network(pixels: Any, settings: PatchSettings, width: int, seed: int) -> Any:
     """Pixels (batch, height, width, 3) in [0, 255] to embeddings (batch, width)."""
     histograms = []
     for patch, shrink in settings.scales:
@@ -58,13 +59,13 @@ class PatchHistogram(keras.layers.Layer):
 
     def __init__(
         self, patch: int, stride: int, patterns: int, threshold: float, cells: tuple[int, int], shrink: int = 1,
-        seed: int = 0, **kwargs,
+        seed: int = 0, **kwargs: Any,
     ):  # fmt: skip
         super().__init__(**{**kwargs, "trainable": False, "autocast": False, "dtype": "float32"})
         self.patch, self.stride, self.patterns, self.threshold = patch, stride, patterns, threshold
         self.cells, self.shrink, self.seed = (int(cells[0]), int(cells[1])), shrink, seed
 
-    def build(self, shape):
+    def build(self, shape: Any) -> None:
         start = keras.initializers.RandomNormal(seed=self.seed)
         square = (self.patch, self.patch, 3)
         self.kernel = self.add_weight(shape=(*square, self.patterns), initializer=start, trainable=False, name="kernel")
@@ -73,20 +74,20 @@ class PatchHistogram(keras.layers.Layer):
         self.rows, self.columns = (shares(*each) for each in zip(sides, self.cells, strict=True))
         self.mean = np.full((*square, 1), 1.0 / np.prod(square), np.float32)
 
-    def call(self, pixels):
+    def call(self, pixels: Any) -> Any:
         values = self.prepared(pixels)
         sums = self._sums(values) + self._sums(ops.flip(values, axis=2))
         rooted = ops.sqrt(ops.reshape(sums, (-1, self.compute_output_shape(pixels.shape)[1])))
         return rooted / ops.maximum(ops.norm(rooted, axis=1, keepdims=True), 1e-6)
 
-    def prepared(self, pixels):
+    def prepared(self, pixels: Any) -> Any:
         """The picture that patches are cut from: smaller, in [0, 1] less ``GROUND``."""
         values = ops.cast(pixels, "float32") / 255.0 - GROUND
         if self.shrink > 1:
             values = ops.average_pool(values, self.shrink, self.shrink, "valid", "channels_last")
         return values
 
-    def _sums(self, values):
+    def _sums(self, values: Any) -> Any:
         """The cells' sums, (batch, rows, columns, 2 * patterns); a band of patches at a time, to hold less."""
         (count, height), width = self.rows.shape, self.columns.shape[1]
         sums = [0.0] * count
@@ -103,8 +104,8 @@ class PatchHistogram(keras.layers.Layer):
                 sums[row] += band[:, at]
         return ops.stack(sums, axis=1)
 
-    def _band(self, values, share):
-        def slide(images, kernel):
+    def _band(self, values: Any, share: Any) -> Any:
+        def slide(images: Any, kernel: Any) -> Any:
             return ops.conv(images, kernel, self.stride, "valid", "channels_last")
 
         mean = slide(values, self.mean)
@@ -115,10 +116,10 @@ class PatchHistogram(keras.layers.Layer):
         activations = [ops.matmul(share, ops.relu(sign * similar - self.threshold)) for sign in (1.0, -1.0)]
         return ops.concatenate(activations, axis=-1)
 
-    def compute_output_shape(self, shape):
+    def compute_output_shape(self, shape: Any) -> Any:
         return (shape[0], self.cells[0] * self.cells[1] * 2 * self.patterns)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         names = ("patch", "stride", "patterns", "threshold", "cells", "shrink", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import keras
 from keras import ops
 from keras.applications import imagenet_utils
@@ -20,15 +22,15 @@ class ScalePixels(keras.layers.Layer):
       pixels: one of :data:`modules.settings.backbones.Pixels`.
     """
 
-    def __init__(self, pixels: Pixels, **kwargs):
+    def __init__(self, pixels: Pixels, **kwargs: Any):
         super().__init__(**{**kwargs, "trainable": False, "autocast": False})
         self.pixels = pixels
 
-    def call(self, images):
+    def call(self, images: Any) -> Any:
         images = ops.cast(images, "float32")
         if self.pixels in _MODES:
             images = imagenet_utils.preprocess_input(images, data_format="channels_last", mode=_MODES[self.pixels])
         return ops.cast(images, self.compute_dtype)
 
-    def get_config(self):
+    def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "pixels": self.pixels}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from modules.category_text import names_of
 from pipeline.init.columns import SampledColumn
@@ -89,7 +90,7 @@ def score_separator(separator: str, values: Mapping[str, int]) -> SeparatorGuess
         empty += sum(not part for part in parts)
         words += sum(len(part.split()) for part in parts)
         names += len(parts)
-        for parent, child in zip(parts, parts[1:], strict=False):
+        for parent, child in pairwise(parts):
             pairs.add((parent, child))
             children.add(child)
     if not split_values:
@@ -176,6 +177,11 @@ def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, se
     return told / both if both else 0.0
 
 
+def nearest(path: Names, kept: Collection[Names]) -> Names:
+    """The longest beginning of ``path`` that is in ``kept``; empty if there is none."""
+    return next((path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in kept), ())
+
+
 def build_taxonomy(paths: Mapping[Names, int], minimum: int) -> list[PathNode]:
     """Categories with at least ``minimum`` products, sorted, each after its parent.
 
@@ -189,10 +195,8 @@ def build_taxonomy(paths: Mapping[Names, int], minimum: int) -> list[PathNode]:
     kept = {path for path, total in totals.items() if total >= minimum}
     direct: Counter[Names] = Counter()
     for path, count in paths.items():
-        while path and path not in kept:
-            path = path[:-1]
-        if path:
-            direct[path] += count
+        if place := nearest(path, kept):
+            direct[place] += count
     parents = {path[:-1] for path in kept if len(path) > 1}
     return [
         PathNode(path, path not in parents or direct[path] >= minimum, totals[path], direct[path])

@@ -105,8 +105,8 @@ class SampledColumn:
     def examples(self, count: int = 3, limit: int = 48) -> list[str]:
         """The first distinct values, on one line each, cut."""
         shortened = []
-        for text in self.distinct:
-            text = " ".join(text.split())
+        for value in self.distinct:
+            text = " ".join(value.split())
             shortened.append(text if len(text) <= limit else text[: limit - 1] + "…")
             if len(shortened) == count:
                 break

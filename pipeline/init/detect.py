@@ -20,6 +20,7 @@ from pipeline.init.categories import (
     guess_category,
     judge_category,
     minimum_for,
+    nearest,
 )
 from pipeline.init.columns import SampledColumn, summarise
 from pipeline.init.fields import CATEGORY_ALIASES, FieldGuess, guess_fields, name_score, split_column, vector_column
@@ -202,9 +203,7 @@ def _note_categories(
     kept = {node.path for node in nodes}
     lost = 0
     for path, count in counts.items():
-        while path and path not in kept:
-            path = path[:-1]
-        lost += count if path not in exclusive else 0
+        lost += count if nearest(path, kept) not in exclusive else 0
     missing = counted - counts.total()
     if missing:
         notes.append(f"{missing:,} of {counted:,} products have no category: they are unlabelled")

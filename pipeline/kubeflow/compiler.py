@@ -20,9 +20,9 @@ from pipeline.workflow_file import LoadedWorkflow
 if TYPE_CHECKING:
     from tfx.orchestration.pipeline import Pipeline
 
-PUSHED = "/tmp/pushed"
+PUSHED = "/tmp/pushed"  # noqa: S108 - of the pod, which no one else writes to
 """In the pod: what is pushed is an artifact as well, and stays in the pipeline root."""
-IMAGES = "/tmp/images"
+IMAGES = "/tmp/images"  # noqa: S108 - of the pod, which no one else writes to
 """In the pod: the cache of product images."""
 SHOWN = ("examples", "tuner_results", "metrics", "labelling_batch", "similarity_index")
 """Outputs whose numbers Kubeflow's pages show."""

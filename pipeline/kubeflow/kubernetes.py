@@ -6,7 +6,7 @@ from typing import Any
 
 from google.protobuf import json_format
 
-from modules.settings.kubeflow import ComponentResources, VolumeSettings, seconds
+from modules.settings.kubeflow import SHARED_MEMORY_PATH, ComponentResources, VolumeSettings, seconds
 from pipeline.kubeflow.document import Package
 
 
@@ -25,7 +25,10 @@ def set_kubernetes(package: Package, task: str, settings: ComponentResources) ->
     if settings.shared_memory is not None:
         # As a plain folder in memory: servers older than 2.5 do not know ``enabledSharedMemory``.
         config.empty_dir_mounts.add(
-            volume_name="shared-memory", mount_path="/dev/shm", medium="Memory", size_limit=settings.shared_memory
+            volume_name="shared-memory",
+            mount_path=SHARED_MEMORY_PATH,
+            medium="Memory",
+            size_limit=settings.shared_memory,
         )
     for number, volume in enumerate(settings.volumes or ()):
         _mount(config, volume, f"volume-{number}")

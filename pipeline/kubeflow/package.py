@@ -47,8 +47,10 @@ def build_package(
     """Compiles a TFX pipeline and mends the result.
 
     Args:
-      parameters: run parameters. inline: (component, parameter) of paths whose files travel in the package.
-      scalars: (component, output) of numbers that Kubeflow's pages show. report: adds a step behind the components.
+      parameters: run parameters.
+      inline: (component, parameter) of paths whose files travel in the package.
+      scalars: (component, output) of numbers that Kubeflow's pages show.
+      report: adds a step behind the components.
 
     Raises:
       InputError: something that cannot run there (``pipeline.kubeflow.checks``), or settings of an unknown component.

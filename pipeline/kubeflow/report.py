@@ -28,7 +28,8 @@ def add_report(package: Package, image: str, workflow: str, objectives: Mapping[
     """Adds the step behind all components whose outputs it reads.
 
     Args:
-      workflow: its name. objectives: its objectives.
+      workflow: its name.
+      objectives: its objectives.
     """
     artifacts, types = {}, {}
     sources = {key: (PRODUCED_BY[key], key) for key in READ} | {COUNTS: (PRODUCED_BY["examples"], SCALARS)}

@@ -148,8 +148,9 @@ def _merged(cuts: Sequence[Cut]) -> list[Cut]:
     for start, end, new in sorted(cuts):
         if merged and start < merged[-1][1]:
             before = merged.pop()
-            start, end, new = before[0], max(before[1], end), before[2] + new
-        merged.append((start, end, new))
+            merged.append((before[0], max(before[1], end), before[2] + new))
+        else:
+            merged.append((start, end, new))
     return merged
 
 

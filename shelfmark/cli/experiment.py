@@ -12,7 +12,9 @@ from shelfmark.cli import similarity_experiment
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
 
 if TYPE_CHECKING:
+    from experiments.label_efficiency import Settings
     from modules.settings.workflow import Workflow
+    from pipeline.workflow_file import LoadedWorkflow
 
 app = typer.Typer(
     help="Compare strategies and models by playing the labelling, and embeddings by their neighbours.",
@@ -65,27 +67,34 @@ def label_efficiency(
     targets = _targets(target or [])
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    from experiments.label_efficiency import Settings
+
+    settings = Settings(
+        names, tuple(range(first_seed, first_seed + seeds)), budget, batch, held_out, held_out_seed, minimum, targets,
+        stop_at_target,
+    )  # fmt: skip
+    _simulate(loaded, base, settings, output)
+
+
+def _simulate(loaded: LoadedWorkflow, workflow: Workflow, settings: Settings, output: Path | None) -> None:
+    """Runs the experiment on the products of ``loaded``, and prints what each strategy needs."""
     from experiments.catalogue import catalogue_of
-    from experiments.label_efficiency import PAGE_FILE, Settings, describe, digest, run, simulated
+    from experiments.label_efficiency import PAGE_FILE, describe, digest, run, simulated
     from modules.reporting.learning_curves import needed
     from pipeline.products import read_products
     from pipeline.quiet import everything_else_to
     from pipeline.run_folder import RunFolder
 
-    played = simulated(base)
-    settings = Settings(
-        names, tuple(range(first_seed, first_seed + seeds)), budget, batch, held_out, held_out_seed, minimum, targets,
-        stop_at_target,
-    )  # fmt: skip
+    played = simulated(workflow)
     said = console()
-    catalogue = catalogue_of(read_products(loaded), minimum=minimum)
+    catalogue = catalogue_of(read_products(loaded), minimum=settings.minimum)
     described = describe(played.name, played, catalogue, settings)
     folder = output or RunFolder.of(played).path / "experiments" / f"label-efficiency-{digest(described)}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("a", encoding="utf-8") as log, everything_else_to(log, said):
         page = run(played.name, played, catalogue, settings, folder, said.print)
     said.print()
-    for row in needed(page.curves, targets):
+    for row in needed(page.curves, settings.targets or {}):
         said.print(f"labels needed for {row.figure} {row.target:g} by {row.strategy}: {row}")
     said.print(f"page: {folder / PAGE_FILE}", soft_wrap=True)
 

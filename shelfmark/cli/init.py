@@ -72,9 +72,10 @@ def show(guess: Guess) -> None:
     width = max(len(visible(row[1])) for row in rows)
     room = max(30, shutil.get_terminal_size((120, 24)).columns - width - 22)
     for field, column, sure, examples in rows:
-        column, examples = visible(column), "".join(c if c.isprintable() else " " for c in examples)
-        examples = examples if len(examples) <= room else examples[: room - 1] + "…"
-        _say(f"{field:<13}  {column:<{width}}  {sure:<4}  {examples}".rstrip())
+        shown = "".join(c if c.isprintable() else " " for c in examples)
+        if len(shown) > room:
+            shown = shown[: room - 1] + "…"
+        _say(f"{field:<13}  {visible(column):<{width}}  {sure:<4}  {shown}".rstrip())
     if guess.unused:
         _say(f"not used: {', '.join(guess.unused)}")
     if guess.category:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
 
 if TYPE_CHECKING:
+    from modules.similarity_quality.compare import EmbeddingComparison
     from modules.similarity_quality.embeddings import Embedded
+    from modules.similarity_quality.triplets import Ranked
     from pipeline.workflow_file import LoadedWorkflow
 
 PAGE_FILE, RESULTS_FILE = "similarity.html", "similarity.json"
@@ -59,57 +62,89 @@ def similarity(
     overrides: SetOption = None,
 ) -> None:
     """Compare embeddings by their neighbours: labels that the feed has, and people's verdicts."""
-    from modules.similarity_quality.triplets import agreed, line_of, read_triplets
-
     loaded = load(workflow, overrides, feed, products=workflow is not None or not embeddings)
-    ranked = agreed(read_triplets(triplets)) if triplets else []
-    wanted = runs or ([] if embeddings else ["latest"])
-    said = console()
+    ranked = _ranked(triplets or ())
+    runs = runs or ([] if embeddings else ["latest"])
 
+    from modules.similarity_quality.compare import compare
+    from pipeline.similarity_labels import read_similarity_labels
+
+    compared = _embedded(loaded, runs, embeddings or (), columns or ())
+    has_labels = workflow is not None or runs or cluster or link
+    labels = read_similarity_labels(loaded, cluster, link) if has_labels else None
+    comparison = compare(compared, labels, ranked, top, seed)
+    folder = output or _default_folder(loaded)
+    _write(comparison, folder, [f"{len(ranked):,} triplets that annotators rank alike."] if triplets else [])
+    _print(comparison)
+    if sample is not None:
+        _write_questions(comparison, sample, count, seed)
+    console().print(f"page: {folder / PAGE_FILE}", soft_wrap=True)
+
+
+def _ranked(files: Sequence[Path]) -> Sequence[Ranked]:
+    """The triplets that all who judged them rank alike."""
+    from modules.similarity_quality.triplets import agreed, read_triplets
+
+    return agreed(read_triplets(files)) if files else ()
+
+
+def _default_folder(loaded: LoadedWorkflow) -> Path:
+    from pipeline.run_folder import RunFolder
+
+    return RunFolder.of(loaded.workflow).path / "experiments" / "similarity"
+
+
+def _write(comparison: EmbeddingComparison, folder: Path, facts: Sequence[str]) -> None:
+    """The page, and the same figures as JSON."""
     import orjson
 
     from modules.reporting.page import write_page
-    from modules.reporting.similarity import interval_text, sections, write_similarity
-    from modules.similarity_quality.compare import compare, questions
-    from pipeline.run_folder import RunFolder
-    from pipeline.similarity_labels import read_similarity_labels
+    from modules.reporting.similarity import write_similarity
 
-    found = [one for run in wanted for one in _of_run(loaded, run, columns or (), len(wanted) > 1)]
-    found += [one for text in embeddings or () for one in _of_path(text, columns or ())]
-    labels = None
-    if workflow is not None or wanted or cluster or link:
-        labels = read_similarity_labels(loaded, cluster, link)
-    comparison = compare(found, labels, ranked, top, seed)
-    folder = output or RunFolder.of(loaded.workflow).path / "experiments" / "similarity"
     folder.mkdir(parents=True, exist_ok=True)
-    facts = [f"{len(ranked):,} triplets that annotators rank alike."] if triplets else []
     write_similarity(comparison, folder / PAGE_FILE, "How good neighbours are", facts)
     write_page(folder / RESULTS_FILE, orjson.dumps(comparison.document(), option=orjson.OPT_INDENT_2).decode() + "\n")
+
+
+def _print(comparison: EmbeddingComparison) -> None:
+    from modules.reporting.similarity import interval_text, sections
+
+    said = console()
     for section in sections(comparison):
         said.print(f"{section.title}, {section.caption}")
         for row in section.rows:
             said.print(f"  {row.figure:<22} {interval_text(row.value):<24} {row.embedding}", soft_wrap=True)
-    for one, quality in zip(comparison.embedded, comparison.triplets, strict=False):
+    for embedded, quality in zip(comparison.embedded, comparison.triplets, strict=False):
         precision, score = interval_text(quality.precision), interval_text(quality.score, 0)
-        said.print(f"Triplets, {quality.triplets:,}: {one.name}", soft_wrap=True)
+        said.print(f"Triplets, {quality.triplets:,}: {embedded.name}", soft_wrap=True)
         said.print(f"  similarity precision {precision}, score at top {quality.top} {score}", soft_wrap=True)
-    if sample is not None:
-        drawn = questions(comparison, count, seed)
-        write_page(sample, b"".join(map(line_of, drawn)).decode())
-        said.print(f"{sample}: {len(drawn):,} triplets; `shelfmark label import-triplets` queues them", soft_wrap=True)
-    said.print(f"page: {folder / PAGE_FILE}", soft_wrap=True)
 
 
-def _of_run(loaded: LoadedWorkflow, run: str, columns: Any, several: bool) -> list[Embedded]:
+def _write_questions(comparison: EmbeddingComparison, file: Path, count: int, seed: int) -> None:
+    """Draws ``count`` triplets for people to judge."""
+    from modules.reporting.page import write_page
+    from modules.similarity_quality.compare import questions
+    from modules.similarity_quality.triplets import line_of
+
+    drawn = questions(comparison, count, seed)
+    write_page(file, b"".join(map(line_of, drawn)).decode())
+    hint = f"{file}: {len(drawn):,} triplets; `shelfmark label import-triplets` queues them"
+    console().print(hint, soft_wrap=True)
+
+
+def _embedded(
+    loaded: LoadedWorkflow, runs: Sequence[str], embeddings: Sequence[str], columns: Sequence[str]
+) -> list[Embedded]:
+    """The embeddings of the runs, then those of the files and folders: ``PATH`` or ``NAME=PATH``."""
     from modules.similarity_quality.embeddings import read_embeddings
     from pipeline.runs import Runs
 
-    found = Runs.of(loaded).find(run, "predictions")
-    return read_embeddings(found.folder("predictions"), found.id if several else loaded.workflow.name, columns)
-
-
-def _of_path(text: str, columns: Any) -> list[Embedded]:
-    from modules.similarity_quality.embeddings import read_embeddings
-
-    name, equals, path = text.partition("=")
-    return read_embeddings(path if equals else text, name if equals else "", columns)
+    compared = []
+    for name in runs:
+        run = Runs.of(loaded).find(name, "predictions")
+        shown = run.id if len(runs) > 1 else loaded.workflow.name
+        compared += read_embeddings(run.folder("predictions"), shown, columns)
+    for text in embeddings:
+        name, equals, path = text.partition("=")
+        compared += read_embeddings(path if equals else text, name if equals else "", columns)
+    return compared

@@ -55,6 +55,8 @@ def start(loaded: LoadedWorkflow, runner: Runner, console: Console) -> bool:
         start(load_workflow("my-shop.yaml"), LocalRunner(), Console())
 
     Args:
+      loaded: the workflow.
+      runner: where the run takes place.
       console: where progress and the summary go.
 
     Returns:

@@ -27,6 +27,9 @@ def compile_package(
     """Writes the package of a workflow that was checked.
 
     Args:
+      loaded: the workflow.
+      output: the package file to write.
+      console: where it is said what was written.
       target: ``kubeflow`` or ``vertex``.
 
     Raises:

@@ -159,7 +159,7 @@ def test_of_a_long_list_of_mistakes_only_the_first_is_kept(body: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "path, status",
+    ("path", "status"),
     [
         ("/v1/similar/p1?k=1e9", 422), ("/v1/similar/p1?k=", 422), ("/v1/similar/p1?k=1&k=x", 422),
         ("/v1/similar/p1?price_from=nan", 422), ("/v1/similar/p1?price_from=-1", 422),

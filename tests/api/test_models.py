@@ -133,7 +133,7 @@ def bomb() -> bytes:
 
 
 @pytest.mark.parametrize(
-    "query, by, word",
+    ("query", "by", "word"),
     [
         ({"image": "no base64!"}, "image", "base64"),
         ({"image": b64(b"<svg onload=alert(1)></svg>")}, "image", "JPEG, PNG"),

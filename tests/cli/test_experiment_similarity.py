@@ -58,7 +58,7 @@ def test_compares_files(shop: Path, capsys: pytest.CaptureFixture[str]):
     assert len(read_questions(shop / "q.jsonl")) == 25
 
 
-@pytest.mark.parametrize("arguments, said", [
+@pytest.mark.parametrize(("arguments", "said"), [
     (["--embedding", "none.npy"], "there is no such file"),
     (["--embedding", "good.npy", "--cluster", "extra.nothing"], "a column of the feed that has values"),
     (["--triplets", "none.jsonl"], "cannot be read"),
@@ -68,6 +68,6 @@ def test_compares_files(shop: Path, capsys: pytest.CaptureFixture[str]):
 def test_bad_arguments_are_said(shop: Path, capsys: pytest.CaptureFixture[str], monkeypatch, arguments, said):
     monkeypatch.chdir(shop)
     folder = f"runners.local.folder={shop / 'runs'}"
-    code, out, err = run(capsys, "experiment", "similarity", "w.yaml", *arguments, "--set", folder, "-o", "out")
+    code, _out, err = run(capsys, "experiment", "similarity", "w.yaml", *arguments, "--set", folder, "-o", "out")
     assert code == 2 and said in err and "Traceback" not in err
     assert not (shop / "out").exists()

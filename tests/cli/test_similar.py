@@ -43,7 +43,7 @@ def test_a_text_is_looked_for_in_titles(folder: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
-    "arguments, said",
+    ("arguments", "said"),
     [
         (["p19O"], "an id or a vector: there is no model"),
         (["p1", "--by", "smell"], "one of: joint, title, scann"),

@@ -66,7 +66,7 @@ def test_products_that_came_and_went(folder: Path, tmp_path: Path, capsys: pytes
     assert "knn_vector" in (tmp_path / "out" / "mapping.json").read_text()
 
 
-@pytest.mark.parametrize("arguments, said", [
+@pytest.mark.parametrize(("arguments", "said"), [
     (["full-text", "--by", "smell"], "one of: joint, image"),
     (["full-text", "--way", "smell"], "--way"),
     (["elasticsearch", "--name", "My Shop"], "small letters"),

@@ -137,5 +137,5 @@ def test_ml_metadata_alone_answers(evaluation: str, thresholds: dict[str, Any], 
     # ML Metadata keeps 6 digits of a number on SQLite.
     accuracy = metrics.get_float_custom_property("exclusive/accuracy")
     assert found.values["exclusive"]["accuracy"] == pytest.approx(accuracy, rel=1e-5)
-    assert [row["path"] for row in found.failed["exclusive"]][0].startswith(("Shoes", "(cat"))
+    assert next(row["path"] for row in found.failed["exclusive"]).startswith(("Shoes", "(cat"))
     assert {item.path for item in found.categories} <= set(small.PATHS) and len(found.categories) > 7

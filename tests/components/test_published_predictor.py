@@ -104,11 +104,11 @@ def test_a_blessed_newest_model_is_published_without_predicting_again(run: Run, 
 
 
 def test_the_last_blessed_model_predicts_with_its_own_taxonomy(run: Run, predictions: Any) -> None:
-    new = list(TREE)[0]
+    new = next(iter(TREE))
     renamed = Path(run.before.uri) / "Format-Serving" / TAXONOMY_FILE
     # This run's taxonomy puts a category first, so that every class index of its labels has moved by one.
     later = Taxonomy.from_paths(["AAA", *(c.path for c in TREE)], exclusive="all")
-    assert [c.id for c in later.exclusive][0] != new.id
+    assert next(c.id for c in later.exclusive) != new.id
     file = Path(run.taxonomy.uri) / TAXONOMY_FILE
     old = file.read_bytes()
     later.write(file)

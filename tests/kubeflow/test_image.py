@@ -25,7 +25,7 @@ def test_the_context_holds_what_is_installed_and_copied() -> None:
     text = (REPOSITORY / "Dockerfile").read_text()
     for source in re.findall(r"^COPY (?!--from)(.+) \S+$", text, re.MULTILINE):
         for name in source.split():
-            assert name == "." or name.split("/")[0] in allowed and (REPOSITORY / name).exists(), name
+            assert name == "." or (name.split("/")[0] in allowed and (REPOSITORY / name).exists()), name
 
 
 def test_everything_installed_is_pinned_by_checksum() -> None:

@@ -80,7 +80,7 @@ def test_new_pipeline_then_new_versions(server: Server, capsys: pytest.CaptureFi
         assert sum(map(len, server.versions.values())) == len(server.runs) == number
     run = list(server.runs.values())[-1]
     assert f"started run {run['run_id']}: {server.endpoint}/#/runs/details/{run['run_id']}" in out
-    newest = list(server.versions.values())[0][-1]
+    newest = next(iter(server.versions.values()))[-1]
     assert run["pipeline_version_reference"]["pipeline_version_id"] == newest["pipeline_version_id"]
     assert run["runtime_config"] == {
         "parameters": {"training_epochs": 5, "rate": 1.0},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
@@ -111,7 +112,7 @@ def test_a_screen_reader_finds_names_landmarks_and_headings(browser: Any, sessio
             "h1, h2, h3, h4", "all => all.filter(h => h.checkVisibility()).map(h => +h.tagName[1])"
         )
         assert levels.count(1) == 1 and levels[0] == 1, path
-        assert all(b - a <= 1 for a, b in zip(levels, levels[1:], strict=False)), (path, levels)
+        assert all(b - a <= 1 for a, b in itertools.pairwise(levels)), (path, levels)
         ids = page.eval_on_selector_all("[id]", "all => all.map(e => e.id)")
         assert len(ids) == len(set(ids)), path
         titles.append(page.title())

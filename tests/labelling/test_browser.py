@@ -123,7 +123,7 @@ def test_a_slow_server_asks_for_no_product_twice(browser: Any, store: Store, tmp
     with serving(str(tmp_path / "labels.sqlite"), "--annotator", "ann") as server:
         page = Page(browser, server.url)
         held: list[Any] = []
-        page.page.route("**/label", lambda route: held.append(route))  # noqa: PLW0108
+        page.page.route("**/label", lambda route: held.append(route))
         asked = []
         for _ in range(20):
             asked.append(page.product)

@@ -71,7 +71,7 @@ def test_files_that_are_not_there_are_said_with_the_folder(tmp_path: Path) -> No
     assert "name no image" in report(tmp_path, ["", ""], "{}").notes[0]
 
 
-@pytest.mark.parametrize("reference, host", [
+@pytest.mark.parametrize(("reference", "host"), [
     ("https://a.example/1.jpg", "a.example"), ("//A.example:8080/1.jpg", "a.example"), ("gs://bucket/1.jpg", "bucket"),
     ("images/1.jpg", None), ("file:///etc/passwd", None), ("data:image/png;base64,AAAA", None), ("C:\\1.jpg", None),
     ("https://", None), ("https://[::1/1.jpg", None), ("a:b:c", None), ("http://x\0y/1.jpg", None),

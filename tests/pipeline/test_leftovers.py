@@ -130,7 +130,7 @@ def test_temporary_files_of_a_killed_run_go_at_the_next_start(tmp_path: Path, mo
     note, mine = tmp_path / ".temporary", tmp_path / "shelfmark-mine"
     killed = temporary_files(note)
     killed.__enter__()
-    file, left = tempfile.mkstemp()
+    _file, left = tempfile.mkstemp()
     assert Path(left).is_relative_to(tmp_path / "tmp")
     monkeypatch.setenv("TMPDIR", str(tmp_path / "tmp"))
     tempfile.tempdir = None

@@ -199,7 +199,7 @@ def test_the_history_is_of_the_last_runs_in_their_order(loaded, folder, recorder
     runs = Runs.of(loaded)
     missing: list[str] = []
     report = collect(loaded, RunResult(THIRD, folder, folder.logs / "x.log"), runs, missing)
-    expected = [name for number, name in enumerate(names) if number not in (20, 25)][-19:] + [THIRD]
+    expected = [*[name for number, name in enumerate(names) if number not in (20, 25)][-19:], THIRD]
     history = report.objectives[0].history
     assert [point.run for point in history] == expected and report.previous == names[26] and missing == []
     assert [point.values["accuracy"] for point in history][-2:] == [0.76, 0.7]

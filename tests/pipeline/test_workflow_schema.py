@@ -26,7 +26,7 @@ def fits(value: Any, node: dict[str, Any], root: dict[str, Any]) -> bool:
         return sum(fits(value, member, root) for member in node["oneOf"]) == 1
     if "anyOf" in node:
         return any(fits(value, member, root) for member in node["anyOf"])
-    if "enum" in node and value not in node["enum"] or "const" in node and value != node["const"]:
+    if ("enum" in node and value not in node["enum"]) or ("const" in node and value != node["const"]):
         return False
     kind = node.get("type")
     if kind and (not isinstance(value, TYPES[kind]) or (isinstance(value, bool) and kind != "boolean")):

@@ -117,7 +117,8 @@ def check_required(path: str, names: list[str], required: str | None, where: str
     """Raises InputError if the stated columns lack the required one, since the reason would drown in bad records.
 
     Args:
-      names: the file's top-level columns. where: what states them (``header``).
+      names: the file's top-level columns.
+      where: what states them (``header``).
     """
     if required is None or required in names or required.split(".")[0] in names:
         return

@@ -95,14 +95,14 @@ def _leaves(field: Any, prefix: str = "") -> Iterator[str]:
 
 
 def _read_row_group(
-    path: str, file: Any, group: int, columns: list[str], row: int, limit: int
+    path: str, file: Any, group: int, columns: list[str], first: int, limit: int
 ) -> Iterator[Record | BadRecord]:
     for batch in file.iter_batches(batch_size=_ROWS, row_groups=[group], columns=columns):
         try:
             records = batch.to_pylist()
         except UnicodeDecodeError:
             records = _decode_each(batch)
-        for row, data in enumerate(records, row):  # noqa: B020 - goes on counting over the batches
+        for row, data in enumerate(records, first):
             undecodable = [name for name, value in data.items() if isinstance(value, UnicodeDecodeError)]
             if undecodable:
                 raw = raw_text(repr({name: str(value) for name, value in data.items()}))
@@ -111,7 +111,7 @@ def _read_row_group(
                 yield BadRecord(path, row, "too_long", f"more than {limit:,} characters", raw_text(repr(data)[:4000]))
             else:
                 yield Record(row, data, None)
-        row += 1
+        first += len(records)
 
 
 def _decode_each(batch: Any) -> list[dict[str, Any]]:

@@ -152,7 +152,8 @@ def query(
     A title is looked for by its first words, as the embedded engine does. What has nothing to look for finds nothing.
 
     Args:
-      vector: floats (d,). size: hits that are wanted, at most 10,000, the engines' limit.
+      vector: floats (d,).
+      size: hits that are wanted, at most 10,000, the engines' limit.
 
     Raises:
       ValueError: a larger size.

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import pairwise
 from typing import Annotated, Any
 
 import numpy as np
@@ -139,4 +140,4 @@ class Encoding(Settings):
         names = [self.name(number) for number in distinct.tolist()]
         each = [names[place] for place in places.tolist()]
         offsets = tokens.offsets.tolist()
-        return [each[start:end] for start, end in zip(offsets, offsets[1:], strict=False)]
+        return [each[start:end] for start, end in pairwise(offsets)]

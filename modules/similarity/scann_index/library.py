@@ -43,7 +43,8 @@ def native() -> Any:
             path = Path(folder) / "scann_ops" / "cc" / "python" / f"{_MODULE}{suffix}"
             if path.exists():
                 spec = importlib.util.spec_from_file_location(_MODULE, path)
-                assert spec is not None and spec.loader is not None
+                assert spec is not None
+                assert spec.loader is not None
                 module = importlib.util.module_from_spec(spec)
                 sys.modules[_MODULE] = module
                 spec.loader.exec_module(module)

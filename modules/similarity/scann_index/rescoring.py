@@ -64,7 +64,8 @@ class Rescoring:
         """The ``k`` candidates of each query with the highest cosines.
 
         Args:
-          queries: float32 (q, d). candidates: rows, -1 for none; its scores do not count.
+          queries: float32 (q, d).
+          candidates: rows, -1 for none; its scores do not count.
         """
         small = candidates.rows.shape[1] * queries.shape[1] < _LARGE
         with one_blas_thread(), self._turn if small else nullcontext():

@@ -24,7 +24,7 @@ def random_rotation(dimension: int, rng: np.random.Generator) -> Float32Array:
 
 def rotate(vectors: npt.NDArray[Any], rotation: Float32Array) -> Float32Array:
     """Vectors (n, d) rotated, float32. Neighbouring blocks are mixed: numbers of a block lie b places apart."""
-    blocks, width, _ = rotation.shape
+    blocks = len(rotation)
     wide = to_float32(vectors)
     if blocks == 1:
         return wide @ rotation[0]

@@ -93,7 +93,9 @@ def effort_of(efforts: Sequence[Effort], k: int, leaves: int, products: int) -> 
     (docs/explanation/results/similarity.md).
 
     Args:
-      efforts: ascending by k. leaves: of the tree. products: in the index.
+      efforts: ascending by k.
+      leaves: of the tree.
+      products: in the index.
     """
     if not efforts:
         efforts = (Effort(k=100, leaves=max(1, leaves // 20), reorder=250),)

@@ -13,10 +13,10 @@ from urllib.parse import urlencode, urlsplit
 
 import urllib3
 
-TOKEN = "SHELFMARK_KUBEFLOW_TOKEN"
+TOKEN = "SHELFMARK_KUBEFLOW_TOKEN"  # noqa: S105 - the name of an environment variable
 COOKIE = "SHELFMARK_KUBEFLOW_COOKIE"
 ENDPOINT = "SHELFMARK_KUBEFLOW_ENDPOINT"
-SERVICE_ACCOUNT_TOKEN = "KF_PIPELINES_SA_TOKEN_PATH"
+SERVICE_ACCOUNT_TOKEN = "KF_PIPELINES_SA_TOKEN_PATH"  # noqa: S105 - the name of an environment variable
 """Environment variable: the projected token of the pod's service account; the name is Kubeflow's."""
 _IN_CLUSTER = "/var/run/secrets/kubeflow/pipelines/token"
 _API = "/apis/v2beta1"

@@ -88,7 +88,8 @@ def wait(session: ClusterSession, run: str, told: Callable[[str, str], None], ev
     """Waits for a run's end.
 
     Args:
-      told: is told (component, state) whenever a component's state changes. every: seconds between looks.
+      told: is told (component, state) whenever a component's state changes.
+      every: seconds between looks.
 
     Returns:
       (state, error); the error is empty where there is none.

@@ -82,7 +82,7 @@ def import_products(
         typer.echo(f"{count:,} products in {opened.name}")
 
 
-def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> None:  # type: ignore[no-untyped-def]
+def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> None:
     from labelling.store import Store
     from modules.errors import InputError
     from pipeline.runs import Runs

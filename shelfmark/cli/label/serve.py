@@ -79,7 +79,7 @@ def serve(
         limits=ConnectionLimits(wait=client_timeout, connections=connections, per_address=per_address),
     )  # fmt: skip
     with open_store(store, workflow, overrides, patience=replace(SERVING, write=write_wait)) as opened:
-        serve_store(opened, options, lambda line: typer.echo(line), _source(index, workflow, overrides))
+        serve_store(opened, options, typer.echo, _source(index, workflow, overrides))
 
 
 def _source(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:

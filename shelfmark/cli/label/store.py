@@ -46,6 +46,10 @@ def open_store(
     """The store that the arguments name.
 
     Args:
+      store: address or file of the store; None: the environment's, else the workflow's.
+      workflow: the workflow file; None: the default one.
+      overrides: settings that replace those of the workflow file.
+      create: make a store where there is none.
       patience: how long to wait for other programs that hold it; None: as long as a command may.
 
     Raises:

@@ -56,4 +56,4 @@ def serve(
         limits=ConnectionLimits(wait=client_timeout, connections=connections, per_address=per_address),
     )  # fmt: skip
     token_of(options)
-    serve_similar(source_of(index, model, workflow, overrides), options, lambda line: typer.echo(line))
+    serve_similar(source_of(index, model, workflow, overrides), options, typer.echo)

@@ -11,8 +11,8 @@ import unicodedata
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as parquet
 import yaml
+from pyarrow import parquet
 
 
 def open_text(path: Path) -> list[str]:

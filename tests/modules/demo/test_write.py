@@ -9,9 +9,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import pyarrow.parquet as parquet
 import pytest
 from PIL import Image
+from pyarrow import parquet
 
 from modules.demo import DemoSummary, write_demo
 from modules.demo.feeds import BAD

@@ -156,7 +156,7 @@ def test_an_unknown_truth_is_said_with_place_number_and_nearest() -> None:
     unknown = joiner.take_unknown()
     assert unknown == [(("Home", "Lamp"), "a.csv", 3, 3)]
     assert joiner.take_unknown() == []
-    (problem,) = unknown_problems(unknown + [(("Home", "Lamp"), "a.csv", 2, 5)], TAXONOMY, "path")
+    (problem,) = unknown_problems([*unknown, (("Home", "Lamp"), "a.csv", 2, 5)], TAXONOMY, "path")
     assert str(problem) == (
         "a.csv:2: path = 'Home > Lamp': not in the taxonomy (8 products); did you mean 'Home > Lamps'?"
     )

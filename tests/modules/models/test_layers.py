@@ -66,7 +66,7 @@ class TestEmbeddingBag:
         np.testing.assert_allclose(found, table[[2]], atol=1e-6)
 
     def test_gradient_is_that_of_the_dense_product(self):
-        layer, table = bag()
+        layer, _table = bag()
         ids, weights, matrix = padded([[(1, 2.0), (4, -1.0)], [], [(1, 0.5)]])
         upstream = np.arange(9, dtype=np.float32).reshape(3, 3)
         with tf.GradientTape() as tape:

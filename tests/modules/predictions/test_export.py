@@ -55,7 +55,7 @@ def test_csv_has_a_row_per_product_and_no_formula(written, tmp_path: Path) -> No
 
 
 def test_numbers_below_zero_are_not_taken_for_formulas(written, tmp_path: Path) -> None:
-    files, rows = written
+    files, _rows = written
     export(files, Query(), taxonomy(), tmp_path / "x.csv")
     with (tmp_path / "x.csv").open(newline="") as stream:
         margins = [row["exclusive/margin"] for row in csv.DictReader(stream)]

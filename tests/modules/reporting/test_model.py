@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -55,6 +57,6 @@ def test_the_best_come_first_and_more_products_weigh_more(rows: list[tuple[float
     assert {row.id for row in ranked} == {row.id for row in made if row.f1 is not None and row.examples > 0}
     values = [(row.f1.value, row.examples) for row in ranked if row.f1]
     assert [f1 for f1, _ in values] == sorted((f1 for f1, _ in values), reverse=True)
-    for (f1, n), (next_f1, next_n) in zip(values, values[1:], strict=False):
+    for (f1, n), (next_f1, next_n) in itertools.pairwise(values):
         if f1 == next_f1:
             assert n >= next_n if f1 >= 0.5 else n <= next_n

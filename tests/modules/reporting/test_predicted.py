@@ -56,7 +56,7 @@ def test_confusion_by_top_level_category(written) -> None:
 
 
 def test_many_top_level_categories_are_pooled(written, monkeypatch) -> None:
-    files, rows = written
+    files, _rows = written
     whole = read_predicted(files, taxonomy())["exclusive"].confusion
     monkeypatch.setattr(module, "_SHOWN_TOP", 1)
     confusion = read_predicted(files, taxonomy())["exclusive"].confusion

@@ -73,7 +73,7 @@ def test_sides_do_not_matter():
     assert agreed([said("a"), said("b", "bob", a="b", b="a")]) == [Ranked("q", "a", "b")]
 
 
-@pytest.mark.parametrize("triplets, expected", [
+@pytest.mark.parametrize(("triplets", "expected"), [
     ([said("a"), said("a", "bob")], [Ranked("q", "a", "b")]),
     ([said("a"), said("b", "bob")], []),
     ([said("a"), said("both", "bob")], []),

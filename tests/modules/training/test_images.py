@@ -78,7 +78,7 @@ class TestEveryKind:
         assert all(np.isfinite(v).all() for v in found.values() if v.dtype != object)
 
     def test_the_model_that_was_trained_is_the_one_that_serves(self, trained, built, kind):
-        settings, folder, _, found = trained(kind)
+        _settings, folder, _, found = trained(kind)
         # Decoded, transformed and embedded in one graph, in batches of another size.
         call = tf.saved_model.load(folder).signatures["serving_default"]
         raw = built.raw("eval")

@@ -37,7 +37,12 @@ def bring(
     """Puts batches into the store, and what the pages show of their products and of the run.
 
     Args:
-      run: whose examples and predictions the batches are of. wanted: how many annotators are to answer each.
+      store: where the batches go.
+      loaded: the workflow of the run.
+      run: whose examples and predictions the batches are of.
+      runs: all runs of the workflow.
+      batches: as a run has drawn them.
+      wanted: how many annotators are to answer each.
 
     Returns:
       Batch id to what became of its items.

@@ -57,6 +57,9 @@ def tally_rules(folder: Path, rules: RuleSet | None, taxonomy: Taxonomy, objecti
     """One pass over all examples.
 
     Args:
+      folder: of the run's examples.
+      rules: the rules that are counted; None: the run has none.
+      taxonomy: the one that the run used.
       objective: the exclusive one, whose labels judge the rules; None: nothing is judged.
     """
     import tensorflow as tf

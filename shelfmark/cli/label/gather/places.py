@@ -69,8 +69,10 @@ def find_run(runs: Runs | None, run: str, uri: str | None, key: str) -> tuple[Ru
     """The run that a batch belongs to, None if it is none of these, and the batch's URI.
 
     Args:
-      runs: None: there are none here. run: an id or ``latest``. uri: of the artifact; None: the run's own. key: of the
-        artifact.
+      runs: None: there are none here.
+      run: an id or ``latest``.
+      uri: of the artifact; None: the run's own.
+      key: of the artifact.
 
     Raises:
       InputError: there is no such run.

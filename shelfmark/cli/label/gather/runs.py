@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
@@ -37,7 +38,11 @@ def run_of(
     """A run as the pages show it.
 
     Args:
-      outputs: what it made; None for one that only its metrics are known of. more: further attributes of the run.
+      run: its id.
+      workflow: the workflow's name.
+      metrics: its metrics; None: it has none.
+      outputs: what it made; None for one that only its metrics are known of.
+      **more: further attributes of the run.
     """
     facts: dict[str, Any] = {}
     if metrics is not None:
@@ -59,7 +64,7 @@ def time_of(run: str) -> int:
 
 
 def _finite(values: Mapping[str, float]) -> dict[str, float]:
-    return {name: value for name, value in values.items() if value == value and abs(value) != float("inf")}
+    return {name: value for name, value in values.items() if math.isfinite(value)}
 
 
 def _outputs(outputs: Mapping[str, Output]) -> dict[str, Any]:

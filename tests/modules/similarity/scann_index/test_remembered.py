@@ -14,7 +14,7 @@ from tests.modules.similarity.shops import shop
 ROWS = 300
 
 
-@pytest.mark.parametrize("memory, most, kept", [(0, 256, 8), (12 * ROWS, 256, 12), (1 << 30, 15, 15)])
+@pytest.mark.parametrize(("memory", "most", "kept"), [(0, 256, 8), (12 * ROWS, 256, 12), (1 << 30, 15, 15)])
 def test_the_last_used_restrictions_are_kept(
     monkeypatch: pytest.MonkeyPatch, memory: int, most: int, kept: int
 ) -> None:
