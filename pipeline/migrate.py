@@ -99,7 +99,7 @@ def write_file(migrated: MigratedFile) -> Path:
 
 
 def _kept(path: Path, content: bytes) -> Path:
-    """Writes the copy of the old file under a name that is free; whoever may not read the one may not read the other."""
+    """Writes the copy of the old file under a name that is free, with the rights of the file."""
     for number in count():
         backup = path.with_name(f"{path.name}.bak{number or ''}")
         try:
