@@ -99,13 +99,13 @@ def write_file(migrated: MigratedFile) -> Path:
 
 
 def _kept(path: Path, content: bytes) -> Path:
-    """Writes the copy of the old file under a name that is free."""
+    """Writes the copy of the old file under a name that is free, with the rights of the file."""
     for number in count():
         backup = path.with_name(f"{path.name}.bak{number or ''}")
         try:
-            with backup.open("xb") as file:
-                file.write(content)
+            backup.touch(path.stat().st_mode & 0o777, exist_ok=False)
         except FileExistsError:
             continue
+        backup.write_bytes(content)
         return backup
     raise AssertionError("numbers do not end")
