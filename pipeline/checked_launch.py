@@ -154,11 +154,13 @@ def checked_cache(checks: ArtifactChecks, component: str) -> Iterator[None]:
     TFX looks a cached execution up in the midst of its preparation, and asks one function whether the files are still
     there. That function is replaced here: before it the key is not known, after it the result is published.
     """
-    uncached = cache_utils.get_cached_outputs
+    tfx_get_cached_outputs = cache_utils.get_cached_outputs
 
     def checked(metadata_handle: Any, cache_context: Any) -> Any:
         # Each withdrawn execution makes the next older one of the same key the candidate.
-        while (outputs := uncached(metadata_handle=metadata_handle, cache_context=cache_context)) is not None:
+        while (
+            outputs := tfx_get_cached_outputs(metadata_handle=metadata_handle, cache_context=cache_context)
+        ) is not None:
             if not checks.withdraw(metadata_handle, outputs, component):
                 return outputs if checks.reusable(outputs) else None
         return None
@@ -167,7 +169,7 @@ def checked_cache(checks: ArtifactChecks, component: str) -> Iterator[None]:
     try:
         yield
     finally:
-        cache_utils.get_cached_outputs = uncached
+        cache_utils.get_cached_outputs = tfx_get_cached_outputs
 
 
 def _pushed(artifact: Any) -> Path | None:

@@ -36,5 +36,5 @@ def input_fingerprint(settings_json: str, folder: str) -> str:
     With images also with the listing (names, sizes, times) of those below the folder.
     """
     settings = ExampleSettings.model_validate_json(settings_json)
-    files = fingerprint([*settings.feed_files(folder), *settings.side_files(folder)], folder)
-    return files if settings.feed.images is None else f"{files},{listing_fingerprint(folder)}"
+    files_fingerprint = fingerprint([*settings.feed_files(folder), *settings.side_files(folder)], folder)
+    return files_fingerprint if settings.feed.images is None else f"{files_fingerprint},{listing_fingerprint(folder)}"
