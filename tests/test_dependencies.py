@@ -15,7 +15,8 @@ REPOSITORY = Path(__file__).parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
 DECLARED = {
     canonicalize_name(Requirement(line).name)
-    for line in PROJECT["project"]["dependencies"] + PROJECT["dependency-groups"]["dev"]
+    for lines in (PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values())
+    for line in lines
 }
 
 

@@ -141,7 +141,7 @@ def predict_file(
 
 def _empty_product() -> tf.Tensor:
     """A batch of one product with nothing but an id: oneDNN's convolutions answer an empty batch in another shape."""
-    feature = {"id": tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))}
+    feature = {ID: tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""]))}
     return tf.constant([tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()])
 
 
@@ -239,8 +239,8 @@ class PredictionColumns:
 
     def parsing_spec(self) -> dict[str, Any]:
         """What of a raw example the table is made of, for ``tf.io.parse_example``."""
-        spec: dict[str, Any] = {"id": tf.io.FixedLenFeature([], tf.string)}
-        spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, "price")}
+        spec: dict[str, Any] = {ID: tf.io.FixedLenFeature([], tf.string)}
+        spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, PRICE)}
         for name, objective in self.objectives.items():
             spec |= objective.prediction_spec(name)
         if self.has_rules:
