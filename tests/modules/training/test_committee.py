@@ -217,7 +217,7 @@ def test_bumping_keeps_the_member_with_the_least_loss_and_nothing_else(built, tm
     exclusive = {"exclusive": {"kind": "exclusive"}}
     settings = tiny(
         SMALL, committee={"by": "bootstrap", "members": 3, "combine": "best"}, objectives=exclusive,
-        model={"kind": "linear", "embedding_width": 4}, training={**TRAINING, "solver": "liblinear"},
+        model={"kind": "linear", "embedding_width": 4}, training={"solver": "liblinear", "mixed_precision": "off"},
     )  # fmt: skip
     files = [built.files["train"]], [built.files["eval"]]
     train(settings, TREE, built.transform, *files, output=str(tmp_path / "best"))

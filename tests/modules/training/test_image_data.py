@@ -9,9 +9,9 @@ import pytest
 import tensorflow as tf
 
 from modules.training.data import batches
-from modules.training.member import TrainingData
 from modules.training.run import input_sizes
-from tests.modules.training.shared import class_counts
+from modules.training.task import Examples
+from tests.modules.training.shared import class_counts, task_of
 
 
 @pytest.mark.parametrize("features", [("picture",), ("title",)])
@@ -37,7 +37,8 @@ def test_eval_pictures_are_decoded_once_for_all_epochs(built, tmp_path):
     shutil.copy(built.files["eval"], file)
     settings = built.settings(("picture",))
     sizes = input_sizes(settings, built.transform, class_counts())
-    data = TrainingData([], [str(file)], 0, 80, True, sizes, {}).eval_batches(settings, once=False)
+    data = task_of(settings, sizes, [], 0, evaluation=Examples([str(file)], 80)).eval_batches()
+    assert data is not None
     first = [inputs["picture/pixels"].numpy() for inputs, _ in data]
     file.unlink()
     for inputs, pixels in zip(data, first, strict=True):

@@ -155,7 +155,7 @@ def test_refit_trains_on_eval_as_well(built, tmp_path):
     (tmp_path / "out").mkdir()
     settings = tiny(
         SMALL, model={"kind": "linear", "embedding_width": 4}, objectives={"exclusive": {"kind": "exclusive"}},
-        training={**TRAINING, "solver": "liblinear", "refit_on_eval": True},
+        training={"solver": "liblinear", "mixed_precision": "off", "refit_on_eval": True},
     )  # fmt: skip
     files = [built.files["train"]], [built.files["eval"]]
     outputs = []
