@@ -20,6 +20,7 @@ NEEDS = {
     "image_build": "buildah and debootstrap",
     "damage": "minutes of damaged artifacts",
     "attack": "minutes of attacks on a server",
+    "storms": "minutes of sign-ins by many people at once",
     "kills": "minutes of kills of runs at random moments",
     "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }

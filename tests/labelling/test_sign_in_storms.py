@@ -22,7 +22,7 @@ PEOPLE = 60
 STORM = 10.0
 """Seconds that guessing goes on for."""
 
-pytestmark = [pytest.mark.slow, pytest.mark.attack]
+pytestmark = [pytest.mark.slow, pytest.mark.storms]
 
 
 @pytest.fixture
