@@ -16,11 +16,11 @@ GENERATED = {"settings", "commands", "query_strategies", "components", "python"}
 
 
 def files(*suffixes: str) -> list[Path]:
-    found = []
+    paths = []
     for folder, folders, names in os.walk(REPOSITORY):
         folders[:] = [name for name in folders if name not in SKIPPED and not name.startswith(".")]
-        found += [Path(folder) / name for name in names if name.endswith(suffixes)]
-    return sorted(found)
+        paths += [Path(folder) / name for name in names if name.endswith(suffixes)]
+    return sorted(paths)
 
 
 @pytest.mark.parametrize("page", files(".md"), ids=lambda path: str(path.relative_to(REPOSITORY)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
@@ -63,11 +63,23 @@ _MANIFEST = TypeAdapter(Manifest)
 
 def write_manifest(folder: Path, manifest: Manifest) -> None:
     """Writes the manifest over all files that lie in ``folder`` and below; the last thing to be written."""
-    files: dict[str, File] = {}
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and path.name != MANIFEST:
-            files[path.relative_to(folder).as_posix()] = {"sha256": sha256(path), "bytes": path.stat().st_size}
+    files = {name: file for name, file in files_of(folder).items() if Path(name).name != MANIFEST}
     _write(folder, replace(manifest, files=files))
+
+
+def files_of(folder: Path, *, prefix: str = "", without: Collection[str] = ()) -> dict[str, File]:
+    """Size and checksum of each file in ``folder`` and below.
+
+    Args:
+      prefix: what is put before each name.
+      without: names of folders directly in ``folder`` that are left out.
+    """
+    paths = {path.relative_to(folder): path for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {
+        prefix + name.as_posix(): {"sha256": sha256(path), "bytes": path.stat().st_size}
+        for name, path in paths.items()
+        if name.parts[0] not in without
+    }
 
 
 def write_facts(folder: Path, facts: dict[str, Any]) -> None:

@@ -7,7 +7,7 @@ that embeds queries is gone or has rotted: a server would answer by fewer method
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
@@ -21,21 +21,6 @@ VERSION_FILE = "version.json"
 _FORMAT = "shelfmark index version"
 _FILES = TypeAdapter(dict[str, File])
 _REPAIR = "the same command will not help; run the workflow again, which pushes a whole version, or bring back a copy"
-
-
-def files_of(folder: Path, *, prefix: str = "", without: Collection[str] = ()) -> dict[str, File]:
-    """Size and checksum of each file in ``folder`` and below.
-
-    Args:
-      prefix: what is put before each name.
-      without: names of folders directly in ``folder`` that are left out.
-    """
-    files: dict[str, File] = {}
-    for path in sorted(folder.rglob("*")):
-        name = path.relative_to(folder)
-        if path.is_file() and name.parts[0] not in without and not path.name.startswith("."):
-            files[prefix + name.as_posix()] = {"sha256": sha256(path), "bytes": path.stat().st_size}
-    return files
 
 
 def version_text(files: Mapping[str, File]) -> str:

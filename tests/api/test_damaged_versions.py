@@ -13,7 +13,8 @@ import pytest
 
 from api.similarity.sources import FolderSource
 from modules.errors import InputError
-from modules.similarity.version import VERSION_FILE, files_of, version_text
+from modules.similarity.folder import files_of
+from modules.similarity.version import VERSION_FILE, version_text
 from tests.api.shops import write
 
 METHODS = ("embedding", "embedding_image")

@@ -91,7 +91,7 @@ def test_index_and_model_go_together_as_a_new_version(folder: Path) -> None:
     assert newest_version(folder / "pushed") == versions[1]
     assert first.get_int_custom_property("pushed") == 1
     for version in versions:
-        assert {one.name for one in version.iterdir()} == {"joint", "model", "taxonomy.json", "version.json"}
+        assert {path.name for path in version.iterdir()} == {"joint", "model", "taxonomy.json", "version.json"}
         assert (version / "model" / "saved_model.pb").read_bytes() == b"graph"
         assert (version / "model" / "variables" / "v.index").read_bytes() == b"numbers"
         assert len(ExactIndex.load(version / "joint")) == 20
@@ -114,7 +114,7 @@ def test_to_an_object_store(folder: Path, store: Path) -> None:
     pushed = [one.get_string_custom_property("pushed_destination") for one in outputs]
     assert pushed == [f"store://shop/pushed/{one.name}" for one in versions]
     for version in versions:
-        assert {one.name for one in version.iterdir()} == {"joint", "model", "taxonomy.json", "version.json"}
+        assert {path.name for path in version.iterdir()} == {"joint", "model", "taxonomy.json", "version.json"}
         assert (version / "model" / "variables" / "v.index").read_bytes() == b"numbers"
         assert len(ExactIndex.load(version / "joint")) == 20
 

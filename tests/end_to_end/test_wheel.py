@@ -72,11 +72,11 @@ class Installed:
 
     def files(self) -> dict[str, tuple[int, int]]:
         """Everything that is installed, with its size and time."""
-        found = {}
+        states = {}
         for path in sorted(self.site.rglob("*")):
             status = path.lstat()
-            found[str(path.relative_to(self.site))] = (status.st_size if path.is_file() else 0, status.st_mtime_ns)
-        return found
+            states[str(path.relative_to(self.site))] = (status.st_size if path.is_file() else 0, status.st_mtime_ns)
+        return states
 
 
 @pytest.fixture(scope="module")

@@ -58,7 +58,8 @@ def test_another_database(file: Path) -> None:
 def test_one_that_another_program_writes_to_opens(file: Path) -> None:
     with closing(sqlite3.connect(file, isolation_level=None)) as holder:
         holder.execute("BEGIN IMMEDIATE")
-        Store(file).close()
+        with Store(file) as store, store.read() as connection:
+            assert connection.scalar(text("SELECT count(*) FROM labels")) == 0
 
 
 _WRITER = """

@@ -129,13 +129,13 @@ def test_a_feed_format_of_a_distribution(site: Path, tmp_path: Path) -> None:
     (tmp_path / "feed.pairs").write_text("\n".join([*rows[:5], "broken", *rows[5:]]) + "\n")
     done = python(site, FEED, tmp_path)
     assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
-    assert found["problems"] == [] and found["format"] == "pairs"
-    assert found["ids"] == [f"P{i}" for i in range(40)]
-    assert found["bad"] == [6]
+    answer = json.loads(done.stdout)
+    assert answer["problems"] == [] and answer["format"] == "pairs"
+    assert answer["ids"] == [f"P{i}" for i in range(40)]
+    assert answer["bad"] == [6]
     # No format that cannot be split is read by several workers, and none is read twice.
-    assert found["tasks"] == [[[str(tmp_path / "feed.pairs"), 0, 1]]]
-    assert found["parts"] == [41, 0, 0]
+    assert answer["tasks"] == [[[str(tmp_path / "feed.pairs"), 0, 1]]]
+    assert answer["parts"] == [41, 0, 0]
 
 
 STRATEGY = """
@@ -236,10 +236,10 @@ def test_what_cannot_be_imported_names_its_distribution(
 ) -> None:
     number = abs(hash(source)) % 10**9
     install(tmp_path, "acme-broken", {"test.things": {"thing": f"thing_{number}:Thing"}}, **{f"thing_{number}": source})
-    found = kinds(tmp_path, monkeypatch)
-    assert found.names() == ["own", "thing"] and found.get("own") is Own
+    provided = kinds(tmp_path, monkeypatch)
+    assert provided.names() == ["own", "thing"] and provided.get("own") is Own
     with pytest.raises(InputError) as caught:
-        found.get("thing")
+        provided.get("thing")
     text = str(caught.value)
     assert words.format(n=number) in text and "the distribution acme-broken 1.2" in text
 
@@ -247,9 +247,9 @@ def test_what_cannot_be_imported_names_its_distribution(
 def test_names_that_are_taken_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     first = install(tmp_path / "1", "acme-one", {"test.things": {"own": "x:X", "thing": "x:X"}})
     second = install(tmp_path / "2", "acme-two", {"test.things": {"thing": "y:Y"}})
-    found = kinds(first, monkeypatch, second)
+    provided = kinds(first, monkeypatch, second)
     with pytest.raises(InputError) as caught:
-        found.get("thing")
+        provided.get("thing")
     texts = [str(problem) for problem in caught.value.problems]
     assert len(texts) == 2
     assert "'own' of the distribution acme-one 1.2: Shelfmark has one of that name" in texts[0]

@@ -160,9 +160,9 @@ def test_a_header_that_begins_like_an_archive_is_still_csv(tmp_path: Path, heade
 def test_tsv_and_csv_lie_in_one_folder(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,title\n1,a\n")
     (tmp_path / "b.tsv").write_text("id\ttitle\n2\tb, c\n")
-    found = find_files([tmp_path])
-    assert list(found.records()) == [{"id": "1", "title": "a"}, {"id": "2", "title": "b, c"}]
-    assert found.settings.delimiter == ","
+    feed = find_files([tmp_path])
+    assert list(feed.records()) == [{"id": "1", "title": "a"}, {"id": "2", "title": "b, c"}]
+    assert feed.settings.delimiter == ","
 
 
 JSON = st.recursive(

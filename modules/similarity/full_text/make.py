@@ -10,11 +10,11 @@ import numpy as np
 import pyarrow as pa
 
 from modules.similarity.changes import Rows
-from modules.similarity.folder import MANIFEST, indexes_in, new_folder
+from modules.similarity.folder import MANIFEST, files_of, indexes_in, new_folder
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
 from modules.similarity.make import PUSHED_MODEL
-from modules.similarity.version import VERSION_FILE, files_of, version_text
+from modules.similarity.version import VERSION_FILE, version_text
 
 WAYS: Mapping[str, FullTextSettings] = {
     "title": FullTextSettings(by="title", rank="engine"),

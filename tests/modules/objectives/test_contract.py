@@ -65,8 +65,8 @@ def serialised(objective: ObjectiveSettings, labels: list[tuple[list[int], list[
 
 def targets_of(objective: ObjectiveSettings, labels: list[tuple[list[int], list[int]] | None]) -> np.ndarray:
     parsed = tf.io.parse_example(serialised(objective, labels), objective.label_spec(NAME))
-    found: np.ndarray = objective.targets(NAME, parsed, len(objective.classes(TREE))).numpy()
-    return found
+    targets: np.ndarray = objective.targets(NAME, parsed, len(objective.classes(TREE))).numpy()
+    return targets
 
 
 def random_labels(objective: ObjectiveSettings, rng: np.random.Generator) -> list[tuple[list[int], list[int]] | None]:
@@ -78,8 +78,8 @@ def random_labels(objective: ObjectiveSettings, rng: np.random.Generator) -> lis
 
 
 def softened(kind: ObjectiveKind, logits: np.ndarray) -> np.ndarray:
-    found: np.ndarray = kind.probabilities(tf.constant(logits, tf.float32), HeadCalibration()).numpy()
-    return found
+    probabilities: np.ndarray = kind.probabilities(tf.constant(logits, tf.float32), HeadCalibration()).numpy()
+    return probabilities
 
 
 def test_every_kind_is_a_file_of_its_name() -> None:
@@ -240,9 +240,9 @@ def test_the_evaluation_adds_up_to_the_same_from_parts(kind: ObjectiveKind) -> N
 
     whole, first = counted(slice(None)), counted(slice(0, 15))
     first.merge(counted(slice(15, None)))
-    expected, found = (kind.figures(counts, branches, 0.95, 2) for counts in (whole, first))
+    expected, merged = (kind.figures(counts, branches, 0.95, 2) for counts in (whole, first))
     assert kind.main_metric in expected.values and {"example_count", "macro_f1"} <= set(expected.values)
-    assert found.values == pytest.approx(dict(expected.values), nan_ok=True)
+    assert merged.values == pytest.approx(dict(expected.values), nan_ok=True)
     assert expected.values["example_count"] == ROWS
     facts, rows, _ = kind.facts((offsets, values), None, scores, None, 0.5, 2)
     label_rows, label_classes = facts.labels()

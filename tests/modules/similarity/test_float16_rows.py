@@ -12,8 +12,8 @@ FINITE = EVERY[np.isfinite(EVERY)]
 
 
 def test_every_finite_half_is_what_numpy_makes_of_it():
-    found = to_float32(FINITE)
-    np.testing.assert_array_equal(found.view(np.uint32), FINITE.astype(np.float32).view(np.uint32))
+    widened = to_float32(FINITE)
+    np.testing.assert_array_equal(widened.view(np.uint32), FINITE.astype(np.float32).view(np.uint32))
 
 
 @pytest.mark.parametrize("shape", [(62, 1024), (1024, 62), (0, 7), (1, 63488)])
