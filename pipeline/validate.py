@@ -12,6 +12,7 @@ from modules.examples import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
 from modules.feeds.opening import size_of
+from modules.feeds.readers import notes_of
 from modules.object_stores import is_remote
 from modules.objectives import kinds_of
 from modules.plugins import collisions
@@ -197,6 +198,7 @@ def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
             peeked = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, feed))  # type: ignore[misc]
             if peeked is not None:
                 peeks.append(peeked)
+                report.notes += notes_of(path, kind, feed)
     if peeks:
         _check_columns(loaded, peeks, report)
         _check_images(loaded, peeks, report)

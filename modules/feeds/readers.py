@@ -6,7 +6,9 @@ not, in file order. A file that cannot be read to its end (truncated gzip, no Pa
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Literal
 
 from modules.errors import InputError, Problem, reason
@@ -16,7 +18,7 @@ from modules.feeds.opening import UNREADABLE
 from modules.feeds.quarantine import BadRecord
 from modules.settings.feed import FeedSettings
 
-__all__ = ["Record", "columns_of", "mapped_columns", "read_records"]
+__all__ = ["Record", "columns_of", "mapped_columns", "notes_of", "read_records"]
 
 Columns = Literal["required", "mapped", "all"]
 
@@ -42,9 +44,8 @@ def read_records(
         if part:
             return
         of = 1
-    options = ReadOptions(
-        max_record_bytes=settings.max_record_bytes,
-        delimiter=settings.delimiter,
+    options = replace(
+        _options(settings),
         columns=None if columns == "all" else mapped_columns(settings),
         required=settings.fields.id if columns == "required" else None,
         part=part,
@@ -63,15 +64,32 @@ def columns_of(path: str, kind: str, settings: FeedSettings) -> tuple[str, ...] 
       InputError: the file is missing, truncated or no such file.
     """
     try:
-        return format_named(kind).columns(path, ReadOptions(settings.max_record_bytes, settings.delimiter))
+        return format_named(kind).columns(path, _options(settings))
     except UNREADABLE as error:
         raise _unreadable(path, kind, error) from error
+
+
+def notes_of(path: str, kind: str, settings: FeedSettings) -> tuple[str, ...]:
+    """What somebody should know of how a file is read: its encoding, odd names in its header and the like, in words.
+
+    Raises:
+      InputError: the file is missing, truncated or no such file.
+    """
+    try:
+        notes = format_named(kind).notes(path, _options(settings))
+    except UNREADABLE as error:
+        raise _unreadable(path, kind, error) from error
+    return tuple(f"{os.path.basename(path)}: {note}" for note in notes)
 
 
 def mapped_columns(settings: FeedSettings) -> tuple[str, ...]:
     """The feed's columns that the mapping and the split name."""
     fields = settings.fields.model_dump()
     return tuple(dict.fromkeys(column for column in (*fields.values(), settings.split.column) if column))
+
+
+def _options(settings: FeedSettings) -> ReadOptions:
+    return ReadOptions(settings.max_record_bytes, settings.delimiter, settings.encoding)
 
 
 def _unreadable(path: str, kind: str, error: Exception) -> InputError:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from modules.errors import Problem
 from modules.feeds.formats import FORMATS
@@ -20,6 +21,16 @@ Split = Literal["train", "eval", "test"]
 SPLITS: tuple[Split, ...] = ("train", "eval", "test")
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+def _known_encoding(name: str) -> str:
+    try:
+        codec = codecs.lookup(name)
+    except (LookupError, ValueError):
+        codec = None
+    if codec is None or not getattr(codec, "_is_text_encoding", True):
+        raise ValueError("expected the name of an encoding of text, such as utf-8, windows-1252 or utf-16")
+    return name
 
 
 class FieldSettings(Settings):
@@ -87,15 +98,22 @@ class FeedSettings(Settings):
     folder, and with ``demo`` the folder ``<name>-catalogue`` in ``runners.local.folder``. ``--feed DIR`` or the
     environment variable named by ``folder_env`` overrides it."""
     folder_env: str | None = None
-    files: tuple[str, ...] = ("*.jsonl", "*.jsonl.gz", "*.csv", "*.csv.gz", "*.parquet")
+    files: tuple[str, ...] = tuple(
+        f"*{suffix}{packed}"
+        for suffix in (".jsonl", ".csv", ".tsv", ".parquet", ".xlsx", ".xml")
+        for packed in ("", ".gz", ".zst", ".zip")
+        if not packed or suffix not in (".parquet", ".xlsx")
+    )
     """Glob patterns. The format follows from the name unless ``format`` says otherwise."""
     outside: bool = False
     """Files outside of the folder may be read: by patterns with ``..`` or full paths, and by links that lead out."""
     format: Annotated[str, KindName(FORMATS, "auto")] = "auto"
     """The name of a format that comes with Shelfmark or is provided by an installed distribution; ``auto``: the format
     that each file's name tells."""
-    delimiter: Annotated[str, Field(min_length=1, max_length=1)] = ","
-    """Of CSV files."""
+    delimiter: Annotated[str, Field(min_length=1, max_length=1)] | None = None
+    """Of CSV files; null: each file's beginning tells it. ``.tsv`` always has tabs."""
+    encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
+    """Of files of text, such as ``windows-1252``; null: each file's own bytes tell it."""
     fields: FieldSettings = FieldSettings()
     truth_separator: Annotated[str, Field(min_length=1, max_length=8)] = ">"
     """Between the names of a true category that is given as text (``Shoes > Boots``); blanks around names go."""

@@ -81,9 +81,12 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     columns, sample = summarise(files.records(-(-SAMPLE // len(files.paths))))
     if not sample:
         raise InputError(Problem(str(files.paths[0]), "expected products, found no record that can be read"))
-    notes = []
+    notes = list(files.notes())
     if files.undecodable > 0.001:
-        notes.append(f"{files.undecodable:.1%} of the lines are no UTF-8 and will be left out (iconv converts files)")
+        notes.append(
+            f"{files.undecodable:.1%} of the lines are no UTF-8 and will be left out; "
+            "set feed.encoding if the files have another encoding"
+        )
     chosen = _category(columns, category, separator)
     taken = {chosen.column} if chosen else set()
     fields, others = _fields(columns, sample, chosen, taken, notes)

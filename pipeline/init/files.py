@@ -12,6 +12,7 @@ from modules.errors import InputError, Problem
 from modules.feeds.formats import FORMATS, format_by_suffix
 from modules.feeds.formats.base import Head
 from modules.feeds.formats.sniffing import sniff
+from modules.feeds.readers import notes_of
 from modules.settings.feed import FeedSettings
 from pipeline.peek import flat_records
 
@@ -36,6 +37,14 @@ class FeedFiles:
         """Streams the readable records of all files, flat, at most ``per_file`` of each."""
         for path, kind in zip(self.paths, self.kinds, strict=True):
             yield from islice(flat_records(path, kind, self.settings), per_file)
+
+    def notes(self) -> tuple[str, ...]:
+        """What somebody should know of how the files are read."""
+        return tuple(
+            note
+            for path, kind in zip(self.paths, self.kinds, strict=True)
+            for note in notes_of(str(path), kind, self.settings)
+        )
 
 
 def find_files(feeds: Sequence[Path]) -> FeedFiles:
@@ -95,12 +104,15 @@ def _inside(folder: Path) -> list[Path]:
 
 def _is_feed(path: Path) -> bool:
     """By its name; a .txt that nobody named is more likely a note than a feed."""
-    return (
-        path.is_file()
-        and format_by_suffix(str(path)) is not None
-        and path.suffix != ".txt"
-        and not path.name.startswith(".")
-    )
+    return path.is_file() and path.suffix != ".txt" and not path.name.startswith(".") and _has_format(path)
+
+
+def _has_format(path: Path) -> bool:
+    """By its name; an archive with anything else than one table in it is no feed."""
+    try:
+        return format_by_suffix(str(path)) is not None
+    except InputError:
+        return False
 
 
 def _undecodable(head: Head) -> tuple[int, int]:

@@ -52,9 +52,8 @@ def show(guess: Guess) -> None:
     import shutil
 
     kinds = sorted(set(guess.files.kinds))
-    delimiter = f", delimiter {guess.files.settings.delimiter!r}" if "csv" in kinds else ""
     count = len(guess.files.paths)
-    files = f"{count:,} {'file' if count == 1 else 'files'} of {' and '.join(kinds)}{delimiter}"
+    files = f"{count:,} {'file' if count == 1 else 'files'} of {' and '.join(kinds)}"
     _say(f"{files}; {guess.products:,} products looked at")
     rows = [("field", "column", "sure", "examples")]
     rows += [(f.field, f.column, f"{f.confidence:.2f}", " | ".join(f.examples)) for f in guess.fields]

@@ -9,13 +9,16 @@ from modules.feeds.formats.base import FeedFormat
 from modules.feeds.formats.csv import Csv
 from modules.feeds.formats.jsonl import JsonLines
 from modules.feeds.formats.parquet import Parquet
+from modules.feeds.formats.xlsx import Xlsx
+from modules.feeds.formats.xml import Xml
+from modules.feeds.opening import content_name
 from modules.plugins import Kinds
 
 FORMATS: Kinds[FeedFormat] = Kinds(
     "shelfmark.feed_formats",
     "feed format",
     FeedFormat,  # type: ignore[type-abstract]
-    {kind.kind: kind for kind in (JsonLines, Csv, Parquet)},
+    {kind.kind: kind for kind in (JsonLines, Csv, Parquet, Xml, Xlsx)},
 )
 
 
@@ -29,14 +32,16 @@ def format_named(name: str) -> FeedFormat:
 
 
 def format_by_suffix(path: str) -> str | None:
-    """The name of the format that the file's name tells (``.gz`` may follow); None if it tells none.
+    """The name of the format that the file's name tells (``.gz``, ``.zst``, ``.zip`` may follow), or None.
+
+    Of a ``.zip`` without another suffix the name of the file in it counts.
 
     Formats of entry points are imported only where no format of the package claims the suffix.
 
     Raises:
-      InputError: a distribution that provides a format cannot be imported.
+      InputError: a distribution that provides a format cannot be imported, or an archive cannot be read.
     """
-    suffix = os.path.splitext(path.lower().removesuffix(".gz"))[1]
+    suffix = os.path.splitext(content_name(path))[1]
     for name in FORMATS.builtin if suffix in _builtin_suffixes() else FORMATS.names():
         if suffix in FORMATS.get(name).suffixes:
             return name
@@ -55,7 +60,7 @@ def format_of(path: str, format: str) -> str:
     name = format if format != "auto" else format_by_suffix(path)
     if name is None:
         known = [suffix for kind in FORMATS.names() for suffix in FORMATS.get(kind).suffixes]
-        expected = f"a name that ends in one of: {', '.join(known)} (.gz may follow)"
+        expected = f"a name that ends in one of: {', '.join(known)} (.gz, .zst or .zip may follow)"
         raise InputError(Problem(path, expected, hint="or set feed.format"))
     return name
 

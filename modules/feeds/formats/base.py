@@ -32,7 +32,8 @@ class ReadOptions:
     Attributes:
       max_record_bytes: a longer record becomes a :class:`BadRecord`. A reader never holds much more than that of one
         record, and of a file as a whole no more than what does not grow with its length.
-      delimiter: of formats whose fields have one between them.
+      delimiter: of formats whose fields have one between them; None: the file itself tells it.
+      encoding: of formats of text; None: the file itself tells it.
       columns: those that will be looked at, dotted where nested: a format that can do so reads no others. None: all.
       required: a column without which every record would be unusable: a format that states its columns raises
         InputError where it is missing. None: no column is.
@@ -40,7 +41,8 @@ class ReadOptions:
     """
 
     max_record_bytes: int
-    delimiter: str = ","
+    delimiter: str | None = None
+    encoding: str | None = None
     columns: tuple[str, ...] | None = None
     required: str | None = None
     part: int = 0
@@ -56,8 +58,8 @@ class Head:
     """The beginning of a file.
 
     Attributes:
-      name: the file's name in lower case, without ``.gz``.
-      data: the first bytes, uncompressed.
+      name: the name of the file's content, as :func:`modules.feeds.opening.content_name` gives it.
+      data: the first bytes, uncompressed; of text as UTF-8.
       whole: whether they are the whole file.
     """
 
@@ -92,7 +94,7 @@ class FeedFormat(ABC):
     title: ClassVar[str]
     """The name for people."""
     suffixes: ClassVar[tuple[str, ...]]
-    """How the names of such files end, in lower case, without ``.gz``."""
+    """How the names of such files end, in lower case, without what tells compression."""
     splittable: ClassVar[bool] = False
     """Whether :meth:`read` heeds ``part`` and ``of``, so that several workers share a file. A file of any other format
     is read by one worker."""
@@ -107,6 +109,10 @@ class FeedFormat(ABC):
     def columns(self, path: str, options: ReadOptions) -> tuple[str, ...] | None:
         """The dotted names of all columns, of a format that states them ahead of the records; None of any other."""
         return None
+
+    def notes(self, path: str, options: ReadOptions) -> tuple[str, ...]:
+        """What somebody should know of how the file is read, in words: `init` and `validate` show it."""
+        return ()
 
     def sniff(self, head: Head) -> Sniffed | None:
         """How much a file's beginning looks like this format; None: not at all."""

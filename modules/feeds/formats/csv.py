@@ -1,4 +1,4 @@
-"""CSV with a header, by RFC 4180, with any single character between the fields; TSV where the name says so."""
+"""CSV with a header, however it is written: delimiter, quotes and encoding are told from the file itself."""
 
 from __future__ import annotations
 
@@ -8,15 +8,15 @@ from typing import IO
 
 from modules.errors import InputError, Problem
 from modules.feeds.formats.base import FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
-from modules.feeds.formats.text import line_blocks
-from modules.feeds.opening import BOM, open_text
+from modules.feeds.formats.csv_dialect import Dialect, Header, dialect_of, fits, header_of, separator_of
+from modules.feeds.formats.shopify import VariantRows
+from modules.feeds.formats.text import encoding_notes, line_blocks
+from modules.feeds.opening import BOM, content_name, open_text
 from modules.feeds.quarantine import BadRecord, raw_text
 
 ROWS = 4096
 """Rows of a stretch."""
-DELIMITERS = (",", ";", "\t", "|")
-"""Those that sniffing tries."""
-_SNIFFED_ROWS = 200
+_HEAD_BYTES = 262_144
 _NO_HEADER = (b"{", b"[", b"<")
 """What JSON, XML and HTML begin with."""
 _TSV = ".tsv"
@@ -31,56 +31,65 @@ class Csv(FeedFormat):
     splittable = True
 
     def read(self, path: str, options: ReadOptions) -> Iterator[Record | BadRecord]:
-        with open_text(path) as stream:
-            rows = _Rows(path, stream, options)
-            check_required(path, rows.header, options.required if rows.header else None, "header")
+        dialect = _dialect(path, options)
+        with open_text(path, options.encoding) as stream:
+            rows = _Rows(path, stream, options, dialect)
+            names = list(rows.header.names)
+            check_required(path, names, options.required if names else None, "header")
+            variants = VariantRows.of(names)
             index = -1
             while (row := rows.next()) is not None:
-                if row == []:
+                if not isinstance(row, Exception) and not any(cell.strip() for cell in row):
+                    continue
+                record = rows.record(row)
+                if variants is not None and isinstance(record, Record) and not variants.complete(record.data):
                     continue
                 index += 1
                 if options.is_mine(index // ROWS):
-                    yield rows.record(row)
+                    yield record
 
     def columns(self, path: str, options: ReadOptions) -> tuple[str, ...] | None:
-        with open_text(path) as stream:
-            return tuple(_Rows(path, stream, options).header)
+        dialect = _dialect(path, options)
+        with open_text(path, options.encoding) as stream:
+            return _Rows(path, stream, options, dialect).header.names
+
+    def notes(self, path: str, options: ReadOptions) -> tuple[str, ...]:
+        dialect = _dialect(path, options)
+        with open_text(path, options.encoding) as stream:
+            header = _Rows(path, stream, options, dialect).header
+        notes = [*encoding_notes(path, options), *header.notes]
+        if dialect.backslashes:
+            notes.append('quotes are written as \\" and read as quotes')
+        if VariantRows.of(header.names) is not None:
+            notes.append(
+                "rows of the same Handle are one product's variants: they take what is empty from its first row"
+            )
+        return tuple(notes)
 
     def sniff(self, head: Head) -> Sniffed | None:
         """By the delimiter under which most rows have as many fields as the header."""
         data = head.data.removeprefix(BOM)
         if data.lstrip()[:1] in _NO_HEADER:
             return None
-        # The last line of a head may be cut off.
-        lines = data.split(b"\n") if head.whole else data.split(b"\n")[:-1]
-        texts = [line.decode("utf-8", "surrogateescape") + "\n" for line in lines]
-        best: tuple[float, int, str] | None = None
-        for delimiter in ("\t",) if head.name.endswith(_TSV) else DELIMITERS:
-            rows = _first_rows(texts, delimiter, head.whole, len(data))
-            if not rows or len(rows[0]) < 2:
-                continue
-            width = len(rows[0])
-            fitting = round(sum(len(row) == width for row in rows) / len(rows), 1)
-            if best is None or (fitting, width) > best[:2]:
-                best = fitting, width, delimiter
-        if best is None or best[0] < 0.5:
-            return None
-        return Sniffed(0.8 * best[0], {} if head.name.endswith(_TSV) else {"delimiter": best[2]})
+        _, fitting = dialect_of(_lines(data, head.whole), head.whole, "\t" if head.name.endswith(_TSV) else None)
+        return Sniffed(0.8 * fitting) if fitting >= 0.5 else None
 
 
-def _first_rows(texts: list[str], delimiter: str, whole: bool, size: int) -> list[list[str]]:
-    """The first rows, as the reader would see them; none where they are no CSV."""
-    csv.field_size_limit(max(csv.field_size_limit(), size + 1))
-    rows: list[list[str]] = []
-    try:
-        for row in csv.reader(iter(texts), delimiter=delimiter):
-            if row:
-                rows.append(row)
-            if len(rows) > _SNIFFED_ROWS:
-                return rows[:-1]
-    except csv.Error:
-        return []
-    return rows if whole else rows[:-1]
+def _dialect(path: str, options: ReadOptions) -> Dialect:
+    with open_text(path, options.encoding) as stream:
+        data = stream.read(_HEAD_BYTES)
+    whole = len(data) < _HEAD_BYTES
+    delimiter = "\t" if content_name(path).endswith(_TSV) else options.delimiter
+    return dialect_of(_lines(data.removeprefix(BOM), whole), whole, delimiter)[0]
+
+
+def _lines(data: bytes, whole: bool) -> list[str]:
+    csv.field_size_limit(max(csv.field_size_limit(), _HEAD_BYTES + 1))
+    lines = data.splitlines()
+    if not whole and lines and len(lines) > 1:
+        # The last one may be cut off.
+        lines.pop()
+    return [line.decode("utf-8", "surrogateescape") for line in lines]
 
 
 class _TooLong(Exception):
@@ -94,15 +103,16 @@ class _Rows:
       header: the names in the first row that is not empty; empty in a file without one.
     """
 
-    def __init__(self, path: str, stream: IO[bytes], options: ReadOptions):
+    def __init__(self, path: str, stream: IO[bytes], options: ReadOptions, dialect: Dialect):
         limit = options.max_record_bytes
         # The module's limit is the process's, so it is only ever raised; the record's own is held by __next__.
         csv.field_size_limit(max(csv.field_size_limit(), limit + 1))
         self._path = path
         self._limit = limit
+        self._dialect = dialect
         self._lines = ((n, raw) for first, lines in line_blocks(stream, limit) for n, raw in enumerate(lines, first))
-        is_tsv = path.lower().removesuffix(".gz").endswith(_TSV)
-        self._reader = csv.reader(self, delimiter="\t" if is_tsv else options.delimiter)
+        # Strict: a quote in the middle of a quoted field, and one that is never closed, are errors and no text.
+        self._reader = csv.reader(self, delimiter=dialect.delimiter, strict=True)
         self._start = 0
         self._size = 0
         self._pieces: list[str] = []
@@ -125,7 +135,7 @@ class _Rows:
         self._size += len(raw) + 1
         if self._size > self._limit + 1:
             raise _TooLong
-        return text
+        return self._dialect.line(text)
 
     def next(self) -> list[str] | Exception | None:
         """The next row's fields (none of an empty line), why it cannot be read, or None at the end."""
@@ -145,22 +155,36 @@ class _Rows:
         if isinstance(row, _TooLong):
             return self._bad("too_long", f"more than {self._limit:,} bytes", raw[:4000])
         if isinstance(row, Exception):
-            return self._bad("broken_csv", str(row), raw)
+            return self._bad("broken_csv", f"{row}{self._span()}", raw)
         if self._undecodable:
             return self._bad("undecodable", "bytes that are not UTF-8", raw)
-        if len(row) != len(self.header):
-            return self._bad("broken_csv", f"{len(row)} fields where the header has {len(self.header)}", raw)
-        return Record(self._start, dict(zip(self.header, row, strict=True)), raw)
+        names = self.header.names
+        if not fits(row, self.header):
+            detail = f"{len(row)} fields where the header has {len(names)}{self._span()}"
+            return self._bad("broken_csv", detail, raw)
+        data = dict(zip(names, row, strict=False))
+        for name in names[self.header.required :]:
+            if not data.get(name, "").strip():
+                data.pop(name, None)
+        return Record(self._start, data, raw)
+
+    def _span(self) -> str:
+        last = self._start + len(self._pieces) - 1
+        return f" (lines {self._start:,} to {last:,})" if last > self._start else ""
 
     def _bad(self, why: str, detail: str, raw: str) -> BadRecord:
         return BadRecord(self._path, self._start, why, detail, raw_text(raw))
 
-    def _read_header(self) -> list[str]:
+    def _read_header(self) -> Header:
+        separator_line = self._dialect.separator_line
         while (row := self.next()) is not None:
+            if separator_line and separator_of("".join(self._pieces)) is not None:
+                separator_line = False
+                continue
             if isinstance(row, Exception):
                 too_long = isinstance(row, _TooLong)
                 expected = f"a header of at most {self._limit:,} bytes" if too_long else f"a CSV header ({row})"
                 raise InputError(Problem(self._path, f"expected {expected}", self._start))
-            if row:
-                return [name.strip() for name in row]
-        return []
+            if any(cell.strip() for cell in row):
+                return header_of(row)
+        return Header((), 0)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,7 +9,7 @@ from typing import Any
 from modules.errors import InputError, Problem, reason
 from modules.feeds.formats.base import FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
 from modules.feeds.formats.text import BLOCK
-from modules.feeds.opening import open_plain
+from modules.feeds.opening import seekable
 from modules.feeds.quarantine import BadRecord, raw_text
 
 _SPARE = 16 << 20
@@ -55,14 +53,7 @@ def _opened(path: str) -> Iterator[Any]:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    with open_plain(path) as stream, tempfile.TemporaryFile() as plain:
-        source: Any = stream
-        if isinstance(stream, gzip.GzipFile):
-            # Parquet is read from its end, so an outer gzip has to be unpacked first.
-            while block := stream.read(BLOCK):
-                plain.write(block)
-            plain.seek(0)
-            source = plain
+    with seekable(path) as source:
         try:
             # With a buffer a column's pages are read as they are needed; without, all of a row group's at once.
             with pq.ParquetFile(source, buffer_size=BLOCK) as file:
