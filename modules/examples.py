@@ -135,6 +135,7 @@ class Counts:
     Attributes:
       products: per split, products that became examples.
       quarantined: per reason, bad records.
+      passed_over: per word for it (``blank``), what is no record: all lines are counted somewhere.
       labels: (objective, source) to labelled products; a rule_based objective's source is ``rules``.
       rule_products: products that at least one rule reached.
       rules: rules in the rule file.
@@ -146,6 +147,7 @@ class Counts:
 
     products: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     rule_products: int = 0
     rules: int = 0
@@ -163,6 +165,7 @@ class Counts:
         """Flat names, ``products/train``, ``quarantined/no_id``, ``labels/exclusive/random``, ..., to counts."""
         properties = {f"products/{split}": count for split, count in self.products.items()}
         properties |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
+        properties |= {f"passed_over/{word}": count for word, count in self.passed_over.items()}
         properties |= {f"images/{reason}": count for reason, count in self.images.items()}
         properties |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
         properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
@@ -180,7 +183,7 @@ class Counts:
             if kind == "labels" and "/" in rest:
                 objective, _, source = rest.partition("/")
                 counts.labels[objective, source] = value
-            elif kind in ("products", "quarantined", "images", "unmatched_labels") and rest:
+            elif kind in ("products", "quarantined", "passed_over", "images", "unmatched_labels") and rest:
                 getattr(counts, kind)[rest] = value
             elif name == "rules/products":
                 counts.rule_products = value

@@ -13,6 +13,7 @@ from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
 from modules.feeds.opening import size_of
 from modules.feeds.readers import notes_of
+from modules.images.cells import first_picture
 from modules.object_stores import is_remote
 from modules.objectives import kinds_of
 from modules.plugins import collisions
@@ -238,6 +239,12 @@ def _check_images(loaded: LoadedWorkflow, peeks: list[Peek], report: ValidationR
     if settings is None or column is None:
         return
     values = [record.get(column) for peeked in peeks for record in peeked.records]
-    problems, notes = check_images(loaded, settings, [value for value in values if isinstance(value, str)])
+    problems, notes = check_images(loaded, settings, [first_picture(text) for text in _texts(values)])
     report.problems += problems
     report.notes += notes
+
+
+def _texts(values: list[object]) -> list[str]:
+    """Of several pictures the first, as a run takes it."""
+    firsts = (value[0] if isinstance(value, list) and value else value for value in values)
+    return [value for value in firsts if isinstance(value, str)]

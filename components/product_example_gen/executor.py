@@ -168,7 +168,12 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
     for name, value in counts.to_properties().items():
         artifact.set_int_custom_property(name, value)
     shown = ", ".join(f"{split} {counts.products[split]:,}" for split in SPLITS)
-    _log.info("%s products: %s; %s quarantined", counts.total, shown, counts.quarantined.total())
+    bad = counts.quarantined.total()
+    read = counts.total + bad
+    _log.info("%s records = %s products (%s) + %s in quarantine", f"{read:,}", f"{counts.total:,}", shown, f"{bad:,}")
+    if counts.passed_over:
+        words = (f"{word.replace('_', ' ')} {count:,}" for word, count in counts.passed_over.most_common())
+        _log.info("lines that are no records: %s", ", ".join(words))
     if counts.images:
         _log.info("images: %s", ", ".join(f"{reason} {count:,}" for reason, count in counts.images.most_common()))
     if counts.leaked_titles:

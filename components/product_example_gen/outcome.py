@@ -90,6 +90,7 @@ def collect(
     result = Outcome(counts, settings.feed, shards, kept, duplicates)
     _check(tally, result, len(rows))
     counts.quarantined.update(tally.counts)
+    counts.passed_over.update(tally.passed_over)
     return result
 
 
@@ -122,6 +123,7 @@ def _check(tally: Tally, result: Outcome, duplicates: int) -> None:
                 break
         tally.counts["duplicate_id"] += duplicates
         tally.examples["duplicate_id"] = examples
+    tally.check_complete(result.counts.total)
     tally.check(result.settings.quarantine.max_share)
     if not result.counts.total:
         raise InputError(Problem(", ".join(result.settings.files), "at least one product; the feed has none"))

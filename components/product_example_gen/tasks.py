@@ -172,7 +172,7 @@ class MakeExamples(beam.DoFn):
         with fileio.open(quarantine, "wb") as stored, gzip.GzipFile(fileobj=stored, mode="wb", mtime=0) as bad_stream:
             for place, file, part, of in pieces:
                 try:
-                    records = read_records(file, format_of(file, feed), feed, part, of)
+                    records = read_records(file, format_of(file, feed), feed, part, of, passed_over=tally.passed_over)
                     for bad in self._read(file, place, records, tally, shards, index, signatures):
                         if bad is None:
                             yield from index.take(_FLUSH)

@@ -11,9 +11,10 @@ import numpy as np
 import orjson
 
 from modules.category_text import names_of
-from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
+from modules.examples import IMAGE, TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.cleaning import clean
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
+from modules.images.cells import first_picture
 from modules.settings.feed import FeedSettings
 
 MAX_ID_CHARS = 1000
@@ -70,7 +71,9 @@ class Mapper:
             if value is None:
                 continue
             if type(value) is not str:
-                value = as_text(column, value)
+                value = _one_text(field, column, value)
+            if field == IMAGE:
+                value = first_picture(value)
             value = clean(value, limit)
             if value:
                 text[field] = value
@@ -110,6 +113,14 @@ def _id_text(column: str, value: Any) -> str:
     if not text.isprintable():
         raise NotUsable("wrong_type", f"{column}: an id with characters that cannot be shown")
     return text
+
+
+def _one_text(field: str, column: str, value: Any) -> str:
+    """Text of a value; of several, such as sizes, and elements that XML repeats, all of them, of pictures the first."""
+    if not isinstance(value, list):
+        return as_text(column, value)
+    texts = [text for item in value if item is not None and (text := as_text(column, item).strip())]
+    return ", ".join(texts[:1] if field == IMAGE else texts)
 
 
 def as_vector(column: str, value: Any, dimension: int | None) -> np.ndarray:

@@ -66,12 +66,14 @@ class Tally:
       read: all records, good ones too.
       counts: bad records per reason.
       examples: per reason the first ones in file and line order.
+      passed_over: what is no record and was passed over, such as blank lines, by a word for it.
     """
 
     limit: int
     read: int = 0
     counts: Counter[str] = field(default_factory=Counter)
     examples: dict[str, list[BadRecord]] = field(default_factory=dict)
+    passed_over: Counter[str] = field(default_factory=Counter)
 
     def add(self, bad: BadRecord) -> None:
         """Counts one bad record."""
@@ -84,9 +86,20 @@ class Tally:
         """Adds another tally, of other records."""
         self.read += other.read
         self.counts.update(other.counts)
+        self.passed_over.update(other.passed_over)
         for reason, examples in other.examples.items():
             both = sorted([*self.examples.get(reason, []), *examples], key=lambda bad: (bad.file, bad.line))
             self.examples[reason] = both[: self.limit]
+
+    def check_complete(self, products: int) -> None:
+        """Raises InputError unless each record that was read is a product or was counted as bad."""
+        bad = self.counts.total()
+        if self.read != products + bad:
+            expected = (
+                f"expected every record to be a product or in quarantine: {self.read:,} were read, "
+                f"{products:,} are products and {bad:,} are in quarantine"
+            )
+            raise InputError(Problem("", expected, key="feed", hint="please report this as a bug"))
 
     def check(self, max_share: float) -> None:
         """Raises InputError, with examples per reason, if more than ``max_share`` of the records are bad."""
@@ -114,12 +127,17 @@ class Tally:
 def tally_to_json(tally: Tally) -> dict[str, Any]:
     """For handing a tally from one process to another."""
     examples = [[b.file, b.line, b.reason, b.detail, b.raw] for rows in tally.examples.values() for b in rows]
-    return {"read": tally.read, "counts": dict(tally.counts), "examples": examples}
+    return {
+        "read": tally.read,
+        "counts": dict(tally.counts),
+        "examples": examples,
+        "passed_over": dict(tally.passed_over),
+    }
 
 
 def tally_from_json(data: Mapping[str, Any], limit: int) -> Tally:
     """The inverse of :func:`tally_to_json`."""
-    tally = Tally(limit, data["read"], Counter(data["counts"]))
+    tally = Tally(limit, data["read"], Counter(data["counts"]), passed_over=Counter(data["passed_over"]))
     for row in data["examples"]:
         bad = BadRecord(*row)
         tally.examples.setdefault(bad.reason, []).append(bad)

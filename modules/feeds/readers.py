@@ -7,6 +7,7 @@ not, in file order. A file that cannot be read to its end (truncated gzip, no Pa
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Literal
@@ -24,7 +25,14 @@ Columns = Literal["required", "mapped", "all"]
 
 
 def read_records(
-    path: str, kind: str, settings: FeedSettings, part: int = 0, of: int = 1, *, columns: Columns = "required"
+    path: str,
+    kind: str,
+    settings: FeedSettings,
+    part: int = 0,
+    of: int = 1,
+    *,
+    columns: Columns = "required",
+    passed_over: Counter[str] | None = None,
 ) -> Iterator[Record | BadRecord]:
     """The records of ``path``; with ``of`` > 1 only each ``of``-th stretch of it, starting with stretch ``part``.
 
@@ -35,6 +43,7 @@ def read_records(
       columns: ``required``: those that ``settings`` map, of which the id must be there. ``mapped``: the same, whether
         the id is there or not. ``all``: every column, for a look at a file whose columns nobody has mapped yet.
         Formats that read no single columns give all of them in any case.
+      passed_over: counts what is no record, such as blank lines.
 
     Raises:
       InputError: the file is missing, truncated, no such file, or has no id column.
@@ -48,6 +57,7 @@ def read_records(
         _options(settings),
         columns=None if columns == "all" else mapped_columns(settings),
         required=settings.fields.id if columns == "required" else None,
+        passed_over=Counter() if passed_over is None else passed_over,
         part=part,
         of=of,
     )

@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from modules.category_text import names_of
 from pipeline.init.columns import SampledColumn
-from pipeline.init.fields import CATEGORY_ALIASES, name_score
+from pipeline.init.fields import CATEGORY_ALIASES, name_score, tells_categories
 
 Names = tuple[str, ...]
 
@@ -128,7 +128,7 @@ def guess_category(columns: dict[str, SampledColumn]) -> CategoryGuess | None:
     best: CategoryGuess | None = None
     for name, column in columns.items():
         by_name = name_score(name, CATEGORY_ALIASES)
-        guess = judge_category(column, by_name) if by_name else None
+        guess = judge_category(column, by_name) if by_name and tells_categories(column) else None
         if guess is not None and (best is None or guess.confidence > best.confidence):
             best = guess
     return best

@@ -9,12 +9,20 @@ from decimal import Decimal
 from typing import Any
 
 from modules.feeds.values import NotUsable, as_text
+from modules.images.cells import first_picture
 
 MAX_DISTINCT = 200_000
 _URL = re.compile(r"(?:https?:)?//\S+\.\S+", re.I)
 _IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|avif|tiff?|bmp)(?:[?#]\S*)?", re.I)
 _PRICE = re.compile(r"(?:[A-Z]{2,3}|[^\w\s])?\.?\s*\d[\d.,'\u00a0 ]*(?:\s*(?:[A-Z]{2,3}|[^\w\s]))?", re.I)
 _HTML = re.compile(r"<[a-zA-Z/]")
+
+_LOOKED_AT = 2000
+"""Characters of a cell that may name several pictures."""
+
+
+def _names_picture(text: str) -> bool:
+    return _IMAGE.fullmatch(text[:500]) is not None
 
 
 @dataclass
@@ -46,6 +54,9 @@ class SampledColumn:
     distinct: dict[str, int] = field(default_factory=dict)
 
     def add(self, value: Any) -> None:
+        if isinstance(value, (list, tuple)) and value and isinstance(value[0], str) and _names_picture(value[0]):
+            # Several pictures of a product: the first is what a run takes.
+            value = value[0]
         if isinstance(value, (list, tuple)):
             if not value:
                 return
@@ -66,6 +77,8 @@ class SampledColumn:
             return
         if not text:
             return
+        if _names_picture(first := first_picture(text[:_LOOKED_AT])):
+            text = first
         self.filled += 1
         self.numbers += isinstance(value, (int, float, Decimal)) and not isinstance(value, bool)
         self.texts += not isinstance(value, (int, float))

@@ -23,7 +23,15 @@ from pipeline.init.categories import (
     nearest,
 )
 from pipeline.init.columns import SampledColumn, summarise
-from pipeline.init.fields import CATEGORY_ALIASES, FieldGuess, guess_fields, name_score, split_column, vector_column
+from pipeline.init.fields import (
+    CATEGORY_ALIASES,
+    FieldGuess,
+    guess_fields,
+    name_score,
+    split_column,
+    tells_categories,
+    vector_column,
+)
 from pipeline.init.files import FeedFiles, find_files
 from pipeline.init.images import ImageGuess, feed_folder, guess_images
 
@@ -160,6 +168,8 @@ def _fields(
         column = columns[name]
         score = name_score(name, CATEGORY_ALIASES)
         if score < 0.55 or name in taken or not column.filled or column.numbers > column.filled / 2 or column.nested:
+            continue
+        if not tells_categories(column):
             continue
         share = gives_away(sample, name, chosen.column, chosen.separator) if chosen else 0.0
         if chosen and share >= LEAK:

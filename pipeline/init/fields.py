@@ -11,7 +11,8 @@ from modules.settings.feed import Split
 from pipeline.init.columns import SampledColumn
 
 ALIASES: dict[str, str] = {
-    "id": "id sku product_id item_id productid uniq_id variant_sku offer_id article_id asin gtin ean ean13 upc mpn "
+    "id": "id sku product_id aw_product_id merchant_product_id item_id productid uniq_id variant_sku offer_id "
+    "article_id asin gtin ean ean13 upc mpn "
     "product_code item_code code artikelnummer artikel_nr art_nr produktnummer reference ref id_produit codigo "
     "id_producto codice id_prodotto artikelcode productnummer kod uuid handle артикул код",
     "title": "title name product_name product_title item_name item_title display_name offer_title product titel "
@@ -22,9 +23,10 @@ ALIASES: dict[str, str] = {
     "about_product overview summary short_description beschreibung produktbeschreibung artikelbeschreibung "
     "langtext descriptif description_produit descripcion descrizione descricao omschrijving opis beskrivning "
     "beskrivelse описание 说明",
-    "brand": "brand brand_name manufacturer vendor maker producer marke hersteller markenname marque fabricant marca "
+    "brand": "brand brand_name brands manufacturer vendor maker producer marke hersteller markenname marque "
+    "fabricant marca "
     "fabricante produttore merk fabrikant producent marka varumarke бренд производитель 品牌",
-    "price": "price sale_price selling_price current_price final_price discounted_price variant_price "
+    "price": "price search_price sale_price selling_price current_price final_price discounted_price variant_price "
     "unit_price amount "
     "retail_price list_price regular_price preis verkaufspreis prix prix_ttc tarif precio prezzo preco prijs "
     "cena pris цена 价格",
@@ -37,11 +39,13 @@ ALIASES: dict[str, str] = {
     "availability": "availability in_stock stock stock_status is_in_stock inventory_status "
     "verfuegbarkeit verfugbarkeit "
     "lagerbestand disponibilite disponibilidad disponibilita beschikbaarheid dostepnosc наличие",
-    "image": "image image_link image_url image_src img img_url picture picture_url thumbnail main_image photo bild "
+    "image": "image image_link image_url images merchant_image_url base_image image_src img img_url picture "
+    "picture_url thumbnail main_image photo bild "
     "bild_url image_principale imagen immagine imagem afbeelding zdjecie obrazek картинка",
     "retailer": "retailer merchant shop store shop_name store_name merchant_name seller seller_name marketplace source "
     "haendler handler boutique magasin vendeur tienda negozio loja winkel sklep магазин",
-    "url": "url link product_url product_link deeplink deep_link permalink canonical_url page_url produkt_url lien "
+    "url": "url link product_url aw_deep_link merchant_deep_link product_link deeplink deep_link permalink "
+    "canonical_url page_url produkt_url lien "
     "enlace collegamento ссылка",
 }
 """Product field to its columns' usual names, the most telling first."""
@@ -49,6 +53,7 @@ ALIASES: dict[str, str] = {
 CATEGORY_ALIASES = (
     "category_path product_category_tree category_tree google_product_category categories category product_type "
     "product_category breadcrumb breadcrumbs category_name item_category taxonomy merchant_category "
+    "merchant_product_category_path "
     "product_types sub_category subcategory main_category raw_category department article_type kategorie "
     "kategorien produktkategorie warengruppe sortiment categorie categorie_produit rubrique rayon categoria "
     "categorias categoria_producto reparto produktgruppe kategoria kategori productgroep категория раздел 类目 分类 "
@@ -64,6 +69,12 @@ _GENDERS = _words(
     "adult baby boy boys damen dames donna enfant f female femme girl girls heren herren hombre homme jungen "
     "kids kinder m madchen male man men mens mujer u unisex uomo w woman women womens"
 )
+_KINDS = _words(
+    "simple|variable|variation|configurable|grouped|bundle|bundled|virtual|downloadable|external|subscription|giftcard|"
+    "simple, virtual|simple, downloadable|simple, downloadable, virtual|product|parent|child|variant",
+    "|",
+)
+"""What shop systems write into a column called type: how a product is sold, not what it is."""
 _STOCK = _words(
     "0|1|auf lager|available|backorder|disponibile|disponible|en stock|false|in stock|in_stock|instock|li"
     "eferbar|n|no|out of stock|out_of_stock|outofstock|preorder|true|unavailable|y|yes",
@@ -111,6 +122,11 @@ def name_score(column: str, aliases: str) -> float:
 def _in_set(column: SampledColumn, values: frozenset[str]) -> float:
     hits = sum(count for text, count in column.distinct.items() if text.casefold().replace("'", "") in values)
     return column.share(hits)
+
+
+def tells_categories(column: SampledColumn) -> bool:
+    """Whether a column that is named like one of categories could be one: not how a product is sold."""
+    return _in_set(column, _KINDS) < 0.5
 
 
 def _id(c: SampledColumn) -> float:

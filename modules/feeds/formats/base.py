@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
 
 from modules.errors import InputError, Problem
 from modules.feeds.quarantine import BadRecord
+
+
+BLANK = "blank"
+"""A line, or a row of a table, with nothing in it."""
 
 
 class Record(NamedTuple):
@@ -37,6 +42,7 @@ class ReadOptions:
       columns: those that will be looked at, dotted where nested: a format that can do so reads no others. None: all.
       required: a column without which every record would be unusable: a format that states its columns raises
         InputError where it is missing. None: no column is.
+      passed_over: counts what is no record and may be passed over, by a word for it; the parts together count it once.
       part, of: only each ``of``-th stretch of the file, starting with stretch ``part``, of a splittable format.
     """
 
@@ -45,6 +51,7 @@ class ReadOptions:
     encoding: str | None = None
     columns: tuple[str, ...] | None = None
     required: str | None = None
+    passed_over: Counter[str] = field(default_factory=Counter)
     part: int = 0
     of: int = 1
 

@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import IO
 
 from modules.errors import InputError, Problem
-from modules.feeds.formats.base import FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
+from modules.feeds.formats.base import BLANK, FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
 from modules.feeds.formats.csv_dialect import Dialect, Header, dialect_of, fits, header_of, separator_of
-from modules.feeds.formats.shopify import VariantRows
+from modules.feeds.formats.shopify import PICTURE, VariantRows
 from modules.feeds.formats.text import encoding_notes, line_blocks
 from modules.feeds.opening import BOM, content_name, open_text
 from modules.feeds.quarantine import BadRecord, raw_text
@@ -39,14 +39,19 @@ class Csv(FeedFormat):
             variants = VariantRows.of(names)
             index = -1
             while (row := rows.next()) is not None:
+                # What is passed over belongs to the stretch of the record that follows it.
+                is_mine = options.is_mine((index + 1) // ROWS)
                 if not isinstance(row, Exception) and not any(cell.strip() for cell in row):
+                    options.passed_over[BLANK] += is_mine
                     continue
                 record = rows.record(row)
                 if variants is not None and isinstance(record, Record) and not variants.complete(record.data):
+                    options.passed_over[PICTURE] += is_mine
                     continue
                 index += 1
-                if options.is_mine(index // ROWS):
+                if is_mine:
                     yield record
+            rows.check_lines()
 
     def columns(self, path: str, options: ReadOptions) -> tuple[str, ...] | None:
         dialect = _dialect(path, options)
@@ -117,6 +122,7 @@ class _Rows:
         self._size = 0
         self._pieces: list[str] = []
         self._undecodable = False
+        self._last = self._covered = 0
         self.header = self._read_header()
 
     def __iter__(self) -> _Rows:
@@ -124,6 +130,7 @@ class _Rows:
 
     def __next__(self) -> str:
         number, raw = next(self._lines)
+        self._last = number
         if not self._pieces:
             self._start = number
         try:
@@ -139,6 +146,7 @@ class _Rows:
 
     def next(self) -> list[str] | Exception | None:
         """The next row's fields (none of an empty line), why it cannot be read, or None at the end."""
+        self._covered += len(self._pieces)
         self._pieces.clear()
         self._size = 0
         self._undecodable = False
@@ -148,6 +156,14 @@ class _Rows:
             return None
         except (_TooLong, csv.Error) as error:
             return error
+
+    def check_lines(self) -> None:
+        """Raises InputError unless every line of the file was in a row, a blank one or the header."""
+        if self._covered != self._last:
+            expected = (
+                f"expected each line in one row; {self._last:,} lines were read, and {self._covered:,} are in rows"
+            )
+            raise InputError(Problem(self._path, expected, hint="please report this as a bug"))
 
     def record(self, row: list[str] | Exception) -> Record | BadRecord:
         """What :meth:`next` gave, as a record."""

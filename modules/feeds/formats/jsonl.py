@@ -9,7 +9,7 @@ from typing import Any
 import orjson
 
 from modules.errors import reason
-from modules.feeds.formats.base import FeedFormat, Head, ReadOptions, Record, Sniffed
+from modules.feeds.formats.base import BLANK, FeedFormat, Head, ReadOptions, Record, Sniffed
 from modules.feeds.formats.json_documents import Layout, layout_of, values
 from modules.feeds.formats.text import encoding_notes, line_blocks
 from modules.feeds.opening import BOM, open_text
@@ -43,6 +43,8 @@ class JsonLines(FeedFormat):
                 for line, raw in enumerate(lines, number):
                     if raw.strip():
                         yield _record(path, line, raw, limit)
+                    else:
+                        options.passed_over[BLANK] += 1
 
     def notes(self, path: str, options: ReadOptions) -> tuple[str, ...]:
         notes = encoding_notes(path, options)

@@ -11,6 +11,10 @@ _OWN = ("Variant ", "Option", "Image ", "Cost per item", "Status", "Included / "
 _VARIANT = ("Variant SKU", "Variant Price", "Option1 Value")
 
 
+PICTURE = "further_picture"
+"""A row with nothing but another picture of the product above."""
+
+
 class VariantRows:
     """Completes the rows of a product, which stand below each other."""
 

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from modules.errors import InputError, Problem, reason
-from modules.feeds.formats.base import FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
+from modules.feeds.formats.base import BLANK, FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
 from modules.feeds.formats.csv_dialect import Header, fits, header_of
 from modules.feeds.opening import UNREADABLE, seekable
 from modules.feeds.quarantine import BadRecord, raw_text
@@ -39,6 +39,7 @@ class Xlsx(FeedFormat):
             for number, row in rows:
                 texts = [str(value) if value is not None else "" for value in row]
                 if not any(text.strip() for text in texts):
+                    options.passed_over[BLANK] += 1
                     continue
                 if header is None:
                     header = header_of(texts)

@@ -50,9 +50,32 @@ def test_values_that_are_missing(value: Any) -> None:
     assert MAPPER.product({"id": "1", "title": "t", "price": value}).text == {"title": "t"}
 
 
-@pytest.mark.parametrize("value", [[], ["a"], {}, {"a": 1}])
+@pytest.mark.parametrize("value", [[["a"]], [{}], {}, {"a": 1}])
 def test_text_that_is_none(value: Any) -> None:
     assert reason({"id": "1", "title": value}) == "wrong_type"
+
+
+def test_several_values_are_one_text() -> None:
+    mapper = Mapper(FeedSettings())
+    product = mapper.product({"id": 1, "size": ["S", None, 38, " "], "title": [], "image": ["a/1.jpg", "a/2.jpg"]})
+    assert product.text == {"size": "S, 38", "image": "a/1.jpg"}
+
+
+@pytest.mark.parametrize(
+    ("cell", "first"),
+    [
+        ("https://a.example/1.jpg, https://a.example/2.jpg", "https://a.example/1.jpg"),
+        ("https://a.example/1.jpg|//b.example/2", "https://a.example/1.jpg"),
+        ("https://a.example/w=2,h=3/1.jpg", "https://a.example/w=2,h=3/1.jpg"),
+        ("https://a.example/?u=https://b.example/1.jpg", "https://a.example/?u=https://b.example/1.jpg"),
+        ("/m/b/1.jpg,/m/b/1_2.PNG", "/m/b/1.jpg"),
+        ("red, blue; small.jpg", "red, blue; small.jpg"),
+        ("", ""),
+    ],
+)
+def test_the_first_of_several_pictures_counts(cell: str, first: str) -> None:
+    text = Mapper(FeedSettings()).product({"id": 1, "title": "t", "image": cell}).text
+    assert text.get("image", "") == first
 
 
 @pytest.mark.parametrize(("value", "expected"), [(" a-1 ", "a-1"), (12, "12"), (12.0, "12"), (2**70, str(2**70))])
