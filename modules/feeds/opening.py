@@ -40,7 +40,7 @@ _ZIP = b"PK\x03\x04"
 _ZSTD = b"(\xb5/\xfd"
 _ZSTD_WINDOW = 1 << 27
 """Bytes of the largest window, as of zstd's own command line."""
-_ZSTD_INPUT = 1024
+_ZSTD_INPUT = 256
 """Compressed bytes at once: a block of four bytes may become 128 KiB."""
 _ZIP_METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _COMPRESSED = (".gz", ".zst")

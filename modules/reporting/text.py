@@ -80,12 +80,14 @@ def products_line(counts: Counts) -> str:
 
 
 def quarantine_line(counts: Counts) -> str:
-    """How many records could not be used, per reason, the most frequent first."""
+    """How many records could not be used, per reason, the most frequent first, and which lines are no records."""
     total = counts.quarantined.total()
-    if not total:
-        return "no bad records"
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.quarantined.most_common())
-    return f"{total:,} bad records ({total / (total + counts.total):.1%}): {reasons}"
+    line = "no bad records"
+    if total:
+        reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.quarantined.most_common())
+        line = f"{total:,} bad records ({total / (total + counts.total):.1%}): {reasons}"
+    passed = ", ".join(f"{word.replace('_', ' ')} {count:,}" for word, count in counts.passed_over.most_common())
+    return f"{line}; lines that are no records: {passed}" if passed else line
 
 
 def images_line(counts: Counts) -> str:

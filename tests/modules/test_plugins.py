@@ -173,7 +173,7 @@ def test_a_strategy_of_a_distribution(site: Path, tmp_path: Path) -> None:
     assert "sampling.strategy.kind = 'last_frist'" in unknown and "last_first; did you mean 'last_first'?" in unknown
     assert "w.yaml:3: sampling.strategy.weight = 'x': expected a valid number" in wrong
     assert "sampling.strategy.wieght" in extra and "unknown key" in extra
-    assert "auto, jsonl, csv, parquet, pairs; did you mean 'pairs'?" in format
+    assert "auto, jsonl, csv, parquet, xml, xlsx, pairs; did you mean 'pairs'?" in format
 
 
 SINK = """

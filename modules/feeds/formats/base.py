@@ -11,7 +11,6 @@ from typing import Any, ClassVar, NamedTuple
 from modules.errors import InputError, Problem
 from modules.feeds.quarantine import BadRecord
 
-
 BLANK = "blank"
 """A line, or a row of a table, with nothing in it."""
 

@@ -87,8 +87,8 @@ def test_formats(name: str, kind: str) -> None:
 
 
 def test_an_unknown_format() -> None:
-    with pytest.raises(InputError, match=r"a\.xml: a name that ends in one of: \.jsonl"):
-        format_of("a.xml", FeedSettings())
+    with pytest.raises(InputError, match=r"a\.doc: a name that ends in one of: \.jsonl"):
+        format_of("a.doc", FeedSettings())
 
 
 def test_the_fingerprint_sees_every_change_and_no_move(folder: Any, tmp_path: Path) -> None:

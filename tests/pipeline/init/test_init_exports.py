@@ -46,7 +46,8 @@ def magento(i: int) -> dict[str, str]:
     return {
         "sku": f"S{i}", "attribute_set_code": "Default", "product_type": "simple",
         "categories": f"Default Category/{category}", "name": f"red item number {i}",
-        "description": f"<p>{i} {TEXT}</p>", "short_description": f"Short {i}", "price": f"{i}.990000", "special_price": "", "url_key": f"red-{i}",
+        "description": f"<p>{i} {TEXT}</p>", "short_description": f"Short {i}", "price": f"{i}.990000",
+        "special_price": "", "url_key": f"red-{i}",
         "base_image": f"/m/b/{i}.jpg", "additional_images": f"/m/b/{i}.jpg,/m/b/{i}_1.jpg", "qty": "10",
         "is_in_stock": "1", "manufacturer": "Acme",
     }  # fmt: skip
@@ -64,7 +65,8 @@ def shopify(i: int) -> dict[str, str]:
 def google(i: int) -> dict[str, str]:
     return {
         "id": f"S{i}", "title": f"red item number {i}", "description": f"{i} {TEXT}",
-        "link": f"https://shop.example/{i}", "image link": image(i), "additional image link": f"{image(1000 + i)},{image(2000 + i)}",
+        "link": f"https://shop.example/{i}",
+        "image link": image(i), "additional image link": f"{image(1000 + i)},{image(2000 + i)}",
         "availability": "in stock", "price": f"{i}.99 EUR", "google product category": "187",
         "product type": CATEGORIES[i % 4], "brand": "Acme", "gtin": f"40000000000{i:02}", "item group id": f"g{i // 2}",
     }  # fmt: skip
