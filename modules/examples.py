@@ -135,7 +135,6 @@ class Counts:
     Attributes:
       products: per split, products that became examples.
       quarantined: per reason, bad records.
-      passed_over: per word for it (``blank``), what is no record: all lines are counted somewhere.
       labels: (objective, source) to labelled products; a rule_based objective's source is ``rules``.
       rule_products: products that at least one rule reached.
       rules: rules in the rule file.
@@ -143,11 +142,11 @@ class Counts:
       unmatched_labels: per objective, labels of products that no feed has.
       files: feed files read.
       images: per outcome (``ok``, or a reason of :mod:`modules.images.outcome`), products; empty without images.
+      passed_over: per word for it (``blank``), what is no record: all lines are counted somewhere.
     """
 
     products: Counter[str] = field(default_factory=Counter)
     quarantined: Counter[str] = field(default_factory=Counter)
-    passed_over: Counter[str] = field(default_factory=Counter)
     labels: Counter[tuple[str, str]] = field(default_factory=Counter)
     rule_products: int = 0
     rules: int = 0
@@ -155,6 +154,7 @@ class Counts:
     unmatched_labels: Counter[str] = field(default_factory=Counter)
     files: int = 0
     images: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:

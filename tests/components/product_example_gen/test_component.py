@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import zipfile
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -349,9 +350,56 @@ def test_workers(arguments: list[str], workers: int) -> None:
 
 def test_counts_survive_as_properties() -> None:
     counts = Counts(
-        Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9, Counter(ok=10)
+        Counter(train=3, eval=0),
+        Counter(no_id=1),
+        Counter({("a", "b/c"): 2}),
+        5,
+        6,
+        7,
+        Counter(a=8),
+        9,
+        Counter(ok=10),
+        Counter(blank=11),
     )
     assert Counts.from_properties(counts.to_properties() | {"name": "x", "other/x": 4, "span": 1}) == counts
+
+
+def test_every_line_is_counted_somewhere(tmp_path: Path) -> None:
+    (tmp_path / "taxonomy.yaml").write_text(TAXONOMY)
+    lines = ["id,title", "", "p1,red boots", ",,", "p2,blue hat", ",nobody", "p1,again", 'p3,"a"b', "", "p4,cap", ","]
+    (tmp_path / "a.csv").write_text("\r\n".join(lines) + "\r\n")
+    more = ['{"id": 5, "title": "tie"}', "", "  ", "{", '{"id": 6, "title": "sock"}']
+    (tmp_path / "b.jsonl").write_text("\n".join(more))
+    flow = Workflow.model_validate(
+        {"name": "test", "feed": {"quarantine": {"max_share": 0.9}}, "objectives": {"exclusive": {"kind": "exclusive"}}}
+    )
+    counts = execute(tmp_path, tmp_path / "out", flow).counts
+    assert counts.quarantined == {"no_id": 1, "duplicate_id": 1, "broken_csv": 1, "broken_json": 1}
+    assert counts.passed_over == {"blank": 6} and counts.total == 5
+    header = 1
+    assert header + counts.total + counts.quarantined.total() + counts.passed_over.total() == len(lines) + len(more)
+
+
+def _item(row: dict[str, str]) -> str:
+    return "<item>" + "".join(f"<{name}>{value}</{name}>" for name, value in row.items()) + "</item>"
+
+
+def _zipped(content: bytes) -> bytes:
+    target = io.BytesIO()
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a.csv", content)
+    return target.getvalue()
+
+
+def _workbook(rows: list[list[str]]) -> bytes:
+    import openpyxl
+
+    book = openpyxl.Workbook()
+    for row in rows:
+        book.active.append(row)
+    target = io.BytesIO()
+    book.save(target)
+    return target.getvalue()
 
 
 @pytest.mark.slow
@@ -367,6 +415,10 @@ def test_the_same_table_in_every_format_gives_the_same_examples(tmp_path: Path) 
         "a.jsonl": "".join(json.dumps(row) + "\n" for row in rows).encode(),
         "a.csv": (header + "".join(",".join(row.values()) + "\n" for row in rows)).encode(),
         "a.tsv": (header + "".join(",".join(row.values()) + "\n" for row in rows)).replace(",", "\t").encode(),
+        "a.json": json.dumps({"products": rows}, indent=1).encode(),
+        "a.xml": ("<rss>" + "".join(map(_item, rows)) + "</rss>").encode("utf-16"),
+        "a.csv.zip": _zipped((header + "".join(",".join(row.values()) + "\r" for row in rows)).encode()),
+        "a.xlsx": _workbook([list(rows[0]), *(list(row.values()) for row in rows)]),
     }
     found = {}
     for name in (*contents, "a.parquet"):
@@ -385,5 +437,5 @@ def test_the_same_table_in_every_format_gives_the_same_examples(tmp_path: Path) 
     assert set(first.all) == {f"p{i}" for i in range(60)}
     for name, result in found.items():
         assert result.products == first.products
-        header_lines = 1 if name in ("a.csv", "a.tsv") else 0
+        header_lines = 1 if name in ("a.csv", "a.tsv", "a.csv.zip", "a.xlsx") else 0
         assert [(bad["line"], bad["reason"]) for bad in result.bad] == [(31 + header_lines, "no_id")]

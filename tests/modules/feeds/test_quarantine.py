@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 
 import pytest
 
@@ -55,3 +56,11 @@ def test_a_file_name_that_is_no_utf8_can_be_written() -> None:
 
 def test_every_reason_says_what_is_right() -> None:
     assert all(REASONS.values())
+
+
+def test_a_record_that_is_nowhere_is_an_error() -> None:
+    tally = Tally(1, read=10, counts=Counter(no_id=2))
+    tally.check_complete(8)
+    for products in (7, 9):
+        with pytest.raises(InputError, match="10 were read"):
+            tally.check_complete(products)
