@@ -262,3 +262,51 @@ def test_deep_objects_are_flat(tmp_path: Path) -> None:
 
 def test_formats_have_their_names() -> None:
     assert all(format_named(name).kind == name and format_named(name).suffixes for name in FORMATS.builtin)
+
+
+# What Windows-1252 has, and shops of Western Europe write: enough of it in each title for a guess.
+WORDS = st.lists(
+    st.sampled_from(["Größe", "façon", "niño", "5 €", 'boot 12"', "a;b", "x, y", "p|q", "t\tt", "\\", ""]), max_size=5
+)
+TITLES = WORDS.map(lambda words: " ".join(["Crème brûlée", *words]))
+
+
+@given(
+    titles=st.lists(TITLES, min_size=1, max_size=6),
+    delimiter=st.sampled_from([",", ";", "\t", "|"]),
+    end=st.sampled_from(["\n", "\r\n", "\r"]),
+    encoding=st.sampled_from(["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32", "cp1252"]),
+    behind=st.sampled_from(["", "rows", "all"]),
+    quoting=st.sampled_from([csv.QUOTE_ALL, csv.QUOTE_MINIMAL]),
+    said=st.booleans(),
+    blank=st.sampled_from(["", " ", "\xa0"]),
+    empty=st.integers(0, 3),
+)
+@settings(max_examples=150, deadline=None)
+def test_a_table_is_the_same_in_every_dialect(
+    titles: list[str],
+    delimiter: str,
+    end: str,
+    encoding: str,
+    behind: str,
+    quoting: Any,
+    said: bool,
+    blank: str,
+    empty: int,
+) -> None:
+    rows = [{"id": f"p{i}", "title": title, "description": "é"} for i, title in enumerate(titles)]
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, delimiter=delimiter, quoting=quoting, lineterminator=end)
+    tail = [""] if behind else []
+    writer.writerow([*(blank + name + blank for name in COLUMNS), *(tail if behind == "all" else [])])
+    for row in rows:
+        writer.writerow([*row.values(), *tail])
+        text.write(end * empty + delimiter * 2 * empty + end)
+    content = (f"sep={delimiter}{end}" if said else "") + text.getvalue()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "feed.csv"
+        path.write_bytes(content.encode(encoding))
+        files = find_files([path])
+        assert list(files.records()) == rows
+        run = list(read_records(str(path), "csv", FeedSettings()))
+        assert [record.data for record in run if not isinstance(record, BadRecord)] == rows and len(run) == len(rows)
