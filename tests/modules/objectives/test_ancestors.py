@@ -83,15 +83,20 @@ def test_a_product_between_a_rest_and_its_child_is_unclear_only_below_the_branch
 
 
 def test_a_branch_and_its_rest_have_one_quota() -> None:
-    # All are unclear; the ten most unclear lie between Books (rest) and Comics, the others between Toys' categories.
-    books = [0.999 * between(REST if i % 2 else COMICS, NOVELS) for i in range(10)]
-    toys = [0.9 * between(DOLLS, TRAINS) + 0.1 * between(VOUCHERS, VOUCHERS) for _ in range(10)]
-    for i, row in enumerate(books):
-        row[REST if i % 2 else COMICS] += 0.001
-    selection = TaxonomyAware(rarity=0.0, quota=0.25).query(pool_of(np.stack(books + toys)), 8, np.random.default_rng(0))
-    # A quarter of eight each, then whatever is left, the most unclear first; with a quota of its own Books (rest)
-    # would have put two more books among the first four.
-    assert np.sort(selection.rows[:4] // 10).tolist() == [0, 0, 1, 1]
+    # Each of the books is less clear than any of the toys.
+    books = [1.2 * between(REST if i % 2 else COMICS, NOVELS) for i in range(10)]
+    toys = [1.2 * between(DOLLS, TRAINS) for _ in range(10)]
+    for row in books:
+        row[NOVELS] = 0.4
+    for row in toys:
+        row[TRAINS] = 0.2
+    pool = pool_of(np.stack(books + toys))
+    strategy = TaxonomyAware(rarity=0.0, quota=0.25)
+    utilities = strategy.utilities(pool, np.arange(20))
+    assert utilities[:10].min() > utilities[10:].max()
+    selection = strategy.query(pool, 8, np.random.default_rng(0))
+    # A quarter of eight for each branch, then the others: the rest had a quota of its own beside that of its branch.
+    assert (selection.rows[:4] // 10).tolist() == [0, 0, 1, 1]
 
 
 @pytest.mark.parametrize("tops", [1, 2])
