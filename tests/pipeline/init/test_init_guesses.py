@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modules.category_separators import SEPARATORS, guess_separator
 from modules.category_text import names_of
 from modules.feeds.formats.base import Head
 from modules.feeds.formats.csv import Csv
-from pipeline.init.categories import SEPARATORS, build_taxonomy, guess_category, guess_separator
+from pipeline.init.categories import build_taxonomy, guess_category
 from pipeline.init.columns import summarise
 from pipeline.init.fields import ALIASES, guess_fields, name_score, normalise, split_column
 
@@ -156,7 +157,7 @@ def test_fields_by_their_names_in_several_languages(columns: tuple[str, ...]) ->
     sample = [dict(zip(columns, product.values(), strict=True)) for product in PRODUCTS]
     stats, _ = summarise(sample)
     category = guess_category(stats)
-    assert category is not None and (category.column, category.separator) == (columns[3], "/")
+    assert category is not None and (category.column, category.cells.separator) == (columns[3], "/")
     found = {guess.field: guess.column for guess in guess_fields(stats, {category.column})}
     assert found == {"id": columns[0], "title": columns[1], "price": columns[2]}
 
