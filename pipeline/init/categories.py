@@ -97,7 +97,8 @@ def judge_category(
         return None
     values = column.distinct
     texts, listed = _inner_texts(values) if not column.lists else ({}, column.filled)
-    cells, separators = CategoryCells(NO_SEPARATOR), ()
+    cells = CategoryCells(NO_SEPARATOR)
+    separators: tuple[SeparatorGuess, ...] = ()
     if separator is not None:
         kind, tree = "text", 1.0
         cells, _ = cells_of(texts, separator)

@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from modules.category_text import Names
 from modules.errors import InputError, Problem
 from modules.settings.feed import Split
 from pipeline.init.categories import (
     CategoryGuess,
-    Names,
     PathNode,
     build_taxonomy,
     gives_away,

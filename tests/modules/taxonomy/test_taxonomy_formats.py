@@ -234,7 +234,7 @@ def test_large_taxonomies_take_linear_time(tmp_path: Path, writer: str) -> None:
             nonlocal total
             total += event == "call" and "/modules/" in frame.f_code.co_filename
 
-        leaves = [(f"Top {i % 40}", f"Middle {i % 40} {i % 7}", f"Leaf {i}") for i in range(count)]
+        leaves = [(f"Top {i % 40}", f"Middle {i % 40} {i % 7}", f"Leaf {i} of {count}") for i in range(count)]
         nodes = sorted({path[:depth] for path in leaves for depth in (1, 2, 3)})
         text = WRITERS[writer](nodes)
         before = sys.getprofile()
