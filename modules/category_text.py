@@ -50,11 +50,13 @@ class CategoryCells:
     def paths(self, value: Any) -> tuple[Names, ...]:
         """All paths that a value names, each once, in their order; never raises.
 
-        Takes text, a list of names, a list of objects with a ``name``, a list of such lists or of texts that all have
-        the separator (several paths), and text that holds a list in JSON. What does not show goes (:func:`unseen`),
-        blanks are collapsed, names are in NFC, and empty ones are left out. A path that another one goes on from says
-        nothing of its own: the longer one takes its place.
+        Takes text, a whole number (an id, as of Google's categories), a list of names, a list of objects with a
+        ``name``, a list of such lists or of texts that all have the separator (several paths), and text that holds a
+        list in JSON. What does not show goes (:func:`unseen`), blanks are collapsed, names are in NFC, and empty ones
+        are left out. A path that another one goes on from says nothing of its own: the longer one takes its place.
         """
+        if isinstance(value, (int, float)) and not isinstance(value, bool):
+            value = str(int(value)) if value == value // 1 and abs(value) < 2**53 else ""
         if isinstance(value, str):
             # A worker's memory may not grow with what a feed has for a cell.
             return (_paths_of_text if len(value) <= _CACHED else _paths_of_text.__wrapped__)(value, self)

@@ -95,6 +95,7 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     vector = vector_column(columns)
     nodes: tuple[PathNode, ...] = ()
     counted, minimum = len(sample), minimum_for(len(sample))
+    _note_numbers(columns, chosen, notes)
     if chosen is None:
         notes.append("no category column was found: write your categories into the taxonomy file, then label products")
     else:
@@ -190,6 +191,19 @@ def _count_paths(
         if total >= MAX_COUNTED:
             break
     return counts, total, several
+
+
+def _note_numbers(columns: dict[str, SampledColumn], chosen: CategoryGuess | None, notes: list[str]) -> None:
+    """Columns that are called after categories and hold numbers, as Google's may."""
+    for name, column in columns.items():
+        digits = sum(count for text, count in column.distinct.items() if text.isdigit())
+        few = len(column.distinct) <= max(0.6 * column.filled, 12)
+        by_name = name_score(name, CATEGORY_ALIASES) >= 0.55 and (chosen is None or chosen.column != name)
+        if by_name and few and digits > column.filled / 2:
+            notes.append(
+                f"column {name!r} has numbers: if they are Google's, its taxonomy (with ids) as taxonomy.file "
+                "says which categories they mean"
+            )
 
 
 def _note_writing(chosen: CategoryGuess, counts: Counter[Names], several: int, notes: list[str]) -> None:
