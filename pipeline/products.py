@@ -9,6 +9,7 @@ from modules.feeds.files import format_of
 from modules.feeds.mapping import Mapper, Product
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
+from modules.feeds.truth import true_category
 from modules.feeds.values import NotUsable
 from modules.settings.feed import FeedSettings, FieldSettings
 
@@ -43,14 +44,12 @@ def true_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> dict[str, Resolve
     from modules.labels import ResolvedLabel
 
     truth = loaded.workflow.labels.truth
-    by_path = {category.path: category for category in taxonomy}
+    cut = truth is not None and truth.cut_to_taxonomy
     labels_by_product: dict[str, ResolvedLabel] = {}
     for product in read_products(loaded, _only_truth(loaded)):
-        path = product.truth
-        while truth is not None and truth.cut_to_taxonomy and path and path not in by_path:
-            path = path[:-1]
-        if path in by_path and by_path[path].exclusive:
-            label = ResolvedLabel(by_path[path].id, (), (), "import", None, (), 1.0)
+        category = true_category(product.truth, taxonomy, cut)
+        if category is not None and category.exclusive:
+            label = ResolvedLabel(category.id, (), (), "import", None, (), 1.0)
             labels_by_product.setdefault(product.id, label)
     return labels_by_product
 

@@ -62,11 +62,31 @@ def clean(text: str, max_chars: int = 20_000) -> str:
     return text if len(text) <= max_chars else text[:max_chars].rstrip()
 
 
+def unescaped(text: str) -> str:
+    """``text`` with its entities as the characters that they stand for, also where they were escaped several times.
+
+    Idempotent. Beyond four rounds what is left of an entity loses its "&", as in :func:`clean`.
+    """
+    for _ in range(_MAX_ROUNDS):
+        if "&" not in text:
+            return text
+        before, text = text, _without_entities(text)
+        if text == before:
+            return text
+    while (once := _without_entities(text)) != text:
+        text = once.replace("&", " ")
+    return text
+
+
+def _without_entities(text: str) -> str:
+    return _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+
+
 def _clean_once(text: str) -> str:
     if "<" in text and _MARKUP.search(text):
         text = _without_markup(text)
     if "&" in text:
-        text = _ENTITY.sub(lambda match: html.unescape(match[0]), text)
+        text = _without_entities(text)
     if not text.isascii():
         text = unicodedata.normalize("NFC", _INVISIBLE.sub("", text))
     return " ".join(_CONTROL.sub(" ", text).split())

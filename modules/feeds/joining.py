@@ -7,9 +7,11 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from modules import examples
+from modules.category_text import Names
 from modules.errors import Problem
 from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, int_entry
 from modules.feeds.mapping import Product
+from modules.feeds.truth import true_category
 from modules.images.outcome import Picture
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import Objective
@@ -17,9 +19,11 @@ from modules.rules import RuleSet
 from modules.rules.engine import RuleEngine
 from modules.settings.feed import Split
 from modules.settings.workflow import LabelsSettings
-from modules.taxonomy import Taxonomy, UnknownCategory
+from modules.taxonomy import Category, Taxonomy
 
 _CACHE = 100_000
+_CACHED_NUMBERS = 1_000_000
+"""Of labels that are kept serialised: one that says no to every other category of a large taxonomy is long."""
 IMPORT = "import"
 RULES_SOURCE = "rules"
 MAX_UNKNOWN = 20
@@ -111,7 +115,12 @@ class Joiner:
             for name, objective in by_people.items()
             if objective.single_label
         ]
-        self._yes_no = [(n, o, table.get(n, {})) for n, o in by_people.items() if not o.single_label]
+        independent = settings.truth.independent if settings.truth is not None else None
+        self._yes_no = [
+            (name, objective, table.get(name, {}), name == independent)
+            for name, objective in by_people.items()
+            if not objective.single_label
+        ]
         self._by_rules = [name for name in objectives if name not in by_people]
         self._unreached_weight = {name: objective.unreached_weight for name, objective in objectives.items()}
         self._headers = {
@@ -122,8 +131,10 @@ class Joiner:
         self._index = {category.id: category.index for category in taxonomy}
         self._fired: dict[tuple[str, ...], tuple[bool, bytes, bytes]] = {}
         self._labels: dict[tuple[str, Entry | None], bytes] = {}
-        self._truths: dict[tuple[str, ...], int] = {}
-        self._unknown: dict[tuple[str, ...], list[object]] = {}
+        self._room = _CACHED_NUMBERS
+        self._truths: dict[Names, Category | None] = {}
+        self._all: dict[tuple[Names, ...], Entry] = {}
+        self._unknown: dict[Names, list[object]] = {}
 
     def example(
         self, product: Product, split: Split, file: str, line: int, picture: Picture | None = None
@@ -158,12 +169,15 @@ class Joiner:
                 counted.append((name, entry.source))
                 if not labelled:
                     top, labelled = self._top[entry.classes[0]], True
-        for name, objective, table in self._yes_no:
+        for name, objective, table, from_truth in self._yes_no:
             entry = table.get(product.id)
+            if entry is not None:
+                joined.append(name)
+            elif from_truth and product.truths:
+                entry = self._from_truths(product.truths, split, file, line)
             entries.append(self._label(name, objective, entry))
             if entry is not None:
                 counted.append((name, entry.source))
-                joined.append(name)
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
         return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image)
@@ -178,7 +192,8 @@ class Joiner:
             entries += float_entry(examples.eval_weight(name), [entry.weight if entry else 0.0])
             if entry is not None:
                 entries += bytes_entry(examples.label_source(name), [entry.source.encode()])
-            if len(self._labels) < _CACHE:
+            if self._room > 0:
+                self._room -= 1 + (len(entry.classes) + len(entry.no) if entry is not None else 0)
                 self._labels[key] = entries
         return entries
 
@@ -199,35 +214,46 @@ class Joiner:
                 self._fired[key] = features
         return features
 
-    def _from_truth(self, names: tuple[str, ...], split: Split, file: str, line: int) -> Entry | None:
+    def _from_truth(self, names: Names, split: Split, file: str, line: int) -> Entry | None:
+        """The label of an exclusive objective that a true category is; None where it is no exclusive one.
+
+        Where only the exclusive categories can be told apart, the true category's exclusive ancestor does not stand for
+        it: that one means "the rest".
+        """
+        category = self._true_category(names, split, file, line)
+        index = self._class.get(category.id, -1) if category is not None else -1
+        return Entry((index,), (), IMPORT, self._truth_weight) if index >= 0 else None
+
+    def _from_truths(self, truths: tuple[Names, ...], split: Split, file: str, line: int) -> Entry | None:
+        """The label of an independent objective: all true categories and what is above them, and nothing else."""
+        looked_up = [self._true_category(names, split, file, line) for names in truths]
+        categories = [category for category in looked_up if category is not None]
+        if not categories:
+            return None
+        entry = self._all.get(truths)
+        if entry is None:
+            yes = {above.index for c in categories for above in (c, *self._taxonomy.ancestors(c))}
+            no = tuple(index for index in range(len(self._taxonomy)) if index not in yes)
+            entry = Entry(tuple(sorted(yes)), no, IMPORT, self._truth_weight)
+            if len(self._all) < _CACHE // max(1, len(self._taxonomy)):
+                self._all[truths] = entry
+        return entry
+
+    def _true_category(self, names: Names, split: Split, file: str, line: int) -> Category | None:
+        """The category of a true path; None in a split without true labels, or if the taxonomy lacks it."""
         assert self._truth is not None
         if split not in self._truth.splits:
             return None
-        index = self._truths.get(names)
-        if index is None:
-            index = self._lookup(names)
+        if names in self._truths:
+            category = self._truths[names]
+        else:
+            category = true_category(names, self._taxonomy, self._truth.cut_to_taxonomy)
             if len(self._truths) < _CACHE:
-                self._truths[names] = index
-        if index < -1:
+                self._truths[names] = category
+        if category is None and not self._truth.cut_to_taxonomy:
             seen = self._unknown.setdefault(names, [file, line, 0])
             seen[2] += 1  # type: ignore[operator]
-        return Entry((index,), (), IMPORT, self._truth_weight) if index >= 0 else None
-
-    def _lookup(self, names: tuple[str, ...]) -> int:
-        """The exclusive class of a true category; -1 if it has none, -2 if the taxonomy lacks it."""
-        assert self._truth is not None
-        for end in range(len(names), 0, -1):
-            try:
-                # A single name or text may also be an id.
-                category = self._taxonomy.find(names[0] if end == 1 and len(names) == 1 else names[:end])
-            except UnknownCategory:
-                if not self._truth.cut_to_taxonomy:
-                    return -2
-                continue
-            # Where only the exclusive nodes can be told apart, the true category's exclusive ancestor does not stand
-            # for it: that one means "the rest".
-            return self._class.get(category.id, -1)
-        return -1
+        return category
 
     def take_unknown(self) -> list[tuple[tuple[str, ...], str, int, int]]:
         """Unknown true categories since the last call: (names, file and line of the first, number of products)."""

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import orjson
 
-from modules.category_text import names_of
+from modules.category_text import Names
 from modules.examples import IMAGE, TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.cleaning import clean
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
@@ -30,13 +30,15 @@ class Product:
       vectors: vector field to float32 array of its dimension; a missing one is absent.
       split: the value of the feed's split column, None if there is none.
       truth: names of the true category from the root down, empty if there is none.
+      truths: all true categories, ``truth`` first; more than one where the feed puts a product in several.
     """
 
     id: str
     text: dict[str, str]
     vectors: dict[str, np.ndarray]
     split: str | None = None
-    truth: tuple[str, ...] = ()
+    truth: Names = ()
+    truths: tuple[Names, ...] = ()
 
 
 class Mapper:
@@ -50,7 +52,7 @@ class Mapper:
         self._vectors = [(f, c, getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
         self._dimensions = dict(dimensions or {})
         self._truth = getter(fields.truth) if fields.truth else None
-        self._separator = settings.truth_separator
+        self._cells = settings.truth_cells
         self._split = (settings.split.column, getter(settings.split.column)) if settings.split.column else None
         self._max_chars = settings.max_field_chars
 
@@ -89,14 +91,20 @@ class Mapper:
             column, get = self._split
             value = get(record)
             product.split = None if value is None else as_text(column, value).strip()
-        product.truth = self.truth(record)
+        product.truths = self.truths(record)
+        product.truth = product.truths[0] if product.truths else ()
         return product
 
-    def truth(self, record: Any) -> tuple[str, ...]:
-        """Names of the record's true category from the root down; empty where it has none."""
+    def truths(self, record: Any) -> tuple[Names, ...]:
+        """The record's true categories, each as its names from the root down; the first is the exclusive one."""
         if self._truth is None or not isinstance(record, dict):
             return ()
-        return names_of(self._truth(record), self._separator)
+        return self._cells.paths(self._truth(record))
+
+    def truth(self, record: Any) -> Names:
+        """Names of the record's true category from the root down; empty where it has none."""
+        truths = self.truths(record)
+        return truths[0] if truths else ()
 
 
 def _id_text(column: str, value: Any) -> str:

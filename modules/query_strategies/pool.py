@@ -36,7 +36,7 @@ class Pool:
       embeddings: (n, d), rows of unit length; None: there are none.
       distributions: rows to their probabilities over all classes (rows, classes), where ``categories`` has only some.
       members: rows to the committee's probabilities (members, rows, classes).
-      levels: per level of the taxonomy, roots first, each class's ancestor there (any numbering), -1 where it has none
+      levels: per level of the taxonomy, roots first, each class's branch there (any numbering), -1 where it has none
         (:func:`modules.objectives.ancestor_levels`).
       classes_under: a category's path or id to the classes in its branch.
       names: rows to the ids of their products, for messages; None: rows are named by their numbers.

@@ -18,7 +18,8 @@ class TaxonomyAware(ScoreStrategy):
     """Mean over the taxonomy's levels of 1 - margin at that level, plus the expected rarity of the label.
 
     A product whose branch is unclear tells more than one between two siblings: it is uncertain at each level. Rarity is
-    sum_c p_c / sqrt(1 + labels of c). No branch gets more than its quota of a batch.
+    sum_c p_c / sqrt(1 + labels of c). No branch gets more than its quota of a batch; the branches are those of the
+    first level that tells classes apart, since a root above everything ("Default Category") tells none.
     """
 
     kind: Literal["taxonomy_aware"] = "taxonomy_aware"
@@ -27,7 +28,7 @@ class TaxonomyAware(ScoreStrategy):
     rarity: Annotated[float, Field(ge=0.0, le=100.0)] = 0.5
     """Weight of the expected rarity."""
     quota: Annotated[float, Field(gt=0.0, le=1.0)] = 0.2
-    """Largest share of a batch whose most probable class is in one top category."""
+    """Largest share of a batch whose most probable class is in one branch."""
 
     def utilities(self, pool: Pool, rows: Int64Array) -> FloatArray:
         uncertain, rare = self._parts(pool, rows)
@@ -56,10 +57,11 @@ class TaxonomyAware(ScoreStrategy):
         uncertain, rare = self._parts(pool, rows)
         utility = uncertain + self.rarity * rare
         order = top_k(utility, len(rows), rng)
-        if pool.levels:
-            top = _grouped(pool.levels[0])[pool.predicted(rows[order])]
+        branches = next((groups for groups in map(_grouped, pool.levels) if groups.max(initial=0) > 0), None)
+        if branches is not None:
+            top = branches[pool.predicted(rows[order])]
             limit = max(1, math.ceil(self.quota * n))
-            # The how-manieth of its top category each one is.
+            # The how-manieth of its branch each one is.
             by_top = np.argsort(top, kind="stable")
             starts = np.searchsorted(top[by_top], top[by_top])
             turn = np.empty(len(order), np.int64)

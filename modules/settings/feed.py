@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
+from modules.category_text import CategoryCells
 from modules.errors import Problem
 from modules.feeds.formats import FORMATS
 from modules.plugins import KindName
@@ -116,7 +117,13 @@ class FeedSettings(Settings):
     """Of files of text, such as ``windows-1252``; null: each file's own bytes tell it."""
     fields: FieldSettings = FieldSettings()
     truth_separator: Annotated[str, Field(min_length=1, max_length=8)] = ">"
-    """Between the names of a true category that is given as text (``Shoes > Boots``); blanks around names go."""
+    """Between the names of a true category that is given as text (``Shoes > Boots``); blanks around names go, and one
+    written with blanks (``" / "``) needs them. A backslash before it makes it a part of a name."""
+    truth_paths_separator: Annotated[str, Field(min_length=1, max_length=8)] | None = None
+    """Between several true categories in one cell; the first is the exclusive label. A comma alone is one without a
+    blank behind it, ``", "`` one with a blank; null: a text is one path. Lists of paths need none."""
+    truth_numbered: bool = False
+    """A number and a dash before a path (``166 - Apparel & Accessories``) belong to no name."""
     split: SplitSettings = SplitSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     demo: DemoSettings | None = None
@@ -133,7 +140,15 @@ class FeedSettings(Settings):
             raise ValueError("files must name at least one pattern")
         return self
 
+    @property
+    def truth_cells(self) -> CategoryCells:
+        """How the column with the true category is read."""
+        return CategoryCells(self.truth_separator, self.truth_paths_separator, self.truth_numbered)
+
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        if self.truth_paths_separator == self.truth_separator:
+            expected = "another text than truth_separator, or null"
+            yield contradiction(f"{place}.truth_paths_separator", repr(self.truth_paths_separator), expected)
         if workflow.images is not None and self.fields.image is None:
             expected = "the column with paths or addresses of images, for feed.images"
             yield contradiction(f"{place}.fields.image", "null", expected)

@@ -65,6 +65,10 @@ class TruthSettings(Settings):
     """Labels from the feed's own true category (``feed.fields.truth``), as imported labels of everybody's products."""
 
     objective: str = DEFAULT_OBJECTIVE
+    """The exclusive objective that learns the first true category of each product."""
+    independent: str | None = None
+    """A multi-label objective with ``labels: people`` that learns all true categories of each product and those above
+    them; every other category counts as no. null: none."""
     splits: tuple[Split, ...] = ("train", "eval", "test")
     evaluate: bool = False
     """Marks these labels as drawn without a choice, so that metrics may stand on them: only where every product of
@@ -79,6 +83,11 @@ class TruthSettings(Settings):
             yield contradiction(f"{place}.objective", self.objective, f"one of: {', '.join(workflow.objectives)}")
         elif workflow.objectives[self.objective].single_label is False:
             yield contradiction(f"{place}.objective", self.objective, "an exclusive objective")
+        if self.independent is not None:
+            objective = workflow.objectives.get(self.independent)
+            if objective is None or objective.single_label or objective.learns_from_rules:
+                expected = "null, or a multi-label objective of this workflow with labels: people"
+                yield contradiction(f"{place}.independent", self.independent, expected)
 
 
 class LabelsSettings(Settings):

@@ -120,9 +120,13 @@ def read_document(path: str | Path) -> Node:
       InputError: the file cannot be read, decoded or parsed, is larger than 64 MiB or nested deeper than 32.
     """
     complaints = Complaints(str(path))
-    text = _read_text(Path(path), complaints)
+    return parse_document(read_bytes(path, complaints), Path(path).suffix.lower(), complaints)
+
+
+def parse_document(data: bytes, suffix: str, complaints: Complaints) -> Node:
+    """The tree in the content of a file whose name ends in ``suffix``; as :func:`read_document`."""
+    text = _decoded(data, complaints)
     complaints.raise_if_any()
-    suffix = Path(path).suffix.lower()
     try:
         if suffix == ".json":
             node = _parse_json(text, complaints)
@@ -138,20 +142,32 @@ def read_document(path: str | Path) -> Node:
     return node
 
 
-def _read_text(path: Path, complaints: Complaints) -> str:
+def read_bytes(path: str | Path, complaints: Complaints) -> bytes:
+    """A file's content.
+
+    Raises:
+      InputError: the file cannot be read, or is larger than 64 MiB.
+    """
     try:
-        with path.open("rb") as file:
+        with Path(path).open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except OSError as error:
-        complaints.add(f"cannot be read: {reason(error)}")
-        return ""
+        complaints.stop(f"cannot be read: {reason(error)}")
     if len(data) > MAX_BYTES:
-        complaints.add(f"larger than {MAX_BYTES >> 20} MiB")
-        return ""
+        complaints.stop(f"larger than {MAX_BYTES >> 20} MiB")
+    return data
+
+
+def line_of(data: bytes, position: int) -> int:
+    """The 1-based line of a byte."""
+    return data.count(b"\n", 0, position) + 1
+
+
+def _decoded(data: bytes, complaints: Complaints) -> str:
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        complaints.add("not UTF-8", data.count(b"\n", 0, error.start) + 1, value=repr(data[error.start : error.end]))
+        complaints.add("not UTF-8", line_of(data, error.start), value=repr(data[error.start : error.end]))
         return ""
 
 

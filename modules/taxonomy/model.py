@@ -53,7 +53,8 @@ class Taxonomy:
 
     @classmethod
     def load(cls, path: str | Path) -> Taxonomy:
-        """Reads ``.yaml``, ``.json``, ``.jsonl`` or ``.csv``.
+        """Reads ``.yaml``, ``.json``, ``.jsonl`` or ``.csv`` of this project's own form, and taxonomies of others
+        (:data:`modules.taxonomy.formats.FORMATS`) as they come.
 
         Raises:
           InputError: everything that is wrong with the file, at once.

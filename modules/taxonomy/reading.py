@@ -7,11 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.category_text import unseen
+from modules.category_text import CategoryCells, unseen
 from modules.taxonomy.category import SEPARATOR, Category, default_id, split_path, tidy
-from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, read_document
+from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, parse_document, read_bytes
+from modules.taxonomy.formats import Entry, Source, format_of, formats_shown
 
 MAX_NAME = 200
+CELLS = CategoryCells("\0")
+"""Cleans names as those of a feed's cells are: then a feed's own text for a category means the same one."""
+_OWN_SUFFIXES = frozenset((".yaml", ".yml", ".json", ".jsonl", ".csv"))
 _KEYS = ("path", "id", "name", "exclusive", "parent")
 
 
@@ -31,21 +35,60 @@ class _Entry:
 
 
 def read_categories(path: str | Path) -> list[Category]:
-    """The checked categories of a taxonomy file, in its order.
+    """The checked categories of a taxonomy file, in its order: of this project's own form, or one of
+    :data:`modules.taxonomy.formats.FORMATS`, whichever the content looks like.
 
     Raises:
       InputError: everything that is wrong with the file, at once.
     """
-    root = read_document(path)
     complaints = Complaints(str(path))
+    source = Source(str(path), Path(path).suffix.lower(), read_bytes(path, complaints))
+    # What looks like nothing else is taken for YAML.
+    format = format_of(source, 0.5 if source.suffix in _OWN_SUFFIXES else 0.0)
+    if format is not None:
+        return _build(_foreign(format.entries(source), complaints), complaints, complete=True)
+    if source.is_binary:
+        expected = "expected a taxonomy: YAML, JSON, JSON Lines or CSV with a path per category, or one of"
+        complaints.stop(f"{expected}: {formats_shown()}")
+    return _own(parse_document(source.data, source.suffix, complaints), complaints)
+
+
+def _foreign(entries: Iterable[Entry], complaints: Complaints) -> list[_Entry]:
+    """The categories of somebody else's file, with those above them that it leaves out; its leaves are exclusive."""
+    listed = [(CELLS.names(list(entry.path)), entry) for entry in entries]
+    if not any(path for path, _ in listed):
+        complaints.stop("expected at least one category")
+    named = {path for path, _ in listed}
+    parents = {path[:depth] for path in named for depth in range(1, min(len(path), MAX_DEPTH + 1))}
+    given: set[tuple[tuple[str, ...], str | None]] = set()
+    implied: set[tuple[str, ...]] = set()
+    rows: list[_Entry] = []
+    for path, entry in listed:
+        place = Node(entry.line or 1, text=SEPARATOR.join(path)) if entry.line else None
+        ids = (entry.id,) if entry.id is not None else ()
+        if (path, entry.id) in given or not _names_are_fine(path, place, complaints):
+            continue
+        if ids and not _names_are_fine(ids, place, complaints, "id"):
+            continue
+        given.add((path, entry.id))
+        for depth in range(1, len(path)):
+            above = path[:depth]
+            if above not in named and above not in implied:
+                implied.add(above)
+                rows.append(_Entry(entry.line, above, None, None, False))
+        rows.append(_Entry(entry.line, path, entry.id, None, path not in parents))
+    return rows
+
+
+def _own(root: Node, complaints: Complaints) -> list[Category]:
+    """The categories of a file of this project's own form."""
     rows = root.items
     if root.entries is not None:
         complaints.unknown_keys(root, ("categories",))
         rows = root.entries["categories"].items if "categories" in root.entries else None
     if not rows:
-        complaints.add(
-            "expected a list of categories under 'categories:'", root.line, "categories", hint="see '- path: Shoes'"
-        )
+        hint = f"see '- path: Shoes'; {formats_shown()} are read as they come"
+        complaints.add("expected a list of categories under 'categories:'", root.line, "categories", hint=hint)
     entries = [_read_entry(row, complaints) for row in rows or ()]
     # A row without a usable path may be what others hang under: then nobody is called an orphan.
     complete = all(entry or row.entries is None for entry, row in zip(entries, rows or (), strict=True))

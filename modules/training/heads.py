@@ -41,7 +41,7 @@ def fit_exclusive(
       labels: shape (n,), classes in [0, classes).
       c: inverse strength of the L2 penalty (scikit-learn's C).
       seed: of LIBLINEAR's order of rows.
-      ancestors: per level of the taxonomy, each class's ancestor there, -1 where it has none
+      ancestors: per level of the taxonomy, each class's branch there, -1 where it has none
         (:func:`modules.objectives.ancestor_levels`).
 
     Returns:

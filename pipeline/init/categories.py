@@ -5,31 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
-from itertools import pairwise
 
-from modules.category_text import names_of
+from modules.category_separators import SeparatorGuess, guess_paths_separator, guess_separator, is_numbered
+from modules.category_text import NUMBER, CategoryCells, Names
 from pipeline.init.columns import SampledColumn
 from pipeline.init.fields import CATEGORY_ALIASES, name_score, tells_categories
 
-Names = tuple[str, ...]
-
-SEPARATORS: dict[str, float] = {
-    ">>>": 1.0, ">>": 1.0, ">": 1.0, "»": 1.0, "→": 1.0, "›": 1.0, "//": 1.0, "||": 1.0, "|": 0.95, "/": 0.9, "\\": 0.9,
-    "::": 0.9, ";": 0.8, " - ": 0.7, ":": 0.6, ",": 0.6, ".": 0.4,
-}  # fmt: skip
-"""What may stand between names, and how likely it is to be a separator rather than a part of a name."""
-
 NO_SEPARATOR = ">"
 """Written where values are lists or single names; splits nothing that is not meant to be."""
-
-
-@dataclass(frozen=True)
-class SeparatorGuess:
-    """A separator and how well it splits the values into one shared tree (0 to 1)."""
-
-    separator: str
-    score: float
-    cover: float
 
 
 @dataclass(frozen=True)
@@ -38,6 +21,7 @@ class CategoryGuess:
 
     Attributes:
       kind: ``list`` (lists of names), ``text`` (names with a separator) or ``flat`` (a name alone).
+      cells: how its values are read.
       confidence: 0 to 1.
       separators: those that were considered, the best first.
       examples: (value as it stands, its names).
@@ -45,7 +29,7 @@ class CategoryGuess:
 
     column: str
     kind: str
-    separator: str
+    cells: CategoryCells
     confidence: float
     separators: tuple[SeparatorGuess, ...]
     examples: tuple[tuple[str, Names], ...]
@@ -61,66 +45,37 @@ class PathNode:
     direct: int
 
 
-def score_separator(separator: str, values: Mapping[str, int]) -> SeparatorGuess:
-    """How well ``separator`` explains ``values`` (text to number of products).
-
-    A separator splits many values, leaves no empty names between, gives few top categories for many values, and puts
-    most names under one parent each; a comma inside names does none of that.
-    """
-    products = sum(values.values())
-    covered = inner = empty = words = names = 0
-    tops: set[str] = set()
-    pairs: set[tuple[str, str]] = set()
-    children: set[str] = set()
-    split_values = 0
-    for value, count in values.items():
-        if separator not in value:
-            continue
-        parts = [" ".join(part.split()) for part in value.split(separator)]
-        if not parts[0]:
-            parts = parts[1:]  # "/Shoes/Boots" starts at a root without a name
-        if not parts[-1:] or not parts[-1]:
-            parts = parts[:-1]
-        if len(parts) < 2:
-            continue
-        covered += count
-        split_values += 1
-        tops.add(parts[0])
-        inner += len(parts)
-        empty += sum(not part for part in parts)
-        words += sum(len(part.split()) for part in parts)
-        names += len(parts)
-        for parent, child in pairwise(parts):
-            pairs.add((parent, child))
-            children.add(child)
-    if not split_values:
-        return SeparatorGuess(separator, 0.0, 0.0)
-    cover = covered / products
-    sharing = 1.0 - len(tops) / split_values if split_values > 1 else 0.5
-    one_parent = len(children) / len(pairs)
-    brevity = min(1.0, 6.0 / (words / names)) if words else 0.0
-    score = cover * (1.0 - empty / inner) ** 2 * (0.3 + 0.7 * sharing) * one_parent * brevity * SEPARATORS[separator]
-    return SeparatorGuess(separator, round(score, 3), round(cover, 3))
-
-
-def guess_separator(values: Mapping[str, int]) -> tuple[SeparatorGuess, ...]:
-    """Separators that split some of the values, the best first; empty where the values are single names."""
-    guesses = [score_separator(separator, values) for separator in SEPARATORS]
-    likely = [guess for guess in guesses if guess.score >= 0.1 and guess.cover >= 0.1]
-    return tuple(sorted(likely, key=lambda guess: -guess.score))
-
-
 def _inner_texts(values: Mapping[str, int]) -> tuple[dict[str, int], int]:
     """Values with JSON lists unpacked: the texts that may still need a separator, and how many products were lists."""
     texts: dict[str, int] = {}
     listed = 0
     for value, count in values.items():
-        names = names_of(value, "\0") if value.startswith("[") and value.endswith("]") else (value,)
-        if len(names) > 1:
+        is_list = value.startswith("[") and value.endswith("]")
+        paths = CategoryCells("\0").paths(value) if is_list else ((value,),)
+        if len(paths) > 1 or any(len(names) > 1 for names in paths):
             listed += count
-        elif names:
-            texts[names[0]] = texts.get(names[0], 0) + count
+        elif paths:
+            texts[paths[0][0]] = texts.get(paths[0][0], 0) + count
     return texts, listed
+
+
+def cells_of(
+    texts: Mapping[str, int], separator: str | None = None
+) -> tuple[CategoryCells, tuple[SeparatorGuess, ...]]:
+    """How texts (to number of products) write categories, and the separators that were considered, the best first.
+
+    Args:
+      separator: what stands between names, in place of a guess.
+    """
+    numbered = is_numbered(texts)
+    if numbered:
+        texts = {NUMBER.sub("", text, count=1): count for text, count in texts.items()}
+    if separator is not None:
+        return CategoryCells(separator, guess_paths_separator(separator, texts), numbered), ()
+    separators = guess_separator(texts)
+    if not separators:
+        return CategoryCells(NO_SEPARATOR, None, numbered), ()
+    return CategoryCells(separators[0].separator, separators[0].paths_separator, numbered), separators
 
 
 def guess_category(columns: dict[str, SampledColumn]) -> CategoryGuess | None:
@@ -134,23 +89,28 @@ def guess_category(columns: dict[str, SampledColumn]) -> CategoryGuess | None:
     return best
 
 
-def judge_category(column: SampledColumn, by_name: float, named: bool = False) -> CategoryGuess | None:
+def judge_category(
+    column: SampledColumn, by_name: float, named: bool = False, separator: str | None = None
+) -> CategoryGuess | None:
     """The column as one with categories; None where its values rule that out, unless somebody ``named`` it."""
     if not named and not _may_be_category(column):
         return None
     values = column.distinct
     texts, listed = _inner_texts(values) if not column.lists else ({}, column.filled)
+    cells = CategoryCells(NO_SEPARATOR)
     separators: tuple[SeparatorGuess, ...] = ()
-    if listed > column.filled / 2:
-        kind, separator, tree = "list", NO_SEPARATOR, 1.0
+    if separator is not None:
+        kind, tree = "text", 1.0
+        cells, _ = cells_of(texts, separator)
+    elif listed > column.filled / 2:
+        kind, tree = "list", 1.0
     else:
-        separators = guess_separator(texts)
+        cells, separators = cells_of(texts)
         kind = "text" if separators else "flat"
-        separator = separators[0].separator if separators else NO_SEPARATOR
         tree = min(1.0, 0.4 + separators[0].score) if separators else 0.3
     confidence = round((0.5 * by_name + 0.5 * tree) * min(1.0, 0.5 + column.fill / 2), 2)
-    examples = tuple((text, names_of(text, separator)) for text in list(values)[:3])
-    return CategoryGuess(column.name, kind, separator, confidence, separators, examples)
+    examples = tuple((text, cells.names(text)) for text in list(values)[:3])
+    return CategoryGuess(column.name, kind, cells, confidence, separators, examples)
 
 
 def _may_be_category(column: SampledColumn) -> bool:
@@ -163,11 +123,11 @@ def _may_be_category(column: SampledColumn) -> bool:
     return digits <= column.filled / 2 and repeats and len(column.distinct) >= 2
 
 
-def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, separator: str) -> float:
+def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, cells: CategoryCells) -> float:
     """The share of products whose ``column`` holds the last name of their true category: a feature must not."""
     both = told = 0
     for record in records:
-        names = names_of(record.get(truth), separator)
+        names = cells.names(record.get(truth))
         text = record.get(column)
         if isinstance(text, (list, tuple)):
             text = " > ".join(map(str, text))

@@ -65,9 +65,10 @@ class SampledColumn:
                 self.vectors += 1
                 self.vector_length = len(value)
                 return
-            if all(isinstance(item, str) for item in value):
+            first = value[0] if isinstance(value[0], (list, tuple)) else value
+            if all(isinstance(item, str) for item in first):
                 self.lists += 1
-                self._count(" > ".join(value))
+                self._count(" > ".join(first))
             else:
                 self.nested += 1
             return

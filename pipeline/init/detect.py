@@ -8,12 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.category_text import names_of
+from modules.category_text import Names
 from modules.errors import InputError, Problem
 from modules.settings.feed import Split
 from pipeline.init.categories import (
     CategoryGuess,
-    Names,
     PathNode,
     build_taxonomy,
     gives_away,
@@ -107,12 +106,14 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     vector = vector_column(columns)
     nodes: tuple[PathNode, ...] = ()
     counted, minimum = len(sample), minimum_for(len(sample))
+    _note_numbers(columns, chosen, notes)
     if chosen is None:
         notes.append("no category column was found: write your categories into the taxonomy file, then label products")
     else:
-        counts, counted = _count_paths(files, sample, chosen)
+        counts, counted, several = _count_paths(files, sample, chosen)
         minimum = minimum_for(counted)
         nodes = tuple(build_taxonomy(counts, minimum))
+        _note_writing(chosen, counts, several, notes)
         _note_categories(nodes, counts, counted, minimum, notes)
     split = split_column(columns, taken | {guess.column for guess in fields})
     used = {guess.column for guess in fields} | taken
@@ -149,11 +150,10 @@ def _category(columns: dict[str, SampledColumn], name: str | None, separator: st
         known = ", ".join(list(columns)[:30])
         raise InputError(Problem("--category", f"expected one of the feed's columns: {known}", value=name))
     else:
-        guess = judge_category(columns[name], by_name=1.0, named=True)
+        return judge_category(columns[name], by_name=1.0, named=True, separator=separator)
     if guess is None or separator is None:
         return guess
-    examples = tuple((text, names_of(text, separator)) for text, _ in guess.examples)
-    return CategoryGuess(guess.column, "text", separator, guess.confidence, guess.separators, examples)
+    return judge_category(columns[guess.column], by_name=1.0, named=True, separator=separator)
 
 
 def _fields(
@@ -171,7 +171,7 @@ def _fields(
             continue
         if not tells_categories(column):
             continue
-        share = gives_away(sample, name, chosen.column, chosen.separator) if chosen else 0.0
+        share = gives_away(sample, name, chosen.column, chosen.cells) if chosen else 0.0
         if chosen and share >= LEAK:
             taken.add(name)
             others.append(
@@ -188,25 +188,54 @@ def _fields(
     return fields, others
 
 
-def _count_paths(files: FeedFiles, sample: list[dict[str, Any]], chosen: CategoryGuess) -> tuple[Counter[Names], int]:
+def _count_paths(
+    files: FeedFiles, sample: list[dict[str, Any]], chosen: CategoryGuess
+) -> tuple[Counter[Names], int, int]:
+    """Products by their first path; how many were looked at; how many have several paths."""
     counts: Counter[Names] = Counter()
-    total = 0
+    total = several = 0
     whole = len(sample) < -(-SAMPLE // len(files.paths))
-    cache: dict[str, Names] = {}
     for record in sample if whole else files.records():
-        value = record.get(chosen.column)
-        if isinstance(value, str):
-            names = cache.get(value)
-            if names is None:
-                names = cache[value] = names_of(value, chosen.separator)
-        else:
-            names = names_of(value, chosen.separator)
+        paths = chosen.cells.paths(record.get(chosen.column))
         total += 1
-        if names:
-            counts[names] += 1
+        several += len(paths) > 1
+        if paths:
+            counts[paths[0]] += 1
         if total >= MAX_COUNTED:
             break
-    return counts, total
+    return counts, total, several
+
+
+def _note_numbers(columns: dict[str, SampledColumn], chosen: CategoryGuess | None, notes: list[str]) -> None:
+    """Columns that are called after categories and hold numbers, as Google's may."""
+    for name, column in columns.items():
+        digits = sum(count for text, count in column.distinct.items() if text.isdigit())
+        few = len(column.distinct) <= max(0.6 * column.filled, 12)
+        by_name = name_score(name, CATEGORY_ALIASES) >= 0.55 and (chosen is None or chosen.column != name)
+        if by_name and few and digits > column.filled / 2:
+            notes.append(
+                f"column {name!r} has numbers: if they are Google's, its taxonomy (with ids) as taxonomy.file "
+                "says which categories they mean"
+            )
+
+
+def _note_writing(chosen: CategoryGuess, counts: Counter[Names], several: int, notes: list[str]) -> None:
+    """What was decided about several paths per cell, numbers before paths, and a root above everything."""
+    if several:
+        between = chosen.cells.paths_separator
+        how = f" (with {between!r} between them)" if between else ""
+        notes.append(
+            f"{several:,} products have several category paths{how}: the first one is the label; "
+            "labels.truth.independent names a multi-label objective that gets all of them"
+        )
+    if chosen.cells.numbered:
+        notes.append("the numbers before category paths (feed.truth_numbered) are no part of the names")
+    roots = {path[0] for path in counts}
+    if len(roots) == 1 and any(len(path) > 2 for path in counts):
+        root = next(iter(roots))
+        notes.append(
+            f"every category lies below {root!r}, which is kept, so that categories are named as the shop does"
+        )
 
 
 def _note_categories(

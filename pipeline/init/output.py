@@ -116,8 +116,13 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
     if guess.category:
         lines += [
             f"    truth: {_quote(guess.category.column)} # the category to learn, so it is no feature",
-            f"  truth_separator: {_quoted(guess.category.separator)}",
+            f"  truth_separator: {_quoted(guess.category.cells.separator)}",
         ]
+        if guess.category.cells.paths_separator is not None:
+            between = _quoted(guess.category.cells.paths_separator)
+            lines.append(f"  truth_paths_separator: {between} # cells hold several paths: the first one is the label")
+        if guess.category.cells.numbered:
+            lines.append("  truth_numbered: true # 166 - Shoes: the number belongs to no name")
     if guess.split:
         values = ", ".join(f"{_quote(value)}: {split}" for value, split in guess.split[1])
         lines += ["  split:", f"    column: {_quote(guess.split[0])}", f"    values: {{{values}}}"]

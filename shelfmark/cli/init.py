@@ -86,7 +86,9 @@ def _show_category(guess: Guess) -> None:
     assert category is not None
     if category.kind == "text":
         scores = ", ".join(f"{guess.separator!r} {guess.score:.2f}" for guess in category.separators[:4])
-        _say(f"categories: separator {category.separator!r}" + (f" (scores: {scores})" if scores else ""))
+        between = f", {category.cells.paths_separator!r} between paths" if category.cells.paths_separator else ""
+        decided = f"categories: separator {category.cells.separator!r}{between}"
+        _say(decided + (f" (scores: {scores})" if scores else ""))
     else:
         _say("categories: " + ("lists of names" if category.kind == "list" else "single names, no separator"))
     for text, names in category.examples:

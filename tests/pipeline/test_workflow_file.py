@@ -474,6 +474,25 @@ def test_a_taxonomy_from_the_truth(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("name", ["nothing", "exclusive", "rule_based"])
+def test_only_an_objective_of_independent_labels_gets_all_truths(tmp_path: Path, name: str) -> None:
+    objectives = (
+        "objectives:\n  exclusive: {kind: exclusive}\n  rule_based: {kind: multi_label}\n"
+        "  also: {kind: multi_label, labels: people}\nrules: {file: rules.yaml}\n"
+    )
+    text = f"name: s\nfeed: {{fields: {{truth: t}}, truth_paths_separator: '|'}}\n{objectives}"
+    truth = "labels: {{truth: {{independent: {}}}}}\n"
+    loaded = load_workflow(write(tmp_path, text + truth.format("also")))
+    assert loaded.workflow.feed.truth_cells.paths("A > B|C") == (("A", "B"), ("C",))
+    with pytest.raises(InputError, match=r"labels\.truth\.independent.*a multi-label objective"):
+        load_workflow(write(tmp_path, text + truth.format(name)))
+
+
+def test_what_stands_between_paths_does_not_stand_between_names(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="truth_paths_separator.*another text"):
+        load_workflow(write(tmp_path, "name: s\nfeed: {truth_separator: '/', truth_paths_separator: '/'}\n"))
+
+
 @pytest.mark.parametrize("path", sorted(DEFAULT_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_workflows_load(path: Path, tmp_path: Path) -> None:
     loaded = load_workflow(path, (), tmp_path)

@@ -149,6 +149,36 @@ def test_truth(names: tuple[str, ...], truth: Any, split: str, expected: tuple[s
     assert counted.labels == ((("exclusive", "import"),) if expected else ())
 
 
+def test_several_truths_are_all_independent_labels_and_the_first_is_the_exclusive_one() -> None:
+    objectives = {"exclusive": ExclusiveObjective(), "also": MultiLabelObjective(labels="people")}
+    truths = (("Home", "Lamps"), ("Shoes", "Boots"))
+    sold = Product("p1", {"title": "x"}, {}, truth=truths[0], truths=truths)
+    truth = TruthSettings(independent="also", evaluate=True)
+    found, counted = features(sold, objectives=objectives, truth=truth)
+    assert found["label/exclusive"] == [CLASS["Home > Lamps"]]
+    yes = {INDEX[name] for name in ("Home", "Home > Lamps", "Shoes", "Shoes > Boots")}
+    assert set(found["label/also"]) == yes and set(found["label/also/no"]) == set(INDEX.values()) - yes
+    assert found["label_source/also"] == [b"import"] and found["eval_weight/also"] == [1.0]
+    assert counted.labels == (("exclusive", "import"), ("also", "import")) and counted.joined == ()
+    # What a person said counts before it, and without the setting nothing but the exclusive label follows.
+    said = person(source="random", yes=["Home"])
+    found, _ = features(sold, {"also": {"p1": said}}, objectives=objectives, truth=truth)
+    assert (found["label/also"], found["label/also/no"]) == ([INDEX["Home"]], [])
+    found, _ = features(sold, objectives=objectives, truth=TruthSettings())
+    assert (found["label/also"], found["label/also/no"]) == ([], [])
+
+
+@pytest.mark.parametrize("cut", [False, True])
+def test_an_unknown_one_of_several_truths_is_told_unless_truths_are_cut(cut: bool) -> None:
+    objectives = {"also": MultiLabelObjective(labels="people")}
+    truths = (("Home", "Lamps"), ("Sale", "Winter"))
+    sold = Product("p1", {"title": "x"}, {}, truth=truths[0], truths=truths)
+    truth = TruthSettings(independent="also", cut_to_taxonomy=cut)
+    joiner = Joiner(objectives, TAXONOMY, None, {}, LabelsSettings(truth=truth))
+    assert joiner.example(sold, "train", "a.csv", 3)[1].labels == (("also", "import"),)
+    assert joiner.take_unknown() == ([] if cut else [(("Sale", "Winter"), "a.csv", 3, 1)])
+
+
 def test_an_unknown_truth_is_said_with_place_number_and_nearest() -> None:
     joiner = Joiner(OBJECTIVES, TAXONOMY, None, {}, LabelsSettings(truth=TruthSettings()))
     for line in range(3, 6):

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import json
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modules.category_separators import SEPARATORS, guess_separator
 from modules.category_text import names_of
 from modules.feeds.formats.base import Head
 from modules.feeds.formats.csv import Csv
 from modules.feeds.formats.csv_dialect import dialect_of
-from pipeline.init.categories import SEPARATORS, build_taxonomy, guess_category, guess_separator
+from pipeline.init import detect, write_workflow
+from pipeline.init.categories import build_taxonomy, guess_category
 from pipeline.init.columns import summarise
 from pipeline.init.fields import ALIASES, guess_fields, name_score, normalise, split_column
+from pipeline.inputs import taxonomy_of
+from pipeline.products import read_products, true_labels
+from pipeline.validate import validate_workflow
+from pipeline.workflow_file import load_workflow
 
 TREE = [
     ("Home", "Kitchen, Dining & Bar", "Knives"), ("Home", "Kitchen, Dining & Bar", "Pans"), ("Home", "Bedding"),
@@ -88,7 +96,12 @@ def test_any_tree_of_plain_names_comes_back(separator: str, tree: dict[str, list
         ("[" * 100_000 + "]", ">", ("[" * 100_000 + "]",)),
         ("", ">", ()),
         (None, ">", ()),
-        (3, ">", ()),
+        (3, ">", ("3",)),
+        (3.0, ">", ("3",)),
+        (3.5, ">", ()),
+        (float("nan"), ">", ()),
+        (float("inf"), ">", ()),
+        (True, ">", ()),
         (["A", None, 3, " "], ">", ("A",)),
     ],
 )
@@ -157,7 +170,7 @@ def test_fields_by_their_names_in_several_languages(columns: tuple[str, ...]) ->
     sample = [dict(zip(columns, product.values(), strict=True)) for product in PRODUCTS]
     stats, _ = summarise(sample)
     category = guess_category(stats)
-    assert category is not None and (category.column, category.separator) == (columns[3], "/")
+    assert category is not None and (category.column, category.cells.separator) == (columns[3], "/")
     found = {guess.field: guess.column for guess in guess_fields(stats, {category.column})}
     assert found == {"id": columns[0], "title": columns[1], "price": columns[2]}
 
@@ -226,3 +239,68 @@ def test_normalise_and_aliases() -> None:
     assert all(name_score(alias, aliases) >= 0.7 for aliases in ALIASES.values() for alias in aliases.split())
     assert name_score("colour", ALIASES["color"]) > name_score("frame_colour", ALIASES["color"]) > 0
     assert name_score("colourful_story", ALIASES["color"]) == 0
+
+
+@pytest.mark.parametrize("numbers", [str, int])
+def test_numbers_of_categories_are_noted(tmp_path: Path, numbers: type) -> None:
+    rows = [{"id": f"p{i}", "title": f"thing {i}", "google_product_category": numbers(1604 + i % 3)} for i in range(30)]
+    feed = tmp_path / "feed.jsonl"
+    feed.write_text("\n".join(map(json.dumps, rows)))
+    guess = detect([feed])
+    assert guess.category is None
+    assert any("'google_product_category' has numbers" in note and "taxonomy.file" in note for note in guess.notes)
+
+
+CELLS = {
+    "c07": ("Shop/Shoes/{0},Shop/New", "Shop/Hats, Caps & Gloves/{0},Shop/New", "/", ","),
+    "c08": ("Shoes > {0}|Sale > Winter", "Hats, Caps & Gloves > {0}|Sale > Winter", ">", "|"),
+    "c10": ("Shoes &gt; {0}", "Hats, Caps &amp; Gloves &gt; {0}", ">", None),
+    "c10, twice": ("Shoes &amp;gt; {0}", "Hats, Caps &amp;amp; Gloves &amp;gt; {0}", ">", None),
+    "c11": ("Shoes > {0}", "Hats, Caps &amp; Gloves > {0}", ">", None),
+}
+
+
+@pytest.mark.parametrize("name", CELLS)
+def test_what_init_decides_about_cells_is_what_a_run_reads(tmp_path: Path, name: str) -> None:
+    shoes, hats, separator, between = CELLS[name]
+    cells = [shoes.format("Boots"), shoes.format("Sandals"), hats.format("Caps"), hats.format("Gloves")] * 3
+    rows = ["id,title,category", *[f'{i:04},thing {i},"{cell}"' for i, cell in enumerate(cells)]]
+    (tmp_path / "feed.csv").write_text("\n".join(rows))
+    guess = detect([tmp_path / "feed.csv"])
+    assert any("several category paths" in note and note.startswith("12 ") for note in guess.notes) == bool(between)
+    workflow, *_ = write_workflow(guess, tmp_path / "shop", "shop")
+    loaded = load_workflow(workflow)
+    feed = loaded.workflow.feed
+    assert (feed.truth_separator, feed.truth_paths_separator) == (separator, between)
+    top = ("Shop",) if "Shop" in shoes else ()
+    leaves = [
+        ("Shoes", "Boots"),
+        ("Shoes", "Sandals"),
+        ("Hats, Caps & Gloves", "Caps"),
+        ("Hats, Caps & Gloves", "Gloves"),
+    ]
+    products = list(read_products(loaded))
+    assert [product.truth for product in products] == [(*top, *leaf) for leaf in leaves] * 3
+    assert all(len(product.truths) == (2 if between else 1) for product in products)
+    taxonomy = taxonomy_of(loaded)
+    assert {category.path for category in taxonomy.exclusive} == {(*top, *leaf) for leaf in leaves}
+    assert len(true_labels(loaded, taxonomy)) == 12
+
+
+def test_numbers_are_categories_of_googles_taxonomy(tmp_path: Path) -> None:
+    (tmp_path / "google.txt").write_text(
+        "# Google_Product_Taxonomy_Version: 2021-09-21\n166 - Apparel\n1604 - Apparel > Clothing\n"
+        "187 - Apparel > Shoes\n"
+    )
+    cells = {"a": 1604, "b": "187", "c": "Apparel > Shoes", "d": "166 - Apparel"}
+    rows = [{"id": product, "title": "x", "g": cell} for product, cell in cells.items()]
+    (tmp_path / "feed.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    workflow = tmp_path / "w.yaml"
+    workflow.write_text(
+        "name: s\nfeed: {files: [feed.jsonl], fields: {truth: g}, truth_numbered: true}\ntaxonomy: {file: google.txt}\n"
+        "labels: {truth: {}}\n"
+    )
+    loaded = load_workflow(workflow)
+    assert validate_workflow(loaded) == []
+    found = true_labels(loaded, taxonomy_of(loaded))
+    assert {product: label.category_id for product, label in found.items()} == {"a": "1604", "b": "187", "c": "187"}

@@ -1,0 +1,248 @@
+"""Other people's taxonomies are read as they come, and what cannot be read says what could be."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modules.errors import InputError
+from modules.taxonomy import Taxonomy
+from modules.taxonomy.category import default_id
+from modules.taxonomy.formats import FORMATS, Source, format_of
+
+Path_ = tuple[str, ...]
+
+# Two levels of the same name, a name under several parents, names with separators in them.
+PATHS = [
+    ("Animals & Pets",), ("Animals & Pets", "Live"), ("Animals & Pets", "Live", "Live"),
+    ("Hats, Caps & Gloves",), ("Hats, Caps & Gloves", "Caps/Hats"), ("Hats, Caps & Gloves", "Live"),
+    ("TV - Video",),
+]  # fmt: skip
+LEAVES = {("Animals & Pets", "Live", "Live"), ("Hats, Caps & Gloves", "Caps/Hats"), ("Hats, Caps & Gloves", "Live"),
+          ("TV - Video",)}  # fmt: skip
+
+
+def load(tmp_path: Path, data: str | bytes, name: str = "their_taxonomy.txt") -> Taxonomy:
+    path = tmp_path / name
+    path.write_bytes(data.encode() if isinstance(data, str) else data)
+    return Taxonomy.load(path)
+
+
+def text_of(path: Path_) -> str:
+    return " > ".join(path)
+
+
+def google(paths: list[Path_], ids: bool = True) -> str:
+    lines = [f"{i} - {text_of(path)}" if ids else text_of(path) for i, path in enumerate(paths, 100)]
+    return "\n".join(["# Google_Product_Taxonomy_Version: 2021-09-21", *lines]) + "\n"
+
+
+def shopify(paths: list[Path_]) -> str:
+    head = "# Shopify Product Taxonomy - Categories: 2026-02\n# Format: {GID} : {Ancestor} > ... > {Category name}\n\n"
+    return head + "".join(f"gid://shopify/TaxonomyCategory/a-{i:<12} : {text_of(p)}\n" for i, p in enumerate(paths))
+
+
+def indented(paths: list[Path_], step: str = "    ") -> str:
+    return "\n".join(step * (len(path) - 1) + path[-1] for path in paths)
+
+
+WRITERS: dict[str, Callable[[list[Path_]], str]] = {
+    "google": google, "google without ids": lambda paths: google(paths, ids=False), "shopify": shopify,
+    "paths": lambda paths: "\r\n".join(map(text_of, paths)), "indented by blanks": indented,
+    "indented by tabs": lambda paths: "﻿" + indented(paths, "\t"),
+    "bullets": lambda paths: "\n".join("  " * (len(path) - 1) + "- " + path[-1] for path in paths),
+    "arrows": lambda paths: "\n".join(" → ".join(path) for path in paths),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("writer", WRITERS.values(), ids=WRITERS.keys())
+def test_text_is_read_as_it_comes(tmp_path: Path, writer: Callable[[list[Path_]], str]) -> None:
+    taxonomy = load(tmp_path, writer(PATHS))
+    assert [category.path for category in taxonomy] == PATHS
+    assert {category.path for category in taxonomy.exclusive} == LEAVES
+    assert load(tmp_path, writer(PATHS)) == taxonomy
+    taxonomy.write(tmp_path / "own.yaml")
+    assert Taxonomy.load(tmp_path / "own.yaml") == taxonomy
+
+
+def test_the_source_s_ids_are_kept_and_others_follow_from_the_path(tmp_path: Path) -> None:
+    assert load(tmp_path, google(PATHS))["101"].path == PATHS[1]
+    assert load(tmp_path, shopify(PATHS))["gid://shopify/TaxonomyCategory/a-6"].path == PATHS[6]
+    for writer in ("paths", "google without ids", "indented by tabs"):
+        assert [category.id for category in load(tmp_path, WRITERS[writer](PATHS))] == [default_id(p) for p in PATHS]
+
+
+def test_ids_alone_name_the_categories_of_googles_file(tmp_path: Path) -> None:
+    taxonomy = load(tmp_path, "# Google_Product_Taxonomy_Version: 2021-09-21\n1 - Animals\n3237 - Animals > Live\n")
+    assert taxonomy.find("3237").path == ("Animals", "Live")
+
+
+names = st.text(st.characters(whitelist_categories=("Lu", "Ll"), max_codepoint=0x24F), min_size=1, max_size=6).map(
+    lambda name: name + "x"
+)
+
+
+@given(st.sets(st.lists(names, min_size=1, max_size=4).map(tuple), min_size=1, max_size=12), st.sampled_from(
+    ["google", "google without ids", "shopify", "indented by blanks", "indented by tabs"]))  # fmt: skip
+def test_any_tree_comes_back(tmp_path_factory: pytest.TempPathFactory, leaves: set[Path_], writer: str) -> None:
+    nodes = sorted({path[:depth] for path in leaves for depth in range(1, len(path) + 1)})
+    taxonomy = load(tmp_path_factory.mktemp("tree"), WRITERS[writer](nodes))
+    assert {category.path for category in taxonomy} == {c.path for c in Taxonomy.from_paths(nodes)}
+
+
+def test_paths_without_their_ancestors_get_them(tmp_path: Path) -> None:
+    taxonomy = load(tmp_path, "Shoes/Boots\nShoes/Sandals\nBags/Totes/Small\nBags/Totes/Big\nShoes/Boots\n")
+    assert [c.text for c in taxonomy] == [
+        "Shoes", "Shoes > Boots", "Shoes > Sandals", "Bags", "Bags > Totes", "Bags > Totes > Small",
+        "Bags > Totes > Big",
+    ]  # fmt: skip
+
+
+GPC = (
+    '<?xml version="1.0" encoding="utf-8"?><schema languageCode="EN"><segment code="50000000" text="Food/Beverage">'
+    '<family code="50200000" text="Beverages"><class code="50202300" text="Soft &amp; Other">'
+    '<brick code="10000201" text="Cola"><attType code="20000100" text="Caffeine"><attValue code="30000101" text="No"/>'
+    '</attType></brick><brick code="10000202" text="Cola"/></class></family></segment>'
+    '<segment code="51000000" text="Health"/></schema>'
+)
+GPC_TREE = {
+    "50000000": ("Food/Beverage",), "50200000": ("Food/Beverage", "Beverages"),
+    "50202300": ("Food/Beverage", "Beverages", "Soft & Other"),
+    "10000201": ("Food/Beverage", "Beverages", "Soft & Other", "Cola"),
+    # Two bricks of one name.
+    "10000202": ("Food/Beverage", "Beverages", "Soft & Other", "Cola (10000202)"),
+    "51000000": ("Health",),
+}  # fmt: skip
+HEADER = [
+    "SegmentCode", "SegmentTitle", "SegmentDefinition", "FamilyCode", "FamilyTitle", "FamilyDefinition", "ClassCode",
+    "ClassTitle", "ClassDefinition", "BrickCode", "BrickTitle", "BrickDefinition_Includes", "AttributeCode",
+]  # fmt: skip
+SOFT = [50000000, "Food/Beverage", "d", 50200000, "Beverages", "d", 50202300, "Soft & Other", "d, e"]
+ROWS = [
+    [*SOFT, 10000201, "Cola", "d", 1], [*SOFT, 10000201, "Cola", "d", 2], [*SOFT, 10000202, "Cola", "d", 3],
+    [51000000, "Health", "d", None, None, None, None, None, None, None, None, None, None],
+]  # fmt: skip
+
+
+def node(level: int, code: int, title: str, *below: object) -> dict[str, object]:
+    return {"Level": level, "Code": code, "Title": title, "Definition": "", "Active": True, "Childs": list(below)}
+
+
+def workbook() -> bytes:
+    openpyxl = pytest.importorskip("openpyxl")
+    book = openpyxl.Workbook()
+    book.active.append(["About this file"])
+    sheet = book.create_sheet("GPC")
+    for row in (HEADER, *ROWS):
+        sheet.append(row)
+    stream = io.BytesIO()
+    book.save(stream)
+    return stream.getvalue()
+
+
+def table(delimiter: str) -> str:
+    lines = [[*HEADER], *[["" if cell is None else str(cell) for cell in row] for row in ROWS]]
+    return "\n".join(delimiter.join(f'"{cell}"' for cell in line) for line in lines)
+
+
+def flat_json() -> str:
+    return json.dumps([{k: v for k, v in zip(HEADER, row, strict=True) if v is not None} for row in ROWS])
+
+
+def nested_json() -> str:
+    bricks = [node(4, 10000201, "Cola", node(5, 20000100, "Caffeine")), node(4, 10000202, "Cola")]
+    family = node(2, 50200000, "Beverages", node(3, 50202300, "Soft & Other", *bricks))
+    segments = [node(1, 50000000, "Food/Beverage", family), node(1, 51000000, "Health")]
+    return json.dumps({"LanguageCode": "EN", "DateUtc": "", "Schema": segments})
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("gpc.xml", lambda: GPC), ("gpc.json", nested_json), ("flat.json", flat_json), ("gpc.csv", lambda: table(",")),
+        ("gpc.tsv", lambda: table("\t")), ("semicolon.csv", lambda: table(";")), ("gpc.xlsx", workbook),
+    ],
+)  # fmt: skip
+def test_gpc(tmp_path: Path, name: str, data: Callable[[], str | bytes]) -> None:
+    taxonomy = load(tmp_path, data(), name)
+    assert {category.id: category.path for category in taxonomy} == GPC_TREE
+    assert {category.id for category in taxonomy.exclusive} == {"10000201", "10000202", "51000000"}
+
+
+def test_xml_bombs_are_refused_before_they_grow(tmp_path: Path) -> None:
+    entities = "".join(f'<!ENTITY e{i} "{f"&e{i - 1};" * 10 if i else "x" * 10}">' for i in range(12))
+    bomb = f'<!DOCTYPE schema [{entities}]><schema><segment code="1" text="&e11;"/></schema>'
+    with pytest.raises(InputError, match="without a document type"):
+        load(tmp_path, bomb, "gpc.xml")
+    outside = '<!DOCTYPE s [<!ENTITY x SYSTEM "file:///etc/passwd">]><s><segment code="1" text="&x;"/></s>'
+    with pytest.raises(InputError, match="without a document type"):
+        load(tmp_path, outside, "gpc.xml")
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "says"),
+    [
+        ("photo.txt", b"\x89PNG\r\n\x1a\n\0\0\0", "Google's.*Shopify.*GPC.*indented.*path in each line"),
+        ("t.pdf", b"%PDF-1.7", "Google's product taxonomy"),
+        ("t.yaml", b"shoes", "Google's product taxonomy"),
+        ("t.txt", b"# only a comment\n", "Google's product taxonomy"),
+        ("t.xml", b'<schema><segment code="1" text="A"><family>', "not XML"),
+        ("t.json", b'{"Schema": [{"Level": 1, "Code": 1, "Title": "A"', "not JSON"),
+        ("t.xlsx", b"PK\x03\x04 and nothing else", "not an .xlsx workbook"),
+        ("t.txt", b"1 - A\n" * 300 + b"B > C\n", "t.txt:301 .*expected a line as all before it"),
+        ("t.txt", b"A > B\n\xff > C\n", "t.txt:2 .*not UTF-8"),
+        ("t.txt", " > ".join("abcdefghij" * 4).encode(), "at most 32 levels"),
+        ("t.txt", b"12 - A > B\n12 - A > C\n", "t.txt:2: id = '12': given twice"),
+    ],
+)  # fmt: skip
+def test_what_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes, says: str) -> None:
+    if name.endswith("xlsx"):
+        pytest.importorskip("openpyxl")
+    with pytest.raises(InputError, match=f"(?s){says}"):
+        load(tmp_path, data, name)
+
+
+def test_names_are_cleaned_as_a_feed_s_are(tmp_path: Path) -> None:
+    taxonomy = load(tmp_path, "1 - Hats &amp; Caps\n2 - Hats &amp;amp; Caps > Bu\u200bcket  hats\n")
+    assert [category.path for category in taxonomy] == [("Hats & Caps",), ("Hats & Caps", "Bucket hats")]
+
+
+def test_own_files_look_like_no_other_format() -> None:
+    for suffix, text in (
+        (".yaml", "# Shoes\ncategories:\n  - path: A > B\n"), (".txt", "- path: A > B\n"), (".yml", "- {path: A}\n"),
+        (".json", '[{"path": "A > B"}]'), (".csv", "path,id\nA > B,1\n"), ("", "categories:\n- path: A\n"),
+    ):  # fmt: skip
+        assert format_of(Source("t", suffix, text.encode()), 0.0) is None
+    assert len({format.kind for format in FORMATS}) == len(FORMATS)
+
+
+@pytest.mark.parametrize("writer", ["google", "paths", "indented by tabs"])
+def test_large_taxonomies_take_linear_time(tmp_path: Path, writer: str) -> None:
+    def steps(count: int) -> int:
+        """Calls of functions of these modules."""
+        total = 0
+
+        def profile(frame: Any, event: str, argument: object) -> None:
+            nonlocal total
+            total += event == "call" and "/modules/" in frame.f_code.co_filename
+
+        leaves = [(f"Top {i % 40}", f"Middle {i % 40} {i % 7}", f"Leaf {i} of {count}") for i in range(count)]
+        nodes = sorted({path[:depth] for path in leaves for depth in (1, 2, 3)})
+        text = WRITERS[writer](nodes)
+        before = sys.getprofile()
+        sys.setprofile(profile)
+        try:
+            assert len(load(tmp_path, text)) == len(nodes)
+        finally:
+            sys.setprofile(before)
+        return total
+
+    assert steps(20_000) < 12 * steps(2_000)
