@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
 
 from modules import examples
 from modules.errors import Problem
-from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, int_entry
+from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
 from modules.feeds.mapping import Product
 from modules.images.outcome import Picture
 from modules.labels.model import ResolvedLabel, ResolvedLabels
@@ -20,6 +21,7 @@ from modules.settings.workflow import LabelsSettings
 from modules.taxonomy import Taxonomy, UnknownCategory
 
 _CACHE = 100_000
+_FLOAT = struct.Struct("<f")
 IMPORT = "import"
 RULES_SOURCE = "rules"
 MAX_UNKNOWN = 20
@@ -53,6 +55,7 @@ class Signature(NamedTuple):
       labels: the objectives for which it is labelled, each with the label's source.
       joined: the objectives for which the label files have the product.
       image: what became of its image; empty without images.
+      untold: number fields whose value tells no number.
     """
 
     split: Split
@@ -60,6 +63,7 @@ class Signature(NamedTuple):
     labels: tuple[tuple[str, str], ...]
     joined: tuple[str, ...]
     image: str = ""
+    untold: tuple[str, ...] = ()
 
 
 def label_table(
@@ -117,6 +121,7 @@ class Joiner:
         self._headers = {
             name: TextHeaders(name) for name in (examples.ID, *examples.TEXT_FIELDS, examples.TOP_CATEGORY)
         }
+        self._float_headers = {name: float_header(name) for name in examples.NUMBER_FIELDS}
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}
@@ -138,6 +143,8 @@ class Joiner:
         for name, text in product.text.items():
             data = text.encode()
             entries += self._headers[name][len(data)], data
+        for name, number in product.numbers.items():
+            entries += self._float_headers[name], _FLOAT.pack(number)
         entries += [float_entry(name, vector) for name, vector in product.vectors.items()]
         if picture is not None:
             entries.append(bytes_entry(examples.IMAGE_BYTES, [picture.data]))
@@ -166,7 +173,7 @@ class Joiner:
                 joined.append(name)
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
-        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image)
+        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image, product.untold)
 
     def _label(self, name: str, objective: Objective, entry: Entry | None) -> bytes:
         """The features of a label, or of none."""

@@ -20,10 +20,11 @@ MAX_AMOUNT = 1e12
 OpenMark = Callable[[str, str], bool]
 """(open mark, currency) to whether the mark is the decimal one."""
 
-_FREE = frozenset(
+_FREE_WORDS = (
     "free gratis kostenlos umsonst gratuit gratuite gratuito gratuita grátis bezpłatnie darmowy zdarma ilmainen "
-    "ingyenes gratuitement бесплатно безкоштовно ücretsiz 免费 免費 無料 무료 مجاني".split()
+    "ingyenes gratuitement бесплатно безкоштовно ücretsiz 免费 免費 無料 무료 مجاني"
 )
+_FREE = frozenset(_FREE_WORDS.split())
 _DASHES, _APOSTROPHES = "‐‑‒–—―−﹣－", "’‘ʼ′`´٬＇"
 _TRANSLATED = {
     **dict.fromkeys(map(ord, _DASHES), "-"), **dict.fromkeys(map(ord, _APOSTROPHES), "'"),

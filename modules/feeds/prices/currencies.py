@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
-_CODES = frozenset(
+_ALL_CODES = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "
     "CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK "
     "HTG HUF IDR ILS INR IQD IRR ISK JMD JOD JPY KES KGS KHR KMF KPW KRW KWD KYD KZT LAK LBP LKR LRD LSL LYD MAD MDL "
     "MGA MKD MMK MNT MOP MRU MUR MVR MWK MXN MYR MZN NAD NGN NIO NOK NPR NZD OMR PAB PEN PGK PHP PKR PLN PYG QAR RON "
     "RSD RUB RWF SAR SBD SCR SDG SEK SGD SHP SLE SOS SRD SSP STN SVC SYP SZL THB TJS TMT TND TOP TRY TTD TWD TZS UAH "
-    "UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW".split()
+    "UGX USD UYU UZS VES VND VUV WST XAF XCD XOF XPF YER ZAR ZMW"
 )
-_COMMON = frozenset("EUR USD GBP CHF PLN SEK NOK DKK CZK HUF INR AUD CAD JPY CNY BRL MXN RUB UAH".split())
+_CODES = frozenset(_ALL_CODES.split())
+_COMMON = (
+    "EUR", "USD", "GBP", "CHF", "PLN", "SEK", "NOK", "DKK", "CZK", "HUF", "INR", "AUD", "CAD", "JPY", "CNY", "BRL",
+    "MXN", "RUB", "UAH",
+)  # fmt: skip
 """Codes that are taken in any case; others, such as ALL, TOP or TRY, are also words."""
 
 _SIGNS = {
@@ -25,12 +29,13 @@ _SIGNS = {
 _SHARED = frozenset({"$", "kr", "¥", "rs", "r", "din", "дин", "ден", "ls", "lt", "৳", "﷼"})
 """Signs of several currencies: they mark a price, and say nothing of which currency it is in."""
 
-WITHOUT_DECIMALS = frozenset(
-    "BIF CLP COP CRC DJF GNF HUF IDR IRR ISK JPY KMF KRW LAK MMK PYG RWF TZS UGX VND VUV XAF XOF XPF".split()
-)
+WITHOUT_DECIMALS = (
+    "BIF", "CLP", "COP", "CRC", "DJF", "GNF", "HUF", "IDR", "IRR", "ISK", "JPY", "KMF", "KRW", "LAK", "MMK", "PYG",
+    "RWF", "TZS", "UGX", "VND", "VUV", "XAF", "XOF", "XPF",
+)  # fmt: skip
 """Currencies whose prices are written without decimals in practice."""
 
-WITH_THREE_DECIMALS = frozenset("BHD IQD JOD KWD LYD OMR TND".split())
+WITH_THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 
 
 def currency_of(sign: str) -> str | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import decimal
 import math
 import re
+import struct
 from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -20,8 +21,10 @@ _TAG = re.compile(r"<[^<>]*>")
 _STRAY = 100
 """Evidence counts if it is at least one value for as many open ones: a single slip does not turn a column."""
 
-_NOISE = 2e-7
-"""Relative error of a decimal number that went through 32-bit floats, and some to spare."""
+_NOISE_64, _NOISE_32 = 1e-14, 2e-7
+"""Relative errors of a decimal number that went through a few sums or products of 64-bit and 32-bit floats."""
+
+_FLOAT_32 = struct.Struct("<f")
 
 _DECIMALS = 4
 """The most decimals of written prices; with more, a number may be the noise of binary floats."""
@@ -106,7 +109,7 @@ class PriceReader:
 
 
 def _of_number(value: float | decimal.Decimal) -> CellPrice | None:
-    if not isinstance(value, int) and math.isnan(value):
+    if value.is_nan() if isinstance(value, decimal.Decimal) else isinstance(value, float) and math.isnan(value):
         return None
     # Compared before it is made a float: an integer may be too large for one.
     if not 0 <= value < MAX_AMOUNT:
@@ -121,8 +124,10 @@ def without_noise(amount: float) -> float:
     """
     if round(amount, _DECIMALS) == amount:
         return amount
-    for decimals in range(2, _DECIMALS + 1):
-        rounded = round(amount, decimals)
-        if abs(amount - rounded) <= _NOISE * amount:
-            return rounded
+    is_32 = _FLOAT_32.unpack(_FLOAT_32.pack(amount))[0] == amount
+    for noise in (_NOISE_64, _NOISE_32)[: 1 + is_32]:
+        for decimals in range(2, _DECIMALS + 1):
+            rounded = round(amount, decimals)
+            if abs(amount - rounded) <= noise * amount:
+                return rounded
     return amount
