@@ -65,9 +65,9 @@ class Mapper:
         self._id = fields.id, getter(fields.id)
         self._text = [(f, c, getter(c)) for f in TEXT_FIELDS if (c := getattr(fields, f))]
         self._numbers = [
-            (f, column, PriceReader(partial(_column_of, head, column)))
+            (f, getter(c), PriceReader(partial(_column_of, head, getter(c))))
             for f in NUMBER_FIELDS
-            if (name := getattr(fields, f)) and (column := getter(name))
+            if (c := getattr(fields, f))
         ]
         self._vectors = [(f, c, getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
         self._dimensions = dict(dimensions or {})

@@ -39,6 +39,7 @@ _IN_TWO = re.compile(
     r"(?<![\d.,])(\d+)\s*([^\W\d_]{1,4}\.?|[€£$₽₴₹])\s*(\d\d)\s*(?:gr|коп|ct|cts|cents?|hal|øre|öre|bani|kr|paise)\b\.?",
     re.IGNORECASE,
 )
+_ALONE = re.compile(r"([^\d\s.,'·+()/%-]{1,4}(?:(?<=[^\W\d_])\.)?)? ?([0-9][0-9.,]*) ?([^\d\s.,'·+()/%-]{1,4}\.?)?")
 _EXPONENT = re.compile(r"([^\W\d]{3} ?)?(\d+(?:\.\d*)?[eE][+-]?\d{1,2})( ?[^\W\d]{3})?")
 _SIGN = r"[^\W\d_]{0,3}[$€£¥₹₺₽₴₩₪฿₫₱₦₸₼₾₡₲₵৳﷼]|[^\W\d_]+(?:\.[^\W\d_]+)?"
 _BEFORE = re.compile(rf"({_SIGN})\.?\s*({_SIGN})?\.?(\s*)-?\s*$")
@@ -98,6 +99,9 @@ def read_cell(text: str, open_mark: OpenMark) -> CellPrice:
     """
     if len(text) > MAX_CHARACTERS or "://" in text:
         return UNTOLD
+    alone = _alone(text, open_mark)
+    if alone is not None:
+        return alone
     text = plain(text)
     if text.strip(" .!*").casefold() in _FREE:
         return CellPrice(0.0)
@@ -115,6 +119,26 @@ def read_cell(text: str, open_mark: OpenMark) -> CellPrice:
     amounts = {_amount(candidate, candidates, currency, open_mark) for candidate in candidates}
     amount = min(amounts)
     return CellPrice(amount, currency) if len(amounts) <= 2 and max(amounts) < MAX_AMOUNT else UNTOLD
+
+
+def _alone(text: str, open_mark: OpenMark) -> CellPrice | None:
+    """Most cells: one number with ASCII digits, and a currency beside it or none. None for all others."""
+    match = _ALONE.fullmatch(text)
+    if match is None or match[2][-1] in ".,":
+        return None
+    before, token, after = match.groups()
+    currency = ""
+    for sign in (before, after):
+        if sign is not None:
+            known = currency_of(sign)
+            if known is None:
+                return None
+            currency = known or currency
+    number = written(token)
+    if number is None:
+        return UNTOLD
+    amount = number.value(bool(number.open_mark) and open_mark(number.open_mark, currency))
+    return CellPrice(amount, currency) if amount < MAX_AMOUNT else UNTOLD
 
 
 def plain(text: str) -> str:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
+
 _ALL_CODES = (
     "AED AFN ALL AMD ANG AOA ARS AUD AWG AZN BAM BBD BDT BGN BHD BIF BMD BND BOB BRL BSD BTN BWP BYN BZD CAD CDF CHF "
     "CLP CNY COP CRC CUP CVE CZK DJF DKK DOP DZD EGP ERN ETB EUR FJD FKP GBP GEL GHS GIP GMD GNF GTQ GYD HKD HNL HRK "
@@ -38,6 +40,7 @@ WITHOUT_DECIMALS = (
 WITH_THREE_DECIMALS = ("BHD", "IQD", "JOD", "KWD", "LYD", "OMR", "TND")
 
 
+@lru_cache(maxsize=4096)
 def currency_of(sign: str) -> str | None:
     """The ISO 4217 code of a sign or code; "" where several currencies share it, None where it is no currency."""
     sign = sign.strip().rstrip(".")

@@ -12,6 +12,7 @@ NUMBER = re.compile(
 )
 """A number in a text whose digits, blanks and apostrophes are ASCII; ``·`` is always a decimal mark."""
 
+_MARK = re.compile("[.,·]")
 _THREES = re.compile(r"[1-9]\d{0,2}(?:\D\d{3})+")
 _INDIAN = re.compile(r"[1-9]\d?(?:,\d{2})+,\d{3}")
 
@@ -43,14 +44,14 @@ class WrittenNumber:
 
 def written(text: str) -> WrittenNumber | None:
     """Takes apart what :data:`NUMBER` matched; None if its marks make no number ("1.2.3", "12'99")."""
-    groups = re.split("[ ']", text)
+    groups = re.split("[ ']", text) if " " in text or "'" in text else [text]
     spaced = len(groups) > 1
     if spaced and (len(groups[0]) > 3 or any(not re.match(r"\d{3}(?!\d)", group) for group in groups[1:])):
         return None
     if spaced and any(mark in group for group in groups[:-1] for mark in ".,·"):
         return None
     text = "".join(groups)
-    marks = [character for character in text if character in ".,·"]
+    marks = _MARK.findall(text)
     if not marks:
         return WrittenNumber(text)
     last = marks[-1]
