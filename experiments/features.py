@@ -13,13 +13,14 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from modules.examples import VECTOR_FIELDS
+from modules.examples import NUMBER_FIELDS, VECTOR_FIELDS
 from modules.feeds.mapping import Product
 from modules.preprocessing.transform import preprocessing_fn
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 
 BATCH = 1024
+_FLOATS = (*NUMBER_FIELDS, *VECTOR_FIELDS)
 
 
 def analysed(products: Sequence[Product], workflow: Workflow, folder: Path) -> tft.TFTransformOutput:
@@ -64,7 +65,7 @@ def _serialised(products: Sequence[Product], workflow: Workflow) -> Iterator[lis
         for product in products[start : start + BATCH]:
             features = {}
             for name, values in _row(product, workflow).items():
-                if name in VECTOR_FIELDS:
+                if name in _FLOATS:
                     features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
                 else:
                     features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
@@ -78,8 +79,7 @@ def _columns(workflow: Workflow) -> set[str]:
 
 def _raw_spec(workflow: Workflow) -> dict[str, Any]:
     return {
-        name: tf.io.VarLenFeature(tf.float32 if name in VECTOR_FIELDS else tf.string)
-        for name in sorted(_columns(workflow))
+        name: tf.io.VarLenFeature(tf.float32 if name in _FLOATS else tf.string) for name in sorted(_columns(workflow))
     }
 
 
@@ -89,6 +89,8 @@ def _row(product: Product, workflow: Workflow) -> dict[str, Any]:
     for name in _columns(workflow):
         if name in VECTOR_FIELDS:
             row[name] = product.vectors.get(name, ())
+        elif name in NUMBER_FIELDS:
+            row[name] = [product.numbers[name]] if name in product.numbers else []
         else:
             row[name] = [product.text[name].encode()] if name in product.text else []
     return row

@@ -4,6 +4,7 @@
 | --- | --- |
 | ``id`` | bytes[1] |
 | each text field of the product schema | bytes[1]; absent where missing |
+| each number field | float[1]; absent where missing or not to be told |
 | each vector field | float[dimension]; absent where missing |
 | ``image_bytes`` | bytes[1], a baseline RGB JPEG, empty where missing; only where the workflow has images |
 | ``rules`` | bytes, ids of the rules that fired, in the rule file's order |
@@ -46,14 +47,20 @@ RULES: Final = "rules"
 TOP_CATEGORY: Final = "top_category"
 
 TEXT_FIELDS = (
-    TITLE, DESCRIPTION, BRAND, RAW_CATEGORY, GENDER, SIZE, COLOR, PRICE, CURRENCY, AVAILABILITY, IMAGE, RETAILER, URL,
+    TITLE, DESCRIPTION, BRAND, RAW_CATEGORY, GENDER, SIZE, COLOR, CURRENCY, AVAILABILITY, IMAGE, RETAILER, URL,
 )  # fmt: skip
 """The product schema's optional fields, all text as the feed has it; ``id`` comes on top and is required."""
+
+NUMBER_FIELDS = (PRICE,)
+"""The product schema's numbers: read out of what the feed has written when the examples are made, and nowhere else."""
 
 VECTOR_FIELDS = (IMAGE_VECTOR,)
 """The product schema's dense fields: lists of floats that come with the feed."""
 
-PRODUCT_FIELDS = (ID, *TEXT_FIELDS, *VECTOR_FIELDS)
+PRODUCT_FIELDS = (ID, *TEXT_FIELDS, *NUMBER_FIELDS, *VECTOR_FIELDS)
+
+LAYOUT: Final = 2
+"""What examples hold; a change of it makes those of a cache anew."""
 
 UNLABELLED = -1
 """Class of an exclusive objective's unlabelled product."""
@@ -141,6 +148,7 @@ class Counts:
       leaked_titles: titles that stand in more than one split of the feed's own split column; 0 without such a column.
       unmatched_labels: per objective, labels of products that no feed has.
       files: feed files read.
+      untold: per number field, products whose value tells no number: they have none, and are counted here.
       images: per outcome (``ok``, or a reason of :mod:`modules.images.outcome`), products; empty without images.
       passed_over: per word for it (``blank``), what is no record: all lines are counted somewhere.
     """
@@ -155,6 +163,7 @@ class Counts:
     files: int = 0
     images: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
+    untold: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
@@ -166,6 +175,7 @@ class Counts:
         properties = {f"products/{split}": count for split, count in self.products.items()}
         properties |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
         properties |= {f"passed_over/{word}": count for word, count in self.passed_over.items()}
+        properties |= {f"untold/{name}": count for name, count in self.untold.items()}
         properties |= {f"images/{reason}": count for reason, count in self.images.items()}
         properties |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
         properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
@@ -183,7 +193,7 @@ class Counts:
             if kind == "labels" and "/" in rest:
                 objective, _, source = rest.partition("/")
                 counts.labels[objective, source] = value
-            elif kind in ("products", "quarantined", "passed_over", "images", "unmatched_labels") and rest:
+            elif kind in ("products", "quarantined", "passed_over", "untold", "images", "unmatched_labels") and rest:
                 getattr(counts, kind)[rest] = value
             elif name == "rules/products":
                 counts.rule_products = value

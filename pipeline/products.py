@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from modules.feeds.files import format_of
 from modules.feeds.mapping import Mapper, Product
+from modules.feeds.plan import head_of
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
 from modules.feeds.truth import true_category
@@ -29,8 +31,8 @@ def read_products(loaded: LoadedWorkflow, settings: FeedSettings | None = None) 
       InputError: a file is missing or broken.
     """
     feed = settings or loaded.workflow.feed
-    mapper = Mapper(feed)
     for path in loaded.feed_files():
+        mapper = Mapper(feed, head=partial(head_of, path, feed))
         for record in read_records(path, format_of(path, feed), feed):
             if not isinstance(record, BadRecord):
                 try:

@@ -8,6 +8,7 @@ from tfx.orchestration.portable import base_driver as portable_base_driver
 from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
+from modules.examples import LAYOUT
 from modules.feeds.files import fingerprint
 from modules.feeds.plan import ExampleSettings
 from modules.images.listing import listing_fingerprint
@@ -31,10 +32,14 @@ class ProductExampleGenDriver(base_driver.BaseDriver, portable_base_driver.BaseD
 
 
 def input_fingerprint(settings_json: str, folder: str) -> str:
-    """Changes with the content of any feed, label, rule or taxonomy file that the settings name.
+    """Changes with the content of any feed, label, rule or taxonomy file that the settings name, and with what examples
+    hold.
 
     With images also with the listing (names, sizes, times) of those below the folder.
     """
     settings = ExampleSettings.model_validate_json(settings_json)
     files_fingerprint = fingerprint([*settings.feed_files(folder), *settings.side_files(folder)], folder)
-    return files_fingerprint if settings.feed.images is None else f"{files_fingerprint},{listing_fingerprint(folder)}"
+    parts = [f"layout {LAYOUT}", files_fingerprint]
+    if settings.feed.images is not None:
+        parts.append(listing_fingerprint(folder))
+    return ",".join(parts)

@@ -176,6 +176,8 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
         _log.info("lines that are no records: %s", ", ".join(words))
     if counts.images:
         _log.info("images: %s", ", ".join(f"{reason} {count:,}" for reason, count in counts.images.most_common()))
+    for name, count in counts.untold.items():
+        _log.warning("%s products have a %s that cannot be told", f"{count:,}", name)
     if counts.leaked_titles:
         _log.warning("%s titles stand in more than one of the feed's splits", counts.leaked_titles)
 

@@ -107,6 +107,7 @@ def _count(counts: Counts, signature: Signature, number: int) -> None:
     counts.rule_products += number * signature.rules
     if signature.image:
         counts.images[signature.image] += number
+    counts.untold.update(dict.fromkeys(signature.untold, number))
     for objective, source in signature.labels:
         counts.labels[objective, source] += number
     # The number of labels is added later: what remains are those without a product.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import json
@@ -20,7 +21,7 @@ from modules.feeds.files import format_of
 from modules.feeds.index import IndexWriter, examine, leaks
 from modules.feeds.joining import Joiner, LabelTable, Signature
 from modules.feeds.mapping import Mapper, Product
-from modules.feeds.plan import ExampleSettings, truths_of
+from modules.feeds.plan import ExampleSettings, head_of, truths_of
 from modules.feeds.quarantine import BadRecord, Tally, raw_text, tally_to_json
 from modules.feeds.readers import Record, read_records
 from modules.feeds.splitting import Splitter
@@ -148,7 +149,6 @@ class MakeExamples(beam.DoFn):
         self._settings = settings = ExampleSettings.model_validate_json(self._settings_json)
         taxonomy = Taxonomy.from_json(self._taxonomy)
         rules = RuleSet.from_json(self._rules) if self._rules is not None else None
-        self._mapper = Mapper(settings.feed, settings.dimensions)
         self._splitter = Splitter(settings.feed.split)
         self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels)
         images = settings.feed.images
@@ -220,7 +220,8 @@ class MakeExamples(beam.DoFn):
 
     def _products(self, file: str, records: Iterable[Record | BadRecord], tally: Tally) -> Iterator[_Found]:
         """Products with their lines, bad records, and None now and then."""
-        make = self._mapper.product
+        feed = self._settings.feed
+        make = Mapper(feed, self._settings.dimensions, functools.partial(head_of, file, feed)).product
         for record in records:
             tally.read += 1
             if tally.read % 10_000 == 0:

@@ -12,7 +12,7 @@ from labelling.store import queue, rows, status
 from labelling.store.tables import neighbours, products
 from labelling.web.names import Names
 from labelling.web.words import picked_as
-from modules.examples import TEXT_FIELDS
+from modules.examples import PRODUCT_FIELDS
 from modules.objectives import DEFAULT_KIND
 
 KEYS = 9
@@ -116,7 +116,7 @@ def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
 
 def ordered(fields: dict[str, str]) -> list[tuple[str, str]]:
     """Fields in the order of the product schema, with their titles for people."""
-    order = {name: i for i, name in enumerate(TEXT_FIELDS)}
+    order = {name: i for i, name in enumerate(PRODUCT_FIELDS)}
     in_order = sorted(fields.items(), key=lambda pair: (order.get(pair[0], len(order)), pair[0]))
     return [(name.replace("_", " "), value) for name, value in in_order if value]
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modules.errors import Problem
-from modules.examples import ID, PRODUCT_FIELDS, VECTOR_FIELDS
+from modules.examples import TEXT_FIELDS
 from modules.settings.base import Settings, contradiction
 
 if TYPE_CHECKING:
@@ -98,6 +98,9 @@ class FeatureSettings(Settings):
 
     has_tower: ClassVar[bool] = False
 
+    readable: ClassVar[tuple[str, ...]] = TEXT_FIELDS
+    """The fields of the product schema that a feature of this kind can read."""
+
     @property
     def vector_length(self) -> int | None:
         """How many numbers it reads out of a vector field of the products; None: it reads a text field."""
@@ -124,10 +127,9 @@ class FeatureSettings(Settings):
         name = place.removeprefix("features.")
         column = self.column_of(name)
         key = f"{place}.column" if self.column else place
-        if column not in PRODUCT_FIELDS or column == ID:
-            yield contradiction(key, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}")
-        elif (column in VECTOR_FIELDS) != (self.vector_length is not None):
-            yield contradiction(key, column, "dense features read vectors, all others read text")
+        if column not in self.readable:
+            expected = f"a field of the product schema that a {self.kind} feature reads: {', '.join(self.readable)}"
+            yield contradiction(key, column, expected)
         elif getattr(workflow.feed.fields, column) is None:
             yield contradiction(key, column, f"a column of the feed: feed.fields.{column} is null")
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from modules.examples import VECTOR, transformed
+from modules.examples import VECTOR, VECTOR_FIELDS, transformed
 from modules.features.base import TransformStep
 from modules.features.numeric import NumericFeature
 
@@ -18,6 +18,7 @@ class DenseFeature(NumericFeature):
     """A vector that comes with the feed; one that is missing, of another length or not finite is zeros and a flag."""
 
     suffix: ClassVar[str] = VECTOR
+    readable: ClassVar[tuple[str, ...]] = VECTOR_FIELDS
 
     kind: Literal["dense"] = "dense"
     column: str | None = None

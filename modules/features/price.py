@@ -1,10 +1,10 @@
-"""A price, out of its text."""
+"""A product's price."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from modules.examples import PRICE, transformed
+from modules.examples import NUMBER_FIELDS, PRICE, transformed
 from modules.features.base import TransformStep
 from modules.features.numeric import NumericFeature
 
@@ -16,6 +16,7 @@ class PriceFeature(NumericFeature):
     """log(1 + price), standardised, and a flag for a missing one."""
 
     suffix: ClassVar[str] = PRICE
+    readable: ClassVar[tuple[str, ...]] = NUMBER_FIELDS
 
     kind: Literal["price"] = "price"
     column: str | None = PRICE
@@ -29,11 +30,12 @@ class PriceFeature(NumericFeature):
         import tensorflow as tf
         import tensorflow_transform as tft
 
-        from modules.graph_ops.price import parse_price
         from modules.graph_ops.text import one_per_row
 
-        value, valid = parse_price(one_per_row(column))
-        logged = tf.math.log1p(value)
+        value = one_per_row(column, missing=float("nan"))
+        # Whoever asks the served model may send any number.
+        valid = tf.math.is_finite(value) & (value >= 0.0)
+        logged = tf.math.log1p(tf.where(valid, value, 0.0))
         known = tf.boolean_mask(logged, valid)
         mean, deviation = tft.mean(known), tf.sqrt(tft.var(known))
         # A feed without any price: mean and variance of nothing are NaN.

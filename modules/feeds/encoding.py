@@ -57,6 +57,11 @@ def float_entry(name: str, values: Sequence[float] | np.ndarray) -> bytes:
     return _entry(name, _FLOAT, _framed(_LEN_1, packed) if packed else b"")
 
 
+def float_header(name: str) -> bytes:
+    """All bytes of the feature ``name`` with one 32-bit float before the number itself."""
+    return float_entry(name, [0.0])[:-4]
+
+
 def example_of(entries: Iterable[bytes]) -> bytes:
     """The serialised Example with these features."""
     return _framed(_LEN_1, b"".join(entries))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections import Counter
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -9,7 +10,7 @@ from typing import NamedTuple
 from modules import examples
 from modules.category_text import Names
 from modules.errors import Problem
-from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, int_entry
+from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
 from modules.feeds.mapping import Product
 from modules.feeds.truth import true_category
 from modules.images.outcome import Picture
@@ -24,6 +25,7 @@ from modules.taxonomy import Category, Taxonomy
 _CACHE = 100_000
 _CACHED_NUMBERS = 1_000_000
 """Of labels that are kept serialised: one that says no to every other category of a large taxonomy is long."""
+_FLOAT = struct.Struct("<f")
 IMPORT = "import"
 RULES_SOURCE = "rules"
 MAX_UNKNOWN = 20
@@ -57,6 +59,7 @@ class Signature(NamedTuple):
       labels: the objectives for which it is labelled, each with the label's source.
       joined: the objectives for which the label files have the product.
       image: what became of its image; empty without images.
+      untold: number fields whose value tells no number.
     """
 
     split: Split
@@ -64,6 +67,7 @@ class Signature(NamedTuple):
     labels: tuple[tuple[str, str], ...]
     joined: tuple[str, ...]
     image: str = ""
+    untold: tuple[str, ...] = ()
 
 
 def label_table(
@@ -126,6 +130,7 @@ class Joiner:
         self._headers = {
             name: TextHeaders(name) for name in (examples.ID, *examples.TEXT_FIELDS, examples.TOP_CATEGORY)
         }
+        self._float_headers = {name: float_header(name) for name in examples.NUMBER_FIELDS}
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}
@@ -149,6 +154,8 @@ class Joiner:
         for name, text in product.text.items():
             data = text.encode()
             entries += self._headers[name][len(data)], data
+        for name, number in product.numbers.items():
+            entries += self._float_headers[name], _FLOAT.pack(number)
         entries += [float_entry(name, vector) for name, vector in product.vectors.items()]
         if picture is not None:
             entries.append(bytes_entry(examples.IMAGE_BYTES, [picture.data]))
@@ -180,7 +187,7 @@ class Joiner:
                 counted.append((name, entry.source))
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
-        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image)
+        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image, product.untold)
 
     def _label(self, name: str, objective: Objective, entry: Entry | None) -> bytes:
         """The features of a label, or of none."""

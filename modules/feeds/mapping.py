@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 import orjson
 
 from modules.category_text import Names
-from modules.examples import IMAGE, TEXT_FIELDS, VECTOR_FIELDS
+from modules.examples import CURRENCY, IMAGE, NUMBER_FIELDS, TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.cleaning import clean
+from modules.feeds.prices.reader import PriceReader
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
 from modules.images.cells import first_picture
 from modules.settings.feed import FeedSettings
@@ -27,6 +30,8 @@ class Product:
     Attributes:
       id: as in the feed, without white space around it.
       text: text field to cleaned, non-empty text; a missing field is absent.
+      numbers: number field to its number; a missing one is absent.
+      untold: number fields that have a value, which tells no number.
       vectors: vector field to float32 array of its dimension; a missing one is absent.
       split: the value of the feed's split column, None if there is none.
       truth: names of the true category from the root down, empty if there is none.
@@ -36,6 +41,8 @@ class Product:
     id: str
     text: dict[str, str]
     vectors: dict[str, np.ndarray]
+    numbers: dict[str, float] = dataclasses.field(default_factory=dict)
+    untold: tuple[str, ...] = ()
     split: str | None = None
     truth: Names = ()
     truths: tuple[Names, ...] = ()
@@ -44,11 +51,27 @@ class Product:
 class Mapper:
     """Turns records into products by ``settings.fields``."""
 
-    def __init__(self, settings: FeedSettings, dimensions: Mapping[str, int] | None = None):
-        """``dimensions``: vector field to the number of values its vectors must have."""
+    def __init__(
+        self,
+        settings: FeedSettings,
+        dimensions: Mapping[str, int] | None = None,
+        head: Callable[[], Iterable[Any]] = tuple,
+    ):
+        """A mapper for the records of one file.
+
+        Args:
+          dimensions: vector field to the number of values its vectors must have.
+          head: gives the file's first records, as evidence of what its prices mean; asked at most once for each number
+            field, and only when a value leaves it open.
+        """
         fields = settings.fields
         self._id = fields.id, getter(fields.id)
         self._text = [(f, c, getter(c)) for f in TEXT_FIELDS if (c := getattr(fields, f))]
+        self._numbers = [
+            (f, getter(c), PriceReader(partial(_column_of, head, getter(c))))
+            for f in NUMBER_FIELDS
+            if (c := getattr(fields, f))
+        ]
         self._vectors = [(f, c, getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
         self._dimensions = dict(dimensions or {})
         self._truth = getter(fields.truth) if fields.truth else None
@@ -84,9 +107,11 @@ class Mapper:
             value = get(record)
             if value is not None and value != "":
                 vectors[field] = as_vector(column, value, self._dimensions.get(field))
-        if not text and not vectors:
-            raise NotUsable("not_a_product", "none of the mapped columns has a value")
         product = Product(product_id, text, vectors)
+        if self._numbers:
+            self._read_numbers(record, product)
+        if not (text or vectors or product.numbers or product.untold):
+            raise NotUsable("not_a_product", "none of the mapped columns has a value")
         if self._split is not None:
             column, get = self._split
             value = get(record)
@@ -94,6 +119,22 @@ class Mapper:
         product.truths = self.truths(record)
         product.truth = product.truths[0] if product.truths else ()
         return product
+
+    def _read_numbers(self, record: dict[str, Any], product: Product) -> None:
+        """Puts the number fields into the product, and the currency that a price names where no column has one."""
+        for name, get, reader in self._numbers:
+            value = get(record)
+            if value is None or value == "":
+                continue
+            price = reader.read(value, product.text.get(CURRENCY, ""))
+            if price is None:
+                continue
+            if price.amount is None:
+                product.untold += (name,)
+                continue
+            product.numbers[name] = price.amount
+            if price.currency:
+                product.text.setdefault(CURRENCY, price.currency)
 
     def truths(self, record: Any) -> tuple[Names, ...]:
         """The record's true categories, each as its names from the root down; the first is the exclusive one."""
@@ -105,6 +146,10 @@ class Mapper:
         """Names of the record's true category from the root down; empty where it has none."""
         truths = self.truths(record)
         return truths[0] if truths else ()
+
+
+def _column_of(head: Callable[[], Iterable[Any]], get: Callable[[dict[str, Any]], Any]) -> Iterable[Any]:
+    return (get(record) for record in head() if isinstance(record, dict))
 
 
 def _id_text(column: str, value: Any) -> str:

@@ -10,10 +10,10 @@ _SEPARATORS = r"[^\p{L}\p{M}\p{N}]+"
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}])"
 
 
-def one_per_row(column: tf.SparseTensor) -> tf.Tensor:
-    """Sparse strings with at most one value a row to a dense (n,) tensor; "" where there is none."""
+def one_per_row(column: tf.SparseTensor, missing: str | float = "") -> tf.Tensor:
+    """Sparse values with at most one a row to a dense (n,) tensor; ``missing`` where there is none."""
     rows = tf.SparseTensor(column.indices, column.values, [column.dense_shape[0], tf.maximum(column.dense_shape[1], 1)])
-    return tf.sparse.to_dense(rows, default_value="")[:, 0]
+    return tf.sparse.to_dense(rows, default_value=missing)[:, 0]
 
 
 def lowered(text: tf.Tensor) -> tf.Tensor:

@@ -16,7 +16,6 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from modules import progress
-from modules.graph_ops.price import parse_price
 from modules.objectives.class_tables import ClassTables
 from modules.predictions.columns import (
     ANCESTORS,
@@ -116,8 +115,6 @@ def predict_file(
 
     def load(serialised: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
         raw = tf.io.parse_example(serialised, spec)
-        price, valid = parse_price(raw[PRICE])
-        raw[PRICE] = tf.where(valid, price, np.nan)
         return serialised, raw
 
     records = tf.data.TFRecordDataset(source, compression_type="GZIP", buffer_size=2**20)
@@ -215,8 +212,8 @@ def _leaves(schema: pa.Schema) -> Iterator[str]:
 class PredictionColumns:
     """The Parquet table's layout.
 
-    Per product ``id``, ``title``, ``retailer``, ``availability`` (empty where missing), ``price`` (float32: the number
-    in the price's text; NaN where there is none), ``embedding`` (float32 list of fixed length, of unit length), of a
+    Per product ``id``, ``title``, ``retailer``, ``availability`` (empty where missing), ``price`` (float64;
+    NaN where there is none), ``embedding`` (float32 list of fixed length, of unit length), of a
     model with an image feature beside others also ``embedding_text`` and ``embedding_image`` (zeros where a product has
     none), and with an objective that learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
@@ -240,7 +237,8 @@ class PredictionColumns:
     def parsing_spec(self) -> dict[str, Any]:
         """What of a raw example the table is made of, for ``tf.io.parse_example``."""
         spec: dict[str, Any] = {ID: tf.io.FixedLenFeature([], tf.string)}
-        spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in (*SHOWN, PRICE)}
+        spec |= {name: tf.io.FixedLenFeature([], tf.string, "") for name in SHOWN}
+        spec[PRICE] = tf.io.FixedLenFeature([], tf.float32, np.nan)
         for name, objective in self.objectives.items():
             spec |= objective.prediction_spec(name)
         if self.has_rules:
@@ -259,7 +257,7 @@ class PredictionColumns:
     def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
         arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in (ID, *SHOWN)}
-        arrays[PRICE] = pa.array(raw[PRICE])
+        arrays[PRICE] = pa.array(_as_written(raw[PRICE]))
         for name, objective in self.objectives.items():
             tables, classes = self.tables[name], outputs[objective_column(name, CLASSES)].astype(np.int32)
             best = pa.array(classes[:, 0])
@@ -284,6 +282,11 @@ class PredictionColumns:
             if name in outputs:
                 arrays[name] = _fixed(outputs[name].astype(np.float32))
         return pa.RecordBatch.from_pydict(arrays)
+
+
+def _as_written(values: np.ndarray) -> np.ndarray:
+    """32-bit floats as the 64-bit ones of the same shortest decimal: 19.99, not 19.989999771118164."""
+    return values.astype(str).astype(np.float64)
 
 
 def _text(values: np.ndarray) -> pa.Array:

@@ -34,6 +34,7 @@ from modules.reporting.text import (
     rules_line,
     tuning_line,
     unmeasured_text,
+    untold_lines,
 )
 
 if TYPE_CHECKING:
@@ -142,6 +143,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     if counts is None:
         return [("products", "not known: the run made no examples")]
     lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    lines += untold_lines(counts)
     if counts.images:
         lines.append(("images", images_line(counts)))
         lost = [(reason, n) for reason, n in counts.images.most_common() if reason in REASONS]

@@ -59,6 +59,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     if counts is None:
         return [("products", "not known: the run made no examples")]
     lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    lines += untold_lines(counts)
     if counts.leaked_titles:
         lines.append(("leaks", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
     if counts.images:
@@ -88,6 +89,15 @@ def quarantine_line(counts: Counts) -> str:
         line = f"{total:,} bad records ({total / (total + counts.total):.1%}): {reasons}"
     passed = ", ".join(f"{word.replace('_', ' ')} {count:,}" for word, count in counts.passed_over.most_common())
     return f"{line}; lines that are no records: {passed}" if passed else line
+
+
+def untold_lines(counts: Counts) -> list[tuple[str, str]]:
+    """Per number field that some products have in words alone, how many they are."""
+    return [
+        (name, f"{number:,} of {counts.total:,} products have one that cannot be told, and go without")
+        for name, number in counts.untold.most_common()
+        if number
+    ]
 
 
 def images_line(counts: Counts) -> str:

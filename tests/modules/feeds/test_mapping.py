@@ -42,12 +42,12 @@ def reason(record: Any, mapper: Mapper = MAPPER) -> str:
     ],
 )
 def test_values_become_text(value: Any, expected: str) -> None:
-    assert MAPPER.product({"id": "1", "price": value}).text == {"price": expected}
+    assert MAPPER.product({"id": "1", "brand": value}).text == {"brand": expected}
 
 
 @pytest.mark.parametrize("value", [None, "", "  ", "<p></p>", math.nan, math.inf, "\u200b"])
 def test_values_that_are_missing(value: Any) -> None:
-    assert MAPPER.product({"id": "1", "title": "t", "price": value}).text == {"title": "t"}
+    assert MAPPER.product({"id": "1", "title": "t", "brand": value}).text == {"title": "t"}
 
 
 @pytest.mark.parametrize("value", [[["a"]], [{}], {}, {"a": 1}])
@@ -175,4 +175,6 @@ def test_anything_is_a_product_or_not_usable(record: Any) -> None:
         return
     assert product.id and product.id == product.id.strip()
     assert all(product.text.values())
+    assert all(math.isfinite(number) and number >= 0 for number in product.numbers.values())
+    assert not set(product.numbers) & set(product.untold)
     assert all(np.isfinite(v).all() and v.shape == (3,) for v in product.vectors.values())

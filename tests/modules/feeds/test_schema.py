@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from modules import examples
-from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
+from modules.examples import NUMBER_FIELDS, TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.schema import with_objectives, with_statistics
 from modules.objectives import ExclusiveObjective, MultiLabelObjective
 
@@ -23,7 +23,7 @@ def names(pbtxt: str) -> list[str]:
 
 
 def test_the_file_has_what_examples_have() -> None:
-    expected = [examples.ID, *TEXT_FIELDS, *VECTOR_FIELDS, examples.RULES, examples.TOP_CATEGORY]
+    expected = [examples.ID, *TEXT_FIELDS, *NUMBER_FIELDS, *VECTOR_FIELDS, examples.RULES, examples.TOP_CATEGORY]
     expected += ["label/exclusive", "eval_weight/exclusive", "label_source/exclusive"]
     expected += ["label/rule_based", "eval_weight/rule_based"]
     assert sorted(names(FILE.read_text())) == sorted(expected)

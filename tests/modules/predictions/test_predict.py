@@ -17,7 +17,7 @@ from tests.modules.training.shared import Built, classes
 
 SCHEMA = {
     "id": pa.string(), "title": pa.string(), "retailer": pa.string(), "availability": pa.string(),
-    "price": pa.float32(),
+    "price": pa.float64(),
     "exclusive/ancestors": pa.list_(pa.string()), "exclusive/probability": pa.float32(),
     "exclusive/classes": pa.list_(pa.int32(), 3), "exclusive/probabilities": pa.list_(pa.float32(), 3),
     "exclusive/rest": pa.float32(), "exclusive/entropy": pa.float32(), "exclusive/margin": pa.float32(),

@@ -42,7 +42,7 @@ def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
                 "id": f"p{i}",
                 "title": title if rng.random() > 0.05 else None,
                 "brand": f"brand{rng.integers(3)}" if rng.random() > 0.2 else None,
-                "price": f"{rng.integers(5, 90)}.50" if rng.random() > 0.2 else None,
+                "price": int(rng.integers(5, 90)) + 0.5 if rng.random() > 0.2 else None,
                 "image_vector": rng.normal(size=4).astype(np.float32).tolist() if rng.random() > 0.3 else None,
                 "image_bytes": picture(names.index(name), pictures) if pictures.random() > 0.15 else b"",
                 "truth": index[name],
@@ -89,7 +89,7 @@ RAW_SPEC = {
     "id": tf.io.FixedLenFeature([], tf.string),
     "title": tf.io.VarLenFeature(tf.string),
     "brand": tf.io.VarLenFeature(tf.string),
-    "price": tf.io.VarLenFeature(tf.string),
+    "price": tf.io.VarLenFeature(tf.float32),
     "size": tf.io.VarLenFeature(tf.string),
     "description": tf.io.VarLenFeature(tf.string),
     "image_vector": tf.io.VarLenFeature(tf.float32),
@@ -102,9 +102,11 @@ RAW_SPEC = {
 def raw_example(row: dict) -> bytes:
     """A product as a serialised raw tf.Example."""
     feature = {}
-    for name in ("id", "title", "brand", "price", "size", "description"):
+    for name in ("id", "title", "brand", "size", "description"):
         if row.get(name) is not None:
             feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row[name].encode()]))
+    if row.get("price") is not None:
+        feature["price"] = tf.train.Feature(float_list=tf.train.FloatList(value=[row["price"]]))
     if row.get("image_bytes") is not None:
         feature["image_bytes"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row["image_bytes"]]))
     if row.get("image_vector") is not None:

@@ -30,13 +30,12 @@ FEATURES: dict[str, dict[str, Any]] = {
     "brand": {"kind": "categorical", "vocabulary": 2},
     "size": {"kind": "categorical"},
     "price": {"kind": "price"},
-    "no_price": {"kind": "price", "column": "size"},
     "image": {"kind": "dense", "column": "image_vector", "dimension": 4},
     "picture": {"kind": "image", "size": [16, 16], "channels": [8, 12, 16], "width": 12},
 }  # fmt: skip
 """``description`` and ``size`` are missing in every product."""
 
-SMALL = ("title", "brand", "price", "image", "description", "size", "no_price")
+SMALL = ("title", "brand", "price", "image", "description", "size")
 """What most models of these tests read."""
 
 
@@ -99,7 +98,8 @@ def split_rows() -> dict[str, list[dict]]:
     rows["train"][2]["image_vector"] = [1.0, float("nan"), 3.0, 4.0]
     rows["train"][3]["title"] = "Boot boot BOOT 靴 ботинок"
     rows["train"][4].update(title=None, brand=None, price=None, image_vector=None)
-    rows["train"][5].update(brand="  BRAND1 ", price="gratis")
+    rows["train"][5].update(brand="  BRAND1 ", price=float("nan"))
+    rows["train"][6].update(price=-5.0)
     rows["eval"][0].update(brand="never seen", title="unheard of words")
     rows["eval"][1].update(title=None, brand=None, price=None, image_vector=None)
     return rows

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.examples import ID, RULES, SPLIT_FOLDER, TEXT_FIELDS, UNLABELLED, label
+from modules.examples import ID, NUMBER_FIELDS, RULES, SPLIT_FOLDER, TEXT_FIELDS, UNLABELLED, label
 from modules.rules import RuleSet
 from modules.taxonomy import Taxonomy
 
@@ -149,10 +149,16 @@ def every_example(folder: Path) -> Iterator[Example]:
 
 
 def _example(example: Any, split: str) -> Example:
+    import numpy as np
+
     def texts(name: str) -> list[str]:
         return [value.decode("utf-8", "replace") for value in example.features.feature[name].bytes_list.value]
 
     fields = {name: values[0] for name in TEXT_FIELDS if (values := texts(name)) and values[0]}
+    for name in NUMBER_FIELDS:
+        for number in example.features.feature[name].float_list.value:
+            # The shortest decimal that is this 32-bit number: what the feed has, up to seven digits.
+            fields[name] = np.format_float_positional(np.float32(number), trim="-")
     return Example(texts(ID)[0], fields, split, tuple(texts(RULES)))
 
 
