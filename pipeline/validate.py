@@ -19,6 +19,7 @@ from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
 from modules.taxonomy import Taxonomy
 from pipeline.image_references import check_images
+from pipeline.label_ids import unknown_ids
 from pipeline.peek import Peek, peek
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -133,8 +134,17 @@ def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Validation
 
     kinds = kinds_of(loaded.workflow.objectives)
     log = _collect(report, lambda: read_labels(paths, taxonomy, kinds))
-    if log is not None:
-        report.counts["labels"] = f"{len(log):,} rows"
+    if log is None:
+        return
+    report.counts["labels"] = f"{len(log):,} rows"
+    report.notes += [f"labels: {sentence}" for sentence in log.assumed.sentences()]
+    try:
+        compared = unknown_ids(loaded, log.products)
+    except InputError:
+        # What is wrong with the feed is told where the feed is looked at.
+        return
+    if compared is not None and compared.unknown:
+        report.notes.append(f"labels: {compared.sentence}")
 
 
 def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:

@@ -62,7 +62,7 @@ class Mapper:
         if not isinstance(record, dict):
             raise NotUsable("not_a_product", f"{kind_of(record)}, not an object")
         column, get = self._id
-        product_id = _id_text(column, get(record))
+        own_id = product_id(column, get(record))
         text = {}
         limit = self._max_chars
         for field, column, get in self._text:
@@ -81,7 +81,7 @@ class Mapper:
                 vectors[field] = as_vector(column, value, self._dimensions.get(field))
         if not text and not vectors:
             raise NotUsable("not_a_product", "none of the mapped columns has a value")
-        product = Product(product_id, text, vectors)
+        product = Product(own_id, text, vectors)
         if self._split is not None:
             column, get = self._split
             value = get(record)
@@ -96,7 +96,12 @@ class Mapper:
         return names_of(self._truth(record), self._separator)
 
 
-def _id_text(column: str, value: Any) -> str:
+def product_id(column: str, value: Any) -> str:
+    """The id that a value is, without white space around it.
+
+    Raises:
+      NotUsable: it is none.
+    """
     if isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value) and not value.is_integer()):
         raise NotUsable("wrong_type", f"{column}: {value} where an id is expected")
     if isinstance(value, float) and abs(value) >= 2.0**53 and math.isfinite(value):

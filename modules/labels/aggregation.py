@@ -8,7 +8,7 @@ from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from modules.labels.model import NO, NONE_OF_THESE, RETRACTED, SKIP, YES, LabelLog, ResolvedLabel, ResolvedLabels
+from modules.labels.model import MODEL, NO, NONE_OF_THESE, RETRACTED, SKIP, YES, LabelLog, ResolvedLabel, ResolvedLabels
 from modules.objectives import kind_named
 
 _CHUNK = 1 << 16
@@ -56,7 +56,7 @@ def resolve(log: LabelLog, *, include_model: bool = False) -> ResolvedLabels:
     """
     names = list(log.kinds)
     deciders = [_Decider(log, kind_named(kind).single_label) for kind in log.kinds.values()]
-    model = log.sources.index("model") if "model" in log.sources else None
+    model = log.sources.index(MODEL) if MODEL in log.sources else None
     labels: dict[str, dict[str, ResolvedLabel]] = {name: {} for name in names}
     unresolved: dict[str, Counter[str]] = {name: Counter() for name in names}
     for (objective, product), group in groupby(_in_order(log), key=itemgetter(0, 1)):
