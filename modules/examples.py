@@ -21,8 +21,9 @@ evaluation weights pass through it under their own names.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -128,6 +129,9 @@ def sibling(column: str, part: str) -> str:
     return transformed(column.rpartition("/")[0], part)
 
 
+_SHOWN_IDS = 5
+
+
 @dataclass
 class Counts:
     """What a run read: kept as custom properties of the ``examples`` artifact, so that ML Metadata alone knows it.
@@ -139,7 +143,8 @@ class Counts:
       rule_products: products that at least one rule reached.
       rules: rules in the rule file.
       leaked_titles: titles that stand in more than one split of the feed's own split column; 0 without such a column.
-      unmatched_labels: per objective, labels of products that no feed has.
+      unmatched_labels: per objective, labels of products that no feed has. unmatched_ids: the first of their ids.
+      model_labels: per objective, products that a model has labelled (source ``model``), learnt from or not.
       files: feed files read.
       images: per outcome (``ok``, or a reason of :mod:`modules.images.outcome`), products; empty without images.
     """
@@ -153,19 +158,29 @@ class Counts:
     unmatched_labels: Counter[str] = field(default_factory=Counter)
     files: int = 0
     images: Counter[str] = field(default_factory=Counter)
+    unmatched_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    model_labels: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
         """Products in all splits."""
         return self.products.total()
 
-    def to_properties(self) -> dict[str, int]:
+    def add_unmatched(self, objective: str, ids: Collection[str]) -> None:
+        """Labels of products that no feed has."""
+        self.unmatched_labels[objective] += len(ids)
+        if ids:
+            self.unmatched_ids[objective] = tuple(sorted(ids)[:_SHOWN_IDS])
+
+    def to_properties(self) -> dict[str, int | str]:
         """Flat names, ``products/train``, ``quarantined/no_id``, ``labels/exclusive/random``, ..., to counts."""
-        properties = {f"products/{split}": count for split, count in self.products.items()}
+        properties: dict[str, int | str] = {f"products/{split}": count for split, count in self.products.items()}
         properties |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
         properties |= {f"images/{reason}": count for reason, count in self.images.items()}
         properties |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
         properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
+        properties |= {f"unmatched_ids/{objective}": json.dumps(ids) for objective, ids in self.unmatched_ids.items()}
+        properties |= {f"model_labels/{objective}": count for objective, count in self.model_labels.items()}
         properties |= {"rules/products": self.rule_products, "rules/number": self.rules}
         return properties | {"leaked_titles": self.leaked_titles, "files": self.files}
 
@@ -174,13 +189,15 @@ class Counts:
         """The inverse of :meth:`to_properties`; other properties of the artifact are passed over."""
         counts = cls()
         for name, value in properties.items():
+            kind, _, rest = name.partition("/")
+            if kind == "unmatched_ids" and isinstance(value, str):
+                counts.unmatched_ids[rest] = tuple(json.loads(value))
             if isinstance(value, bool) or not isinstance(value, int):
                 continue
-            kind, _, rest = name.partition("/")
             if kind == "labels" and "/" in rest:
                 objective, _, source = rest.partition("/")
                 counts.labels[objective, source] = value
-            elif kind in ("products", "quarantined", "images", "unmatched_labels") and rest:
+            elif kind in ("products", "quarantined", "images", "unmatched_labels", "model_labels") and rest:
                 getattr(counts, kind)[rest] = value
             elif name == "rules/products":
                 counts.rule_products = value

@@ -60,7 +60,8 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             result = outcome.collect(work, len(self._tasks), partitions, files, settings, taxonomy)
             result.counts.rules = len(rules) if rules is not None else 0
             for name, entries in table.items():
-                result.counts.unmatched_labels[name] += len(entries)
+                result.counts.add_unmatched(name, entries.keys() - result.joined.get(name, set()))
+            result.counts.model_labels.update(labels.modelled)
             quarantine = artifact_utils.get_single_instance(output_dict["quarantine"])
             artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
             self._finish(result, artifact, quarantine.uri)
@@ -166,7 +167,10 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
     examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(artifact, "tfrecords_gzip")
     for name, value in counts.to_properties().items():
-        artifact.set_int_custom_property(name, value)
+        if isinstance(value, str):
+            artifact.set_string_custom_property(name, value)
+        else:
+            artifact.set_int_custom_property(name, value)
     shown = ", ".join(f"{split} {counts.products[split]:,}" for split in SPLITS)
     _log.info("%s products: %s; %s quarantined", counts.total, shown, counts.quarantined.total())
     if counts.images:

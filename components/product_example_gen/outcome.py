@@ -33,6 +33,7 @@ class Outcome:
     Attributes:
       shards: per split (path, positions of duplicates in it).
       quarantine: files of bad records that have at least one.
+      joined: per objective, ids in the label files that are some product's.
       duplicates: per feed file, line to (file, line) of the first record with its id.
     """
 
@@ -41,6 +42,7 @@ class Outcome:
     shards: dict[Split, list[tuple[str, list[int]]]]
     quarantine: list[str]
     duplicates: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
+    joined: dict[str, set[str]] = field(default_factory=dict)
 
 
 def collect(
@@ -88,6 +90,9 @@ def collect(
         tally.merge(tally_from_json(summary["tally"], tally.limit))
     kept = [summary["quarantine"] for summary in summaries if summary["tally"]["counts"]]
     result = Outcome(counts, settings.feed, shards, kept, duplicates)
+    for summary in summaries:
+        for objective, ids in summary["joined"].items():
+            result.joined.setdefault(objective, set()).update(ids)
     _check(tally, result, len(rows))
     counts.quarantined.update(tally.counts)
     return result
@@ -108,9 +113,6 @@ def _count(counts: Counts, signature: Signature, number: int) -> None:
         counts.images[signature.image] += number
     for objective, source in signature.labels:
         counts.labels[objective, source] += number
-    # The number of labels is added later: what remains are those without a product.
-    for objective in signature.joined:
-        counts.unmatched_labels[objective] -= number
 
 
 def _check(tally: Tally, result: Outcome, duplicates: int) -> None:

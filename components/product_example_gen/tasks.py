@@ -189,6 +189,7 @@ class MakeExamples(beam.DoFn):
             "shards": shards.files,
             "signatures": list(signatures),
             "quarantine": quarantine,
+            "joined": self._joiner.take_joined(),
             "unknown": self._joiner.take_unknown(),
             "problems": problems,
         }

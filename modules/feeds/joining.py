@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from modules.errors import Problem
 from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, int_entry
 from modules.feeds.mapping import Product
 from modules.images.outcome import Picture
+from modules.labels.ids import other_spelling
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import Objective
 from modules.rules import RuleSet
@@ -51,14 +52,12 @@ class Signature(NamedTuple):
     Attributes:
       rules: whether a rule fired.
       labels: the objectives for which it is labelled, each with the label's source.
-      joined: the objectives for which the label files have the product.
       image: what became of its image; empty without images.
     """
 
     split: Split
     rules: bool
     labels: tuple[tuple[str, str], ...]
-    joined: tuple[str, ...]
     image: str = ""
 
 
@@ -120,6 +119,7 @@ class Joiner:
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}
+        self._joined: defaultdict[str, set[str]] = defaultdict(set)
         self._fired: dict[tuple[str, ...], tuple[bool, bytes, bytes]] = {}
         self._labels: dict[tuple[str, Entry | None], bytes] = {}
         self._truths: dict[tuple[str, ...], int] = {}
@@ -143,13 +143,11 @@ class Joiner:
             entries.append(bytes_entry(examples.IMAGE_BYTES, [picture.data]))
         fired, rule_entries, top = self._rules(product.text)
         entries.append(rule_entries)
-        counted, joined = [(name, RULES_SOURCE) for name in self._by_rules] if fired else [], []
+        counted = [(name, RULES_SOURCE) for name in self._by_rules] if fired else []
         labelled = False
         for name, objective, table, from_truth in self._single_label:
-            entry = table.get(product.id)
-            if entry is not None:
-                joined.append(name)
-            elif from_truth and product.truth:
+            entry = self._given(name, table, product.id)
+            if entry is None and from_truth and product.truth:
                 entry = self._from_truth(product.truth, split, file, line)
             if entry is not None and not entry.classes:
                 entry = None
@@ -159,14 +157,30 @@ class Joiner:
                 if not labelled:
                     top, labelled = self._top[entry.classes[0]], True
         for name, objective, table in self._yes_no:
-            entry = table.get(product.id)
+            entry = self._given(name, table, product.id)
             entries.append(self._label(name, objective, entry))
             if entry is not None:
                 counted.append((name, entry.source))
-                joined.append(name)
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
-        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image)
+        return example_of(entries), Signature(split, fired, tuple(counted), image)
+
+    def _given(self, name: str, table: Mapping[str, Entry], product: str) -> Entry | None:
+        """What the label files say of a product, also where a spreadsheet has made a number of its id."""
+        spelt = product
+        entry = table.get(spelt)
+        if entry is None and product[:1].isdigit():
+            spelt = other_spelling(product)
+            entry = table.get(spelt)
+        if entry is not None:
+            self._joined[name].add(spelt)
+        return entry
+
+    def take_joined(self) -> dict[str, list[str]]:
+        """Since the last call, per objective, the ids in the label files that are some product's."""
+        joined = {name: sorted(ids) for name, ids in self._joined.items() if ids}
+        self._joined.clear()
+        return joined
 
     def _label(self, name: str, objective: Objective, entry: Entry | None) -> bytes:
         """The features of a label, or of none."""

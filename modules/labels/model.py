@@ -145,11 +145,13 @@ class ResolvedLabels:
       objectives: every objective of the workflow, also those without labels.
       unresolved: per objective, products that somebody answered but that have no label, by reason: ``tie``,
         ``no_answer`` (skipped, retracted, or told only what an exclusive category is not).
+      modelled: per objective, products that a model has labelled (source ``model``), whether that is used or not.
     """
 
     objectives: Mapping[str, Mapping[str, ResolvedLabel]]
     unresolved: Mapping[str, Mapping[str, int]]
     fingerprint: str = ""
+    modelled: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, objective: str) -> Mapping[str, ResolvedLabel]:
         return self.objectives[objective]

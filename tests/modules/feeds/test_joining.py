@@ -79,7 +79,7 @@ def test_an_unlabelled_product_that_no_rule_reaches(unreached: Any, weight: floa
         "eval_weight/rule_based": [weight],
         "top_category": [b""],
     }
-    assert counted == Signature("train", False, (), ())
+    assert counted == Signature("train", False, ())
 
 
 def test_rules_imply_ancestors_and_the_first_gives_the_slice() -> None:
@@ -88,7 +88,7 @@ def test_rules_imply_ancestors_and_the_first_gives_the_slice() -> None:
     assert sorted(found["label/rule_based"]) == sorted(INDEX.values())
     assert found["top_category"] == [b"Shoes"]
     assert found["eval_weight/rule_based"] == [1.0]
-    assert counted == Signature("train", True, (("rule_based", "rules"),), ())
+    assert counted == Signature("train", True, (("rule_based", "rules"),))
     found, _ = features(product(title="Boots lamp"))
     assert found["label/rule_based"] == sorted([INDEX["Home"], INDEX["Home > Lamps"]])
     assert found["top_category"] == [b"Home"]
@@ -112,7 +112,6 @@ def test_only_labels_drawn_without_a_choice_are_measured_on(label: ResolvedLabel
     assert found["eval_weight/exclusive"] == [weight]
     assert found["top_category"] == [b"Shoes"]
     assert counted.labels == (("rule_based", "rules"), ("exclusive", label.source))
-    assert counted.joined == ("exclusive",)
 
 
 def test_none_of_these_is_no_class_but_overrules_the_truth() -> None:
@@ -121,7 +120,7 @@ def test_none_of_these_is_no_class_but_overrules_the_truth() -> None:
     found, counted = features(sold, {"exclusive": {"p1": person(None)}}, truth=truth)
     assert (found["label/exclusive"], found["eval_weight/exclusive"]) == ([-1], [0.0])
     assert "label_source/exclusive" not in found
-    assert (counted.labels, counted.joined) == ((), ("exclusive",))
+    assert counted.labels == ()
     found, _ = features(sold, {"exclusive": {"p1": person("Shoes > Boots", "margin")}}, truth=truth)
     assert (found["label/exclusive"], found["eval_weight/exclusive"]) == ([CLASS["Shoes > Boots"]], [0.0])
 
@@ -172,7 +171,7 @@ def test_people_s_yes_and_no() -> None:
     assert sorted(found["label/style/no"]) == sorted([INDEX["Home"], INDEX["Home > Lamps"]])
     assert found["label_source/style"] == [b"random"]
     assert found["eval_weight/style"] == [2.0]
-    assert counted == Signature("train", True, (("style", "random"),), ("style",))
+    assert counted == Signature("train", True, (("style", "random"),))
     found, counted = features(product(title="hat"), objectives=objectives)
     assert (found["label/style"], found["label/style/no"], found["eval_weight/style"]) == ([], [], [0.0])
     assert "label_source/style" not in found
@@ -181,3 +180,15 @@ def test_people_s_yes_and_no() -> None:
 def test_without_rules() -> None:
     found, _ = features(product(title="boot"), rules=None, objectives={"exclusive": ExclusiveObjective()})
     assert found["rules"] == [] and "label/rule_based" not in found
+
+
+@pytest.mark.parametrize(("labelled", "sold"), [("42.0", "42"), ("42", "42.0"), ("42.00", "42.00"), ("007", "007")])
+def test_ids_that_a_spreadsheet_made_numbers_find_their_product(labelled: str, sold: str) -> None:
+    objectives = {"exclusive": ExclusiveObjective()}
+    resolved = ResolvedLabels({"exclusive": {labelled: person("Shoes > Boots"), "gone": person("Home > Lamps")}}, {})
+    table = label_table(resolved, objectives, TAXONOMY, LabelsSettings())
+    joiner = Joiner(objectives, TAXONOMY, None, table, LabelsSettings())
+    _, counted = joiner.example(Product(sold, {"title": "x"}, {}), "train", "a.csv", 2)
+    assert counted.labels == (("exclusive", "random"),)
+    assert joiner.take_joined() == {"exclusive": [labelled]} and joiner.take_joined() == {}
+    assert joiner.example(Product("7", {"title": "x"}, {}), "train", "a.csv", 3)[1].labels == ()
