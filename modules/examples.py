@@ -10,6 +10,7 @@
 | ``top_category`` | bytes[1], name of the top-level category of the exclusive label, else of the first fired rule's category, else empty; for slicing |
 | ``label/<objective>`` | exclusive: int64[1], index of the class, -1 where unlabelled; multi-label: int64, indices of the positive classes |
 | ``label/<objective>/no`` | multi-label from people: int64, indices of the classes that people said no to |
+| ``label/<objective>/rest`` | multi-label from people and others: int64[1], 1 where the source only says yes, so that what is not named is assumed to be no, in training only; absent elsewhere |
 | ``label_source/<objective>`` | exclusive, and multi-label from people: bytes[1]; absent where unlabelled |
 | ``eval_weight/<objective>`` | float[1], weight in the evaluation: 0 where it must not be measured on; labels from rules: 1 where a rule fired, or everywhere if the objective's ``unreached`` is ``no`` |
 
@@ -87,6 +88,11 @@ def label(objective: str) -> str:
 def label_no(objective: str) -> str:
     """Name of the feature with the classes that people said no to."""
     return f"{label(objective)}/no"
+
+
+def label_rest(objective: str) -> str:
+    """Name of the feature that says of a multi-label product: it is in no category that is not named."""
+    return f"{label(objective)}/rest"
 
 
 def label_source(objective: str) -> str:

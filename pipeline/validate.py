@@ -62,6 +62,7 @@ def check(loaded: LoadedWorkflow) -> ValidationReport:
     if taxonomy is not None:
         _check_rules(loaded, taxonomy, report)
         _check_labels(loaded, taxonomy, report)
+        _check_assignments(loaded, taxonomy, report)
         _check_category_thresholds(loaded, taxonomy, report)
     _check_other_files(loaded, report)
     return report
@@ -147,6 +148,19 @@ def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Validation
         report.notes.append(f"labels: {compared.sentence}")
 
 
+def _check_assignments(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
+    from modules.labels.assignments import read_assignments
+
+    for name, objective in loaded.workflow.objectives.items():
+        for file in objective.label_sources.files:
+            path = loaded.find(file)
+            if not _exists(loaded, path, f"objectives.{name}.labels.sources", file, report):
+                continue
+            products = _collect(report, lambda path=path: read_assignments(str(path), taxonomy))  # type: ignore[misc]
+            if products is not None:
+                report.counts[f"assignments {file}"] = f"{len(products):,} products"
+
+
 def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
     for objective, thresholds in loaded.workflow.evaluation.thresholds.items():
         for category in thresholds.category_f1:
@@ -229,6 +243,8 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Validation
         key = f"feed.fields.{field_name}"
         if f"features.{name}" in loaded.lines and key not in wanted:
             wanted[f"features.{name}"] = getattr(fields, field_name)
+    for name, objective in workflow.objectives.items():
+        wanted |= {f"objectives.{name}.labels.sources": column for column in objective.label_sources.columns}
     if workflow.feed.split.column is not None:
         wanted["feed.split.column"] = workflow.feed.split.column
     for key, column in wanted.items():

@@ -21,7 +21,14 @@ from modules.feeds.files import parts, unsplittable
 from modules.feeds.index import by_title
 from modules.feeds.joining import LabelTable, label_table
 from modules.feeds.opening import size_of
-from modules.feeds.plan import ExampleSettings, find_dimensions, load_label_files, load_rule_set, load_taxonomy
+from modules.feeds.plan import (
+    ExampleSettings,
+    find_dimensions,
+    load_assignments,
+    load_label_files,
+    load_rule_set,
+    load_taxonomy,
+)
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS
 from modules.taxonomy import Taxonomy
@@ -53,7 +60,8 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             taxonomy = load_taxonomy(settings, folder, self._truths(settings, work))
             rules = load_rule_set(settings, folder, taxonomy)
             labels = load_label_files(settings, folder, taxonomy)
-            table = label_table(labels, settings.objectives, taxonomy, settings.labels)
+            assignments = load_assignments(settings, folder, taxonomy)
+            table = label_table(labels, settings.objectives, taxonomy, settings.labels, assignments)
             settings = settings.model_copy(update={"dimensions": find_dimensions(settings, files)})
             partitions = max(len(self._tasks), sum(map(size_of, files)) // _BYTES_PER_PARTITION)
             self._make_examples(settings, folder, work, partitions, taxonomy, rules, table)

@@ -16,7 +16,7 @@ from modules.errors import InputError, Problem
 from modules.examples import Counts
 from modules.feeds.files import format_of
 from modules.feeds.index import ROW
-from modules.feeds.joining import Signature, unknown_problems
+from modules.feeds.joining import Signature, unknown_assigned_problems, unknown_problems
 from modules.feeds.plan import ExampleSettings
 from modules.feeds.quarantine import BadRecord, Tally, tally_from_json
 from modules.feeds.readers import read_records
@@ -60,6 +60,9 @@ def collect(
     unknown = [(tuple(names), *rest) for summary in summaries for names, *rest in summary["unknown"]]
     if unknown:
         raise InputError(unknown_problems(unknown, taxonomy, settings.feed.fields.truth or ""))
+    unknown_assigned = [tuple(row) for summary in summaries for row in summary["unknown_assigned"]]
+    if unknown_assigned:
+        raise InputError(unknown_assigned_problems(unknown_assigned, taxonomy))
     counts = Counts(files=len(files))
     rows: list[list[int]] = []
     first: list[list[int]] = []

@@ -191,6 +191,7 @@ class MakeExamples(beam.DoFn):
             "quarantine": quarantine,
             "joined": self._joiner.take_joined(),
             "unknown": self._joiner.take_unknown(),
+            "unknown_assigned": self._joiner.take_unknown_assigned(),
             "problems": problems,
         }
         save_json(os.path.join(self._folder, f"summary-{number}"), summary)

@@ -2,7 +2,8 @@
 
 Since version 1.0 a task has ``annotations``, before it ``completions``, whose times are seconds since 1970 and which
 say ``skipped``. JSON-MIN and CSV have a line per annotation, with the task's data beside the controls' values, and
-leave out what was skipped. A cloud storage holds a file per annotation, with its task inside. Predictions and drafts are no answers.
+leave out what was skipped. A cloud storage holds a file per annotation, with its task inside. Predictions and drafts
+are no answers.
 """
 
 from __future__ import annotations

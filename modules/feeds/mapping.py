@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -29,6 +30,7 @@ class Product:
       vectors: vector field to float32 array of its dimension; a missing one is absent.
       split: the value of the feed's split column, None if there is none.
       truth: names of the true category from the root down, empty if there is none.
+      assigned: column of ``label_columns`` to its value, as it stands in the feed.
     """
 
     id: str
@@ -36,6 +38,7 @@ class Product:
     vectors: dict[str, np.ndarray]
     split: str | None = None
     truth: tuple[str, ...] = ()
+    assigned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Mapper:
@@ -51,6 +54,7 @@ class Mapper:
         self._truth = getter(fields.truth) if fields.truth else None
         self._separator = settings.truth_separator
         self._split = (settings.split.column, getter(settings.split.column)) if settings.split.column else None
+        self._label_columns = [(column, getter(column)) for column in settings.label_columns]
         self._max_chars = settings.max_field_chars
 
     def product(self, record: Any) -> Product:
@@ -87,6 +91,8 @@ class Mapper:
             value = get(record)
             product.split = None if value is None else as_text(column, value).strip()
         product.truth = self.truth(record)
+        if self._label_columns:
+            product.assigned = {column: get(record) for column, get in self._label_columns}
         return product
 
     def truth(self, record: Any) -> tuple[str, ...]:

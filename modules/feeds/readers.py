@@ -71,7 +71,9 @@ def columns_of(path: str, kind: str, settings: FeedSettings) -> tuple[str, ...] 
 def mapped_columns(settings: FeedSettings) -> tuple[str, ...]:
     """The feed's columns that the mapping and the split name."""
     fields = settings.fields.model_dump()
-    return tuple(dict.fromkeys(column for column in (*fields.values(), settings.split.column) if column))
+    return tuple(
+        dict.fromkeys(column for column in (*fields.values(), settings.split.column, *settings.label_columns) if column)
+    )
 
 
 def _unreadable(path: str, kind: str, error: Exception) -> InputError:

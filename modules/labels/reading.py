@@ -161,7 +161,7 @@ class _Reader:
         if value is None:
             expected = f"expected one of {', '.join(VALUES)}"
             raise _Bad(expected, "value", row["value"], did_you_mean(row["value"], VALUES))
-        row["product_id"] = _id_text(row.get("product_id"))
+        row["product_id"] = id_text(row.get("product_id"))
         product = _code(self._products, row, "product_id")
         annotator = _code(self._annotators, row, "annotator")
         source = _code(self._sources, row, "source")
@@ -245,7 +245,7 @@ def _parse(line: bytes) -> Any:
         raise _Bad(f"not JSON: {reason(error)}") from None
 
 
-def _id_text(given: Any) -> Any:
+def id_text(given: Any) -> Any:
     """A product's id as feeds' ids are read, or the label would be no product's; what can be none is given back."""
     if type(given) is str:
         return given.strip()

@@ -99,6 +99,8 @@ class FeedSettings(Settings):
     fields: FieldSettings = FieldSettings()
     truth_separator: Annotated[str, Field(min_length=1, max_length=8)] = ">"
     """Between the names of a true category that is given as text (``Shoes > Boots``); blanks around names go."""
+    label_columns: tuple[str, ...] = ()
+    """Columns with category assignments. Those that ``objectives.*.labels.sources`` name are added by themselves."""
     split: SplitSettings = SplitSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     demo: DemoSettings | None = None
