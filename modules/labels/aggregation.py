@@ -219,7 +219,7 @@ class _Decider:
                         del answers[contradicted]
             if row.value in (YES, NO):
                 answers[row.category] = row
-        implied = {}
+        implied: dict[int, _Row] = {}
         for category, row in answers.items():
             if category != _NONE:
                 others = self._above[category] if row.value == YES else self._below.get(category, ())

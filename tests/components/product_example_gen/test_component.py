@@ -350,8 +350,8 @@ def test_workers(arguments: list[str], workers: int) -> None:
 
 def test_counts_survive_as_properties() -> None:
     counts = Counts(
-        Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9, Counter(ok=10),
-        {"a": ("p'1", "p2")}, Counter(a=11),
+        Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9,
+        Counter(ok=10), {"a": ("p'1", "p2")}, Counter(a=11),
     )  # fmt: skip
     assert Counts.from_properties(counts.to_properties() | {"name": "x", "other/x": 4, "span": 1}) == counts
 
