@@ -11,6 +11,7 @@
 | ``top_category`` | bytes[1], name of the top-level category of the exclusive label, else of the first fired rule's category, else empty; for slicing |
 | ``label/<objective>`` | exclusive: int64[1], index of the class, -1 where unlabelled; multi-label: int64, indices of the positive classes |
 | ``label/<objective>/no`` | multi-label from people: int64, indices of the classes that people said no to |
+| ``label/<objective>/rest`` | multi-label from people and others: int64[1], 1 where the source only says yes, so that what is not named is assumed to be no, in training only; absent elsewhere |
 | ``label_source/<objective>`` | exclusive, and multi-label from people: bytes[1]; absent where unlabelled |
 | ``eval_weight/<objective>`` | float[1], weight in the evaluation: 0 where it must not be measured on; labels from rules: 1 where a rule fired, or everywhere if the objective's ``unreached`` is ``no`` |
 
@@ -22,8 +23,9 @@ evaluation weights pass through it under their own names.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -95,6 +97,11 @@ def label_no(objective: str) -> str:
     return f"{label(objective)}/no"
 
 
+def label_rest(objective: str) -> str:
+    """Name of the feature that says of a multi-label product: it is in no category that is not named."""
+    return f"{label(objective)}/rest"
+
+
 def label_source(objective: str) -> str:
     """Name of the feature with the label's source."""
     return f"{_LABEL_SOURCE}{objective}"
@@ -135,6 +142,14 @@ def sibling(column: str, part: str) -> str:
     return transformed(column.rpartition("/")[0], part)
 
 
+_SHOWN_IDS = 5
+
+_SIMPLE_COUNTS = (
+    "products", "quarantined", "passed_over", "untold", "images", "unmatched_labels", "model_labels",
+)  # fmt: skip
+"""Of :class:`Counts`, whose properties are ``<name>/<key>``."""
+
+
 @dataclass
 class Counts:
     """What a run read: kept as custom properties of the ``examples`` artifact, so that ML Metadata alone knows it.
@@ -146,7 +161,8 @@ class Counts:
       rule_products: products that at least one rule reached.
       rules: rules in the rule file.
       leaked_titles: titles that stand in more than one split of the feed's own split column; 0 without such a column.
-      unmatched_labels: per objective, labels of products that no feed has.
+      unmatched_labels: per objective, labels of products that no feed has. unmatched_ids: the first of their ids.
+      model_labels: per objective, products that a model has labelled (source ``model``), learnt from or not.
       files: feed files read.
       untold: per number field, products whose value tells no number: they have none, and are counted here.
       images: per outcome (``ok``, or a reason of :mod:`modules.images.outcome`), products; empty without images.
@@ -164,21 +180,31 @@ class Counts:
     images: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     untold: Counter[str] = field(default_factory=Counter)
+    unmatched_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    model_labels: Counter[str] = field(default_factory=Counter)
 
     @property
     def total(self) -> int:
         """Products in all splits."""
         return self.products.total()
 
-    def to_properties(self) -> dict[str, int]:
+    def add_unmatched(self, objective: str, ids: Collection[str]) -> None:
+        """Labels of products that no feed has."""
+        self.unmatched_labels[objective] += len(ids)
+        if ids:
+            self.unmatched_ids[objective] = tuple(sorted(ids)[:_SHOWN_IDS])
+
+    def to_properties(self) -> dict[str, int | str]:
         """Flat names, ``products/train``, ``quarantined/no_id``, ``labels/exclusive/random``, ..., to counts."""
-        properties = {f"products/{split}": count for split, count in self.products.items()}
+        properties: dict[str, int | str] = {f"products/{split}": count for split, count in self.products.items()}
         properties |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
         properties |= {f"passed_over/{word}": count for word, count in self.passed_over.items()}
         properties |= {f"untold/{name}": count for name, count in self.untold.items()}
         properties |= {f"images/{reason}": count for reason, count in self.images.items()}
         properties |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
         properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
+        properties |= {f"unmatched_ids/{objective}": json.dumps(ids) for objective, ids in self.unmatched_ids.items()}
+        properties |= {f"model_labels/{objective}": count for objective, count in self.model_labels.items()}
         properties |= {"rules/products": self.rule_products, "rules/number": self.rules}
         return properties | {"leaked_titles": self.leaked_titles, "files": self.files}
 
@@ -187,13 +213,15 @@ class Counts:
         """The inverse of :meth:`to_properties`; other properties of the artifact are passed over."""
         counts = cls()
         for name, value in properties.items():
+            kind, _, rest = name.partition("/")
+            if kind == "unmatched_ids" and isinstance(value, str):
+                counts.unmatched_ids[rest] = tuple(json.loads(value))
             if isinstance(value, bool) or not isinstance(value, int):
                 continue
-            kind, _, rest = name.partition("/")
             if kind == "labels" and "/" in rest:
                 objective, _, source = rest.partition("/")
                 counts.labels[objective, source] = value
-            elif kind in ("products", "quarantined", "passed_over", "untold", "images", "unmatched_labels") and rest:
+            elif kind in _SIMPLE_COUNTS and rest:
                 getattr(counts, kind)[rest] = value
             elif name == "rules/products":
                 counts.rule_products = value

@@ -38,6 +38,10 @@ def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
             "feed": feed,
             "taxonomy": settings.taxonomy.model_copy(update={"file": named(settings.taxonomy.file)}),
             "rules": settings.rules.model_copy(update={"file": named(settings.rules.file)}),
+            "objectives": {
+                name: objective.located(lambda file: named(file) or file)
+                for name, objective in settings.objectives.items()
+            },
             "labels": settings.labels.model_copy(update={"files": tuple(files)}),
         }
     )

@@ -21,6 +21,7 @@ from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
 from modules.taxonomy import Taxonomy
 from pipeline.image_references import check_images
+from pipeline.label_ids import unknown_ids
 from pipeline.peek import Peek, peek
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -63,6 +64,7 @@ def check(loaded: LoadedWorkflow) -> ValidationReport:
     if taxonomy is not None:
         _check_rules(loaded, taxonomy, report)
         _check_labels(loaded, taxonomy, report)
+        _check_assignments(loaded, taxonomy, report)
         _check_category_thresholds(loaded, taxonomy, report)
     _check_other_files(loaded, report)
     return report
@@ -135,8 +137,30 @@ def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Validation
 
     kinds = kinds_of(loaded.workflow.objectives)
     log = _collect(report, lambda: read_labels(paths, taxonomy, kinds))
-    if log is not None:
-        report.counts["labels"] = f"{len(log):,} rows"
+    if log is None:
+        return
+    report.counts["labels"] = f"{len(log):,} rows"
+    report.notes += [f"labels: {sentence}" for sentence in log.assumed.sentences()]
+    try:
+        compared = unknown_ids(loaded, log.products)
+    except InputError:
+        # What is wrong with the feed is told where the feed is looked at.
+        return
+    if compared is not None and compared.unknown:
+        report.notes.append(f"labels: {compared.sentence}")
+
+
+def _check_assignments(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
+    from modules.labels.assignments import read_assignments
+
+    for name, objective in loaded.workflow.objectives.items():
+        for file in objective.label_sources.files:
+            path = loaded.find(file)
+            if not _exists(loaded, path, f"objectives.{name}.labels.sources", file, report):
+                continue
+            products = _collect(report, lambda path=path: read_assignments(str(path), taxonomy))  # type: ignore[misc]
+            if products is not None:
+                report.counts[f"assignments {file}"] = f"{len(products):,} products"
 
 
 def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
@@ -222,6 +246,8 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Validation
         key = f"feed.fields.{field_name}"
         if f"features.{name}" in loaded.lines and key not in wanted:
             wanted[f"features.{name}"] = getattr(fields, field_name)
+    for name, objective in workflow.objectives.items():
+        wanted |= {f"objectives.{name}.labels.sources": column for column in objective.label_sources.columns}
     if workflow.feed.split.column is not None:
         wanted["feed.split.column"] = workflow.feed.split.column
     for key, column in wanted.items():

@@ -84,7 +84,9 @@ class LoadedWorkflow:
         Raises:
           InputError: a pattern without a match.
         """
-        others = [self.taxonomy_file, self.rules_file, *self.label_files]
+        objectives = self.workflow.objectives.values()
+        assignments = [self.find(file) for objective in objectives for file in objective.label_sources.files]
+        others = [self.taxonomy_file, self.rules_file, *self.label_files, *assignments]
         return find_files(self.workflow.feed, str(self.folder), exclude=[str(path) for path in others if path])
 
     @property

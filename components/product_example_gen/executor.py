@@ -21,7 +21,14 @@ from modules.feeds.files import parts, unsplittable
 from modules.feeds.index import by_title
 from modules.feeds.joining import LabelTable, label_table
 from modules.feeds.opening import size_of
-from modules.feeds.plan import ExampleSettings, find_dimensions, load_label_files, load_rule_set, load_taxonomy
+from modules.feeds.plan import (
+    ExampleSettings,
+    find_dimensions,
+    load_assignments,
+    load_label_files,
+    load_rule_set,
+    load_taxonomy,
+)
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS
 from modules.taxonomy import Taxonomy
@@ -53,14 +60,16 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             taxonomy = load_taxonomy(settings, folder, self._truths(settings, work))
             rules = load_rule_set(settings, folder, taxonomy)
             labels = load_label_files(settings, folder, taxonomy)
-            table = label_table(labels, settings.objectives, taxonomy, settings.labels)
+            assignments = load_assignments(settings, folder, taxonomy)
+            table = label_table(labels, settings.objectives, taxonomy, settings.labels, assignments)
             settings = settings.model_copy(update={"dimensions": find_dimensions(settings, files)})
             partitions = max(len(self._tasks), sum(map(size_of, files)) // _BYTES_PER_PARTITION)
             self._make_examples(settings, folder, work, partitions, taxonomy, rules, table)
             result = outcome.collect(work, len(self._tasks), partitions, files, settings, taxonomy)
             result.counts.rules = len(rules) if rules is not None else 0
             for name, entries in table.items():
-                result.counts.unmatched_labels[name] += len(entries)
+                result.counts.add_unmatched(name, entries.keys() - result.joined.get(name, set()))
+            result.counts.model_labels.update(labels.modelled)
             quarantine = artifact_utils.get_single_instance(output_dict["quarantine"])
             artifact.split_names = artifact_utils.encode_split_names(list(SPLITS))
             self._finish(result, artifact, quarantine.uri)
@@ -166,7 +175,10 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
     examples_utils.set_payload_format(artifact, example_gen_pb2.PayloadFormat.FORMAT_TF_EXAMPLE)
     examples_utils.set_file_format(artifact, "tfrecords_gzip")
     for name, value in counts.to_properties().items():
-        artifact.set_int_custom_property(name, value)
+        if isinstance(value, str):
+            artifact.set_string_custom_property(name, value)
+        else:
+            artifact.set_int_custom_property(name, value)
     shown = ", ".join(f"{split} {counts.products[split]:,}" for split in SPLITS)
     bad = counts.quarantined.total()
     read = counts.total + bad

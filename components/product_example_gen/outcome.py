@@ -16,7 +16,7 @@ from modules.errors import InputError, Problem
 from modules.examples import Counts
 from modules.feeds.files import format_of
 from modules.feeds.index import ROW
-from modules.feeds.joining import Signature, unknown_problems
+from modules.feeds.joining import Signature, unknown_assigned_problems, unknown_problems
 from modules.feeds.plan import ExampleSettings
 from modules.feeds.quarantine import BadRecord, Tally, tally_from_json
 from modules.feeds.readers import read_records
@@ -33,6 +33,7 @@ class Outcome:
     Attributes:
       shards: per split (path, positions of duplicates in it).
       quarantine: files of bad records that have at least one.
+      joined: per objective, ids in the label files that are some product's.
       duplicates: per feed file, line to (file, line) of the first record with its id.
     """
 
@@ -41,6 +42,7 @@ class Outcome:
     shards: dict[Split, list[tuple[str, list[int]]]]
     quarantine: list[str]
     duplicates: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
+    joined: dict[str, set[str]] = field(default_factory=dict)
 
 
 def collect(
@@ -58,6 +60,9 @@ def collect(
     unknown = [(tuple(names), *rest) for summary in summaries for names, *rest in summary["unknown"]]
     if unknown:
         raise InputError(unknown_problems(unknown, taxonomy, settings.feed.fields.truth or ""))
+    unknown_assigned = [tuple(row) for summary in summaries for row in summary["unknown_assigned"]]
+    if unknown_assigned:
+        raise InputError(unknown_assigned_problems(unknown_assigned, taxonomy))
     counts = Counts(files=len(files))
     rows: list[list[int]] = []
     first: list[list[int]] = []
@@ -88,6 +93,9 @@ def collect(
         tally.merge(tally_from_json(summary["tally"], tally.limit))
     kept = [summary["quarantine"] for summary in summaries if summary["tally"]["counts"]]
     result = Outcome(counts, settings.feed, shards, kept, duplicates)
+    for summary in summaries:
+        for objective, ids in summary["joined"].items():
+            result.joined.setdefault(objective, set()).update(ids)
     _check(tally, result, len(rows))
     counts.quarantined.update(tally.counts)
     counts.passed_over.update(tally.passed_over)
@@ -110,9 +118,6 @@ def _count(counts: Counts, signature: Signature, number: int) -> None:
     counts.untold.update(dict.fromkeys(signature.untold, number))
     for objective, source in signature.labels:
         counts.labels[objective, source] += number
-    # The number of labels is added later: what remains are those without a product.
-    for objective in signature.joined:
-        counts.unmatched_labels[objective] -= number
 
 
 def _check(tally: Tally, result: Outcome, duplicates: int) -> None:

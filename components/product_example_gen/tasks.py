@@ -189,7 +189,9 @@ class MakeExamples(beam.DoFn):
             "shards": shards.files,
             "signatures": list(signatures),
             "quarantine": quarantine,
+            "joined": self._joiner.take_joined(),
             "unknown": self._joiner.take_unknown(),
+            "unknown_assigned": self._joiner.take_unknown_assigned(),
             "problems": problems,
         }
         save_json(os.path.join(self._folder, f"summary-{number}"), summary)

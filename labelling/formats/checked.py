@@ -7,15 +7,17 @@ import math
 import tempfile
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import orjson
 
-from labelling.store.rows import Label, microseconds
+from labelling.store.rows import EPOCH, Label, microseconds
 from modules.errors import InputError, Problem, reason
 from modules.feeds.opening import UNREADABLE, open_plain
 from modules.labels import read_labels
+from modules.labels.assumed import Assumed
 from modules.taxonomy import Taxonomy, UnknownCategory
 
 MORE: dict[str, type] = {
@@ -65,14 +67,33 @@ def json_lines(file: Path) -> Iterator[Given]:
         yield Given(number, row)
 
 
-def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: Mapping[str, str]) -> list[Label]:
+@dataclass(frozen=True)
+class CheckedLabels:
+    """A file's labels.
+
+    Attributes:
+      undated: those that had no time, and were given the import's.
+    """
+
+    dated: list[Label]
+    undated: list[Label]
+
+
+def checked(
+    file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: Mapping[str, str], now: int, assumed: Assumed
+) -> CheckedLabels:
     """The rows as labels.
+
+    Args:
+      now: time of rows that have none, in microseconds since 1970.
+      assumed: what the rows left out is noted there.
 
     Raises:
       InputError: everything that is wrong with them, each with its line in ``file``.
     """
     lines: list[int] = []
     more: list[dict[str, Any]] = []
+    dated: list[bool] = []
     problems: list[Problem] = []
     with tempfile.NamedTemporaryFile("wb", suffix=".jsonl") as plain:
         for given_label in given:
@@ -84,22 +105,26 @@ def checked(file: str, given: Iterable[Given], taxonomy: Taxonomy, objectives: M
                 problems.append(Problem(file, "expected texts and numbers, not values nested deeply", given_label.line))
                 continue
             lines.append(given_label.line)
+            dated.append("time" in row)
             more.append(_more(file, given_label, taxonomy, problems))
         plain.flush()
         try:
-            log = read_labels(plain.name, taxonomy, objectives)
+            log = read_labels(plain.name, taxonomy, objectives, EPOCH + timedelta(microseconds=now))
         except InputError as error:
             located = [replace(p, file=file, line=lines[p.line - 1] if p.line else None) for p in error.problems]
             raise InputError([*located, *problems]) from None
     if problems:
         raise InputError(problems)
-    return [
-        Label(
+    for (column, value), count in log.assumed.rows.items():
+        assumed.rows[column, "now" if column == "time" else value] += count
+    made = CheckedLabels([], [])
+    for row, extra, has_time in zip(log, more, dated, strict=True):
+        label = Label(
             row.product_id, row.objective, row.category, row.value, row.annotator, microseconds(row.time), row.source,
             row.batch, row.inclusion_probability, **extra,
-        )
-        for row, extra in zip(log, more, strict=True)
-    ]  # fmt: skip
+        )  # fmt: skip
+        (made.dated if has_time else made.undated).append(label)
+    return made
 
 
 def _more(file: str, given_label: Given, taxonomy: Taxonomy, problems: list[Problem]) -> dict[str, Any]:

@@ -3,44 +3,51 @@
 from __future__ import annotations
 
 import csv
-import math
 import os
 import re
 import tempfile
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import orjson
 from sqlalchemy import Connection, select
 
-from labelling.formats import label_studio
+from labelling.formats import label_studio, label_studio_exports
 from labelling.formats.checked import Given, checked, json_lines, lines_of
 from labelling.store import Store, queue, rows, status
+from labelling.store.answering import is_known
 from labelling.store.tables import items, labels
 from modules.errors import InputError, Problem
+from modules.labels.assumed import Assumed
+from modules.labels.ids import other_spelling
+from modules.labels.model import MODEL
+from modules.labels.tables import COLUMNS, MORE, table_rows
 from modules.objectives import kind_named, multi_label_names
 from modules.taxonomy import Taxonomy
 
-FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".json": "label-studio"}
-COLUMNS = (
-    "product_id", "objective", "category", "value", "annotator", "time", "batch", "source", "inclusion_probability",
-)  # fmt: skip
-"""What a label file has; the rest is only in a full export."""
-MORE = ("suggestion", "suggestion_probability", "model", "seconds", "note")
-
-_NUMBERS = ("inclusion_probability", "suggestion_probability", "seconds")
+FORMATS = {".jsonl": "jsonl", ".csv": "csv", ".tsv": "csv", ".json": "label-studio"}
 _RISKY = re.compile(r"[\s\x00]*[=+\-@＝＋－＠']|[\t\r\n]")
 """A cell that a spreadsheet may run as a formula (OWASP, CSV injection), or that begins with the mark against that."""
 
 
 @dataclass(frozen=True)
 class ImportedLabels:
-    """Rows added, and those that the store had already."""
+    """What an import did.
+
+    Attributes:
+      added: rows that the store did not have. known: those that it had already.
+      sources: source to the number of the files' rows. products: ids of the products that the rows are about.
+      notes: what was assumed for rows that left something out, and what was passed over; a sentence each.
+    """
 
     added: int
     known: int
+    sources: Mapping[str, int] = field(default_factory=dict)
+    products: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
 
 
 def format_of(file: Path, given: str | None = None) -> str:
@@ -115,27 +122,68 @@ def import_labels(
     if taxonomy is None or not objectives:
         hint = "name the workflow (--workflow FILE), or import a batch first"
         raise InputError(Problem(store.name, "the label store knows no taxonomy yet", hint=hint))
-    new_labels: list[rows.Label] = []
-    for file in files:
-        new_labels += checked(
-            str(file), _given(file, format_of(file, kind), taxonomy, people or {}), taxonomy, objectives
+    assumed = Assumed()
+    parts = [
+        checked(
+            str(file), _given(file, format_of(file, kind), objectives, people or {}, assumed), taxonomy, objectives,
+            now, assumed,
         )
+        for file in files
+    ]  # fmt: skip
     with store.write() as connection:
         from labelling.store import importing
 
         importing.objectives(connection, objectives)
         if status.newest_taxonomy(connection) is None:
             importing.taxonomy(connection, taxonomy, now)
+        dated = _as_known(connection, [label for part in parts for label in part.dated])
+        undated = _as_known(connection, [label for part in parts for label in part.undated])
+        said_again, fresh = _said_again(connection, undated, objectives)
+        new_labels = [*dated, *fresh]
         added, known = rows.append(connection, new_labels)
         _settle(connection, new_labels, objectives)
-    return ImportedLabels(added, known)
+    every = [*dated, *undated]
+    return ImportedLabels(
+        added, known + said_again, Counter(label.source for label in every),
+        frozenset(label.product_id for label in every), tuple(assumed.sentences()),
+    )  # fmt: skip
+
+
+def _as_known(connection: Connection, new: list[rows.Label]) -> list[rows.Label]:
+    """The labels with the ids that a spreadsheet made numbers of (``42.0``) as they were.
+
+    An id that the store knows in this spelling stays as it is.
+    """
+    spelt = {label.product_id for label in new if other_spelling(label.product_id).isdigit()}
+    changed = {name: other_spelling(name) for name in spelt if not is_known(connection, name)}
+    return [replace(label, product_id=changed.get(label.product_id, label.product_id)) for label in new]
+
+
+def _said_again(
+    connection: Connection, undated: list[rows.Label], kinds: Mapping[str, str]
+) -> tuple[int, list[rows.Label]]:
+    """How many labels without a time say what stands already, and the others.
+
+    A file without times that is imported again would else add all of its rows once more.
+    """
+    several = set(multi_label_names(kinds))
+
+    def key(label: Any) -> tuple[str | None, ...]:
+        about = label.category if label.objective in several else None
+        return label.product_id, label.objective, label.annotator, about
+
+    standing = rows.standing_of(connection, (label.product_id for label in undated), kinds, models=True)
+    stands = {key(row): (row.category, row.value) for theirs in standing.values() for row in theirs}
+    fresh = [label for label in undated if stands.get(key(label)) != (label.category, label.value)]
+    return len(undated) - len(fresh), fresh
 
 
 def _settle(connection: Connection, new: Iterable[rows.Label], kinds: Mapping[str, str]) -> None:
     """What the queue asked and the import answers is asked no more."""
     opened = set(connection.execute(select(items.c.product_id).where(items.c.state == "open")).scalars())
     for row in new:
-        if row.product_id not in opened or row.value in ("skip", "retracted"):
+        if row.product_id not in opened or row.value in ("skip", "retracted") or row.source == MODEL:
+            # What a model says is no answer to what people are asked.
             continue
         category = kind_named(kinds[row.objective]).asked_category(row.category)
         item = queue.open_item_of(connection, row.product_id, row.objective, category)
@@ -145,11 +193,13 @@ def _settle(connection: Connection, new: Iterable[rows.Label], kinds: Mapping[st
             queue.answered(connection, item.id, row.annotator, int(label or 0), row.value)
 
 
-def _given(file: Path, kind: str, taxonomy: Taxonomy, people: Mapping[str, str]) -> Iterator[Given]:
-    if kind == "label-studio":
-        yield from label_studio.read_annotations(file, people)
+def _given(
+    file: Path, kind: str, objectives: Mapping[str, str], people: Mapping[str, str], assumed: Assumed
+) -> Iterator[Given]:
+    if kind == "label-studio" or (kind == "csv" and label_studio_exports.is_table(file)):
+        yield from label_studio_exports.read_annotations(file, people, objectives, assumed)
     elif kind == "csv":
-        yield from _csv_rows(file)
+        yield from (Given(line, row) for line, row in table_rows(str(file), lines_of(file), assumed))
     else:
         yield from json_lines(file)
 
@@ -187,49 +237,6 @@ def _csv_lines(lines: Iterable[Mapping[str, Any]], columns: Iterable[str]) -> It
     yield line(names)
     for row in lines:
         yield line(row[name] for name in names)
-
-
-def _csv_rows(file: Path) -> Iterator[Given]:
-    header: list[str] = []
-    reader = csv.reader(_texts(file), strict=True)
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if not header:
-                header = [name.strip() for name in cells]
-                unknown = [name for name in header if name not in (*COLUMNS, *MORE)]
-                if unknown or len(set(header)) < len(header):
-                    expected = f"expected a header of different names out of {', '.join((*COLUMNS, *MORE))}"
-                    raise InputError(Problem(str(file), expected, reader.line_num, value=", ".join(unknown or header)))
-                continue
-            if len(cells) != len(header):
-                expected = f"expected {len(header)} columns as in the header, not {len(cells)}"
-                raise InputError(Problem(str(file), expected, reader.line_num))
-            yield Given(reader.line_num, {n: _cell(n, cell) for n, cell in zip(header, cells, strict=True)})
-    except csv.Error as error:
-        raise InputError(Problem(str(file), f"cannot be read as CSV: {error}", reader.line_num)) from None
-
-
-def _texts(file: Path) -> Iterator[str]:
-    for number, line in lines_of(file):
-        try:
-            yield line.decode()
-        except UnicodeDecodeError:
-            raise InputError(Problem(str(file), "not UTF-8", number)) from None
-
-
-def _cell(name: str, cell: str) -> Any:
-    if not cell:
-        return None
-    if name in _NUMBERS:
-        try:
-            number = float(cell)
-        except ValueError:
-            return cell
-        # JSON has no such number, and would have null in its place.
-        return number if math.isfinite(number) else cell
-    return cell[1:] if cell.startswith("'") else cell
 
 
 def _json_list(values: Iterable[Any]) -> Iterator[bytes]:

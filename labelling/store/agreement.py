@@ -11,6 +11,7 @@ from sqlalchemy import Connection, func, select
 
 from labelling.store import rows
 from labelling.store.tables import labels
+from modules.labels.model import MODEL
 from modules.metrics.agreement import cohen_kappa, krippendorff_alpha, one_against_rest
 from modules.objectives import DEFAULT_KIND, kind_named, multi_label_names
 
@@ -64,11 +65,11 @@ def agreement(connection: Connection, objective: str, kind: str = DEFAULT_KIND) 
     """
     several = (
         select(labels.c.product_id)
-        .where(labels.c.objective == objective, labels.c.source != "model")
+        .where(labels.c.objective == objective, labels.c.source != MODEL)
         .group_by(labels.c.product_id)
         .having(func.count(labels.c.annotator.distinct()) > 1)
     )
-    query = select(labels).where(labels.c.objective == objective, labels.c.source != "model")
+    query = select(labels).where(labels.c.objective == objective, labels.c.source != MODEL)
     query = query.where(labels.c.product_id.in_(several)).order_by(labels.c.time, labels.c.id)
     label_rows = rows.standing(connection.execute(query), multi_label_names({objective: kind}))
     single_label = kind_named(kind).single_label

@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from labelling.store.tables import labels
+from modules.labels.model import MODEL
 from modules.objectives import multi_label_names
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -100,26 +101,34 @@ def of_product(connection: Connection, product: str) -> list[Row[Any]]:
     return list(connection.execute(query))
 
 
-def standing(rows: Iterable[Row[Any]], multi_label: Iterable[str] = ()) -> list[Row[Any]]:
+def standing(rows: Iterable[Row[Any]], multi_label: Iterable[str] = (), models: bool = False) -> list[Row[Any]]:
     """Of rows in the order of their time, the answers that stand: the newest per product, objective and annotator (and
-    category, of a multi-label objective), unless it is skipped or retracted."""
+    category, of a multi-label objective), unless it is skipped or retracted.
+
+    Args:
+      models: also what models said, which is no person's answer.
+    """
     several = set(multi_label)
     newest: dict[tuple[str, str, str, str], Row[Any]] = {}
     for row in rows:
+        if row.source == MODEL and not models:
+            continue
         key = (row.product_id, row.objective, row.annotator)
         newest[*key, (row.category or "") if row.objective in several else ""] = row
     return [row for row in newest.values() if row.value not in ("skip", "retracted")]
 
 
-def standing_of(connection: Connection, products: Iterable[str], kinds: Mapping[str, str]) -> dict[str, list[Row[Any]]]:
-    """Product to the answers about it that stand."""
+def standing_of(
+    connection: Connection, products: Iterable[str], kinds: Mapping[str, str], models: bool = False
+) -> dict[str, list[Row[Any]]]:
+    """Product to the answers about it that stand; see :func:`standing`."""
     wanted = sorted(set(products))
     rows_of_product: dict[str, list[Row[Any]]] = {}
     several = multi_label_names(kinds)
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
         query = select(labels).where(labels.c.product_id.in_(some)).order_by(labels.c.time, labels.c.id)
-        for row in standing(connection.execute(query), several):
+        for row in standing(connection.execute(query), several, models):
             rows_of_product.setdefault(row.product_id, []).append(row)
     return rows_of_product
 

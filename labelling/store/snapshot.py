@@ -16,17 +16,22 @@ from sqlalchemy import Connection, Row, select
 from labelling.store import rows
 from labelling.store.database import Store
 from labelling.store.tables import batches, items
+from modules.labels.model import MODEL
 
 LABELS, QUEUED = "labels.jsonl", "queued.jsonl"
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A folder with ``labels.jsonl`` and ``queued.jsonl``, and how many rows they have."""
+    """A folder with ``labels.jsonl`` and ``queued.jsonl``, and how many rows they have.
+
+    ``models``: how many of the label rows are what models said.
+    """
 
     folder: Path
     labels: int
     queued: int
+    models: int = 0
 
     @property
     def labels_file(self) -> Path:
@@ -51,8 +56,12 @@ def write_snapshot(store: Store, folder: Path, objectives: Collection[str] | Non
     folder.mkdir(parents=True, exist_ok=True)
     with store.read() as connection:
         labels = _write(folder / LABELS, map(label_row, rows.read(connection, objectives)))
+        models = sum(
+            row[3] for row in rows.counts(connection)
+            if row.source == MODEL and (objectives is None or row.objective in objectives)
+        )  # fmt: skip
         queued = _write(folder / QUEUED, _queued(connection, objectives))
-    return Snapshot(folder, labels, queued)
+    return Snapshot(folder, labels, queued, models)
 
 
 def take_snapshot(store: Store, parent: Path, objectives: Collection[str] | None = None) -> Snapshot:
@@ -70,7 +79,7 @@ def take_snapshot(store: Store, parent: Path, objectives: Collection[str] | None
         folder.mkdir(exist_ok=True)
         for file in (fresh_snapshot.labels_file, fresh_snapshot.queued_file):
             file.replace(folder / file.name)
-    return Snapshot(folder, fresh_snapshot.labels, fresh_snapshot.queued)
+    return Snapshot(folder, fresh_snapshot.labels, fresh_snapshot.queued, fresh_snapshot.models)
 
 
 def label_row(row: Row[Any]) -> dict[str, Any]:

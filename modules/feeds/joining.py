@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import struct
-from collections import Counter
-from collections.abc import Mapping
-from typing import NamedTuple
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
 
 from modules import examples
 from modules.category_text import Names
@@ -14,8 +14,11 @@ from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_e
 from modules.feeds.mapping import Product
 from modules.feeds.truth import true_category
 from modules.images.outcome import Picture
+from modules.labels.assignments import assigned
+from modules.labels.ids import other_spelling
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import Objective
+from modules.objectives.sources import MODEL, PEOPLE, RULES
 from modules.rules import RuleSet
 from modules.rules.engine import RuleEngine
 from modules.settings.feed import Split
@@ -28,6 +31,8 @@ _CACHED_NUMBERS = 1_000_000
 _FLOAT = struct.Struct("<f")
 IMPORT = "import"
 RULES_SOURCE = "rules"
+ASSIGNED = "assigned"
+"""Source of labels from a column or file of category assignments; never measured on."""
 MAX_UNKNOWN = 20
 
 
@@ -39,13 +44,18 @@ class Entry(NamedTuple):
       no: indices of the classes that people said no to.
       source: where the label comes from.
       weight: in the evaluation.
+      rest: whether the categories that are not named are assumed to be no, in training.
     """
 
     classes: tuple[int, ...]
     no: tuple[int, ...]
     source: str
     weight: float
+    rest: bool = False
 
+
+Assignments = Mapping[str, tuple[str, ...]]
+"""Product id to the ids of its categories."""
 
 LabelTable = Mapping[str, Mapping[str, Entry]]
 """Objective to product id to entry."""
@@ -57,7 +67,6 @@ class Signature(NamedTuple):
     Attributes:
       rules: whether a rule fired.
       labels: the objectives for which it is labelled, each with the label's source.
-      joined: the objectives for which the label files have the product.
       image: what became of its image; empty without images.
       untold: number fields whose value tells no number.
     """
@@ -65,30 +74,70 @@ class Signature(NamedTuple):
     split: Split
     rules: bool
     labels: tuple[tuple[str, str], ...]
-    joined: tuple[str, ...]
     image: str = ""
     untold: tuple[str, ...] = ()
 
 
 def label_table(
-    resolved: ResolvedLabels, objectives: Mapping[str, Objective], taxonomy: Taxonomy, settings: LabelsSettings
+    resolved: ResolvedLabels,
+    objectives: Mapping[str, Objective],
+    taxonomy: Taxonomy,
+    settings: LabelsSettings,
+    assignments: Mapping[str, Assignments] | None = None,
 ) -> LabelTable:
-    """The entries of all labels from people, for the objectives that learn from people."""
-    table = {}
+    """The entries of all labels that lie in files, for the objectives that do not learn from rules alone.
+
+    What a person says of a product comes before what another source says.
+
+    Args:
+      assignments: file of category assignments to what it assigns.
+    """
+    table: dict[str, dict[str, Entry]] = {}
     for name, objective in objectives.items():
         if objective.learns_from_rules:
             continue
+        sources = objective.label_sources
         index = {category.id: i for i, category in enumerate(objective.classes(taxonomy))}
+        given = {
+            product: label
+            for product, label in resolved[name].items()
+            if (MODEL if label.source == MODEL else PEOPLE) in sources.sources
+            and (sources.sampling in (None, label.source) or label.source == MODEL)
+        }
+        # Where nobody has ever said no, a yes is all that there is to say.
+        only_yes = not objective.single_label and not any(label.no for label in given.values())
         table[name] = {
             product: Entry(
                 tuple(index[c] for c in ((label.category_id,) if label.category_id else label.yes)),
                 tuple(index[c] for c in label.no),
                 label.source,
                 _weight(label, settings.evaluate_imported),
+                only_yes and bool(label.yes),
             )
-            for product, label in resolved[name].items()
+            for product, label in given.items()
         }
+        assigned = [(ASSIGNED, (assignments or {})[file]) for file in sources.files]
+        for other in sources.objectives:
+            assigned.append((other, {p: (r.category_id,) for p, r in resolved[other].items() if r.category_id}))
+        merged: dict[str, tuple[str, dict[int, None]]] = {}
+        for source, products in assigned:
+            for product, ids in products.items():
+                classes = merged.setdefault(product, (source, {}))[1]
+                classes.update(dict.fromkeys(classes_of(ids, objective, taxonomy, index)))
+        for product, (source, found_classes) in merged.items():
+            if found_classes:
+                table[name].setdefault(
+                    product, Entry(tuple(found_classes), (), source, 0.0, not objective.single_label)
+                )
     return table
+
+
+def classes_of(ids: Iterable[str], objective: Objective, taxonomy: Taxonomy, index: Mapping[str, int]) -> list[int]:
+    """The classes that assigned categories stand for: of independent ones also those above; else the first one."""
+    if objective.single_label:
+        return [index[category] for category in ids if category in index][:1]
+    lineages = [[*(above.id for above in taxonomy.ancestors(category)), category] for category in ids]
+    return sorted({index[category] for lineage in lineages for category in lineage})
 
 
 def _weight(label: ResolvedLabel, evaluate_imported: bool) -> float:
@@ -111,6 +160,18 @@ class Joiner:
     ):
         self._taxonomy = taxonomy
         self._engine = RuleEngine(rules) if rules is not None else None
+        self._objectives = objectives
+        self._columns = {name: objective.label_sources.columns for name, objective in objectives.items()}
+        self._with_rules = {
+            name for name, objective in objectives.items()
+            if RULES in objective.label_sources.sources and not objective.learns_from_rules
+        }  # fmt: skip
+        self._classes = {
+            name: {category.id: i for i, category in enumerate(objective.classes(taxonomy))}
+            for name, objective in objectives.items()
+            if self._columns[name] or name in self._with_rules
+        }
+        self._unknown_assigned: dict[tuple[str, str], list[Any]] = {}
         self._truth = settings.truth
         self._truth_weight = 1.0 if settings.truth and (settings.truth.evaluate or settings.evaluate_imported) else 0.0
         by_people = {name: objective for name, objective in objectives.items() if not objective.learns_from_rules}
@@ -134,7 +195,8 @@ class Joiner:
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}
-        self._fired: dict[tuple[str, ...], tuple[bool, bytes, bytes]] = {}
+        self._joined: defaultdict[str, set[str]] = defaultdict(set)
+        self._fired: dict[tuple[str, ...], tuple[bool, bytes, bytes, tuple[str, ...]]] = {}
         self._labels: dict[tuple[str, Entry | None], bytes] = {}
         self._room = _CACHED_NUMBERS
         self._truths: dict[Names, Category | None] = {}
@@ -159,15 +221,13 @@ class Joiner:
         entries += [float_entry(name, vector) for name, vector in product.vectors.items()]
         if picture is not None:
             entries.append(bytes_entry(examples.IMAGE_BYTES, [picture.data]))
-        fired, rule_entries, top = self._rules(product.text)
+        fired, rule_entries, top, implied = self._rules(product.text)
         entries.append(rule_entries)
-        counted, joined = [(name, RULES_SOURCE) for name in self._by_rules] if fired else [], []
+        counted = [(name, RULES_SOURCE) for name in self._by_rules] if fired else []
         labelled = False
         for name, objective, table, from_truth in self._single_label:
-            entry = table.get(product.id)
-            if entry is not None:
-                joined.append(name)
-            elif from_truth and product.truth:
+            entry = self._given(name, table, product.id) or self._assigned(name, product, file, line, ())
+            if entry is None and from_truth and product.truth:
                 entry = self._from_truth(product.truth, split, file, line)
             if entry is not None and not entry.classes:
                 entry = None
@@ -177,17 +237,57 @@ class Joiner:
                 if not labelled:
                     top, labelled = self._top[entry.classes[0]], True
         for name, objective, table, from_truth in self._yes_no:
-            entry = table.get(product.id)
-            if entry is not None:
-                joined.append(name)
-            elif from_truth and product.truths:
+            entry = self._given(name, table, product.id)
+            if entry is None and from_truth and product.truths:
                 entry = self._from_truths(product.truths, split, file, line)
+            entry = entry or self._assigned(name, product, file, line, implied)
             entries.append(self._label(name, objective, entry))
             if entry is not None:
                 counted.append((name, entry.source))
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
-        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image, product.untold)
+        return example_of(entries), Signature(split, fired, tuple(counted), image, product.untold)
+
+    def _given(self, name: str, table: Mapping[str, Entry], product: str) -> Entry | None:
+        """What the label files say of a product, also where a spreadsheet has made a number of its id."""
+        spelt = product
+        entry = table.get(spelt)
+        if entry is None and product[:1].isdigit():
+            spelt = other_spelling(product)
+            entry = table.get(spelt)
+        if entry is not None:
+            self._joined[name].add(spelt)
+        return entry
+
+    def _assigned(self, name: str, product: Product, file: str, line: int, implied: tuple[str, ...]) -> Entry | None:
+        """What the feed's own columns, and the rules beside other sources, say of a product."""
+        ids: dict[str, None] = {}
+        for column in self._columns[name]:
+            found_ids, unknown = assigned(product.assigned.get(column), self._taxonomy)
+            ids.update(dict.fromkeys(found_ids))
+            if unknown:
+                seen = self._unknown_assigned.setdefault((column, unknown), [file, line, 0])
+                seen[2] += 1
+        source = ASSIGNED if ids else RULES_SOURCE
+        if name in self._with_rules:
+            ids.update(dict.fromkeys(implied))
+        if not ids:
+            return None
+        objective = self._objectives[name]
+        classes = classes_of(ids, objective, self._taxonomy, self._classes[name])
+        return Entry(tuple(classes), (), source, 0.0, not objective.single_label) if classes else None
+
+    def take_unknown_assigned(self) -> list[tuple[str, str, str, int, int]]:
+        """Unknown assigned categories since the last call: (column, text, file and line of the first, products)."""
+        unknown = [(*key, *seen) for key, seen in self._unknown_assigned.items()]
+        self._unknown_assigned.clear()
+        return unknown
+
+    def take_joined(self) -> dict[str, list[str]]:
+        """Since the last call, per objective, the ids in the label files that are some product's."""
+        joined = {name: sorted(ids) for name, ids in self._joined.items() if ids}
+        self._joined.clear()
+        return joined
 
     def _label(self, name: str, objective: Objective, entry: Entry | None) -> bytes:
         """The features of a label, or of none."""
@@ -199,13 +299,16 @@ class Joiner:
             entries += float_entry(examples.eval_weight(name), [entry.weight if entry else 0.0])
             if entry is not None:
                 entries += bytes_entry(examples.label_source(name), [entry.source.encode()])
+                if entry.rest:
+                    entries += int_entry(examples.label_rest(name), [1])
             if self._room > 0:
                 self._room -= 1 + (len(entry.classes) + len(entry.no) if entry is not None else 0)
                 self._labels[key] = entries
         return entries
 
-    def _rules(self, text: Mapping[str, str]) -> tuple[bool, bytes, bytes]:
-        """Whether a rule fires, the features that follow from the rules, the first one's top-level category."""
+    def _rules(self, text: Mapping[str, str]) -> tuple[bool, bytes, bytes, tuple[str, ...]]:
+        """Whether a rule fires, the features that follow from the rules, the first one's top-level category, and the
+        categories that the rules imply."""
         fired = self._engine.fire(text) if self._engine is not None else []
         key = tuple(rule.id for rule in fired)
         features = self._fired.get(key)
@@ -216,7 +319,7 @@ class Joiner:
                 entries += int_entry(examples.label(name), [self._index[category] for category in implied])
                 entries += float_entry(examples.eval_weight(name), [1.0 if fired else self._unreached_weight[name]])
             top = self._taxonomy.top(fired[0].category).name.encode() if fired else b""
-            features = bool(fired), entries, top
+            features = bool(fired), entries, top, tuple(implied)
             if len(self._fired) < _CACHE:
                 self._fired[key] = features
         return features
@@ -288,4 +391,20 @@ def unknown_problems(
     if len(products) > MAX_UNKNOWN:
         rest = f"{len(products) - MAX_UNKNOWN:,} more true categories are not in the taxonomy"
         problems.append(Problem("", rest, key="labels.truth", hint="labels.truth.cut_to_taxonomy cuts them"))
+    return problems
+
+
+def unknown_assigned_problems(unknown: list[tuple[str, str, str, int, int]], taxonomy: Taxonomy) -> list[Problem]:
+    """What to say about assigned categories that are not in the taxonomy: the most frequent ones of all columns."""
+    products: Counter[tuple[str, str]] = Counter()
+    first: dict[tuple[str, str], tuple[str, int]] = {}
+    for column, text, file, line, count in unknown:
+        products[column, text] += count
+        first[column, text] = min(first.get((column, text), (file, line)), (file, line))
+    problems = []
+    for (column, text), count in products.most_common(MAX_UNKNOWN):
+        near = taxonomy.nearest(text)
+        hint = f"did you mean {near.text!r}?" if near else ""
+        file, line = first[column, text]
+        problems.append(Problem(file, f"not in the taxonomy ({count:,} products)", line, column, text, hint))
     return problems

@@ -36,6 +36,7 @@ class Product:
       split: the value of the feed's split column, None if there is none.
       truth: names of the true category from the root down, empty if there is none.
       truths: all true categories, ``truth`` first; more than one where the feed puts a product in several.
+      assigned: column of ``label_columns`` to its value, as it stands in the feed.
     """
 
     id: str
@@ -46,6 +47,7 @@ class Product:
     split: str | None = None
     truth: Names = ()
     truths: tuple[Names, ...] = ()
+    assigned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 
 class Mapper:
@@ -77,6 +79,7 @@ class Mapper:
         self._truth = getter(fields.truth) if fields.truth else None
         self._cells = settings.truth_cells
         self._split = (settings.split.column, getter(settings.split.column)) if settings.split.column else None
+        self._label_columns = [(column, getter(column)) for column in settings.label_columns]
         self._max_chars = settings.max_field_chars
 
     def product(self, record: Any) -> Product:
@@ -88,7 +91,7 @@ class Mapper:
         if not isinstance(record, dict):
             raise NotUsable("not_a_product", f"{kind_of(record)}, not an object")
         column, get = self._id
-        product_id = _id_text(column, get(record))
+        own_id = product_id(column, get(record))
         text = {}
         limit = self._max_chars
         for field, column, get in self._text:
@@ -107,7 +110,7 @@ class Mapper:
             value = get(record)
             if value is not None and value != "":
                 vectors[field] = as_vector(column, value, self._dimensions.get(field))
-        product = Product(product_id, text, vectors)
+        product = Product(own_id, text, vectors)
         if self._numbers:
             self._read_numbers(record, product)
         if not (text or vectors or product.numbers or product.untold):
@@ -118,6 +121,8 @@ class Mapper:
             product.split = None if value is None else as_text(column, value).strip()
         product.truths = self.truths(record)
         product.truth = product.truths[0] if product.truths else ()
+        if self._label_columns:
+            product.assigned = {column: get(record) for column, get in self._label_columns}
         return product
 
     def _read_numbers(self, record: dict[str, Any], product: Product) -> None:
@@ -152,7 +157,12 @@ def _column_of(head: Callable[[], Iterable[Any]], get: Callable[[dict[str, Any]]
     return (get(record) for record in head() if isinstance(record, dict))
 
 
-def _id_text(column: str, value: Any) -> str:
+def product_id(column: str, value: Any) -> str:
+    """The id that a value is, without white space around it.
+
+    Raises:
+      NotUsable: it is none.
+    """
     if isinstance(value, bool) or (isinstance(value, float) and math.isfinite(value) and not value.is_integer()):
         raise NotUsable("wrong_type", f"{column}: {value} where an id is expected")
     if isinstance(value, float) and abs(value) >= 2.0**53 and math.isfinite(value):

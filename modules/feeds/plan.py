@@ -10,14 +10,17 @@ from pydantic import Field
 from modules.errors import InputError
 from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.files import find_files, format_of, resolve
+from modules.feeds.joining import Assignments
 from modules.feeds.mapping import Mapper
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
 from modules.feeds.values import NotUsable
 from modules.labels import read_labels
 from modules.labels import resolve as resolve_labels
+from modules.labels.assignments import read_assignments
 from modules.labels.model import ResolvedLabels
 from modules.objectives import Objective, kinds_of
+from modules.objectives.sources import MODEL
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
 from modules.settings.feed import FeedSettings
@@ -50,6 +53,8 @@ class ExampleSettings(Settings):
         lengths = {feature.column_of(name): feature.vector_length for name, feature in workflow.features.items()}
         dimensions = {column: length for column, length in lengths.items() if length is not None}
         update = {"folder": None, "folder_env": None, "demo": None, "images": workflow.images}
+        columns = [column for objective in objectives.values() for column in objective.label_sources.columns]
+        update["label_columns"] = tuple(dict.fromkeys([*workflow.feed.label_columns, *columns]))
         feed = workflow.feed.model_copy(update=update)
         return cls(
             feed=feed,
@@ -63,7 +68,8 @@ class ExampleSettings(Settings):
 
     def side_files(self, folder: str) -> list[str]:
         """The files beside the feed: taxonomy, rules, labels."""
-        names = [self.taxonomy.file, self.rules.file, *self.labels.files]
+        assignments = [file for objective in self.objectives.values() for file in objective.label_sources.files]
+        names = [self.taxonomy.file, self.rules.file, *self.labels.files, *assignments]
         return [resolve(folder, name) for name in names if name]
 
     def feed_files(self, folder: str) -> list[str]:
@@ -92,7 +98,14 @@ def load_rule_set(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) ->
 def load_label_files(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) -> ResolvedLabels:
     """What the annotators agree on, of all label files."""
     files = [resolve(folder, file) for file in settings.labels.files]
-    return resolve_labels(read_labels(files, taxonomy, kinds_of(settings.objectives)))
+    taught = [name for name, objective in settings.objectives.items() if MODEL in objective.label_sources.sources]
+    return resolve_labels(read_labels(files, taxonomy, kinds_of(settings.objectives)), include_model=taught)
+
+
+def load_assignments(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) -> dict[str, Assignments]:
+    """File of category assignments to product to the ids of its categories."""
+    names = {name for objective in settings.objectives.values() for name in objective.label_sources.files}
+    return {name: read_assignments(resolve(folder, name), taxonomy) for name in sorted(names)}
 
 
 def truths_of(path: str, settings: FeedSettings, part: int = 0, of: int = 1) -> set[tuple[str, ...]]:

@@ -95,7 +95,9 @@ def notes_of(path: str, kind: str, settings: FeedSettings) -> tuple[str, ...]:
 def mapped_columns(settings: FeedSettings) -> tuple[str, ...]:
     """The feed's columns that the mapping and the split name."""
     fields = settings.fields.model_dump()
-    return tuple(dict.fromkeys(column for column in (*fields.values(), settings.split.column) if column))
+    return tuple(
+        dict.fromkeys(column for column in (*fields.values(), settings.split.column, *settings.label_columns) if column)
+    )
 
 
 def _options(settings: FeedSettings) -> ReadOptions:

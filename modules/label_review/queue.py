@@ -14,6 +14,7 @@ from modules.label_review.confident_learning import suspected_labels
 from modules.label_review.contradictions import contradicted
 from modules.label_review.disagreement import disputes
 from modules.labels import LabelLog
+from modules.labels.model import MODEL
 from modules.objectives import Objective, kinds_of, single_label_names
 from modules.predictions.read import PredictionFiles
 from modules.sampling.table import PredictionTable
@@ -32,7 +33,7 @@ def label_errors(
     people: dict[str, list[str]] = {}
     reviewed = set()
     for label in log:
-        if label.objective == name and label.value == "yes" and label.source != "model":
+        if label.objective == name and label.value == "yes" and label.source != MODEL:
             people.setdefault(label.product_id, []).append(label.annotator)
         if label.source == "review":
             reviewed.add(label.product_id)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import groupby
 from operator import itemgetter
 from typing import NamedTuple
 
-from modules.labels.model import NO, NONE_OF_THESE, RETRACTED, SKIP, YES, LabelLog, ResolvedLabel, ResolvedLabels
+from modules.labels.model import MODEL, NO, NONE_OF_THESE, RETRACTED, SKIP, YES, LabelLog, ResolvedLabel, ResolvedLabels
 from modules.objectives import kind_named
 
 _CHUNK = 1 << 16
@@ -35,7 +35,7 @@ class _Outcome(NamedTuple):
     answers: int
 
 
-def resolve(log: LabelLog, *, include_model: bool = False) -> ResolvedLabels:
+def resolve(log: LabelLog, *, include_model: bool | Collection[str] = False) -> ResolvedLabels:
     """What the annotators agree on.
 
     For each product, objective and annotator the newest row counts (of equal times the later in the files); for a
@@ -47,30 +47,40 @@ def resolve(log: LabelLog, *, include_model: bool = False) -> ResolvedLabels:
     in a multi-label objective) stays unlabelled. ``no`` to an exclusive category speaks against it and for nothing.
     ``none_of_these`` in a multi-label objective is a ``no`` to every category that the annotators speak of.
 
+    Of a multi-label objective, an annotator's ``yes`` to a category says yes to all above it, and a ``no`` says no to
+    all below it, unless they say something else of those themselves; where the two contradict each other, the newer
+    counts.
+
     A label's source is ``random`` only if one of the rows in its majority is; then the newest such row gives the
     inclusion probability. For a multi-label objective this must hold for every category that is decided.
 
     Args:
-      include_model: take rows of the source ``model`` for products that no human answered; such labels have the source
-        ``model``. Otherwise those rows are left out. They never count beside a human's.
+      include_model: take rows of the source ``model`` for products that no human answered (of the objectives with these
+        names, or of all); such labels have the source ``model``. Otherwise those rows are left out. They never count
+        beside a human's.
     """
     names = list(log.kinds)
     deciders = [_Decider(log, kind_named(kind).single_label) for kind in log.kinds.values()]
-    model = log.sources.index("model") if "model" in log.sources else None
+    model = log.sources.index(MODEL) if MODEL in log.sources else None
     labels: dict[str, dict[str, ResolvedLabel]] = {name: {} for name in names}
     unresolved: dict[str, Counter[str]] = {name: Counter() for name in names}
+    modelled: Counter[str] = Counter()
+    with_model = set(names if include_model else ()) if isinstance(include_model, bool) else set(include_model)
     for (objective, product), group in groupby(_in_order(log), key=itemgetter(0, 1)):
         rows = list(group)
         decider = deciders[objective]
         humans = rows if model is None else [row for row in rows if row.source != model]
         label = decider(humans)
-        if label == "no_answer" and include_model and len(humans) < len(rows):
+        modelled[names[objective]] += len(humans) < len(rows)
+        if label == "no_answer" and names[objective] in with_model and len(humans) < len(rows):
             label = decider([row for row in rows if row.source == model])
         if isinstance(label, ResolvedLabel):
             labels[names[objective]][log.products[product]] = label
         elif humans:
             unresolved[names[objective]][label] += 1
-    return ResolvedLabels(labels, {name: dict(counts) for name, counts in unresolved.items()}, log.fingerprint)
+    return ResolvedLabels(
+        labels, {name: dict(counts) for name, counts in unresolved.items()}, log.fingerprint, dict(+modelled)
+    )
 
 
 def _in_order(log: LabelLog) -> Iterator[_Row]:
@@ -106,6 +116,11 @@ class _Decider:
         self._sources = log.sources
         self._random = log.sources.index("random") if "random" in log.sources else None
         self._people: dict[tuple[int, ...], tuple[str, ...]] = {}
+        self._above = [tuple(above.index for above in log.taxonomy.ancestors(category)) for category in log.taxonomy]
+        self._below: dict[int, list[int]] = {}
+        for category, above in enumerate(self._above):
+            for ancestor in above:
+                self._below.setdefault(ancestor, []).append(category)
         self._decide = self._single_label if single_label else self._multi_label
 
     def __call__(self, rows: Sequence[_Row]) -> ResolvedLabel | str:
@@ -132,7 +147,7 @@ class _Decider:
         return "tie" if votes else "no_answer"
 
     def _multi_label(self, rows: Sequence[_Row]) -> ResolvedLabel | str:
-        standing = [row for _, theirs in groupby(rows, key=itemgetter(2)) for row in _standing(theirs)]
+        standing = [row for _, theirs in groupby(rows, key=itemgetter(2)) for row in self._standing(theirs)]
         if not standing:
             return "no_answer"
         none = [row for row in standing if row.value == NONE_OF_THESE]
@@ -180,22 +195,33 @@ class _Decider:
             people = self._people[who] = tuple(sorted(self._names[index] for index in who))
         return ResolvedLabel(category, yes, no, self._sources[newest.source], probability, people, agreement)
 
-
-def _standing(rows: Iterable[_Row]) -> list[_Row]:
-    """Of one annotator's rows about a product, the oldest first, the answers that still stand."""
-    answers: dict[int, _Row] = {}
-    for row in rows:
-        if row.category == _NONE:
-            if row.value == RETRACTED:
-                answers.clear()
-            elif row.value == NONE_OF_THESE:
-                # It contradicts every yes before it.
-                answers = {category: old for category, old in answers.items() if old.value == NO}
-                answers[_NONE] = row
-            continue
-        answers.pop(row.category, None)
-        if row.value == YES:
-            answers.pop(_NONE, None)
-        if row.value in (YES, NO):
-            answers[row.category] = row
-    return list(answers.values())
+    def _standing(self, rows: Iterable[_Row]) -> list[_Row]:
+        """Of one annotator's rows about a product, the oldest first, the answers that still stand, and what they imply
+        about categories above and below."""
+        answers: dict[int, _Row] = {}
+        for row in rows:
+            if row.category == _NONE:
+                if row.value == RETRACTED:
+                    answers.clear()
+                elif row.value == NONE_OF_THESE:
+                    # It contradicts every yes before it.
+                    answers = {category: old for category, old in answers.items() if old.value == NO}
+                    answers[_NONE] = row
+                continue
+            answers.pop(row.category, None)
+            if row.value == YES:
+                for contradicted in (_NONE, *self._above[row.category]):
+                    if contradicted in answers and answers[contradicted].value != YES:
+                        del answers[contradicted]
+            elif row.value == NO:
+                for contradicted in self._below.get(row.category, ()):
+                    if contradicted in answers and answers[contradicted].value == YES:
+                        del answers[contradicted]
+            if row.value in (YES, NO):
+                answers[row.category] = row
+        implied: dict[int, _Row] = {}
+        for category, row in answers.items():
+            if category != _NONE:
+                others = self._above[category] if row.value == YES else self._below.get(category, ())
+                implied |= {other: row._replace(category=other) for other in others}
+        return list((implied | answers).values())

@@ -10,10 +10,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from modules.labels.assumed import Assumed
 from modules.taxonomy import Taxonomy
 
 VALUES = ("yes", "no", "none_of_these", "skip", "retracted")
 YES, NO, NONE_OF_THESE, SKIP, RETRACTED = range(5)
+MODEL = "model"
+"""Source of what a language model or another classifier said: kept and counted, never equal to a person's answer."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -43,6 +46,7 @@ class LabelLog:
       times: seconds since 1970 (UTC).
       probabilities: inclusion probabilities, NaN where a row has none.
       fingerprint: 64 hex digits of what the files hold, compressed or not.
+      assumed: what rows were given that left something out.
     """
 
     taxonomy: Taxonomy
@@ -61,6 +65,7 @@ class LabelLog:
     source_column: array[int] = field(default_factory=lambda: array("i"))
     probability_column: array[float] = field(default_factory=lambda: array("d"))
     fingerprint: str = ""
+    assumed: Assumed = field(default_factory=Assumed)
 
     @property
     def columns(self) -> tuple[array[Any], ...]:
@@ -140,11 +145,13 @@ class ResolvedLabels:
       objectives: every objective of the workflow, also those without labels.
       unresolved: per objective, products that somebody answered but that have no label, by reason: ``tie``,
         ``no_answer`` (skipped, retracted, or told only what an exclusive category is not).
+      modelled: per objective, products that a model has labelled (source ``model``), whether that is used or not.
     """
 
     objectives: Mapping[str, Mapping[str, ResolvedLabel]]
     unresolved: Mapping[str, Mapping[str, int]]
     fingerprint: str = ""
+    modelled: Mapping[str, int] = field(default_factory=dict)
 
     def __getitem__(self, objective: str) -> Mapping[str, ResolvedLabel]:
         return self.objectives[objective]

@@ -15,16 +15,18 @@ from typing import Any, NoReturn
 
 from modules.errors import InputError, Problem, Problems, reason
 from modules.feeds.opening import UNREADABLE
+from modules.labels.assumed import ANNOTATOR, SOURCE
 from modules.labels.model import NO, NONE_OF_THESE, VALUES, YES, LabelLog
+from modules.labels.tables import COLUMNS, is_table, table_rows
 from modules.objectives import kind_named
 from modules.taxonomy import Taxonomy, UnknownCategory
 from modules.taxonomy.documents import SUGGESTIONS, did_you_mean
 
 MAX_LINE = 64 << 10
 MAX_TEXT = 1000
-_KEYS = frozenset(
-    ("product_id", "objective", "category", "value", "annotator", "time", "batch", "source", "inclusion_probability")
-)
+UNDATED = datetime(1970, 1, 1, tzinfo=UTC)
+"""Time of a row that has none: older than any answer, and the same in every run."""
+_KEYS = frozenset(COLUMNS)
 # Without json.loads' guess at the encoding and its two regular expressions.
 _decode = json.JSONDecoder().raw_decode
 _CONTROL = re.compile("[\x00-\x1f\x7f-\x9f]")
@@ -32,22 +34,28 @@ _VALUE_CODES = {value: code for code, value in enumerate(VALUES)}
 
 
 def read_labels(
-    paths: Iterable[str | Path] | str | Path, taxonomy: Taxonomy, objectives: Mapping[str, str]
+    paths: Iterable[str | Path] | str | Path,
+    taxonomy: Taxonomy,
+    objectives: Mapping[str, str],
+    undated: datetime = UNDATED,
 ) -> LabelLog:
-    """Reads JSON Lines, gzipped (``.gz``) or not, one row per answer.
+    """Reads JSON Lines or CSV (``.csv``, ``.tsv``), gzipped (``.gz``) or not, one row per answer.
 
-    A row has ``product_id``, ``objective``, ``value``, ``annotator``, ``time`` (ISO 8601; UTC where it has no offset)
-    and ``source``, and where they apply ``category`` (path or id), ``batch`` and ``inclusion_probability`` (over 0, at
-    most 1).
+    A row has ``product_id`` and ``category`` (path or id), and where they are known ``objective``, ``value``,
+    ``annotator``, ``time`` (ISO 8601; UTC where it has no offset), ``source``, ``batch`` and ``inclusion_probability``
+    (over 0, at most 1). What it leaves out is assumed, and the log says what: the only objective (or the only one by
+    which a product is in one category at most), the value ``yes``, annotator and source ``import``, the time
+    ``undated``.
 
     Args:
       paths: the files, in the order in which ties in time are settled: later counts.
       objectives: objective name to the name of its kind.
+      undated: the time of rows without one; by default older than any answer.
 
     Raises:
       InputError: what is wrong with the rows, each mistake with file and line.
     """
-    reader = _Reader(taxonomy, objectives)
+    reader = _Reader(taxonomy, objectives, undated)
     for path in [paths] if isinstance(paths, str | Path) else paths:
         reader.read(Path(path), str(path))
     if reader.problems:
@@ -65,7 +73,7 @@ class _Bad(Exception):
 
 
 class _Reader:
-    def __init__(self, taxonomy: Taxonomy, objectives: Mapping[str, str]):
+    def __init__(self, taxonomy: Taxonomy, objectives: Mapping[str, str], undated: datetime):
         self.problems = Problems()
         self._taxonomy = taxonomy
         self._log = LabelLog(taxonomy, dict(objectives))
@@ -80,6 +88,11 @@ class _Reader:
         self._annotators: dict[str, int] = {}
         self._batches: dict[str | None, int] = {None: 0}
         self._sources: dict[str, int] = {}
+        single_label = [name for name, (_, single) in self._objectives.items() if single]
+        candidates = list(objectives) if len(objectives) == 1 else single_label
+        self._defaults = {"value": VALUES[YES], "annotator": ANNOTATOR, "source": SOURCE, "time": undated.isoformat()}
+        if len(candidates) == 1:
+            self._defaults["objective"] = candidates[0]
         self._append = [column.append for column in self._log.columns]
 
     def finish(self) -> LabelLog:
@@ -93,36 +106,62 @@ class _Reader:
         number = 0
         self._hash.update(b"\0")
         try:
-            for number, line in _lines(path):
-                if isinstance(line, str):
-                    self.problems.add(Problem(name, line, number))
-                    continue
-                self._hash.update(line)
-                if line.isspace():
-                    continue
-                try:
-                    self._row(_parse(line))
-                except _Bad as bad:
-                    expected, key, value, hint = bad.details
-                    self.problems.add(Problem(name, expected, number, key, value, hint))
+            if is_table(name):
+                for number, row in table_rows(name, self._good_lines(path, name), self._log.assumed):
+                    self._add(name, number, row)
+                return
+            for number, line in self._good_lines(path, name):
+                if not line.isspace():
+                    self._add(name, number, line)
+        except InputError as error:
+            for problem in error.problems:
+                self.problems.add(problem)
         except UNREADABLE as error:
             self.problems.add(Problem(name, f"cannot be read: {reason(error)}", number + 1 if number else None))
 
+    def _good_lines(self, path: Path, name: str) -> Iterator[tuple[int, bytes]]:
+        """The lines that can be looked at, and which the fingerprint is of."""
+        for number, line in _lines(path):
+            if isinstance(line, str):
+                self.problems.add(Problem(name, line, number))
+                continue
+            self._hash.update(line)
+            yield number, line
+
+    def _add(self, name: str, number: int, content: bytes | dict[str, Any]) -> None:
+        """Adds a row, or the problem with it."""
+        try:
+            self._row(_parse(content) if isinstance(content, bytes) else content)
+        except _Bad as bad:
+            expected, key, value, hint = bad.details
+            self.problems.add(Problem(name, expected, number, key, value, hint))
+
+    def _completed(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with defaults for what it leaves out."""
+        for key, default in self._defaults.items():
+            if key not in row:
+                row[key] = default
+                self._log.assumed.rows[key, default] += 1
+        if "objective" not in row:
+            raise _Bad("expected the name of an objective, as there are several", "objective",
+                       hint=f"there are {', '.join(self._objectives)}")  # fmt: skip
+        return row
+
     def _row(self, row: Any) -> None:
         if type(row) is not dict:
-            raise _Bad("expected an object with 'product_id', 'objective' and so on")
+            raise _Bad("expected an object with 'product_id', 'category' and so on")
         get = row.get
         if not _KEYS.issuperset(row):
             key = next(key for key in row if key not in _KEYS)
             raise _Bad("unknown key", key, hint=did_you_mean(key, _KEYS))
+        if not row.keys() >= self._defaults.keys() or "objective" not in row:
+            row = self._completed(row)
         objective, exclusive = self._objectives.get(_text(row, "objective")) or self._no_objective(row["objective"])
         value = _VALUE_CODES.get(_text(row, "value"))
         if value is None:
             expected = f"expected one of {', '.join(VALUES)}"
             raise _Bad(expected, "value", row["value"], did_you_mean(row["value"], VALUES))
-        if type(row.get("product_id")) is str:
-            # As feeds' ids are, or the label would be no product's.
-            row["product_id"] = row["product_id"].strip()
+        row["product_id"] = id_text(row.get("product_id"))
         product = _code(self._products, row, "product_id")
         annotator = _code(self._annotators, row, "annotator")
         source = _code(self._sources, row, "source")
@@ -204,6 +243,15 @@ def _parse(line: bytes) -> Any:
         raise _Bad("not JSON: nested too deeply") from None
     except ValueError as error:
         raise _Bad(f"not JSON: {reason(error)}") from None
+
+
+def id_text(given: Any) -> Any:
+    """A product's id as feeds' ids are read, or the label would be no product's; what can be none is given back."""
+    if type(given) is str:
+        return given.strip()
+    if type(given) is int or (type(given) is float and given.is_integer() and abs(given) < 2.0**53):
+        return str(int(given))
+    return given
 
 
 def _text(row: dict[str, Any], key: str) -> str:

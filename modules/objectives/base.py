@@ -5,7 +5,7 @@ TensorFlow, Keras, NumPy and Arrow are imported where a method needs them, since
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modules.arrays import Float32Array, Int64Array, IntpArray
     from modules.losses.base import Matrix
     from modules.objectives.class_tables import ClassTables
+    from modules.objectives.sources import LabelSources
     from modules.taxonomy import Category, Taxonomy
 
 Ragged: TypeAlias = "tuple[Int64Array, Int64Array]"
@@ -112,6 +113,15 @@ class ObjectiveSettings(Settings):
     def learns_from_rules(self) -> bool:
         """Whether its labels are what the rules say; otherwise they are people's, or the feed's true categories."""
         return False
+
+    @property
+    def label_sources(self) -> LabelSources:
+        """Where its labels come from."""
+        raise NotImplementedError
+
+    def located(self, find: Callable[[str], str]) -> ObjectiveSettings:
+        """The same settings with the full paths of files with labels."""
+        raise NotImplementedError
 
     @property
     def unreached_weight(self) -> float:

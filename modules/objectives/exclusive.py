@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from modules import examples
@@ -15,6 +15,7 @@ from modules.objectives.base import (
     Ragged,
     SliceFigures,
 )
+from modules.objectives.sources import OBJECTIVE, PEOPLE, RULES, LabelSources
 from modules.predictions.columns import CATEGORY_ID, ENTROPY, LABEL, LEAST_CONFIDENCE, MARGIN, objective_column
 from modules.settings.base import NotNegative, Positive, Probability, contradiction
 from modules.settings.losses import LossName
@@ -36,6 +37,7 @@ class ExclusiveObjective(ObjectiveSettings):
     """One category out of the taxonomy's exclusive ones; labels come from people."""
 
     kind: Literal["exclusive"] = "exclusive"
+    labels: LabelSources = LabelSources(sources=(PEOPLE,))
     weight: Positive = 1.0
     """Of this objective's loss in the sum."""
     loss: Annotated[str, LossName(single_label=True)] = "cross_entropy"
@@ -60,9 +62,21 @@ class ExclusiveObjective(ObjectiveSettings):
         return tuple(taxonomy.exclusive)
 
     def for_examples(self) -> ExclusiveObjective:
-        return ExclusiveObjective()
+        return ExclusiveObjective(labels=self.labels)
+
+    @property
+    def label_sources(self) -> LabelSources:
+        return self.labels
+
+    def located(self, find: Callable[[str], str]) -> ExclusiveObjective:
+        return self.model_copy(update={"labels": self.labels.located(find)})
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        for source in self.labels.sources:
+            if source == RULES or source.startswith(OBJECTIVE):
+                expected = "people, model, column:NAME or file:PATH, as a product is in one category"
+                yield contradiction(f"{place}.labels.sources", source, expected)
         if self.ancestor_weight and not workflow.training.exact:
             expected = f"training.solver: {workflow.solvers(lambda way: way.exact)}, or 0"
             yield contradiction(f"{place}.ancestor_weight", f"{self.ancestor_weight:g}", expected)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from modules import examples
@@ -14,6 +14,7 @@ from modules.objectives.base import (
     Ragged,
     SliceFigures,
 )
+from modules.objectives.sources import RULES, LabelSources
 from modules.predictions.columns import ASSIGNED, CLASSES, ENTROPY, GIVEN, LEAST_CONFIDENCE, MARGIN, objective_column
 from modules.settings.base import NotNegative, Positive, contradiction
 from modules.settings.losses import LossName
@@ -32,14 +33,16 @@ if TYPE_CHECKING:
 
 
 class MultiLabelObjective(ObjectiveSettings):
-    """Independent categories; ``labels: rules`` takes the rules' (with ancestors), ``labels: people`` yes/no labels."""
+    """Independent categories; ``labels: rules`` takes the rules' (with ancestors), ``labels: people`` yes/no labels,
+    ``labels: {sources: [...]}`` those of one or several sources."""
 
     kind: Literal["multi_label"] = "multi_label"
-    labels: Literal["rules", "people"] = "rules"
+    labels: Literal["rules", "people"] | LabelSources = "rules"
     weight: Positive = 1.0
     loss: Annotated[str, LossName(single_label=False)] = "binary_cross_entropy"
     negative_weight: NotNegative = 1.0
-    """Weight of the categories that no rule gave to a product that some rule reached."""
+    """Weight of a no: of the categories that no rule (no assignment) gave to a product that it reached, and of those
+    that people said no to."""
     unreached: Literal["unknown", "no"] = "unknown"
     """What a product that no rule reached says. Rule labels are only positive, so by default it says nothing: it is
     unlabelled, in training and in the evaluation, and the head is free to find what the rules missed. ``no``: none of
@@ -59,7 +62,16 @@ class MultiLabelObjective(ObjectiveSettings):
 
     @property
     def learns_from_rules(self) -> bool:
-        return self.labels == "rules"
+        return self.label_sources.sources == (RULES,)
+
+    @property
+    def label_sources(self) -> LabelSources:
+        return LabelSources(sources=(self.labels,)) if isinstance(self.labels, str) else self.labels
+
+    def located(self, find: Callable[[str], str]) -> MultiLabelObjective:
+        if isinstance(self.labels, str):
+            return self
+        return self.model_copy(update={"labels": self.labels.located(find)})
 
     @property
     def unreached_weight(self) -> float:
@@ -70,7 +82,8 @@ class MultiLabelObjective(ObjectiveSettings):
         return MultiLabelObjective(labels=self.labels, unreached=self.unreached)
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        if self.learns_from_rules and workflow.rules.file is None:
+        yield from super().check(workflow, place)
+        if self.labels == RULES and workflow.rules.file is None:
             yield contradiction(f"{place}.labels", "rules", "a rules.file for it to learn from")
 
     def schema_features(self, name: str) -> list[schema_pb2.Feature]:
@@ -79,6 +92,7 @@ class MultiLabelObjective(ObjectiveSettings):
         features = [int_feature(examples.label(name), 0), weight_feature(name)]
         if not self.learns_from_rules:
             features += [source_feature(name), int_feature(examples.label_no(name), 0)]
+            features.append(int_feature(examples.label_rest(name), 0))
         return features
 
     @classmethod
@@ -91,7 +105,8 @@ class MultiLabelObjective(ObjectiveSettings):
     def label_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf
 
-        keys = [examples.label(name), *([] if self.learns_from_rules else [examples.label_no(name)])]
+        more = [] if self.learns_from_rules else [examples.label_no(name), examples.label_rest(name)]
+        keys = [examples.label(name), *more]
         return {key: tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64) for key in keys}
 
     def targets(self, name: str, parsed: Mapping[str, Any], classes: int) -> Any:
@@ -104,6 +119,8 @@ class MultiLabelObjective(ObjectiveSettings):
             denied = tf.reduce_any(positive, axis=1, keepdims=True) | (self.unreached == "no")
         else:
             denied = _multi_hot(parsed[examples.label_no(name)], classes)
+            # Labels that only say yes would teach a yes to everything: what they do not name counts as a no.
+            denied |= parsed[examples.label_rest(name)].row_lengths()[:, tf.newaxis] > 0
         return tf.where(positive, 1.0, tf.where(denied, 0.0, -1.0))
 
     @classmethod

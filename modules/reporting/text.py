@@ -114,7 +114,11 @@ def label_lines(counts: Counts, objectives: Sequence[str]) -> list[tuple[str, st
         sources = {source: n for (objective, source), n in counts.labels.items() if objective == name and n}
         line = ", ".join(f"{source} {n:,}" for source, n in sorted(sources.items(), key=lambda item: -item[1]))
         if counts.unmatched_labels[name]:
-            line = f"{line or 'none'}; {counts.unmatched_labels[name]:,} of products that no feed has"
+            missing, first = counts.unmatched_labels[name], counts.unmatched_ids.get(name, ())
+            ids = ", ".join([*map(repr, first), *(["..."] if len(first) < missing else [])])
+            line = f"{line or 'none'}; {missing:,} of products that no feed has{f': {ids}' if first else ''}"
+        if counts.model_labels[name]:
+            line = f"{line or 'none'}; models labelled {counts.model_labels[name]:,} products, never measured on"
         lines.append((name, line or "none"))
     return lines
 

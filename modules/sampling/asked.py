@@ -11,6 +11,7 @@ import orjson
 
 from modules.errors import InputError, Problem
 from modules.labels import read_labels
+from modules.labels.model import MODEL
 from modules.objectives import kind_named
 from modules.taxonomy import Taxonomy
 
@@ -49,6 +50,9 @@ def read_asked(
     batches: dict[str, set[str]] = {name: set() for name in objectives}
     random: dict[str, set[str]] = {name: set() for name in objectives}
     for row in read_labels(files, taxonomy, objectives) if files else ():
+        if row.source == MODEL:
+            # Nobody was asked.
+            continue
         category = kind_named(objectives[row.objective]).asked_category(row.category)
         key = (row.objective, row.product_id, category, row.annotator)
         if key not in newest or newest[key][0] <= row.time:

@@ -124,6 +124,8 @@ class FeedSettings(Settings):
     blank behind it, ``", "`` one with a blank; null: a text is one path. Lists of paths need none."""
     truth_numbered: bool = False
     """A number and a dash before a path (``166 - Apparel & Accessories``) belong to no name."""
+    label_columns: tuple[str, ...] = ()
+    """Columns with category assignments. Those that ``objectives.*.labels.sources`` name are added by themselves."""
     split: SplitSettings = SplitSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     demo: DemoSettings | None = None

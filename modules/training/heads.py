@@ -88,7 +88,8 @@ def fit_multi_label(
 ) -> tuple[Float32Array, Float32Array]:
     """One binary problem per category over the products with a known yes or no.
 
-    A category that has only one of the two gets a constant.
+    A category that has only one of the two gets a constant no: nothing tells what is not in it, and a yes to every
+    product would be believed.
 
     Args:
       matrix: shape (n, inputs).
@@ -106,7 +107,7 @@ def fit_multi_label(
         used = (column > 0.5) if objective.negative_weight == 0.0 else (column >= 0)
         yes = column[used] > 0.5
         if not used.any() or yes.all() or not yes.any():
-            bias[index] = 5.0 if used.any() and yes.all() else -5.0
+            bias[index] = -5.0
             continue
         weights = np.where(yes, 1.0, objective.negative_weight)
         inputs = matrix[used] if not used.all() else matrix

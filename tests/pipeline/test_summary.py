@@ -93,6 +93,8 @@ def outputs(folder: RunFolder, run: str, **changed: Any) -> dict[str, Any]:
     counts.quarantined.update(no_id=4, broken_json=1)
     counts.labels.update({("exclusive", "random"): 24, ("exclusive", "margin"): 9, ("rule_based", "rules"): 40})
     counts.unmatched_labels.update(exclusive=5)
+    counts.unmatched_ids["exclusive"] = ("p7", "p8")
+    counts.model_labels.update(exclusive=3)
     (root / "taxonomy").mkdir(parents=True)
     taxonomy().write(root / "taxonomy" / TAXONOMY_FILE)
     write_predictions(root / "predictions", {"train": 60, "test": 40})
@@ -155,7 +157,10 @@ def test_a_first_run_says_what_it_read_measured_and_where_it_lies(loaded, folder
     assert line(text, "products") == "products 100 of 3 files: train 60, test 40"
     assert line(text, "quarantine") == "quarantine 5 bad records (4.8%): no_id 4, broken_json 1"
     assert line(text, "leaks") == "leaks 2 titles stand in more than one of the feed's own splits"
-    assert line(text, "labels exclusive").endswith("random 24, margin 9; 5 of products that no feed has")
+    assert line(text, "labels exclusive").endswith(
+        "random 24, margin 9; 5 of products that no feed has: 'p7', 'p8', ...; "
+        "models labelled 3 products, never measured on"
+    )
     assert line(text, "rules") == "rules 7 rules reach 40 products (40.0%)"
     assert "exclusive, on 24 labelled test products, the first run with metrics" in text
     assert line(text, "accuracy") == "accuracy 0.700 0.600 - 0.800"

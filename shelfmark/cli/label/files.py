@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from shelfmark.cli.label.store import StoreOption, open_store, place_of
 from shelfmark.cli.options import SetOption, WorkflowOption, load
+
+if TYPE_CHECKING:
+    from labelling.formats.files import ImportedLabels
+    from pipeline.workflow_file import LoadedWorkflow
 
 
 class Format(StrEnum):
@@ -96,6 +100,37 @@ def import_(
         )
     known = f", {imported.known:,} were there already" if imported.known else ""
     typer.echo(f"{imported.added:,} rows added to {opened.name}{known}")
+    for note in import_notes(imported, loaded if workflow is not None else None):
+        typer.echo(note)
+
+
+def import_notes(imported: ImportedLabels, loaded: LoadedWorkflow | None) -> list[str]:
+    """What else is to be said of an import: sources, defaults, and products that the feed lacks.
+
+    Args:
+      imported: what the import did.
+      loaded: the workflow that the labels are for; None: nothing says which feed they belong to.
+    """
+    from modules.errors import InputError
+    from modules.labels.model import MODEL
+    from pipeline.label_ids import unknown_ids
+
+    notes = list(imported.notes)
+    if imported.sources:
+        notes.insert(0, f"sources: {', '.join(f'{name} {n:,}' for name, n in sorted(imported.sources.items()))}")
+    if imported.sources.get(MODEL):
+        notes.append("rows of source model are kept beside people's answers: never measured on, and learnt from only")
+        notes[-1] += " where an objective's labels.sources name model"
+    if loaded is not None:
+        try:
+            compared = unknown_ids(loaded, imported.products)
+        except InputError:
+            compared = None
+        if compared is None:
+            notes.append("not compared with the feed's products: the run counts labels of products that it lacks")
+        elif compared.unknown:
+            notes.append(compared.sentence)
+    return notes
 
 
 def snapshot(
@@ -109,4 +144,5 @@ def snapshot(
 
     with open_store(store, workflow, overrides) as opened:
         written = write_snapshot(opened, output)
-    typer.echo(f"{written.folder}: {written.labels:,} label rows, {written.queued:,} queued")
+    models = f", {written.models:,} of them what models said" if written.models else ""
+    typer.echo(f"{written.folder}: {written.labels:,} label rows{models}, {written.queued:,} queued")

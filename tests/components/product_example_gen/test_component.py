@@ -175,6 +175,7 @@ def test_everything_comes_out_once(feed: Path, tmp_path: Path, arguments: list[s
     assert counts.quarantined == {"duplicate_id": 2, "no_id": 1, "broken_csv": 1}
     assert counts.labels == {("exclusive", "random"): 1, ("exclusive", "margin"): 1, ("rule_based", "rules"): 61}
     assert counts.unmatched_labels == {"exclusive": 1}
+    assert [len(ids) for ids in counts.unmatched_ids.values()] == [1]
     assert (counts.rules, counts.rule_products, counts.files, counts.leaked_titles) == (2, 61, 3, 0)
     assert result.all["p0"]["eval_weight/exclusive"] == [2.0]
     assert result.all["p1"]["label/exclusive"] == [1]
@@ -350,17 +351,9 @@ def test_workers(arguments: list[str], workers: int) -> None:
 
 def test_counts_survive_as_properties() -> None:
     counts = Counts(
-        Counter(train=3, eval=0),
-        Counter(no_id=1),
-        Counter({("a", "b/c"): 2}),
-        5,
-        6,
-        7,
-        Counter(a=8),
-        9,
-        Counter(ok=10),
-        Counter(blank=11),
-    )
+        Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9,
+        Counter(ok=10), Counter(blank=11), Counter(price=12), {"a": ("p'1", "p2")}, Counter(a=13),
+    )  # fmt: skip
     assert Counts.from_properties(counts.to_properties() | {"name": "x", "other/x": 4, "span": 1}) == counts
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from modules.feeds.joining import Joiner, Signature, label_table, unknown_problems
+from modules.feeds.joining import Joiner, Signature, label_table, unknown_assigned_problems, unknown_problems
 from modules.feeds.mapping import Product
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import ExclusiveObjective, MultiLabelObjective
@@ -79,7 +79,7 @@ def test_an_unlabelled_product_that_no_rule_reaches(unreached: Any, weight: floa
         "eval_weight/rule_based": [weight],
         "top_category": [b""],
     }
-    assert counted == Signature("train", False, (), ())
+    assert counted == Signature("train", False, ())
 
 
 def test_rules_imply_ancestors_and_the_first_gives_the_slice() -> None:
@@ -88,7 +88,7 @@ def test_rules_imply_ancestors_and_the_first_gives_the_slice() -> None:
     assert sorted(found["label/rule_based"]) == sorted(INDEX.values())
     assert found["top_category"] == [b"Shoes"]
     assert found["eval_weight/rule_based"] == [1.0]
-    assert counted == Signature("train", True, (("rule_based", "rules"),), ())
+    assert counted == Signature("train", True, (("rule_based", "rules"),))
     found, _ = features(product(title="Boots lamp"))
     assert found["label/rule_based"] == sorted([INDEX["Home"], INDEX["Home > Lamps"]])
     assert found["top_category"] == [b"Home"]
@@ -112,7 +112,6 @@ def test_only_labels_drawn_without_a_choice_are_measured_on(label: ResolvedLabel
     assert found["eval_weight/exclusive"] == [weight]
     assert found["top_category"] == [b"Shoes"]
     assert counted.labels == (("rule_based", "rules"), ("exclusive", label.source))
-    assert counted.joined == ("exclusive",)
 
 
 def test_none_of_these_is_no_class_but_overrules_the_truth() -> None:
@@ -121,7 +120,7 @@ def test_none_of_these_is_no_class_but_overrules_the_truth() -> None:
     found, counted = features(sold, {"exclusive": {"p1": person(None)}}, truth=truth)
     assert (found["label/exclusive"], found["eval_weight/exclusive"]) == ([-1], [0.0])
     assert "label_source/exclusive" not in found
-    assert (counted.labels, counted.joined) == ((), ("exclusive",))
+    assert counted.labels == ()
     found, _ = features(sold, {"exclusive": {"p1": person("Shoes > Boots", "margin")}}, truth=truth)
     assert (found["label/exclusive"], found["eval_weight/exclusive"]) == ([CLASS["Shoes > Boots"]], [0.0])
 
@@ -202,7 +201,7 @@ def test_people_s_yes_and_no() -> None:
     assert sorted(found["label/style/no"]) == sorted([INDEX["Home"], INDEX["Home > Lamps"]])
     assert found["label_source/style"] == [b"random"]
     assert found["eval_weight/style"] == [2.0]
-    assert counted == Signature("train", True, (("style", "random"),), ("style",))
+    assert counted == Signature("train", True, (("style", "random"),))
     found, counted = features(product(title="hat"), objectives=objectives)
     assert (found["label/style"], found["label/style/no"], found["eval_weight/style"]) == ([], [], [0.0])
     assert "label_source/style" not in found
@@ -211,3 +210,127 @@ def test_people_s_yes_and_no() -> None:
 def test_without_rules() -> None:
     found, _ = features(product(title="boot"), rules=None, objectives={"exclusive": ExclusiveObjective()})
     assert found["rules"] == [] and "label/rule_based" not in found
+
+
+@pytest.mark.parametrize(("labelled", "sold"), [("42.0", "42"), ("42", "42.0"), ("42.00", "42.00"), ("007", "007")])
+def test_ids_that_a_spreadsheet_made_numbers_find_their_product(labelled: str, sold: str) -> None:
+    objectives = {"exclusive": ExclusiveObjective()}
+    resolved = ResolvedLabels({"exclusive": {labelled: person("Shoes > Boots"), "gone": person("Home > Lamps")}}, {})
+    table = label_table(resolved, objectives, TAXONOMY, LabelsSettings())
+    joiner = Joiner(objectives, TAXONOMY, None, table, LabelsSettings())
+    _, counted = joiner.example(Product(sold, {"title": "x"}, {}), "train", "a.csv", 2)
+    assert counted.labels == (("exclusive", "random"),)
+    assert joiner.take_joined() == {"exclusive": [labelled]} and joiner.take_joined() == {}
+    assert joiner.example(Product("7", {"title": "x"}, {}), "train", "a.csv", 3)[1].labels == ()
+
+
+def learnt(
+    objective: Any, labels: Any = (), assignments: Any = (), columns: Any = (), rules: RuleSet | None = None
+) -> Any:
+    """Titles to the categories that a linear head learns from one objective's sources, on words."""
+    words = ["boot", "sandal", "lamp", "desk", "pen", "red", "blue"]
+    titles = [f"{word} {colour}" for word in words[:5] for colour in words[5:]] * 4
+    objectives = {"exclusive": ExclusiveObjective(), "o": objective}
+    resolved = ResolvedLabels(
+        {"exclusive": dict(labels) if objective.label_sources.objectives else {}, "o": dict(labels)}, {}
+    )
+    table = label_table(resolved, objectives, TAXONOMY, LabelsSettings(), dict(assignments))
+    joiner = Joiner(objectives, TAXONOMY, rules, table, LabelsSettings())
+    made = []
+    for i, title in enumerate(titles):
+        sold = Product(f"p{i}", {"title": title}, {}, assigned={name: f(title) for name, f in columns})
+        made.append(joiner.example(sold, "train", "a.csv", i)[0])
+    parsed = tf.io.parse_example(made, objective.label_spec("o"))
+    targets = objective.targets("o", parsed, len(TAXONOMY)).numpy()
+    matrix = np.array([[word in title.split() for word in words] for title in titles], float)
+    rows = objective.labelled(targets)
+    weights, biases = objective.fit_linear(matrix[rows], targets[rows], len(TAXONOMY), c=10.0, seed=1)
+    over = matrix @ weights + biases > 0
+    texts = [category.text for category in TAXONOMY]
+    return {title: {texts[c] for c in np.flatnonzero(row)} for title, row in zip(titles, over, strict=True)}
+
+
+WANTED = {"boot": "Shoes > Boots", "sandal": "Shoes > Sandals", "lamp": "Home > Lamps"}
+
+
+def told(title: str) -> str:
+    return WANTED.get(title.split(maxsplit=1)[0], "")
+
+
+def everything(titles: Any = None) -> dict[str, str]:
+    words = [word for word in ["boot", "sandal", "lamp", "desk", "pen"] for _ in range(2)] * 4
+    return {f"p{i}": WANTED[word] for i, word in enumerate(words) if word in WANTED}
+
+
+@pytest.mark.parametrize("source", ["people", "model", "file:old.csv", "column:old", "objective:exclusive"])
+def test_labels_that_only_say_yes_never_train_to_a_yes_for_everything(source: str) -> None:
+    objective = MultiLabelObjective.model_validate({"labels": {"sources": [source]}})
+    texts = everything()
+    above = {text: [text[: text.index(" >")], text] for text in WANTED.values()}
+    options: dict[str, Any] = {}
+    if source in ("people", "model"):
+        origin = "import" if source == "people" else "model"
+        options["labels"] = {p: person(source=origin, yes=above[text]) for p, text in texts.items()}
+    elif source == "objective:exclusive":
+        options["labels"] = {p: person(text) for p, text in texts.items()}
+    elif source == "file:old.csv":
+        options["assignments"] = {"old.csv": {p: (ID[text],) for p, text in texts.items()}}
+    else:
+        options["columns"] = [("old", told)]
+    for title, found in learnt(objective, **options).items():
+        wanted = told(title)
+        # What stands above a category is right as well where most labelled products are below it.
+        assert found & set(WANTED.values()) == ({wanted} if wanted else set()), title
+
+
+def test_one_category_of_which_nobody_says_what_is_not_in_it_is_not_predicted() -> None:
+    objective = MultiLabelObjective.model_validate({"labels": {"sources": ["file:old.csv"]}})
+    found = learnt(objective, assignments={"old.csv": {f"p{i}": (ID["Home > Lamps"],) for i in (4, 5)}})
+    assert set().union(*found.values()) == set()
+
+
+def test_people_come_first_and_models_only_where_they_are_named() -> None:
+    objectives: dict[str, Any] = {
+        "both": MultiLabelObjective.model_validate({"labels": {"sources": ["people", "file:f"]}}),
+        "chance": ExclusiveObjective.model_validate({"labels": {"sources": ["people"], "sampling": "random"}}),
+    }
+    labels = {"p1": person(yes=["Home"], no=["Shoes"]), "p2": person(source="model", yes=["Home"])}
+    chosen = {
+        "p1": person("Home > Lamps"),
+        "p2": person("Home > Lamps", "margin"),
+        "p3": person("Home > Lamps", "model"),
+    }
+    resolved = ResolvedLabels({"both": labels, "chance": chosen}, {})
+    assignments = {"f": {"p1": (ID["Shoes"],), "p2": (ID["Shoes > Boots"], ID["Home"])}}
+    table = label_table(resolved, objectives, TAXONOMY, LabelsSettings(evaluate_imported=True), assignments)
+    assert set(table["chance"]) == {"p1"}
+    assert table["both"]["p1"].classes == (INDEX["Home"],) and not table["both"]["p1"].rest
+    second = table["both"]["p2"]
+    assert set(second.classes) == {INDEX["Shoes"], INDEX["Shoes > Boots"], INDEX["Home"]}
+    assert (second.rest, second.weight, second.source) == (True, 0.0, "assigned")
+
+
+def test_an_unknown_assigned_category_is_said() -> None:
+    objectives = {"o": MultiLabelObjective.model_validate({"labels": {"sources": ["column:old"]}})}
+    joiner = Joiner(objectives, TAXONOMY, None, {"o": {}}, LabelsSettings())
+    for line in (3, 4):
+        sold = Product(str(line), {"title": "x"}, {}, assigned={"old": "Home > Lamp"})
+        joiner.example(sold, "train", "a.csv", line)
+    unknown = joiner.take_unknown_assigned()
+    assert unknown == [("old", "Home > Lamp", "a.csv", 3, 2)] and joiner.take_unknown_assigned() == []
+    (problem,) = unknown_assigned_problems(unknown, TAXONOMY)
+    assert str(problem) == (
+        "a.csv:3: old = 'Home > Lamp': not in the taxonomy (2 products); did you mean 'Home > Lamps'?"
+    )
+
+
+def test_rules_beside_another_source() -> None:
+    objectives = {"o": MultiLabelObjective.model_validate({"labels": {"sources": ["people", "rules"]}})}
+    found, counted = features(product(title="boot"), objectives=objectives)
+    assert found["label/o"] == [INDEX["Shoes"], INDEX["Shoes > Boots"]] and found["label/o/rest"] == [1]
+    assert found["eval_weight/o"] == [0.0] and counted.labels == (("o", "rules"),)
+    said = person(source="random", yes=["Home"], no=["Shoes"])
+    found, counted = features(product(title="boot"), {"o": {"p1": said}}, objectives=objectives)
+    assert found["label/o"] == [INDEX["Home"]] and "label/o/rest" not in found
+    assert counted.labels == (("o", "random"),)
+    assert features(product(title="hat"), objectives=objectives)[0]["label/o"] == []

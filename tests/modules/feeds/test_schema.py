@@ -38,7 +38,7 @@ def test_the_file_stands_for_the_default_objectives() -> None:
 def test_other_objectives_take_their_place() -> None:
     found = names(with_objectives(FILE.read_text(), {"color": MultiLabelObjective(labels="people")}))
     assert [name for name in found if "/" in name] == [
-        "label/color", "eval_weight/color", "label_source/color", "label/color/no"
+        "label/color", "eval_weight/color", "label_source/color", "label/color/no", "label/color/rest"
     ]  # fmt: skip
     assert "title" in found
 

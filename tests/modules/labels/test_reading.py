@@ -79,7 +79,8 @@ def test_rows_come_back(tmp_path):
         ({"value": ["yes"]}, "value", "expected a text"),
         ({"objective": "kinds"}, "objective", "did you mean 'kind'?"),
         ({"objective": None}, "objective", "expected a text"),
-        ({"product_id": 7}, "product_id", "expected a text"),
+        ({"product_id": 7.5}, "product_id", "expected a text"),
+        ({"product_id": True}, "product_id", "expected a text"),
         ({"product_id": ""}, "product_id", "expected a text"),
         ({"product_id": "x" * 1001}, "product_id", "expected a text"),
         ({"product_id": "\udfff"}, "product_id", "Unicode"),
@@ -180,3 +181,63 @@ def test_rows_are_cheap_in_time_and_memory(tmp_path):
     tracemalloc.stop()
     # 45 bytes of columns a row, spare room in the arrays, and 1,000 ids.
     assert len(log) == 20_000 and kept < 2_500_000
+
+
+def ids_and_paths(log) -> list[tuple[str, str, str | None]]:
+    paths = {category.id: category.text for category in TAXONOMY}
+    return [(row.product_id, row.objective, paths.get(row.category)) for row in log]
+
+
+@pytest.mark.parametrize("name", ["labels.csv", "labels.tsv", "labels.csv.gz"])
+@pytest.mark.parametrize("end", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", [",", ";", "\t", "|"])
+def test_a_table_of_products_and_categories_is_enough(tmp_path, name, end, mark):
+    rows = [["Product_ID ", "category"], [" 0000 ", "Shoes > Boots"], [], ["7", "Shoes > Sandals"], ["8", ""], [""]]
+    text = "\ufeff" + end.join(mark.join(cells) for cells in rows)
+    path = tmp_path / name
+    path.write_bytes(gzip.compress(text.encode()) if name.endswith(".gz") else text.encode())
+    log = read_labels(path, TAXONOMY, OBJECTIVES)
+    assert ids_and_paths(log) == [("0000", "kind", "Shoes > Boots"), ("7", "kind", "Shoes > Sandals")]
+    assert {(row.value, row.annotator, row.source, row.time) for row in log} == {
+        ("yes", "import", "import", datetime(1970, 1, 1, tzinfo=UTC))
+    }
+    (assumed, passed_over) = log.assumed.sentences()
+    assert assumed.startswith("assumed for 2 rows: value yes, annotator import, source import, time 1970")
+    assert assumed.endswith("objective kind") and passed_over == "passed over: 1 rows without a category"
+
+
+def test_a_spreadsheet_s_own_delimiter_line_and_columns(tmp_path):
+    path = tmp_path / "labels.csv"
+    path.write_text('sep=;\nproduct_id;title;category\n1;"a; b\nc";Shoes > Boots\n2;x;Shoes > Boot\n')
+    (problem,) = problems(path)
+    assert (problem.line, problem.value) == (5, "Shoes > Boot") and "did you mean 'Shoes > Boots'?" in str(problem)
+    path.write_text("sep=;\nproduct_id;title;category\n1;a;Shoes > Boots\n")
+    log = read_labels(path, TAXONOMY, OBJECTIVES)
+    assert len(log) == 1 and log.assumed.columns == {str(path): ("title",)}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("id,category\n1,Shoes > Boots\n", "expected a header with product_id"),
+        ("product_id,category,product_id\n1,Shoes > Boots,2\n", "once at most"),
+        ("product_id,categroy\n1,Shoes > Boots\n", "did you mean 'category'?"),
+        ("product_id,category\n1,Shoes > Boots,3\n", "expected 2 columns as in the header, not 3"),
+        ('product_id,category\n1,"Shoes', "cannot be read as CSV"),
+        ("product_id,category,objective\n1,Shoes > Boots,kinds\n", "did you mean 'kind'?"),
+    ],
+)
+def test_tables_that_are_refused_in_words(tmp_path, text, says):
+    path = tmp_path / "labels.csv"
+    path.write_text(text)
+    (problem,) = problems(path)
+    assert problem.file == str(path) and says in str(problem)
+
+
+def test_what_a_row_leaves_out_is_assumed_only_where_it_is_clear(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_bytes(lines({"product_id": 12, "category": BOOTS}, {"product_id": 12.0, "category": BOOTS}))
+    assert ids_and_paths(read_labels(path, TAXONOMY, OBJECTIVES)) == [("12", "kind", "Shoes > Boots")] * 2
+    assert len(read_labels(path, TAXONOMY, {"themes": "multi_label"})) == 2
+    with pytest.raises(InputError, match="there are kind, other"):
+        read_labels(path, TAXONOMY, {"kind": "exclusive", "other": "exclusive"})

@@ -16,6 +16,7 @@ from modules.taxonomy import Taxonomy
 
 TAXONOMY = Taxonomy.from_paths(["Shoes > Boots", "Shoes > Sandals", "Hats"], "all")
 OBJECTIVES = {"kind": "exclusive", "themes": "multi_label"}
+SHOES = TAXONOMY.find("Shoes").id
 BOOTS, SANDALS, HATS = (TAXONOMY.find(text).id for text in ("Shoes > Boots", "Shoes > Sandals", "Hats"))
 START = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -127,15 +128,15 @@ def test_multi_label_answers_are_per_category(tmp_path):
         multi("b", "no", SANDALS, 1),
     ]
     found = outcome(tmp_path, rows, "themes")
-    assert found is not None and (found.category_id, found.yes, found.no) == (None, (HATS, BOOTS), (SANDALS,))
+    assert found is not None and (found.category_id, found.yes, found.no) == (None, (HATS, SHOES, BOOTS), (SANDALS,))
     found = outcome(tmp_path, [*rows, multi("b", "no", HATS)], "themes")
-    assert found is not None and (found.yes, found.no) == ((BOOTS,), (SANDALS,))
+    assert found is not None and (found.yes, found.no) == ((SHOES, BOOTS), (SANDALS,))
     found = outcome(tmp_path, [*rows, multi("a", "retracted", BOOTS, 4)], "themes")
     assert found is not None and (found.yes, found.no) == ((HATS,), (SANDALS,))
     found = outcome(tmp_path, [*rows, multi("a", "retracted", None, 4)], "themes")
     assert found is not None and (found.yes, found.no) == ((), (SANDALS,))
     found = outcome(tmp_path, [*rows, multi("a", "skip", None, 4)], "themes")
-    assert found is not None and found.yes == (HATS, BOOTS)
+    assert found is not None and found.yes == (HATS, SHOES, BOOTS)
 
 
 def test_multi_label_none_of_these(tmp_path):
@@ -144,8 +145,45 @@ def test_multi_label_none_of_these(tmp_path):
     found = outcome(tmp_path, [multi("a", "yes", BOOTS, 1), multi("a", "none_of_these", minute=2)], "themes")
     assert found is not None and (found.yes, found.no) == ((), ())
     found = outcome(tmp_path, [multi("a", "none_of_these", minute=1), multi("a", "yes", BOOTS, 2)], "themes")
-    assert found is not None and found.yes == (BOOTS,)
+    assert found is not None and found.yes == (SHOES, BOOTS)
     assert outcome(tmp_path, [multi("a", "yes", BOOTS), multi("b", "none_of_these")], "themes") is None
+
+
+@pytest.mark.parametrize(
+    ("answers", "yes", "no"),
+    [
+        ([("a", "yes", BOOTS)], {SHOES, BOOTS}, set()),
+        ([("a", "no", SHOES)], set(), {SHOES, BOOTS, SANDALS}),
+        ([("a", "no", BOOTS)], set(), {BOOTS}),
+        ([("a", "yes", SHOES)], {SHOES}, set()),
+        # Of what contradicts itself, the newer counts.
+        ([("a", "yes", BOOTS), ("a", "no", SHOES)], set(), {SHOES, BOOTS, SANDALS}),
+        ([("a", "no", SHOES), ("a", "yes", BOOTS)], {SHOES, BOOTS}, set()),
+        ([("a", "no", SANDALS), ("a", "yes", BOOTS)], {SHOES, BOOTS}, {SANDALS}),
+        # Two people: what one implies is a voice against the other.
+        ([("a", "yes", BOOTS), ("b", "no", SHOES)], set(), {SANDALS}),
+        ([("a", "yes", BOOTS), ("b", "yes", BOOTS), ("c", "no", SHOES)], {SHOES, BOOTS}, {SANDALS}),
+        ([("a", "yes", BOOTS), ("a", "retracted", BOOTS)], set(), set()),
+    ],
+)
+def test_a_yes_implies_what_is_above_and_a_no_what_is_below(tmp_path, answers, yes, no):
+    rows = [multi(who, value, about, minute) for minute, (who, value, about) in enumerate(answers)]
+    found = outcome(tmp_path, rows, "themes")
+    if not yes and not no:
+        assert found is None
+    else:
+        assert found is not None and (set(found.yes), set(found.no)) == (yes, no)
+
+
+def test_models_are_counted_and_used_where_they_are_asked_for(tmp_path):
+    path = tmp_path / "labels.jsonl"
+    path.write_text(
+        json.dumps(row("m", "yes", BOOTS, source="model")) + "\n" + json.dumps(multi("m", "yes", HATS, source="model"))
+    )
+    log = read_labels(path, TAXONOMY, OBJECTIVES)
+    resolved = resolve(log, include_model=["themes"])
+    assert resolved.modelled == {"kind": 1, "themes": 1} and resolve(log).modelled == resolved.modelled
+    assert (resolved["kind"], set(resolved["themes"])) == ({}, {"p"})
 
 
 def test_multi_label_is_random_only_if_every_category_is(tmp_path):

@@ -30,14 +30,14 @@ from modules.taxonomy import Taxonomy
 
 NAME, ROWS, MEMBERS = "o", 40, 3
 TREE = Taxonomy.from_paths([("A", "A1"), ("A", "A2"), ("B", "B1")], exclusive="given")
-RULE_SHARED_FILES = {"__init__", "ancestors", "base", "class_tables", "schema"}
+RULE_SHARED_FILES = {"__init__", "ancestors", "base", "class_tables", "schema", "sources"}
 
 settings = pytest.mark.parametrize(
     "objective",
     [
         kind.model_validate({"kind": name, **({"labels": labels} if labels else {})})
         for name, kind in KINDS.items()
-        for labels in (("rules", "people") if "labels" in kind.model_fields else ("",))
+        for labels in (("",) if kind.single_label else ("rules", "people"))
     ],
     ids=lambda objective: objective.kind + (":rules" if objective.learns_from_rules else ":people"),
 )

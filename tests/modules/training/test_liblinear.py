@@ -91,6 +91,6 @@ def test_multi_label_is_logistic_regression_per_category(built, negative_weight)
         np.testing.assert_allclose(logits["rule_based"][:, index], solver.decision_function(held_out), atol=1e-4)
 
 
-def test_without_weight_for_a_no_every_category_is_a_yes(built):
+def test_a_category_without_any_no_is_never_predicted(built):
     logits, *_ = fitted(built, {"rule_based": {"kind": "multi_label", "negative_weight": 0.0}})
-    assert (logits["rule_based"] == 5.0).all()
+    assert (logits["rule_based"] == -5.0).all()
