@@ -128,6 +128,10 @@ def sibling(column: str, part: str) -> str:
     return transformed(column.rpartition("/")[0], part)
 
 
+PRODUCTS, READ, _QUARANTINED = "products", "read", "quarantined/"
+"""What is counted of a retailer."""
+
+
 @dataclass
 class Counts:
     """What a run read: kept as custom properties of the ``examples`` artifact, so that ML Metadata alone knows it.
@@ -142,6 +146,8 @@ class Counts:
       unmatched_labels: per objective, labels of products that no feed has.
       files: feed files read.
       images: per outcome (``ok``, or a reason of :mod:`modules.images.outcome`), products; empty without images.
+      by_retailer: (retailer, what) to a number, with several feeds or a named one: ``products`` of it, its ``read``
+        records, and per reason its bad ones (``quarantined/no_id``).
     """
 
     products: Counter[str] = field(default_factory=Counter)
@@ -153,6 +159,24 @@ class Counts:
     unmatched_labels: Counter[str] = field(default_factory=Counter)
     files: int = 0
     images: Counter[str] = field(default_factory=Counter)
+    by_retailer: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def retailers(self) -> list[str]:
+        """Those that the counts tell apart, by name."""
+        return sorted({retailer for retailer, _ in self.by_retailer})
+
+    def quarantined_of(self, retailer: str) -> Counter[str]:
+        """Per reason, a retailer's bad records."""
+        own = [(what, number) for (name, what), number in self.by_retailer.items() if name == retailer]
+        reasons = [(what.removeprefix(_QUARANTINED), number) for what, number in own if what.startswith(_QUARANTINED)]
+        return Counter(dict(reasons))
+
+    def count_retailer(self, retailer: str, read: int, bad: Mapping[str, int]) -> None:
+        """Adds a retailer's records and its bad ones, by reason."""
+        self.by_retailer[retailer, READ] += read
+        for reason, count in bad.items():
+            self.by_retailer[retailer, f"{_QUARANTINED}{reason}"] += count
 
     @property
     def total(self) -> int:
@@ -166,6 +190,7 @@ class Counts:
         properties |= {f"images/{reason}": count for reason, count in self.images.items()}
         properties |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
         properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
+        properties |= {f"retailers/{name}/{what}": count for (name, what), count in self.by_retailer.items()}
         properties |= {"rules/products": self.rule_products, "rules/number": self.rules}
         return properties | {"leaked_titles": self.leaked_titles, "files": self.files}
 
@@ -180,6 +205,9 @@ class Counts:
             if kind == "labels" and "/" in rest:
                 objective, _, source = rest.partition("/")
                 counts.labels[objective, source] = value
+            elif kind == "retailers" and "/" in rest:
+                retailer, _, what = rest.partition("/")
+                counts.by_retailer[retailer, what] = value
             elif kind in ("products", "quarantined", "images", "unmatched_labels") and rest:
                 getattr(counts, kind)[rest] = value
             elif name == "rules/products":

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 from modules.feeds.files import format_of
@@ -18,22 +18,25 @@ if TYPE_CHECKING:
     from pipeline.workflow_file import LoadedWorkflow
 
 
-def read_products(loaded: LoadedWorkflow, settings: FeedSettings | None = None) -> Iterator[Product]:
-    """Streams the feed's usable products, cleaned as in a run; a repeated id comes as often as the feed has it.
+def read_products(
+    loaded: LoadedWorkflow, change: Callable[[FeedSettings], FeedSettings] | None = None
+) -> Iterator[Product]:
+    """Streams all feeds' usable products, cleaned as in a run; a repeated id comes as often as its feed has it.
 
     Args:
-      settings: in place of the workflow's, for a part of the columns.
+      change: makes other settings of a feed's, for a part of the columns.
 
     Raises:
       InputError: a file is missing or broken.
     """
-    feed = settings or loaded.workflow.feed
-    mapper = Mapper(feed)
-    for path in loaded.feed_files():
-        for record in read_records(path, format_of(path, feed), feed):
+    sources = [change(source) if change else source for source in loaded.workflow.sources]
+    mappers = list(map(Mapper, sources))
+    for path, number in loaded.feed_files():
+        source = sources[number]
+        for record in read_records(path, format_of(path, source), source):
             if not isinstance(record, BadRecord):
                 try:
-                    yield mapper.product(record.data)
+                    yield mappers[number].product(record.data)
                 except NotUsable:
                     continue
 
@@ -41,22 +44,24 @@ def read_products(loaded: LoadedWorkflow, settings: FeedSettings | None = None) 
 def true_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> dict[str, ResolvedLabel]:
     """Product id to the label that its true category is; products of unknown or no category are left out."""
     from modules.labels import ResolvedLabel
+    from modules.taxonomy.merging import SpelledPaths
 
     truth = loaded.workflow.labels.truth
-    by_path = {category.path: category for category in taxonomy}
+    paths = SpelledPaths(taxonomy)
     labels_by_product: dict[str, ResolvedLabel] = {}
-    for product in read_products(loaded, _only_truth(loaded)):
+    for product in read_products(loaded, _only_truth):
         path = product.truth
-        while truth is not None and truth.cut_to_taxonomy and path and path not in by_path:
+        category = paths.find(path)
+        while truth is not None and truth.cut_to_taxonomy and path and category is None:
             path = path[:-1]
-        if path in by_path and by_path[path].exclusive:
-            label = ResolvedLabel(by_path[path].id, (), (), "import", None, (), 1.0)
+            category = paths.find(path)
+        if category is not None and category.exclusive:
+            label = ResolvedLabel(category.id, (), (), "import", None, (), 1.0)
             labels_by_product.setdefault(product.id, label)
     return labels_by_product
 
 
-def _only_truth(loaded: LoadedWorkflow) -> FeedSettings:
+def _only_truth(feed: FeedSettings) -> FeedSettings:
     """Cleaning the other fields would cost most of the time; a product needs one of them, so the title stays."""
-    feed = loaded.workflow.feed
     unmapped = {name: None for name in FieldSettings.model_fields if name not in ("id", "title", "truth")}
     return feed.model_copy(update={"fields": feed.fields.model_copy(update=unmapped)})

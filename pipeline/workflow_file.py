@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import InputError, Problem
-from modules.feeds.files import find_files
+from modules.feeds.files import FeedFile, find_feed_files
 from modules.objectives import default_objectives, kinds_of
 from modules.settings.workflow import Workflow, features_for
 from modules.taxonomy.documents import dotted
@@ -78,14 +78,15 @@ class LoadedWorkflow:
                 return folder / name
         return self.folder / name
 
-    def feed_files(self) -> list[str]:
-        """The files that ``feed.files`` match, sorted, each once; taxonomy, rules and label files are none of them.
+    def feed_files(self) -> list[FeedFile]:
+        """The files that the feeds' patterns match, feed by feed and sorted, each once; taxonomy, rules and label
+        files are none of them.
 
         Raises:
-          InputError: a pattern without a match.
+          InputError: a pattern without a match, or a file of two feeds.
         """
         others = [self.taxonomy_file, self.rules_file, *self.label_files]
-        return find_files(self.workflow.feed, str(self.folder), exclude=[str(path) for path in others if path])
+        return find_feed_files(self.workflow.sources, str(self.folder), exclude=[str(path) for path in others if path])
 
     @property
     def taxonomy_file(self) -> Path | None:

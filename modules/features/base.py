@@ -128,8 +128,8 @@ class FeatureSettings(Settings):
             yield contradiction(key, column, f"a field of the product schema: {', '.join(PRODUCT_FIELDS[1:])}")
         elif (column in VECTOR_FIELDS) != (self.vector_length is not None):
             yield contradiction(key, column, "dense features read vectors, all others read text")
-        elif getattr(workflow.feed.fields, column) is None:
-            yield contradiction(key, column, f"a column of the feed: feed.fields.{column} is null")
+        elif not any(source.has(column) for source in workflow.sources):
+            yield contradiction(key, column, f"a column of the feed: {workflow.field_key(column)} is null")
 
     def transform(self, name: str, column: Any) -> TransformStep:
         """Its step in Transform.

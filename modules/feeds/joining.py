@@ -9,6 +9,7 @@ from typing import NamedTuple
 from modules import examples
 from modules.errors import Problem
 from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, int_entry
+from modules.feeds.ids import LabelIds
 from modules.feeds.mapping import Product
 from modules.images.outcome import Picture
 from modules.labels.model import ResolvedLabel, ResolvedLabels
@@ -18,6 +19,7 @@ from modules.rules.engine import RuleEngine
 from modules.settings.feed import Split
 from modules.settings.workflow import LabelsSettings
 from modules.taxonomy import Taxonomy, UnknownCategory
+from modules.taxonomy.merging import SpelledPaths
 
 _CACHE = 100_000
 IMPORT = "import"
@@ -53,6 +55,7 @@ class Signature(NamedTuple):
       labels: the objectives for which it is labelled, each with the label's source.
       joined: the objectives for which the label files have the product.
       image: what became of its image; empty without images.
+      source: the number of its feed among the workflow's.
     """
 
     split: Split
@@ -60,6 +63,7 @@ class Signature(NamedTuple):
     labels: tuple[tuple[str, str], ...]
     joined: tuple[str, ...]
     image: str = ""
+    source: int = 0
 
 
 def label_table(
@@ -100,8 +104,12 @@ class Joiner:
         rules: RuleSet | None,
         table: LabelTable,
         settings: LabelsSettings,
+        ids: LabelIds | None = None,
     ):
+        """``ids``: which product the ids of ``table`` mean; None: those with the same id."""
         self._taxonomy = taxonomy
+        self._paths = SpelledPaths(taxonomy)
+        self._ids = ids or LabelIds()
         self._engine = RuleEngine(rules) if rules is not None else None
         self._truth = settings.truth
         self._truth_weight = 1.0 if settings.truth and (settings.truth.evaluate or settings.evaluate_imported) else 0.0
@@ -126,12 +134,12 @@ class Joiner:
         self._unknown: dict[tuple[str, ...], list[object]] = {}
 
     def example(
-        self, product: Product, split: Split, file: str, line: int, picture: Picture | None = None
+        self, product: Product, split: Split, file: str, line: int, picture: Picture | None = None, source: int = 0
     ) -> tuple[bytes, Signature]:
         """A serialised tf.Example as :mod:`modules.examples` describes it, and what is to be counted about it.
 
-        ``file`` and ``line`` say where the product stood, for problems with its true category; without ``picture`` the
-        example has no feature for an image.
+        ``file`` and ``line`` say where the product stood, for problems with its true category, and ``source`` in the
+        files of which feed; without ``picture`` the example has no feature for an image.
         """
         data = product.id.encode()
         entries = [self._headers[examples.ID][len(data)], data]
@@ -146,7 +154,7 @@ class Joiner:
         counted, joined = [(name, RULES_SOURCE) for name in self._by_rules] if fired else [], []
         labelled = False
         for name, objective, table, from_truth in self._single_label:
-            entry = table.get(product.id)
+            entry = self._entry(table, product.id)
             if entry is not None:
                 joined.append(name)
             elif from_truth and product.truth:
@@ -159,14 +167,21 @@ class Joiner:
                 if not labelled:
                     top, labelled = self._top[entry.classes[0]], True
         for name, objective, table in self._yes_no:
-            entry = table.get(product.id)
+            entry = self._entry(table, product.id)
             entries.append(self._label(name, objective, entry))
             if entry is not None:
                 counted.append((name, entry.source))
                 joined.append(name)
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
-        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image)
+        return example_of(entries), Signature(split, fired, tuple(counted), tuple(joined), image, source)
+
+    def _entry(self, table: Mapping[str, Entry], product_id: str) -> Entry | None:
+        """The product's label, also one that is older than the second feed."""
+        entry = table.get(product_id)
+        if entry is None and (plain := self._ids.plain_id(product_id)) is not None:
+            entry = table.get(plain)
+        return entry
 
     def _label(self, name: str, objective: Objective, entry: Entry | None) -> bytes:
         """The features of a label, or of none."""
@@ -221,9 +236,12 @@ class Joiner:
                 # A single name or text may also be an id.
                 category = self._taxonomy.find(names[0] if end == 1 and len(names) == 1 else names[:end])
             except UnknownCategory:
-                if not self._truth.cut_to_taxonomy:
+                spelled = self._paths.find(names[:end])
+                if spelled is None and not self._truth.cut_to_taxonomy:
                     return -2
-                continue
+                if spelled is None:
+                    continue
+                category = spelled
             # Where only the exclusive nodes can be told apart, the true category's exclusive ancestor does not stand
             # for it: that one means "the rest".
             return self._class.get(category.id, -1)

@@ -11,8 +11,9 @@ import numpy as np
 import orjson
 
 from modules.category_text import names_of
-from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
+from modules.examples import RETAILER, TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.cleaning import clean
+from modules.feeds.ids import IdSpace
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
 from modules.settings.feed import FeedSettings
 
@@ -24,7 +25,7 @@ class Product:
     """A product as the feed describes it.
 
     Attributes:
-      id: as in the feed, without white space around it.
+      id: as in the feed, without white space around it; with ``ids: retailer`` behind the retailer's name.
       text: text field to cleaned, non-empty text; a missing field is absent.
       vectors: vector field to float32 array of its dimension; a missing one is absent.
       split: the value of the feed's split column, None if there is none.
@@ -45,7 +46,13 @@ class Mapper:
         """``dimensions``: vector field to the number of values its vectors must have."""
         fields = settings.fields
         self._id = fields.id, getter(fields.id)
-        self._text = [(f, c, getter(c)) for f in TEXT_FIELDS if (c := getattr(fields, f))]
+        self._ids = IdSpace.of(settings)
+        self._retailer = settings.retailer
+        columns = {field: getattr(fields, field) for field in TEXT_FIELDS}
+        if self._retailer is not None:
+            # What a feed writes of itself may change in spelling, or be missing: its figures would fall apart.
+            columns[RETAILER] = None
+        self._text = [(field, column, getter(column)) for field, column in columns.items() if column]
         self._vectors = [(f, c, getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
         self._dimensions = dict(dimensions or {})
         self._truth = getter(fields.truth) if fields.truth else None
@@ -61,8 +68,7 @@ class Mapper:
         """
         if not isinstance(record, dict):
             raise NotUsable("not_a_product", f"{kind_of(record)}, not an object")
-        column, get = self._id
-        product_id = _id_text(column, get(record))
+        product_id = self.id(record)
         text = {}
         limit = self._max_chars
         for field, column, get in self._text:
@@ -81,6 +87,8 @@ class Mapper:
                 vectors[field] = as_vector(column, value, self._dimensions.get(field))
         if not text and not vectors:
             raise NotUsable("not_a_product", "none of the mapped columns has a value")
+        if self._retailer is not None:
+            text[RETAILER] = self._retailer
         product = Product(product_id, text, vectors)
         if self._split is not None:
             column, get = self._split
@@ -88,6 +96,11 @@ class Mapper:
             product.split = None if value is None else as_text(column, value).strip()
         product.truth = self.truth(record)
         return product
+
+    def id(self, record: Any) -> str:
+        """The id of the product that a record describes; raises as :meth:`product` does."""
+        column, get = self._id
+        return self._ids.product_id(_id_text(column, get(record)))
 
     def truth(self, record: Any) -> tuple[str, ...]:
         """Names of the record's true category from the root down; empty where it has none."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modules.category_text import names_of
 from modules.errors import InputError, Problem
 from modules.settings.feed import Split
+from modules.taxonomy.merging import merge_trees
 from pipeline.init.categories import (
     CategoryGuess,
     Names,
@@ -24,8 +25,9 @@ from pipeline.init.categories import (
 )
 from pipeline.init.columns import SampledColumn, summarise
 from pipeline.init.fields import CATEGORY_ALIASES, FieldGuess, guess_fields, name_score, split_column, vector_column
-from pipeline.init.files import FeedFiles, find_files
-from pipeline.init.images import ImageGuess, feed_folder, guess_images
+from pipeline.init.files import FeedFiles, feed_paths, find_files
+from pipeline.init.images import ImageGuess, feed_folder, guess_images, unite_images
+from pipeline.init.retailers import group_files
 
 SAMPLE = 20_000
 MAX_COUNTED = 1_000_000
@@ -47,6 +49,9 @@ class Guess:
       images: where the images are that a column names.
       unused: columns that were given no field.
       notes: what somebody should know before they trust the result.
+      paths: categories as the feed has them, and how many of the counted products each has.
+      retailer: whose feed it is, of several.
+      feeds: of several retailers, the guess of each; all other attributes then say what is true of them together.
     """
 
     files: FeedFiles
@@ -60,31 +65,64 @@ class Guess:
     images: ImageGuess | None = None
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    paths: Mapping[Names, int] = field(default_factory=dict)
+    retailer: str | None = None
+    feeds: tuple[Guess, ...] = ()
 
     def column(self, field_name: str) -> str | None:
         """The column of a product field, None where none was found."""
         return next((guess.column for guess in self.fields if guess.field == field_name), None)
 
 
-def detect(feeds: Sequence[Path], category: str | None = None, separator: str | None = None) -> Guess:
-    """Looks at feed files and guesses how to read them.
+def detect(
+    feeds: Sequence[Path], category: str | None = None, separator: str | None = None, together: bool = False
+) -> Guess:
+    """Looks at feed files and guesses how to read them: those of each retailer alone.
 
     Args:
       feeds: files and folders.
-      category: the category column, in place of a guess.
+      category: the category column, in place of a guess; with several retailers of those who have it.
       separator: what stands between its names, in place of a guess.
+      together: all files are of one retailer.
 
     Raises:
       InputError: the files cannot be used, or have no column that could be a product's id.
     """
-    files = find_files(feeds)
+    paths = feed_paths(feeds)
+    groups = [] if together else group_files(paths)
+    if len(groups) < 2:
+        return _detect(paths, category, separator)
+    guesses: list[Guess] = []
+    problems: list[Problem] = []
+    for group in groups:
+        try:
+            guesses.append(replace(_detect(group.paths, category, separator, several=True), retailer=group.name))
+        except InputError as error:
+            problems += error.problems
+    if not problems and category is not None and not any(_has_category(guess, category) for guess in guesses):
+        problems.append(Problem("--category", "expected a column of one of the feeds", value=category))
+    if problems:
+        raise InputError(problems)
+    return unite(guesses)
+
+
+def _has_category(guess: Guess, column: str) -> bool:
+    return guess.category is not None and guess.category.column == column
+
+
+def _detect(
+    paths: Sequence[Path], category: str | None = None, separator: str | None = None, several: bool = False
+) -> Guess:
+    """The guess of one feed; of ``several``, it need not have the category column that was named."""
+    files = find_files(paths)
     columns, sample = summarise(files.records(-(-SAMPLE // len(files.paths))))
     if not sample:
         raise InputError(Problem(str(files.paths[0]), "expected products, found no record that can be read"))
     notes = []
     if files.undecodable > 0.001:
         notes.append(f"{files.undecodable:.1%} of the lines are no UTF-8 and will be left out (iconv converts files)")
-    chosen = _category(columns, category, separator)
+    named = None if several and category not in columns else category
+    chosen = _category(columns, named, separator)
     taken = {chosen.column} if chosen else set()
     fields, others = _fields(columns, sample, chosen, taken, notes)
     if "id" not in {guess.field for guess in fields}:
@@ -96,6 +134,7 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     vector = vector_column(columns)
     nodes: tuple[PathNode, ...] = ()
     counted, minimum = len(sample), minimum_for(len(sample))
+    counts: Counter[Names] = Counter()
     if chosen is None:
         notes.append("no category column was found: write your categories into the taxonomy file, then label products")
     else:
@@ -111,8 +150,41 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
     return Guess(
         files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
-        split, images, unused, tuple(notes + others),
+        split, images, unused, tuple(notes + others), dict(counts),
     )  # fmt: skip
+
+
+def unite(guesses: Sequence[Guess]) -> Guess:
+    """What is true of several retailers' feeds together; the taxonomy is the union of their trees."""
+    trees = merge_trees([guess.paths for guess in guesses])
+    products = sum(guess.products for guess in guesses)
+    minimum = minimum_for(products)
+    notes = [f"{guess.retailer}: {note}" for guess in guesses for note in guess.notes] + trees.sentences()
+    fields = {field.field: field for guess in guesses for field in guess.fields}
+    lengths = {guess.vector[1] for guess in guesses if guess.vector}
+    if len(lengths) > 1:
+        shown = " and ".join(map(str, sorted(lengths)))
+        notes.append(f"vectors are not used: the feeds' have {shown} numbers, and one model compares none of them")
+        guesses = [replace(guess, vector=None) for guess in guesses]
+    splits = {guess.split for guess in guesses}
+    if len(splits) > 1:
+        notes.append("the split columns are not used: not every feed has the same one, so titles decide")
+        guesses = [replace(guess, split=None) for guess in guesses]
+    return replace(
+        guesses[0],
+        fields=tuple(fields.values()),
+        category=next((guess.category for guess in guesses if guess.category), None),
+        nodes=tuple(build_taxonomy(trees.counts, minimum)),
+        minimum=minimum,
+        products=products,
+        vector=next((guess.vector for guess in guesses if guess.vector), None),
+        images=unite_images([guess.images for guess in guesses if guess.images]),
+        unused=(),
+        notes=tuple(notes),
+        paths=trees.counts,
+        retailer=None,
+        feeds=tuple(guesses),
+    )
 
 
 def _images(
