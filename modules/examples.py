@@ -128,6 +128,16 @@ def sibling(column: str, part: str) -> str:
     return transformed(column.rpartition("/")[0], part)
 
 
+RETAILERS = "retailers"
+"""The folder, in a split's folder of ExampleAnomalies, with the anomalies of each retailer (``<retailer>.pb``)."""
+
+
+def retailer_of_slice(name: str) -> str | None:
+    """The retailer that a dataset of TFDV's statistics is of, by its name; None of all products'."""
+    prefix = f"{RETAILER}_"
+    return name.removeprefix(prefix) if name.startswith(prefix) else None
+
+
 PRODUCTS, READ, _QUARANTINED = "products", "read", "quarantined/"
 """What is counted of a retailer."""
 

@@ -76,7 +76,8 @@ def create_pipeline(
     workflow = loaded.workflow
     example_gen = ProductExampleGen(*example_inputs(loaded))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
-    statistics_gen = product_statistics(examples, with_statistics(workflow.objectives) if workflow.images else None)
+    allowed = with_statistics(workflow.objectives) if workflow.images else None
+    statistics_gen = product_statistics(examples, allowed, by_retailer=len(workflow.sources) > 1)
     schema_gen = ImportSchemaGen(schema_file=places.schema)
     schema = schema_gen.outputs["schema"]
     validator = ProductValidator(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from functools import partial
 from typing import Any
 
@@ -21,7 +21,6 @@ from modules.examples import TAXONOMY_FILE
 from modules.label_review.queue import contradicted_rules, disagreements, label_errors, write_review
 from modules.labels import carry_over, read_labels
 from modules.objectives import kinds_of
-from modules.predictions.columns import ID
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
 from modules.sampling.asked import read_asked
@@ -48,7 +47,7 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
         files = PredictionFiles(predictions.uri)
         kinds = kinds_of(workflow.objectives)
         labels, queue = label_files(exec_properties["labels"])
-        product_id = label_ids(exec_properties["labels"]).among(_product_ids(files))
+        product_id = label_ids(exec_properties["labels"]).among(files.ids())
         asked = read_asked(labels, queue, taxonomy, kinds, product_id)
         log = carry_over(read_labels(labels, taxonomy, kinds), product_id)
         suspicious: list[dict[str, Any]] = []
@@ -97,11 +96,6 @@ def asked_about(workflow: Workflow) -> list[str]:
     """The objectives that people are asked about: those named, or the single-label ones."""
     assert workflow.sampling is not None
     return list(workflow.sampling.objectives) or workflow.single_label_objectives
-
-
-def _product_ids(files: PredictionFiles) -> Iterator[str]:
-    for batch in files.scan([ID]):
-        yield from batch.column(0).to_pylist()
 
 
 def _all(input_dict: dict[str, Any], objective: str, ids: Sequence[str]) -> Any:

@@ -96,7 +96,8 @@ def detect(
     problems: list[Problem] = []
     for group in groups:
         try:
-            guesses.append(replace(_detect(group.paths, category, separator, several=True), retailer=group.name))
+            guess = _detect(group.paths, category, separator, feed_folder(paths))
+            guesses.append(replace(guess, retailer=group.name))
         except InputError as error:
             problems += error.problems
     if not problems and category is not None and not any(_has_category(guess, category) for guess in guesses):
@@ -111,9 +112,10 @@ def _has_category(guess: Guess, column: str) -> bool:
 
 
 def _detect(
-    paths: Sequence[Path], category: str | None = None, separator: str | None = None, several: bool = False
+    paths: Sequence[Path], category: str | None = None, separator: str | None = None, shared: Path | None = None
 ) -> Guess:
-    """The guess of one feed; of ``several``, it need not have the category column that was named."""
+    """The guess of one feed. Of several it need not have the category column that was named; ``shared`` is then the
+    folder that all of them are in."""
     files = find_files(paths)
     columns, sample = summarise(files.records(-(-SAMPLE // len(files.paths))))
     if not sample:
@@ -121,7 +123,7 @@ def _detect(
     notes = []
     if files.undecodable > 0.001:
         notes.append(f"{files.undecodable:.1%} of the lines are no UTF-8 and will be left out (iconv converts files)")
-    named = None if several and category not in columns else category
+    named = None if shared is not None and category not in columns else category
     chosen = _category(columns, named, separator)
     taken = {chosen.column} if chosen else set()
     fields, others = _fields(columns, sample, chosen, taken, notes)
@@ -146,7 +148,7 @@ def _detect(
     used = {guess.column for guess in fields} | taken
     used |= {vector.name} if vector else set()
     used |= {split[0]} if split else set()
-    images = _images(files, columns, fields, notes)
+    images = _images(shared or feed_folder(files.paths), columns, fields, notes)
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
     return Guess(
         files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
@@ -188,12 +190,11 @@ def unite(guesses: Sequence[Guess]) -> Guess:
 
 
 def _images(
-    files: FeedFiles, columns: dict[str, SampledColumn], fields: list[FieldGuess], notes: list[str]
+    folder: Path, columns: dict[str, SampledColumn], fields: list[FieldGuess], notes: list[str]
 ) -> ImageGuess | None:
     name = next((guess.column for guess in fields if guess.field == "image"), None)
     if name is None:
         return None
-    folder = feed_folder(files.paths)
     image_guess = guess_images(columns[name], folder)
     if image_guess.missing:
         count = image_guess.files + image_guess.missing

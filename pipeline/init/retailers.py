@@ -82,8 +82,11 @@ def _look(path: Path) -> tuple[str, frozenset[str]]:
 
 def _names(paths: Sequence[Path]) -> list[str]:
     """A name for each file's retailer: of the file, or of its folder where files are called the same."""
-    names = [_slug(_PARTS.sub("", stem_of(path))) or _slug(stem_of(path)) for path in paths]
     by_folder = [_slug(Path(os.path.abspath(path)).parent.name) for path in paths]
+    names = [
+        _slug(_PARTS.sub("", stem_of(path))) or folder or _slug(stem_of(path))
+        for path, folder in zip(paths, by_folder, strict=True)
+    ]
     chosen = [
         folder if names.count(name) > 1 and folder and by_folder.count(folder) == 1 else name
         for name, folder in zip(names, by_folder, strict=True)
