@@ -113,7 +113,8 @@ def _check_taxonomy(loaded: LoadedWorkflow, report: ValidationReport) -> Taxonom
 def _check_own_trees(loaded: LoadedWorkflow, report: ValidationReport) -> None:
     """Says of what a run will make the taxonomy; with several feeds their files are read for what they share."""
     columns = " and ".join(map(repr, loaded.workflow.truth_columns))
-    if len(loaded.workflow.sources) == 1 or report.problems:
+    remote = is_remote(str(loaded.folder)) or any(is_remote(f) for s in loaded.workflow.sources for f in s.files)
+    if len(loaded.workflow.sources) == 1 or remote or report.problems:
         report.counts["taxonomy"] = f"built from the feed's column {columns} by the run"
         return
     from pipeline.inputs import example_settings, merged_trees

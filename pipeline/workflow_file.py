@@ -86,7 +86,8 @@ class LoadedWorkflow:
           InputError: a pattern without a match, or a file of two feeds.
         """
         others = [self.taxonomy_file, self.rules_file, *self.label_files]
-        return find_feed_files(self.workflow.sources, str(self.folder), exclude=[str(path) for path in others if path])
+        exclude = [str(path) for path in others if path]
+        return find_feed_files(self.workflow.sources, str(self.folder), exclude, listed=bool(self.workflow.feeds))
 
     @property
     def taxonomy_file(self) -> Path | None:

@@ -35,8 +35,14 @@ class FeedFile(NamedTuple):
     source: int
 
 
-def find_feed_files(sources: Sequence[FeedSettings], folder: str, exclude: Iterable[str] = ()) -> list[FeedFile]:
+def find_feed_files(
+    sources: Sequence[FeedSettings], folder: str, exclude: Iterable[str] = (), listed: bool = False
+) -> list[FeedFile]:
     """The files of all feeds, feed by feed, each as :func:`find_files` has them.
+
+    Args:
+      folder, exclude: as there.
+      listed: the workflow has them as a list, ``feeds``, for a message.
 
     Raises:
       InputError: as there; and a file that two feeds match.
@@ -46,7 +52,7 @@ def find_feed_files(sources: Sequence[FeedSettings], folder: str, exclude: Itera
     owners: dict[str, int] = {}
     problems: list[Problem] = []
     for number, settings in enumerate(sources):
-        key = "feed.files" if len(sources) == 1 and settings.retailer is None else f"feeds[{number}].files"
+        key = f"feeds[{number}].files" if listed else "feed.files"
         try:
             paths = find_files(settings, folder, others, key)
         except InputError as error:

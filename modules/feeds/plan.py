@@ -81,7 +81,7 @@ class ExampleSettings(Settings):
         Raises:
           InputError: a pattern matches nothing, or two feeds match the same file.
         """
-        return find_feed_files(self.sources, folder, exclude=self.side_files(folder))
+        return find_feed_files(self.sources, folder, self.side_files(folder), listed=bool(self.feeds))
 
 
 def load_taxonomy(settings: ExampleSettings, folder: str, truths: Iterable[tuple[str, ...]] = ()) -> Taxonomy:
