@@ -149,6 +149,19 @@ _SIMPLE_COUNTS = (
 )  # fmt: skip
 """Of :class:`Counts`, whose properties are ``<name>/<key>``."""
 
+RETAILERS = "retailers"
+"""The folder, in a split's folder of ExampleAnomalies, with the anomalies of each retailer (``<retailer>.pb``)."""
+
+
+def retailer_of_slice(name: str) -> str | None:
+    """The retailer that a dataset of TFDV's statistics is of, by its name; None of all products'."""
+    prefix = f"{RETAILER}_"
+    return name.removeprefix(prefix) if name.startswith(prefix) else None
+
+
+PRODUCTS, READ, _QUARANTINED = "products", "read", "quarantined/"
+"""What is counted of a retailer."""
+
 
 @dataclass
 class Counts:
@@ -167,6 +180,8 @@ class Counts:
       untold: per number field, products whose value tells no number: they have none, and are counted here.
       images: per outcome (``ok``, or a reason of :mod:`modules.images.outcome`), products; empty without images.
       passed_over: per word for it (``blank``), what is no record: all lines are counted somewhere.
+      by_retailer: (retailer, what) to a number, with several feeds or a named one: ``products`` of it, its ``read``
+        records, and per reason its bad ones (``quarantined/no_id``).
     """
 
     products: Counter[str] = field(default_factory=Counter)
@@ -182,6 +197,24 @@ class Counts:
     untold: Counter[str] = field(default_factory=Counter)
     unmatched_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     model_labels: Counter[str] = field(default_factory=Counter)
+    by_retailer: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    @property
+    def retailers(self) -> list[str]:
+        """Those that the counts tell apart, by name."""
+        return sorted({retailer for retailer, _ in self.by_retailer})
+
+    def quarantined_of(self, retailer: str) -> Counter[str]:
+        """Per reason, a retailer's bad records."""
+        own = [(what, number) for (name, what), number in self.by_retailer.items() if name == retailer]
+        reasons = [(what.removeprefix(_QUARANTINED), number) for what, number in own if what.startswith(_QUARANTINED)]
+        return Counter(dict(reasons))
+
+    def count_retailer(self, retailer: str, read: int, bad: Mapping[str, int]) -> None:
+        """Adds a retailer's records and its bad ones, by reason."""
+        self.by_retailer[retailer, READ] += read
+        for reason, count in bad.items():
+            self.by_retailer[retailer, f"{_QUARANTINED}{reason}"] += count
 
     @property
     def total(self) -> int:
@@ -205,6 +238,7 @@ class Counts:
         properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}
         properties |= {f"unmatched_ids/{objective}": json.dumps(ids) for objective, ids in self.unmatched_ids.items()}
         properties |= {f"model_labels/{objective}": count for objective, count in self.model_labels.items()}
+        properties |= {f"retailers/{name}/{what}": count for (name, what), count in self.by_retailer.items()}
         properties |= {"rules/products": self.rule_products, "rules/number": self.rules}
         return properties | {"leaked_titles": self.leaked_titles, "files": self.files}
 
@@ -221,6 +255,9 @@ class Counts:
             if kind == "labels" and "/" in rest:
                 objective, _, source = rest.partition("/")
                 counts.labels[objective, source] = value
+            elif kind == "retailers" and "/" in rest:
+                retailer, _, what = rest.partition("/")
+                counts.by_retailer[retailer, what] = value
             elif kind in _SIMPLE_COUNTS and rest:
                 getattr(counts, kind)[rest] = value
             elif name == "rules/products":

@@ -27,8 +27,8 @@ def check_images(loaded: LoadedWorkflow, settings: ImageSettings, references: It
     """
     distinct = list(dict.fromkeys(text.strip() for text in references if text.strip()))[:SAMPLE]
     if not distinct:
-        column = loaded.workflow.feed.fields.image
-        return [], [f"the first products name no image in the column {column!r}"]
+        columns = dict.fromkeys(source.fields.image for source in loaded.workflow.sources if source.fields.image)
+        return [], [f"the first products name no image in the column {' or '.join(map(repr, columns))}"]
     folder = str(loaded.folder)
     local = None if is_remote(folder) else LocalImages(folder)
     refused: Counter[str] = Counter()

@@ -5,13 +5,16 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections import Counter
 from pathlib import Path
 
 from modules.errors import InputError
 from modules.features import Feature
+from modules.feeds.ids import LabelIds
 from modules.feeds.plan import ExampleSettings, load_taxonomy, truths_of
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+from modules.taxonomy.merging import MergedTrees, merge_trees
 from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -53,10 +56,11 @@ def example_inputs(loaded: LoadedWorkflow) -> tuple[str, str]:
 
 
 def sampling_labels(loaded: LoadedWorkflow) -> str:
-    """The label files and the queue that ActiveSampler looks at."""
+    """The label files and the queue that ActiveSampler looks at, and the retailers whose names start ids."""
     queue = None if loaded.queued_file is None else str(loaded.queued_file)
     files = list(example_settings(loaded).labels.files)
-    return json.dumps({"folder": str(loaded.folder), "files": files, "queue": queue})
+    retailers = LabelIds.of(loaded.workflow.sources).retailers
+    return json.dumps({"folder": str(loaded.folder), "files": files, "queue": queue, "retailers": retailers})
 
 
 def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
@@ -94,10 +98,18 @@ def taxonomy_of(loaded: LoadedWorkflow) -> Taxonomy:
     """
     settings = example_settings(loaded)
     folder = str(loaded.folder)
-    truths: set[tuple[str, ...]] = set()
-    if settings.taxonomy.from_truth:
-        for path in settings.feed_files(folder):
-            truths |= truths_of(path, settings.feed)
-        if not truths:
-            raise InputError(loaded.problem("taxonomy.from_truth", "no product of the feed has a true category"))
-    return load_taxonomy(settings, folder, sorted(truths))
+    if not settings.taxonomy.from_truth:
+        return load_taxonomy(settings, folder)
+    trees = merged_trees(settings, folder)
+    if not trees.paths:
+        raise InputError(loaded.problem("taxonomy.from_truth", "no product of the feed has a true category"))
+    return load_taxonomy(settings, folder, trees.paths)
+
+
+def merged_trees(settings: ExampleSettings, folder: str) -> MergedTrees:
+    """The union of all feeds' true categories; reads every file."""
+    sources = settings.sources
+    trees: list[Counter[tuple[str, ...]]] = [Counter() for _ in sources]
+    for path, number in settings.feed_files(folder):
+        trees[number] += truths_of(path, sources[number])
+    return merge_trees(trees)

@@ -76,7 +76,7 @@ def create_pipeline(
     workflow = loaded.workflow
     example_gen = ProductExampleGen(*example_inputs(loaded))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
-    statistics_gen = product_statistics(examples, with_statistics(workflow.objectives) if workflow.images else None)
+    statistics_gen = _statistics(workflow, examples)
     schema_gen = ImportSchemaGen(schema_file=places.schema)
     schema = schema_gen.outputs["schema"]
     validator = ProductValidator(
@@ -129,6 +129,12 @@ def create_pipeline(
 
 def _settings(component: str, workflow: Workflow) -> str:
     return workflow.model_dump_json(include=PARTS[component])
+
+
+def _statistics(workflow: Workflow, examples: Any) -> Any:
+    """Of pictures' bytes there is nothing to say; of several retailers each one's statistics are of interest."""
+    features = with_statistics(workflow.objectives) if workflow.images else None
+    return product_statistics(examples, features, by_retailer=len(workflow.sources) > 1)
 
 
 def _transform(workflow: Workflow, examples: BaseChannel, schema: BaseChannel) -> Transform:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from modules.errors import reason
+from modules.metrics.per_retailer import EXAMPLES, by_retailer
 from modules.objectives import Objective
 from modules.predictions.read import PredictionFiles
 from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of, tuning_of
@@ -17,6 +18,7 @@ from modules.reporting.model import (
     ObjectiveReport,
     Predicted,
     Report,
+    RetailerRow,
     Timing,
     main_figures,
 )
@@ -157,6 +159,10 @@ def _objective(
         predicted=predicted,
         top_level=top_level(taxonomy, objective.classes(taxonomy), predicted) if taxonomy and predicted else (),
         labelling=labelling,
+        retailers=[
+            RetailerRow(retailer, int(own.get(EXAMPLES, 0)), main_figures(own))
+            for retailer, own in by_retailer(values).items()
+        ],
     )
 
 

@@ -20,10 +20,10 @@ Place = Callable[[KeyPath], tuple[str, int | None]]
 
 # A contradiction is only believed where none of what it depends on was itself wrong.
 _DEPENDS: dict[str, tuple[KeyPath, ...]] = {
-    "features": (("features",), ("feed", "fields"), ("training", "solver")),
+    "features": (("features",), ("feed", "fields"), ("feeds",), ("training", "solver")),
     "objectives": (("objectives",), ("rules",), ("training", "solver")),
-    "labels": (("labels",), ("feed", "fields"), ("objectives",)),
-    "taxonomy": (("taxonomy",), ("feed", "fields")),
+    "labels": (("labels",), ("feed", "fields"), ("feeds",), ("objectives",)),
+    "taxonomy": (("taxonomy",), ("feed", "fields"), ("feeds",)),
     "evaluation": (("evaluation",), ("objectives",)),
     "model": (("model",), ("training", "solver"), ("features",)),
     "training": (("training",), ("model", "kind"), ("objectives",)),

@@ -10,10 +10,11 @@ import orjson
 from modules.demo.write import TRUTH
 from modules.errors import InputError, Problem
 from modules.feeds.files import format_of
+from modules.feeds.ids import IdSpace
 from modules.feeds.mapping import Mapper
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
-from modules.feeds.values import getter
+from modules.feeds.values import NotUsable, getter
 from modules.settings.feed import FieldSettings
 
 if TYPE_CHECKING:
@@ -39,29 +40,35 @@ def read_similarity_labels(
 
     from modules.similarity_quality.compare import ReferenceLabels
 
-    feed = loaded.workflow.feed
     # Parquet reads mapped columns alone: the two stand in the place of fields that nobody asks for here.
     extra = dict(zip(("brand", "color"), (cluster, link), strict=True))
     fields = {name: None for name in FieldSettings.model_fields if name not in _KEPT} | extra
-    reading = feed.model_copy(update={"fields": feed.fields.model_copy(update=fields)})
-    mapper, get_id = Mapper(reading), getter(reading.fields.id)
+    sources = [
+        source.model_copy(update={"fields": source.fields.model_copy(update=fields)})
+        for source in loaded.workflow.sources
+    ]
+    mappers = list(map(Mapper, sources))
     getters = [getter(column) if column else None for column in (cluster, link)]
     columns: tuple[list[str], list[str | None], list[str | None], list[str | None]] = ([], [], [], [])
-    for path in loaded.feed_files():
-        for record in read_records(path, format_of(path, feed), reading):
+    for path, number in loaded.feed_files():
+        mapper, source = mappers[number], sources[number]
+        for record in read_records(path, format_of(path, source), source):
             if isinstance(record, BadRecord) or not isinstance(record.data, dict):
                 continue
-            name = _text(get_id(record.data))
-            if name is None:
+            try:
+                columns[0].append(mapper.id(record.data))
+            except NotUsable:
                 continue
-            columns[0].append(name)
             columns[1].append(" > ".join(mapper.truth(record.data)) or None)
-            for values, get in zip(columns[2:], getters, strict=True):
-                values.append(_text(get(record.data)) if get else None)
+            spaces = (None, IdSpace.of(source))
+            for values, get, space in zip(columns[2:], getters, spaces, strict=True):
+                text = _text(get(record.data)) if get else None
+                # A link is the id of a product of the same feed; what clusters offers spans feeds.
+                values.append(text if text is None or space is None else space.product_id(text))
     for option, column, values in (("--cluster", cluster, columns[2]), ("--link", link, columns[3])):
         if column is not None and not any(values):
             raise InputError(Problem(option, "a column of the feed that has values", value=column))
-    if feed.demo is not None and not any(columns[1]):
+    if loaded.workflow.feed.demo is not None and not any(columns[1]):
         known = _demo_truth(loaded)
         columns[1][:] = [known.get(name) for name in columns[0]]
     ids, leaves, clusters, links = (pa.array(values, pa.string()) for values in columns)

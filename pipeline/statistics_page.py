@@ -17,7 +17,7 @@ from typing import Any
 from markupsafe import Markup
 
 from modules.errors import InputError, Problem
-from modules.examples import SPLIT_FOLDER
+from modules.examples import RETAILERS, SPLIT_FOLDER, retailer_of_slice
 from modules.reporting.page import render, write_page
 from modules.reporting.svg import columns
 
@@ -27,11 +27,28 @@ _TOP, _RANKS = 5, 40
 
 
 @dataclass(frozen=True)
+class _Part:
+    """What statistics are of: the products of a split, all of them or (``retailer``) one retailer's."""
+
+    split: str
+    retailer: str
+    products: int
+
+    @property
+    def title(self) -> str:
+        return f"{self.split}, {self.retailer}" if self.retailer else self.split
+
+
+@dataclass(frozen=True)
 class _Common:
-    """What every feature has in a split; ``values_each``: least, mean and most values of a product that has any."""
+    """What every feature has in a split, of all products or those of ``retailer``.
+
+    ``values_each``: least, mean and most values of a product that has any.
+    """
 
     name: str
     split: str
+    retailer: str
     present: int
     missing_share: float
     values_each: str
@@ -80,24 +97,26 @@ def write_statistics_page(
         raise InputError(Problem(str(statistics), f"statistics (Split-*/{_FILE}); there are none"))
     texts: list[TextStatistics] = []
     numbers: list[NumberStatistics] = []
-    splits = []
+    parts: list[_Part] = []
     for split, file in folders:
-        dataset = _dataset(file)
-        splits.append((split, int(dataset.num_examples)))
-        for feature in dataset.features:
-            kind = feature.WhichOneof("stats")
-            if kind in ("string_stats", "bytes_stats"):
-                texts.append(_text(feature, split, dataset.num_examples))
-            elif kind == "num_stats":
-                numbers.append(_number(feature, split, dataset.num_examples))
+        for dataset in _datasets(file):
+            part = _Part(split, retailer_of_slice(dataset.name) or "", int(dataset.num_examples))
+            parts.append(part)
+            for feature in dataset.features:
+                kind = feature.WhichOneof("stats")
+                if kind in ("string_stats", "bytes_stats"):
+                    texts.append(_text(feature, part))
+                elif kind == "num_stats":
+                    numbers.append(_number(feature, part))
     for rows in (texts, numbers):
-        rows.sort(key=lambda row: (row.name, _SPLITS.get(row.split, 3), row.split))
+        rows.sort(key=lambda row: (row.name, _SPLITS.get(row.split, 3), row.split, row.retailer))
     listed_anomalies = None if anomalies is None else list(_anomalies(Path(anomalies)))
     page = render(
         "statistics.html.j2",
         title=title,
         subtitle=subtitle,
-        splits=splits,
+        splits=[(part.split, part.products) for part in parts if not part.retailer],
+        retailers=[part for part in parts if part.retailer],
         texts=texts,
         numbers=numbers,
         anomalies=listed_anomalies,
@@ -111,37 +130,44 @@ def _split_folders(folder: Path, name: str) -> list[tuple[str, Path]]:
     return sorted(folders, key=lambda pair: (_SPLITS.get(pair[0], 3), pair[0]))
 
 
-def _dataset(file: Path) -> Any:
+def _datasets(file: Path) -> list[Any]:
+    """The statistics of all products, the first one, and of each retailer's."""
     from google.protobuf.message import DecodeError
     from tensorflow_metadata.proto.v0 import statistics_pb2
 
     try:
-        return statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets[0]
-    except (DecodeError, IndexError):
-        raise InputError(Problem(str(file), "TFDV statistics; the file is broken")) from None
+        datasets = list(statistics_pb2.DatasetFeatureStatisticsList.FromString(file.read_bytes()).datasets)
+    except DecodeError:
+        datasets = []
+    if not datasets:
+        raise InputError(Problem(str(file), "TFDV statistics; the file is broken"))
+    return sorted(datasets, key=lambda dataset: retailer_of_slice(dataset.name) or "")
 
 
 def _anomalies(folder: Path) -> Iterator[tuple[str, str, str]]:
     from tensorflow_metadata.proto.v0 import anomalies_pb2
 
     for split, file in _split_folders(folder, _ANOMALIES):
-        read = anomalies_pb2.Anomalies.FromString(file.read_bytes())
-        for feature, info in sorted(read.anomaly_info.items()):
-            yield split, feature, info.description
-        if read.HasField("dataset_anomaly_info"):
-            yield split, "", read.dataset_anomaly_info.description
+        own = sorted((file.parent / RETAILERS).glob("*.pb"))
+        for whose, path in [(split, file), *((f"{split}, {path.stem}", path) for path in own)]:
+            read = anomalies_pb2.Anomalies.FromString(path.read_bytes())
+            for feature, info in sorted(read.anomaly_info.items()):
+                yield whose, feature, info.description
+            if read.HasField("dataset_anomaly_info"):
+                yield whose, "", read.dataset_anomaly_info.description
 
 
-def _common(feature: Any, split: str, common: Any, examples: int, chart: Markup) -> dict[str, Any]:
+def _common(feature: Any, part: _Part, common: Any, chart: Markup) -> dict[str, Any]:
     present = int(common.num_non_missing)
     least, most = common.min_num_values, common.max_num_values
     each = f"{least}" if least == most else f"{least} - {common.avg_num_values:.1f} - {most}"
     return {
         "name": _name(feature),
-        "split": split,
+        "split": part.split,
+        "retailer": part.retailer,
         "present": present,
         # num_missing leaves out a feature that is in no product at all.
-        "missing_share": 1.0 - present / examples if examples else 0.0,
+        "missing_share": 1.0 - present / part.products if part.products else 0.0,
         "values_each": each if present else "",
         "chart": chart,
     }
@@ -151,20 +177,20 @@ def _name(feature: Any) -> str:
     return ".".join(feature.path.step) if feature.path.step else feature.name
 
 
-def _text(feature: Any, split: str, examples: int) -> TextStatistics:
+def _text(feature: Any, part: _Part) -> TextStatistics:
     if feature.WhichOneof("stats") == "bytes_stats":
         stats = feature.bytes_stats
-        common = _common(feature, split, stats.common_stats, examples, Markup(""))
+        common = _common(feature, part, stats.common_stats, Markup(""))
         return TextStatistics(**common, distinct=int(stats.unique), mean_length=stats.avg_num_bytes, top=[])
     stats = feature.string_stats
     ranks = [(bucket.label, bucket.sample_count) for bucket in stats.rank_histogram.buckets[:_RANKS]]
-    chart = columns(f"Ranks of {_name(feature)}, {split}", ranks)
+    chart = columns(f"Ranks of {_name(feature)}, {part.title}", ranks)
     top = [(top.value, top.frequency) for top in stats.top_values[:_TOP]]
-    common = _common(feature, split, stats.common_stats, examples, chart)
+    common = _common(feature, part, stats.common_stats, chart)
     return TextStatistics(**common, distinct=int(stats.unique), mean_length=stats.avg_length, top=top)
 
 
-def _number(feature: Any, split: str, examples: int) -> NumberStatistics:
+def _number(feature: Any, part: _Part) -> NumberStatistics:
     stats = feature.num_stats
     total = stats.common_stats.tot_num_values
     histogram = next((h for h in stats.histograms if h.type == h.STANDARD), None)
@@ -173,9 +199,9 @@ def _number(feature: Any, split: str, examples: int) -> NumberStatistics:
         (f"{b.low_value:.4g} to {b.high_value:.4g}", float(round(b.sample_count)))
         for b in (histogram.buckets if histogram is not None else ())
     ]
-    chart = columns(f"Histogram of {_name(feature)}, {split}", buckets)
+    chart = columns(f"Histogram of {_name(feature)}, {part.title}", buckets)
     return NumberStatistics(
-        **_common(feature, split, stats.common_stats, examples, chart),
+        **_common(feature, part, stats.common_stats, chart),
         mean=stats.mean,
         std_dev=stats.std_dev,
         zeros_share=stats.num_zeros / total if total else 0.0,

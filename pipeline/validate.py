@@ -19,6 +19,7 @@ from modules.objectives import kinds_of
 from modules.plugins import collisions
 from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
+from modules.settings.feed import FeedSettings
 from modules.taxonomy import Taxonomy
 from pipeline.image_references import check_images
 from pipeline.label_ids import unknown_ids
@@ -98,7 +99,7 @@ def _exists(loaded: LoadedWorkflow, path: Path, key: str, name: str, report: Val
 def _check_taxonomy(loaded: LoadedWorkflow, report: ValidationReport) -> Taxonomy | None:
     path = loaded.taxonomy_file
     if path is None:
-        report.counts["taxonomy"] = f"built from the feed's column {loaded.workflow.feed.fields.truth!r} by the run"
+        _check_own_trees(loaded, report)
         return None
     if not _exists(loaded, path, "taxonomy.file", str(loaded.workflow.taxonomy.file), report):
         return None
@@ -111,6 +112,21 @@ def _check_taxonomy(loaded: LoadedWorkflow, report: ValidationReport) -> Taxonom
         expected = f"expected at least 2 categories with exclusive: true, for objective {single_label[0]!r}"
         report.problems.append(Problem(str(path), expected, value=str(len(taxonomy.exclusive))))
     return taxonomy
+
+
+def _check_own_trees(loaded: LoadedWorkflow, report: ValidationReport) -> None:
+    """Says of what a run will make the taxonomy; with several feeds their files are read for what they share."""
+    columns = " and ".join(map(repr, loaded.workflow.truth_columns))
+    remote = is_remote(str(loaded.folder)) or any(is_remote(f) for s in loaded.workflow.sources for f in s.files)
+    if len(loaded.workflow.sources) == 1 or remote or report.problems:
+        report.counts["taxonomy"] = f"built from the feed's column {columns} by the run"
+        return
+    from pipeline.inputs import example_settings, merged_trees
+
+    trees = _collect(report, lambda: merged_trees(example_settings(loaded), str(loaded.folder)))
+    if trees is not None:
+        report.counts["taxonomy"] = f"built from the feeds' columns {columns}: {len(trees.paths):,} paths"
+        report.notes += trees.sentences()
 
 
 def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
@@ -196,7 +212,6 @@ def _check_other_files(loaded: LoadedWorkflow, report: ValidationReport) -> None
 
 
 def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
-    feed = loaded.workflow.feed
     try:
         files = loaded.feed_files()
     except InputError as error:
@@ -204,73 +219,93 @@ def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
             expected = problem.expected
             if expected == NO_MATCH:
                 expected = f"expected a pattern that matches a file in {loaded.folder}"
-            report.problems.append(loaded.problem("feed.files", expected, problem.value, problem.hint))
+            report.problems.append(loaded.problem(problem.key, expected, problem.value, problem.hint))
         return
     if not files:
         expected = f"expected a feed file in {loaded.folder}"
-        report.problems.append(loaded.problem("feed.files", expected, ", ".join(feed.files)))
+        report.problems.append(loaded.problem("feed.files", expected, ", ".join(loaded.workflow.feed.files)))
         return
-    if any(is_remote(path) for path in files):
-        report.counts["feed"] = f"{len(files):,} files, not looked into"
-        return
-    size = sum(size_of(path) for path in files)
-    shown = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
-    report.counts["feed"] = f"{len(files):,} {'file' if len(files) == 1 else 'files'}, {shown}"
     peeks: list[Peek] = []
-    for path in files:
-        kind = _collect(report, lambda path=path: format_of(path, feed))  # type: ignore[misc]
+    references: list[str] = []
+    for number, source in enumerate(loaded.workflow.sources):
+        own = _check_source(loaded, number, [file.path for file in files if file.source == number], report)
+        column = source.fields.image
+        values = [record.get(column) for peeked in own for record in peeked.records] if column else []
+        references += _first_pictures(values)
+        peeks += own
+    split = loaded.workflow.feed.split.column
+    if loaded.workflow.feeds and split is not None and peeks:
+        columns = tuple(dict.fromkeys(column for peeked in peeks for column in peeked.columns))
+        _check_known("feed.split.column", split, columns, loaded, report)
+    if loaded.workflow.images is not None and peeks:
+        problems, notes = check_images(loaded, loaded.workflow.images, references)
+        report.problems += problems
+        report.notes += notes
+
+
+def _check_source(loaded: LoadedWorkflow, number: int, paths: list[str], report: ValidationReport) -> list[Peek]:
+    """Checks the files of one feed; returns what their beginnings look like."""
+    source = loaded.workflow.sources[number]
+    name = f"feed {source.retailer}" if loaded.workflow.feeds else "feed"
+    if any(is_remote(path) for path in paths):
+        report.counts[name] = f"{len(paths):,} files, not looked into"
+        return []
+    size = sum(size_of(path) for path in paths)
+    shown = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
+    report.counts[name] = f"{len(paths):,} {'file' if len(paths) == 1 else 'files'}, {shown}"
+    peeks: list[Peek] = []
+    for path in paths:
+        kind = _collect(report, lambda path=path: format_of(path, source))  # type: ignore[misc]
         if kind is not None and len(peeks) < PEEKED_FILES:
-            peeked = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, feed))  # type: ignore[misc]
+            peeked = _collect(report, lambda path=path, kind=kind: peek(Path(path), kind, source))  # type: ignore[misc]
             if peeked is not None:
                 peeks.append(peeked)
-                report.notes += notes_of(path, kind, feed)
+                report.notes += notes_of(path, kind, source)
     if peeks:
-        _check_columns(loaded, peeks, report)
-        _check_images(loaded, peeks, report)
+        _check_columns(loaded, source, f"feeds[{number}]" if loaded.workflow.feeds else "feed", peeks, report)
+    return peeks
 
 
-def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: ValidationReport) -> None:
+def _check_columns(
+    loaded: LoadedWorkflow, source: FeedSettings, place: str, peeks: list[Peek], report: ValidationReport
+) -> None:
     """Columns that somebody wrote down must be there; a default that the feed lacks is a missing field."""
     workflow = loaded.workflow
-    known: dict[str, None] = {}
-    for peeked in peeks:
-        known.update(dict.fromkeys(peeked.columns))
-    wanted: dict[str, str] = {"feed.fields.id": workflow.feed.fields.id}
-    fields = workflow.feed.fields
+    known = dict.fromkeys(column for peeked in peeks for column in peeked.columns)
+    fields = source.fields
+    wanted: dict[str, str] = {f"{place}.fields.id": fields.id}
     for name in (*PRODUCT_FIELDS, "truth"):
         column = getattr(fields, name)
-        if column is not None and f"feed.fields.{name}" in loaded.lines:
-            wanted[f"feed.fields.{name}"] = column
-    for name, feature in workflow.features.items():
+        if column is not None and f"{place}.fields.{name}" in loaded.lines:
+            wanted[f"{place}.fields.{name}"] = column
+    # Of several feeds one has the column of a feature, and another one may not.
+    for name, feature in workflow.features.items() if not workflow.feeds else ():
         field_name = feature.field_of(name)
-        key = f"feed.fields.{field_name}"
-        if f"features.{name}" in loaded.lines and key not in wanted:
-            wanted[f"features.{name}"] = getattr(fields, field_name)
-    for name, objective in workflow.objectives.items():
+        for field_name in feature.fields_of(name) if f"features.{name}" in loaded.lines else ():
+            column = getattr(fields, field_name)
+            if f"{place}.fields.{field_name}" not in wanted and column is not None:
+                wanted[f"features.{name}"] = column
+    for name, objective in workflow.objectives.items() if not workflow.feeds else ():
         wanted |= {f"objectives.{name}.labels.sources": column for column in objective.label_sources.columns}
-    if workflow.feed.split.column is not None:
-        wanted["feed.split.column"] = workflow.feed.split.column
+    if source.split.column is not None and not workflow.feeds:
+        wanted["feed.split.column"] = source.split.column
     for key, column in wanted.items():
-        if column in known or any(name.startswith(f"{column}.") for name in known):
-            continue
-        import difflib
-
-        near = difflib.get_close_matches(column, list(known), n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"the feed has: {', '.join(list(known)[:30])}"
-        report.problems.append(loaded.problem(key, "expected a column of the feed", column, hint))
+        _check_known(key, column, tuple(known), loaded, report)
 
 
-def _check_images(loaded: LoadedWorkflow, peeks: list[Peek], report: ValidationReport) -> None:
-    settings, column = loaded.workflow.images, loaded.workflow.feed.fields.image
-    if settings is None or column is None:
+def _check_known(
+    key: str, column: str, known: tuple[str, ...], loaded: LoadedWorkflow, report: ValidationReport
+) -> None:
+    if column in known or any(name.startswith(f"{column}.") for name in known):
         return
-    values = [record.get(column) for peeked in peeks for record in peeked.records]
-    problems, notes = check_images(loaded, settings, [first_picture(text) for text in _texts(values)])
-    report.problems += problems
-    report.notes += notes
+    import difflib
+
+    near = difflib.get_close_matches(column, known, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"the feed has: {', '.join(known[:30])}"
+    report.problems.append(loaded.problem(key, "expected a column of the feed", column, hint))
 
 
-def _texts(values: list[object]) -> list[str]:
+def _first_pictures(values: list[object]) -> list[str]:
     """Of several pictures the first, as a run takes it."""
     firsts = (value[0] if isinstance(value, list) and value else value for value in values)
-    return [value for value in firsts if isinstance(value, str)]
+    return [first_picture(value) for value in firsts if isinstance(value, str)]

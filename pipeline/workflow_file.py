@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.errors import InputError, Problem
-from modules.feeds.files import find_files
+from modules.feeds.files import FeedFile, find_feed_files
 from modules.objectives import default_objectives, kinds_of
 from modules.settings.workflow import Workflow, features_for
 from modules.taxonomy.documents import dotted
@@ -78,16 +78,18 @@ class LoadedWorkflow:
                 return folder / name
         return self.folder / name
 
-    def feed_files(self) -> list[str]:
-        """The files that ``feed.files`` match, sorted, each once; taxonomy, rules and label files are none of them.
+    def feed_files(self) -> list[FeedFile]:
+        """The files that the feeds' patterns match, feed by feed and sorted, each once; taxonomy, rules and label
+        files are none of them.
 
         Raises:
-          InputError: a pattern without a match.
+          InputError: a pattern without a match, or a file of two feeds.
         """
         objectives = self.workflow.objectives.values()
         assignments = [self.find(file) for objective in objectives for file in objective.label_sources.files]
         others = [self.taxonomy_file, self.rules_file, *self.label_files, *assignments]
-        return find_files(self.workflow.feed, str(self.folder), exclude=[str(path) for path in others if path])
+        exclude = [str(path) for path in others if path]
+        return find_feed_files(self.workflow.sources, str(self.folder), exclude, listed=bool(self.workflow.feeds))
 
     @property
     def taxonomy_file(self) -> Path | None:

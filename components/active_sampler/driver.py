@@ -11,6 +11,7 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
 from modules.feeds.files import fingerprint, resolve
+from modules.feeds.ids import LabelIds
 
 
 class ActiveSamplerDriver(base_driver.BaseDriver, portable_base_driver.BaseDriver):
@@ -33,3 +34,8 @@ def label_files(labels: str) -> tuple[list[str], str | None]:
     given = json.loads(labels)
     files = [resolve(given["folder"], name) for name in given["files"]]
     return files, resolve(given["folder"], given["queue"]) if given["queue"] else None
+
+
+def label_ids(labels: str) -> LabelIds:
+    """Which product an id in these files means."""
+    return LabelIds(tuple(json.loads(labels)["retailers"]))

@@ -13,13 +13,13 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
-from components.active_sampler.driver import label_files
+from components.active_sampler.driver import label_files, label_ids
 from components.active_sampler.picks import PICKS, pack_picks
 from components.properties import set_property
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.label_review.queue import contradicted_rules, disagreements, label_errors, write_review
-from modules.labels import read_labels
+from modules.labels import carry_over, read_labels
 from modules.objectives import kinds_of
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
@@ -46,8 +46,10 @@ class ActiveSamplerExecutor(base_executor.BaseExecutor):
         taxonomy = Taxonomy.load(os.path.join(folder, TAXONOMY_FILE))
         files = PredictionFiles(predictions.uri)
         kinds = kinds_of(workflow.objectives)
-        asked = read_asked(*label_files(exec_properties["labels"]), taxonomy, kinds)
-        log = read_labels(label_files(exec_properties["labels"])[0], taxonomy, kinds)
+        labels, queue = label_files(exec_properties["labels"])
+        product_id = label_ids(exec_properties["labels"]).among(files.ids())
+        asked = read_asked(labels, queue, taxonomy, kinds, product_id)
+        log = carry_over(read_labels(labels, taxonomy, kinds), product_id)
         suspicious: list[dict[str, Any]] = []
         members = workflow.committee.answers if workflow.committee else 0
         batches = []

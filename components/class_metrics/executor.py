@@ -21,6 +21,7 @@ from components.evaluation.reading import Slice, read_evaluation
 from components.properties import set_property
 from modules.examples import TAXONOMY_FILE
 from modules.metrics.checks import REST, check_categories
+from modules.metrics.per_retailer import retailer_figures
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 
@@ -38,6 +39,8 @@ class ClassMetricsExecutor(base_executor.BaseExecutor):
         metrics = artifact_utils.get_single_instance(output_dict["metrics"])
         record = artifact_utils.get_single_instance(output_dict["metrics_record"])
         write(metrics, record, evaluation[0], objectives, objective_thresholds(workflow))
+        for name, value in figures_by_retailer(evaluation[1:], [objective.name for objective in objectives]):
+            set_property(metrics, name, value)
 
 
 def write(
@@ -61,6 +64,13 @@ def overall_figures(overall: Slice, objectives: Iterable[str]) -> Iterator[tuple
         for figure, value in overall.values.get(name, {}).items():
             if math.isfinite(value):
                 yield f"{name}/{figure}", float(value)
+
+
+def figures_by_retailer(slices: Sequence[Slice], objectives: Iterable[str]) -> Iterator[tuple[str, float]]:
+    """Name and value of the properties of ``metrics`` that tell retailers apart."""
+    for name in objectives:
+        own = retailer_figures((item.name, item.values.get(name, {})) for item in slices)
+        yield from ((f"{name}/{figure}", value) for figure, value in own.items())
 
 
 def category_figures(

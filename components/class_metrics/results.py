@@ -149,7 +149,7 @@ def category_cells(values: Figures) -> list[str]:
 def shown(values: Figures, name: str) -> str:
     """A figure, with its interval where it has one."""
     value = values[name]
-    if name in ("example_count", "weight", "categories_failed", "categories_worse"):
+    if name.rpartition("/")[2] in ("example_count", "weight", "categories_failed", "categories_worse"):
         return f"{value:,.0f}"
     low, high = values.get(f"{name}/lower"), values.get(f"{name}/upper")
     text = f"{value:.4f}"

@@ -38,7 +38,8 @@ def input_fingerprint(settings_json: str, folder: str) -> str:
     With images also with the listing (names, sizes, times) of those below the folder.
     """
     settings = ExampleSettings.model_validate_json(settings_json)
-    files_fingerprint = fingerprint([*settings.feed_files(folder), *settings.side_files(folder)], folder)
+    feed_files = [file.path for file in settings.feed_files(folder)]
+    files_fingerprint = fingerprint([*feed_files, *settings.side_files(folder)], folder)
     parts = [f"layout {LAYOUT}", files_fingerprint]
     if settings.feed.images is not None:
         parts.append(listing_fingerprint(folder))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+from collections import Counter
 from typing import Any
 
 import apache_beam as beam
@@ -17,7 +18,7 @@ from components.product_example_gen import outcome, tasks
 from components.workers import workers_of
 from modules import examples
 from modules.errors import InputError, Problem
-from modules.feeds.files import parts, unsplittable
+from modules.feeds.files import FeedFile, parts, unsplittable
 from modules.feeds.index import by_title
 from modules.feeds.joining import LabelTable, label_table
 from modules.feeds.opening import size_of
@@ -32,6 +33,7 @@ from modules.feeds.plan import (
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS
 from modules.taxonomy import Taxonomy
+from modules.taxonomy.merging import MergedTrees, merge_trees
 
 _log = logging.getLogger(__name__)
 _BYTES_PER_PARTITION = 1 << 28
@@ -57,13 +59,14 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         try:
             files = settings.feed_files(folder)
             self._tasks = _tasks(files, workers_of(self._beam_pipeline_args), settings)
-            taxonomy = load_taxonomy(settings, folder, self._truths(settings, work))
+            trees = merge_trees(self._truths(settings, work))
+            taxonomy = load_taxonomy(settings, folder, trees.paths)
             rules = load_rule_set(settings, folder, taxonomy)
             labels = load_label_files(settings, folder, taxonomy)
             assignments = load_assignments(settings, folder, taxonomy)
             table = label_table(labels, settings.objectives, taxonomy, settings.labels, assignments)
             settings = settings.model_copy(update={"dimensions": find_dimensions(settings, files)})
-            partitions = max(len(self._tasks), sum(map(size_of, files)) // _BYTES_PER_PARTITION)
+            partitions = max(len(self._tasks), sum(size_of(file.path) for file in files) // _BYTES_PER_PARTITION)
             self._make_examples(settings, folder, work, partitions, taxonomy, rules, table)
             result = outcome.collect(work, len(self._tasks), partitions, files, settings, taxonomy)
             result.counts.rules = len(rules) if rules is not None else 0
@@ -78,27 +81,31 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         _describe(artifact, result.counts)
         for reason, count in result.counts.quarantined.items():
             quarantine.set_int_custom_property(reason, count)
-        self._write_taxonomy(taxonomy, artifact_utils.get_single_instance(output_dict["taxonomy"]))
+        for sentence in trees.sentences():
+            _log.info("%s", sentence)
+        self._write_taxonomy(taxonomy, trees, artifact_utils.get_single_instance(output_dict["taxonomy"]))
 
-    def _truths(self, settings: ExampleSettings, work: str) -> list[tuple[str, ...]]:
-        """The feed's distinct true categories, if the taxonomy is to be made of them."""
+    def _truths(self, settings: ExampleSettings, work: str) -> list[Counter[tuple[str, ...]]]:
+        """Per feed its distinct true categories and their records, if the taxonomy is to be made of them."""
         if not settings.taxonomy.from_truth:
             return []
         with self._make_beam_pipeline() as pipeline:
             finder = tasks.FindTruths(settings.model_dump_json(), work)
             _ = pipeline | beam.Create(self._tasks) | beam.Reshuffle() | beam.ParDo(finder)
-        truths: set[tuple[str, ...]] = set()
+        truths: list[Counter[tuple[str, ...]]] = [Counter() for _ in settings.sources]
         problems = []
         for number, _pieces in self._tasks:
             data = tasks.load_json(os.path.join(work, f"truths-{number}"))
-            truths.update(map(tuple, data["truths"]))
+            for tree, counted in zip(truths, data["truths"], strict=True):
+                tree.update({tuple(path): count for path, count in counted})
             problems += [Problem(**problem) for problem in data["problems"]]
-        if not problems and not truths:
-            column = settings.feed.fields.truth
-            problems.append(Problem("", "a column with true categories", key="feed.fields.truth", value=column))
+        if not problems and not any(truths):
+            columns = [source.fields.truth for source in settings.sources if source.fields.truth]
+            key = "feeds" if settings.feeds else "feed.fields.truth"
+            problems.append(Problem("", "a column with true categories", key=key, value=", ".join(columns)))
         if problems:
             raise InputError(problems)
-        return sorted(truths)
+        return truths
 
     def _make_examples(
         self,
@@ -151,12 +158,15 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
                 _ = pipeline | beam.Create(rewrites) | beam.Reshuffle() | copy
         outcome.write_quarantine(result, quarantine_uri)
 
-    def _write_taxonomy(self, taxonomy: Taxonomy, artifact: Any) -> None:
+    def _write_taxonomy(self, taxonomy: Taxonomy, trees: MergedTrees, artifact: Any) -> None:
         local = os.path.join(self._get_tmp_dir(), examples.TAXONOMY_FILE)
         taxonomy.write(local)
         fileio.copy(local, os.path.join(artifact.uri, examples.TAXONOMY_FILE), overwrite=True)
         artifact.set_int_custom_property("categories", len(taxonomy))
         artifact.set_int_custom_property("exclusive_categories", len(taxonomy.exclusive))
+        if trees.shared:
+            artifact.set_int_custom_property("shared_categories", trees.shared)
+            artifact.set_int_custom_property("merged_spellings", len(trees.spellings))
         artifact.set_string_custom_property("fingerprint", taxonomy.fingerprint())
 
 
@@ -186,6 +196,9 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
     if counts.passed_over:
         words = (f"{word.replace('_', ' ')} {count:,}" for word, count in counts.passed_over.most_common())
         _log.info("lines that are no records: %s", ", ".join(words))
+    for retailer in counts.retailers:
+        own = counts.quarantined_of(retailer).total()
+        _log.info("%s: %s products, %s in quarantine", retailer, counts.by_retailer[retailer, examples.PRODUCTS], own)
     if counts.images:
         _log.info("images: %s", ", ".join(f"{reason} {count:,}" for reason, count in counts.images.most_common()))
     for name, count in counts.untold.items():
@@ -194,9 +207,10 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
         _log.warning("%s titles stand in more than one of the feed's splits", counts.leaked_titles)
 
 
-def _tasks(files: list[str], workers: int, settings: ExampleSettings) -> list[tasks.Task]:
-    place = {file: i for i, file in enumerate(files)}
+def _tasks(files: list[FeedFile], workers: int, settings: ExampleSettings) -> list[tasks.Task]:
+    place = {file.path: i for i, file in enumerate(files)}
+    divided = parts(list(place), workers, unsplittable(files, settings.sources))
     return [
-        (number, [(place[file], file, part, of) for file, part, of in pieces])
-        for number, pieces in enumerate(parts(files, workers, unsplittable(files, settings.feed)))
+        (number, [(place[path], files[place[path]], part, of) for path, part, of in pieces])
+        for number, pieces in enumerate(divided)
     ]

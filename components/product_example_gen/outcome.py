@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gzip
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 import tensorflow as tf
@@ -13,14 +14,14 @@ from tfx.dsl.io import fileio
 
 from components.product_example_gen.tasks import load_json, raw_of, writer_options
 from modules.errors import InputError, Problem
-from modules.examples import Counts
-from modules.feeds.files import format_of
+from modules.examples import PRODUCTS, Counts
+from modules.feeds.files import FeedFile, format_of
 from modules.feeds.index import ROW
 from modules.feeds.joining import Signature, unknown_assigned_problems, unknown_problems
 from modules.feeds.plan import ExampleSettings
-from modules.feeds.quarantine import BadRecord, Tally, tally_from_json
+from modules.feeds.quarantine import BadRecord, Tally, incomplete, tally_from_json
 from modules.feeds.readers import read_records
-from modules.settings.feed import SPLITS, FeedSettings, Split
+from modules.settings.feed import SPLITS, Split
 from modules.taxonomy import Taxonomy
 
 _COLUMN = {name: i for i, name in enumerate(ROW.names or ())}
@@ -38,15 +39,15 @@ class Outcome:
     """
 
     counts: Counts
-    settings: FeedSettings
+    settings: ExampleSettings
     shards: dict[Split, list[tuple[str, list[int]]]]
     quarantine: list[str]
-    duplicates: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)
+    duplicates: dict[FeedFile, dict[int, tuple[str, int]]] = field(default_factory=dict)
     joined: dict[str, set[str]] = field(default_factory=dict)
 
 
 def collect(
-    work: str, tasks: int, partitions: int, files: list[str], settings: ExampleSettings, taxonomy: Taxonomy
+    work: str, tasks: int, partitions: int, files: list[FeedFile], settings: ExampleSettings, taxonomy: Taxonomy
 ) -> Outcome:
     """Reads what the workers wrote into ``work``.
 
@@ -54,15 +55,7 @@ def collect(
       InputError: a file could not be read, a true category is unknown, too many records are bad, or none is good.
     """
     summaries = [load_json(os.path.join(work, f"summary-{number}")) for number in range(tasks)]
-    problems = [Problem(**problem) for summary in summaries for problem in summary["problems"]]
-    if problems:
-        raise InputError(problems)
-    unknown = [(tuple(names), *rest) for summary in summaries for names, *rest in summary["unknown"]]
-    if unknown:
-        raise InputError(unknown_problems(unknown, taxonomy, settings.feed.fields.truth or ""))
-    unknown_assigned = [tuple(row) for summary in summaries for row in summary["unknown_assigned"]]
-    if unknown_assigned:
-        raise InputError(unknown_assigned_problems(unknown_assigned, taxonomy))
+    _stop_at_problems(summaries, settings, taxonomy)
     counts = Counts(files=len(files))
     rows: list[list[int]] = []
     first: list[list[int]] = []
@@ -70,14 +63,14 @@ def collect(
         rows += partition["duplicates"]
         first += partition["first"]
         for task, code, number in partition["counts"]:
-            _count(counts, Signature(*summaries[task]["signatures"][code]), number)
+            _count(counts, Signature(*summaries[task]["signatures"][code]), number, settings)
     counts.leaked_titles = sum(_existing(work, "leaks", partitions))
     left_out: dict[tuple[int, int, int], list[int]] = {}
-    duplicates: dict[str, dict[int, tuple[str, int]]] = {}
+    duplicates: dict[FeedFile, dict[int, tuple[str, int]]] = {}
     for row, (file, line) in zip(rows, first, strict=True):
         place = row[_COLUMN["task"]], row[_COLUMN["split"]], row[_COLUMN["shard"]]
         left_out.setdefault(place, []).append(row[_COLUMN["position"]])
-        duplicates.setdefault(files[row[_COLUMN["file"]]], {})[row[_COLUMN["line"]]] = files[file], line
+        duplicates.setdefault(files[row[_COLUMN["file"]]], {})[row[_COLUMN["line"]]] = files[file].path, line
     shards: dict[Split, list[tuple[str, list[int]]]] = {split: [] for split in SPLITS}
     for task, summary in enumerate(summaries):
         for split, shard, path in summary["shards"]:
@@ -88,18 +81,36 @@ def collect(
             path = os.path.join(work, f"empty-{split}.gz")
             tf.io.TFRecordWriter(path, writer_options()).close()
             shards[split].append((path, []))
-    tally = Tally(settings.feed.quarantine.examples)
+    tallies = [Tally(settings.feed.quarantine.examples) for _ in settings.sources]
     for summary in summaries:
-        tally.merge(tally_from_json(summary["tally"], tally.limit))
-    kept = [summary["quarantine"] for summary in summaries if summary["tally"]["counts"]]
-    result = Outcome(counts, settings.feed, shards, kept, duplicates)
+        for tally, stored in zip(tallies, summary["tallies"], strict=True):
+            tally.merge(tally_from_json(stored, tally.limit))
+    kept = [summary["quarantine"] for summary in summaries if any(stored["counts"] for stored in summary["tallies"])]
+    result = Outcome(counts, settings, shards, kept, duplicates)
     for summary in summaries:
         for objective, ids in summary["joined"].items():
             result.joined.setdefault(objective, set()).update(ids)
-    _check(tally, result, len(rows))
-    counts.quarantined.update(tally.counts)
-    counts.passed_over.update(tally.passed_over)
+    _check(tallies, result)
+    for source, tally in zip(settings.sources, tallies, strict=True):
+        counts.quarantined.update(tally.counts)
+        counts.passed_over.update(tally.passed_over)
+        if source.retailer is not None:
+            counts.count_retailer(source.retailer, tally.read, tally.counts)
     return result
+
+
+def _stop_at_problems(summaries: list[Any], settings: ExampleSettings, taxonomy: Taxonomy) -> None:
+    """Raises InputError with the problems of the first sort that there is: unreadable files, unknown categories."""
+    problems = [Problem(**problem) for summary in summaries for problem in summary["problems"]]
+    if problems:
+        raise InputError(problems)
+    unknown = [(tuple(names), *rest) for summary in summaries for names, *rest in summary["unknown"]]
+    if unknown:
+        columns = dict.fromkeys(source.fields.truth for source in settings.sources if source.fields.truth)
+        raise InputError(unknown_problems(unknown, taxonomy, ", ".join(columns)))
+    unknown_assigned = [tuple(row) for summary in summaries for row in summary["unknown_assigned"]]
+    if unknown_assigned:
+        raise InputError(unknown_assigned_problems(unknown_assigned, taxonomy))
 
 
 def _existing(work: str, name: str, number: int) -> Iterator[Any]:
@@ -110,8 +121,11 @@ def _existing(work: str, name: str, number: int) -> Iterator[Any]:
             yield load_json(path)
 
 
-def _count(counts: Counts, signature: Signature, number: int) -> None:
+def _count(counts: Counts, signature: Signature, number: int, settings: ExampleSettings) -> None:
     counts.products[signature.split] += number
+    retailer = settings.sources[signature.source].retailer
+    if retailer is not None:
+        counts.by_retailer[retailer, PRODUCTS] += number
     counts.rule_products += number * signature.rules
     if signature.image:
         counts.images[signature.image] += number
@@ -120,30 +134,35 @@ def _count(counts: Counts, signature: Signature, number: int) -> None:
         counts.labels[objective, source] += number
 
 
-def _check(tally: Tally, result: Outcome, duplicates: int) -> None:
-    if duplicates:
-        examples = []
-        for bad in duplicate_records(result):
-            examples.append(bad)
-            if len(examples) == tally.limit:
-                break
-        tally.counts["duplicate_id"] += duplicates
-        tally.examples["duplicate_id"] = examples
-    tally.check_complete(result.counts.total)
-    tally.check(result.settings.quarantine.max_share)
-    if not result.counts.total:
-        raise InputError(Problem(", ".join(result.settings.files), "at least one product; the feed has none"))
+def _check(tallies: list[Tally], result: Outcome) -> None:
+    """Each feed for itself: a broken small one would not show among the records of a large one."""
+    problems: list[Problem] = []
+    for number, (source, tally) in enumerate(zip(result.settings.sources, tallies, strict=True)):
+        own = {file: lines for file, lines in result.duplicates.items() if file.source == number}
+        if own:
+            tally.counts["duplicate_id"] += sum(map(len, own.values()))
+            tally.examples["duplicate_id"] = list(islice(duplicate_records(result, own), tally.limit))
+        problems += tally.problems(source.quarantine.max_share, source.retailer)
+        good = tally.read - tally.counts.total()
+        if not good and not problems:
+            whose = source.retailer or "the feed"
+            problems.append(Problem(", ".join(source.files), f"at least one product; {whose} has none"))
+    read, bad = sum(tally.read for tally in tallies), sum(tally.counts.total() for tally in tallies)
+    problems += incomplete(read, result.counts.total, bad)
+    if problems:
+        raise InputError(problems)
 
 
-def duplicate_records(result: Outcome) -> Iterator[BadRecord]:
+def duplicate_records(result: Outcome, duplicates: Mapping[FeedFile, Mapping[int, Any]]) -> Iterator[BadRecord]:
     """Reads the duplicates again, as nothing else of them was kept."""
-    for file in sorted(result.duplicates):
-        wanted = dict(result.duplicates[file])
-        for record in read_records(file, format_of(file, result.settings), result.settings):
+    for file in sorted(duplicates):
+        wanted = dict(duplicates[file])
+        settings = result.settings.sources[file.source]
+        for record in read_records(file.path, format_of(file.path, settings), settings):
             origin = wanted.pop(record.line, None)
             if origin is not None and not isinstance(record, BadRecord):
                 detail = f"{origin[0]}:{origin[1]} has this id already"
-                yield BadRecord(file, record.line, "duplicate_id", detail, raw_of(record))
+                yield BadRecord(file.path, record.line, "duplicate_id", detail, raw_of(record))
             if not wanted:
                 break
 
@@ -158,5 +177,5 @@ def write_quarantine(result: Outcome, folder: str) -> None:
         fileio.rename(path, name)
     if with_duplicates:
         with fileio.open(names[-1], "wb") as stored, gzip.GzipFile(fileobj=stored, mode="wb", mtime=0) as stream:
-            for bad in duplicate_records(result):
+            for bad in duplicate_records(result, result.duplicates):
                 stream.write(bad.to_json())

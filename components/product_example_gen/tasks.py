@@ -8,6 +8,7 @@ import io
 import json
 import os
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import Any
@@ -17,7 +18,8 @@ import tensorflow as tf
 from tfx.dsl.io import fileio
 
 from modules.errors import InputError
-from modules.feeds.files import format_of
+from modules.feeds.files import FeedFile, format_of
+from modules.feeds.ids import LabelIds
 from modules.feeds.index import IndexWriter, examine, leaks
 from modules.feeds.joining import Joiner, LabelTable, Signature
 from modules.feeds.mapping import Mapper, Product
@@ -37,8 +39,8 @@ SHARD = 25_000
 """Examples per shard at most."""
 _FLUSH = 1 << 22
 
-Task = tuple[int, list[tuple[int, str, int, int]]]
-"""(number, [(file's place in the order of files, file, part, number of parts)])."""
+Task = tuple[int, list[tuple[int, FeedFile, int, int]]]
+"""(number, [(file's place in the order of files, file with the number of its feed, part, number of parts)])."""
 _Found = tuple[int, Product] | BadRecord | None
 
 
@@ -111,15 +113,16 @@ class FindTruths(beam.DoFn):
     def process(self, task: Task) -> Iterator[str]:
         """Emits the task's number."""
         number, pieces = task
-        settings = ExampleSettings.model_validate_json(self._settings_json).feed
-        truths: set[tuple[str, ...]] = set()
+        sources = ExampleSettings.model_validate_json(self._settings_json).sources
+        truths: list[Counter[tuple[str, ...]]] = [Counter() for _ in sources]
         problems: list[dict[str, Any]] = []
-        for _, file, part, of in pieces:
+        for _, (path, source), part, of in pieces:
             try:
-                truths |= truths_of(file, settings, part, of)
+                truths[source] += truths_of(path, sources[source], part, of)
             except InputError as error:
                 problems += map(asdict, error.problems)
-        save_json(os.path.join(self._folder, f"truths-{number}"), {"truths": sorted(truths), "problems": problems})
+        counted = [sorted(tree.items()) for tree in truths]
+        save_json(os.path.join(self._folder, f"truths-{number}"), {"truths": counted, "problems": problems})
         yield str(number)
 
 
@@ -149,8 +152,10 @@ class MakeExamples(beam.DoFn):
         self._settings = settings = ExampleSettings.model_validate_json(self._settings_json)
         taxonomy = Taxonomy.from_json(self._taxonomy)
         rules = RuleSet.from_json(self._rules) if self._rules is not None else None
+        self._sources = settings.sources
         self._splitter = Splitter(settings.feed.split)
-        self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels)
+        ids = LabelIds.of(self._sources)
+        self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels, ids)
         images = settings.feed.images
         self._images = ImageLoader(images, self._feed_folder) if images is not None else None
 
@@ -163,7 +168,7 @@ class MakeExamples(beam.DoFn):
         """Streams; memory does not grow with the files."""
         number, pieces = task
         feed = self._settings.feed
-        tally = Tally(feed.quarantine.examples)
+        tallies = [Tally(feed.quarantine.examples) for _ in self._sources]
         shards = ShardWriter(self._folder, number)
         index = IndexWriter(number, self._partitions, titles=feed.split.column is not None)
         signatures: dict[Signature, int] = {}
@@ -171,8 +176,10 @@ class MakeExamples(beam.DoFn):
         quarantine = os.path.join(self._folder, f"quarantine-{number}-{uuid.uuid4().hex}.jsonl.gz")
         with fileio.open(quarantine, "wb") as stored, gzip.GzipFile(fileobj=stored, mode="wb", mtime=0) as bad_stream:
             for place, file, part, of in pieces:
+                own, tally = self._sources[file.source], tallies[file.source]
                 try:
-                    records = read_records(file, format_of(file, feed), feed, part, of, passed_over=tally.passed_over)
+                    kind = format_of(file.path, own)
+                    records = read_records(file.path, kind, own, part, of, passed_over=tally.passed_over)
                     for bad in self._read(file, place, records, tally, shards, index, signatures):
                         if bad is None:
                             yield from index.take(_FLUSH)
@@ -185,7 +192,7 @@ class MakeExamples(beam.DoFn):
         shards.close()
         yield from index.take()
         summary = {
-            "tally": tally_to_json(tally),
+            "tallies": list(map(tally_to_json, tallies)),
             "shards": shards.files,
             "signatures": list(signatures),
             "quarantine": quarantine,
@@ -198,7 +205,7 @@ class MakeExamples(beam.DoFn):
 
     def _read(
         self,
-        file: str,
+        file: FeedFile,
         place: int,
         records: Iterable[Record | BadRecord],
         tally: Tally,
@@ -214,16 +221,16 @@ class MakeExamples(beam.DoFn):
                 continue
             line, product = numbered
             split = split_of(product.text, product.id, product.split)
-            example, signature = example_of(product, split, file, line, picture)
+            example, signature = example_of(product, split, file.path, line, picture, file.source)
             shard, position = shards.write(split, example)
             code = signatures.setdefault(signature, len(signatures))
             title = product.text.get("title", "")
             index.add(product.id, title, place, line, code, SPLITS.index(split), shard, position)
 
-    def _products(self, file: str, records: Iterable[Record | BadRecord], tally: Tally) -> Iterator[_Found]:
+    def _products(self, file: FeedFile, records: Iterable[Record | BadRecord], tally: Tally) -> Iterator[_Found]:
         """Products with their lines, bad records, and None now and then."""
-        feed = self._settings.feed
-        make = Mapper(feed, self._settings.dimensions, functools.partial(head_of, file, feed)).product
+        own = self._sources[file.source]
+        make = Mapper(own, self._settings.dimensions, functools.partial(head_of, file.path, own)).product
         for record in records:
             tally.read += 1
             if tally.read % 10_000 == 0:
@@ -235,7 +242,7 @@ class MakeExamples(beam.DoFn):
             try:
                 product = make(record.data)
             except NotUsable as error:
-                yield BadRecord(file, record.line, error.reason, error.detail, raw_of(record))
+                yield BadRecord(file.path, record.line, error.reason, error.detail, raw_of(record))
                 continue
             yield record.line, product
 

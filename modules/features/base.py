@@ -130,8 +130,8 @@ class FeatureSettings(Settings):
         if column not in self.readable:
             expected = f"a field of the product schema that a {self.kind} feature reads: {', '.join(self.readable)}"
             yield contradiction(key, column, expected)
-        elif getattr(workflow.feed.fields, column) is None:
-            yield contradiction(key, column, f"a column of the feed: feed.fields.{column} is null")
+        elif not any(source.has(column) for source in workflow.sources):
+            yield contradiction(key, column, f"a column of the feed: {workflow.field_key(column)} is null")
 
     def transform(self, name: str, column: Any) -> TransformStep:
         """Its step in Transform.

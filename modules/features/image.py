@@ -118,8 +118,8 @@ class ImageFeature(FeatureSettings):
         return self.backbone != PATCHES and (self.train != "frozen" or self.width is not None)
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        if workflow.feed.fields.image is None:
-            yield contradiction(place, "image", "a column of the feed: feed.fields.image is null")
+        if all(source.fields.image is None for source in workflow.sources):
+            yield contradiction(place, "image", f"a column of the feed: {workflow.field_key('image')} is null")
         if sum(feature.has_tower for feature in workflow.features.values()) > 1:
             yield contradiction(place, "image", "one image feature: a product has one picture")
         if self.backbone == PATCHES and not workflow.training.exact:

@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Sequence
+from typing import NamedTuple
 
 from modules import object_stores
 from modules.errors import InputError, Problem
@@ -23,12 +24,58 @@ def resolve(folder: str, path: str) -> str:
     return path if is_remote(path) else os.path.join(folder, path)
 
 
-def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = ()) -> list[str]:
+class FeedFile(NamedTuple):
+    """A file of a workflow's feeds.
+
+    Attributes:
+      source: the number of its feed among the workflow's.
+    """
+
+    path: str
+    source: int
+
+
+def find_feed_files(
+    sources: Sequence[FeedSettings], folder: str, exclude: Iterable[str] = (), listed: bool = False
+) -> list[FeedFile]:
+    """The files of all feeds, feed by feed, each as :func:`find_files` has them.
+
+    Args:
+      folder, exclude: as there.
+      listed: the workflow has them as a list, ``feeds``, for a message.
+
+    Raises:
+      InputError: as there; and a file that two feeds match.
+    """
+    others = list(exclude)
+    files: list[FeedFile] = []
+    owners: dict[str, int] = {}
+    problems: list[Problem] = []
+    for number, settings in enumerate(sources):
+        key = f"feeds[{number}].files" if listed else "feed.files"
+        try:
+            paths = find_files(settings, folder, others, key)
+        except InputError as error:
+            problems += error.problems
+            continue
+        for path in paths:
+            owner = owners.setdefault(path if is_remote(path) else os.path.realpath(path), number)
+            if owner != number:
+                expected = f"expected a file of one feed; {sources[owner].retailer} has it, too"
+                problems.append(Problem("", expected, key=key, value=path, hint="narrow the patterns of one of them"))
+            files.append(FeedFile(path, number))
+    if problems:
+        raise InputError(problems)
+    return files
+
+
+def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = (), key: str = "feed.files") -> list[str]:
     """The files that the feed's patterns match, each once, sorted: the order in which records count as earlier.
 
     Args:
       folder: what the patterns are relative to.
       exclude: paths that are no feed even if a pattern matches them (labels and rules lie in the same folder).
+      key: where the workflow has the patterns, for a message.
 
     Raises:
       InputError: a pattern matches nothing (of the default patterns, all of them), or a file that lies outside of the
@@ -40,10 +87,10 @@ def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = ())
     for pattern in settings.files:
         matches = [path for path in _match(resolve(folder, pattern)) if os.path.normpath(path) not in others]
         if not matches:
-            problems.append(Problem(resolve(folder, pattern), NO_MATCH, key="feed.files", value=pattern))
+            problems.append(Problem(resolve(folder, pattern), NO_MATCH, key=key, value=pattern))
         paths.update(matches)
     if not settings.outside:
-        _refuse_outside(paths, folder)
+        _refuse_outside(paths, folder, key)
     by_default = settings.files == FeedSettings.model_fields["files"].default
     if problems and not (by_default and paths):
         raise InputError(problems)
@@ -58,12 +105,12 @@ def leaves(path: str, folder: str) -> bool:
     return os.path.commonpath([inside, os.path.realpath(path)]) != inside
 
 
-def _refuse_outside(paths: Iterable[str], folder: str) -> None:
+def _refuse_outside(paths: Iterable[str], folder: str, key: str) -> None:
     out = sorted(path for path in paths if leaves(path, folder))
     if out:
         expected = f"expected files below {folder}; these lie elsewhere, by '..', by a full path or behind a link"
         hint = "set feed.outside: true if they are meant, or feed.folder to where they are"
-        raise InputError(Problem("", expected, None, "feed.files", path, hint) for path in out)
+        raise InputError(Problem("", expected, None, key, path, hint) for path in out)
 
 
 def _match(pattern: str) -> list[str]:
@@ -107,13 +154,13 @@ def fingerprint(paths: Iterable[str], folder: str = "") -> str:
     return f"files:{count},bytes:{size},blake2b:{combined:032x}"
 
 
-def unsplittable(files: Iterable[str], settings: FeedSettings) -> set[str]:
+def unsplittable(files: Iterable[FeedFile], sources: Sequence[FeedSettings]) -> set[str]:
     """The files whose format several workers cannot share; a file without a known format is left to its reader."""
     whole = set()
     for file in files:
         try:
-            if not formats.format_named(format_of(file, settings)).splittable:
-                whole.add(file)
+            if not formats.format_named(format_of(file.path, sources[file.source])).splittable:
+                whole.add(file.path)
         except InputError:
             continue
     return whole

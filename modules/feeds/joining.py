@@ -11,11 +11,11 @@ from modules import examples
 from modules.category_text import Names
 from modules.errors import Problem
 from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
+from modules.feeds.ids import LabelIds
 from modules.feeds.mapping import Product
-from modules.feeds.truth import true_category
+from modules.feeds.truth import TrueCategories
 from modules.images.outcome import Picture
 from modules.labels.assignments import assigned
-from modules.labels.ids import other_spelling
 from modules.labels.model import ResolvedLabel, ResolvedLabels
 from modules.objectives import Objective
 from modules.objectives.sources import MODEL, PEOPLE, RULES
@@ -69,6 +69,7 @@ class Signature(NamedTuple):
       labels: the objectives for which it is labelled, each with the label's source.
       image: what became of its image; empty without images.
       untold: number fields whose value tells no number.
+      source: the number of its feed among the workflow's.
     """
 
     split: Split
@@ -76,6 +77,7 @@ class Signature(NamedTuple):
     labels: tuple[tuple[str, str], ...]
     image: str = ""
     untold: tuple[str, ...] = ()
+    source: int = 0
 
 
 def label_table(
@@ -157,8 +159,11 @@ class Joiner:
         rules: RuleSet | None,
         table: LabelTable,
         settings: LabelsSettings,
+        ids: LabelIds | None = None,
     ):
+        """``ids``: which product the ids of ``table`` mean; None: those with the same id."""
         self._taxonomy = taxonomy
+        self._ids = ids or LabelIds()
         self._engine = RuleEngine(rules) if rules is not None else None
         self._objectives = objectives
         self._columns = {name: objective.label_sources.columns for name, objective in objectives.items()}
@@ -173,6 +178,7 @@ class Joiner:
         }
         self._unknown_assigned: dict[tuple[str, str], list[Any]] = {}
         self._truth = settings.truth
+        self._categories = TrueCategories(taxonomy, settings.truth is not None and settings.truth.cut_to_taxonomy)
         self._truth_weight = 1.0 if settings.truth and (settings.truth.evaluate or settings.evaluate_imported) else 0.0
         by_people = {name: objective for name, objective in objectives.items() if not objective.learns_from_rules}
         self._single_label = [
@@ -204,12 +210,12 @@ class Joiner:
         self._unknown: dict[Names, list[object]] = {}
 
     def example(
-        self, product: Product, split: Split, file: str, line: int, picture: Picture | None = None
+        self, product: Product, split: Split, file: str, line: int, picture: Picture | None = None, source: int = 0
     ) -> tuple[bytes, Signature]:
         """A serialised tf.Example as :mod:`modules.examples` describes it, and what is to be counted about it.
 
-        ``file`` and ``line`` say where the product stood, for problems with its true category; without ``picture`` the
-        example has no feature for an image.
+        ``file`` and ``line`` say where the product stood, for problems with its true category, and ``source`` in the
+        files of which feed; without ``picture`` the example has no feature for an image.
         """
         data = product.id.encode()
         entries = [self._headers[examples.ID][len(data)], data]
@@ -246,18 +252,19 @@ class Joiner:
                 counted.append((name, entry.source))
         entries += self._headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
-        return example_of(entries), Signature(split, fired, tuple(counted), image, product.untold)
+        return example_of(entries), Signature(split, fired, tuple(counted), image, product.untold, source)
 
     def _given(self, name: str, table: Mapping[str, Entry], product: str) -> Entry | None:
-        """What the label files say of a product, also where a spreadsheet has made a number of its id."""
-        spelt = product
-        entry = table.get(spelt)
-        if entry is None and product[:1].isdigit():
-            spelt = other_spelling(product)
+        """What the label files say of a product.
+
+        Also where they are older than the second feed, or a spreadsheet has made a number of its id.
+        """
+        for spelt in self._ids.spellings(product):
             entry = table.get(spelt)
-        if entry is not None:
-            self._joined[name].add(spelt)
-        return entry
+            if entry is not None:
+                self._joined[name].add(spelt)
+                return entry
+        return None
 
     def _assigned(self, name: str, product: Product, file: str, line: int, implied: tuple[str, ...]) -> Entry | None:
         """What the feed's own columns, and the rules beside other sources, say of a product."""
@@ -357,7 +364,7 @@ class Joiner:
         if names in self._truths:
             category = self._truths[names]
         else:
-            category = true_category(names, self._taxonomy, self._truth.cut_to_taxonomy)
+            category = self._categories.find(names)
             if len(self._truths) < _CACHE:
                 self._truths[names] = category
         if category is None and not self._truth.cut_to_taxonomy:

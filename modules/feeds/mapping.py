@@ -13,8 +13,9 @@ import numpy as np
 import orjson
 
 from modules.category_text import Names
-from modules.examples import CURRENCY, IMAGE, NUMBER_FIELDS, TEXT_FIELDS, VECTOR_FIELDS
+from modules.examples import CURRENCY, IMAGE, NUMBER_FIELDS, RETAILER, TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.cleaning import clean
+from modules.feeds.ids import IdSpace
 from modules.feeds.prices.reader import PriceReader
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
 from modules.images.cells import first_picture
@@ -28,7 +29,7 @@ class Product:
     """A product as the feed describes it.
 
     Attributes:
-      id: as in the feed, without white space around it.
+      id: as in the feed, without white space around it; with ``ids: retailer`` behind the retailer's name.
       text: text field to cleaned, non-empty text; a missing field is absent.
       numbers: number field to its number; a missing one is absent.
       untold: number fields that have a value, which tells no number.
@@ -68,7 +69,13 @@ class Mapper:
         """
         fields = settings.fields
         self._id = fields.id, getter(fields.id)
-        self._text = [(f, c, getter(c)) for f in TEXT_FIELDS if (c := getattr(fields, f))]
+        self._ids = IdSpace.of(settings)
+        self._retailer = settings.retailer
+        columns = {field: getattr(fields, field) for field in TEXT_FIELDS}
+        if self._retailer is not None:
+            # What a feed writes of itself may change in spelling, or be missing: its figures would fall apart.
+            columns[RETAILER] = None
+        self._text = [(field, column, getter(column)) for field, column in columns.items() if column]
         self._numbers = [
             (f, getter(c), PriceReader(partial(_column_of, head, getter(c))))
             for f in NUMBER_FIELDS
@@ -90,8 +97,7 @@ class Mapper:
         """
         if not isinstance(record, dict):
             raise NotUsable("not_a_product", f"{kind_of(record)}, not an object")
-        column, get = self._id
-        own_id = product_id(column, get(record))
+        own_id = self.id(record)
         text = {}
         limit = self._max_chars
         for field, column, get in self._text:
@@ -115,6 +121,8 @@ class Mapper:
             self._read_numbers(record, product)
         if not (text or vectors or product.numbers or product.untold):
             raise NotUsable("not_a_product", "none of the mapped columns has a value")
+        if self._retailer is not None:
+            text[RETAILER] = self._retailer
         if self._split is not None:
             column, get = self._split
             value = get(record)
@@ -124,6 +132,11 @@ class Mapper:
         if self._label_columns:
             product.assigned = {column: get(record) for column, get in self._label_columns}
         return product
+
+    def id(self, record: Any) -> str:
+        """The id of the product that a record describes; raises as :meth:`product` does."""
+        column, get = self._id
+        return self._ids.product_id(product_id(column, get(record)))
 
     def _read_numbers(self, record: dict[str, Any], product: Product) -> None:
         """Puts the number fields into the product, and the currency that a price names where no column has one."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
 
@@ -9,13 +10,14 @@ from pydantic import Field
 
 from modules.errors import InputError
 from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
-from modules.feeds.files import find_files, format_of, resolve
+from modules.feeds.files import FeedFile, find_feed_files, format_of, resolve
+from modules.feeds.ids import LabelIds
 from modules.feeds.joining import Assignments
 from modules.feeds.mapping import Mapper
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
 from modules.feeds.values import NotUsable
-from modules.labels import read_labels
+from modules.labels import carry_over, read_labels
 from modules.labels import resolve as resolve_labels
 from modules.labels.assignments import read_assignments
 from modules.labels.model import ResolvedLabels
@@ -23,7 +25,7 @@ from modules.objectives import Objective, kinds_of
 from modules.objectives.sources import MODEL
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
-from modules.settings.feed import FeedSettings
+from modules.settings.feed import FeedSettings, RetailerFeed, sources_of
 from modules.settings.workflow import LabelsSettings, RulesSettings, TaxonomySettings, Workflow
 from modules.taxonomy import Taxonomy
 
@@ -37,6 +39,7 @@ class ExampleSettings(Settings):
     """
 
     feed: FeedSettings
+    feeds: tuple[RetailerFeed, ...] = ()
     taxonomy: TaxonomySettings
     rules: RulesSettings
     labels: LabelsSettings
@@ -58,6 +61,7 @@ class ExampleSettings(Settings):
         feed = workflow.feed.model_copy(update=update)
         return cls(
             feed=feed,
+            feeds=workflow.feeds,
             taxonomy=workflow.taxonomy,
             rules=workflow.rules,
             # A run reads the store's snapshot, and ML Metadata has no use for a database's address.
@@ -72,13 +76,18 @@ class ExampleSettings(Settings):
         names = [self.taxonomy.file, self.rules.file, *self.labels.files, *assignments]
         return [resolve(folder, name) for name in names if name]
 
-    def feed_files(self, folder: str) -> list[str]:
-        """The feed's files in the order in which records count as earlier.
+    @property
+    def sources(self) -> tuple[FeedSettings, ...]:
+        """The complete settings of every feed."""
+        return sources_of(self.feed, self.feeds)
+
+    def feed_files(self, folder: str) -> list[FeedFile]:
+        """The feeds' files in the order in which records count as earlier.
 
         Raises:
-          InputError: a pattern matches nothing.
+          InputError: a pattern matches nothing, or two feeds match the same file.
         """
-        return find_files(self.feed, folder, exclude=self.side_files(folder))
+        return find_feed_files(self.sources, folder, self.side_files(folder), listed=bool(self.feeds))
 
 
 def load_taxonomy(settings: ExampleSettings, folder: str, truths: Iterable[tuple[str, ...]] = ()) -> Taxonomy:
@@ -96,37 +105,44 @@ def load_rule_set(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) ->
 
 
 def load_label_files(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) -> ResolvedLabels:
-    """What the annotators agree on, of all label files."""
+    """What the annotators agree on, of all label files; under the products' ids, also where the files are older."""
     files = [resolve(folder, file) for file in settings.labels.files]
     taught = [name for name, objective in settings.objectives.items() if MODEL in objective.label_sources.sources]
-    return resolve_labels(read_labels(files, taxonomy, kinds_of(settings.objectives)), include_model=taught)
+    log = read_labels(files, taxonomy, kinds_of(settings.objectives))
+    return resolve_labels(carry_over(log, LabelIds.of(settings.sources).product_id), include_model=taught)
 
 
 def load_assignments(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) -> dict[str, Assignments]:
     """File of category assignments to product to the ids of its categories."""
+    full = LabelIds.of(settings.sources).product_id
     names = {name for objective in settings.objectives.values() for name in objective.label_sources.files}
-    return {name: read_assignments(resolve(folder, name), taxonomy) for name in sorted(names)}
+    files = {name: read_assignments(resolve(folder, name), taxonomy) for name in sorted(names)}
+    return {name: {full(product): ids for product, ids in table.items()} for name, table in files.items()}
 
 
-def truths_of(path: str, settings: FeedSettings, part: int = 0, of: int = 1) -> set[tuple[str, ...]]:
-    """The distinct true categories in (a part of) a file."""
+def truths_of(path: str, settings: FeedSettings, part: int = 0, of: int = 1) -> Counter[tuple[str, ...]]:
+    """The distinct true categories in (a part of) a file, and how many records have each; none without a column."""
+    truths: Counter[tuple[str, ...]] = Counter()
+    if settings.fields.truth is None:
+        return truths
     mapper = Mapper(settings)
-    truths = set()
     for record in read_records(path, format_of(path, settings), settings, part, of):
-        if not isinstance(record, BadRecord):
-            truths.add(mapper.truth(record.data))
-    return {names for names in truths if names}
+        if not isinstance(record, BadRecord) and (names := mapper.truth(record.data)):
+            truths[names] += 1
+    return truths
 
 
-def find_dimensions(settings: ExampleSettings, files: Iterable[str]) -> dict[str, int]:
-    """Vector field to its dimension: the features', else that of the first vector near the beginning of the feed."""
+def find_dimensions(settings: ExampleSettings, files: Iterable[FeedFile]) -> dict[str, int]:
+    """Vector field to its dimension: the features', else that of the first vector near the beginning of a feed."""
     dimensions = dict(settings.dimensions)
-    fields = settings.feed.fields
-    unknown = [field for field in VECTOR_FIELDS if getattr(fields, field) and field not in dimensions]
-    mapper = Mapper(settings.feed)
-    for path in files if unknown else ():
+    sources = settings.sources
+    mapped = [field for field in VECTOR_FIELDS if any(source.has(field) for source in sources)]
+    unknown = [field for field in mapped if field not in dimensions]
+    mappers = list(map(Mapper, sources))
+    for path, source in files if unknown else ():
+        mapper = mappers[source]
         try:
-            records = head_of(path, settings.feed)
+            records = head_of(path, sources[source])
         except InputError:
             # Reading the whole file will say it, with all other problems.
             continue

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from modules.errors import InputError, Problem
+from modules.errors import Problem
 
 REASONS = {
     "undecodable": "bytes that are UTF-8",
@@ -91,29 +91,20 @@ class Tally:
             both = sorted([*self.examples.get(reason, []), *examples], key=lambda bad: (bad.file, bad.line))
             self.examples[reason] = both[: self.limit]
 
-    def check_complete(self, products: int) -> None:
-        """Raises InputError unless each record that was read is a product or was counted as bad."""
-        bad = self.counts.total()
-        if self.read != products + bad:
-            expected = (
-                f"expected every record to be a product or in quarantine: {self.read:,} were read, "
-                f"{products:,} are products and {bad:,} are in quarantine"
-            )
-            raise InputError(Problem("", expected, key="feed", hint="please report this as a bug"))
-
-    def check(self, max_share: float) -> None:
-        """Raises InputError, with examples per reason, if more than ``max_share`` of the records are bad."""
+    def problems(self, max_share: float, retailer: str | None = None) -> list[Problem]:
+        """With examples per reason, if more than ``max_share`` of the records, all of ``retailer``, are bad."""
         bad = self.counts.total()
         if bad <= max_share * self.read:
-            return
+            return []
+        whose = f" of {retailer}" if retailer else ""
         named = ", ".join(f"{reason} {count}" for reason, count in sorted(self.counts.items()))
         problems = [
             Problem(
                 "",
                 key="feed.quarantine.max_share",
                 value=f"{max_share:g}",
-                expected=f"{bad:,} of {self.read:,} records are bad ({bad / self.read:.1%}): {named}",
-                hint="mend the feed or feed.fields, or raise the share",
+                expected=f"{bad:,} of {self.read:,} records{whose} are bad ({bad / self.read:.1%}): {named}",
+                hint="mend the feed or the mapping of its fields, or raise the share",
             )
         ]
         problems += [
@@ -121,7 +112,7 @@ class Tally:
             for reason in sorted(self.examples)
             for bad in self.examples[reason]
         ]
-        raise InputError(problems)
+        return problems
 
 
 def tally_to_json(tally: Tally) -> dict[str, Any]:
@@ -142,3 +133,14 @@ def tally_from_json(data: Mapping[str, Any], limit: int) -> Tally:
         bad = BadRecord(*row)
         tally.examples.setdefault(bad.reason, []).append(bad)
     return tally
+
+
+def incomplete(read: int, products: int, bad: int) -> list[Problem]:
+    """What is wrong unless each record that was read is a product or was counted as bad."""
+    if read == products + bad:
+        return []
+    expected = (
+        f"expected every record to be a product or in quarantine: {read:,} were read, "
+        f"{products:,} are products and {bad:,} are in quarantine"
+    )
+    return [Problem("", expected, key="feed", hint="please report this as a bug")]

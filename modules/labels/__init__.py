@@ -1,6 +1,7 @@
 """Labels: what people (and imports, and models) said about products, and what that comes to."""
 
 from modules.labels.aggregation import resolve
+from modules.labels.carrying import carry_over
 from modules.labels.model import VALUES, LabelCount, LabelLog, LabelRow, LabelSummary, ResolvedLabel, ResolvedLabels
 from modules.labels.reading import read_labels
 
@@ -12,6 +13,7 @@ __all__ = [
     "LabelSummary",
     "ResolvedLabel",
     "ResolvedLabels",
+    "carry_over",
     "read_labels",
     "resolve",
 ]

@@ -20,7 +20,7 @@ from modules.errors import InputError, Problem
 from modules.examples import SPLIT_FOLDER
 from modules.objectives import kind_by_columns, kind_named, single_label_names
 from modules.parquet import readable
-from modules.predictions.columns import ENTROPY, MARGIN, SPLIT, objective_column, objectives_of
+from modules.predictions.columns import ENTROPY, ID, MARGIN, SPLIT, objective_column, objectives_of
 from modules.taxonomy import Category, Taxonomy
 
 Uncertainty = Literal["entropy", "least_confidence", "margin"]
@@ -142,6 +142,11 @@ class PredictionFiles:
         for name in [split] if split is not None else list(self.files):
             for file in self.files.get(name, []):
                 yield from _batches(file, columns)
+
+    def ids(self) -> Iterator[str]:
+        """All products' ids."""
+        for batch in self.scan([ID]):
+            yield from batch.column(0).to_pylist()
 
     def select(self, query: Query, columns: Sequence[str]) -> Iterator[pa.Table]:
         """The products that the query asks for: tables of ``columns`` and ``split``, text columns as plain strings.

@@ -164,6 +164,15 @@ class Predicted:
 
 
 @dataclass(frozen=True)
+class RetailerRow:
+    """Figures of one retailer's labelled test products, ``measured`` of them."""
+
+    name: str
+    measured: int
+    figures: Sequence[Figure]
+
+
+@dataclass(frozen=True)
 class ObjectiveReport:
     """All of one objective.
 
@@ -184,6 +193,8 @@ class ObjectiveReport:
     """(name, predicted products, labelled products) of the roots of the taxonomy."""
     labelling: Sequence[str] = ()
     """Whether labelling on is worth it, in sentences, the verdict first."""
+    retailers: Sequence[RetailerRow] = ()
+    """Those with labelled test products, the one with the most of them first."""
 
     def ranked(self) -> list[CategoryRow]:
         """Categories with labelled test products, the best first; where F1 is the same, more products weigh more."""

@@ -31,6 +31,7 @@ from modules.reporting.text import (
     label_lines,
     products_line,
     quarantine_line,
+    retailer_lines,
     rules_line,
     tuning_line,
     unmeasured_text,
@@ -142,7 +143,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
     counts = report.counts
     if counts is None:
         return [("products", "not known: the run made no examples")]
-    lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts)), *retailer_lines(counts)]
     lines += untold_lines(counts)
     if counts.images:
         lines.append(("images", images_line(counts)))

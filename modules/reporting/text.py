@@ -5,11 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from modules.examples import Counts
+from modules.examples import PRODUCTS, READ, Counts
 from modules.images.outcome import OK
 from modules.objectives import kind_named
 from modules.reporting.console import show, text
-from modules.reporting.model import Blessing, CategoryRow, Figure, IndexReport, ObjectiveReport, Report, Tuning
+from modules.reporting.model import (
+    Blessing,
+    CategoryRow,
+    Figure,
+    IndexReport,
+    ObjectiveReport,
+    Report,
+    RetailerRow,
+    Tuning,
+)
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -17,6 +26,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
 BEST_AND_WORST = 5
+_RETAILERS = 12
 _REASONS = 10
 _SPLITS = {"train": 0, "eval": 1, "test": 2}
 
@@ -58,7 +68,7 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     counts = report.counts
     if counts is None:
         return [("products", "not known: the run made no examples")]
-    lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts))]
+    lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts)), *retailer_lines(counts)]
     lines += untold_lines(counts)
     if counts.leaked_titles:
         lines.append(("leaks", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
@@ -98,6 +108,20 @@ def untold_lines(counts: Counts) -> list[tuple[str, str]]:
         for name, number in counts.untold.most_common()
         if number
     ]
+
+
+def retailer_lines(counts: Counts) -> list[tuple[str, str]]:
+    """Per retailer how many products came from how many records, and why the others are in quarantine."""
+    lines = []
+    for retailer in counts.retailers:
+        bad = counts.quarantined_of(retailer)
+        read, products = counts.by_retailer[retailer, READ], counts.by_retailer[retailer, PRODUCTS]
+        line = f"{products:,} products of {read:,} records"
+        if bad:
+            reasons = ", ".join(f"{reason} {count:,}" for reason, count in bad.most_common())
+            line += f", {bad.total():,} bad ({bad.total() / max(read, 1):.1%}): {reasons}"
+        lines.append((f"  {retailer}", line))
+    return lines
 
 
 def images_line(counts: Counts) -> str:
@@ -197,6 +221,8 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
         change = text(change_text(figure), style)
         table.add_row(f"  {figure.title}", f"{figure.now.value:.3f}", interval_text(figure), change)
     yield table
+    if len(objective.retailers) > 1:
+        yield _retailers(objective.retailers)
     ranked = objective.ranked()
     if len(ranked) > 2 * BEST_AND_WORST:
         best, worst = ranked[:BEST_AND_WORST], ranked[-BEST_AND_WORST:][::-1]
@@ -206,6 +232,21 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
         if rows:
             yield _categories(title, rows)
     yield from _labelling(objective)
+
+
+def _retailers(retailers: Sequence[RetailerRow]) -> Table:
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
+    table.add_column(overflow="fold")
+    table.add_column(justify="right", no_wrap=True)
+    table.add_column(overflow="fold")
+    for row in retailers[:_RETAILERS]:
+        figures = ", ".join(f"{figure.title} {figure.now.value:.3f}" for figure in row.figures)
+        table.add_row(text(f"  {row.name}"), f"{row.measured:,} product{'s' if row.measured != 1 else ''}", figures)
+    if len(retailers) > _RETAILERS:
+        table.add_row(f"  and {len(retailers) - _RETAILERS:,} more", "", "in the report")
+    return table
 
 
 def _labelling(objective: ObjectiveReport) -> Iterator[Text]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,11 @@ class AskedQuestions:
 
 
 def read_asked(
-    files: Sequence[str | Path], queue: str | Path | None, taxonomy: Taxonomy, objectives: Mapping[str, str]
+    files: Sequence[str | Path],
+    queue: str | Path | None,
+    taxonomy: Taxonomy,
+    objectives: Mapping[str, str],
+    product_id: Callable[[str], str] = str,
 ) -> dict[str, AskedQuestions]:
     """Objective to its questions.
 
@@ -42,6 +46,7 @@ def read_asked(
       files: label files.
       queue: JSON Lines with ``product_id``, ``objective``, ``category`` and ``batch``.
       objectives: name to the name of its kind.
+      product_id: the product's id, of one in these files.
 
     Raises:
       InputError: a file is missing, or a row is wrong.
@@ -54,20 +59,21 @@ def read_asked(
             # Nobody was asked.
             continue
         category = kind_named(objectives[row.objective]).asked_category(row.category)
-        key = (row.objective, row.product_id, category, row.annotator)
+        product = product_id(row.product_id)
+        key = (row.objective, product, category, row.annotator)
         if key not in newest or newest[key][0] <= row.time:
             newest[key] = (row.time, row.value)
         if row.batch:
             batches[row.objective].add(row.batch)
         if row.source == "random":
-            random[row.objective].add(row.product_id)
+            random[row.objective].add(product)
     questions: dict[str, set[Question]] = {name: set() for name in objectives}
     for (objective, product, category, _), (_, value) in newest.items():
         if value != "retracted":
             questions[objective].add((product, category))
     for waiting in _queued(Path(queue)) if queue else ():
         if waiting["objective"] in objectives:
-            questions[waiting["objective"]].add((waiting["product_id"], waiting.get("category") or ""))
+            questions[waiting["objective"]].add((product_id(waiting["product_id"]), waiting.get("category") or ""))
             if waiting.get("batch"):
                 batches[waiting["objective"]].add(waiting["batch"])
     return {

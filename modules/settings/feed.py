@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
 from modules.category_text import CategoryCells
 from modules.errors import Problem
+from modules.examples import RETAILER
 from modules.feeds.formats import FORMATS
 from modules.plugins import KindName
 from modules.settings.base import Settings, contradiction
@@ -93,12 +94,15 @@ class DemoSettings(Settings):
     images: bool = True
 
 
-class FeedSettings(Settings):
-    folder: str | None = None
-    """The folder that ``files`` (and taxonomy, rules, labels) are relative to; default: the workflow file's own
-    folder, and with ``demo`` the folder ``<name>-catalogue`` in ``runners.local.folder``. ``--feed DIR`` or the
-    environment variable named by ``folder_env`` overrides it."""
-    folder_env: str | None = None
+RetailerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
+"""Letters, digits, ``.``, ``_``, ``-``: part of the ids of its products, so that no name has the colon behind it."""
+
+
+class FileSettings(Settings):
+    """What is true of the files of one retailer alone."""
+
+    retailer: RetailerName | None = None
+    """The retailer of all products in these files, in place of the column ``fields.retailer``."""
     files: tuple[str, ...] = tuple(
         f"*{suffix}{packed}"
         for suffix in (".jsonl", ".csv", ".tsv", ".parquet", ".xlsx", ".xml")
@@ -106,8 +110,6 @@ class FeedSettings(Settings):
         if not packed or suffix not in (".parquet", ".xlsx")
     )
     """Glob patterns. The format follows from the name unless ``format`` says otherwise."""
-    outside: bool = False
-    """Files outside of the folder may be read: by patterns with ``..`` or full paths, and by links that lead out."""
     format: Annotated[str, KindName(FORMATS, "auto")] = "auto"
     """The name of a format that comes with Shelfmark or is provided by an installed distribution; ``auto``: the format
     that each file's name tells."""
@@ -124,8 +126,55 @@ class FeedSettings(Settings):
     blank behind it, ``", "`` one with a blank; null: a text is one path. Lists of paths need none."""
     truth_numbered: bool = False
     """A number and a dash before a path (``166 - Apparel & Accessories``) belong to no name."""
+
+    @model_validator(mode="after")
+    def _files(self) -> Self:
+        if not self.files:
+            raise ValueError("files must name at least one pattern")
+        return self
+
+    @property
+    def truth_cells(self) -> CategoryCells:
+        """How the column with the true category is read."""
+        return CategoryCells(self.truth_separator, self.truth_paths_separator, self.truth_numbered)
+
+    def has(self, field: str) -> bool:
+        """Whether products can have a value in this product field."""
+        return getattr(self.fields, field) is not None or (field == RETAILER and self.retailer is not None)
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        if self.truth_paths_separator == self.truth_separator:
+            expected = "another text than truth_separator, or null"
+            yield contradiction(f"{place}.truth_paths_separator", repr(self.truth_paths_separator), expected)
+
+
+class RetailerFeed(FileSettings):
+    """The feed of one of several retailers: its files, and how they are read. What is common stands in ``feed``."""
+
+    retailer: RetailerName
+    """Another one for each feed; the ids of its products start with it (``retailer:id``)."""
+    files: tuple[str, ...]
+    """Glob patterns, relative to ``feed.folder``. No file may be in two feeds."""
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        yield from _retailer_column(self, place)
+
+
+class FeedSettings(FileSettings):
+    folder: str | None = None
+    """The folder that ``files`` (and taxonomy, rules, labels) are relative to; default: the workflow file's own
+    folder, and with ``demo`` the folder ``<name>-catalogue`` in ``runners.local.folder``. ``--feed DIR`` or the
+    environment variable named by ``folder_env`` overrides it."""
+    folder_env: str | None = None
+    outside: bool = False
+    """Files outside of the folder may be read: by patterns with ``..`` or full paths, and by links that lead out."""
     label_columns: tuple[str, ...] = ()
     """Columns with category assignments. Those that ``objectives.*.labels.sources`` name are added by themselves."""
+    ids: Literal["plain", "retailer"] = "plain"
+    """``plain``: a product's id is the feed's; ``retailer``: ``retailer:id``, for a workflow that more retailers will
+    join. With several ``feeds`` ids are always ``retailer:id``."""
     split: SplitSettings = SplitSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
     demo: DemoSettings | None = None
@@ -136,21 +185,38 @@ class FeedSettings(Settings):
     max_field_chars: Annotated[int, Field(ge=16)] = 20_000
     """A longer field is cut."""
 
-    @model_validator(mode="after")
-    def _files(self) -> FeedSettings:
-        if not self.files:
-            raise ValueError("files must name at least one pattern")
-        return self
-
-    @property
-    def truth_cells(self) -> CategoryCells:
-        """How the column with the true category is read."""
-        return CategoryCells(self.truth_separator, self.truth_paths_separator, self.truth_numbered)
-
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        if self.truth_paths_separator == self.truth_separator:
-            expected = "another text than truth_separator, or null"
-            yield contradiction(f"{place}.truth_paths_separator", repr(self.truth_paths_separator), expected)
-        if workflow.images is not None and self.fields.image is None:
+        yield from super().check(workflow, place)
+        if workflow.feeds:
+            defaults = FileSettings()
+            for name in FileSettings.model_fields:
+                if (value := getattr(self, name)) != getattr(defaults, name):
+                    expected = f"no {name} here, since each feed of feeds has its own"
+                    yield contradiction(f"{place}.{name}", "" if isinstance(value, Settings) else value, expected)
+            if self.demo is not None:
+                yield contradiction(f"{place}.demo", "", "no demo beside feeds")
+        else:
+            yield from _retailer_column(self, place)
+            if self.ids == "retailer" and self.retailer is None:
+                yield contradiction(f"{place}.ids", self.ids, "feed.retailer to name the retailer")
+        if workflow.images is not None and all(source.fields.image is None for source in workflow.sources):
+            key = "feeds" if workflow.feeds else f"{place}.fields.image"
             expected = "the column with paths or addresses of images, for feed.images"
-            yield contradiction(f"{place}.fields.image", "null", expected)
+            yield contradiction(key, "" if workflow.feeds else "null", expected)
+
+
+def _retailer_column(settings: FileSettings, place: str) -> Iterator[Problem]:
+    """A column that somebody named for what is known already."""
+    column = settings.fields.retailer
+    if settings.retailer is not None and column not in (None, FieldSettings.model_fields[RETAILER].default):
+        expected = f"no column, since all products are of the retailer {settings.retailer}"
+        yield contradiction(f"{place}.fields.retailer", column, expected)
+
+
+def sources_of(feed: FeedSettings, feeds: Sequence[RetailerFeed]) -> tuple[FeedSettings, ...]:
+    """The complete settings of each feed: those of ``feed`` alone, or each of ``feeds`` with what is common."""
+    ids = "retailer" if len(feeds) > 1 else feed.ids
+    return tuple(
+        feed.model_copy(update={**{name: getattr(own, name) for name in FileSettings.model_fields}, "ids": ids})
+        for own in feeds
+    ) or (feed,)

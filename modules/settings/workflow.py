@@ -16,7 +16,7 @@ from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives,
 from modules.settings.base import NotNegative, Settings, contradiction
 from modules.settings.beam import BeamSettings
 from modules.settings.committee import CommitteeSettings
-from modules.settings.feed import FeedSettings, Split
+from modules.settings.feed import FeedSettings, RetailerFeed, Split, sources_of
 from modules.settings.images import ImageSettings
 from modules.settings.kubeflow import KubeflowSettings
 from modules.settings.retention import RetentionSettings
@@ -49,10 +49,9 @@ class TaxonomySettings(Settings):
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         if self.from_truth and self.file is not None:
             yield contradiction(f"{place}.file", self.file, "null, since taxonomy.from_truth builds the taxonomy")
-        elif self.from_truth and workflow.feed.fields.truth is None:
-            yield contradiction(
-                f"{place}.from_truth", "true", "feed.fields.truth to name the column with the categories"
-            )
+        elif self.from_truth and not workflow.truth_columns:
+            expected = f"{workflow.field_key('truth')} to name the column with the categories"
+            yield contradiction(f"{place}.from_truth", "true", expected)
         elif not self.from_truth and self.file is None:
             yield contradiction(f"{place}.file", "null", "a file, or taxonomy.from_truth: true")
 
@@ -77,8 +76,8 @@ class TruthSettings(Settings):
     """A path that is not in the taxonomy is cut to its nearest ancestor that is, in place of an error."""
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        if workflow.feed.fields.truth is None:
-            yield contradiction(place, "", "feed.fields.truth to name the column")
+        if not workflow.truth_columns:
+            yield contradiction(place, "", f"{workflow.field_key('truth')} to name the column")
         if self.objective not in workflow.objectives:
             yield contradiction(f"{place}.objective", self.objective, f"one of: {', '.join(workflow.objectives)}")
         elif workflow.objectives[self.objective].single_label is False:
@@ -180,6 +179,8 @@ class Workflow(Settings):
     """Also the pipeline's name in ML Metadata."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
     feed: FeedSettings = FeedSettings()
+    feeds: tuple[RetailerFeed, ...] = ()
+    """The feeds of several retailers; ``feed`` then has what is common to all. Without: ``feed`` is the only one."""
     taxonomy: TaxonomySettings = TaxonomySettings()
     rules: RulesSettings = RulesSettings()
     labels: LabelsSettings = LabelsSettings()
@@ -234,6 +235,12 @@ class Workflow(Settings):
             yield contradiction("features", "{}", "at least one feature")
         if not self.objectives:
             yield contradiction("objectives", "{}", "at least one objective")
+        seen: set[str] = set()
+        for number, own in enumerate(self.feeds):
+            if own.retailer.casefold() in seen:
+                expected = "another retailer than the feeds before, whatever the case of its letters"
+                yield contradiction(f"feeds.{number}.retailer", own.retailer, expected)
+            seen.add(own.retailer.casefold())
         yield from super().check(workflow, place)
         yield from solver_problems(self.model, self.training, "model", "training")
 
@@ -246,6 +253,21 @@ class Workflow(Settings):
     def solvers(fits: Callable[[type[TrainingSettings]], bool]) -> str:
         """:func:`modules.training.methods.solvers`, for sections which that module itself imports."""
         return solvers(fits)
+
+    @property
+    def sources(self) -> tuple[FeedSettings, ...]:
+        """The complete settings of every feed."""
+        return sources_of(self.feed, self.feeds)
+
+    @property
+    def truth_columns(self) -> tuple[str, ...]:
+        """The distinct columns with the true category, of the feeds that have one."""
+        columns = [source.fields.truth for source in self.sources]
+        return tuple(dict.fromkeys(column for column in columns if column is not None))
+
+    def field_key(self, field: str) -> str:
+        """Where the workflow says which column a field is, for a message."""
+        return f"feeds[...].fields.{field}" if self.feeds else f"feed.fields.{field}"
 
     @property
     def images(self) -> ImageSettings | None:
@@ -261,11 +283,17 @@ class Workflow(Settings):
 
 
 def features_for(data: dict[str, Any]) -> dict[str, Feature]:
-    """The default features that a workflow's data has the columns for."""
-    feed = data.get("feed")
-    fields = feed.get("fields") if isinstance(feed, dict) else None
-    missing = {name for name, column in fields.items() if column is None} if isinstance(fields, dict) else set()
+    """The default features that a workflow's data has the columns for, in one of its feeds at least."""
+    feeds = data.get("feeds")
+    sources = feeds if isinstance(feeds, list | tuple) and feeds else [data.get("feed")]
+    missing = set.intersection(*map(_unmapped, sources))
     return {name: f for name, f in default_features().items() if f.column_of(name) not in missing}
+
+
+def _unmapped(feed: object) -> set[str]:
+    """The fields for which a feed's data, checked or not, has no column."""
+    fields = feed.get("fields") if isinstance(feed, dict) else None
+    return {name for name, column in fields.items() if column is None} if isinstance(fields, dict) else set()
 
 
 class ContradictionError(ValueError):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from modules.category_text import Names
 from modules.errors import InputError, Problem
 from modules.settings.feed import Split
+from modules.taxonomy.merging import merge_trees
 from pipeline.init.categories import (
     CategoryGuess,
     PathNode,
@@ -31,8 +32,9 @@ from pipeline.init.fields import (
     tells_categories,
     vector_column,
 )
-from pipeline.init.files import FeedFiles, find_files
-from pipeline.init.images import ImageGuess, feed_folder, guess_images
+from pipeline.init.files import FeedFiles, feed_paths, find_files
+from pipeline.init.images import ImageGuess, feed_folder, guess_images, unite_images
+from pipeline.init.retailers import group_files
 
 SAMPLE = 20_000
 MAX_COUNTED = 1_000_000
@@ -54,6 +56,9 @@ class Guess:
       images: where the images are that a column names.
       unused: columns that were given no field.
       notes: what somebody should know before they trust the result.
+      paths: categories as the feed has them, and how many of the counted products each has.
+      retailer: whose feed it is, of several.
+      feeds: of several retailers, the guess of each; all other attributes then say what is true of them together.
     """
 
     files: FeedFiles
@@ -67,24 +72,58 @@ class Guess:
     images: ImageGuess | None = None
     unused: tuple[str, ...] = ()
     notes: tuple[str, ...] = field(default=())
+    paths: Mapping[Names, int] = field(default_factory=dict)
+    retailer: str | None = None
+    feeds: tuple[Guess, ...] = ()
 
     def column(self, field_name: str) -> str | None:
         """The column of a product field, None where none was found."""
         return next((guess.column for guess in self.fields if guess.field == field_name), None)
 
 
-def detect(feeds: Sequence[Path], category: str | None = None, separator: str | None = None) -> Guess:
-    """Looks at feed files and guesses how to read them.
+def detect(
+    feeds: Sequence[Path], category: str | None = None, separator: str | None = None, together: bool = False
+) -> Guess:
+    """Looks at feed files and guesses how to read them: those of each retailer alone.
 
     Args:
       feeds: files and folders.
-      category: the category column, in place of a guess.
+      category: the category column, in place of a guess; with several retailers of those who have it.
       separator: what stands between its names, in place of a guess.
+      together: all files are of one retailer.
 
     Raises:
       InputError: the files cannot be used, or have no column that could be a product's id.
     """
-    files = find_files(feeds)
+    paths = feed_paths(feeds)
+    groups = [] if together else group_files(paths)
+    if len(groups) < 2:
+        return _detect(paths, category, separator)
+    guesses: list[Guess] = []
+    problems: list[Problem] = []
+    for group in groups:
+        try:
+            guess = _detect(group.paths, category, separator, feed_folder(paths))
+            guesses.append(replace(guess, retailer=group.name))
+        except InputError as error:
+            problems += error.problems
+    if not problems and category is not None and not any(_has_category(guess, category) for guess in guesses):
+        problems.append(Problem("--category", "expected a column of one of the feeds", value=category))
+    if problems:
+        raise InputError(problems)
+    return unite(guesses)
+
+
+def _has_category(guess: Guess, column: str) -> bool:
+    return guess.category is not None and guess.category.column == column
+
+
+def _detect(
+    paths: Sequence[Path], category: str | None = None, separator: str | None = None, shared: Path | None = None
+) -> Guess:
+    """The guess of one feed. Of several it need not have the category column that was named; ``shared`` is then the
+    folder that all of them are in."""
+    files = find_files(paths)
     columns, sample = summarise(files.records(-(-SAMPLE // len(files.paths))))
     if not sample:
         raise InputError(Problem(str(files.paths[0]), "expected products, found no record that can be read"))
@@ -94,7 +133,8 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
             f"{files.undecodable:.1%} of the lines are no UTF-8 and will be left out; "
             "set feed.encoding if the files have another encoding"
         )
-    chosen = _category(columns, category, separator)
+    named = None if shared is not None and category not in columns else category
+    chosen = _category(columns, named, separator)
     taken = {chosen.column} if chosen else set()
     fields, others = _fields(columns, sample, chosen, taken, notes)
     if "id" not in {guess.field for guess in fields}:
@@ -107,6 +147,7 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     nodes: tuple[PathNode, ...] = ()
     counted, minimum = len(sample), minimum_for(len(sample))
     _note_numbers(columns, chosen, notes)
+    counts: Counter[Names] = Counter()
     if chosen is None:
         notes.append("no category column was found: write your categories into the taxonomy file, then label products")
     else:
@@ -119,21 +160,53 @@ def detect(feeds: Sequence[Path], category: str | None = None, separator: str | 
     used = {guess.column for guess in fields} | taken
     used |= {vector.name} if vector else set()
     used |= {split[0]} if split else set()
-    images = _images(files, columns, fields, notes)
+    images = _images(shared or feed_folder(files.paths), columns, fields, notes)
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
     return Guess(
         files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
-        split, images, unused, tuple(notes + others),
+        split, images, unused, tuple(notes + others), dict(counts),
     )  # fmt: skip
 
 
+def unite(guesses: Sequence[Guess]) -> Guess:
+    """What is true of several retailers' feeds together; the taxonomy is the union of their trees."""
+    trees = merge_trees([guess.paths for guess in guesses])
+    products = sum(guess.products for guess in guesses)
+    minimum = minimum_for(products)
+    notes = [f"{guess.retailer}: {note}" for guess in guesses for note in guess.notes] + trees.sentences()
+    fields = {field.field: field for guess in guesses for field in guess.fields}
+    lengths = {guess.vector[1] for guess in guesses if guess.vector}
+    if len(lengths) > 1:
+        shown = " and ".join(map(str, sorted(lengths)))
+        notes.append(f"vectors are not used: the feeds' have {shown} numbers, and one model compares none of them")
+        guesses = [replace(guess, vector=None) for guess in guesses]
+    splits = {guess.split for guess in guesses}
+    if len(splits) > 1:
+        notes.append("the split columns are not used: not every feed has the same one, so titles decide")
+        guesses = [replace(guess, split=None) for guess in guesses]
+    return replace(
+        guesses[0],
+        fields=tuple(fields.values()),
+        category=next((guess.category for guess in guesses if guess.category), None),
+        nodes=tuple(build_taxonomy(trees.counts, minimum)),
+        minimum=minimum,
+        products=products,
+        vector=next((guess.vector for guess in guesses if guess.vector), None),
+        images=unite_images([guess.images for guess in guesses if guess.images]),
+        unused=(),
+        notes=tuple(notes),
+        paths=trees.counts,
+        retailer=None,
+        feeds=tuple(guesses),
+    )
+
+
 def _images(
-    files: FeedFiles, columns: dict[str, SampledColumn], fields: list[FieldGuess], notes: list[str]
+    folder: Path, columns: dict[str, SampledColumn], fields: list[FieldGuess], notes: list[str]
 ) -> ImageGuess | None:
     name = next((guess.column for guess in fields if guess.field == "image"), None)
     if name is None:
         return None
-    folder = feed_folder(files.paths)
     image_guess = guess_images(columns[name], folder)
     if image_guess.missing:
         count = image_guess.files + image_guess.missing

@@ -47,11 +47,11 @@ class FeedFiles:
         )
 
 
-def find_files(feeds: Sequence[Path]) -> FeedFiles:
-    """The files that ``feeds`` (files and folders) name.
+def feed_paths(feeds: Sequence[Path]) -> list[Path]:
+    """The files that ``feeds`` (files and folders) name, sorted.
 
     Raises:
-      InputError: something is missing, unreadable or of an unknown format, or the files do not go together.
+      InputError: one of them is missing, or a folder without any.
     """
     problems: list[Problem] = []
     paths: dict[Path, Path] = {}
@@ -60,10 +60,22 @@ def find_files(feeds: Sequence[Path]) -> FeedFiles:
         if not inside:
             problems.append(Problem(str(feed), f"expected a feed file ({_endings()}), or a folder with some"))
         paths.update((path.resolve(), path) for path in inside)
+    if problems:
+        raise InputError(problems)
+    return sorted(paths.values())
+
+
+def find_files(paths: Sequence[Path]) -> FeedFiles:
+    """How to read the files of one feed, and what they are.
+
+    Raises:
+      InputError: a file is unreadable or of an unknown format, or the files do not go together.
+    """
+    problems: list[Problem] = []
     kinds: list[str] = []
     needed: dict[str, set[str]] = {}
     bad = total = 0
-    ordered = sorted(paths.values())
+    ordered = sorted(paths)
     for path in ordered:
         try:
             kind, sniffed, head = sniff(str(path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,16 @@ def guess_images(column: SampledColumn, folder: Path) -> ImageGuess:
     return ImageGuess(names, files, missing, len(hosts) - len(names))
 
 
-def feed_folder(paths: tuple[Path, ...]) -> Path:
+def unite_images(guesses: Sequence[ImageGuess]) -> ImageGuess | None:
+    """What is true of several feeds' images together; None where no feed names any."""
+    if not guesses:
+        return None
+    hosts = tuple(dict.fromkeys(host for guess in guesses for host in guess.hosts))
+    more = sum(guess.more_hosts for guess in guesses) + max(0, len(hosts) - MOST_HOSTS)
+    files, missing = sum(guess.files for guess in guesses), sum(guess.missing for guess in guesses)
+    return ImageGuess(hosts[:MOST_HOSTS], files, missing, more)
+
+
+def feed_folder(paths: Sequence[Path]) -> Path:
     """The folder that all feed files are in."""
     return Path(os.path.commonpath([Path(os.path.abspath(path)).parent for path in paths]))

@@ -9,9 +9,11 @@ import re
 from pathlib import Path
 
 from modules.errors import InputError, Problem, visible
+from modules.examples import RETAILER
 from modules.feeds.files import leaves
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
+from pipeline.init.images import feed_folder
 
 FIELD_ORDER = (*list(ALIASES)[:4], "raw_category", *list(ALIASES)[4:])
 
@@ -79,37 +81,62 @@ def _escaped(c: str) -> str:
     return f"\\u{ord(c):04x}" if ord(c) < 0x10000 else f"\\U{ord(c):08x}"
 
 
-def _folder(guess: Guess, output: Path) -> tuple[str, list[str]]:
-    """The feed's folder as seen from ``output`` (absolute where they share nothing), and the files in it."""
-    paths = [Path(os.path.abspath(path)) for path in guess.files.paths]
-    parent = Path(os.path.commonpath([path.parent for path in paths]))
+def _folder(parent: Path, output: Path) -> str:
+    """The feeds' folder as seen from ``output``, absolute where they share nothing."""
     target = Path(os.path.abspath(output))
     shared = os.path.commonpath([parent, target])
-    folder = os.path.relpath(parent, target) if shared != os.path.sep else str(parent)
-    return folder, [glob.escape(path.relative_to(parent).as_posix()) for path in paths]
+    return os.path.relpath(parent, target) if shared != os.path.sep else str(parent)
 
 
 def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, images: bool = False) -> str:
     """The workflow file's text, with a comment where a reader may want to change something."""
-    folder, files = _folder(guess, output)
+    paths = [path for feed in guess.feeds or (guess,) for path in feed.files.paths]
+    parent = feed_folder(paths)
     lines = [
         "# Written by `shelfmark init` from a look at the feed; everything here is a guess that you may correct.",
         "# Check it with `shelfmark validate`, run it with `shelfmark run`, both with this file's name.",
         f"name: {name}",
         "",
-        "feed:",
-        f"  folder: {_quote(folder)}",
-        "  files:",
-        *[f"    - {_quote(file)}" for file in files],
+        "feed:" + (" # what all feeds have in common" if guess.feeds else ""),
+        f"  folder: {_quote(_folder(parent, output))}",
     ]
-    parent = os.path.commonpath([os.path.dirname(os.path.abspath(path)) for path in guess.files.paths])
-    if any(leaves(str(path), parent) for path in guess.files.paths):
+    if any(leaves(str(path), str(parent)) for path in paths):
         lines.append("  outside: true # a file is a link that leads out of the folder")
+    if not guess.feeds:
+        lines += _files(guess, parent)
+    if guess.split:
+        values = ", ".join(f"{_quote(value)}: {split}" for value, split in guess.split[1])
+        lines += ["  split:", f"    column: {_quote(guess.split[0])}", f"    values: {{{values}}}"]
+    lines += _images(guess, images)
+    if guess.feeds:
+        lines += ["", "feeds: # one for each retailer; ids of products are retailer:id"]
+    for feed in guess.feeds:
+        first, *rest = [f"  retailer: {_quote(feed.retailer or '')}", *_files(feed, parent)]
+        lines += [f"  - {first.strip()}", *[f"  {line}" for line in rest]]
+    lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
+    if with_rules:
+        lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
+    lines += ["labels:", "  files:", f"    - {name}.labels.jsonl # hand-made labels go here"]
+    if guess.category:
+        lines += [
+            "  truth: # the feed's own categories count as labels",
+            "    evaluate: true",
+            "    cut_to_taxonomy: true # a category that is too small for the taxonomy counts for the one above it",
+        ]
+    return "\n".join([*lines, "", *_features(guess, images), ""])
+
+
+def _files(guess: Guess, parent: Path) -> list[str]:
+    """What is true of a feed's files alone, as lines of a section."""
+    files = [Path(os.path.abspath(path)).relative_to(parent).as_posix() for path in guess.files.paths]
+    lines = ["  files:", *[f"    - {_quote(glob.escape(file))}" for file in files]]
     for key, value in guess.files.settings.model_dump(exclude_defaults=True).items():
         lines.append(f"  {key}: {_quote(value)}")
     lines += ["  fields: # product field: column of the feed (null: the feed has none)"]
     for field in FIELD_ORDER:
         column = guess.column(field)
+        if field == RETAILER and guess.retailer is not None:
+            column = None
         lines.append(f"    {field}: {_quote(column) if column else 'null'}")
     if guess.vector:
         lines.append(f"    image_vector: {_quote(guess.vector[0])}")
@@ -123,21 +150,7 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
             lines.append(f"  truth_paths_separator: {between} # cells hold several paths: the first one is the label")
         if guess.category.cells.numbered:
             lines.append("  truth_numbered: true # 166 - Shoes: the number belongs to no name")
-    if guess.split:
-        values = ", ".join(f"{_quote(value)}: {split}" for value, split in guess.split[1])
-        lines += ["  split:", f"    column: {_quote(guess.split[0])}", f"    values: {{{values}}}"]
-    lines += _images(guess, images)
-    lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
-    if with_rules:
-        lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
-    lines += ["labels:", "  files:", f"    - {name}.labels.jsonl # hand-made labels go here"]
-    if guess.category:
-        lines += [
-            "  truth: # the feed's own categories count as labels",
-            "    evaluate: true",
-            "    cut_to_taxonomy: true # a category that is too small for the taxonomy counts for the one above it",
-        ]
-    return "\n".join([*lines, "", *_features(guess, images), ""])
+    return lines
 
 
 def _images(guess: Guess, wanted: bool) -> list[str]:
@@ -190,8 +203,7 @@ def render_taxonomy(guess: Guess) -> str:
             "#   - {path: [Shoes]}\n#   - {path: [Shoes, Boots], exclusive: true}\ncategories: []\n"
         )
     lines = [
-        f"# From the feed's column {visible(guess.category.column) if guess.category else ''}: categories of at least "
-        f"{guess.minimum} products.",
+        f"# From {_origin(guess)}: categories of at least {guess.minimum} products.",
         "# exclusive: a product belongs to exactly one of these.",
         "categories:",
     ]
@@ -200,6 +212,14 @@ def render_taxonomy(guess: Guess) -> str:
         exclusive = ", exclusive: true" if node.exclusive else ""
         lines.append(f"  - {{path: [{path}]{exclusive}}} # {node.total:,}")
     return "\n".join(lines) + "\n"
+
+
+def _origin(guess: Guess) -> str:
+    """Which columns the taxonomy is from."""
+    if not guess.feeds:
+        return f"the feed's column {visible(guess.category.column) if guess.category else ''}"
+    columns = [f"{feed.retailer}'s {visible(feed.category.column)}" for feed in guess.feeds if feed.category]
+    return f"the feeds' columns ({', '.join(columns)}), merged by path and name"
 
 
 def _rules(guess: Guess) -> str:

@@ -28,17 +28,23 @@ def init(
     images: Annotated[
         bool, typer.Option("--images", help="Fetch the images that it names, and learn from them.")
     ] = False,
+    together: Annotated[
+        bool, typer.Option("--together", help="All files are one retailer's, whatever they are called.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of an earlier init.")] = False,
 ) -> None:
     """Look at your own feed files and write a first workflow for them."""
-    from modules.feeds.formats import format_by_suffix
     from pipeline.init import detect, write_workflow
+    from pipeline.init.images import feed_folder
     from pipeline.init.output import slug
+    from pipeline.init.retailers import stem_of
 
-    guess = detect(feeds, category, separator)
+    guess = detect(feeds, category, separator, together)
     first = feeds[0].resolve()
-    stem = first.name.split(".")[0] if first.is_file() and format_by_suffix(str(first)) else first.stem
-    name = slug(name or stem)
+    if guess.feeds and len(feeds) > 1:
+        # No one file's name is that of all.
+        first = feed_folder(feeds).resolve()
+    name = slug(name or (stem_of(first) if first.is_file() else first.stem))
     files = write_workflow(guess, output if output is not None else Path(name), name, force, images)
     show(guess)
     for note in guess.notes:
@@ -51,6 +57,9 @@ def show(guess: Guess) -> None:
     """Prints what was guessed, with examples."""
     import shutil
 
+    if guess.feeds:
+        _show_feeds(guess)
+        return
     kinds = sorted(set(guess.files.kinds))
     count = len(guess.files.paths)
     files = f"{count:,} {'file' if count == 1 else 'files'} of {' and '.join(kinds)}"
@@ -81,6 +90,40 @@ def show(guess: Guess) -> None:
         _show_category(guess)
 
 
+def _show_feeds(guess: Guess) -> None:
+    """Several retailers' feeds in one table, a row for each, and how to say that they are others."""
+    fields = dict.fromkeys(field.field for feed in guess.feeds for field in feed.fields)
+    heads = ["retailer", "files", "format", "products", *fields]
+    heads += ["image_vector"] if guess.vector else []
+    heads += ["truth", "separator"] if guess.category else []
+    rows = [heads]
+    for feed in guess.feeds:
+        row = [feed.retailer or "", f"{len(feed.files.paths):,}", " and ".join(sorted(set(feed.files.kinds)))]
+        row += [f"{feed.products:,}", *(feed.column(field) or "-" for field in fields)]
+        row += [feed.vector[0] if feed.vector else "-"] if guess.vector else []
+        if guess.category:
+            row += [feed.category.column, repr(feed.category.cells.separator)] if feed.category else ["-", "-"]
+        rows.append([text if len(text) <= _CELL else text[: _CELL - 1] + "…" for text in map(visible, row)])
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    for row in rows:
+        _say("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
+    for feed in guess.feeds:
+        _say(f"{feed.retailer}: {', '.join(str(path) for path in feed.files.paths)}")
+        if feed.unused:
+            _say(f"  not used: {', '.join(feed.unused)}")
+        if feed.category:
+            for text, names in feed.category.examples[:1]:
+                _say(f"  {text[:70]!r} -> {' | '.join(names)}")
+    if guess.nodes:
+        exclusive = sum(node.exclusive for node in guess.nodes)
+        size = f"{len(guess.nodes):,} categories of at least {guess.minimum} products"
+        _say(f"taxonomy, of all feeds' trees: {size}, {exclusive:,} of them exclusive")
+    _say(
+        "Retailers are called after their files: change `retailer` in the workflow before people label. Files of one "
+        "retailer belong into one entry of `feeds`; --together reads all as one retailer's."
+    )
+
+
 def _show_category(guess: Guess) -> None:
     category = guess.category
     assert category is not None
@@ -96,6 +139,10 @@ def _show_category(guess: Guess) -> None:
     exclusive = sum(node.exclusive for node in guess.nodes)
     size = f"{len(guess.nodes):,} categories of at least {guess.minimum} products"
     _say(f"taxonomy: {size}, {exclusive:,} of them exclusive")
+
+
+_CELL = 24
+"""Characters of a column's name in the table of several feeds."""
 
 
 def _say(text: str) -> None:

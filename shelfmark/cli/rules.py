@@ -66,7 +66,8 @@ def report(
 
     from modules.errors import InputError, Problem
     from modules.examples import TEXT_FIELDS
-    from modules.labels import read_labels, resolve
+    from modules.feeds.ids import LabelIds
+    from modules.labels import carry_over, read_labels, resolve
     from modules.objectives import kinds_of
     from modules.rules import load_rules
     from modules.rules.report import rules_report
@@ -88,7 +89,8 @@ def report(
     if truth is not None and truth.objective == judge:
         labels = true_labels(loaded, taxonomy)
     if judge is not None:
-        labels = {**labels, **resolve(read_labels(loaded.label_files, taxonomy, kinds))[judge]}
+        log = read_labels(loaded.label_files, taxonomy, kinds)
+        labels |= resolve(carry_over(log, LabelIds.of(loaded.workflow.sources).product_id))[judge]
     products = ({"id": product.id, **product.text} for product in read_products(loaded))
     result = rules_report(rules, products, labels)
     if as_json:

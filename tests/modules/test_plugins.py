@@ -98,7 +98,7 @@ def python(site: Path, code: str, *arguments: Any) -> subprocess.CompletedProces
 FEED = """
 import json, sys
 from pathlib import Path
-from modules.feeds.files import format_of, parts, unsplittable
+from modules.feeds.files import FeedFile, format_of, parts, unsplittable
 from modules.feeds.readers import read_records
 from pipeline.init import detect, write_workflow
 from pipeline.products import read_products
@@ -117,7 +117,7 @@ print(json.dumps({
     "format": format_of(feed, settings),
     "ids": [product.id for product in read_products(loaded)],
     "bad": [r.line for r in read_records(feed, "pairs", named) if not hasattr(r, "data")],
-    "tasks": parts([feed], 4, unsplittable([feed], settings)),
+    "tasks": parts([feed], 4, unsplittable([FeedFile(feed, 0)], [settings])),
     "parts": [len(list(read_records(feed, "pairs", settings, part, 3))) for part in range(3)],
 }))
 """

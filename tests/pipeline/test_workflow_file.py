@@ -458,7 +458,10 @@ def test_files_are_searched_in_the_base_folder_first(tmp_path: Path) -> None:
     assert loaded.taxonomy_file == tmp_path / "feed" / "taxonomy.yaml"
     assert loaded.rules_file == tmp_path / "r.yaml"
     # The labels lie among the feeds and match *.jsonl, but are no feed.
-    assert loaded.feed_files() == [str(tmp_path / "feed" / "a.jsonl"), str(tmp_path / "feed" / "b.csv.gz")]
+    assert [file.path for file in loaded.feed_files()] == [
+        str(tmp_path / "feed" / "a.jsonl"),
+        str(tmp_path / "feed" / "b.csv.gz"),
+    ]
 
 
 def test_a_taxonomy_from_the_truth(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from labelling.batches.artifact import read_batch
 from modules.errors import InputError
+from modules.feeds.ids import LabelIds
 from modules.objectives import ExclusiveObjective, MultiLabelObjective
 from modules.predictions.read import PredictionFiles
 from modules.query_strategies import MissingInput
@@ -288,3 +289,17 @@ def test_the_label_store_reads_what_is_written(predictions, tmp_path):
     assert pq.read_metadata(tmp_path / "out" / "batch.parquet").num_rows == 80
     stop_set = pq.read_table(tmp_path / "out" / "stop_set" / "exclusive.parquet").to_pylist()
     assert stop_set == [{"product_hash": 7, "category": "c1"}, {"product_hash": 2**47, "category": "c2"}]
+
+
+def test_what_was_asked_before_a_second_feed_counts_as_asked(tmp_path):
+    later = "2026-01-02T00:00:00Z"
+    labels = written_lines(
+        tmp_path / "labels.jsonl",
+        [row("1", source="random"), row("north:1", time=later, source="random"), row("2", source="random"),
+         row("north:2", "retracted", time=later), row("south:2")],
+    )  # fmt: skip
+    waiting = {"product_id": "7", "objective": "exclusive", "category": None, "batch": "old", "state": "open"}
+    queue = written_lines(tmp_path / "queued.jsonl", [waiting])
+    asked = read_asked([labels], queue, TREE, KINDS, LabelIds(("north", "south")).product_id)["exclusive"]
+    assert asked.questions == {("north:1", ""), ("south:2", ""), ("north:7", "")}
+    assert asked.random == 2 and "old" in asked.batches

@@ -76,7 +76,7 @@ FEEDS = {
     "parquet": lambda d: write_parquet(d / "a.parquet", products(">")),
     "parquet lists": lambda d: write_parquet(d / "a.parquet", products(None)),
     "two files": lambda d: (
-        (write_csv(d / "a.csv", products(">")[:30]), write_jsonl(d / "b.jsonl", products(">")[30:]))[0].parent
+        (write_csv(d / "a-1.csv", products(">")[:30]), write_csv(d / "a-2.csv", products(">")[30:]))[0].parent
     ),
 }
 
