@@ -215,10 +215,9 @@ def _check_columns(loaded: LoadedWorkflow, peeks: list[Peek], report: Validation
         if column is not None and f"feed.fields.{name}" in loaded.lines:
             wanted[f"feed.fields.{name}"] = column
     for name, feature in workflow.features.items():
-        field_name = feature.field_of(name)
-        key = f"feed.fields.{field_name}"
-        if f"features.{name}" in loaded.lines and key not in wanted:
-            wanted[f"features.{name}"] = getattr(fields, field_name)
+        for field_name in feature.fields_of(name):
+            if f"features.{name}" in loaded.lines and f"feed.fields.{field_name}" not in wanted:
+                wanted[f"features.{name}"] = getattr(fields, field_name)
     if workflow.feed.split.column is not None:
         wanted["feed.split.column"] = workflow.feed.split.column
     for key, column in wanted.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from modules.examples import PRICE, transformed
@@ -24,7 +25,7 @@ class PriceFeature(NumericFeature):
     def size(self) -> int:
         return 2
 
-    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+    def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/price``: value and presence flag."""
         import tensorflow as tf
         import tensorflow_transform as tft
@@ -32,7 +33,7 @@ class PriceFeature(NumericFeature):
         from modules.graph_ops.price import parse_price
         from modules.graph_ops.text import one_per_row
 
-        value, valid = parse_price(one_per_row(column))
+        value, valid = parse_price(one_per_row(columns[0]))
         logged = tf.math.log1p(value)
         known = tf.boolean_mask(logged, valid)
         mean, deviation = tft.mean(known), tf.sqrt(tft.var(known))
