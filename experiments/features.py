@@ -74,7 +74,7 @@ def _serialised(products: Sequence[Product], workflow: Workflow) -> Iterator[lis
 
 
 def _columns(workflow: Workflow) -> set[str]:
-    return {feature.column_of(name) for name, feature in workflow.features.items()}
+    return {column for name, feature in workflow.features.items() for column in feature.columns_of(name)}
 
 
 def _raw_spec(workflow: Workflow) -> dict[str, Any]:

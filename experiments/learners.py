@@ -14,6 +14,7 @@ from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError
 from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
 from modules.graph_ops.layers import PADDING
+from modules.models.base import ModelSettings
 from modules.models.build import InputSizes, build_model
 from modules.models.lsa import LsaModel
 from modules.models.projection import ROWS, embed, fit_projection
@@ -25,6 +26,7 @@ from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
 from modules.training.methods.gradient import GradientTraining
 from modules.training.methods.liblinear import LiblinearTraining
+from modules.training.penalty import LinearHead, cross_validated_penalty
 
 OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024
@@ -77,32 +79,43 @@ class ExactLearner:
         objective = workflow.objectives[OBJECTIVE]
         assert objective.single_label
         assert isinstance(workflow.training, LiblinearTraining)
-        self.objective, self.c, self.classes = objective, workflow.training.liblinear_c, catalogue.classes
+        self.objective = objective.for_exact_solver() if workflow.model.chooses else objective
+        self.workflow, self.sizes, self.pool = workflow, sizes, pool
+        self.c, self.classes = workflow.training.liblinear_c, catalogue.classes
         self.ancestors = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)
         lengths = [len(next(iter(batch.values()))) for batch in inputs]
         unlabelled = [(batch, {OBJECTIVE: np.full(n, -1)}) for n, batch in zip(lengths, inputs, strict=True)]
-        design, _ = design_matrix(unlabelled, workflow.features, sizes.features, seed=workflow.seed)
-        model = build_model(workflow, sizes)
-        if isinstance(workflow.model, LsaModel):
-            seen = design[pool]
-            if len(pool) > ROWS:
-                seen = seen[np.random.default_rng(workflow.seed).choice(len(pool), ROWS, replace=False)]
-            self._embeddings = embed(design, fit_projection(seen, model.output[EMBEDDING].shape[-1], workflow.seed))
-            self.matrix = self._embeddings
-        else:
-            ranges = columns_of(workflow.features, sizes.features)
-            tables = [model.get_layer(f"projection_{name}").get_weights()[0] for name in ranges]
-            self._embeddings = embed(design, np.concatenate(tables))
-            self.matrix = design
+        self.design, _ = design_matrix(unlabelled, workflow.features, sizes.features, seed=workflow.seed)
+        self.kind = ""
+        self._take(workflow.model.chosen(0)[0])
         self.table, self.bias = (
             np.zeros((self.matrix.shape[1], self.classes), np.float32),
             np.zeros(self.classes, np.float32),
         )
 
+    def _take(self, settings: ModelSettings) -> None:
+        """Embeds all products as this kind of model does, and lets the head read what its head reads."""
+        if settings.kind == self.kind:
+            return
+        self.kind, seed = settings.kind, self.workflow.seed
+        model = build_model(self.workflow.model_copy(update={"model": settings}), self.sizes)
+        if isinstance(settings, LsaModel):
+            seen = self.design[self.pool]
+            if len(self.pool) > ROWS:
+                seen = seen[np.random.default_rng(seed).choice(len(self.pool), ROWS, replace=False)]
+            self._embeddings = embed(self.design, fit_projection(seen, model.output[EMBEDDING].shape[-1], seed))
+            self.matrix = self._embeddings
+        else:
+            ranges = columns_of(self.workflow.features, self.sizes.features)
+            tables = [model.get_layer(f"projection_{name}").get_weights()[0] for name in ranges]
+            self._embeddings = embed(self.design, np.concatenate(tables))
+            self.matrix = self.design
+
     def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
-        self.table, self.bias = self.objective.fit_linear(
-            self.matrix[rows], labels, self.classes, c=self.c, seed=seed, ancestors=self.ancestors
-        )
+        self._take(self.workflow.model.chosen(len(rows))[0])
+        head, matrix = LinearHead(self.objective, self.classes, seed, self.ancestors), self.matrix[rows]
+        c = self.c or cross_validated_penalty(head, matrix, labels)
+        self.table, self.bias = head.fit(matrix, labels, c)
 
     def logits(self, rows: Int64Array) -> Float32Array:
         return np.asarray(self.matrix[rows] @ self.table + self.bias, np.float32)

@@ -280,7 +280,6 @@ def _check_columns(
             wanted[f"{place}.fields.{name}"] = column
     # Of several feeds one has the column of a feature, and another one may not.
     for name, feature in workflow.features.items() if not workflow.feeds else ():
-        field_name = feature.field_of(name)
         for field_name in feature.fields_of(name) if f"features.{name}" in loaded.lines else ():
             column = getattr(fields, field_name)
             if f"{place}.fields.{field_name}" not in wanted and column is not None:

@@ -106,13 +106,13 @@ class FeatureSettings(Settings):
         """How many numbers it reads out of a vector field of the products; None: it reads a text field."""
         return None
 
-    def column_of(self, name: str) -> str:
-        """The column of the examples that it reads."""
-        return self.column or name
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        """The columns of the examples that it reads."""
+        return (self.column or name,)
 
-    def field_of(self, name: str) -> str:
-        """The key of ``feed.fields`` that its column comes from."""
-        return self.column_of(name)
+    def fields_of(self, name: str) -> tuple[str, ...]:
+        """The keys of ``feed.fields`` that its columns come from."""
+        return self.columns_of(name)
 
     def weight_files(self) -> dict[str, str]:
         """Its settings that name a file or folder of weights, by key."""
@@ -124,8 +124,11 @@ class FeatureSettings(Settings):
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
-        name = place.removeprefix("features.")
-        column = self.column_of(name)
+        for column in self.columns_of(place.removeprefix("features.")):
+            yield from self._column(column, workflow, place)
+
+    def _column(self, column: str, workflow: Workflow, place: str) -> Iterator[Problem]:
+        """What is wrong with one of its columns."""
         key = f"{place}.column" if self.column else place
         if column not in self.readable:
             expected = f"a field of the product schema that a {self.kind} feature reads: {', '.join(self.readable)}"
@@ -133,11 +136,11 @@ class FeatureSettings(Settings):
         elif not any(source.has(column) for source in workflow.sources):
             yield contradiction(key, column, f"a column of the feed: {workflow.field_key(column)} is null")
 
-    def transform(self, name: str, column: Any) -> TransformStep:
+    def transform(self, name: str, columns: Sequence[Any]) -> TransformStep:
         """Its step in Transform.
 
         Args:
-          column: the raw column, a sparse tensor; of text with at most one value a row.
+          columns: the raw columns of :meth:`columns_of`, sparse tensors; of text with at most one value a row.
         """
         raise NotImplementedError
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from pydantic import Field
@@ -31,14 +31,14 @@ class CategoricalFeature(FeatureSettings):
     width: Annotated[int, Field(ge=1, le=4096)] = 10
     embedding: Literal["learned", "random_fixed"] = "learned"
 
-    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+    def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/index``, int64 (n,): missing, out of vocabulary, or the value's place behind those."""
         import tensorflow as tf
         import tensorflow_transform as tft
 
         from modules.graph_ops import text as text_ops
 
-        value = tf.strings.strip(text_ops.lowered(text_ops.one_per_row(column)))
+        value = tf.strings.strip(text_ops.lowered(text_ops.one_per_row(columns[0])))
         present = tf.strings.length(value) > 0
         rows = tf.where(present)
         index = tft.compute_and_apply_vocabulary(

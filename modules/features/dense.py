@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -32,10 +33,11 @@ class DenseFeature(NumericFeature):
     def size(self) -> int:
         return self.dimension + 1
 
-    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+    def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/vector``: the vector and its presence flag."""
         import tensorflow as tf
 
+        [column] = columns
         lengths = tf.math.bincount(
             tf.cast(column.indices[:, 0], tf.int32), minlength=tf.cast(column.dense_shape[0], tf.int32)
         )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
@@ -102,8 +102,8 @@ class ImageFeature(FeatureSettings):
         """The file that ``weights`` names, if it does."""
         return None if self.weights in ("none", "imagenet") else self.weights
 
-    def field_of(self, name: str) -> str:
-        return "image"
+    def fields_of(self, name: str) -> tuple[str, ...]:
+        return ("image",)
 
     def weight_files(self) -> dict[str, str]:
         return {"weights": self.weights_file} if self.weights_file else {}
@@ -133,11 +133,11 @@ class ImageFeature(FeatureSettings):
             expected = f"at least {least} pixels a side, which {self.backbone} needs"
             yield contradiction(f"{place}.size", f"[{self.size[0]}, {self.size[1]}]", expected)
 
-    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+    def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/bytes`` as they came, "" if there are none; decoded later: pixels are many times their size."""
         from modules.graph_ops.text import one_per_row
 
-        return TransformStep.without_counts({transformed(name, PICTURE_BYTES): one_per_row(column)})
+        return TransformStep.without_counts({transformed(name, PICTURE_BYTES): one_per_row(columns[0])})
 
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from modules.examples import NUMBER_FIELDS, PRICE, transformed
@@ -25,14 +26,14 @@ class PriceFeature(NumericFeature):
     def size(self) -> int:
         return 2
 
-    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+    def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/price``: value and presence flag."""
         import tensorflow as tf
         import tensorflow_transform as tft
 
         from modules.graph_ops.text import one_per_row
 
-        value = one_per_row(column, missing=float("nan"))
+        value = one_per_row(columns[0], missing=float("nan"))
         # Whoever asks the served model may send any number.
         valid = tf.math.is_finite(value) & (value >= 0.0)
         logged = tf.math.log1p(tf.where(valid, value, 0.0))

@@ -40,6 +40,9 @@ class TextFeature(FeatureSettings):
     kind: Literal["text"] = "text"
     column: str | None = None
     """The product field; default: the feature's own name."""
+    columns: tuple[str, ...] = ()
+    """In place of ``column``: several product fields, read as one text. What stands in any of them counts alike, and
+    a longer field counts for more."""
     vocabulary: Annotated[int, Field(ge=1)] = 8000
     """Most frequent words kept."""
     word_ngrams: HashedNgrams | None = None
@@ -63,6 +66,10 @@ class TextFeature(FeatureSettings):
     def _check(self) -> TextFeature:
         if (self.embedding == "pretrained") != (self.pretrained is not None):
             raise ValueError("embedding: pretrained and the key pretrained (a file) go together")
+        if self.columns and self.column:
+            raise ValueError("either column or columns, not both")
+        if len(set(self.columns)) < len(self.columns):
+            raise ValueError("columns names a product field twice")
         return self
 
     @property
@@ -71,17 +78,20 @@ class TextFeature(FeatureSettings):
         hashes = [part.buckets for part in (self.word_ngrams, self.characters) if part is not None]
         return self.vocabulary + sum(hashes)
 
+    def columns_of(self, name: str) -> tuple[str, ...]:
+        return self.columns or super().columns_of(name)
+
     def weight_files(self) -> dict[str, str]:
         return {"pretrained": self.pretrained} if self.pretrained else {}
 
-    def transform(self, name: str, column: tf.SparseTensor) -> TransformStep:
+    def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/ids`` (sparse int64, below :attr:`size`) and ``<name>/weights`` (sparse float32).
 
         Also ``<name>/tokens`` (int64 of fixed length, 0 pads, 1 is out of vocabulary) where ``sequence`` is set.
         """
         from modules.graph_ops import text as text_ops
 
-        word_ids, parts = _parts(name, self, text_ops.one_per_row(column))
+        word_ids, parts = _parts(name, self, text_ops.joined(columns))
         if self.weights != "tfidf":
             return TransformStep.without_counts(_outputs(name, self, word_ids, parts, ()))
 

@@ -53,7 +53,11 @@ class ExampleSettings(Settings):
         objectives: dict[str, Objective] = {
             name: objective.for_examples() for name, objective in workflow.objectives.items()
         }
-        lengths = {feature.column_of(name): feature.vector_length for name, feature in workflow.features.items()}
+        lengths = {
+            column: feature.vector_length
+            for name, feature in workflow.features.items()
+            for column in feature.columns_of(name)
+        }
         dimensions = {column: length for column, length in lengths.items() if length is not None}
         update = {"folder": None, "folder_env": None, "demo": None, "images": workflow.images}
         columns = [column for objective in objectives.values() for column in objective.label_sources.columns]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import tensorflow as tf
 
 # Whatever is no letter, mark or digit separates words: spaces, slashes and arrows of category paths alike.
@@ -14,6 +16,12 @@ def one_per_row(column: tf.SparseTensor, missing: str | float = "") -> tf.Tensor
     """Sparse values with at most one a row to a dense (n,) tensor; ``missing`` where there is none."""
     rows = tf.SparseTensor(column.indices, column.values, [column.dense_shape[0], tf.maximum(column.dense_shape[1], 1)])
     return tf.sparse.to_dense(rows, default_value=missing)[:, 0]
+
+
+def joined(columns: Sequence[tf.SparseTensor]) -> tf.Tensor:
+    """Sparse strings with at most one value a row as one text per row, the columns' texts on a line each; (n,)."""
+    texts = [one_per_row(column) for column in columns]
+    return texts[0] if len(texts) == 1 else tf.strings.join(texts, separator="\n")
 
 
 def lowered(text: tf.Tensor) -> tf.Tensor:

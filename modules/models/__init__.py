@@ -11,6 +11,7 @@ from typing import Annotated, get_args
 from pydantic import Field
 
 from modules.errors import Problem
+from modules.models.auto import AutoModel
 from modules.models.base import ModelSettings
 from modules.models.deep import DeepModel
 from modules.models.linear import LinearModel
@@ -21,7 +22,9 @@ from modules.training.methods import solvers
 from modules.training.methods.base import TrainingSettings
 
 Model = Annotated[
-    LinearModel | LsaModel | DeepModel | WideDeepModel, Field(discriminator="kind"), DefaultTag("kind", "wide_deep")
+    AutoModel | LinearModel | LsaModel | DeepModel | WideDeepModel,
+    Field(discriminator="kind"),
+    DefaultTag("kind", "wide_deep"),
 ]
 """Any kind, as the workflow file declares it."""
 

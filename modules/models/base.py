@@ -47,6 +47,8 @@ class ModelSettings(Settings):
     """Whether ways of training in closed form can fit it: it has :meth:`head_inputs` and :meth:`set_head`."""
     needs_labels: ClassVar[bool] = True
     """Whether it learns nothing without a label."""
+    chooses: ClassVar[bool] = False
+    """Whether it stands for another kind, which Trainer finds by :meth:`chosen` when it has counted the labels."""
     heads_on_embedding: ClassVar[bool] = False
     """Whether its heads read the embedding in unit length, in place of what it is scaled from."""
 
@@ -70,6 +72,10 @@ class ModelSettings(Settings):
             if value := getattr(self, key, None):
                 expected = f"0, which training.solver: {training.solver} would not heed: {reason}"
                 yield contradiction(f"{place}.{key}", f"{value:g}", expected)
+
+    def chosen(self, labels: int) -> tuple[ModelSettings, str]:
+        """The kind that is trained, with this many labels in the train split, and why."""
+        return self, ""
 
     def own_embedding(self, builder: Builder, inputs: Mapping[str, Any]) -> Any:
         """What it makes of all features but the picture, before that is scaled to unit length: (batch, width)."""

@@ -202,6 +202,10 @@ class ObjectiveSettings(Settings):
 
     # Calibration
 
+    def for_exact_solver(self) -> ObjectiveSettings:
+        """With the loss that does best in closed form, unless the workflow names another than the default."""
+        return self
+
     def uncalibrated(self) -> HeadCalibration:
         """What holds without labelled eval products."""
         raise NotImplementedError

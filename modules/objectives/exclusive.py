@@ -125,6 +125,10 @@ class ExclusiveObjective(ObjectiveSettings):
 
         return fit_exclusive(matrix, targets, classes, self, c=c, seed=seed, ancestors=ancestors)
 
+    def for_exact_solver(self) -> ExclusiveObjective:
+        default = type(self).model_fields["loss"].default
+        return self.model_copy(update={"loss": "squared_hinge"}) if self.loss == default else self
+
     def uncalibrated(self) -> HeadCalibration:
         from modules.losses import loss_named
 

@@ -24,7 +24,10 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
       Each feature's columns, as its ``transform`` says. Labels pass through.
     """
     workflow = Workflow.from_part(custom_config["workflow"])
-    steps = [feature.transform(name, inputs[feature.column_of(name)]) for name, feature in workflow.features.items()]
+    steps = [
+        feature.transform(name, [inputs[column] for column in feature.columns_of(name)])
+        for name, feature in workflow.features.items()
+    ]
     sums = iter(_summed([count for step in steps for count in step.counts]))
     outputs: dict[str, Any] = {}
     for step in steps:

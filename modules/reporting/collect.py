@@ -100,7 +100,8 @@ def training_of(model: Path) -> Training | None:
         solver += f", batches of {training['batch_size']}"
         solver += f", {result['epochs']} epochs, the best was number {result.get('best_epoch', 0)}"
     elif "liblinear_c" in training:
-        solver += f", C {training['liblinear_c']}"
+        penalties = result.get("penalties") or {"": training["liblinear_c"]}
+        solver += ", C " + ", ".join(f"{c:g} for {name}" if name else f"{c:g}" for name, c in penalties.items())
     # Old facts have hidden layers of every kind.
     kind, hidden = settings.get("kind", "?"), " x ".join(map(str, settings.get("hidden", ())))
     shown = [
@@ -108,6 +109,7 @@ def training_of(model: Path) -> Training | None:
             "model",
             f"{kind}{f', hidden {hidden}' if kind not in ('linear', 'lsa') else ''}",
         ),
+        *([("chosen", facts["chosen"])] if facts.get("chosen") else []),
         ("parameters", f"{facts.get('parameters', 0):,}"),
         ("features", ", ".join(facts.get("features", {}))),
         ("solver", solver),

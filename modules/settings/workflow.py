@@ -11,6 +11,7 @@ from modules.errors import Problem
 from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY
 from modules.features import Feature, default_features, image_feature
 from modules.models import Model, solver_problems
+from modules.models.auto import AutoModel
 from modules.models.wide_deep import WideDeepModel
 from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives, kinds_of, single_label_names
 from modules.settings.base import NotNegative, Settings, contradiction
@@ -26,6 +27,7 @@ from modules.settings.tuning import TuningSettings
 from modules.training.methods import Training, solvers
 from modules.training.methods.adam import AdamTraining
 from modules.training.methods.base import TrainingSettings
+from modules.training.methods.liblinear import LiblinearTraining
 
 _PART = "part"
 """Validation context of a part: contradictions were looked for in the whole."""
@@ -186,8 +188,10 @@ class Workflow(Settings):
     labels: LabelsSettings = LabelsSettings()
     features: dict[str, Feature] = Field(default_factory=default_features)
     objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = default_objectives()
-    model: Model = WideDeepModel()
-    training: Training = AdamTraining()
+    model: Model = AutoModel()
+    """Left out, with a training.solver that descends a gradient: wide_deep."""
+    training: Training = LiblinearTraining(refit_on_eval=True)
+    """Left out, with a kind of model that only gradient descent trains: adam."""
     tuning: TuningSettings | None = None
     """Settings of ``model`` and ``training`` that are searched before the model is trained; null: none."""
     committee: CommitteeSettings | None = None
@@ -212,6 +216,23 @@ class Workflow(Settings):
             rules = data.get("rules")
             if not (isinstance(rules, dict) and rules.get("file")):
                 return {**data, "objectives": default_objectives(rules=False)}
+        return data
+
+    @model_validator(mode="before")
+    @classmethod
+    def _learner(cls, data: object) -> object:
+        """Model and way of training go together: the default of the one that is left out suits the other."""
+        if not isinstance(data, dict):
+            return data
+        model, training = data.get("model"), data.get("training")
+        by_gradient = {"solver": AdamTraining().solver}
+        if "model" in data and "training" not in data:
+            chooses = isinstance(model, dict) and model.get("kind") == AutoModel().kind
+            return data if chooses else {**data, "training": by_gradient}
+        if "model" not in data and (isinstance(training, dict) or data.get("tuning")):
+            training = training or by_gradient
+            exact = training.get("solver") == LiblinearTraining().solver
+            return {**data, "training": training, "model": {"kind": (AutoModel() if exact else WideDeepModel()).kind}}
         return data
 
     @model_validator(mode="before")
@@ -287,7 +308,7 @@ def features_for(data: dict[str, Any]) -> dict[str, Feature]:
     feeds = data.get("feeds")
     sources = feeds if isinstance(feeds, list | tuple) and feeds else [data.get("feed")]
     missing = set.intersection(*map(_unmapped, sources))
-    return {name: f for name, f in default_features().items() if f.column_of(name) not in missing}
+    return {name: f for name, f in default_features().items() if missing.isdisjoint(f.columns_of(name))}
 
 
 def _unmapped(feed: object) -> set[str]:

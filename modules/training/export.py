@@ -42,7 +42,7 @@ class ServingModule(tf.Module):
         self.committee, self.transform = committee, transform
         # One list: the embedder is a member, but of dropout's.
         self.models = [committee.embedder, *(m for m in committee.members if m is not committee.embedder)]
-        used = {feature.column_of(name) for name, feature in workflow.features.items()}
+        used = {column for name, feature in workflow.features.items() for column in feature.columns_of(name)}
         self.raw_spec = {name: spec for name, spec in raw_spec.items() if name in used}
         self.workflow, self.calibration = workflow, committee.calibration
         self.classes = {name: tf.constant(list(ids), tf.string) for name, ids in classes.items()}

@@ -18,6 +18,7 @@ from modules.losses.base import Matrix
 from modules.objectives import ancestor_levels
 from modules.training.design import Design, columns_of, design_matrix
 from modules.training.image_columns import embedder, shown_alone
+from modules.training.penalty import LinearHead, cross_validated_penalty
 from modules.training.task import TrainingTask
 from modules.vision.networks import tower_name
 
@@ -26,21 +27,27 @@ Targets: TypeAlias = dict[str, np.ndarray]
 _BATCH = 1024
 
 
-def fit_exact(model: keras.Model, task: TrainingTask, *, c: float) -> None:
+def fit_exact(model: keras.Model, task: TrainingTask, *, c: float | None) -> dict[str, float]:
     """Sets the weights of a linear or LSA model to the optimum of each head's loss with an L2 penalty, in place.
 
     The embedding of an LSA model is found first, on labelled and unlabelled examples; of a large catalogue not all
     unlabelled ones are looked at. The image tower stays as it is.
 
     Args:
-      c: inverse strength of the L2 penalty (scikit-learn's C).
+      c: inverse strength of the L2 penalty (scikit-learn's C); None: of each head the one that ``task`` has from an
+        earlier fit, else the one that cross-validation finds.
+
+    Returns:
+      Objective to the C of its head.
     """
+    penalties = {}
     design, targets = _design(model, task)
     matrix = task.model.head_inputs(model, design, task.seed)
     matrix, targets = _with_towers_alone(matrix, targets, design, task)
     for name in task.objectives:
-        table, bias = _fit_head(name, matrix, targets[name], task, c)
+        table, bias, penalties[name] = _fit_head(name, matrix, targets[name], task, c)
         task.model.set_head(model, name, table, bias, design)
+    return penalties
 
 
 def _design(model: keras.Model, task: TrainingTask) -> tuple[Design, Targets]:
@@ -73,12 +80,16 @@ def _with_towers_alone(
 
 
 def _fit_head(
-    name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, c: float
-) -> tuple[Float32Array, Float32Array]:
-    """Weights (inputs, classes) and biases (classes,) of one objective's head."""
+    name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, c: float | None
+) -> tuple[Float32Array, Float32Array, float]:
+    """Weights (inputs, classes) and biases (classes,) of one objective's head, and its C."""
     objective = task.objectives[name]
     rows = objective.labelled(labels)
-    return objective.fit_linear(
-        matrix[rows], labels[rows], task.sizes.classes[name], c=c, seed=task.seed,
-        ancestors=ancestor_levels(objective.classes(task.taxonomy), task.taxonomy),
+    head = LinearHead(
+        objective, task.sizes.classes[name], task.seed,
+        ancestor_levels(objective.classes(task.taxonomy), task.taxonomy),
     )  # fmt: skip
+    matrix, labels = matrix[rows], labels[rows]
+    if c is None:
+        c = task.penalties.get(name) or cross_validated_penalty(head, matrix, labels)
+    return *head.fit(matrix, labels, c), c

@@ -52,7 +52,7 @@ def fit_member(
     data: TrainingData,
     *,
     resample: bool = False,
-    epochs: int | None = None,
+    first: FitResult | None = None,
     checkpoints: Path | None = None,
     logs: Path | None = None,
     report: Report | None = None,
@@ -61,16 +61,17 @@ def fit_member(
 
     Args:
       resample: learn from a bootstrap resample of the products, drawn by the workflow's seed.
-      epochs: of a fit on both splits, for as many epochs as the first fit found; None: fit on the train split.
+      first: of a fit on both splits, what the fit on the train split did, whose epochs and penalties are kept; None:
+        fit on the train split.
     """
-    both = epochs is not None
+    both = first is not None
     train = Examples([*data.train, *data.eval], data.examples + data.eval_examples)
     task = TrainingTask(
         workflow.features, workflow.objectives, workflow.model, workflow.seed, taxonomy, data.sizes, data.losses,
         train=train if both else Examples(data.train, data.examples),
         evaluation=Examples(data.eval, data.eval_examples) if data.has_eval and not both else None,
-        resample=resample, epochs=None if epochs is None else max(1, epochs), checkpoints=checkpoints, logs=logs,
-        report=report,
+        resample=resample, epochs=None if first is None else max(1, first.best_epoch), checkpoints=checkpoints,
+        logs=logs, penalties={} if first is None else first.penalties, report=report,
     )  # fmt: skip
     training = workflow.training
     with precision(training.mixed_precision):

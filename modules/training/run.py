@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -24,6 +25,7 @@ from modules.predictions.columns import EMBEDDING
 from modules.settings.tuning import decoded, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+from modules.training.choice import Chosen, with_chosen_model
 from modules.training.committee import member_workflow, resampled
 from modules.training.data import label_batches
 from modules.training.errors import TrainingError
@@ -33,6 +35,8 @@ from modules.training.gather import Committee, gathered, trained_members
 from modules.training.member import TrainingData, fit_member
 from modules.training.methods.base import FitResult
 from modules.training.task import Report
+
+_log = logging.getLogger(__name__)
 
 MODEL_FACTS = "shelfmark.json"
 """Beside the SavedModel: hyperparameters, classes, calibration, what training did."""
@@ -82,11 +86,13 @@ class Prepared:
     """What is known before anything is trained.
 
     Attributes:
+      chosen: the workflow with the kinds of models that are trained.
       data: what is learnt from.
       classes: objective to the ids of its classes.
       label_counts, eval_counts: per objective the positive labels of each class, int64, on the train and eval split.
     """
 
+    chosen: Chosen
     data: TrainingData
     classes: dict[str, list[str]]
     label_counts: dict[str, np.ndarray]
@@ -109,6 +115,8 @@ def prepared(
     counts = {name: len(ids) for name, ids in classes.items()}
     examples, label_counts = count_labels(label_batches(train_files, workflow.objectives, counts), counts)
     eval_examples, eval_counts = count_labels(label_batches(eval_files, workflow.objectives, counts), counts)
+    chosen = with_chosen_model(workflow, label_counts)
+    workflow = chosen.workflow
     if workflow.model.needs_labels and not any(c.sum() for c in label_counts.values()):
         raise TrainingError(
             "no product of the train split has a label for any objective: add rules, label files or labels.truth, "
@@ -123,7 +131,7 @@ def prepared(
         train_files, eval_files, examples, eval_examples, any(c.sum() for c in eval_counts.values()),
         input_sizes(workflow, transform_output, counts), losses_of(workflow.objectives, weights),
     )  # fmt: skip
-    return Prepared(data, classes, label_counts, eval_counts)
+    return Prepared(chosen, data, classes, label_counts, eval_counts)
 
 
 def train(
@@ -149,7 +157,9 @@ def train(
     """
     keras.utils.set_random_seed(workflow.seed)
     ready = prepared(workflow, taxonomy, transform_output, train_files, eval_files)
-    data, classes = ready.data, ready.classes
+    data, classes, workflow = ready.data, ready.classes, ready.chosen.workflow
+    if ready.chosen.reason:
+        _log.info("trained as %s", ready.chosen.reason)
     size = trained_members(workflow)
     fitted, results, folders = [], [], []
     for number in range(size):
@@ -167,13 +177,13 @@ def train(
         for number in committee.kept:
             fitted[number], _ = fit_member(
                 member_workflow(workflow, number), taxonomy, data, resample=resampled(workflow, number),
-                epochs=results[number].best_epoch, report=report,
+                first=results[number], report=report,
             )  # fmt: skip
         committee = committee.refitted(fitted, workflow, data)
     transform_layer = transform_output.transform_features_layer()
     module = ServingModule(committee, transform_layer, transform_output.raw_feature_spec(), workflow, classes)
     export_model(module, transform_layer, output)
-    write_facts(output, workflow, classes, ready.label_counts, committee, results, tuned)
+    write_facts(output, ready, committee, results, tuned)
     for folder in filter(None, folders):
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -220,10 +230,11 @@ def _checkpoint_folder(
 
 
 def write_facts(
-    output: str, workflow: Workflow, classes: dict[str, list[str]], label_counts: dict[str, np.ndarray],
-    committee: Committee, results: Sequence[FitResult], tuned: Mapping[str, Any] | None = None,
+    output: str, ready: Prepared, committee: Committee, results: Sequence[FitResult],
+    tuned: Mapping[str, Any] | None = None,
 ) -> None:  # fmt: skip
     """All hyperparameters and what came of them, as JSON beside the SavedModel."""
+    workflow = ready.chosen.workflow
     facts = {
         "format": 1,
         "workflow": workflow.name,
@@ -234,8 +245,9 @@ def write_facts(
         "training": workflow.training.model_dump(mode="json"),
         "prediction": workflow.prediction.model_dump(mode="json"),
         "tuned": dict(tuned or {}),
-        "classes": classes,
-        "training_labels": {name: [int(n) for n in counts] for name, counts in label_counts.items()},
+        "chosen": ready.chosen.reason,
+        "classes": ready.classes,
+        "training_labels": {name: [int(n) for n in counts] for name, counts in ready.label_counts.items()},
         "calibration": dataclasses.asdict(committee.calibration),
         "result": dataclasses.asdict(results[committee.kept[0]]),
         "parameters": sum(int(model.count_params()) for model in committee.members),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,7 @@ class TrainingTask:
       epochs: a fixed number, without early stopping; None: as the settings say.
       checkpoints: a folder for this training alone, in which a killed one finds its last epoch.
       logs: folder for TensorBoard.
+      penalties: objective to the C that an earlier fit of the same model found.
       report: called after each epoch.
       embed_images: how the image feature's pictures are embedded for what learns from them; None: by the tower.
     """
@@ -65,6 +66,7 @@ class TrainingTask:
     epochs: int | None = None
     checkpoints: Path | None = None
     logs: Path | None = None
+    penalties: Mapping[str, float] = field(default_factory=dict)
     report: Report | None = None
     embed_images: Embed | None = None
 

@@ -21,6 +21,7 @@ from modules import progress
 from modules.settings.tuning import tuned_objective, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+from modules.training.choice import with_chosen_model
 from modules.training.errors import TrainingError
 from modules.training.member import fit_member
 from modules.training.run import files_of, prepared
@@ -84,7 +85,7 @@ def trial_score(
         raise TrainingError(f"no product of the eval split has a label for {name}, by which trials are compared")
 
     def score(values: Mapping[str, Any], report: Report) -> float:
-        chosen = with_values(workflow, values)
+        chosen = with_chosen_model(with_values(workflow, values), ready.label_counts).workflow
         keras.utils.set_random_seed(workflow.seed)
         try:
             model, _ = fit_member(chosen, taxonomy, ready.data, report=report)

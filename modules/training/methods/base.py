@@ -6,7 +6,7 @@ TensorFlow and Keras are imported where a method needs them, since the settings 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
@@ -30,12 +30,20 @@ Positive = Annotated[float, Field(gt=0.0)]
 
 @dataclass(frozen=True)
 class FitResult:
-    """What training did: epochs run, the best one (1-based), seconds, and the figures of each epoch by name."""
+    """What training did.
+
+    Attributes:
+      epochs: how many it ran. best_epoch: the best of them, 1-based.
+      seconds: how long it took.
+      history: the figures of each epoch by name.
+      penalties: objective to the inverse strength of the L2 penalty (C) of its head, of ways that have one.
+    """
 
     epochs: int
     best_epoch: int
     seconds: float
     history: dict[str, list[float]]
+    penalties: dict[str, float] = field(default_factory=dict)
 
 
 class TrainingSettings(Settings):

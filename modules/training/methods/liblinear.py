@@ -22,8 +22,9 @@ class LiblinearTraining(TrainingSettings):
     accurate with up to some 100,000 labels, held in memory."""
 
     solver: Literal["liblinear"] = "liblinear"
-    liblinear_c: Positive = 1.0
-    """Inverse strength of the L2 penalty."""
+    liblinear_c: Positive | None = None
+    """Inverse strength of the L2 penalty; null: each head's own, found by cross-validation on the train split's
+    labels."""
 
     exact: ClassVar[bool] = True
     unheeded: ClassVar[Mapping[str, str]] = {
@@ -51,5 +52,5 @@ class LiblinearTraining(TrainingSettings):
         from modules.training.liblinear import fit_exact
 
         started = time.monotonic()
-        fit_exact(model, task, c=self.liblinear_c)
-        return FitResult(0, 0, time.monotonic() - started, {})
+        penalties = fit_exact(model, task, c=self.liblinear_c)
+        return FitResult(0, 0, time.monotonic() - started, {}, penalties)

@@ -74,7 +74,7 @@ def test_the_graph_and_the_design_matrix_agree(built: Built, name: str) -> None:
 def test_evidence_is_there_exactly_where_a_value_is(built: Built, name: str) -> None:
     """Of the same products with and without the feature's column, through the graph that serves."""
     feature, layer = feature_of(built, name), built.transform.transform_features_layer()
-    column, spec = feature.column_of(name), catalogue.RAW_SPEC
+    [column], spec = feature.columns_of(name), catalogue.RAW_SPEC
 
     def evidence(rows: list[dict[str, Any]]) -> np.ndarray:
         raw = tf.io.parse_example([catalogue.raw_example(row) for row in rows], spec)

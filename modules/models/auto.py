@@ -1,0 +1,53 @@
+"""The kind of model that is chosen when the number of labels is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from modules.errors import Problem
+from modules.models.base import ModelSettings, Width
+from modules.models.linear import LinearModel
+from modules.models.lsa import LsaModel
+from modules.settings.base import contradiction
+
+if TYPE_CHECKING:
+    from modules.settings.workflow import Workflow
+
+FEW_LABELS = 2000
+"""With fewer labels in the train split, heads on the embedding of all products do as well or better
+(docs/explanation/results/default_model.md)."""
+
+
+class AutoModel(ModelSettings):
+    """``lsa`` or ``linear``, whichever the number of labels wants: Trainer chooses, and says what it took and why."""
+
+    kind: Literal["auto"] = "auto"
+    embedding_width: Width | None = None
+    """Width of the embedding; null: the default of the kind that is chosen."""
+
+    exact: ClassVar[bool] = True
+    needs_labels: ClassVar[bool] = False
+    chooses: ClassVar[bool] = True
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        if workflow.tuning is not None and f"{place}.kind" not in workflow.tuning.search:
+            kinds = f"{LsaModel().kind} or {LinearModel().kind}"
+            yield contradiction(f"{place}.kind", self.kind, f"{kinds}, since tuning compares settings of one kind")
+
+    def chosen(self, labels: int) -> tuple[ModelSettings, str]:
+        """The kind for this many labels.
+
+        Args:
+          labels: of the train split, of the objective that has the most.
+
+        Returns:
+          Its settings, and why it was chosen, as the end of a sentence.
+        """
+        dropout, width = self.modality_dropout, self.embedding_width
+        if labels < FEW_LABELS:
+            few = LsaModel(modality_dropout=dropout, embedding_width=width)
+            return few, f"{labels:,} labels are fewer than {FEW_LABELS:,}"
+        many = LinearModel(modality_dropout=dropout, embedding_width=width)
+        return many, f"{labels:,} labels are {FEW_LABELS:,} or more"

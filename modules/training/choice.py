@@ -1,0 +1,44 @@
+"""What ``model.kind: auto`` stands for, once the labels of the train split are counted."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import numpy as np
+
+from modules.models.base import ModelSettings
+from modules.settings.workflow import Workflow
+
+
+class Chosen(NamedTuple):
+    """A workflow whose models are of kinds that can be trained, and why; empty: it named them itself."""
+
+    workflow: Workflow
+    reason: str
+
+
+def with_chosen_model(workflow: Workflow, label_counts: Mapping[str, np.ndarray]) -> Chosen:
+    """The workflow with the kinds of models that its number of labels wants, and with the losses that suit them.
+
+    A loss that the workflow has set to another than the kind's default stays.
+
+    Args:
+      label_counts: objective to the positive labels of each class in the train split.
+    """
+    labels = max((int(counts.sum()) for counts in label_counts.values()), default=0)
+    committee = workflow.committee
+    if committee is not None:
+        kinds = tuple(m.model_copy(update={"model": m.model.chosen(labels)[0]}) for m in committee.kinds)
+        committee = committee.model_copy(update={"kinds": kinds})
+    model, reason = workflow.model.chosen(labels)
+    update: dict[str, object] = {"model": model, "committee": committee}
+    if workflow.model.chooses:
+        update["objectives"] = {name: o.for_exact_solver() for name, o in workflow.objectives.items()}
+        reason = f"{described(model)}, since {reason}"
+    return Chosen(workflow.model_copy(update=update), reason)
+
+
+def described(model: ModelSettings) -> str:
+    """The kind, in words."""
+    return f"model.kind: {model.kind}"
