@@ -19,6 +19,7 @@ from modules.models.build import InputSizes, build_model
 from modules.models.lsa import LsaModel
 from modules.models.projection import ROWS, embed, fit_projection
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
+from modules.objectives.base import ObjectiveSettings
 from modules.predictions.columns import EMBEDDING
 from modules.settings.base import contradiction
 from modules.settings.workflow import Workflow
@@ -79,7 +80,7 @@ class ExactLearner:
         objective = workflow.objectives[OBJECTIVE]
         assert objective.single_label
         assert isinstance(workflow.training, LiblinearTraining)
-        self.objective = objective.for_exact_solver() if workflow.model.chooses else objective
+        self.objective: ObjectiveSettings = objective.for_exact_solver() if workflow.model.chooses else objective
         self.workflow, self.sizes, self.pool = workflow, sizes, pool
         self.c, self.classes = workflow.training.liblinear_c, catalogue.classes
         self.ancestors = ancestor_levels(catalogue.taxonomy.exclusive, catalogue.taxonomy)

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from modules.feeds.files import format_of
-from modules.feeds.mapping import product_id
+from modules.feeds.ids import LabelIds
+from modules.feeds.mapping import Mapper
 from modules.feeds.opening import size_of
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
-from modules.feeds.values import NotUsable, getter
-from modules.labels.ids import other_spelling
+from modules.feeds.values import NotUsable
 from modules.object_stores import is_remote
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -50,22 +49,23 @@ def unknown_ids(loaded: LoadedWorkflow, labelled: Collection[str]) -> UnknownIds
     Raises:
       InputError: a file of the feed cannot be read.
     """
-    settings = loaded.workflow.feed
-    files = loaded.feed_files()
-    if not files or any(is_remote(path) for path in files) or sum(map(size_of, files)) > MAX_BYTES:
+    sources, files = loaded.workflow.sources, loaded.feed_files()
+    paths = [file.path for file in files]
+    if not paths or any(is_remote(path) for path in paths) or sum(map(size_of, paths)) > MAX_BYTES:
         return None
-    missing = set(labelled)
-    read: Any = getter(settings.fields.id)
-    for path in files:
-        for record in read_records(path, format_of(path, settings), settings):
+    ids = LabelIds.of(sources)
+    missing = {ids.product_id(name): name for name in labelled}
+    mappers = list(map(Mapper, sources))
+    for path, number in files:
+        for record in read_records(path, format_of(path, sources[number]), sources[number]):
             if not missing:
                 break
             if isinstance(record, BadRecord) or not isinstance(record.data, dict):
                 continue
             try:
-                name = product_id(settings.fields.id, read(record.data))
+                product_id = mappers[number].id(record.data)
             except NotUsable:
                 continue
-            missing.discard(name)
-            missing.discard(other_spelling(name))
-    return UnknownIds(len(missing), len(labelled), tuple(sorted(missing)[:_SHOWN]))
+            for spelling in ids.spellings(product_id):
+                missing.pop(spelling, None)
+    return UnknownIds(len(missing), len(labelled), tuple(sorted(missing.values())[:_SHOWN]))

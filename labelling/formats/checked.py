@@ -118,10 +118,10 @@ def checked(
     for (column, value), count in log.assumed.rows.items():
         assumed.rows[column, "now" if column == "time" else value] += count
     made = CheckedLabels([], [])
-    for row, extra, has_time in zip(log, more, dated, strict=True):
+    for checked, extra, has_time in zip(log, more, dated, strict=True):
         label = Label(
-            row.product_id, row.objective, row.category, row.value, row.annotator, microseconds(row.time), row.source,
-            row.batch, row.inclusion_probability, **extra,
+            checked.product_id, checked.objective, checked.category, checked.value, checked.annotator,
+            microseconds(checked.time), checked.source, checked.batch, checked.inclusion_probability, **extra,
         )  # fmt: skip
         (made.dated if has_time else made.undated).append(label)
     return made

@@ -57,7 +57,7 @@ def write_snapshot(store: Store, folder: Path, objectives: Collection[str] | Non
     with store.read() as connection:
         labels = _write(folder / LABELS, map(label_row, rows.read(connection, objectives)))
         models = sum(
-            row[3] for row in rows.counts(connection)
+            tuple(row)[3] for row in rows.counts(connection)
             if row.source == MODEL and (objectives is None or row.objective in objectives)
         )  # fmt: skip
         queued = _write(folder / QUEUED, _queued(connection, objectives))

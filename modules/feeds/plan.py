@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from itertools import islice
+from typing import Any
 
 from pydantic import Field
 
@@ -59,7 +60,7 @@ class ExampleSettings(Settings):
             for column in feature.columns_of(name)
         }
         dimensions = {column: length for column, length in lengths.items() if length is not None}
-        update = {"folder": None, "folder_env": None, "demo": None, "images": workflow.images}
+        update: dict[str, Any] = {"folder": None, "folder_env": None, "demo": None, "images": workflow.images}
         columns = [column for objective in objectives.values() for column in objective.label_sources.columns]
         update["label_columns"] = tuple(dict.fromkeys([*workflow.feed.label_columns, *columns]))
         feed = workflow.feed.model_copy(update=update)

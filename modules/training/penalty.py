@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from modules.arrays import Float32Array, IntpArray
 from modules.losses.base import Matrix
-from modules.objectives import Objective
+from modules.objectives.base import ObjectiveSettings
 
 PENALTIES = (1.0, 0.3, 3.0, 10.0)
 """Values of C that are compared; of equal ones the first wins."""
@@ -37,7 +37,7 @@ class LinearHead:
       ancestors: :func:`modules.objectives.ancestor_levels` of the classes.
     """
 
-    objective: Objective
+    objective: ObjectiveSettings
     classes: int
     seed: int
     ancestors: Sequence[Sequence[int]] = ()

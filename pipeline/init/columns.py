@@ -65,10 +65,10 @@ class SampledColumn:
                 self.vectors += 1
                 self.vector_length = len(value)
                 return
-            first = value[0] if isinstance(value[0], (list, tuple)) else value
-            if all(isinstance(item, str) for item in first):
+            path = value[0] if isinstance(value[0], (list, tuple)) else value
+            if all(isinstance(item, str) for item in path):
                 self.lists += 1
-                self._count(" > ".join(first))
+                self._count(" > ".join(path))
             else:
                 self.nested += 1
             return
