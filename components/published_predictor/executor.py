@@ -13,17 +13,17 @@ from components.predictor.executor import PredictorExecutor
 
 
 class PublishedPredictorExecutor(PredictorExecutor):
-    """Writes what Predictor writes, or nothing as long as no model has ever been blessed."""
+    """Writes what Predictor writes; nothing as long as no model was blessed, or that one had no label to learn from."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
-        from modules.predictions.answering import settings_of
+        from modules.predictions.answering import is_taught, settings_of
 
         newest = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])
         before = input_dict.get("blessed_model") or []
         output = artifact_utils.get_single_instance(output_dict["published_predictions"])
         model = newest if blessing.get_int_custom_property("blessed") == 1 else before[0] if before else None
-        if model is None:
+        if model is None or not is_taught(path_utils.serving_model_path(model.uri)):
             fileio.makedirs(output.uri)
             output.set_int_custom_property("products", 0)
         elif model.uri == newest.uri:

@@ -22,6 +22,20 @@ def settings_of(model: str) -> str:
     return json.dumps({"name": facts["workflow"], **kept, "committee": committee})
 
 
+def untaught_objectives(model: str) -> list[str]:
+    """The model's objectives for which it had no label to learn from: their heads say nothing of any product."""
+    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
+        counts = json.load(handle).get("training_labels", {})
+    return [name for name, labels in counts.items() if not any(labels)]
+
+
+def is_taught(model: str) -> bool:
+    """Whether the model had a label to learn from, for any objective."""
+    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
+        counts = json.load(handle).get("training_labels")
+    return counts is None or any(any(labels) for labels in counts.values())
+
+
 def taxonomy_of(model: str, default: str) -> str:
     """The file with the taxonomy that a model was trained on; ``default`` for a model that came without one."""
     own = f"{model}/{TAXONOMY_FILE}"

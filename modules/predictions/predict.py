@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from typing import Any
@@ -91,6 +91,7 @@ def predict_file(
     workflow: str,
     files: int = 1,
     labels_taxonomy: str | None = None,
+    untaught: Sequence[str] = (),
 ) -> int:
     """Predicts every product of one TFRecord file of raw examples.
 
@@ -102,13 +103,14 @@ def predict_file(
       workflow: the workflow that the model was trained by, as JSON.
       files: how many files there are in all (for progress only).
       labels_taxonomy: file with the taxonomy of the examples' labels; None: the model's.
+      untaught: objectives that the model had no label for; no product gets a category of theirs.
 
     Returns:
       The number of products.
     """
     settings = Workflow.from_part(workflow)
     columns = PredictionColumns(
-        settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None
+        settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None, untaught
     )
     models = _models(model)
     spec = columns.parsing_spec()
@@ -223,8 +225,17 @@ class PredictionColumns:
     the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
     """
 
-    def __init__(self, workflow: Workflow, taxonomy: Taxonomy, labels_taxonomy: Taxonomy | None = None):
-        """``taxonomy``: the model's; ``labels_taxonomy``: of the examples' labels, where it is another one."""
+    def __init__(
+        self, workflow: Workflow, taxonomy: Taxonomy, labels_taxonomy: Taxonomy | None = None,
+        untaught: Sequence[str] = (),
+    ):  # fmt: skip
+        """The columns for one model.
+
+        Args:
+          taxonomy: the model's. labels_taxonomy: of the examples' labels, where it is another one.
+          untaught: objectives whose category, ancestors and probability are null.
+        """
+        self.untaught = frozenset(untaught)
         self.objectives = workflow.objectives
         committee = workflow.committee
         self.scores = (*SCORES, *DISAGREEMENT) if committee and committee.answers else SCORES
@@ -260,11 +271,13 @@ class PredictionColumns:
         arrays[PRICE] = pa.array(_as_written(raw[PRICE]))
         for name, objective in self.objectives.items():
             tables, classes = self.tables[name], outputs[objective_column(name, CLASSES)].astype(np.int32)
-            best = pa.array(classes[:, 0])
+            null = np.full(len(classes), name in self.untaught)
+            best = pa.array(classes[:, 0], mask=null)
             arrays[objective_column(name, CATEGORY)] = pa.DictionaryArray.from_arrays(best, tables.paths)
             arrays[objective_column(name, CATEGORY_ID)] = pa.DictionaryArray.from_arrays(best, tables.ids)
             arrays[objective_column(name, ANCESTORS)] = tables.lineages.take(best)
-            arrays[objective_column(name, PROBABILITY)] = pa.array(outputs[objective_column(name, PROBABILITIES)][:, 0])
+            highest = outputs[objective_column(name, PROBABILITIES)][:, 0]
+            arrays[objective_column(name, PROBABILITY)] = pa.array(highest, mask=null)
             arrays[objective_column(name, CLASSES)] = _fixed(classes)
             arrays[objective_column(name, PROBABILITIES)] = _fixed(outputs[objective_column(name, PROBABILITIES)])
             for score in self.scores:

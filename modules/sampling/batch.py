@@ -91,11 +91,13 @@ def next_batch(
     else:
         picked = _pairs(table, asked, classes, settings, share, rng)
     chosen, drawn, facts = picked
+    labelled = {int(label) for label in np.unique(table.labels) if label >= 0}
+    # Before the first label a head says the same of every category: its order would be taken for a guess.
+    shown = 0 if exclusive and not labelled else min(SUGGESTIONS, table.classes.shape[1])
     picks = []
     for rank, question in enumerate(_mixed(chosen, drawn, rng)):
         row, category, details = question
-        order = range(min(SUGGESTIONS, table.classes.shape[1]))
-        suggestions = [(classes[table.classes[row, i]].id, float(table.probabilities[row, i])) for i in order]
+        suggestions = [(classes[table.classes[row, i]].id, float(table.probabilities[row, i])) for i in range(shown)]
         picks.append(
             Pick(
                 rank,
@@ -108,7 +110,6 @@ def next_batch(
             )
         )
     utilities = [pick.utility for pick in picks if pick.utility is not None]
-    labelled = {int(label) for label in np.unique(table.labels) if label >= 0}
     after = labelled | {int(table.classes[row, 0]) for row, _, _ in [*chosen, *drawn]}
     return PickedBatch(
         objective, picks,

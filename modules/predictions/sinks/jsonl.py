@@ -78,6 +78,9 @@ def _objective_parts(
         for some, their in zip(names, _rounded(probabilities), strict=True)
     )
     values: dict[str, Any] = {part: column(part).to_pylist() for part in (CATEGORY, CATEGORY_ID, ANCESTORS)}
+    if None in values[CATEGORY]:
+        # Nobody has taught the model these categories.
+        top = ([] if category is None else best for category, best in zip(values[CATEGORY], top, strict=True))
     values |= {part: _rounded(column(part).to_numpy()) for part in (*SCORES, REST)}
     values["top"] = top
     values[kind.answer_column] = kind.answer_values(column(kind.answer_column), taxonomy)
