@@ -126,8 +126,9 @@ class ExclusiveObjective(ObjectiveSettings):
         return fit_exclusive(matrix, targets, classes, self, c=c, seed=seed, ancestors=ancestors)
 
     def for_exact_solver(self) -> ExclusiveObjective:
-        default = type(self).model_fields["loss"].default
-        return self.model_copy(update={"loss": "squared_hinge"}) if self.loss == default else self
+        best = {"loss": "squared_hinge", "ancestor_weight": 0.2}
+        fields = type(self).model_fields
+        return self.model_copy(update={k: v for k, v in best.items() if getattr(self, k) == fields[k].default})
 
     def uncalibrated(self) -> HeadCalibration:
         from modules.losses import loss_named

@@ -76,6 +76,12 @@ class Guess:
     retailer: str | None = None
     feeds: tuple[Guess, ...] = ()
 
+    def mean_characters(self, field_name: str) -> float:
+        """Of a value of the product field; of several feeds, where values are longest."""
+        guesses = [guess for guess in self.fields if guess.field == field_name]
+        own = [guess.characters for guess in guesses] + [feed.mean_characters(field_name) for feed in self.feeds]
+        return max(own, default=0.0)
+
     def column(self, field_name: str) -> str | None:
         """The column of a product field, None where none was found."""
         return next((guess.column for guess in self.fields if guess.field == field_name), None)
@@ -251,7 +257,7 @@ def _fields(
                 f"column {name!r} is not used: it names the category to learn for {share:.0%} of the products"
             )
         elif raw is None and not column.lists:
-            raw = FieldGuess("raw_category", name, round(score, 2), tuple(column.examples()))
+            raw = FieldGuess("raw_category", name, round(score, 2), tuple(column.examples()), column.mean_characters)
     if raw is not None:
         taken.add(raw.column)
     fields = guess_fields(columns, taken)

@@ -88,12 +88,14 @@ class FieldGuess:
 
     Attributes:
       confidence: 0 to 1, of name and values together; an ordering, not a probability.
+      characters: of a value, on average.
     """
 
     field: str
     column: str
     confidence: float
     examples: tuple[str, ...]
+    characters: float = 0.0
 
 
 def normalise(name: str) -> tuple[str, ...]:
@@ -204,7 +206,7 @@ def guess_fields(columns: dict[str, SampledColumn], taken: set[str]) -> list[Fie
     for score, field, name in scored:
         if field not in guesses_by_field and name not in used:
             guesses_by_field[field] = FieldGuess(
-                field, name, round(min(score, 1.0), 2), tuple(columns[name].examples())
+                field, name, round(min(score, 1.0), 2), tuple(columns[name].examples()), columns[name].mean_characters
             )
             used.add(name)
     return [guesses_by_field[field] for field in ALIASES if field in guesses_by_field]

@@ -9,7 +9,7 @@ import re
 from pathlib import Path
 
 from modules.errors import InputError, Problem, visible
-from modules.examples import RETAILER
+from modules.examples import BRAND, DESCRIPTION, GENDER, RAW_CATEGORY, RETAILER, TITLE
 from modules.feeds.files import leaves
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
@@ -116,6 +116,7 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
     lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
     if with_rules:
         lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
+    lines += ["model: {kind: auto} # takes what the number of labels wants, and says what and why", ""]
     lines += ["labels:", "  files:", f"    - {name}.labels.jsonl # hand-made labels go here"]
     if guess.category:
         lines += [
@@ -168,21 +169,9 @@ def _quote_host(host: str) -> str:
 
 
 def _features(guess: Guess, images: bool) -> list[str]:
-    lines = ["features:"]
-    templates = {
-        "title": ["  title: {kind: text, vocabulary: 8000}"],
-        "description": ["  description: {kind: text, vocabulary: 8000}"],
-        "brand": ["  brand: {kind: categorical, vocabulary: 5000, width: 10}"],
-        "raw_category": [
-            "  category: {kind: categorical, column: raw_category, vocabulary: 950, width: 6}",
-            "  raw_category: {kind: text, vocabulary: 1000}",
-        ],
-        "gender": ["  gender: {kind: categorical}"],
-        "size": ["  size: {kind: categorical, vocabulary: 100}"],
-    }
-    for field, template in templates.items():
-        if guess.column(field):
-            lines += template
+    lines = ["features:", *_texts(guess)]
+    if guess.column(GENDER):
+        lines.append("  gender: {kind: categorical}")
     if guess.vector:
         lines.append(f"  image_vector: {{kind: dense, dimension: {guess.vector[1]}}}")
     picture = "picture: {kind: image}"
@@ -193,6 +182,33 @@ def _features(guess: Guess, images: bool) -> list[str]:
     if not images and guess.images is not None and guess.images.usable:
         lines.append(f"  # {picture}")
     return lines
+
+
+TEXTS = (TITLE, DESCRIPTION, BRAND, RAW_CATEGORY)
+"""Fields that say what a product is, the most telling first."""
+
+LONG = 100
+"""Characters, on average: runs of characters of longer texts cost more than they tell."""
+
+
+def _texts(guess: Guess) -> list[str]:
+    """The text features: all fields as one text, and each for itself at half the loudness.
+
+    One text weighs fields by their length, which is right where the title says little; fields for themselves keep apart
+    what a word in the title and in the description means (docs/explanation/results/default_model.md).
+    """
+    fields = [field for field in TEXTS if guess.column(field)]
+    long = {field for field in fields if field != TITLE and guess.mean_characters(field) > LONG}
+    if len(fields) < 2:
+        return [_text(field, "", long=field in long) for field in fields]
+    joined = f"columns: [{', '.join(fields)}], "
+    lines = [_text("text", joined, long=bool(long))]
+    return lines + [_text(field, "scale: 0.5, ", long=field in long) for field in fields]
+
+
+def _text(name: str, settings: str, *, long: bool) -> str:
+    runs = "word_ngrams: {ngrams: [2, 2]}" + ("" if long else ", characters: {ngrams: [2, 5]}")
+    return f"  {name}: {{kind: text, {settings}vocabulary: 20000, {runs}, sublinear: true}}"
 
 
 def render_taxonomy(guess: Guess) -> str:
