@@ -102,7 +102,7 @@ def run(
             if not finished(rounds, settings):
                 if learner is None or split != own:
                     report(f"features of {len(catalogue.products):,} products")
-                    learner, split = _learner(workflow, catalogue, pool), own
+                    learner, split = memory_learner(workflow, catalogue, pool), own
                 temperature = Calibration.before_eval(workflow.objectives).temperature[OBJECTIVE]
                 game = Game(catalogue, learner, pool, held_out, strategy(kind), seed, temperature)
                 rounds = _play(game, rounds, settings, path, report)
@@ -147,7 +147,8 @@ def read_rounds(path: Path) -> list[SimulatedRound]:
     return [SimulatedRound(**{**row, "picked": tuple(row["picked"])}) for row in json.loads(path.read_bytes())]
 
 
-def _learner(workflow: Workflow, catalogue: LabelledCatalogue, pool: Int64Array) -> Learner:
+def memory_learner(workflow: Workflow, catalogue: LabelledCatalogue, pool: Int64Array) -> Learner:
+    """The learner over all products, whose vocabularies and frequencies are those of ``pool``."""
     import tempfile
 
     from experiments.features import analysed, model_inputs

@@ -190,7 +190,7 @@ class Workflow(Settings):
     objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = default_objectives()
     model: Model = AutoModel()
     """Left out, with a training.solver that descends a gradient: wide_deep."""
-    training: Training = LiblinearTraining(refit_on_eval=True)
+    training: Training = LiblinearTraining(liblinear_c=None, refit_on_eval=True)
     """Left out, with a kind of model that only gradient descent trains: adam."""
     tuning: TuningSettings | None = None
     """Settings of ``model`` and ``training`` that are searched before the model is trained; null: none."""
@@ -229,7 +229,7 @@ class Workflow(Settings):
         if "model" in data and "training" not in data:
             chooses = isinstance(model, dict) and model.get("kind") == AutoModel().kind
             return data if chooses else {**data, "training": by_gradient}
-        if "model" not in data and (isinstance(training, dict) or data.get("tuning")):
+        if "model" not in data and (isinstance(training, dict) or data.get("tuning") is not None):
             training = training or by_gradient
             exact = training.get("solver") == LiblinearTraining().solver
             return {**data, "training": training, "model": {"kind": (AutoModel() if exact else WideDeepModel()).kind}}

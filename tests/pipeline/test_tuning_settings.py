@@ -61,11 +61,11 @@ def test_a_search_that_could_not_work_is_said(tmp_path: Path, search: str, key: 
         ("tuning: {method: grid, search: {model.l2: {low: 0, high: 1}}}", "tuning.method", "random, bayesian"),
         ("tuning: {objective: exclusiv, search: {model.l2: {low: 0, high: 1}}}", "tuning.objective", "exclusive"),
         # The workflow's own model is deep: no value of the search goes with it.
-        ("tuning: {search: {training.solver: {choices: [adam, liblinear]}}}", "tuning.search", "model.kind: linear"),
+        ("tuning: {search: {training.solver: {choices: [adam, liblinear]}}}", "tuning.search", "model.kind: auto"),
         (
             "tuning: {search: {training.solver: {choices: [adam, liblinear]}, model.kind: {choices: [linear, deep]}}}",
             "tuning.search",
-            "training.solver liblinear needs model.kind: linear",
+            "training.solver liblinear needs model.kind: auto or linear",
         ),
         (
             "committee: {by: dropout}\ntuning: {search: {model.dropout: {low: 0, high: 0.5}}}",
@@ -113,7 +113,7 @@ def test_the_objective_that_trials_are_compared_by(named: str | None, expected: 
 
 
 def test_other_values_and_nothing_else() -> None:
-    workflow = Workflow(name="shop", seed=3)
+    workflow = Workflow.model_validate({"name": "shop", "seed": 3, "model": {"kind": "wide_deep"}})
     values = {
         "training.batch_size": 64,
         "training.learning_rate": 0.5,

@@ -22,7 +22,7 @@ class LiblinearTraining(TrainingSettings):
     accurate with up to some 100,000 labels, held in memory."""
 
     solver: Literal["liblinear"] = "liblinear"
-    liblinear_c: Positive | None = None
+    liblinear_c: Positive | None = 1.0
     """Inverse strength of the L2 penalty; null: each head's own, found by cross-validation on the train split's
     labels."""
 
