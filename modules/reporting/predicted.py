@@ -110,10 +110,11 @@ class _SingleLabel:
         )
 
     def _classes(self, column: pa.Array) -> Int64Array:
-        """Class index per row, -1 where the taxonomy does not know the category."""
+        """Class index per row, -1 where there is no category, or none that the taxonomy knows."""
         if isinstance(column, pa.DictionaryArray):
             known = pc.index_in(column.dictionary, value_set=self.ids).fill_null(-1)
-            return np.asarray(known).astype(np.int64)[column.indices.to_numpy(zero_copy_only=False)]
+            classes = np.append(np.asarray(known).astype(np.int64), -1)
+            return classes[column.indices.fill_null(len(known)).to_numpy(zero_copy_only=False)]
         return np.asarray(pc.index_in(column, value_set=self.ids).fill_null(-1)).astype(np.int64)
 
     def _confusion(self) -> Confusion | None:

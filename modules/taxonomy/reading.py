@@ -87,7 +87,10 @@ def _own(root: Node, complaints: Complaints) -> list[Category]:
         complaints.unknown_keys(root, ("categories",))
         rows = root.entries["categories"].items if "categories" in root.entries else None
     if not rows:
-        hint = f"see '- path: Shoes'; {formats_shown()} are read as they come"
+        hint = (
+            f"write yours, each as '- {{path: [Shoes, Boots], exclusive: true}}', or let taxonomy.file name a file of "
+            f"another form: {formats_shown()} are read as they come"
+        )
         complaints.add("expected a list of categories under 'categories:'", root.line, "categories", hint=hint)
     entries = [_read_entry(row, complaints) for row in rows or ()]
     # A row without a usable path may be what others hang under: then nobody is called an orphan.

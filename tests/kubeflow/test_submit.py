@@ -52,7 +52,9 @@ def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     leaves = "".join(f"  - {{path: [Shoes, {name}], exclusive: true}}\n" for name in ("Boots", "Sandals"))
     (tmp_path / "t.yaml").write_text(f"categories:\n  - {{path: [Shoes]}}\n{leaves}")
     settings = "runners: {kubeflow: {pipeline_root: 'minio://bucket/root', service_account: runner}}\n"
-    (tmp_path / "w.yaml").write_text(f"name: shop\nfeed: {{files: [a.csv]}}\ntaxonomy: {{file: t.yaml}}\n{settings}")
+    (tmp_path / "w.yaml").write_text(
+        f"name: shop\nfeed: {{files: [a.csv]}}\ntaxonomy: {{file: t.yaml}}\nmodel: {{kind: wide_deep}}\n{settings}"
+    )
     spec = {
         "pipelineInfo": {"name": "shop"},
         "schemaVersion": "2.1.0",
