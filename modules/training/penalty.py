@@ -12,7 +12,7 @@ from modules.arrays import Float32Array, IntpArray
 from modules.losses.base import Matrix
 from modules.objectives.base import ObjectiveSettings
 
-PENALTIES = (1.0, 0.3, 3.0, 10.0)
+PENALTIES = (1.0, 0.3, 3.0)
 """Values of C that are compared; of equal ones the first wins."""
 
 DEFAULT = PENALTIES[0]

@@ -309,7 +309,7 @@ def test_labels_of_a_store_that_the_cluster_cannot_see(
     with (shop / "w.yaml").open("a") as workflow:
         workflow.write("labels: {store: labels.sqlite}\n")
     code, _, err = submit(capsys, "--endpoint", server.endpoint, *given)
-    assert code == 2 and err.startswith("w.yaml:5: labels.store: expected a snapshot beside it")
+    assert code == 2 and err.startswith("w.yaml:6: labels.store: expected a snapshot beside it")
     assert "shelfmark label snapshot --output" in err and not server.runs
     # Both remedies of the message.
     assert submit(capsys, "--endpoint", server.endpoint, "--set", "labels.store=null")[0] == 0

@@ -158,7 +158,7 @@ def test_several_truths_are_all_independent_labels_and_the_first_is_the_exclusiv
     yes = {INDEX[name] for name in ("Home", "Home > Lamps", "Shoes", "Shoes > Boots")}
     assert set(found["label/also"]) == yes and set(found["label/also/no"]) == set(INDEX.values()) - yes
     assert found["label_source/also"] == [b"import"] and found["eval_weight/also"] == [1.0]
-    assert counted.labels == (("exclusive", "import"), ("also", "import")) and counted.joined == ()
+    assert counted.labels == (("exclusive", "import"), ("also", "import"))
     # What a person said counts before it, and without the setting nothing but the exclusive label follows.
     said = person(source="random", yes=["Home"])
     found, _ = features(sold, {"also": {"p1": said}}, objectives=objectives, truth=truth)
