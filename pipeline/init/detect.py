@@ -179,9 +179,9 @@ def unite(guesses: Sequence[Guess]) -> Guess:
     unlabelled = [guess.retailer or "" for guess in guesses if guess.category is None]
     if len(unlabelled) == len(guesses):
         notes.append(f"{NO_CATEGORY}: {WRITE_TREE}")
-    elif unlabelled:
-        others = "their products get the other feeds' categories, which people's labels teach and measure"
-        notes.append(f"{', '.join(unlabelled)}: {NO_CATEGORY}: {others}")
+    else:
+        taught = "label some of its products, which teaches and measures the other feeds' categories there"
+        notes += [f"{name}: {NO_CATEGORY}: {taught}" for name in unlabelled]
     fields = {field.field: field for guess in guesses for field in guess.fields}
     lengths = {guess.vector[1] for guess in guesses if guess.vector}
     if len(lengths) > 1:
