@@ -128,7 +128,8 @@ def accuracy(catalogue: dict[str, dict[str, str]], truth: dict[str, str], produc
 def test_from_six_feeds_to_a_catalogue(browser: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop, truth = Shop(tmp_path), dict(six_feeds.truths())
     feeds = six_feeds.write_feeds(tmp_path / "feeds")
-    store = ("--set", "labels.store=labels.sqlite")
+    place = str(tmp_path / "labels.sqlite")
+    store = ("--set", f"labels.store={place}")
 
     said = shop.shelfmark("init", *map(str, feeds), "--output", "shop", "--name", "shop")
     assert "18 categories of at least 2 products, 12 of them exclusive" in said
@@ -140,10 +141,10 @@ def test_from_six_feeds_to_a_catalogue(browser: Any, tmp_path: Path, capsys: pyt
         assert f"{one.products} products of {one.products} records" in first
     before = exported(shop, "first.csv")
 
-    said = shop.shelfmark("label", "import-batch", "--workflow", "shop/shop.yaml", "--store", "labels.sqlite")
+    said = shop.shelfmark("label", "import-batch", "--workflow", "shop/shop.yaml", "--store", place)
     assert "products queued" in said
-    session = label_all(browser, str(tmp_path / "labels.sqlite"), truth)
-    with Store(str(tmp_path / "labels.sqlite")) as opened, opened.read() as connection:
+    session = label_all(browser, place, truth)
+    with Store(place) as opened, opened.read() as connection:
         assert {row.product_id for row in rows.read(connection) if row.value == "yes"} == session.answers.keys()
     retailers = Counter(product.partition(":")[0] for product in session.answers)
     assert retailers.keys() == {"harbour", "maison"}, "nobody is asked about a category that a feed tells"
