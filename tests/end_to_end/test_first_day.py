@@ -6,7 +6,10 @@ Nothing is edited on the way, and every command is one that the tutorial shows.
 from __future__ import annotations
 
 import csv
+import os
 import statistics
+import subprocess
+import sys
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,9 +20,10 @@ import pytest
 from labelling.store import Store, rows
 from modules.objectives import DEFAULT_OBJECTIVE
 from modules.predictions.columns import CATEGORY, ID, LABEL, RETAILER, SPLIT, objective_column
+from pipeline.workflow_file import REPOSITORY
 from tests.browsing import Watched
 from tests.end_to_end import six_feeds
-from tests.end_to_end.test_demo_run import Shop, states
+from tests.end_to_end.test_demo_run import states
 from tests.labelling.serving import serving
 
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
@@ -45,6 +49,26 @@ CHOSEN = (
 """Whether Enter takes this category."""
 
 LOADED = "() => performance.getEntriesByType('navigation')[0].loadEventEnd"
+
+
+@dataclass(frozen=True)
+class Shop:
+    """Somebody's folder, and the commands that are typed there."""
+
+    folder: Path
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1", "COLUMNS": "200"}
+
+    def shelfmark(self, *arguments: str) -> str:
+        """What a command prints, which has to end well."""
+        done = subprocess.run(
+            [sys.executable, "-m", "shelfmark", *arguments],
+            cwd=self.folder, capture_output=True, text=True, timeout=900, env=self.environment,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
 
 
 @dataclass
