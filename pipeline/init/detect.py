@@ -39,6 +39,8 @@ from pipeline.init.retailers import group_files
 SAMPLE = 20_000
 MAX_COUNTED = 1_000_000
 LEAK = 0.5
+NO_CATEGORY = "no category column was found"
+WRITE_TREE = "write your categories into the taxonomy file, then label products"
 
 
 @dataclass(frozen=True)
@@ -137,7 +139,7 @@ def _detect(
     if files.undecodable > 0.001:
         notes.append(
             f"{files.undecodable:.1%} of the lines are no UTF-8 and will be left out; "
-            "set feed.encoding if the files have another encoding"
+            "set the feed's encoding if the files have another one"
         )
     named = None if shared is not None and category not in columns else category
     chosen = _category(columns, named, separator)
@@ -154,9 +156,9 @@ def _detect(
     counted, minimum = len(sample), minimum_for(len(sample))
     _note_numbers(columns, chosen, notes)
     counts: Counter[Names] = Counter()
-    if chosen is None:
-        notes.append("no category column was found: write your categories into the taxonomy file, then label products")
-    else:
+    if chosen is None and shared is None:
+        notes.append(f"{NO_CATEGORY}: {WRITE_TREE}")
+    elif chosen is not None:
         counts, counted, several = _count_paths(files, sample, chosen)
         minimum = minimum_for(counted)
         nodes = tuple(build_taxonomy(counts, minimum))
@@ -180,6 +182,12 @@ def unite(guesses: Sequence[Guess]) -> Guess:
     products = sum(guess.products for guess in guesses)
     minimum = minimum_for(products)
     notes = [f"{guess.retailer}: {note}" for guess in guesses for note in guess.notes] + trees.sentences()
+    unlabelled = [guess.retailer or "" for guess in guesses if guess.category is None]
+    if len(unlabelled) == len(guesses):
+        notes.append(f"{NO_CATEGORY}: {WRITE_TREE}")
+    else:
+        taught = "label some of its products, which teaches and measures the other feeds' categories there"
+        notes += [f"{name}: {NO_CATEGORY}: {taught}" for name in unlabelled]
     fields = {field.field: field for guess in guesses for field in guess.fields}
     lengths = {guess.vector[1] for guess in guesses if guess.vector}
     if len(lengths) > 1:

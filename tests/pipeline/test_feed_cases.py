@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from modules.errors import InputError
+from modules.examples import PRICE
 from modules.feeds.mapping import Mapper, Product
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
@@ -102,7 +106,7 @@ def test_however_it_is_written_the_products_are_the_same(tmp_path: Path, kind: s
     assert not read.report.problems and not read.bad
     assert read.titles == EXPECTED
     assert [product.id for product in read.products] == [row[0] for row in ROWS]
-    assert read.products[2].truth == ("Hats", "Caps") and read.products[2].text["price"] == "12.99"
+    assert read.products[2].truth == ("Hats", "Caps") and read.products[2].numbers[PRICE] == 12.99
 
 
 def test_a_header_that_names_a_column_twice_or_not_at_all(tmp_path: Path) -> None:
@@ -136,7 +140,33 @@ def test_a_number_that_json_lacks_is_a_missing_value(tmp_path: Path, number: str
     lines[3] = lines[3].replace('"13.99"', number).replace("red item", "NaN item, Infinity")
     read = Read(tmp_path, "a.jsonl", "\n".join(lines))
     assert not read.bad and read.titles[3] == "NaN item, Infinity number 3"
-    assert "price" not in read.products[3].text and read.products[4].text["price"] == "14.99"
+    assert PRICE not in read.products[3].numbers and read.products[4].numbers[PRICE] == 14.99
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        (["10.990000", "79.9000", "1299.0000", "34.99000000"], [10.99, 79.9, 1299.0, 34.99]),
+        ([0.30000000000000004, 19.989999771118164, 79.99000000000001, 0.001], [0.3, 19.99, 79.99, 0.001]),
+        (pa.array([19.99, 0.1, 1299.95, 5.0], pa.float32()), [19.99, 0.1, 1299.95, 5.0]),
+        (pa.array([Decimal("79.9900"), Decimal("1299.0000")], pa.decimal128(12, 4)), [79.99, 1299.0]),
+    ],
+    ids=["six decimals", "noise of floats", "float32", "decimal"],
+)
+def test_prices_as_shops_columns_hold_them(tmp_path: Path, written: Any, expected: list[float]) -> None:
+    if isinstance(written, pa.Array):
+        rows = [row[:3] + row[4:] for row in ROWS]
+        columns = dict(zip((*NAMES[:3], NAMES[4]), zip(*rows, strict=True), strict=True))
+        repeated = written.take(pa.array([i % len(written) for i in range(len(ROWS))]))
+        pq.write_table(
+            pa.table({**{name: list(cells) for name, cells in columns.items()}, "price": repeated}), tmp_path / "b"
+        )
+        name, content = "a.parquet", (tmp_path / "b").read_bytes()
+    else:
+        rows = [dict(zip(NAMES, row, strict=True)) | {"price": written[i % 4]} for i, row in enumerate(ROWS)]
+        name, content = "a.jsonl", "\n".join(map(json.dumps, rows)).encode()
+    read = Read(tmp_path, name, content)
+    assert [p.numbers[PRICE] for p in read.products] == [expected[i % len(expected)] for i in range(len(ROWS))]
 
 
 def test_backslashes_before_quotes(tmp_path: Path) -> None:

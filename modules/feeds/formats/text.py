@@ -53,4 +53,4 @@ def encoding_notes(path: str, options: ReadOptions) -> tuple[str, ...]:
     name = options.encoding or encoding(path)
     if options.encoding or name == UTF8:
         return ()
-    return (f"its text is read as {_NAMES.get(name, name)}; set feed.encoding if letters look wrong",)
+    return (f"its text is read as {_NAMES.get(name, name)}; set the feed's encoding if letters look wrong",)

@@ -93,6 +93,24 @@ def test_the_command_shows_one_table_and_how_to_change(shops: list[Path], tmp_pa
     assert "files" not in written["feed"] and len(written["feeds"]) == 3
 
 
+@pytest.mark.parametrize("others_have_one", [True, False])
+def test_a_feed_without_categories_is_told_by_whether_the_others_have_some(
+    shops: list[Path], tmp_path: Path, others_have_one: bool
+) -> None:
+    for name in ("plain", "bare"):
+        rows = "".join(f"{i};{name} product no {i};{i}.50\n" for i in range(60))
+        (tmp_path / f"{name}.csv").write_text("sku;name;price\n" + rows)
+    own = [tmp_path / "bare.csv", tmp_path / "plain.csv"]
+    guess = detect([*shops, *own] if others_have_one else own)
+    notes = [note for note in guess.notes if "no category column" in note]
+    if others_have_one:
+        assert [note.partition(": ")[0] for note in notes] == ["bare", "plain"]
+        assert not any("taxonomy file" in note for note in notes)
+    else:
+        (note,) = notes
+        assert "taxonomy file" in note
+
+
 @pytest.mark.parametrize(
     ("names", "expected"),
     [
