@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowArgument, load, write_demo_products
+from shelfmark.cli.commands import Commands
+from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowOption, load, write_demo_products
 
 if TYPE_CHECKING:
     from modules.rules.report import RulesReport
 
-app = typer.Typer(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("suggest")
 def suggest(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     taxonomy_file: Annotated[
         Path | None, typer.Option("--taxonomy", metavar="FILE", help="Taxonomy, in place of the workflow's.")
     ] = None,
@@ -52,7 +53,7 @@ def suggest(
 
 @app.command("report")
 def report(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     objective: Annotated[
         str | None,
         typer.Option("--objective", metavar="NAME", help="Whose labels judge; default: the first exclusive one's."),
@@ -117,7 +118,7 @@ def _show(result: RulesReport) -> None:
 @app.command("why")
 def why(
     product_id: Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's id.")],
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     category: Annotated[
         str | None, typer.Option("--category", metavar="CATEGORY", help="Only rules for this one and below it.")
     ] = None,

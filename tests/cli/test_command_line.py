@@ -192,7 +192,7 @@ def test_demo_rules_suggest_and_report(
     monkeypatch.chdir(tmp_path)
     code, out, _ = run(capsys, "demo", "--output", "cat", "--products", 300, "--no-images")
     assert code == 0 and "300 products" in out
-    small = ("--feed", "cat", "--set", "feed.demo=null")
+    small = ("--demo", "--feed", "cat", "--set", "feed.demo=null")
     code, out, _ = run(capsys, "validate", *small)
     assert code == 0 and out.endswith("ok\n")
     code, out, _ = run(capsys, "rules", "report", *small, "--json")
