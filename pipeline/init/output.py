@@ -11,9 +11,17 @@ from pathlib import Path
 from modules.errors import InputError, Problem, visible
 from modules.examples import RETAILER
 from modules.feeds.files import leaves
+from modules.objectives import DEFAULT_OBJECTIVE
+from modules.settings.similarity import IndexSettings
+from modules.settings.workflow import SLICES, EvaluationSettings
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
 from pipeline.init.images import feed_folder
+
+MIN_ACCURACY = 0.1
+"""Below it no model is published that has learnt nothing; without an absolute threshold no first model is at all."""
+MAX_DROP = 0.05
+"""Of accuracy, below which a model is held back: more than the chance of a test split of some hundred products."""
 
 FIELD_ORDER = (*list(ALIASES)[:4], "raw_category", *list(ALIASES)[4:])
 
@@ -116,14 +124,39 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
     lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
     if with_rules:
         lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
-    lines += ["labels:", "  files:", f"    - {name}.labels.jsonl # hand-made labels go here"]
+    lines += [
+        "labels:",
+        "  files:",
+        f"    - {name}.labels.jsonl # hand-made labels go here",
+        f"  store: {name}.labels.sqlite # beside this file: what people answer on the pages of `shelfmark label`",
+    ]
     if guess.category:
         lines += [
             "  truth: # the feed's own categories count as labels",
             "    evaluate: true",
             "    cut_to_taxonomy: true # a category that is too small for the taxonomy counts for the one above it",
         ]
-    return "\n".join([*lines, "", *_features(guess, images), ""])
+    return "\n".join([*lines, "", *_features(guess, images), "", *_later_steps(), ""])
+
+
+def _later_steps() -> list[str]:
+    """The sections for what comes after training, with the values that they have anyway where a person may choose."""
+    slices = EvaluationSettings().slices
+    others = ", ".join(name for name in SLICES if name not in slices)
+    index = IndexSettings()
+    return [
+        "evaluation:",
+        f"  slices: [{', '.join(slices)}] # figures for each of these values, too; there are also {others}",
+        "  thresholds: # a model that falls short of these is neither published nor pushed",
+        f"    {DEFAULT_OBJECTIVE}:",
+        f"      accuracy: {MIN_ACCURACY} # far below what a useful model reaches: raise it to what you need",
+        f"      max_drop: {MAX_DROP} # so far may accuracy fall below the last blessed model's",
+        "",
+        "similarity: # `shelfmark similar` and the pages look for neighbours here",
+        "  indexes:",
+        "    joint:",
+        f"      partition_level: {index.partition_level} # neighbours are of one category of this level; 0: of any",
+    ]
 
 
 def _files(guess: Guess, parent: Path) -> list[str]:

@@ -14,9 +14,7 @@ from typer.models import ArgumentInfo
 
 _FileArgument = Annotated[
     Path | None,
-    typer.Argument(
-        metavar="WORKFLOW", help="Workflow file; default: the only one in this folder.", show_default=False
-    ),
+    typer.Argument(metavar="WORKFLOW", help="Workflow file; default: the only one in this folder.", show_default=False),
 ]
 _DemoOption = Annotated[bool, typer.Option("--demo", help="The generated demo's workflow, in place of a file.")]
 

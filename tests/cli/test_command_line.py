@@ -160,7 +160,8 @@ def test_init_then_validate(
     assert "separator '//'" in out and "'Shoes // Boots' -> Shoes | Boots" in out
     for field, column in (("id", "sku"), ("title", "name"), ("truth", "category")):
         assert any(line.split()[:2] == [field, column] for line in out.splitlines()), field
-    assert out.splitlines()[-1] == "next: shelfmark run my-feed/my-feed.yaml"
+    commands = [line.partition("#")[0].split() for line in out.splitlines()[-3:]]
+    assert commands == [["shelfmark", step, "my-feed/my-feed.yaml"] for step in ("run", "label", "run")]
     code, out, _ = run(capsys, "validate", "my-feed/my-feed.yaml")
     assert code == 0 and "5 categories, 3 of them exclusive" in out
     code, _, err = run(capsys, "init", "My Feed.jsonl")

@@ -82,10 +82,10 @@ def test_one_below_is_named(folder: Path) -> None:
 @pytest.mark.parametrize("command", [["metrics"], ["label", "status"], ["rules", "why", "1"], ["similar", "boots"]])
 def test_every_command_takes_it_in_the_same_ways(capsys, folder: Path, command: list[str], given: list[str]) -> None:
     write(folder / "shop.yaml")
-    _, out, err = run(capsys, *command, *given)
+    _, _out, err = run(capsys, *command, *given)
     assert "Usage:" not in err and "none is named" not in err
     # Two are one too many, however they are given.
-    code, out, err = (
+    code, _out, err = (
         run(capsys, *command, *given, "-w", "other.yaml") if "-w" not in given[0] else (2, "", "one workflow")
     )
     assert code == 2 and ("one workflow" in err or "other.yaml" in err)
