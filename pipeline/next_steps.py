@@ -16,7 +16,9 @@ def next_steps(loaded: LoadedWorkflow, run: Run) -> list[tuple[str, str]]:
       run: what came of it.
     """
     steps = []
-    if "labelling_batch" in run.outputs:
+    batch = run.outputs.get("labelling_batch")
+    sizes = (f"{name}/size" for name in loaded.workflow.objectives)
+    if batch is not None and any(batch.properties.get(size) for size in sizes):
         label = shlex.join(["shelfmark", "label", *loaded.arguments])
         steps.append((label, "asks about the products that would teach the model the most; then run again"))
     published = run.outputs.get("published_predictions")

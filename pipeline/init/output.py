@@ -17,6 +17,7 @@ from modules.settings.workflow import SLICES, EvaluationSettings
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
 from pipeline.init.images import feed_folder
+from pipeline.init.rules import first_rules
 
 MIN_ACCURACY = 0.1
 """Below it no model is published that has learnt nothing; without an absolute threshold no first model is at all."""
@@ -50,11 +51,13 @@ def write_workflow(guess: Guess, output: Path, name: str, force: bool = False, i
             Problem("--images", "expected a column with addresses, or paths of files that are there", hint=hint)
         )
     files: dict[str, str] = {}
-    rules = _rules(guess)
-    files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules=bool(rules), images=images)
-    files[f"{name}.taxonomy.yaml"] = render_taxonomy(guess)
-    if rules:
-        files[f"{name}.rules.yaml"] = rules
+    taxonomy = render_taxonomy(guess)
+    rules = first_rules(guess, render_workflow(guess, output, name, with_rules=False), taxonomy, name)
+    with_rules = rules is not None and bool(rules.rules)
+    files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules, images)
+    files[f"{name}.taxonomy.yaml"] = taxonomy
+    if rules is not None and rules.rules:
+        files[f"{name}.rules.yaml"] = f"# {rules.scored}.\n{rules.text}"
     files[f"{name}.labels.jsonl"] = ""
     # The label file is what people have worked on: not even --force empties it.
     labels = output / f"{name}.labels.jsonl"
@@ -123,7 +126,11 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
         lines += [f"  - {first.strip()}", *[f"  {line}" for line in rest]]
     lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
     if with_rules:
-        lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
+        lines += [
+            "rules:",
+            f"  file: {name}.rules.yaml # suggested from the categories' names, judged by labels where there are any",
+            "",
+        ]
     lines += [
         "labels:",
         "  files:",
@@ -253,14 +260,3 @@ def _origin(guess: Guess) -> str:
         return f"the feed's column {visible(guess.category.column) if guess.category else ''}"
     columns = [f"{feed.retailer}'s {visible(feed.category.column)}" for feed in guess.feeds if feed.category]
     return f"the feeds' columns ({', '.join(columns)}), merged by path and name"
-
-
-def _rules(guess: Guess) -> str:
-    """Suggested rules as text; empty where there is nothing to suggest."""
-    if not guess.nodes:
-        return ""
-    from modules.taxonomy import Taxonomy
-    from pipeline.suggested_rules import suggested_rules_text
-
-    text, count = suggested_rules_text(Taxonomy.from_paths([node.path for node in guess.nodes]))
-    return text if count else ""

@@ -166,6 +166,8 @@ def fetch_newest(store: str | None, loaded: LoadedWorkflow, overlap: int) -> Non
         with opened.read() as connection:
             known = {queue.id for queue in status.queues(connection)}
         fresh = [batch for batch in batches if batch.id not in known]
+        if not any(batch.items for batch in batches):
+            typer.echo(f"run {newest.id} asks about no product: all that it could ask about are labelled")
         if fresh:
             _say_imported(opened.name, bring.bring(opened, loaded, newest, runs, fresh, wanted=overlap))
     if loaded.workflow.labels.store is None:
