@@ -179,6 +179,7 @@ class ObjectiveReport:
 
     Attributes:
       measured: labelled test products that the figures stand on.
+      imitates: the labels are the rules' answers, so figures say how well the head imitates them, not how right it is.
       history: this run last. failed: categories below their bound, as sentences.
     """
 
@@ -194,8 +195,16 @@ class ObjectiveReport:
     """(name, predicted products, labelled products) of the roots of the taxonomy."""
     labelling: Sequence[str] = ()
     """Whether labelling on is worth it, in sentences, the verdict first."""
+    imitates: bool = False
     retailers: Sequence[RetailerRow] = ()
     """Those with labelled test products, the one with the most of them first."""
+
+    @property
+    def stands_on(self) -> str:
+        """What the figures are measured on, and what they mean where that is not how often the model is right."""
+        if self.imitates:
+            return f"{self.measured:,} test products that rules reach: how well it imitates the rules, no accuracy"
+        return f"{self.measured:,} labelled test products"
 
     def ranked(self) -> list[CategoryRow]:
         """Categories with labelled test products, the best first; where F1 is the same, more products weigh more."""

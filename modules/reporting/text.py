@@ -221,7 +221,7 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
         yield _facts([(objective.name, unmeasured_text(objective))])
         yield from _labelling(objective)
         return
-    yield text(f"{objective.name}, on {objective.measured:,} labelled test products, {compared_text(report)}", "bold")
+    yield text(f"{objective.name}, on {objective.stands_on}, {compared_text(report)}", "bold")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "left"):
         table.add_column(justify=justify, no_wrap=True)

@@ -27,7 +27,9 @@ class Commands(typer.Typer):
     of its own, which nobody could tell from the file.
     """
 
-    def command(self, name: str | None = None, **settings: Any) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    def command(  # type: ignore[override]  # all settings but the name are handed on as they are
+        self, name: str | None = None, **settings: Any
+    ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
         """See ``typer.Typer.command``."""
         register = super().command(name, **settings)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,6 +16,9 @@ if TYPE_CHECKING:
     from labelling.content import Batch
     from labelling.store.importing import Imported
     from pipeline.workflow_file import LoadedWorkflow
+
+QUIET = ("TF_CPP_MIN_LOG_LEVEL", "3")
+"""What keeps TensorFlow, which reads the run's examples, from telling of its build on the terminal."""
 
 BATCH = "labelling_batch"
 """The output of a run that its batch lies in."""
@@ -113,6 +117,7 @@ def _import(
     from pipeline.runs import Runs
     from shelfmark.cli.label.gather import bring, places
 
+    os.environ.setdefault(*QUIET)
     runs: Runs | None = None
     try:
         runs = Runs.of(loaded)
@@ -159,6 +164,7 @@ def fetch_newest(store: str | None, loaded: LoadedWorkflow, overlap: int) -> Non
     from pipeline.runs import Runs
     from shelfmark.cli.label.gather import bring
 
+    os.environ.setdefault(*QUIET)
     runs = Runs.of(loaded)
     newest = runs.find(having=BATCH)
     batches = read_batch(newest.folder(BATCH), newest.id, run=newest.id, uri=newest.outputs[BATCH].uri)

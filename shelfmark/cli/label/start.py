@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -36,7 +37,9 @@ def start(
     options = LabellingOptions(port=port, annotator=annotator)
     with Store(place_of(store, loaded), create=False, patience=SERVING) as opened:
         opener = show_page if browser else None
-        serve_store(opened, options, typer.echo, indexes_of(None, loaded.path, overrides), opener)
+        # Ctrl+C is how people end it, and then comes the next step.
+        with contextlib.suppress(KeyboardInterrupt):
+            serve_store(opened, options, typer.echo, indexes_of(None, loaded.path, overrides), opener)
     if loaded.label_store is not None:
         typer.echo(f"next: {loaded.run_command} (learns from the answers)")
 
