@@ -29,7 +29,7 @@ $(READY): requirements.lock pyproject.toml Makefile
 	@touch $(READY)
 
 run: $(READY) ## the main job on the demo catalogue
-	@$(BIN)/shelfmark run
+	@$(BIN)/shelfmark run workflows/demo.yaml
 
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder

@@ -90,7 +90,7 @@ def label(camera: Camera, others: dict[int, str]) -> None:
 def similar(browser: Any, folder: str) -> None:
     """Runs the demo with its pictures, and takes those of similar products."""
     store, indexes = f"{folder}/similar.sqlite", f"{folder}/indexes"
-    runs = ["--set", f"runners.local.folder={folder}/similar-runs"]
+    runs = ["--demo", "--set", f"runners.local.folder={folder}/similar-runs"]
     for setting in IMAGES:
         runs += ["--set", setting]
     shelfmark("run", "--to", "ScannIndex", *runs)
@@ -135,7 +135,7 @@ def main(only: str) -> None:
         if only == "similar":
             return
         store = f"{folder}/labels.sqlite"
-        runs = ("--set", f"runners.local.folder={folder}/runs")
+        runs = ("--demo", "--set", f"runners.local.folder={folder}/runs")
         shelfmark("run", *runs)
         shelfmark("label", "import-batch", "--overlap", "2", "--store", store, *runs)
         shelfmark("label", "import-review", "--store", store, *runs)

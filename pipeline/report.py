@@ -159,6 +159,7 @@ def _objective(
         predicted=predicted,
         top_level=top_level(taxonomy, objective.classes(taxonomy), predicted) if taxonomy and predicted else (),
         labelling=labelling,
+        imitates=objective.learns_from_rules,
         retailers=[
             RetailerRow(retailer, int(own.get(EXAMPLES, 0)), main_figures(own))
             for retailer, own in by_retailer(values).items()

@@ -14,6 +14,7 @@ from modules.reporting.page import write_report
 from modules.reporting.text import print_summary
 from pipeline.labelling_gain import labelling_gain
 from pipeline.measured import Measured
+from pipeline.next_steps import next_steps
 from pipeline.report import attempt, report_of
 from pipeline.runs import Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
@@ -40,7 +41,9 @@ def summarise(loaded: LoadedWorkflow, result: RunResult, console: Console) -> Pa
     report = collect(loaded, result, runs, missing) if runs is not None else _bare(loaded, result, missing)
     path = result.folder.reports / f"{result.run_id.replace(':', '-')}.html"
     written = attempt("the HTML report", lambda: _write(report, path), missing)
-    print_summary(report, console, report_file=near(path) if written else None, missing=missing)
+    run = attempt("what to do next", lambda: runs.find(result.run_id), missing) if runs is not None else None
+    steps = next_steps(loaded, run) if run is not None else []
+    print_summary(report, console, report_file=near(path) if written else None, missing=missing, steps=steps)
     return path if written else None
 
 

@@ -11,6 +11,7 @@ the workflow file's folder. Environment variables inside values are not expanded
 from __future__ import annotations
 
 import os
+import re
 import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from typing import Any
 from modules.errors import InputError, Problem
 from modules.feeds.files import FeedFile, find_feed_files
 from modules.objectives import default_objectives, kinds_of
+from modules.paths import near
 from modules.settings.workflow import Workflow, features_for
 from modules.taxonomy.documents import dotted
 from pipeline.migrations import with_command
@@ -28,7 +30,7 @@ from pipeline.yaml_tree import MAX_BYTES, KeyPath, read_tree
 
 OVERRIDE = "--set"
 REPOSITORY = Path(__file__).resolve().parents[1]
-DEFAULT_WORKFLOW = REPOSITORY / "workflows" / "demo.yaml"
+DEMO_WORKFLOW = REPOSITORY / "workflows" / "demo.yaml"
 
 
 @dataclass(frozen=True)
@@ -107,6 +109,15 @@ class LoadedWorkflow:
         return files if self.snapshot is None else [*files, self.snapshot / "labels.jsonl"]
 
     @property
+    def label_store(self) -> str | None:
+        """The label store's file or address; a file that the workflow file names lies beside it, one that ``--set``
+        names where the program is started."""
+        store = self.workflow.labels.store
+        if store is None or "://" in store or self.lines.get("labels.store") is None:
+            return store
+        return near(self.path.parent / store)
+
+    @property
     def queued_file(self) -> Path | None:
         """What was queued for labelling in the label store's snapshot; None without one."""
         return None if self.snapshot is None else self.snapshot / "queued.jsonl"
@@ -150,11 +161,50 @@ def load_workflow(
     folder, problem = _base_folder(workflow, path, feed_folder)
     if problem:
         raise InputError(problem)
-    arguments = [str(path)] if path.absolute() != DEFAULT_WORKFLOW else []
+    arguments = [str(path) if path.absolute() != DEMO_WORKFLOW else "--demo"]
     arguments += [part for override in overrides for part in ("--set", override)]
     arguments += ["--feed", str(feed_folder)] if feed_folder is not None else []
     where = {dotted(key): line for key, line in lines.items()}
     return LoadedWorkflow(workflow, path, folder, where, arguments=tuple(arguments))
+
+
+def only_workflow(folder: Path | None = None) -> Path:
+    """The only workflow file of a folder, the current one where none is given, as a person would name it.
+
+    Raises:
+      InputError: there is none, or there are several.
+    """
+    there = _workflows(folder or Path(), "*")
+    if len(there) == 1:
+        return there[0]
+    if there:
+        names = ", ".join(str(path) for path in there[:8]) + (", ..." if len(there) > 8 else "")
+        raise InputError(
+            Problem("", f"expected one workflow file here; there are {len(there)}: {names}", hint=_NAME_IT)
+        )
+    hint = "`shelfmark init FEED...` writes one for your files, and `shelfmark run --demo` runs the demo"
+    below = _workflows(folder or Path(), "*/*")
+    if below:
+        hint = f"name one: {', '.join(str(path) for path in below[:3])}; {hint}"
+    raise InputError(Problem("", "expected a workflow: none is named, and this folder holds none", hint=hint))
+
+
+_NAME_IT = "name the one that you mean"
+
+
+def _workflows(folder: Path, pattern: str) -> list[Path]:
+    """The files that are workflows by their top-level keys, mistakes in them or not."""
+    paths = sorted({*folder.glob(f"{pattern}.yaml"), *folder.glob(f"{pattern}.yml")})
+    return [path for path in paths if path.is_file() and _like_a_workflow(path)]
+
+
+def _like_a_workflow(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES).decode("utf-8-sig", "replace")
+    except OSError:
+        return False
+    return all(re.search(rf"^(?:{key})\s*:", text, re.MULTILINE) for key in ("name", "feed|feeds"))
 
 
 def read_text(path: Path) -> str:

@@ -99,10 +99,12 @@ def hand_package_to_tfx(
 def _checked(
     workflow: str | Path | None, overrides: Sequence[str], feed: str | Path | None, *, labels: bool = False
 ) -> LoadedWorkflow:
+    from modules.paths import near
+    from pipeline.workflow_file import DEMO_WORKFLOW
     from shelfmark.cli.options import console, load
     from shelfmark.runners.base import checked
     from shelfmark.runners.local import LocalRunner
 
-    file = None if workflow is None else Path(workflow)
+    file = Path(near(DEMO_WORKFLOW) if workflow is None else workflow)
     loaded = load(file, list(overrides), None if feed is None else Path(feed), products=True)
     return checked(LocalRunner().with_labels(loaded, console(stderr=True)) if labels else loaded)

@@ -71,7 +71,11 @@ def check(store: Store, options: LabellingOptions) -> None:
 
 
 def serve_store(
-    store: Store, options: LabellingOptions, say: Callable[[str], None], source: Source | None = None
+    store: Store,
+    options: LabellingOptions,
+    say: Callable[[str], None],
+    source: Source | None = None,
+    listening: Callable[[str], None] | None = None,
 ) -> None:
     """Serves the labelling pages until they are stopped.
 
@@ -80,6 +84,7 @@ def serve_store(
       options: Where and for whom to serve.
       say: Shows a line to whoever started the server.
       source: Opens the similarity indexes that pages look into; None: there are none.
+      listening: Called with the pages' address once connections are taken; it must not block.
 
     Raises:
       InputError: The server may not start, or the port is taken.
@@ -99,6 +104,8 @@ def serve_store(
             advice = "name a proxy that adds TLS: --trusted-proxy"
             yield f"note: without --certificate passwords travel unencrypted; {advice}"
         yield f"labelling {store.name} at {url}/ (stop with Ctrl+C)"
+        if listening is not None:
+            listening(f"{url}/")
 
     start(options, create, announce, say)
 

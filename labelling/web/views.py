@@ -186,11 +186,12 @@ def categories(connection: Connection, names: Names) -> list[dict[str, Any]]:
         return []
     newest = select(func.max(t.runs.c.time)).scalar_subquery()
     query = select(t.category_metrics).join(t.runs).where(t.runs.c.time == newest)
-    figures: dict[str, dict[str, Any]] = {}
+    of_objective: dict[str, dict[str, dict[str, Any]]] = {}
     for row in connection.execute(query):
-        # Those of the objective that a workflow has by default, where a category has several.
-        if row.category not in figures or row.objective == DEFAULT_OBJECTIVE:
-            figures[row.category] = row.figures
+        of_objective.setdefault(row.objective, {})[row.category] = row.figures
+    # Figures of several objectives do not compare, so all are of one: that which a workflow has by default, if any.
+    shown = DEFAULT_OBJECTIVE if DEFAULT_OBJECTIVE in of_objective else min(of_objective, default="")
+    figures = of_objective.get(shown, {})
     labelled: dict[str | None, int] = dict(
         connection.execute(
             select(t.labels.c.category, func.count(t.labels.c.product_id.distinct()))

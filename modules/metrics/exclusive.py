@@ -160,10 +160,19 @@ class ExclusiveCounts:
         hierarchy = hierarchy or Hierarchy([(i,) for i in range(self.n_classes)])
         h_precision, h_recall, h_f1 = hierarchy.f1(self.label, self.predicted, w, w2, z)
         macro, weighted = self._f1_intervals(classes, z)
+
+        def share(of: BoolArray) -> Interval:
+            return one_interval(float(w[of].sum()), total, float(w2[of].sum()), total2, float(n.sum()), z)
+
+        def right_at(level: int) -> BoolArray:
+            return hierarchy.cut(self.label, level) == hierarchy.cut(self.predicted, level)
+
         return ExclusiveReport(
             examples=self.examples,
             weight=total,
-            accuracy=one_interval(float(w[right].sum()), total, float(w2[right].sum()), total2, float(n.sum()), z),
+            accuracy=share(right),
+            # Without a tree there is nothing but the classes themselves.
+            levels=[share(right_at(level)) for level in range(1, hierarchy.levels + 1)] if hierarchy.levels > 1 else [],
             top_k=one_interval(float(self.top[0]), total, float(self.top[1]), total2, float(n.sum()), z),
             macro_f1=macro,
             weighted_f1=weighted,
@@ -201,11 +210,17 @@ class ExclusiveCounts:
 
 @dataclass(frozen=True)
 class ExclusiveReport:
-    """Figures of one objective; ``classes.auc`` is empty unless scores were looked at."""
+    """Figures of one objective; ``classes.auc`` is empty unless scores were looked at.
+
+    Attributes:
+      levels: per level of the tree, the top one first, the accuracy where all paths are cut to that many names; the
+        last one is ``accuracy``. Empty without a tree.
+    """
 
     examples: int
     weight: float
     accuracy: Interval
+    levels: Sequence[Interval]
     top_k: Interval
     macro_f1: Interval
     weighted_f1: Interval
@@ -221,6 +236,11 @@ class ExclusiveReport:
             "example_count": float(self.examples),
             "weight": self.weight,
             **self.accuracy.named("accuracy"),
+            **{
+                name: value
+                for level, interval in enumerate(self.levels, start=1)
+                for name, value in interval.named(f"level_{level}_accuracy").items()
+            },
             **self.top_k.named(f"top_{top_k}_accuracy"),
             **self.macro_f1.named("macro_f1"),
             **self.weighted_f1.named("weighted_f1"),

@@ -20,20 +20,20 @@ class Hierarchy:
     """How many nodes each class has above it (itself included) and how many two classes share.
 
     Args:
-      branches: per class the set of nodes on its way from the root, itself included, the root left out; any
-        hashable names (ids, paths). A class that is another's ancestor is one of its nodes.
+      branches: per class the nodes on its way from the root down to itself, the root left out; any hashable names
+        (ids, paths). A class that is another's ancestor is one of its nodes.
     """
 
     def __init__(self, branches: Sequence[Sequence[Hashable]]):
         numbers: dict[Hashable, int] = {}
-        sets = [sorted({numbers.setdefault(node, len(numbers)) for node in branch}) for branch in branches]
-        self.depth: Int64Array = np.array([len(nodes) for nodes in sets], np.int64)
-        if sets and self.depth.min() < 1:
+        ways = [list(dict.fromkeys(numbers.setdefault(node, len(numbers)) for node in way)) for way in branches]
+        self.depth: Int64Array = np.array([len(nodes) for nodes in ways], np.int64)
+        if ways and self.depth.min() < 1:
             raise ValueError("every class needs at least itself in its branch")
         # Nodes per class, filled up with numbers of their own kind so that filling never matches.
-        width = int(self.depth.max()) if sets else 1
-        self._nodes = np.full((len(sets), width), -1, np.int64)
-        for row, nodes in enumerate(sets):
+        width = int(self.depth.max()) if ways else 1
+        self._nodes = np.full((len(ways), width), -1, np.int64)
+        for row, nodes in enumerate(ways):
             self._nodes[row, : len(nodes)] = nodes
 
     def __len__(self) -> int:
@@ -43,6 +43,15 @@ class Hierarchy:
         """Number of nodes that the branches of two classes share; int64 of the shape of ``first``."""
         a, b = self._nodes[first], self._nodes[second]
         return ((a[..., :, None] == b[..., None, :]) & (a[..., :, None] >= 0)).sum(axis=(-1, -2))
+
+    @property
+    def levels(self) -> int:
+        """How many nodes the longest branch has."""
+        return self._nodes.shape[1]
+
+    def cut(self, classes: Int64Array, level: int) -> Int64Array:
+        """The node at ``level`` (1: the top) of each class's branch, the class itself where its branch ends before."""
+        return self._nodes[classes, np.minimum(level, self.depth[classes]) - 1]
 
     def f1(
         self, true: Int64Array, predicted: Int64Array, weight: npt.ArrayLike, weight_squared: npt.ArrayLike, z: float

@@ -14,8 +14,8 @@ from modules.arrays import Float64Array, Int64Array
 from modules.examples import Counts
 
 MAIN_FIGURES = (
-    "accuracy", "top_{k}_accuracy", "micro_f1", "macro_f1", "weighted_f1", "hierarchical_f1", "micro_precision",
-    "micro_recall", "auc", "calibration_error",
+    "accuracy", "level_{k}_accuracy", "top_{k}_accuracy", "micro_f1", "macro_f1", "weighted_f1", "hierarchical_f1",
+    "micro_precision", "micro_recall", "auc", "calibration_error",
 )  # fmt: skip
 """An objective's figures in the order of their showing; {k} is any number."""
 
@@ -52,8 +52,8 @@ class Figure:
     def title(self) -> str:
         """For people: ``top_5_accuracy`` is "top-5 accuracy"."""
         words = [_WORDS.get(word, word) for word in self.name.split("_")]
-        if words[0] == "top" and len(words) == 3:
-            return f"top-{words[1]} {words[2]}"
+        if words[0] in ("top", "level") and len(words) == 3:
+            return f"{words[0]}-{words[1]} {words[2]}"
         return " ".join(words)
 
     @property
@@ -89,7 +89,8 @@ def main_figures(values: Mapping[str, float], before: Mapping[str, float] | None
     figures = []
     for pattern in MAIN_FIGURES:
         start, _, end = pattern.partition("{k}")
-        for name in sorted(values):
+        # Shorter ones first: level 2 stands before level 10.
+        for name in sorted(values, key=lambda name: (len(name), name)):
             exact = name == pattern if not end else name.startswith(start) and name.endswith(end) and "/" not in name
             now = Estimate.of(values, name) if exact else None
             if now is not None:
@@ -178,6 +179,7 @@ class ObjectiveReport:
 
     Attributes:
       measured: labelled test products that the figures stand on.
+      imitates: the labels are the rules' answers, so figures say how well the head imitates them, not how right it is.
       history: this run last. failed: categories below their bound, as sentences.
     """
 
@@ -193,8 +195,16 @@ class ObjectiveReport:
     """(name, predicted products, labelled products) of the roots of the taxonomy."""
     labelling: Sequence[str] = ()
     """Whether labelling on is worth it, in sentences, the verdict first."""
+    imitates: bool = False
     retailers: Sequence[RetailerRow] = ()
     """Those with labelled test products, the one with the most of them first."""
+
+    @property
+    def stands_on(self) -> str:
+        """What the figures are measured on, and what they mean where that is not how often the model is right."""
+        if self.imitates:
+            return f"{self.measured:,} test products that rules reach: how well it imitates the rules, no accuracy"
+        return f"{self.measured:,} labelled test products"
 
     def ranked(self) -> list[CategoryRow]:
         """Categories with labelled test products, the best first; where F1 is the same, more products weigh more."""

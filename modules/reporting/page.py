@@ -134,7 +134,8 @@ def _cards(report: Report) -> list[tuple[str, str]]:
             labels = sum(n for (name, _), n in report.counts.labels.items() if name == objective.name)
             tiles.append((f"{labels:,}", f"labelled for {objective.name}"))
     for objective in report.objectives:
-        for figure in objective.figures[:1]:
+        # A card beside that of accuracy would read as another accuracy.
+        for figure in objective.figures[:1] if not objective.imitates else ():
             tiles.append((f"{figure.now.value:.1%}", f"{objective.name}: {figure.title}"))
     return tiles
 

@@ -32,13 +32,19 @@ _SPLITS = {"train": 0, "eval": 1, "test": 2}
 
 
 def print_summary(
-    report: Report, console: Console, *, report_file: str | None = None, missing: Sequence[str] = ()
+    report: Report,
+    console: Console,
+    *,
+    report_file: str | None = None,
+    missing: Sequence[str] = (),
+    steps: Sequence[tuple[str, str]] = (),
 ) -> None:
     """Prints the summary.
 
     Args:
       report_file: the HTML report, None if there is none.
       missing: what could not be read or written.
+      steps: what to do next, each a command and what it does.
     """
     parts: list[Table | Text] = [text(""), _facts(_lines(report))]
     for objective in report.objectives:
@@ -50,6 +56,9 @@ def print_summary(
     places = [("report", report_file)] if report_file else []
     parts += [text(""), _facts([*places, *report.places])]
     parts += [text(f"could not be read or written: {sentence}", "yellow") for sentence in missing]
+    if steps:
+        parts += [text(""), text("next", "bold")]
+        parts += [line for command, does in steps for line in (text(f"  {command}"), text(f"      {does}"))]
     show(console, *parts)
 
 
@@ -212,7 +221,7 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
         yield _facts([(objective.name, unmeasured_text(objective))])
         yield from _labelling(objective)
         return
-    yield text(f"{objective.name}, on {objective.measured:,} labelled test products, {compared_text(report)}", "bold")
+    yield text(f"{objective.name}, on {objective.stands_on}, {compared_text(report)}", "bold")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
     for justify in ("left", "right", "left", "left"):
         table.add_column(justify=justify, no_wrap=True)

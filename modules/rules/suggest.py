@@ -14,7 +14,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import count
 
-from modules.rules.english import GENERIC, PEOPLE, content_words, forms, singular
+from modules.rules.english import GENERIC, PEOPLE, content_words
+from modules.rules.grammar import Grammar, grammar_of
 from modules.rules.model import All, AnyOf, Condition, Leaf, Not, Rule
 from modules.taxonomy import Category, Taxonomy
 
@@ -38,9 +39,11 @@ class _Part:
 def suggest_rules(taxonomy: Taxonomy, *, field: str = "title") -> list[Rule]:
     """Rules over ``field`` for every category whose name says what is in it, in taxonomy order.
 
-    Looks at nothing but the taxonomy: no product and no label. English names only; others are used as they are.
+    Looks at nothing but the taxonomy: no product and no label. Words of names that are not English are used as they
+    are, since an English plural of another language's word is some other word, or none.
     """
-    parts = [part for category in taxonomy for part in _parts(category)]
+    grammar = grammar_of(category.path[-1] for category in taxonomy)
+    parts = [part for category in taxonomy for part in _parts(category, grammar)]
     by_stem: dict[_Stem, list[_Part]] = {}
     for part in parts:
         by_stem.setdefault(part.stem, []).append(part)
@@ -48,15 +51,16 @@ def suggest_rules(taxonomy: Taxonomy, *, field: str = "title") -> list[Rule]:
     rules: list[Rule] = []
     used: set[str] = set()
     for stem, same in by_stem.items():
-        for category, qualifiers in _places(taxonomy, [part.category for part in same], stem):
+        for category, qualifiers in _places(taxonomy, [part.category for part in same], stem, grammar):
             below = {c.index for c in taxonomy.descendants(category)} | {category.index}
             others = [
                 other for other in longer.get(stem, ()) if any(p.category.index not in below for p in by_stem[other])
             ]
-            conditions = [*_has_words(field, same[0].words), *(_any_words(field, words_) for words_ in qualifiers)]
+            conditions = _has_words(field, same[0].words, grammar)
+            conditions += [_any_words(field, words_, grammar) for words_ in qualifiers]
             for other in others[:_MAX_EXCEPTIONS]:
-                extra = tuple(word for word in by_stem[other][0].words if singular(word) not in stem)
-                conditions.append(Not(_all(_has_words(field, extra))))
+                extra = tuple(word for word in by_stem[other][0].words if grammar.singular(word) not in stem)
+                conditions.append(Not(_all(_has_words(field, extra, grammar))))
             if "shirt" in stem and "t" not in stem:
                 # Written in two words, "t-shirt" looks like a shirt.
                 conditions.append(Not(Leaf(field, "phrase", ("t shirt", "t shirts"))))
@@ -69,11 +73,11 @@ def suggest_rules(taxonomy: Taxonomy, *, field: str = "title") -> list[Rule]:
     return sorted(rules, key=lambda rule: order[rule.category])
 
 
-def _parts(category: Category) -> Iterable[_Part]:
+def _parts(category: Category, grammar: Grammar) -> Iterable[_Part]:
     """The parts of a category's name that say something, each once."""
     seen: set[_Stem] = set()
-    for words_ in _split_name(category.path[-1]):
-        stem = frozenset(singular(word) for word in words_)
+    for words_ in _split_name(category.path[-1], grammar):
+        stem = frozenset(grammar.singular(word) for word in words_)
         # "Accessories" alone says whose only by its parents; "For Girls" says no more.
         if stem in seen or all(len(w) < 2 or w.isdecimal() or w in GENERIC or w in PEOPLE for w in words_):
             continue
@@ -81,13 +85,13 @@ def _parts(category: Category) -> Iterable[_Part]:
         yield _Part(category, words_, stem)
 
 
-def _split_name(name: str) -> list[tuple[str, ...]]:
+def _split_name(name: str, grammar: Grammar) -> list[tuple[str, ...]]:
     """The words of each part of a name. One that is no plural shares the noun of a longer part behind it."""
     parts = [part for text in _PARTS.split(name) if (part := tuple(dict.fromkeys(content_words(text))))]
     result: list[tuple[str, ...]] = []
     for place, part in enumerate(parts):
         noun = next((later[-1] for later in parts[place + 1 :] if len(later) > 1), None)
-        if len(part) == 1 and noun is not None and noun not in part and singular(part[0]) == part[0]:
+        if len(part) == 1 and noun is not None and noun not in part and grammar.singular(part[0]) == part[0]:
             result.append((*part, noun))
         else:
             result.append(part)
@@ -109,7 +113,9 @@ def _longer(by_stem: dict[_Stem, list[_Part]]) -> dict[_Stem, list[_Stem]]:
     return result
 
 
-def _places(taxonomy: Taxonomy, holders: Sequence[Category], stem: _Stem) -> Iterable[tuple[Category, _Qualifiers]]:
+def _places(
+    taxonomy: Taxonomy, holders: Sequence[Category], stem: _Stem, grammar: Grammar
+) -> Iterable[tuple[Category, _Qualifiers]]:
     """Where to put the products of a part that stands in ``holders``, and what else a title must have for it."""
     # Of a category and one below it that share a part, the name says only the upper one.
     paths = {category.path for category in holders}
@@ -128,32 +134,33 @@ def _places(taxonomy: Taxonomy, holders: Sequence[Category], stem: _Stem) -> Ite
         for category in group if len(group) > 1 else ():
             branches.setdefault(category.path[depth], []).append(category)
         for name, branch in branches.items():
-            siblings = _stems(other for other in branches if other != name)
-            telling = _telling(name, siblings | stem)
+            siblings = _stems((other for other in branches if other != name), grammar)
+            telling = _telling(name, siblings | stem, grammar)
             if telling:
                 outside = {c.path[d] for c in tops if c not in branch for d in range(c.level)}
-                enough = _telling(name, _stems(outside) | stem) == telling
+                enough = _telling(name, _stems(outside, grammar) | stem, grammar) == telling
                 queue.append((branch, (telling,) if enough else (*qualifiers, telling)))
 
 
-def _stems(names: Iterable[str]) -> _Stem:
-    return frozenset(singular(word) for name in names for word in content_words(name))
+def _stems(names: Iterable[str], grammar: Grammar) -> _Stem:
+    return frozenset(grammar.singular(word) for name in names for word in content_words(name))
 
 
-def _telling(name: str, known: _Stem) -> _Alternatives:
+def _telling(name: str, known: _Stem, grammar: Grammar) -> _Alternatives:
     """Of each part of ``name`` the words that are not ``known``: one of these sets apart what the name stands for."""
     word_tuples = (
-        tuple(w for w in words_ if singular(w) not in known and w not in GENERIC) for words_ in _split_name(name)
+        tuple(w for w in words_ if grammar.singular(w) not in known and w not in GENERIC)
+        for words_ in _split_name(name, grammar)
     )
     return tuple(dict.fromkeys(words_ for words_ in word_tuples if words_))
 
 
-def _any_words(field: str, alternatives: _Alternatives) -> Condition:
-    conditions = tuple(_all(_has_words(field, words_)) for words_ in alternatives)
+def _any_words(field: str, alternatives: _Alternatives, grammar: Grammar) -> Condition:
+    conditions = tuple(_all(_has_words(field, words_, grammar)) for words_ in alternatives)
     return conditions[0] if len(conditions) == 1 else AnyOf(conditions)
 
 
-def _has_words(field: str, words_: Sequence[str]) -> list[Condition]:
+def _has_words(field: str, words_: Sequence[str], grammar: Grammar) -> list[Condition]:
     """All of the words in any order; a single letter only right before the next word ("t-shirt") or joined to it."""
     result: list[Condition] = []
     letter = ""
@@ -162,10 +169,10 @@ def _has_words(field: str, words_: Sequence[str]) -> list[Condition]:
             letter = word
             continue
         if letter:
-            apart = tuple(f"{letter} {form}" for form in forms(word))
-            result.append(Leaf(field, "phrase", (*apart, *(letter + form for form in forms(word)))))
+            apart = tuple(f"{letter} {form}" for form in grammar.forms(word))
+            result.append(Leaf(field, "phrase", (*apart, *(letter + form for form in grammar.forms(word)))))
         else:
-            result.append(Leaf(field, "word", forms(word)))
+            result.append(Leaf(field, "word", grammar.forms(word)))
         letter = ""
     return result or [Leaf(field, "word", tuple(words_))]
 

@@ -94,8 +94,8 @@ class TruthSettings(Settings):
 class LabelsSettings(Settings):
     files: tuple[str, ...] = ()
     store: str | None = None
-    """The label store whose labels come on top of ``files``: a SQLite file, relative to the directory the program is
-    started in, or ``postgresql://user@host/database``. A run takes a snapshot of it."""
+    """The label store whose labels come on top of ``files``: a SQLite file, relative to the workflow file, or
+    ``postgresql://user@host/database``. A run takes a snapshot of it."""
     truth: TruthSettings | None = None
     evaluate_imported: bool = False
     """Labels with source ``import`` count as random ones in the evaluation."""

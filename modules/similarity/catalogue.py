@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache, partial
@@ -31,6 +32,11 @@ METHODS = ("joint", "image", "text", "title", "tokens")
 
 _CATEGORIES = 256
 """Categories whose descendants are remembered."""
+
+_TELLING = 2000
+"""Products whose ids tell how ids are written."""
+_WORD = frozenset({"", "a"})
+"""Shapes that any word has, so that they tell nothing."""
 
 _DEPTHS = (10, 20, 50, 100, 200, 500, 1000)
 
@@ -139,6 +145,17 @@ class Catalogue:
         """The product of this id, in whichever index it is; None: in none."""
         place = self._place(name)
         return None if place is None else self._cards(place[0], np.array([place[1]]))[0]
+
+    def like_an_id(self, text: str) -> bool:
+        """Whether a text is written as ids are: a number, or one word that has the shape of some product's id."""
+        shape = _shape(text)
+        return shape not in _WORD and (text.isdecimal() or shape in self._id_shapes)
+
+    @cached_property
+    def _id_shapes(self) -> frozenset[str]:
+        ids = rows_of(self.indexes[self.methods[0]]).ids
+        some = ids.take(pa.array(range(0, len(ids), max(1, len(ids) // _TELLING))))
+        return frozenset(map(_shape, some.to_pylist()))
 
     def asked(self, name: str, by: str) -> SimilarityQuery:
         """A product as a query.
@@ -282,6 +299,13 @@ class Catalogue:
 
     def _cards(self, by: str, rows: npt.NDArray[Any]) -> list[ProductCard]:
         return cards_of(self._table(by), rows, self._categories)
+
+
+def _shape(text: str) -> str:
+    """A text with ``a`` in place of runs of letters and ``x`` in place of runs with digits; empty: several words."""
+    if any(c.isspace() for c in text):
+        return ""
+    return re.sub(r"[^\W_]+", lambda run: "x" if any(map(str.isdigit, run[0])) else "a", text)
 
 
 def _below(taxonomy: Taxonomy | None, category: str) -> frozenset[int]:

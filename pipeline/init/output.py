@@ -11,9 +11,18 @@ from pathlib import Path
 from modules.errors import InputError, Problem, visible
 from modules.examples import BRAND, DESCRIPTION, GENDER, RAW_CATEGORY, RETAILER, TITLE
 from modules.feeds.files import leaves
+from modules.objectives import DEFAULT_OBJECTIVE
+from modules.settings.similarity import IndexSettings
+from modules.settings.workflow import SLICES, EvaluationSettings
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
 from pipeline.init.images import feed_folder
+from pipeline.init.rules import first_rules
+
+MIN_ACCURACY = 0.1
+"""Below it no model is published that has learnt nothing; without an absolute threshold no first model is at all."""
+MAX_DROP = 0.05
+"""Of accuracy, below which a model is held back: more than the chance of a test split of some hundred products."""
 
 FIELD_ORDER = (*list(ALIASES)[:4], "raw_category", *list(ALIASES)[4:])
 
@@ -42,11 +51,13 @@ def write_workflow(guess: Guess, output: Path, name: str, force: bool = False, i
             Problem("--images", "expected a column with addresses, or paths of files that are there", hint=hint)
         )
     files: dict[str, str] = {}
-    rules = _rules(guess)
-    files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules=bool(rules), images=images)
-    files[f"{name}.taxonomy.yaml"] = render_taxonomy(guess)
-    if rules:
-        files[f"{name}.rules.yaml"] = rules
+    taxonomy = render_taxonomy(guess)
+    rules = first_rules(guess, render_workflow(guess, output, name, with_rules=False), taxonomy, name)
+    with_rules = rules is not None and bool(rules.rules)
+    files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules, images)
+    files[f"{name}.taxonomy.yaml"] = taxonomy
+    if rules is not None and rules.rules:
+        files[f"{name}.rules.yaml"] = f"# {rules.scored}.\n{rules.text}"
     files[f"{name}.labels.jsonl"] = ""
     # The label file is what people have worked on: not even --force empties it.
     labels = output / f"{name}.labels.jsonl"
@@ -115,16 +126,45 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
         lines += [f"  - {first.strip()}", *[f"  {line}" for line in rest]]
     lines += ["", "taxonomy:", f"  file: {name}.taxonomy.yaml", ""]
     if with_rules:
-        lines += ["rules:", f"  file: {name}.rules.yaml # suggested from the categories' names alone", ""]
+        lines += [
+            "rules:",
+            f"  file: {name}.rules.yaml # suggested from the categories' names, judged by labels where there are any",
+            "",
+        ]
     lines += ["model: {kind: auto} # takes what the number of labels wants, and says what and why", ""]
-    lines += ["labels:", "  files:", f"    - {name}.labels.jsonl # hand-made labels go here"]
+    lines += [
+        "labels:",
+        "  files:",
+        f"    - {name}.labels.jsonl # hand-made labels go here",
+        f"  store: {name}.labels.sqlite # beside this file: what people answer on the pages of `shelfmark label`",
+    ]
     if guess.category:
         lines += [
             "  truth: # the feed's own categories count as labels",
             "    evaluate: true",
             "    cut_to_taxonomy: true # a category that is too small for the taxonomy counts for the one above it",
         ]
-    return "\n".join([*lines, "", *_features(guess, images), ""])
+    return "\n".join([*lines, "", *_features(guess, images), "", *_later_steps(), ""])
+
+
+def _later_steps() -> list[str]:
+    """The sections for what comes after training, with the values that they have anyway where a person may choose."""
+    slices = EvaluationSettings().slices
+    others = ", ".join(name for name in SLICES if name not in slices)
+    index = IndexSettings()
+    return [
+        "evaluation:",
+        f"  slices: [{', '.join(slices)}] # figures for each of these values, too; there are also {others}",
+        "  thresholds: # a model that falls short of these is neither published nor pushed",
+        f"    {DEFAULT_OBJECTIVE}:",
+        f"      accuracy: {MIN_ACCURACY} # far below what a useful model reaches: raise it to what you need",
+        f"      max_drop: {MAX_DROP} # so far may accuracy fall below the last blessed model's",
+        "",
+        "similarity: # `shelfmark similar` and the pages look for neighbours here",
+        "  indexes:",
+        "    joint:",
+        f"      partition_level: {index.partition_level} # neighbours are of one category of this level; 0: of any",
+    ]
 
 
 def _files(guess: Guess, parent: Path) -> list[str]:
@@ -236,14 +276,3 @@ def _origin(guess: Guess) -> str:
         return f"the feed's column {visible(guess.category.column) if guess.category else ''}"
     columns = [f"{feed.retailer}'s {visible(feed.category.column)}" for feed in guess.feeds if feed.category]
     return f"the feeds' columns ({', '.join(columns)}), merged by path and name"
-
-
-def _rules(guess: Guess) -> str:
-    """Suggested rules as text; empty where there is nothing to suggest."""
-    if not guess.nodes:
-        return ""
-    from modules.taxonomy import Taxonomy
-    from pipeline.suggested_rules import suggested_rules_text
-
-    text, count = suggested_rules_text(Taxonomy.from_paths([node.path for node in guess.nodes]))
-    return text if count else ""

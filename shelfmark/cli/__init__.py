@@ -36,8 +36,9 @@ from shelfmark.cli import (
     statistics,
     validate,
 )
+from shelfmark.cli.commands import Commands
 
-app = typer.Typer(
+app = Commands(
     name="shelfmark",
     help="Puts every product of a shop into the right category with few hand-made labels.",
     no_args_is_help=True,
@@ -71,14 +72,14 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def run_main(program: str) -> NoReturn:
     """The same for a program that is ``shelfmark run`` alone."""
-    single = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+    single = Commands(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
     single.command()(run.run)
     sys.exit(_run(single, None, program))
 
 
 def kubeflow_main(program: str) -> NoReturn:
     """The same for a program that is ``shelfmark compile`` and ``shelfmark submit`` alone."""
-    two = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+    two = Commands(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
     two.command("compile")(kubeflow.compile)
     two.command("submit")(kubeflow.submit)
     sys.exit(_run(two, None, program))

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from shelfmark.cli.options import SetOption, WorkflowArgument, console, load
+from shelfmark.cli.options import SetOption, WorkflowOption, console, load
 
 
 def clean(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     keep_runs: Annotated[
         int | None, typer.Option("--keep-runs", min=1, metavar="N", help="Keep the newest N runs.")
     ] = None,

@@ -9,14 +9,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from shelfmark.cli import similarity_experiment
-from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
+from shelfmark.cli.commands import Commands
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, console, load
 
 if TYPE_CHECKING:
     from experiments.label_efficiency import Settings
     from modules.settings.workflow import Workflow
     from pipeline.workflow_file import LoadedWorkflow
 
-app = typer.Typer(
+app = Commands(
     help="Compare strategies and models by playing the labelling, and embeddings by their neighbours.",
     no_args_is_help=True,
 )
@@ -25,7 +26,7 @@ app.command("similarity")(similarity_experiment.similarity)
 
 @app.command("label-efficiency")
 def label_efficiency(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     feed: FeedOption = None,
     strategies: Annotated[
         list[str] | None,

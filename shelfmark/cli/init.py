@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -50,7 +51,21 @@ def init(
     for note in guess.notes:
         _say(f"note: {note}")
     _say("wrote " + ", ".join(str(path) for path in files))
-    _say(f"next: shelfmark run {files[0]}")
+    _say_next(files[0])
+
+
+def _say_next(workflow: Path) -> None:
+    """Prints the commands to come, as a shell takes them."""
+    steps = [
+        ("run", "reads the feed, trains, measures, predicts every product"),
+        ("label", "asks you about the products that would teach the most"),
+        ("run", "learns from your answers"),
+    ]
+    commands = [(shlex.join(["shelfmark", command, str(workflow)]), does) for command, does in steps]
+    width = max(len(command) for command, _ in commands)
+    _say("next:")
+    for command, does in commands:
+        _say(f"  {command:<{width}}  # {does}")
 
 
 def show(guess: Guess) -> None:

@@ -12,12 +12,15 @@ if TYPE_CHECKING:
 
     from pipeline.workflow_file import LoadedWorkflow
 
-WorkflowArgument = Annotated[
-    Path | None,
-    typer.Argument(metavar="[WORKFLOW]", help="Workflow file; default: the demo.", show_default=False),
-]
 WorkflowOption = Annotated[
-    Path | None, typer.Option("--workflow", "-w", metavar="FILE", help="Workflow file; default: the demo.")
+    Path | None,
+    typer.Option(
+        "--workflow",
+        "-w",
+        metavar="FILE",
+        help="Workflow file; default: the only one in this folder.",
+        show_default=False,
+    ),
 ]
 SetOption = Annotated[
     list[str] | None,
@@ -63,11 +66,14 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 def load(
     workflow: Path | None, overrides: list[str] | None = None, feed: Path | None = None, *, products: bool = False
 ) -> LoadedWorkflow:
-    """The workflow that the arguments name; with ``products`` the demo's are written if they are not there."""
-    from modules.paths import near
-    from pipeline.workflow_file import DEFAULT_WORKFLOW, load_workflow
+    """The workflow that the arguments name; with ``products`` the demo's are written if they are not there.
 
-    loaded = load_workflow(near(DEFAULT_WORKFLOW) if workflow is None else workflow, overrides or (), feed)
+    Raises:
+      InputError: none is named, and this folder has none or several; or it has mistakes.
+    """
+    from pipeline.workflow_file import load_workflow, only_workflow
+
+    loaded = load_workflow(only_workflow() if workflow is None else workflow, overrides or (), feed)
     if products:
         write_demo_products(loaded)
     return loaded

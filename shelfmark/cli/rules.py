@@ -8,17 +8,18 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowArgument, load, write_demo_products
+from shelfmark.cli.commands import Commands
+from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowOption, load, write_demo_products
 
 if TYPE_CHECKING:
     from modules.rules.report import RulesReport
 
-app = typer.Typer(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(help="Suggest rules, or see what the rules do.", no_args_is_help=True, rich_markup_mode=None)
 
 
 @app.command("suggest")
 def suggest(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     taxonomy_file: Annotated[
         Path | None, typer.Option("--taxonomy", metavar="FILE", help="Taxonomy, in place of the workflow's.")
     ] = None,
@@ -29,30 +30,30 @@ def suggest(
     overrides: SetOption = None,
     feed: FeedOption = None,
 ) -> None:
-    """Write first rules from the taxonomy's names alone; no product and no label is looked at."""
+    """Write first rules made of the taxonomy's names; those that labels contradict more often than not are left out."""
     from modules.errors import InputError, Problem
     from modules.taxonomy import Taxonomy
-    from pipeline.suggested_rules import suggested_rules_text
+    from pipeline.suggested_rules import scored_rules, suggested_rules
 
     if output is not None and output.exists() and not force:
         raise InputError(Problem(str(output), "expected no such file yet", hint="--force overwrites it"))
     if taxonomy_file is not None:
-        taxonomy = Taxonomy.load(taxonomy_file)
+        suggested = suggested_rules(Taxonomy.load(taxonomy_file))
     else:
         from pipeline.inputs import taxonomy_of
 
-        taxonomy = taxonomy_of(load(workflow, overrides, feed, products=True))
-    text, count = suggested_rules_text(taxonomy)
+        loaded = load(workflow, overrides, feed, products=True)
+        suggested = scored_rules(loaded, taxonomy_of(loaded))
     if output is not None:
-        output.write_text(text, "utf-8")
-        typer.echo(f"{output}: {count:,} rules for {len(taxonomy):,} categories")
+        output.write_text(suggested.text, "utf-8")
+        typer.echo(f"{output}: {suggested.scored}")
     else:
-        sys.stdout.write(text)
+        sys.stdout.write(suggested.text)
 
 
 @app.command("report")
 def report(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     objective: Annotated[
         str | None,
         typer.Option("--objective", metavar="NAME", help="Whose labels judge; default: the first exclusive one's."),
@@ -66,33 +67,21 @@ def report(
 
     from modules.errors import InputError, Problem
     from modules.examples import TEXT_FIELDS
-    from modules.feeds.ids import LabelIds
-    from modules.labels import carry_over, read_labels, resolve
     from modules.objectives import kinds_of
     from modules.rules import load_rules
-    from modules.rules.report import rules_report
     from pipeline.inputs import taxonomy_of
-    from pipeline.products import read_products, true_labels
+    from pipeline.judged_rules import judged
 
     loaded = load(workflow, overrides, feed)
     kinds = kinds_of(loaded.workflow.objectives)
     if objective is not None and objective not in kinds:
         raise InputError(Problem("--objective", f"expected one of: {', '.join(kinds)}", value=objective))
     write_demo_products(loaded)
-    judge = objective or next(iter(loaded.workflow.single_label_objectives), None)
     taxonomy = taxonomy_of(loaded)
     if loaded.rules_file is None:
         raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))
     rules = load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS)
-    labels = {}
-    truth = loaded.workflow.labels.truth
-    if truth is not None and truth.objective == judge:
-        labels = true_labels(loaded, taxonomy)
-    if judge is not None:
-        log = read_labels(loaded.label_files, taxonomy, kinds)
-        labels |= resolve(carry_over(log, LabelIds.of(loaded.workflow.sources).product_id))[judge]
-    products = ({"id": product.id, **product.text} for product in read_products(loaded))
-    result = rules_report(rules, products, labels)
+    result = judged(loaded, taxonomy, rules, objective)
     if as_json:
         parts = {"totals": result.totals(), "rules": result.to_rows(), "pairs": result.pair_rows()}
         typer.echo(json.dumps(parts, ensure_ascii=False, indent=2))
@@ -117,7 +106,7 @@ def _show(result: RulesReport) -> None:
 @app.command("why")
 def why(
     product_id: Annotated[str, typer.Argument(metavar="PRODUCT", help="The product's id.")],
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     category: Annotated[
         str | None, typer.Option("--category", metavar="CATEGORY", help="Only rules for this one and below it.")
     ] = None,

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, console, load
 
 
 def run(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     overrides: SetOption = None,
     feed: FeedOption = None,
     to: Annotated[str | None, typer.Option("--to", metavar="COMPONENT", help="Last component to run.")] = None,

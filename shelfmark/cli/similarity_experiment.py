@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, console, load
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, console, load
 
 if TYPE_CHECKING:
     from modules.similarity_quality.compare import EmbeddingComparison
@@ -20,7 +20,7 @@ PAGE_FILE, RESULTS_FILE = "similarity.html", "similarity.json"
 
 
 def similarity(
-    workflow: WorkflowArgument = None,
+    workflow: WorkflowOption = None,
     feed: FeedOption = None,
     runs: Annotated[
         list[str] | None,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from shelfmark.cli.options import FeedOption, SetOption, WorkflowArgument, load
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, load
 
 
-def validate(workflow: WorkflowArgument = None, overrides: SetOption = None, feed: FeedOption = None) -> None:
+def validate(workflow: WorkflowOption = None, overrides: SetOption = None, feed: FeedOption = None) -> None:
     """Check a workflow and all its files without running it."""
     from modules.errors import InputError
     from pipeline.validate import check

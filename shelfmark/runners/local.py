@@ -31,7 +31,7 @@ class LocalRunner:
 
     def with_labels(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
         """See :class:`shelfmark.runners.base.Runner`; a SQLite file that is not there yet is an empty store."""
-        place = loaded.workflow.labels.store
+        place = loaded.label_store
         if place is None:
             return loaded
         from labelling.store import Store

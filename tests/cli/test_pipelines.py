@@ -58,7 +58,9 @@ def test_tfx_creates_the_package_of_a_workflow_of_ones_own(tmp_path: Path) -> No
     tfx(tmp_path, "pipeline", "create", "--engine", "vertex", "--pipeline-path", str(tmp_path / "toys.py"))
     (kept,) = (tmp_path / "home").rglob("pipeline.json")
     options = [part for setting in settings for part in ("--set", setting)]
-    call(tmp_path, "-m", "shelfmark", "compile", "--target", "vertex", "--output", "by_command.json", *options)
+    call(
+        tmp_path, "-m", "shelfmark", "compile", "--demo", "--target", "vertex", "--output", "by_command.json", *options
+    )
     assert json.loads(kept.read_text()) == json.loads((tmp_path / "by_command.json").read_text())
 
 
@@ -84,7 +86,7 @@ def test_a_notebook_gets_the_steps_that_are_compiled(tmp_path: Path) -> None:
     )
     said = call(tmp_path, "-c", notebook).splitlines()[-1].split()[1:]
     options = [part for setting in SETTINGS for part in ("--set", setting)]
-    call(tmp_path, "-m", "shelfmark", "compile", "--output", "package.yaml", *options)
+    call(tmp_path, "-m", "shelfmark", "compile", "--demo", "--output", "package.yaml", *options)
     package = next(yaml.safe_load_all((tmp_path / "package.yaml").read_text()))
     tasks = set(package["root"]["dag"]["tasks"])
     assert {name for name in said if not name.startswith("LastBlessed")} <= tasks

@@ -45,7 +45,10 @@ def test_a_text_is_looked_for_in_titles(folder: Path, capsys: pytest.CaptureFixt
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (["p19O"], "an id or a vector: there is no model"),
+        (["p19O"], "the id of a product in the index"),
+        (["9"], "--text takes it as a text"),
+        (["p19O", "--text"], "an id or a vector: there is no model"),
+        (["boots"], "an id or a vector: there is no model"),
         (["p1", "--by", "smell"], "one of: joint, title, scann"),
         (["p1", "--category", "Shoes > Boot"], "Shoes > Boots"),
         (["p1", "--price-from", "5", "--price-to", "4"], "price_to"),

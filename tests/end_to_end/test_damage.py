@@ -83,7 +83,7 @@ class Demo:
         self.folder = folder
         self.runs, self.copy = folder / "runs", folder / "copy"
         settings = SETTINGS | {"feed.folder": str(folder / "catalogue")}
-        self.given = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+        self.given = ["--demo"] + [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
 
     def call(self, *arguments: str) -> tuple[int, str]:
         from _pytest.capture import FDCapture, MultiCapture
@@ -225,7 +225,7 @@ def test_every_command_refuses_every_damaged_file(demo: Demo) -> None:
                 wanted = file.with_name("zz-" + file.name) if kind is joined else file
                 assert code == 2, f"{command[0]} took {file} {kind.__name__}: {said}"
                 assert str(wanted.relative_to(demo.folder)) in said, said
-                assert "the same command will not help" in said and "shelfmark run --set" in said, said
+                assert "the same command will not help" in said and "shelfmark run --demo --set" in said, said
                 demo.restore(str(Path("pipeline", *key)))
     print(f"{tried} damages, all refused")
     assert tried > 200

@@ -28,7 +28,7 @@ class Shop:
 
     def shelfmark(self, *arguments: str, code: int = 0) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "shelfmark", *arguments],
+            [sys.executable, "-m", "shelfmark", *arguments, "--demo"],
             cwd=self.folder, capture_output=True, text=True, timeout=900,
             env={**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1", "COLUMNS": "200"},
         )  # fmt: skip
@@ -177,8 +177,8 @@ def test_an_interrupt_leaves_nothing_half_registered(shop: Shop) -> None:
     from components.class_metrics.store import connection_config
 
     process = subprocess.Popen(
-        [sys.executable, "-m", "shelfmark", "run", "--feed", str(shop.folder / "catalogue"), "--set", "name=stopped",
-         "--set", f"feed.demo.products={PRODUCTS}"],
+        [sys.executable, "-m", "shelfmark", "run", "--demo", "--feed", str(shop.folder / "catalogue"),
+         "--set", "name=stopped", "--set", f"feed.demo.products={PRODUCTS}"],
         cwd=shop.folder, stdout=subprocess.PIPE, text=True, bufsize=1,
         # A background job inherits an ignored SIGINT, which Python then leaves ignored.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),

@@ -78,20 +78,22 @@ class Place:
     def run_options(self, name: str) -> list[str]:
         changes = [*CHANGES, f"name={name}", f"labels.store={self.labels}"]
         given = [part for change in changes for part in ("--set", change)]
-        return ["run", "--feed", str(self.folder / "catalogue"), *given]
+        return ["run", "--demo", "--feed", str(self.folder / "catalogue"), *given]
 
     def runs(self, name: str) -> Path:
         return self.folder / "runs" / name
 
     def metrics(self, name: str) -> Any:
         """All figures; what tells of time and of runs is left out."""
-        found = json.loads(self.shelfmark("metrics", "--json", "--set", f"name={name}"))
+        found = json.loads(self.shelfmark("metrics", "--demo", "--json", "--set", f"name={name}"))
         return _without(found, {"run", "time", "pipeline", "reused_by"})
 
     def similar(self, name: str) -> list[Any]:
         """What index and model give that were pushed: the model embeds the words."""
         index = ("--index", str(self.runs(name) / "pushed_indexes"))
-        return [json.loads(self.shelfmark("similar", "red boots", "--k", "20", "--json", *index).splitlines()[0])]
+        return [
+            json.loads(self.shelfmark("similar", "red boots", "--demo", "--k", "20", "--json", *index).splitlines()[0])
+        ]
 
     def predictions(self, name: str) -> Any:
         import pyarrow.dataset as ds
@@ -143,7 +145,7 @@ class Calm:
         self.place = place = Place(folder)
         place.shelfmark(*place.run_options("first"), "--to", "ActiveSampler")
         catalogue = ("--feed", str(folder / "catalogue"), "--set", "name=first", "--set", CHANGES[0])
-        place.shelfmark("label", "import-batch", *catalogue, "--store", str(place.labels))
+        place.shelfmark("label", "import-batch", "--demo", *catalogue, "--store", str(place.labels))
         (tree,) = (place.runs("first") / "pipeline" / "ProductExampleGen" / "taxonomy").iterdir()
         taxonomy = Taxonomy.load(tree / TAXONOMY_FILE)
         with gzip.open(folder / "catalogue" / "truth.jsonl.gz", "rt") as lines:

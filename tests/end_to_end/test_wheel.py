@@ -108,13 +108,13 @@ def test_a_run_from_another_folder_writes_there_alone(installed: Installed) -> N
     before = installed.files()
     options = [part for setting in SETTINGS for part in ("--set", setting)]
     installed.shelfmark("validate", str(installed.site / "workflows" / "demo.yaml"), *options)
-    installed.shelfmark("compile", "--output", "package.yaml", *options)
+    installed.shelfmark("compile", "--demo", "--output", "package.yaml", *options)
     assert (installed.work / "package.yaml").stat().st_size > 10_000
-    said = installed.shelfmark("run", *options)
+    said = installed.shelfmark("run", "--demo", *options)
     assert "Predictor" in said
     assert sorted(path.name for path in installed.work.iterdir()) == ["package.yaml", "runs"]
     assert sorted(path.name for path in (installed.work / "runs").iterdir()) == ["demo", "demo-catalogue"]
     assert list((installed.work / "runs" / "demo" / "reports").glob("*.html"))
-    installed.shelfmark("label", "import-batch")
+    installed.shelfmark("label", "import-batch", "--demo")
     assert (installed.work / "runs" / "demo" / "labels.sqlite").exists()
     assert installed.files() == before

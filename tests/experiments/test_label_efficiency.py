@@ -143,5 +143,5 @@ def test_it_ends_where_the_target_is_reached_and_refuses_what_cannot_be(
      (["--model", "forest"], "model.kind")],
 )  # fmt: skip
 def test_bad_options_are_named_before_anything_is_read(options: list[str], said: str) -> None:
-    done = CliRunner().invoke(app, ["experiment", "label-efficiency", *options])
+    done = CliRunner().invoke(app, ["experiment", "label-efficiency", "--demo", *options])
     assert isinstance(done.exception, InputError) and said in str(done.exception)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from modules.settings.feed import DemoSettings
 from pipeline.demo_feed import write_demo_folder
-from pipeline.workflow_file import DEFAULT_WORKFLOW, LoadedWorkflow, load_workflow
+from pipeline.workflow_file import DEMO_WORKFLOW, LoadedWorkflow, load_workflow
 
 SMALL = (
     # Two columns: most of a small run's time is spent on making graphs.
@@ -22,4 +22,4 @@ def load_demo(folder: Path, *overrides: str) -> LoadedWorkflow:
     """The workflow, its products in ``folder`` (written if it is not there)."""
     if not folder.exists():
         write_demo_folder(folder, DemoSettings(products=300, images=False))
-    return load_workflow(DEFAULT_WORKFLOW, [*SMALL, *overrides], feed_folder=folder)
+    return load_workflow(DEMO_WORKFLOW, [*SMALL, *overrides], feed_folder=folder)

@@ -11,13 +11,13 @@ from modules.settings.feed import DemoSettings
 from pipeline import demo_feed
 from pipeline.demo_feed import ensure_demo, write_demo_folder
 from pipeline.validate import check
-from pipeline.workflow_file import DEFAULT_WORKFLOW, LoadedWorkflow, load_workflow
+from pipeline.workflow_file import DEMO_WORKFLOW, LoadedWorkflow, load_workflow
 
 SMALL = ("feed.demo.products=60", "feed.demo.images=false")
 
 
 def load(folder: Path, *overrides: str) -> LoadedWorkflow:
-    return load_workflow(DEFAULT_WORKFLOW, (*SMALL, *overrides), folder)
+    return load_workflow(DEMO_WORKFLOW, (*SMALL, *overrides), folder)
 
 
 def stamp(folder: Path) -> int:

@@ -11,7 +11,7 @@ import yaml
 
 from modules.settings.feed import DemoSettings
 from pipeline.demo_feed import write_demo_folder
-from pipeline.workflow_file import DEFAULT_WORKFLOW, REPOSITORY, load_workflow
+from pipeline.workflow_file import DEMO_WORKFLOW, REPOSITORY, load_workflow
 
 WORKFLOWS = sorted((REPOSITORY / "workflows").glob("*.yaml"))
 
@@ -86,7 +86,7 @@ def test_with_a_tuner(tmp_path: Path) -> None:
 
     def compiled(*overrides: str) -> dict[str, Any]:
         output = tmp_path / "pipeline.yaml"
-        compile_workflow(load_workflow(DEFAULT_WORKFLOW, overrides, feed_folder=tmp_path / "demo"), output)
+        compile_workflow(load_workflow(DEMO_WORKFLOW, overrides, feed_folder=tmp_path / "demo"), output)
         return next(yaml.safe_load_all(output.read_text()))
 
     spec, without = compiled(TUNING, trainer), compiled(trainer)

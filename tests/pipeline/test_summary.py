@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import io
 import json
+import shlex
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -343,3 +344,29 @@ def test_an_index_is_reported_with_its_partitions(loaded, folder, recorder) -> N
     page = path.read_text()
     assert "Shoes &gt; Boots" in page and "0.812" in page and "no category" in page
     assert "<b>boots" not in page and "&lt;b&gt;boots" in page
+
+
+def test_it_ends_with_the_commands_to_come(loaded, folder, recorder) -> None:
+    batch = (folder.root / "batch", {"exclusive/size": 10, "rule_based/size": 0})
+    recorder.run(FIRST, outputs(folder, FIRST, labelling_batch=batch))
+    text, _ = told(loaded, folder, FIRST)
+    label, _, export, _ = [row.strip() for row in text.splitlines()[-4:]]
+    assert shlex.split(label) == ["shelfmark", "label", *loaded.arguments]
+    named = shlex.split(export)
+    assert named[:2] == ["shelfmark", "predictions"] and named[named.index("--workflow") + 1] == loaded.arguments[0]
+    # What no blessed model said is not called published.
+    assert "--published" not in named and "not blessed" in text.splitlines()[-1]
+    # Where nothing is asked, nobody is sent to an empty page.
+    nothing = (folder.root / "batch", {"exclusive/size": 0})
+    recorder.run(SECOND, outputs(folder, SECOND, labelling_batch=nothing))
+    text, _ = told(loaded, folder, SECOND)
+    assert "shelfmark label" not in text and "shelfmark predictions" in text
+
+
+def test_imitation_of_the_rules_is_not_called_accuracy(loaded, folder, recorder) -> None:
+    given = {**metrics(0.7, 0.1), "rule_based/example_count": 12.0, "rule_based/micro_f1": 0.97}
+    recorder.run(FIRST, outputs(folder, FIRST, metrics=(folder.root / "m", given)))
+    text, path = told(loaded, folder, FIRST)
+    said = "12 test products that rules reach: how well it imitates the rules, no accuracy"
+    assert f"rule_based, on {said}" in text
+    assert path is not None and said in path.read_text() and "97.0%" not in path.read_text()

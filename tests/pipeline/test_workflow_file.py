@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from modules.errors import InputError, Problem
 from pipeline.inputs import taxonomy_of
-from pipeline.workflow_file import DEFAULT_WORKFLOW, LoadedWorkflow, load_workflow
+from pipeline.workflow_file import DEMO_WORKFLOW, LoadedWorkflow, load_workflow
 from pipeline.yaml_tree import read_tree
 
 
@@ -496,7 +496,7 @@ def test_what_stands_between_paths_does_not_stand_between_names(tmp_path: Path) 
         load_workflow(write(tmp_path, "name: s\nfeed: {truth_separator: '/', truth_paths_separator: '/'}\n"))
 
 
-@pytest.mark.parametrize("path", sorted(DEFAULT_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(DEMO_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_the_shipped_workflows_load(path: Path, tmp_path: Path) -> None:
     loaded = load_workflow(path, (), tmp_path)
     assert loaded.workflow.name == path.stem.replace("_", "-")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline import workflow_schema
-from pipeline.workflow_file import DEFAULT_WORKFLOW
+from pipeline.workflow_file import DEMO_WORKFLOW
 from pipeline.yaml_tree import read_tree
 
 TYPES: dict[str, tuple[type, ...]] = {
@@ -65,7 +65,7 @@ def test_it_is_current() -> None:
     assert text == workflow_schema.schema_text(), "out of date: run `python -m pipeline.workflow_schema`"
 
 
-@pytest.mark.parametrize("path", sorted(DEFAULT_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", sorted(DEMO_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)
 def test_it_takes_the_shipped_workflows(path: Any) -> None:
     schema = json.loads(workflow_schema.PATH.read_text("utf-8"))
     assert fits(json.loads(json.dumps(read_tree(path.read_text("utf-8"), str(path)).data)), schema, schema)

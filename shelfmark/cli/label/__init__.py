@@ -2,13 +2,29 @@
 
 from __future__ import annotations
 
-import typer
+from pathlib import Path
 
-from shelfmark.cli.label import accounts, batches, files, serve, status, triplets
+from shelfmark.cli.commands import Commands, DefaultCommandGroup
+from shelfmark.cli.label import accounts, batches, files, serve, start, status, triplets
 
-app = typer.Typer(
-    help="Keep labels, hand out batches, and serve the labelling pages.", no_args_is_help=True, rich_markup_mode=None
+
+class _StartByDefault(DefaultCommandGroup):
+    """``shelfmark label [WORKFLOW]`` is short for ``shelfmark label start [WORKFLOW]``."""
+
+    default = "start"
+
+    def means_default(self, first: str) -> bool:
+        """An option or a workflow file; any other word is a command's name, written wrongly."""
+        return first.startswith("-") or Path(first).suffix in (".yaml", ".yml") or Path(first).is_file()
+
+
+app = Commands(
+    cls=_StartByDefault,
+    help="Label the newest batch: `shelfmark label [WORKFLOW]` is short for `label start`. Or keep labels, hand out "
+    "batches, and serve the pages.",
+    rich_markup_mode=None,
 )
+app.command("start")(start.start)
 app.command("status")(status.status)
 app.command("serve")(serve.serve)
 app.command("import-batch")(batches.import_batch)

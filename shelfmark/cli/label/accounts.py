@@ -8,10 +8,11 @@ from typing import Annotated
 
 import typer
 
+from shelfmark.cli.commands import Commands
 from shelfmark.cli.label.store import StoreOption, open_store
 from shelfmark.cli.options import SetOption, WorkflowOption
 
-app = typer.Typer(help="Who may sign in to the labelling pages.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(help="Who may sign in to the labelling pages.", no_args_is_help=True, rich_markup_mode=None)
 
 
 class Role(StrEnum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +14,14 @@ from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, load
 
 if TYPE_CHECKING:
     from labelling.content import Batch
+    from labelling.store.importing import Imported
+    from pipeline.workflow_file import LoadedWorkflow
+
+QUIET = ("TF_CPP_MIN_LOG_LEVEL", "3")
+"""What keeps TensorFlow, which reads the run's examples, from telling of its build on the terminal."""
+
+BATCH = "labelling_batch"
+"""The output of a run that its batch lies in."""
 
 RunOption = Annotated[str, typer.Option("--run", metavar="RUN", help="A run's id.")]
 OverlapOption = Annotated[
@@ -38,7 +48,7 @@ def import_batch(
     def read(path: Path, run_id: str | None, where: str) -> list[Batch]:
         return read_batch(path, name or run_id or _named(where), run=run_id, uri=where)
 
-    _import(uri, run, "labelling_batch", overlap, store, workflow, overrides, feed, read)
+    _import(uri, run, BATCH, overlap, store, load(workflow, overrides, feed), read)
 
 
 def import_review(
@@ -60,7 +70,7 @@ def import_review(
     def read(path: Path, run_id: str | None, where: str) -> list[Batch]:
         return read_review(path, name or f"review-{run_id or _named(where)}", run=run_id)
 
-    _import(uri, run, "label_review", overlap, store, workflow, overrides, feed, read)
+    _import(uri, run, "label_review", overlap, store, load(workflow, overrides, feed), read)
 
 
 def import_products(
@@ -82,13 +92,32 @@ def import_products(
         typer.echo(f"{count:,} products in {opened.name}")
 
 
-def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> None:
+def _import(
+    uri: str | None,
+    run: str,
+    key: str,
+    overlap: int,
+    store: str | None,
+    loaded: LoadedWorkflow,
+    read: Callable[[Path, str | None, str], list[Batch]],
+) -> None:
+    """Queues what an artifact holds, and says what became of it.
+
+    Args:
+      uri: of the artifact; None: the run's own.
+      run: an id or ``latest``.
+      key: the artifact's output key.
+      overlap: how many annotators are to answer each product.
+      store: the label store that the command line names.
+      loaded: the workflow.
+      read: makes the batches of the artifact's local copy, the run's id and the artifact's address.
+    """
     from labelling.store import Store
     from modules.errors import InputError
     from pipeline.runs import Runs
     from shelfmark.cli.label.gather import bring, places
 
-    loaded = load(workflow, overrides, feed)
+    os.environ.setdefault(*QUIET)
     runs: Runs | None = None
     try:
         runs = Runs.of(loaded)
@@ -111,10 +140,42 @@ def _import(uri, run, key, overlap, store, workflow, overrides, feed, read) -> N
         typer.echo(
             f"note: its run is not known here: products come from the feed, without neighbours and predictions{named}"
         )
+    _say_imported(opened.name, imported)
+    if loaded.workflow.labels.store is None:
+        typer.echo("note: runs do not learn from this store yet: set labels.store in the workflow file")
+
+
+def _say_imported(name: str, imported: Mapping[str, Imported]) -> None:
+    """Per batch how many products were queued in the store, and why others were not."""
     for identity, counts in imported.items():
         left = {"labelled": counts.labelled, "queued": counts.queued, "imported before": counts.known}
         out = "; left out: " + ", ".join(f"{n:,} {why}" for why, n in left.items() if n) if any(left.values()) else ""
-        typer.echo(f"{identity}: {counts.added:,} products queued in {opened.name}{out}")
+        typer.echo(f"{identity}: {counts.added:,} products queued in {name}{out}")
+
+
+def fetch_newest(store: str | None, loaded: LoadedWorkflow, overlap: int) -> None:
+    """Queues the batch of the newest run that has one, unless the store has it already.
+
+    Raises:
+      InputError: no run has a batch, or something that the pages need is gone.
+    """
+    from labelling.batches.artifact import read_batch
+    from labelling.store import Store, status
+    from pipeline.runs import Runs
+    from shelfmark.cli.label.gather import bring
+
+    os.environ.setdefault(*QUIET)
+    runs = Runs.of(loaded)
+    newest = runs.find(having=BATCH)
+    batches = read_batch(newest.folder(BATCH), newest.id, run=newest.id, uri=newest.outputs[BATCH].uri)
+    with Store(place_of(store, loaded)) as opened:
+        with opened.read() as connection:
+            known = {queue.id for queue in status.queues(connection)}
+        fresh = [batch for batch in batches if batch.id not in known]
+        if not any(batch.items for batch in batches):
+            typer.echo(f"run {newest.id} asks about no product: all that it could ask about are labelled")
+        if fresh:
+            _say_imported(opened.name, bring.bring(opened, loaded, newest, runs, fresh, wanted=overlap))
     if loaded.workflow.labels.store is None:
         typer.echo("note: runs do not learn from this store yet: set labels.store in the workflow file")
 

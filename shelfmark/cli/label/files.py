@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfmark.cli.label.store import StoreOption, open_store, place_of
+from shelfmark.cli.label.store import StoreOption, named_store, open_store, place_of
 from shelfmark.cli.options import SetOption, WorkflowOption, load
 
 if TYPE_CHECKING:
@@ -89,9 +89,15 @@ def import_(
         if not (equals and user and name):
             raise InputError(Problem("--annotator", "expected USER=NAME", value=text))
         people[user] = name
-    loaded = load(workflow, overrides)
+    try:
+        loaded = load(workflow, overrides)
+    except InputError:
+        # A store that is named needs no workflow; what it lacks is then not compared with one.
+        if workflow is not None or named_store(store) is None:
+            raise
+        loaded = None
     tree, kinds = None, None
-    if workflow is not None:
+    if loaded is not None:
         tree = taxonomy_of(loaded)
         kinds = kinds_of(loaded.workflow.objectives)
     with Store(place_of(store, loaded)) as opened:
@@ -100,7 +106,7 @@ def import_(
         )
     known = f", {imported.known:,} were there already" if imported.known else ""
     typer.echo(f"{imported.added:,} rows added to {opened.name}{known}")
-    for note in import_notes(imported, loaded if workflow is not None else None):
+    for note in import_notes(imported, loaded):
         typer.echo(note)
 
 

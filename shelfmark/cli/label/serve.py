@@ -25,15 +25,18 @@ if TYPE_CHECKING:
     from labelling.web.indexes import Source
     from modules.similarity.catalogue import Catalogue
 
+PortOption = Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")]
+AnnotatorOption = Annotated[
+    str | None, typer.Option("--annotator", metavar="NAME", help="Who labels here, without accounts.")
+]
+
 
 def serve(
     host: Annotated[str, typer.Option("--host", help="Address to listen on; another than loopback needs accounts.")] = (
         "127.0.0.1"
     ),
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0: any free one.")] = 8765,
-    annotator: Annotated[
-        str | None, typer.Option("--annotator", metavar="NAME", help="Who labels here, without accounts.")
-    ] = None,
+    port: PortOption = 8765,
+    annotator: AnnotatorOption = None,
     accounts: Annotated[bool, typer.Option("--accounts", help="Ask for sign-in on loopback, too.")] = False,
     certificate: Annotated[
         Path | None, typer.Option("--certificate", metavar="FILE", help="TLS certificate (PEM).")
@@ -79,10 +82,10 @@ def serve(
         limits=ConnectionLimits(wait=client_timeout, connections=connections, per_address=per_address),
     )  # fmt: skip
     with open_store(store, workflow, overrides, patience=replace(SERVING, write=write_wait)) as opened:
-        serve_store(opened, options, typer.echo, _source(index, workflow, overrides))
+        serve_store(opened, options, typer.echo, indexes_of(index, workflow, overrides))
 
 
-def _source(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
+def indexes_of(index: Path | None, workflow: Path | None, overrides: list[str] | None) -> Source:
     """The indexes of ``index`` or of the workflow's newest run; nothing is opened or read before they are asked for."""
 
     @cache

@@ -27,12 +27,24 @@ StoreOption = Annotated[
 ]
 
 
-def place_of(store: str | None, loaded: LoadedWorkflow) -> str:
-    """The store's file or URL."""
+def named_store(store: str | None) -> str | None:
+    """The store that the command line or the environment names; None: neither does."""
+    return store or os.environ.get(VARIABLE)
+
+
+def place_of(store: str | None, loaded: LoadedWorkflow | None) -> str:
+    """The store's file or URL.
+
+    Args:
+      store: what the command line names.
+      loaded: the workflow whose store it is otherwise; None only where one is named.
+    """
+    named = named_store(store)
+    if named is not None or loaded is None:
+        return named or ""
     from pipeline.run_folder import RunFolder
 
-    default = RunFolder.of(loaded.workflow).path / "labels.sqlite"
-    return store or os.environ.get(VARIABLE) or loaded.workflow.labels.store or str(default)
+    return loaded.label_store or str(RunFolder.of(loaded.workflow).path / "labels.sqlite")
 
 
 def open_store(
@@ -47,7 +59,7 @@ def open_store(
 
     Args:
       store: address or file of the store; None: the environment's, else the workflow's.
-      workflow: the workflow file; None: the default one.
+      workflow: the workflow file; None: the only one in this folder.
       overrides: settings that replace those of the workflow file.
       create: make a store where there is none.
       patience: how long to wait for other programs that hold it; None: as long as a command may.
@@ -58,5 +70,5 @@ def open_store(
     from labelling.store import Store
     from labelling.store.database import Patience
 
-    given = store or os.environ.get(VARIABLE)
-    return Store(given or place_of(None, load(workflow, overrides)), create=create, patience=patience or Patience())
+    place = named_store(store) or place_of(None, load(workflow, overrides))
+    return Store(place, create=create, patience=patience or Patience())

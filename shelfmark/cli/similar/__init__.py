@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-import typer
-from typer.core import TyperGroup
-
+from shelfmark.cli.commands import Commands, DefaultCommandGroup
 from shelfmark.cli.similar import export, find, full_text, serve
 
 
-class _FindByDefault(TyperGroup):
+class _FindByDefault(DefaultCommandGroup):
     """``shelfmark similar ID`` is short for ``shelfmark similar find ID``."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        """Puts ``find`` before what is no subcommand."""
-        if args and args[0] not in self.commands and args[0] not in ("-h", "--help"):
-            args = ["find", *args]
-        return super().parse_args(ctx, args)
+    default = "find"
+
+    def means_default(self, first: str) -> bool:
+        """Anything may be an id or a text."""
+        return True
 
 
-app = typer.Typer(
+app = Commands(
     cls=_FindByDefault,
     help="Find products that look alike: `shelfmark similar ID|IMAGE|TEXT` is short for `similar find`.",
     no_args_is_help=True,

@@ -20,6 +20,7 @@ def find(
     what: Annotated[
         str, typer.Argument(metavar="ID|IMAGE|TEXT", help="A product's id, an image file, or any text like a title.")
     ],
+    as_text: Annotated[bool, typer.Option("--text", help="It is a text, even if it is written like an id.")] = False,
     k: Annotated[int, typer.Option("--k", "-k", min=1, max=1000, help="How many neighbours.")] = 10,
     by: Annotated[
         str | None, typer.Option("--by", metavar="METHOD", help="joint, image, text, title, tokens: what the run has.")
@@ -42,7 +43,7 @@ def find(
     catalogue = loaded.catalogue
     method = catalogue.method(by)
     within = catalogue.restriction(categories or (), retailers or (), availability or (), price_from, price_to)
-    asked, shown = _asked(loaded, what, method)
+    asked, shown = _asked(loaded, what, method, as_text)
     neighbours = catalogue.search(method, [asked], k, within)[0]
     if as_json:
         rows = [{"score": round(neighbour.score, 6), **vars(neighbour.product)} for neighbour in neighbours]
@@ -66,8 +67,12 @@ def find(
     show(out, text(f"{len(neighbours)} nearest to {shown} by {method}, of {len(catalogue.indexes[method]):,} products"))
 
 
-def _asked(loaded: Loaded, what: str, method: str) -> tuple[SimilarityQuery, str]:
-    """The query, and what it is for people: a known id, else a file, else a text."""
+def _asked(loaded: Loaded, what: str, method: str, as_text: bool) -> tuple[SimilarityQuery, str]:
+    """The query, and what it is for people: a known id, else a file, else a text.
+
+    Raises:
+      InputError: it is written like an id, and no product has it; or the index can do nothing with it.
+    """
     from api.similarity.embedder import Raw
     from api.similarity.engine import column_of
     from api.similarity.images import canonical_image
@@ -77,16 +82,20 @@ def _asked(loaded: Loaded, what: str, method: str) -> tuple[SimilarityQuery, str
     if not what.isascii() and what.encode("utf-8", "replace").decode() != what:
         raise InputError(Problem("", "an id, a file's name or a text in UTF-8", value=what))
     catalogue = loaded.catalogue
-    product = catalogue.product(what)
+    product = None if as_text else catalogue.product(what)
     if product is not None:
         return catalogue.asked(what, method), f"{what} ({product.title})" if product.title else what
     path = Path(what)
     try:
-        is_file = "\0" not in what and path.is_file()
+        is_file = not as_text and "\0" not in what and path.is_file()
     except OSError:  # no file has so long a name
         is_file = False
-    if not is_file and path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".gif"):
+    if not as_text and not is_file and path.suffix.lower() in (".jpg", ".jpeg", ".png", ".webp", ".gif"):
         raise InputError(Problem(what, "an image file; there is none"))
+    if not as_text and not is_file and catalogue.like_an_id(what):
+        near = catalogue.near(what)
+        hint = f"did you mean {near!r}? --text takes it as a text" if near else "--text takes it as a text"
+        raise InputError(Problem("", "the id of a product in the index", key="id", value=what, hint=hint))
     column = column_of(loaded, method, is_image=is_file)
     if column is None:
         return SimilarityQuery(title=what), f"text {what!r}"

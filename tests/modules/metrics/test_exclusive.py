@@ -155,6 +155,27 @@ def test_without_a_hierarchy_hierarchical_f1_is_accuracy() -> None:
     assert report.hierarchical_f1.value == pytest.approx(report.accuracy.value)
 
 
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 10**6), n=st.integers(1, 60))
+def test_accuracy_per_level_is_that_of_cut_paths(seed: int, n: int) -> None:
+    labels, scores, weights = _data(n, len(BRANCHES), seed)
+    figures = exclusive_metrics(labels, scores, weights, branches=BRANCHES).figures(5)
+    for level in (1, 2, 3):
+        cut = [branch[:level][-1] for branch in BRANCHES]
+        true, guess = [cut[i] for i in labels], [cut[i] for i in scores.argmax(axis=1)]
+        expected = oracle.accuracy_score(true, guess, sample_weight=weights)
+        assert figures[f"level_{level}_accuracy"] == pytest.approx(expected)
+        assert figures[f"level_{level}_accuracy/lower"] <= expected + 1e-9
+    assert figures["level_3_accuracy"] == figures["accuracy"] <= figures["level_2_accuracy"]
+    assert "level_4_accuracy" not in figures
+
+
+def test_without_a_tree_there_are_no_levels() -> None:
+    labels, scores, _ = _data(50, 4, 6)
+    for branches in (None, [("a",), ("b",), ("c",), ("d",)]):
+        assert not [n for n in exclusive_metrics(labels, scores, branches=branches).figures(5) if "level" in n]
+
+
 def test_a_class_without_branch_is_refused() -> None:
     with pytest.raises(ValueError, match="itself"):
         Hierarchy([("a",), ()])

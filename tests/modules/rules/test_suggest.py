@@ -11,6 +11,7 @@ from modules.rules.engine import RuleEngine
 from modules.rules.english import forms, plural, singular
 from modules.rules.logic import can_fire
 from modules.rules.suggest import suggest_rules
+from modules.rules.text import words
 from modules.taxonomy import Taxonomy
 
 SHOP = Taxonomy.from_paths(
@@ -98,6 +99,38 @@ def test_singular_and_plural(many, one):
 @pytest.mark.parametrize("word", ["shorts", "jeans", "glasses", "dress", "canvas", "lens", "bus", "tennis", "4k", "tv"])
 def test_words_that_have_no_singular(word):
     assert singular(word) == word
+
+
+def values_of(condition) -> set[str]:
+    parts = getattr(condition, "conditions", None) or [c for c in [getattr(condition, "condition", None)] if c]
+    return set(getattr(condition, "values", ())) | {value for part in parts for value in values_of(part)}
+
+
+@pytest.mark.parametrize(
+    "paths",
+    [
+        [
+            "Schuhe > Stiefel",
+            "Schuhe > Hausschuhe",
+            "Möbel > Tische",
+            "Möbel > Stühle und Hocker",
+            "Kleid > Damenkleider",
+        ],
+        ["Обувь > Ботинки", "Обувь > Сандалии"],
+        ["Buty > Kozaki", "Buty > Trampki", "Dom > Lampy", "Dom > Krzesla"],
+        ["Scarpe > Stivali per bambini", "Scarpe > Sandali da donna", "Casa > Tazze"],
+    ],
+)
+def test_words_of_other_languages_get_no_english_forms_but_rules(paths):
+    rules = suggest_rules(Taxonomy.from_paths(paths))
+    said = {word for path in paths for word in words(path)}
+    assert len(rules) >= len(paths)
+    assert set().union(*(values_of(rule.when) for rule in rules)) <= said
+
+
+def test_english_names_get_both_forms():
+    rules = suggest_rules(Taxonomy.from_paths(["Shoes", "Shoes > Décor", "Hats and Caps", "Lamps"]))
+    assert set().union(*(values_of(rule.when) for rule in rules)) >= {"shoe", "shoes", "hat", "hats", "lamp", "caps"}
 
 
 names = st.lists(
