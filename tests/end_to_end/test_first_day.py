@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import csv
 import os
+import signal
 import statistics
 import subprocess
 import sys
 from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -24,8 +27,9 @@ from pipeline.workflow_file import REPOSITORY
 from tests.browsing import Watched
 from tests.end_to_end import six_feeds
 from tests.end_to_end.test_demo_run import states
-from tests.labelling.serving import serving
+from tests.servers import free_port
 
+WORKFLOW = "shop/shop.yaml"
 pytestmark = [pytest.mark.slow, pytest.mark.browser]
 
 WATCH = """() => {
@@ -97,11 +101,30 @@ class Session:
         return said
 
 
-def label_all(browser: Any, place: str, truth: dict[str, str]) -> Session:
+@contextmanager
+def labelling(shop: Shop) -> Iterator[str]:
+    """``shelfmark label``, as somebody starts it; gives the URL that it would open in a browser."""
+    port = free_port()
+    command = [sys.executable, "-m", "shelfmark", "label", WORKFLOW, "--annotator", "ann", "--port", str(port)]
+    process = subprocess.Popen(
+        [*command, "--no-browser"], cwd=shop.folder, stdout=subprocess.PIPE, text=True,
+        env=shop.environment,
+    )  # fmt: skip
+    assert process.stdout is not None
+    try:
+        # The socket takes connections from here on; they wait until the server answers.
+        assert any(" at http" in line for line in process.stdout)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=60)
+
+
+def label_all(browser: Any, shop: Shop, truth: dict[str, str]) -> Session:
     """Answers every product of the queue truthfully, by keyboard alone."""
     session = Session()
-    with serving(place, "--annotator", "ann") as server:
-        watched = Watched(browser, server.url, "/label")
+    with labelling(shop) as url:
+        watched = Watched(browser, url, "/label")
         page = watched.page
         page.wait_for_selector("form.card")
         session.times["page"] = [page.evaluate(LOADED)]
@@ -139,7 +162,7 @@ def label_all(browser: Any, place: str, truth: dict[str, str]) -> Session:
 
 def exported(shop: Shop, file: str) -> dict[str, dict[str, str]]:
     """The catalogue as ``shelfmark predictions`` writes it, by product."""
-    said = shop.shelfmark("predictions", "--workflow", "shop/shop.yaml", "--output", file)
+    said = shop.shelfmark("predictions", "--workflow", WORKFLOW, "--output", file)
     assert f"{sum(one.products for one in six_feeds.SHOPS)} predictions" in said
     with (shop.folder / file).open(encoding="utf-8", newline="") as lines:
         return {row[ID]: row for row in csv.DictReader(lines)}
@@ -152,28 +175,24 @@ def accuracy(catalogue: dict[str, dict[str, str]], truth: dict[str, str], produc
 def test_from_six_feeds_to_a_catalogue(browser: Any, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shop, truth = Shop(tmp_path), dict(six_feeds.truths())
     feeds = six_feeds.write_feeds(tmp_path / "feeds")
-    place = str(tmp_path / "labels.sqlite")
-    store = ("--set", f"labels.store={place}")
 
     said = shop.shelfmark("init", *map(str, feeds), "--output", "shop", "--name", "shop")
     assert "18 categories of at least 2 products, 12 of them exclusive" in said
-    assert "taxonomy: 18 categories, 12 of them exclusive" in shop.shelfmark("validate", "shop/shop.yaml")
+    assert "taxonomy: 18 categories, 12 of them exclusive" in shop.shelfmark("validate", WORKFLOW)
 
-    first = shop.shelfmark("run", "shop/shop.yaml", *store)
+    first = shop.shelfmark("run", WORKFLOW)
     assert set(states(first).values()) == {"done"} and "no bad records" in first
     for one in six_feeds.SHOPS:
         assert f"{one.products} products of {one.products} records" in first
     before = exported(shop, "first.csv")
 
-    said = shop.shelfmark("label", "import-batch", "--workflow", "shop/shop.yaml", "--store", place)
-    assert "products queued" in said
-    session = label_all(browser, place, truth)
-    with Store(place) as opened, opened.read() as connection:
+    session = label_all(browser, shop, truth)
+    with Store(str(tmp_path / "shop" / "shop.labels.sqlite")) as opened, opened.read() as connection:
         assert {row.product_id for row in rows.read(connection) if row.value == "yes"} == session.answers.keys()
     retailers = Counter(product.partition(":")[0] for product in session.answers)
     assert retailers.keys() == {"harbour", "maison"}, "nobody is asked about a category that a feed tells"
 
-    second = shop.shelfmark("run", "shop/shop.yaml", *store)
+    second = shop.shelfmark("run", WORKFLOW)
     after = exported(shop, "catalogue.csv")
     # The model was trained with every answer: the table of predictions holds the labels that its run knew.
     for product, category in session.answers.items():
