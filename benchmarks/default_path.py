@@ -138,9 +138,9 @@ def main() -> None:
         for wanted, rows in by_size.items():
             cells = [name, f"{wanted} ({rows[0][0]:,})"]
             for figure in ("accuracy", "macro_f1"):
-                ours, peer = ([getattr(row[side], figure) for row in rows] for side in (1, 2))
-                difference = interval([a - b for a, b in zip(ours, peer, strict=True)])
-                cells += [interval(ours), interval(peer), difference]
+                own, others = ([getattr(row[side], figure) for row in rows] for side in (1, 2))
+                differences = [a - b for a, b in zip(own, others, strict=True)]
+                cells += [interval(own), interval(others), interval(differences)]
             lines.append(f"| {' | '.join(cells)} |")
     print("| catalogue | labels | accuracy | LinearSVC | difference | macro-F1 | LinearSVC | difference |")
     print(f"|{' --- |' * 8}")

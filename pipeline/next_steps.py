@@ -17,8 +17,8 @@ def next_steps(loaded: LoadedWorkflow, run: Run) -> list[tuple[str, str]]:
     """
     steps = []
     batch = run.outputs.get("labelling_batch")
-    sizes = (f"{name}/size" for name in loaded.workflow.objectives)
-    if batch is not None and any(batch.properties.get(size) for size in sizes):
+    # The batch has a number of questions for each objective.
+    if batch is not None and any(value for key, value in batch.properties.items() if key.endswith("/size")):
         label = shlex.join(["shelfmark", "label", *loaded.arguments])
         steps.append((label, "asks about the products that would teach the model the most; then run again"))
     published = run.outputs.get("published_predictions")
