@@ -32,7 +32,7 @@ from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
 from modules.feeds.values import flatten, getter
 from modules.settings.feed import FeedSettings
-from pipeline.init.files import find_files
+from pipeline.init.files import feed_paths, find_files
 from pipeline.peek import peek
 
 Rows = list[dict[str, str]]
@@ -229,7 +229,7 @@ def test_a_header_that_begins_like_an_archive_is_still_csv(tmp_path: Path, heade
 def test_tsv_and_csv_lie_in_one_folder(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("id,title\n1,a\n")
     (tmp_path / "b.tsv").write_text("id\ttitle\n2\tb, c\n")
-    feed = find_files([tmp_path])
+    feed = find_files(feed_paths([tmp_path]))
     assert list(feed.records()) == [{"id": "1", "title": "a"}, {"id": "2", "title": "b, c"}]
 
 

@@ -34,7 +34,7 @@ def by_key(problems: list[Problem]) -> dict[str, Problem]:
 def test_a_minimal_file_has_the_defaults_and_knows_its_lines(tmp_path: Path) -> None:
     loaded = load_workflow(write(tmp_path, "name: shop\n\nfeed:\n  files:\n    - a.csv\n    - b.csv\n"))
     assert loaded.workflow.feed.files == ("a.csv", "b.csv")
-    assert loaded.workflow.training.batch_size == 128
+    assert loaded.workflow.model.kind == "auto" and loaded.workflow.training.solver == "liblinear"
     assert set(loaded.workflow.objectives) == {"exclusive"}
     assert loaded.folder == tmp_path
     assert loaded.lines["feed.files[1]"] == 6
@@ -132,11 +132,11 @@ evaluation:
             "objectives.exclusive.label_smoothing",
         ),
         ("committee: {by: kinds}", "committee.by"),
-        ("committee: {by: seeds, kinds: [{model: {kind: deep}}]}", "committee.by"),
+        ("committee: {by: seeds, kinds: [{model: {kind: deep}}]}\nmodel: {kind: deep}", "committee.by"),
         ("committee: {by: seeds}\nmodel: {kind: linear}\ntraining: {solver: liblinear}", "committee.by"),
         ("committee: {by: dropout}\nmodel: {kind: linear}", "committee.by"),
-        ("committee: {by: dropout, combine: best}", "committee.combine"),
-        ("committee: {by: kinds, kinds: [{model: {kind: lsa}}]}", "committee.kinds[0].model.kind"),
+        ("committee: {by: dropout, combine: best}\nmodel: {kind: wide_deep}", "committee.combine"),
+        ("committee: {by: kinds, kinds: [{model: {kind: lsa}}]}\nmodel: {kind: deep}", "committee.kinds[0].model.kind"),
         ("sampling: {strategy: {kind: bald}}", "sampling.strategy"),
         ("sampling: {strategy: {kind: combined, score: {kind: vote_entropy}}}", "sampling.strategy"),
         ("sampling: {strategy: {kind: batch_bald}}\ncommittee: {combine: best}", "sampling.strategy"),
@@ -160,7 +160,7 @@ def test_committees_that_could_not_work_are_said(tmp_path: Path, text: str, key:
             "training.self_supervised",
         ),
         ("features: {p: {kind: image, backbone: patches}}\ntraining: {image_start: {}}", "training.image_start"),
-        ("features: {p: {kind: image, backbone: patches}}", "features.p.backbone"),
+        ("features: {p: {kind: image, backbone: patches}}\nmodel: {kind: wide_deep}", "features.p.backbone"),
         (
             "features: {p: {kind: image, backbone: patches}}\nmodel: {kind: linear}\n"
             "training: {solver: liblinear, metric_learning: {}}",
