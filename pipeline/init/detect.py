@@ -40,7 +40,7 @@ SAMPLE = 20_000
 MAX_COUNTED = 1_000_000
 LEAK = 0.5
 NO_CATEGORY = "no category column was found"
-WRITE_TREE = "write your categories into the taxonomy file, then label products"
+WRITE_TREE = "write your categories into the taxonomy file, or name a file of them by --taxonomy, then label products"
 
 
 @dataclass(frozen=True)

@@ -33,17 +33,21 @@ def slug(text: str) -> str:
     return text if text[:1].isalpha() else f"feed-{text}".rstrip("-")
 
 
-def write_workflow(guess: Guess, output: Path, name: str, force: bool = False, images: bool = False) -> list[Path]:
+def write_workflow(
+    guess: Guess, output: Path, name: str, force: bool = False, images: bool = False, taxonomy_file: Path | None = None
+) -> list[Path]:
     """Writes workflow, taxonomy, rules and an empty label file into ``output``, all of them or none.
 
     Args:
+      taxonomy_file: in any form that is read, in place of the feed's own categories.
       images: the workflow fetches images and learns from them; else it says in comments how.
 
     Returns:
       The files, the workflow first.
 
     Raises:
-      InputError: one of them is there already and ``force`` is not set; ``images``, and the feed names none.
+      InputError: one of them is there already and ``force`` is not set; ``images``, and the feed names none; a
+        taxonomy file that cannot be read.
     """
     if images and (guess.images is None or not guess.images.usable):
         hint = "leave --images out"
@@ -51,8 +55,14 @@ def write_workflow(guess: Guess, output: Path, name: str, force: bool = False, i
             Problem("--images", "expected a column with addresses, or paths of files that are there", hint=hint)
         )
     files: dict[str, str] = {}
-    taxonomy = render_taxonomy(guess)
-    rules = first_rules(guess, render_workflow(guess, output, name, with_rules=False), taxonomy, name)
+    taxonomy = render_taxonomy(guess) if taxonomy_file is None else render_given(taxonomy_file)
+    rules = first_rules(
+        guess,
+        render_workflow(guess, output, name, with_rules=False),
+        taxonomy,
+        name,
+        given=taxonomy_file is not None,
+    )
     with_rules = rules is not None and bool(rules.rules)
     files[f"{name}.yaml"] = render_workflow(guess, output, name, with_rules, images)
     files[f"{name}.taxonomy.yaml"] = taxonomy
@@ -267,6 +277,18 @@ def render_taxonomy(guess: Guess) -> str:
         path = ", ".join(_quoted(part) for part in node.path)
         exclusive = ", exclusive: true" if node.exclusive else ""
         lines.append(f"  - {{path: [{path}]{exclusive}}} # {node.total:,}")
+    return "\n".join(lines) + "\n"
+
+
+def render_given(file: Path) -> str:
+    """The text of the taxonomy file for somebody's own taxonomy, with its ids."""
+    from modules.taxonomy import Taxonomy
+
+    lines = [f"# From {visible(file.name)}.", "# exclusive: a product belongs to exactly one of these.", "categories:"]
+    for category in Taxonomy.load(str(file)):
+        path = ", ".join(_quoted(part) for part in category.path)
+        exclusive = ", exclusive: true" if category.exclusive else ""
+        lines.append(f"  - {{id: {_quoted(category.id)}, path: [{path}]{exclusive}}}")
     return "\n".join(lines) + "\n"
 
 

@@ -15,7 +15,12 @@ if TYPE_CHECKING:
 
 
 def init(
-    feeds: Annotated[list[Path], typer.Argument(metavar="FEED...", help="Feed files or folders: JSONL, CSV, Parquet.")],
+    feeds: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FEED...", help="Feed files or folders: CSV, JSON, Parquet, Excel, Google Merchant's XML."
+        ),
+    ],
     output: Annotated[
         Path | None, typer.Option("--output", "-o", metavar="DIR", help="Where to; default: a folder with the name.")
     ] = None,
@@ -25,6 +30,12 @@ def init(
     ] = None,
     separator: Annotated[
         str | None, typer.Option("--separator", metavar="TEXT", help="What stands between its names.")
+    ] = None,
+    taxonomy: Annotated[
+        Path | None,
+        typer.Option(
+            "--taxonomy", metavar="FILE", help="The categories, as YAML, JSON, CSV, Google's, Shopify's or GS1's file."
+        ),
     ] = None,
     images: Annotated[
         bool, typer.Option("--images", help="Fetch the images that it names, and learn from them.")
@@ -46,7 +57,7 @@ def init(
         # No one file's name is that of all.
         first = feed_folder(feeds).resolve()
     name = slug(name or (stem_of(first) if first.is_file() else first.stem))
-    files = write_workflow(guess, output if output is not None else Path(name), name, force, images)
+    files = write_workflow(guess, output if output is not None else Path(name), name, force, images, taxonomy)
     show(guess)
     for note in guess.notes:
         _say(f"note: {note}")

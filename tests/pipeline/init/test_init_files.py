@@ -247,3 +247,16 @@ def test_real_feeds(tmp_path: Path, feed: str, categories: int) -> None:
     assert loaded.workflow.feed.fields.truth == "category_path"
     assert loaded.workflow.feed.fields.raw_category is None, "it holds the truth"
     assert len(taxonomy_of(loaded).exclusive) >= categories
+
+
+def test_a_given_taxonomy_is_taken_in_place_of_the_feeds_categories(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("id,title\n" + "".join(f"{n},Red boot {n}\n" for n in range(30)))
+    (tmp_path / "tree.txt").write_text("166 - Apparel\n187 - Apparel > Boots\n5 - Pets\n")
+    file, *_ = write_workflow(detect([tmp_path / "a.csv"]), tmp_path / "o", "shop", taxonomy_file=tmp_path / "tree.txt")
+    taxonomy = taxonomy_of(load_workflow(file))
+    assert [(c.id, c.text, c.exclusive) for c in taxonomy] == [
+        ("166", "Apparel", False), ("187", "Apparel > Boots", True), ("5", "Pets", True)
+    ]  # fmt: skip
+    with pytest.raises(InputError, match=r"none\.yaml"):
+        write_workflow(detect([tmp_path / "a.csv"]), tmp_path / "p", "shop", taxonomy_file=tmp_path / "none.yaml")
+    assert not (tmp_path / "p").exists()
