@@ -98,7 +98,7 @@ class ExactLearner:
         """Embeds all products as this kind of model does, and lets the head read what its head reads."""
         if settings.kind == self.kind:
             return
-        self.kind, seed = settings.kind, self.workflow.seed
+        self.kind, self.penalties, seed = settings.kind, settings.penalties, self.workflow.seed
         model = build_model(self.workflow.model_copy(update={"model": settings}), self.sizes)
         if isinstance(settings, LsaModel):
             seen = self.design[self.pool]
@@ -115,7 +115,7 @@ class ExactLearner:
     def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
         self._take(self.workflow.model.chosen(len(rows))[0])
         head, matrix = LinearHead(self.objective, self.classes, seed, self.ancestors), self.matrix[rows]
-        c = self.c or cross_validated_penalty(head, matrix, labels)
+        c = self.c or cross_validated_penalty(head, matrix, labels, self.penalties)
         self.table, self.bias = head.fit(matrix, labels, c)
 
     def logits(self, rows: Int64Array) -> Float32Array:

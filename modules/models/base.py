@@ -47,6 +47,8 @@ class ModelSettings(Settings):
     """Whether ways of training in closed form can fit it: it has :meth:`head_inputs` and :meth:`set_head`."""
     needs_labels: ClassVar[bool] = True
     """Whether it learns nothing without a label."""
+    penalties: ClassVar[tuple[float, ...]] = (1.0, 3.0)
+    """In closed form: values of C that cross-validation compares for its heads; of equal ones the first wins."""
     chooses: ClassVar[bool] = False
     """Whether it stands for another kind, which Trainer finds by :meth:`chosen` when it has counted the labels."""
     heads_on_embedding: ClassVar[bool] = False

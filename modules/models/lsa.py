@@ -32,6 +32,8 @@ class LsaModel(ModelSettings):
     # It has an embedding before the first label: enough to pick the first batch.
     needs_labels: ClassVar[bool] = False
     heads_on_embedding: ClassVar[bool] = True
+    # Its directions are few and of unit length together: what holds heads on words in check holds these back.
+    penalties: ClassVar[tuple[float, ...]] = (3.0, 10.0)
 
     def own_embedding(self, builder: Builder, inputs: Mapping[str, Any]) -> Any:
         # Training sets the weights when the SVD has found them.

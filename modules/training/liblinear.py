@@ -91,5 +91,5 @@ def _fit_head(
     )  # fmt: skip
     matrix, labels = matrix[rows], labels[rows]
     if c is None:
-        c = task.penalties.get(name) or cross_validated_penalty(head, matrix, labels)
+        c = task.penalties.get(name) or cross_validated_penalty(head, matrix, labels, task.model.penalties)
     return *head.fit(matrix, labels, c), c

@@ -12,10 +12,8 @@ from modules.arrays import Float32Array, IntpArray
 from modules.losses.base import Matrix
 from modules.objectives.base import ObjectiveSettings
 
-PENALTIES = (1.0, 0.3, 3.0)
-"""Values of C that are compared; of equal ones the first wins."""
-
-DEFAULT = PENALTIES[0]
+DEFAULT = 1.0
+"""C of a head whose penalty is not chosen."""
 
 FOLDS = 4
 
@@ -51,8 +49,10 @@ class LinearHead:
         return self.objective.fit_linear(matrix, labels, self.classes, c=c, seed=self.seed, ancestors=self.ancestors)
 
 
-def cross_validated_penalty(head: LinearHead, matrix: Matrix, labels: npt.NDArray[np.generic]) -> float:
-    """The C in :data:`PENALTIES` whose heads answer best for products that they have not learnt from.
+def cross_validated_penalty(
+    head: LinearHead, matrix: Matrix, labels: npt.NDArray[np.generic], penalties: Sequence[float]
+) -> float:
+    """The C whose heads answer best for products that they have not learnt from.
 
     Only where a product is in one category at most: of independent categories each would want a C of its own, and
     the fits would take minutes.
@@ -60,15 +60,18 @@ def cross_validated_penalty(head: LinearHead, matrix: Matrix, labels: npt.NDArra
     Args:
       matrix: shape (n, inputs), a row per labelled product.
       labels: shape (n,), classes.
+      penalties: values of C that are compared; the first one where there are too few labels to compare them.
     """
-    if not head.objective.single_label or len(labels) < LEAST_ROWS:
+    if not head.objective.single_label:
         return DEFAULT
+    if len(labels) < LEAST_ROWS:
+        return penalties[0]
     if len(labels) > ROWS:
         rows = np.random.default_rng(head.seed).choice(len(labels), ROWS, replace=False)
         matrix, labels = matrix[rows], labels[rows]
     folds = _folds(labels, head.seed)
-    hits = [sum(_hits(head, matrix, labels, folds == fold, c) for fold in range(FOLDS)) for c in PENALTIES]
-    return PENALTIES[int(np.argmax(hits))]
+    hits = [sum(_hits(head, matrix, labels, folds == fold, c) for fold in range(FOLDS)) for c in penalties]
+    return penalties[int(np.argmax(hits))]
 
 
 def _folds(labels: npt.NDArray[np.generic], seed: int) -> IntpArray:

@@ -240,25 +240,35 @@ TEXTS = (TITLE, DESCRIPTION, BRAND, RAW_CATEGORY)
 LONG = 100
 """Characters, on average: runs of characters of longer texts cost more than they tell."""
 
+SMALL = 5000
+"""Products; fewer of them have half as many words and runs worth a column."""
+
 
 def _texts(guess: Guess) -> list[str]:
-    """The text features: all fields as one text, and each for itself at half the loudness.
+    """The text features: all fields as one text, and the words of each for itself at half the loudness.
 
     One text weighs fields by their length, which is right where the title says little; fields for themselves keep apart
     what a word in the title and in the description means (docs/explanation/results/default_model.md).
     """
     fields = [field for field in TEXTS if guess.column(field)]
     long = {field for field in fields if field != TITLE and guess.mean_characters(field) > LONG}
+    half = 2 if guess.products < SMALL else 1
+    pairs = f"word_ngrams: {{ngrams: [2, 2], buckets: {32768 // half}}}"
+    runs = f"characters: {{ngrams: [2, 5], buckets: {65536 // half}}}"
     if len(fields) < 2:
-        return [_text(field, "", long=field in long) for field in fields]
-    joined = f"columns: [{', '.join(fields)}], "
-    lines = [_text("text", joined, long=bool(long))]
-    return lines + [_text(field, "scale: 0.5, ", long=field in long) for field in fields]
+        return [_text(field, 20000 // half, pairs, *([] if field in long else [runs])) for field in fields]
+    columns = f"columns: [{', '.join(fields)}]"
+    lines = [_text("text", 20000 // half, columns, pairs, *([] if long else [runs]))]
+    for field in fields:
+        # Without runs of characters in the one text, the short fields have their own.
+        own = [runs] if long and field not in long else []
+        lines.append(_text(field, 8000 // half, "scale: 0.5", *own))
+    return lines
 
 
-def _text(name: str, settings: str, *, long: bool) -> str:
-    runs = "word_ngrams: {ngrams: [2, 2]}" + ("" if long else ", characters: {ngrams: [2, 5]}")
-    return f"  {name}: {{kind: text, {settings}vocabulary: 20000, {runs}, sublinear: true}}"
+def _text(name: str, vocabulary: int, *settings: str) -> str:
+    rest = "".join(f", {setting}" for setting in settings)
+    return f"  {name}: {{kind: text, vocabulary: {vocabulary}{rest}, sublinear: true}}"
 
 
 def render_taxonomy(guess: Guess) -> str:

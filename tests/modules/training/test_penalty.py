@@ -10,8 +10,9 @@ from sklearn.svm import LinearSVC
 from modules.objectives.exclusive import ExclusiveObjective
 from modules.objectives.multi_label import MultiLabelObjective
 from modules.training import penalty
-from modules.training.penalty import DEFAULT, PENALTIES, LinearHead, cross_validated_penalty
+from modules.training.penalty import DEFAULT, LinearHead, cross_validated_penalty
 
+PENALTIES = (1.0, 0.1, 10.0)
 HINGE = ExclusiveObjective(loss="squared_hinge")
 
 
@@ -35,7 +36,9 @@ def test_the_penalty_is_the_one_that_scikit_learn_finds_best(noise: float) -> No
             model = LinearSVC(C=c, random_state=5).fit(matrix[~out], labels[~out])
             right += (model.predict(matrix[out]) == labels[out]).sum()
         hits.append(right)
-    assert cross_validated_penalty(LinearHead(HINGE, 3, 5), matrix, labels) == PENALTIES[int(np.argmax(hits))]
+    assert (
+        cross_validated_penalty(LinearHead(HINGE, 3, 5), matrix, labels, PENALTIES) == PENALTIES[int(np.argmax(hits))]
+    )
 
 
 def test_folds_share_out_every_class() -> None:
@@ -47,13 +50,13 @@ def test_folds_share_out_every_class() -> None:
 
 
 @pytest.mark.parametrize(
-    ("head", "rows"),
-    [(LinearHead(HINGE, 3, 0), penalty.LEAST_ROWS - 1), (LinearHead(MultiLabelObjective(), 3, 0), 100)],
+    ("head", "rows", "wanted"),
+    [(LinearHead(HINGE, 3, 0), penalty.LEAST_ROWS - 1, 3.0), (LinearHead(MultiLabelObjective(), 3, 0), 100, DEFAULT)],
 )
-def test_too_few_labels_and_independent_categories_keep_the_default(head: LinearHead, rows: int) -> None:
+def test_too_few_labels_and_independent_categories_keep_the_default(head: LinearHead, rows: int, wanted: float) -> None:
     matrix, labels = noisy(rows, 0.8)
     targets = labels if head.objective.single_label else np.eye(3)[labels]
-    assert cross_validated_penalty(head, matrix, targets) == DEFAULT
+    assert cross_validated_penalty(head, matrix, targets, (3.0, 10.0)) == wanted
 
 
 def test_of_many_labels_a_share_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -62,5 +65,5 @@ def test_of_many_labels_a_share_is_looked_at(monkeypatch: pytest.MonkeyPatch) ->
     seen = []
     fit = LinearHead.fit
     monkeypatch.setattr(LinearHead, "fit", lambda self, m, y, c: seen.append(len(y)) or fit(self, m, y, c))
-    cross_validated_penalty(LinearHead(HINGE, 3, 0), matrix, labels)
+    cross_validated_penalty(LinearHead(HINGE, 3, 0), matrix, labels, PENALTIES)
     assert set(seen) == {90}
