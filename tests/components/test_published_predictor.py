@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from components.predictor.executor import PredictorExecutor
 from components.published_predictor.executor import PublishedPredictorExecutor
 from modules.examples import TAXONOMY_FILE
 from modules.taxonomy import Taxonomy
+from modules.training.run import MODEL_FACTS
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import Built, built, exported  # noqa: F401
 
@@ -135,3 +137,17 @@ def test_nothing_is_published_before_a_model_was_blessed(run: Run, predictions: 
     output = run.published(predictions, blessed=False, before=False)
     assert output.get_int_custom_property("products") == 0
     assert list(Path(output.uri).rglob("*")) == []
+
+
+def test_a_model_that_nobody_taught_publishes_nothing(run: Run, predictions: Any) -> None:
+    facts = Path(run.newest.uri) / "Format-Serving" / MODEL_FACTS
+    before = facts.read_bytes()
+    taught = json.loads(before)
+    untaught = {name: [0] * len(counts) for name, counts in taught["training_labels"].items()}
+    try:
+        facts.write_text(json.dumps(taught | {"training_labels": untaught}))
+        output = run.published(predictions, blessed=True, before=False)
+    finally:
+        facts.write_bytes(before)
+    assert output.get_int_custom_property("products") == 0
+    assert not any(path.is_file() for path in Path(output.uri).rglob("*"))

@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from modules.predictions import predict as module
 from modules.predictions.predict import predict_file
+from modules.predictions.read import PredictionFiles
+from modules.reporting.predicted import read_predicted
 from tests.modules.training.catalogue import TREE, raw_example
 from tests.modules.training.shared import Built, classes
 
@@ -32,7 +34,7 @@ SCHEMA = {
 CATEGORY_COLUMNS = {f"{o}/{c}" for o in ("exclusive", "rule_based") for c in ("category", "category_id")}
 
 
-def predict(folder: Path, examples: list[bytes], exported) -> pa.Table:
+def predict(folder: Path, examples: list[bytes], exported, untaught: tuple[str, ...] = ()) -> pa.Table:
     workflow, model = exported
     source, target, taxonomy = folder / "in.gz", folder / "out.parquet", folder / "taxonomy.json"
     with tf.io.TFRecordWriter(str(source), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
@@ -40,7 +42,10 @@ def predict(folder: Path, examples: list[bytes], exported) -> pa.Table:
             writer.write(example)
     TREE.write(taxonomy)
     small = workflow.model_copy(update={"prediction": workflow.prediction.model_copy(update={"batch_size": 32})})
-    n = predict_file(str(source), str(target), model=model, taxonomy=str(taxonomy), workflow=small.model_dump_json())
+    n = predict_file(
+        str(source), str(target), model=model, taxonomy=str(taxonomy), workflow=small.model_dump_json(),
+        untaught=untaught,
+    )  # fmt: skip
     table = pq.read_table(target)
     assert n == table.num_rows == len(examples)
     return table
@@ -72,6 +77,21 @@ def test_copies_of_the_model_take_turns(built, exported, predictions, tmp_path, 
     assert len(used) == 4 and len(set(used)) == 2
     # As text: prices that are not known are NaN.
     assert repr(table.to_pylist()) == repr(predictions[0].to_pylist())
+
+
+def test_an_objective_that_nobody_taught_puts_no_product_into_a_category(built, exported, predictions, tmp_path):
+    table = predict(tmp_path, built.raw("eval"), exported, untaught=("exclusive",))
+    assert table.schema.equals(predictions[0].schema)
+    silent = {f"exclusive/{part}" for part in ("category", "category_id", "ancestors", "probability")}
+    for name in table.schema.names:
+        if name in silent:
+            assert table[name].null_count == table.num_rows
+        else:
+            assert repr(table[name].to_pylist()) == repr(predictions[0][name].to_pylist())
+    # What counts over predictions takes them as products without a category.
+    (tmp_path / "run" / "Split-test").mkdir(parents=True)
+    (tmp_path / "out.parquet").rename(tmp_path / "run" / "Split-test" / "part.parquet")
+    assert not read_predicted(PredictionFiles(tmp_path / "run"), TREE)["exclusive"].predicted.any()
 
 
 def test_schema(predictions):

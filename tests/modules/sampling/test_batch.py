@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from pathlib import Path
@@ -114,6 +115,18 @@ def test_nobody_is_asked_twice_and_a_round_differs_from_the_last(predictions):
     assert not {f"{split}-{i}" for split in SIZES for i in range(10)} & set(seen)
     # Everybody was asked but those whom only chance would have found in the other splits.
     assert {f"train-{i}" for i in range(10, 300)} <= set(seen)
+
+
+def test_before_the_first_label_no_category_is_suggested(predictions):
+    files, _ = predictions
+    table = read_table(files, "exclusive", 0)
+    unlabelled = dataclasses.replace(table, labels=np.full(len(table.labels), -1))
+    for pool, suggests in ((table, True), (unlabelled, False)):
+        picked = next_batch(
+            "exclusive", True, pool, AskedQuestions(), CLASSES["exclusive"], TREE,
+            SamplingSettings(size=10, strategy=Margin()), 7,
+        )  # fmt: skip
+        assert len(picked.picks) == 10 and all(bool(pick.suggestions) == suggests for pick in picked.picks)
 
 
 def test_same_inputs_same_batch_another_seed_another_random_part(predictions):
