@@ -100,8 +100,9 @@ def training_of(model: Path) -> Training | None:
         solver += f", batches of {training['batch_size']}"
         solver += f", {result['epochs']} epochs, the best was number {result.get('best_epoch', 0)}"
     elif "liblinear_c" in training:
-        penalties = result.get("penalties") or {"": training["liblinear_c"]}
-        solver += ", C " + ", ".join(f"{c:g} for {name}" if name else f"{c:g}" for name, c in penalties.items())
+        chosen = ", ".join(f"{c:g} for {name}" for name, c in result.get("penalties", {}).items())
+        given = training["liblinear_c"]
+        solver += f", C {chosen if given is None else given}"
     # Old facts have hidden layers of every kind.
     kind, hidden = settings.get("kind", "?"), " x ".join(map(str, settings.get("hidden", ())))
     shown = [

@@ -72,7 +72,7 @@ def test_facts_beside_a_model_have_the_keys_of_every_kind(tmp_path: Path) -> Non
     training = training_of(tmp_path)
     assert training is not None
     shown = dict(training.facts)
-    assert (shown["model"], shown["solver"]) == ("linear", "liblinear, C 2")
+    assert (shown["model"], shown["solver"]) == ("linear", "liblinear, C 2.0")
 
 
 def test_checksums_are_compared(tmp_path: Path) -> None:

@@ -80,3 +80,10 @@ def test_a_curve_per_figure_with_train_and_eval_together() -> None:
     assert page.parts.count("epoch 1") == len(charts) and "train, epoch 2: 2" in page.parts
     exact = Page(render_report(Report("shop", "r", 1.0, training=Training(0, 0, {}))))
     assert "solved exactly, not in epochs" in exact.text
+
+
+def test_penalties_that_were_chosen_are_told_for_each_head(tmp_path: Path, facts: dict[str, Any]) -> None:
+    facts |= {"model": {"kind": "lsa"}, "training": {"solver": "liblinear", "liblinear_c": None}}
+    facts["result"]["penalties"] = {"exclusive": 3.0, "tags": 1.0}
+    shown = read(tmp_path, facts | {"chosen": "model.kind: lsa, since 12 labels are fewer than 2,000"})
+    assert shown["solver"] == "liblinear, C 3 for exclusive, 1 for tags" and "12 labels" in shown["chosen"]
