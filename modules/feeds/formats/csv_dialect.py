@@ -62,14 +62,15 @@ def header_of(row: Sequence[str]) -> Header:
     written = [" ".join(name.replace("\ufeff", "").split()) for name in row]
     required = max((place for place, name in enumerate(written, 1) if name), default=0)
     taken = Counter(written)
-    names: list[str] = []
+    # In the header's order; a set alone would lose it, and a list takes a look at every name before.
+    names: dict[str, None] = {}
+    numbers: Counter[str] = Counter()
     for place, name in enumerate(written, 1):
-        candidate = name or f"column {place}"
-        number = 1
+        own = candidate = name or f"column {place}"
         while candidate in names or (candidate != name and candidate in taken):
-            number += 1
-            candidate = f"{name or f'column {place}'} ({number})"
-        names.append(candidate)
+            numbers[own] += 1
+            candidate = f"{own} ({numbers[own] + 1})"
+        names[candidate] = None
     notes = [
         f"the header names {name!r} {count} times: the others are called {name + ' (2)'!r} and so on"
         for name, count in taken.items()
