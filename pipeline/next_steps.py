@@ -18,7 +18,7 @@ def next_steps(loaded: LoadedWorkflow, run: Run) -> list[tuple[str, str]]:
     steps = []
     batch = run.outputs.get("labelling_batch")
     # The batch has a number of questions for each objective.
-    if batch is not None and any(value for key, value in batch.properties.items() if key.endswith("/size")):
+    if batch is not None and any(value for key, value in batch.properties.items() if key.rpartition("/")[2] == "size"):
         label = shlex.join(["shelfmark", "label", *loaded.arguments])
         steps.append((label, "asks about the products that would teach the model the most; then run again"))
     published = run.outputs.get("published_predictions")
