@@ -39,7 +39,7 @@ def job_server() -> Iterator[str]:
 
 def run(folder: Path, catalogue: Path, *settings: str, parts: Sequence[str] = ()) -> Path:
     """Runs the demo, or the part that ``parts`` say; the pipeline root."""
-    command = [sys.executable, "-m", "shelfmark", "run", "--feed", str(catalogue), *parts]
+    command = [sys.executable, "-m", "shelfmark", "run", "--demo", "--feed", str(catalogue), *parts]
     for setting in (f"runners.local.folder={folder}", *COMMON, *settings):
         command += ["--set", setting]
     done = subprocess.run(command, capture_output=True, text=True, cwd=REPOSITORY, check=False)
