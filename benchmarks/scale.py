@@ -38,7 +38,7 @@ def measure(products: int, overrides: list[str]) -> dict[str, tuple[float, float
             f"runners.local.folder={folder}/runs", f"feed.demo.products={products}", "feed.demo.images=false",
             f"training.epochs={EPOCHS}", "training.patience=0", *overrides,
         ]  # fmt: skip
-        command = [sys.executable, "-m", "shelfmark", "run", "--feed", f"{folder}/catalogue"]
+        command = [sys.executable, "-m", "shelfmark", "run", "--demo", "--feed", f"{folder}/catalogue"]
         command += [part for setting in settings for part in ("--set", setting)]
         process = subprocess.Popen(
             command, stdout=subprocess.PIPE, text=True, bufsize=1, env={**os.environ, "NO_COLOR": "1"}
