@@ -47,6 +47,7 @@ def init(
 ) -> None:
     """Look at your own feed files and write a first workflow for them."""
     from pipeline.init import detect, write_workflow
+    from pipeline.init.detect import WRITE_TREE
     from pipeline.init.images import feed_folder
     from pipeline.init.output import slug
     from pipeline.init.retailers import stem_of
@@ -60,7 +61,7 @@ def init(
     files = write_workflow(guess, output if output is not None else Path(name), name, force, images, taxonomy)
     show(guess)
     for note in guess.notes:
-        _say(f"note: {note}")
+        _say(f"note: {note if taxonomy is None else note.replace(WRITE_TREE, 'label products')}")
     _say("wrote " + ", ".join(str(path) for path in files))
     _say_next(files[0])
 
