@@ -133,8 +133,8 @@ def label_all(browser: Any, shop: Shop, truth: dict[str, str]) -> Session:
             product = card.get_attribute("data-product")
             path = session.answers[product] = truth[product]
             offered = {
-                one.get_attribute("data-said"): one.get_attribute("data-key")
-                for one in card.query_selector_all("button[data-said][data-key]")
+                button.get_attribute("data-said"): button.get_attribute("data-key")
+                for button in card.query_selector_all("button[data-said][data-key]")
             }
             if path in offered:
                 session.suggested += 1
@@ -163,7 +163,7 @@ def label_all(browser: Any, shop: Shop, truth: dict[str, str]) -> Session:
 def exported(shop: Shop, file: str) -> dict[str, dict[str, str]]:
     """The catalogue as ``shelfmark predictions`` writes it, by product."""
     said = shop.shelfmark("predictions", "--workflow", WORKFLOW, "--output", file)
-    assert f"{sum(one.products for one in six_feeds.SHOPS)} predictions" in said
+    assert f"{sum(retailer.products for retailer in six_feeds.SHOPS)} predictions" in said
     with (shop.folder / file).open(encoding="utf-8", newline="") as lines:
         return {row[ID]: row for row in csv.DictReader(lines)}
 
@@ -182,8 +182,8 @@ def test_from_six_feeds_to_a_catalogue(browser: Any, tmp_path: Path, capsys: pyt
 
     first = shop.shelfmark("run", WORKFLOW)
     assert set(states(first).values()) == {"done"} and "no bad records" in first
-    for one in six_feeds.SHOPS:
-        assert f"{one.products} products of {one.products} records" in first
+    for retailer in six_feeds.SHOPS:
+        assert f"{retailer.products} products of {retailer.products} records" in first
     before = exported(shop, "first.csv")
 
     session = label_all(browser, shop, truth)
@@ -204,7 +204,7 @@ def test_from_six_feeds_to_a_catalogue(browser: Any, tmp_path: Path, capsys: pyt
     # Measured for each retailer: also for the one whose feed tells no category, on its random labels.
     measured = second.partition(f"\n{DEFAULT_OBJECTIVE}, on ")[2].partition("\n\n")[0]
     names = {line.split()[0] for line in measured.splitlines() if " products  accuracy " in line}
-    assert names == {one.retailer for one in six_feeds.SHOPS}
+    assert names == {own.retailer for own in six_feeds.SHOPS}
 
     # Exported: each product under its retailer's own id, with a category.
     assert after.keys() == truth.keys()

@@ -81,11 +81,11 @@ def test_the_seed_decides(partitioned, settings) -> None:
     items, sizes = partitioned
     asked = near(items, 100, 5)
     few = settings.model_copy(update={"efforts": (Effort(k=K, leaves=4, reorder=60),)})  # so few that it shows
-    built = [ScannIndex.build(items, few, seed, sizes) for seed in (*[1] * 7, 2)]
+    built = [ScannIndex.build(items, few, seed, sizes) for seed in (*[1] * 14, 2)]
     *same, other = (one.search(Queries(asked), K).rows for one in built)
     np.testing.assert_array_equal(built[0].search(Queries(asked), K).rows, same[0])
     alike = max((one == another).mean() for one, another in combinations(same, 2))
-    assert alike > 0.9 and max((one == other).mean() for one in same) < 0.8
+    assert alike > 0.95 and max((one == other).mean() for one in same) < 0.8
 
 
 @pytest.mark.parametrize("k", [1, 7, 300])
