@@ -24,16 +24,20 @@ def settings_of(model: str) -> str:
 
 def untaught_objectives(model: str) -> list[str]:
     """The model's objectives for which it had no label to learn from: their heads say nothing of any product."""
-    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
-        counts = json.load(handle).get("training_labels", {})
-    return [name for name, labels in counts.items() if not any(labels)]
+    return [name for name, labels in _training_labels(model).items() if not any(labels)]
 
 
 def is_taught(model: str) -> bool:
-    """Whether the model had a label to learn from, for any objective."""
+    """Whether the model had a label to learn from, for any objective; also of a model that does not say."""
+    counts = _training_labels(model)
+    return not counts or any(map(any, counts.values()))
+
+
+def _training_labels(model: str) -> dict[str, list[int]]:
+    """Objective to its labels of each class; empty of a model that does not say."""
     with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
-        counts = json.load(handle).get("training_labels")
-    return counts is None or any(any(labels) for labels in counts.values())
+        counts: dict[str, list[int]] = json.load(handle).get("training_labels", {})
+    return counts
 
 
 def taxonomy_of(model: str, default: str) -> str:

@@ -7,7 +7,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from modules.models.base import ModelSettings
 from modules.settings.workflow import Workflow
 
 
@@ -35,10 +34,5 @@ def with_chosen_model(workflow: Workflow, label_counts: Mapping[str, np.ndarray]
     update: dict[str, object] = {"model": model, "committee": committee}
     if workflow.model.chooses:
         update["objectives"] = {name: o.for_exact_solver() for name, o in workflow.objectives.items()}
-        reason = f"{described(model)}, since {reason}"
+        reason = f"model.kind: {model.kind}, since {reason}"
     return Chosen(workflow.model_copy(update=update), reason)
-
-
-def described(model: ModelSettings) -> str:
-    """The kind, in words."""
-    return f"model.kind: {model.kind}"

@@ -285,8 +285,8 @@ def test_labels_that_only_say_yes_never_train_to_a_yes_for_everything(source: st
 
 def test_one_category_of_which_nobody_says_what_is_not_in_it_is_not_predicted() -> None:
     objective = MultiLabelObjective.model_validate({"labels": {"sources": ["file:old.csv"]}})
-    found = learnt(objective, assignments={"old.csv": {f"p{i}": (ID["Home > Lamps"],) for i in (4, 5)}})
-    assert set().union(*found.values()) == set()
+    learnt_of = learnt(objective, assignments={"old.csv": {f"p{i}": (ID["Home > Lamps"],) for i in (4, 5)}})
+    assert set().union(*learnt_of.values()) == set()
 
 
 def test_people_come_first_and_models_only_where_they_are_named() -> None:

@@ -77,9 +77,9 @@ def between(first: int, second: int) -> np.ndarray:
 
 def test_a_product_between_a_rest_and_its_child_is_unclear_only_below_the_branch() -> None:
     pool = pool_of(np.stack([between(REST, NOVELS), between(DOLLS, TRAINS), between(REST, DOLLS)]))
-    found = TaxonomyAware(rarity=0.0).utilities(pool, np.arange(3))
+    utilities = TaxonomyAware(rarity=0.0).utilities(pool, np.arange(3))
     # Of three levels (branches, branches below, classes) the first is clear, as it is between siblings.
-    np.testing.assert_allclose(found, [2 / 3, 2 / 3, 1.0], atol=1e-6)
+    np.testing.assert_allclose(utilities, [2 / 3, 2 / 3, 1.0], atol=1e-6)
 
 
 def test_a_branch_and_its_rest_have_one_quota() -> None:

@@ -302,5 +302,9 @@ def test_numbers_are_categories_of_googles_taxonomy(tmp_path: Path) -> None:
     )
     loaded = load_workflow(workflow)
     assert validate_workflow(loaded) == []
-    found = true_labels(loaded, taxonomy_of(loaded))
-    assert {product: label.category_id for product, label in found.items()} == {"a": "1604", "b": "187", "c": "187"}
+    by_product = true_labels(loaded, taxonomy_of(loaded))
+    assert {product: label.category_id for product, label in by_product.items()} == {
+        "a": "1604",
+        "b": "187",
+        "c": "187",
+    }
