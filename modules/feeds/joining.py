@@ -126,11 +126,9 @@ def label_table(
             for product, ids in products.items():
                 classes = merged.setdefault(product, (source, {}))[1]
                 classes.update(dict.fromkeys(classes_of(ids, objective, taxonomy, index)))
-        for product, (source, found_classes) in merged.items():
-            if found_classes:
-                table[name].setdefault(
-                    product, Entry(tuple(found_classes), (), source, 0.0, not objective.single_label)
-                )
+        for product, (source, numbers) in merged.items():
+            if numbers:
+                table[name].setdefault(product, Entry(tuple(numbers), (), source, 0.0, not objective.single_label))
     return table
 
 
@@ -259,7 +257,7 @@ class Joiner:
 
         Also where they are older than the second feed, or a spreadsheet has made a number of its id.
         """
-        for spelt in self._ids.spellings(product):
+        for spelt in self._ids.spellings(product) if table else ():
             entry = table.get(spelt)
             if entry is not None:
                 self._joined[name].add(spelt)
@@ -270,8 +268,8 @@ class Joiner:
         """What the feed's own columns, and the rules beside other sources, say of a product."""
         ids: dict[str, None] = {}
         for column in self._columns[name]:
-            found_ids, unknown = assigned(product.assigned.get(column), self._taxonomy)
-            ids.update(dict.fromkeys(found_ids))
+            categories, unknown = assigned(product.assigned.get(column), self._taxonomy)
+            ids.update(dict.fromkeys(categories))
             if unknown:
                 seen = self._unknown_assigned.setdefault((column, unknown), [file, line, 0])
                 seen[2] += 1

@@ -40,7 +40,7 @@ class AutoModel(ModelSettings):
         """The kind for this many labels.
 
         Args:
-          labels: of the train split, of the objective that has the most.
+          labels: of the train split, of the objective that has the most and does not learn from rules alone.
 
         Returns:
           Its settings, and why it was chosen, as the end of a sentence.

@@ -25,7 +25,9 @@ def with_chosen_model(workflow: Workflow, label_counts: Mapping[str, np.ndarray]
     Args:
       label_counts: objective to the positive labels of each class in the train split.
     """
-    labels = max((int(counts.sum()) for counts in label_counts.values()), default=0)
+    # Rules reach thousands of products before anybody has labelled one: they say nothing of how much people taught.
+    taught = [name for name, objective in workflow.objectives.items() if not objective.learns_from_rules]
+    labels = max((int(label_counts[name].sum()) for name in taught or label_counts), default=0)
     committee = workflow.committee
     if committee is not None:
         kinds = tuple(m.model_copy(update={"model": m.model.chosen(labels)[0]}) for m in committee.kinds)

@@ -21,13 +21,23 @@ def workflow(**sections: Any) -> Workflow:
 @pytest.mark.parametrize(("labels", "kind"), [(0, "lsa"), (FEW_LABELS - 1, "lsa"), (FEW_LABELS, "linear")])
 def test_the_kind_follows_the_labels(labels: int, kind: str) -> None:
     settings = workflow(model={"kind": "auto", "embedding_width": 32})
-    counts = {"exclusive": np.array([labels, 0]), "other": np.array([0])}
+    counts = {"exclusive": np.array([labels, 0])}
     chosen = with_chosen_model(settings, counts)
     assert (chosen.workflow.model.kind, chosen.workflow.model.embedding_width) == (kind, 32)
     assert kind in chosen.reason and f"{labels:,} labels" in chosen.reason
     objective = chosen.workflow.objectives["exclusive"]
     assert isinstance(objective, ExclusiveObjective)
     assert (objective.loss, objective.ancestor_weight) == ("squared_hinge", 0.2)
+
+
+def test_labels_of_rules_do_not_count() -> None:
+    objectives = {"exclusive": {"kind": "exclusive"}, "rule_based": {"kind": "multi_label", "labels": "rules"}}
+    settings = workflow(rules={"file": "r.yaml"}, objectives=objectives)
+    many, few = np.array([9 * FEW_LABELS]), np.array([5])
+    chosen = with_chosen_model(settings, {"exclusive": few, "rule_based": many})
+    assert chosen.workflow.model.kind == "lsa" and "5 labels" in chosen.reason
+    alone = workflow(rules={"file": "r.yaml"}, objectives={"rule_based": objectives["rule_based"]})
+    assert with_chosen_model(alone, {"rule_based": many}).workflow.model.kind == "linear"
 
 
 def test_what_a_workflow_says_itself_stays() -> None:
