@@ -79,8 +79,9 @@ class Annotator:
         return answer
 
     def look(self) -> None:
-        page = self.http.get("/", follow_redirects=True).text
-        found = re.search(r'data-csrf="([^"]+)"', page)
+        answer = self.http.get("/", follow_redirects=True)
+        answer.raise_for_status()
+        found = re.search(r'data-csrf="([^"]+)"', answer.text)
         assert found is not None
         self.csrf = found.group(1)
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 import multiprocessing
 import threading
 from collections import Counter
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
 
 import httpx
 import pytest
@@ -54,6 +58,22 @@ def test_processes_share_a_queue(place: str) -> None:
     assert Counter(row.product_id for row in kept) == {f"p{i}": 1 for i in range(120)}
 
 
+def _insist(action: Callable[[], Any], up: threading.Event, failed: Callable[[], None]) -> Any:
+    """As the page does: the same request again until there is an answer, also while the store is busy."""
+    while True:
+        up.wait(60)
+        try:
+            answer = action()
+            if isinstance(answer, httpx.Response):
+                answer.raise_for_status()
+            return answer
+        except httpx.TransportError:
+            failed()
+        except httpx.HTTPStatusError as error:
+            assert error.response.status_code == 503, error.response.text
+            threading.Event().wait(0.1)
+
+
 def test_twenty_annotators_and_a_killed_server(place: str) -> None:
     people, products = 20, 300
     with Store(place) as store:
@@ -72,42 +92,31 @@ def test_twenty_annotators_and_a_killed_server(place: str) -> None:
     lock = threading.Lock()
 
     def work(who: str, url: str) -> None:
-        one = Annotator(url)
-        one.http.cookies.set("shelfmark_session", tokens[who])
+        annotator = Annotator(url)
+        annotator.http.cookies.set("shelfmark_session", tokens[who])
 
-        def insist(action):  # type: ignore[no-untyped-def]
-            """As the page does: the same request again until there is an answer."""
-            while True:
-                up.wait(60)
-                try:
-                    return action()
-                except httpx.TransportError:
-                    with lock:
-                        failures[who] += 1
+        def insist(action: Callable[[], Any]) -> Any:
+            return _insist(action, up, lambda: failures.update([who]))
 
-        insist(one.look)
-        while (card := insist(one.next)) is not None:
-            answer = insist(lambda card=card: one.say(card, BOOTS))
-            assert answer.status_code == 200, answer.text
+        insist(annotator.look)
+        while (card := insist(annotator.next)) is not None:
+            insist(partial(annotator.say, card, BOOTS))
             with lock:
                 acknowledged.append(card["product"])
                 if len(acknowledged) in (60, 160):
                     up.clear()
                     kill_now.set()
 
-    with serving(place, "--accounts") as server:
-        threads = [threading.Thread(target=work, args=(f"w{i}", server.url)) for i in range(people)]
-        for thread in threads:
-            thread.start()
+    with serving(place, "--accounts") as server, ThreadPoolExecutor(people) as pool:
+        working = [pool.submit(work, f"w{i}", server.url) for i in range(people)]
         for _ in range(2):
             assert kill_now.wait(120)
             kill_now.clear()
             server.kill()
             server.start()
             up.set()
-        for thread in threads:
-            thread.join(120)
-        assert not any(thread.is_alive() for thread in threads)
+        for work_of_one in working:
+            work_of_one.result(timeout=120)  # raises what went wrong for this annotator
     with Store(place) as store, store.read() as connection:
         kept = Counter(row.product_id for row in rows.read(connection))
     # What was acknowledged is there; nothing is there twice, and nothing was given to two people.
