@@ -3,9 +3,9 @@
     python -m benchmarks.default_path ikea=FEED flipkart=FEED [--splits 5] [--labels all,20%,500,100]
 
 Each feed (a file or a folder) is looked at by ``init``, whose workflow is taken as it is. Its products of a category
-that the taxonomy has as a class are split by the workflow's own split of titles, with the seeds 1 to ``--splits``.
-From the train and eval products labels are drawn at random; the workflow's model and the peer learn from the same ones,
-and all test products are scored with scikit-learn over all classes.
+that the taxonomy has as a class are split by the workflow's own split, which keeps variants together, with the seeds 1
+to ``--splits``. From the train and eval products labels are drawn at random; the workflow's model and the peer learn from
+the same ones, and all test products are scored with scikit-learn over all classes.
 
 The model is trained as Trainer does (Transform's graph, choice of the kind, C by cross-validation, exact heads), but
 in memory, without the rest of a run. The peer is what a user would try first: the same columns as one text, words
@@ -63,7 +63,7 @@ def catalogue_of(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> LabelledCatalogu
 
 def splits_of(catalogue: LabelledCatalogue, workflow: Workflow, seed: int) -> tuple[np.ndarray, np.ndarray]:
     """Rows to learn from, and rows to measure on."""
-    splitter = Splitter(workflow.feed.split.model_copy(update={"seed": seed, "column": None}))
+    splitter = Splitter.among(workflow.feed.split.model_copy(update={"seed": seed, "column": None}), catalogue.products)
     tested = np.array([splitter.split(product.text, product.id, None) == "test" for product in catalogue.products])
     return np.flatnonzero(~tested), np.flatnonzero(tested)
 

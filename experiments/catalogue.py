@@ -12,6 +12,8 @@ import numpy as np
 from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.feeds.mapping import Product
+from modules.feeds.splitting import Splitter
+from modules.settings.feed import SplitSettings
 from modules.taxonomy import Taxonomy
 
 
@@ -42,10 +44,28 @@ class LabelledCatalogue:
         return digest.hexdigest()[:16]
 
     def held_out(self, share: float, seed: int) -> tuple[Int64Array, Int64Array]:
-        """The rows of the pool, and those held out: drawn at random, ``share`` of them all; both ascending."""
+        """The rows of the pool, and those held out: drawn at random, ``share`` of them all; both ascending.
+
+        Variants of one article are drawn together, as :class:`modules.feeds.splitting.Splitter` has them; so the share
+        may be missed by a part of a group.
+        """
         order = np.random.default_rng(seed).permutation(len(self.products))
-        count = round(share * len(self.products))
+        _, group = np.unique(self._groups(), return_inverse=True)
+        first = np.full(len(order), len(order))
+        np.minimum.at(first, group[order], np.arange(len(order)))
+        # Each group whole, where the first of its rows was drawn.
+        order = order[np.argsort(first[group[order]], kind="stable")]
+        ends = np.flatnonzero(np.diff(group[order])) + 1
+        count = round(share * len(order))
+        if len(ends):
+            count = int(ends[np.abs(ends - count).argmin()])
         return np.sort(order[count:]), np.sort(order[:count])
+
+    def _groups(self) -> list[int]:
+        """For each product a number that its variants have, too."""
+        splitter = Splitter.among(SplitSettings(), self.products)
+        keys = (splitter.key(product.text, product.id) for product in self.products)
+        return [(splitter.variants_of(key) or key)[0] for key in keys]
 
 
 def catalogue_of(products: Iterable[Product], *, minimum: int) -> LabelledCatalogue:

@@ -146,6 +146,7 @@ _SHOWN_IDS = 5
 
 _SIMPLE_COUNTS = (
     "products", "quarantined", "passed_over", "untold", "images", "unmatched_labels", "model_labels",
+    "ignored_variants",
 )  # fmt: skip
 """Of :class:`Counts`, whose properties are ``<name>/<key>``."""
 
@@ -173,7 +174,10 @@ class Counts:
       labels: (objective, source) to labelled products; a rule_based objective's source is ``rules``.
       rule_products: products that at least one rule reached.
       rules: rules in the rule file.
-      leaked_titles: titles that stand in more than one split of the feed's own split column; 0 without such a column.
+      leaked_titles: titles, or groups of variants, that stand in more than one split of the feed's own split column; 0
+        without such a column.
+      ignored_variants: per field that makes variants of products (``gtin``), its values that do not, since products of
+        too many titles, or of several true categories, have them.
       unmatched_labels: per objective, labels of products that no feed has. unmatched_ids: the first of their ids.
       model_labels: per objective, products that a model has labelled (source ``model``), learnt from or not.
       files: feed files read.
@@ -195,6 +199,7 @@ class Counts:
     images: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     untold: Counter[str] = field(default_factory=Counter)
+    ignored_variants: Counter[str] = field(default_factory=Counter)
     unmatched_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     model_labels: Counter[str] = field(default_factory=Counter)
     by_retailer: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -233,6 +238,7 @@ class Counts:
         properties |= {f"quarantined/{reason}": count for reason, count in self.quarantined.items()}
         properties |= {f"passed_over/{word}": count for word, count in self.passed_over.items()}
         properties |= {f"untold/{name}": count for name, count in self.untold.items()}
+        properties |= {f"ignored_variants/{name}": count for name, count in self.ignored_variants.items()}
         properties |= {f"images/{reason}": count for reason, count in self.images.items()}
         properties |= {f"labels/{objective}/{source}": count for (objective, source), count in self.labels.items()}
         properties |= {f"unmatched_labels/{objective}": count for objective, count in self.unmatched_labels.items()}

@@ -11,6 +11,7 @@ from modules.errors import InputError, Problem, reason
 from modules.examples import PRODUCT_FIELDS, TEXT_FIELDS
 from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
+from modules.feeds.identifiers import VARIANT_FIELDS
 from modules.feeds.opening import size_of
 from modules.feeds.readers import notes_of
 from modules.images.cells import first_picture
@@ -274,7 +275,7 @@ def _check_columns(
     known = dict.fromkeys(column for peeked in peeks for column in peeked.columns)
     fields = source.fields
     wanted: dict[str, str] = {f"{place}.fields.id": fields.id}
-    for name in (*PRODUCT_FIELDS, "truth"):
+    for name in (*PRODUCT_FIELDS, *VARIANT_FIELDS, "truth"):
         column = getattr(fields, name)
         if column is not None and f"{place}.fields.{name}" in loaded.lines:
             wanted[f"{place}.fields.{name}"] = column

@@ -30,6 +30,7 @@ from modules.feeds.plan import (
     load_rule_set,
     load_taxonomy,
 )
+from modules.feeds.variants import Variants, find_variants
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS
 from modules.taxonomy import Taxonomy
@@ -59,6 +60,7 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         try:
             files = settings.feed_files(folder)
             self._tasks = _tasks(files, workers_of(self._beam_pipeline_args), settings)
+            variants = self._survey(settings, work)
             trees = merge_trees(self._truths(settings, work))
             taxonomy = load_taxonomy(settings, folder, trees.paths)
             rules = load_rule_set(settings, folder, taxonomy)
@@ -70,6 +72,7 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             self._make_examples(settings, folder, work, partitions, taxonomy, rules, table)
             result = outcome.collect(work, len(self._tasks), partitions, files, settings, taxonomy)
             result.counts.rules = len(rules) if rules is not None else 0
+            result.counts.ignored_variants.update(variants.ignored)
             for name, entries in table.items():
                 result.counts.add_unmatched(name, entries.keys() - result.joined.get(name, set()))
             result.counts.model_labels.update(labels.modelled)
@@ -85,13 +88,22 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
             _log.info("%s", sentence)
         self._write_taxonomy(taxonomy, trees, artifact_utils.get_single_instance(output_dict["taxonomy"]))
 
+    def _survey(self, settings: ExampleSettings, work: str) -> Variants:
+        """A first pass over the feeds, for what examples need to know of each other; leaves it in ``work``."""
+        with self._make_beam_pipeline() as pipeline:
+            survey = tasks.Survey(settings.model_dump_json(), work)
+            _ = pipeline | beam.Create(self._tasks) | beam.Reshuffle() | beam.ParDo(survey)
+        variants = find_variants(
+            fileio.open(tasks.variants_path(work, number), "rb").read() for number, _pieces in self._tasks
+        )
+        with fileio.open(tasks.variants_path(work), "wb") as stream:
+            stream.write(variants.to_bytes())
+        return variants
+
     def _truths(self, settings: ExampleSettings, work: str) -> list[Counter[tuple[str, ...]]]:
         """Per feed its distinct true categories and their records, if the taxonomy is to be made of them."""
         if not settings.taxonomy.from_truth:
             return []
-        with self._make_beam_pipeline() as pipeline:
-            finder = tasks.FindTruths(settings.model_dump_json(), work)
-            _ = pipeline | beam.Create(self._tasks) | beam.Reshuffle() | beam.ParDo(finder)
         truths: list[Counter[tuple[str, ...]]] = [Counter() for _ in settings.sources]
         problems = []
         for number, _pieces in self._tasks:
@@ -204,7 +216,11 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
     for name, count in counts.untold.items():
         _log.warning("%s products have a %s that cannot be told", f"{count:,}", name)
     if counts.leaked_titles:
-        _log.warning("%s titles stand in more than one of the feed's splits", counts.leaked_titles)
+        _log.warning(
+            "%s titles (variants count as one) stand in more than one of the feed's splits", counts.leaked_titles
+        )
+    for name, count in counts.ignored_variants.items():
+        _log.info("%s values of %s stand at too different products to make variants of them", f"{count:,}", name)
 
 
 def _tasks(files: list[FeedFile], workers: int, settings: ExampleSettings) -> list[tasks.Task]:

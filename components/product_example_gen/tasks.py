@@ -23,11 +23,12 @@ from modules.feeds.ids import LabelIds
 from modules.feeds.index import IndexWriter, examine, leaks
 from modules.feeds.joining import Joiner, LabelTable, Signature
 from modules.feeds.mapping import Mapper, Product
-from modules.feeds.plan import ExampleSettings, head_of, truths_of
+from modules.feeds.plan import ExampleSettings, head_of, surveyed
 from modules.feeds.quarantine import BadRecord, Tally, raw_text, tally_to_json
 from modules.feeds.readers import Record, read_records
 from modules.feeds.splitting import Splitter
 from modules.feeds.values import NotUsable
+from modules.feeds.variants import VariantRows, Variants
 from modules.images.loader import ImageLoader
 from modules.images.outcome import Picture
 from modules.progress import report
@@ -103,8 +104,9 @@ class ShardWriter:
             writer.close()
 
 
-class FindTruths(beam.DoFn):
-    """Task to a file with its distinct true categories, for a taxonomy that is made of them."""
+class Survey(beam.DoFn):
+    """Task to what has to be known of all products before the first example: a file with its distinct true categories,
+    and one with what its products share with their variants."""
 
     def __init__(self, settings_json: str, folder: str):
         self._settings_json = settings_json
@@ -113,17 +115,40 @@ class FindTruths(beam.DoFn):
     def process(self, task: Task) -> Iterator[str]:
         """Emits the task's number."""
         number, pieces = task
-        sources = ExampleSettings.model_validate_json(self._settings_json).sources
-        truths: list[Counter[tuple[str, ...]]] = [Counter() for _ in sources]
+        settings = ExampleSettings.model_validate_json(self._settings_json)
+        truths: list[Counter[tuple[str, ...]]] = [Counter() for _ in settings.sources]
         problems: list[dict[str, Any]] = []
-        for _, (path, source), part, of in pieces:
-            try:
-                truths[source] += truths_of(path, sources[source], part, of)
-            except InputError as error:
-                problems += map(asdict, error.problems)
+        rows = VariantRows()
+        splitter = Splitter(settings.feed.split)
+        with fileio.open(variants_path(self._folder, number), "wb") as stream:
+            for _, (path, source), part, of in pieces:
+                try:
+                    for names, product in surveyed(path, settings.sources[source], part, of):
+                        if names:
+                            truths[source][names] += 1
+                        if product is not None:
+                            rows.add(product, splitter.key(product.text, product.id))
+                            stream.write(rows.take(_FLUSH))
+                except InputError as error:
+                    problems += map(asdict, error.problems)
+            stream.write(rows.take())
         counted = [sorted(tree.items()) for tree in truths]
         save_json(os.path.join(self._folder, f"truths-{number}"), {"truths": counted, "problems": problems})
         yield str(number)
+
+
+def variants_path(folder: str, task: int | None = None) -> str:
+    """The file with what the products of a task share; None: with the title groups that belong together."""
+    return os.path.join(folder, "variants" if task is None else f"shared-{task}")
+
+
+def load_variants(folder: str) -> Variants:
+    """The title groups that belong together, if the feeds were surveyed."""
+    path = variants_path(folder)
+    if not fileio.exists(path):
+        return Variants()
+    with fileio.open(path, "rb") as stream:
+        return Variants.from_bytes(stream.read())
 
 
 class MakeExamples(beam.DoFn):
@@ -153,7 +178,7 @@ class MakeExamples(beam.DoFn):
         taxonomy = Taxonomy.from_json(self._taxonomy)
         rules = RuleSet.from_json(self._rules) if self._rules is not None else None
         self._sources = settings.sources
-        self._splitter = Splitter(settings.feed.split)
+        self._splitter = Splitter(settings.feed.split, load_variants(self._folder))
         ids = LabelIds.of(self._sources)
         self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels, ids)
         images = settings.feed.images
@@ -214,18 +239,21 @@ class MakeExamples(beam.DoFn):
         signatures: dict[Signature, int],
     ) -> Iterator[BadRecord | None]:
         """Writes the examples of one file; yields its bad records, and None now and then."""
-        split_of, example_of = self._splitter.split, self._joiner.example
+        splitter, example_of = self._splitter, self._joiner.example
         for numbered, picture in self._with_images(self._products(file, records, tally)):
             if not isinstance(numbered, tuple):
                 yield numbered
                 continue
             line, product = numbered
-            split = split_of(product.text, product.id, product.split)
+            key = splitter.key(product.text, product.id)
+            deciding = splitter.variants_of(key)
+            split = splitter.split_of(deciding or key, product.split)
             example, signature = example_of(product, split, file.path, line, picture, file.source)
             shard, position = shards.write(split, example)
             code = signatures.setdefault(signature, len(signatures))
             title = product.text.get("title", "")
-            index.add(product.id, title, place, line, code, SPLITS.index(split), shard, position)
+            group = deciding[0] if deciding else 0
+            index.add(product.id, title, place, line, code, SPLITS.index(split), shard, position, group)
 
     def _products(self, file: FeedFile, records: Iterable[Record | BadRecord], tally: Tally) -> Iterator[_Found]:
         """Products with their lines, bad records, and None now and then."""

@@ -19,9 +19,10 @@ ROW = np.dtype([
     ("high", "<u8"), ("low", "<u8"), ("title", "<u8"), ("line", "<u8"),
     ("file", "<u4"), ("task", "<u2"), ("signature", "<u2"), ("position", "<u4"), ("shard", "<u2"), ("split", "<u2"),
 ])  # fmt: skip
-"""``high`` and ``low``: 128 bits of the id's hash; ``title``: 64 of the normalised title's, 0 if it is empty or no
-matter; ``file`` and ``line``: where the product stood; ``task``, ``split``, ``shard`` and ``position``: where its
-example went; ``signature``: what is to be counted about it, an index into the task's list."""
+"""``high`` and ``low``: 128 bits of the id's hash; ``title``: 64 of the normalised title's, or of what stands for all
+titles of its variants, 0 if it is empty or no matter; ``file`` and ``line``: where the product stood; ``task``,
+``split``, ``shard`` and ``position``: where its example went; ``signature``: what is to be counted about it, an index
+into the task's list."""
 
 _PACK = struct.Struct("<QQQQIHHIHH")
 assert _PACK.size == ROW.itemsize
@@ -38,15 +39,24 @@ class IndexWriter:
         self._rows = [bytearray() for _ in range(partitions)]
 
     def add(
-        self, product_id: str, title: str, file: int, line: int, signature: int, split: int, shard: int, position: int
+        self,
+        product_id: str,
+        title: str,
+        file: int,
+        line: int,
+        signature: int,
+        split: int,
+        shard: int,
+        position: int,
+        group: int = 0,
     ) -> None:
-        """Adds one example."""
+        """Adds one example; ``group``: 64 bits that stand for its variants in the title's place, 0 if it has none."""
         digest = hashlib.blake2b(product_id.encode(), digest_size=16).digest()
         high = int.from_bytes(digest[:8], "little")
         row = _PACK.pack(
             high,
             int.from_bytes(digest[8:], "little"),
-            title_hash(title) if self._titles else 0,
+            (group or title_hash(title)) if self._titles else 0,
             line,
             file,
             self._task,

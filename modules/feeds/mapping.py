@@ -15,6 +15,7 @@ import orjson
 from modules.category_text import Names
 from modules.examples import CURRENCY, IMAGE, NUMBER_FIELDS, RETAILER, TEXT_FIELDS, VECTOR_FIELDS
 from modules.feeds.cleaning import clean
+from modules.feeds.identifiers import gtins_of, item_groups_of
 from modules.feeds.ids import IdSpace
 from modules.feeds.prices.reader import PriceReader
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
@@ -38,6 +39,7 @@ class Product:
       truth: names of the true category from the root down, empty if there is none.
       truths: all true categories, ``truth`` first; more than one where the feed puts a product in several.
       assigned: column of ``label_columns`` to its value, as it stands in the feed.
+      item_groups, gtins: what it shares with its variants, for the split; mostly one of each, or none.
     """
 
     id: str
@@ -49,6 +51,8 @@ class Product:
     truth: Names = ()
     truths: tuple[Names, ...] = ()
     assigned: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    item_groups: tuple[str, ...] = ()
+    gtins: tuple[str, ...] = ()
 
 
 class Mapper:
@@ -87,6 +91,8 @@ class Mapper:
         self._cells = settings.truth_cells
         self._split = (settings.split.column, getter(settings.split.column)) if settings.split.column else None
         self._label_columns = [(column, getter(column)) for column in settings.label_columns]
+        self._item_group = (fields.item_group_id, getter(fields.item_group_id)) if fields.item_group_id else None
+        self._gtin = (fields.gtin, getter(fields.gtin)) if fields.gtin else None
         self._max_chars = settings.max_field_chars
 
     def product(self, record: Any) -> Product:
@@ -131,12 +137,21 @@ class Mapper:
         product.truth = product.truths[0] if product.truths else ()
         if self._label_columns:
             product.assigned = {column: get(record) for column, get in self._label_columns}
+        self._read_identifiers(record, product)
         return product
 
     def id(self, record: Any) -> str:
         """The id of the product that a record describes; raises as :meth:`product` does."""
         column, get = self._id
         return self._ids.product_id(product_id(column, get(record)))
+
+    def _read_identifiers(self, record: dict[str, Any], product: Product) -> None:
+        if self._item_group is not None:
+            column, get = self._item_group
+            product.item_groups = item_groups_of(column, get(record))
+        if self._gtin is not None:
+            column, get = self._gtin
+            product.gtins = gtins_of(column, get(record))
 
     def _read_numbers(self, record: dict[str, Any], product: Product) -> None:
         """Puts the number fields into the product, and the currency that a price names where no column has one."""

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from itertools import islice
 from typing import Any
 
 from pydantic import Field
 
 from modules.errors import InputError
-from modules.examples import TEXT_FIELDS, VECTOR_FIELDS
+from modules.examples import COLOR, ID, RETAILER, SIZE, TEXT_FIELDS, TITLE, VECTOR_FIELDS
 from modules.feeds.files import FeedFile, find_feed_files, format_of, resolve
 from modules.feeds.ids import LabelIds
 from modules.feeds.joining import Assignments
-from modules.feeds.mapping import Mapper
+from modules.feeds.mapping import Mapper, Product
 from modules.feeds.quarantine import BadRecord
-from modules.feeds.readers import read_records
-from modules.feeds.values import NotUsable
+from modules.feeds.readers import columns_of, read_records
+from modules.feeds.values import NotUsable, getter
+from modules.feeds.variants import EVIDENCE
 from modules.labels import carry_over, read_labels
 from modules.labels import resolve as resolve_labels
 from modules.labels.assignments import read_assignments
@@ -26,11 +27,13 @@ from modules.objectives import Objective, kinds_of
 from modules.objectives.sources import MODEL
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
-from modules.settings.feed import FeedSettings, RetailerFeed, sources_of
+from modules.settings.feed import FeedSettings, FieldSettings, RetailerFeed, sources_of
 from modules.settings.workflow import LabelsSettings, RulesSettings, TaxonomySettings, Workflow
 from modules.taxonomy import Taxonomy
 
 _LOOK_AHEAD = 10_000
+_SURVEYED = (ID, TITLE, SIZE, COLOR, RETAILER, "truth", *EVIDENCE)
+"""Keys of ``feed.fields`` that decide about a product's title group and its variants."""
 
 
 class ExampleSettings(Settings):
@@ -135,6 +138,47 @@ def truths_of(path: str, settings: FeedSettings, part: int = 0, of: int = 1) -> 
         if not isinstance(record, BadRecord) and (names := mapper.truth(record.data)):
             truths[names] += 1
     return truths
+
+
+def surveyed(
+    path: str, settings: FeedSettings, part: int = 0, of: int = 1
+) -> Iterator[tuple[tuple[str, ...], Product | None]]:
+    """Of the records in (a part of) a file the true category, and the product with what :mod:`modules.feeds.variants`
+    and the split need; a record that has neither is left out.
+
+    Raises:
+      InputError: the file is missing or broken.
+    """
+    settings = _for_survey(settings)
+    kind = format_of(path, settings)
+    columns = [column for field in EVIDENCE if (column := getattr(settings.fields, field))]
+    known = columns_of(path, kind, settings)
+    if known is not None:
+        columns = [name for name in columns if any(name == own or own.startswith(f"{name}.") for own in known)]
+    if not columns and settings.fields.truth is None:
+        return
+    evidence = [getter(column) for column in columns]
+    mapper = Mapper(settings)
+    for record in read_records(path, kind, settings, part, of):
+        if isinstance(record, BadRecord) or not isinstance(record.data, dict):
+            continue
+        product = None
+        if any(get(record.data) for get in evidence):
+            try:
+                product = mapper.product(record.data)
+            except NotUsable:
+                # It will be in the quarantine.
+                product = None
+        names = product.truth if product is not None else mapper.truth(record.data)
+        if names or product is not None:
+            yield names, product
+
+
+def _for_survey(settings: FeedSettings) -> FeedSettings:
+    """Without the columns that it does not need, as cleaning them would cost most of the time."""
+    unmapped = {name: None for name in FieldSettings.model_fields if name not in _SURVEYED}
+    fields = settings.fields.model_copy(update=unmapped)
+    return settings.model_copy(update={"fields": fields, "label_columns": ()})
 
 
 def find_dimensions(settings: ExampleSettings, files: Iterable[FeedFile]) -> dict[str, int]:

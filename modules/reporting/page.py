@@ -29,6 +29,7 @@ from modules.reporting.text import (
     index_line,
     interval_text,
     label_lines,
+    leaks_line,
     products_line,
     quarantine_line,
     retailer_lines,
@@ -36,6 +37,7 @@ from modules.reporting.text import (
     tuning_line,
     unmeasured_text,
     untold_lines,
+    variants_lines,
 )
 
 if TYPE_CHECKING:
@@ -150,8 +152,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         lines.append(("images", images_line(counts)))
         lost = [(reason, n) for reason, n in counts.images.most_common() if reason in REASONS]
         lines += [(f"image {reason}", f"{n:,}: {REASONS[reason]}") for reason, n in lost]
-    leaks = f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"
-    lines.append(("leaks", leaks if counts.leaked_titles else "no title stands in more than one of the feed's splits"))
+    lines += [("leaks", leaks_line(counts)), *variants_lines(counts)]
     names = [objective.name for objective in report.objectives]
     lines += [(f"labels for {name}", line) for name, line in label_lines(counts, names)]
     lines.append(("rules", rules_line(counts) if counts.rules else "none"))

@@ -80,7 +80,8 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     lines = [("products", products_line(counts)), ("quarantine", quarantine_line(counts)), *retailer_lines(counts)]
     lines += untold_lines(counts)
     if counts.leaked_titles:
-        lines.append(("leaks", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
+        lines.append(("leaks", leaks_line(counts)))
+    lines += variants_lines(counts)
     if counts.images:
         lines.append(("images", images_line(counts)))
     lines += [(f"labels {name}", line) for name, line in label_lines(counts, [o.name for o in report.objectives])]
@@ -89,6 +90,18 @@ def _lines(report: Report) -> list[tuple[str, str]]:
     if report.tuning:
         lines.append(("tuning", tuning_line(report.tuning)))
     return lines
+
+
+def leaks_line(counts: Counts) -> str:
+    """How many titles the feed's own split tears apart."""
+    number = f"{counts.leaked_titles:,}" if counts.leaked_titles else "no"
+    return f"{number} titles (variants count as one) stand in more than one of the feed's own splits"
+
+
+def variants_lines(counts: Counts) -> list[tuple[str, str]]:
+    """What too different products share, by field; no line where there is none."""
+    shown = ", ".join(f"{count:,} of {name}" for name, count in sorted(counts.ignored_variants.items()))
+    return [("variants", f"values too common to tell them, which were ignored: {shown}")] if shown else []
 
 
 def products_line(counts: Counts) -> str:

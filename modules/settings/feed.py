@@ -52,13 +52,18 @@ class FieldSettings(Settings):
     image: str | None = "image"
     retailer: str | None = "retailer"
     url: str | None = "url"
+    item_group_id: str | None = "item_group_id"
+    """What variants of one article share, within a retailer: the parent's id or number. For the split alone."""
+    gtin: str | None = "gtin"
+    """The EAN, UPC or ISBN-13; one with a wrong check digit counts as none. For the split alone."""
     image_vector: str | None = None
     truth: str | None = None
     """The column with the true category (text or a list of names), for feeds that carry one; see ``labels.truth``."""
 
 
 class SplitSettings(Settings):
-    """Which split a product falls into: the feed's own column if there is one, else a hash of the normalised title."""
+    """Which split a product falls into: the feed's own column if there is one, else a hash of the normalised title, of
+    one title for all products that share an item group, a GTIN or a picture."""
 
     column: str | None = None
     """The feed's own split column (dotted)."""

@@ -35,6 +35,7 @@ from pipeline.init.fields import (
 from pipeline.init.files import FeedFiles, feed_paths, find_files
 from pipeline.init.images import ImageGuess, feed_folder, guess_images, unite_images
 from pipeline.init.retailers import group_files
+from pipeline.init.variants import guess_variants
 
 SAMPLE = 20_000
 MAX_COUNTED = 1_000_000
@@ -164,6 +165,7 @@ def _detect(
         nodes = tuple(build_taxonomy(counts, minimum))
         _note_writing(chosen, counts, several, notes)
         _note_categories(nodes, counts, counted, minimum, notes)
+    fields += guess_variants(columns, taken | {guess.column for guess in fields})
     split = split_column(columns, taken | {guess.column for guess in fields})
     used = {guess.column for guess in fields} | taken
     used |= {vector.name} if vector else set()

@@ -11,6 +11,7 @@ from pathlib import Path
 from modules.errors import InputError, Problem, visible
 from modules.examples import BRAND, DESCRIPTION, GENDER, RAW_CATEGORY, RETAILER, TITLE
 from modules.feeds.files import leaves
+from modules.feeds.identifiers import VARIANT_FIELDS
 from modules.objectives import DEFAULT_OBJECTIVE
 from modules.settings.similarity import IndexSettings
 from modules.settings.workflow import SLICES, EvaluationSettings
@@ -24,7 +25,7 @@ MIN_ACCURACY = 0.1
 MAX_DROP = 0.05
 """Of accuracy, below which a model is held back: more than the chance of a test split of some hundred products."""
 
-FIELD_ORDER = (*list(ALIASES)[:4], "raw_category", *list(ALIASES)[4:])
+FIELD_ORDER = (*list(ALIASES)[:4], "raw_category", *list(ALIASES)[4:], *VARIANT_FIELDS)
 
 
 def slug(text: str) -> str:

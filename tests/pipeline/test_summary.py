@@ -157,7 +157,9 @@ def test_a_first_run_says_what_it_read_measured_and_where_it_lies(loaded, folder
     text, path = told(loaded, folder, FIRST)
     assert line(text, "products") == "products 100 of 3 files: train 60, test 40"
     assert line(text, "quarantine") == "quarantine 5 bad records (4.8%): no_id 4, broken_json 1"
-    assert line(text, "leaks") == "leaks 2 titles stand in more than one of the feed's own splits"
+    assert line(text, "leaks") == (
+        "leaks 2 titles (variants count as one) stand in more than one of the feed's own splits"
+    )
     assert line(text, "labels exclusive").endswith(
         "random 24, margin 9; 5 of products that no feed has: 'p7', 'p8', ...; "
         "models labelled 3 products, never measured on"
