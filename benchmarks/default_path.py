@@ -4,8 +4,8 @@
 
 Each feed (a file or a folder) is looked at by ``init``, whose workflow is taken as it is. Its products of a category
 that the taxonomy has as a class are split by the workflow's own split, which keeps variants together, with the seeds 1
-to ``--splits``. From the train and eval products labels are drawn at random; the workflow's model and the peer learn from
-the same ones, and all test products are scored with scikit-learn over all classes.
+to ``--splits``. From the train and eval products labels are drawn at random; the workflow's model and the peer learn
+from the same ones, and all test products are scored with scikit-learn over all classes.
 
 The model is trained as Trainer does (Transform's graph, choice of the kind, C by cross-validation, exact heads), but
 in memory, without the rest of a run. The peer is what a user would try first: the same columns as one text, words

@@ -199,10 +199,10 @@ class Counts:
     images: Counter[str] = field(default_factory=Counter)
     passed_over: Counter[str] = field(default_factory=Counter)
     untold: Counter[str] = field(default_factory=Counter)
-    ignored_variants: Counter[str] = field(default_factory=Counter)
     unmatched_ids: dict[str, tuple[str, ...]] = field(default_factory=dict)
     model_labels: Counter[str] = field(default_factory=Counter)
     by_retailer: Counter[tuple[str, str]] = field(default_factory=Counter)
+    ignored_variants: Counter[str] = field(default_factory=Counter)
 
     @property
     def retailers(self) -> list[str]:

@@ -93,11 +93,8 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             survey = tasks.Survey(settings.model_dump_json(), work)
             _ = pipeline | beam.Create(self._tasks) | beam.Reshuffle() | beam.ParDo(survey)
-        variants = find_variants(
-            fileio.open(tasks.variants_path(work, number), "rb").read() for number, _pieces in self._tasks
-        )
-        with fileio.open(tasks.variants_path(work), "wb") as stream:
-            stream.write(variants.to_bytes())
+        variants = find_variants(tasks.load_shared(work, number) for number, _pieces in self._tasks)
+        tasks.save_variants(work, variants)
         return variants
 
     def _truths(self, settings: ExampleSettings, work: str) -> list[Counter[tuple[str, ...]]]:

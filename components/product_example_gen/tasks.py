@@ -142,6 +142,18 @@ def variants_path(folder: str, task: int | None = None) -> str:
     return os.path.join(folder, "variants" if task is None else f"shared-{task}")
 
 
+def load_shared(folder: str, task: int) -> bytes:
+    """What the products of a task share, as the survey has left it."""
+    with fileio.open(variants_path(folder, task), "rb") as stream:
+        return stream.read()
+
+
+def save_variants(folder: str, variants: Variants) -> None:
+    """For :func:`load_variants` in other processes."""
+    with fileio.open(variants_path(folder), "wb") as stream:
+        stream.write(variants.to_bytes())
+
+
 def load_variants(folder: str) -> Variants:
     """The title groups that belong together, if the feeds were surveyed."""
     path = variants_path(folder)

@@ -21,8 +21,9 @@ GTIN_ALIASES = (
 )
 """The columns' usual names in exports, the most telling first."""
 
-_NAMED_SHARE = 0.3
-"""So many values of a column that is called after GTINs are some: shops leave gaps, and fill them in their own way."""
+_NAMED_SHARE = 0.05
+"""So many values of a column that is called after GTINs have a right check digit: shops also write numbers of their
+own there, which then count as none."""
 _UNNAMED_SHARE, _UNNAMED_VALUES = 0.9, 20
 """Of other columns: one number of 13 digits in ten has a right check digit by chance."""
 _GROUP_NAME = 0.6

@@ -81,6 +81,18 @@ def test_titles_are_distinct_and_small_categories_are_left_out() -> None:
     pool, held_out = found.held_out(0.25, 7)
     assert len(held_out) == 60 and sorted([*pool, *held_out]) == list(range(240))
     assert (found.held_out(0.25, 7)[1] == held_out).all() and (found.held_out(0.25, 8)[1] != held_out).any()
+    assert held_out.tolist() == sorted(np.random.default_rng(7).permutation(240)[:60])
+
+
+def test_variants_are_held_out_together() -> None:
+    products = [replace(product, item_groups=(f"g{i // 3 % 70}",)) for i, product in enumerate(feed())]
+    for product in products:
+        product.truth = products[0].truth if product.item_groups[0] < "g5" else ("Bags", "Totes")
+    found = catalogue_of(products, minimum=10)
+    pool, held_out = found.held_out(0.25, 7)
+    groups = [{found.products[row].item_groups for row in rows} for rows in (pool, held_out)]
+    assert not groups[0] & groups[1] and len(pool) + len(held_out) == len(found.products)
+    assert abs(len(held_out) - 60) <= 3
 
 
 def test_a_row_per_round_with_the_exact_settings(whole: Path, catalogue: LabelledCatalogue) -> None:

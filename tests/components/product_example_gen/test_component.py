@@ -237,6 +237,17 @@ def test_given_split_leaks_and_a_taxonomy_from_the_truth(tmp_path: Path) -> None
     assert result.all["p2"]["top_category"] == [b"Things"]
 
 
+def test_a_given_split_that_tears_variants_apart_is_said(tmp_path: Path) -> None:
+    rows = [row(i, split="te" if i % 2 else "tr", item_group_id=f"g{i // 2}" if i < 10 else "") for i in range(60)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    (tmp_path / "taxonomy.yaml").write_text(TAXONOMY)
+    split = {"column": "split", "values": {"tr": "train", "te": "test"}}
+    flow = workflow(feed={"split": split}, rules={"file": None}, labels={"files": []})
+    result = execute(tmp_path, tmp_path / "out", flow)
+    assert {i for i, split in result.split_of.items() if split == "test"} == {f"p{i}" for i in range(1, 60, 2)}
+    assert result.counts.leaked_titles == 5
+
+
 def test_vectors_of_the_first_length_are_right(tmp_path: Path) -> None:
     catalogue(tmp_path)
     rows = [row(i, v=[0.5] * (3 if i != 7 else 4)) for i in range(40)]
@@ -353,6 +364,7 @@ def test_counts_survive_as_properties() -> None:
     counts = Counts(
         Counter(train=3, eval=0), Counter(no_id=1), Counter({("a", "b/c"): 2}), 5, 6, 7, Counter(a=8), 9,
         Counter(ok=10), Counter(blank=11), Counter(price=12), {"a": ("p'1", "p2")}, Counter(a=13),
+        ignored_variants=Counter(gtin=14),
     )  # fmt: skip
     assert Counts.from_properties(counts.to_properties() | {"name": "x", "other/x": 4, "span": 1}) == counts
 

@@ -12,6 +12,8 @@ pytest.importorskip("tensorflow")
 
 from modules.errors import InputError
 from modules.examples import RAW_CATEGORY, RETAILER, TITLE, eval_weight, label
+from modules.feeds.splitting import Splitter
+from modules.settings.feed import SplitSettings
 from modules.settings.workflow import Workflow
 from tests.components.product_example_gen.test_component import THREE_THREADS, Result, execute
 
@@ -149,3 +151,51 @@ def test_a_single_feed_chooses_its_ids(tmp_path: Path) -> None:
     assert set(execute(tmp_path, tmp_path / "plain", plain).all) == {str(i) for i in range(1, 31)}
     alone = execute(tmp_path, tmp_path / "alone", workflow(NORTH))
     assert set(alone.all) == {str(i) for i in range(1, 31)}, "one feed in the list is one feed"
+
+
+@pytest.mark.parametrize("arguments", [None, THREE_THREADS])
+def test_variants_of_all_feeds_fall_into_one_split(tmp_path: Path, arguments: list[str] | None) -> None:
+    """Titles differ throughout: north's products share item groups of three, south's pictures of two, every fifth one
+    of both the GTIN of the other's; a GTIN that is everywhere joins nothing."""
+
+    def ean(number: int) -> str:
+        body = f"40000000{number:04}"
+        return body + str(-sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(body)) % 10)
+
+    north = [
+        f"{i};boot {i};{'Shoes/Boots' if i < 150 else 'Home/Lamps'};g{i // 3};{ean(i if i % 5 == 0 else 9999)}"
+        for i in range(300)
+    ]
+    (tmp_path / "north.csv").write_text("sku;name;path;parent;ean\n" + "\n".join(north) + "\n")
+    south = [
+        {
+            "id": i, "title": f"lamp {i}", "item_group_id": "none", "gtin": [ean(i)] if i % 5 == 0 else None,
+            "tree": ["Schuhe" if i < 150 else "Licht"], "image": f"{i // 2}.jpg" if i < 280 else "https://x/soon.png",
+        }
+        for i in range(150, 300)
+    ]  # fmt: skip
+    (tmp_path / "south.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*south, {"id": 7, "title": "x"}]))
+    feeds: list[dict[str, Any]] = [
+        {"retailer": "north", "files": ["north.csv"], "truth_separator": "/", "fields": {
+            "id": "sku", "title": "name", "truth": "path", "item_group_id": "parent", "gtin": "ean"}},
+        {"retailer": "south", "files": ["south.jsonl"], "fields": {"truth": "tree"}},
+    ]  # fmt: skip
+    result = execute(tmp_path, tmp_path / "out", workflow(*feeds), arguments)
+    # GTIN 9999 is at products of two categories, and at more titles than it may; the last 20 pictures are one.
+    assert result.counts.ignored_variants == {"gtin": 1}
+    neighbours: dict[str, set[str]] = {product: {product} for product in result.all}
+    for i in range(300):
+        neighbours[f"north:{i}"] |= {f"north:{j}" for j in range(i // 3 * 3, i // 3 * 3 + 3)}
+        if i >= 150:
+            same = range(280, 300) if i >= 280 else (i, i ^ 1)
+            neighbours[f"south:{i}"] |= {f"south:{j}" for j in same}
+            if i % 5 == 0:
+                neighbours[f"south:{i}"].add(f"north:{i}")
+                neighbours[f"north:{i}"].add(f"south:{i}")
+    for product, others in neighbours.items():
+        assert {result.split_of[other] for other in others} == {result.split_of[product]}
+    alone = {
+        product: Splitter(SplitSettings()).split({"title": text(result, product, TITLE)}, "") for product in result.all
+    }
+    moved = {product for product in alone if alone[product] != result.split_of[product]}
+    assert len(moved) > 50 and not moved & {"south:7"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -24,7 +25,7 @@ def test_one_check_digit_of_ten_is_right(body: str) -> None:
     assert told in (None, number.zfill(14))
     # Only what counts up or down, or repeats one digit, is taken for a placeholder.
     digits = body.lstrip("0")
-    steps = {(int(b) - int(a)) % 10 for a, b in zip(digits, digits[1:], strict=False)}
+    steps = {(int(b) - int(a)) % 10 for a, b in pairwise(digits)}
     if told is None:
         assert len(digits) < 2 or steps in ({0}, {1}, {9})
     wrong = [body + str(digit) for digit in range(10) if body + str(digit) != number]

@@ -22,13 +22,20 @@ def image(number: int) -> str:
     return f"https://img.example/{number}.jpg"
 
 
+def ean(number: int) -> str:
+    """With the check digit that GS1 wants."""
+    body = f"40000000{number:04}"
+    return body + str(-sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(body)) % 10)
+
+
 def awin(i: int) -> dict[str, str]:
     return {
         "aw_deep_link": f"https://www.awin.example/p?p={i}", "product_name": f"red item number {i}",
         "aw_product_id": f"3000{i:02}", "merchant_product_id": f"M{i}", "merchant_image_url": image(i),
         "description": f"{i} {TEXT}", "merchant_category": CATEGORIES[i % 4], "search_price": f"{i}.99",
         "merchant_name": "Shop", "category_name": "Clothing", "aw_image_url": f"https://thumbs.example/?url={i}",
-        "currency": "GBP", "brand_name": "Acme", "colour": "red", "in_stock": "1", "ean": f"40000000000{i:02}",
+        "currency": "GBP", "brand_name": "Acme", "colour": "red", "in_stock": "1", "ean": ean(i),
+        "parent_product_id": f"P{i // 3}",
     }  # fmt: skip
 
 
@@ -37,7 +44,7 @@ def woocommerce(i: int) -> dict[str, str]:
         "ID": str(100 + i), "Type": "simple", "SKU": f"S{i}", "Name": f"red item number {i}", "Published": "1",
         "Short description": f"Short {i}", "Description": f"<p>{i} {TEXT}</p>", "In stock?": "1", "Sale price": "",
         "Regular price": f"{i}.50", "Categories": CATEGORIES[i % 4], "Images": f"{image(i)}, {image(1000 + i)}",
-        "Brands": "Acme",
+        "Brands": "Acme", "Parent": f"S{i // 4}" if i % 4 else "", "GTIN, UPC, EAN, or ISBN": ean(i) if i % 3 else "",
     }  # fmt: skip
 
 
@@ -58,7 +65,7 @@ def shopify(i: int) -> dict[str, str]:
         "Handle": f"red-{i}", "Title": f"red item number {i}", "Body (HTML)": f"<p>{i} {TEXT}</p>", "Vendor": "Acme",
         "Product Category": f"Apparel > {CATEGORIES[i % 4]}", "Type": "", "Tags": "a, b", "Option1 Value": "Default",
         "Variant SKU": f"S{i}", "Variant Price": f"{i}.00", "Image Src": image(i), "Image Position": "1",
-        "Status": "active",
+        "Status": "active", "Variant Barcode": f"'{ean(i)}",
     }  # fmt: skip
 
 
@@ -68,29 +75,31 @@ def google(i: int) -> dict[str, str]:
         "link": f"https://shop.example/{i}",
         "image link": image(i), "additional image link": f"{image(1000 + i)},{image(2000 + i)}",
         "availability": "in stock", "price": f"{i}.99 EUR", "google product category": "187",
-        "product type": CATEGORIES[i % 4], "brand": "Acme", "gtin": f"40000000000{i:02}", "item group id": f"g{i // 2}",
+        "product type": CATEGORIES[i % 4], "brand": "Acme", "gtin": ean(i), "item group id": f"g{i // 2}",
     }  # fmt: skip
 
 
-EXPORTS: dict[str, tuple[Callable[[int], dict[str, str]], str, dict[str, str]]] = {
+EXPORTS: dict[str, tuple[Callable[[int], dict[str, str]], str, dict[str, str | None]]] = {
     "awin.csv": (awin, ",", {
         "id": "aw_product_id", "title": "product_name", "price": "search_price", "image": "merchant_image_url",
         "brand": "brand_name", "truth": "merchant_category", "url": "aw_deep_link",
+        "gtin": "ean", "item_group_id": "parent_product_id",
     }),
     "woocommerce.csv": (woocommerce, ",", {
         "id": "ID", "title": "Name", "description": "Description", "price": "Regular price", "image": "Images",
-        "brand": "Brands", "truth": "Categories",
+        "brand": "Brands", "truth": "Categories", "gtin": "GTIN, UPC, EAN, or ISBN", "item_group_id": "Parent",
     }),
     "magento.csv": (magento, ",", {
         "id": "sku", "title": "name", "price": "price", "image": "base_image", "truth": "categories",
-        "description": "description",
+        "description": "description", "gtin": None, "item_group_id": None,
     }),
     "shopify.csv": (shopify, ",", {
         "id": "Variant SKU", "title": "Title", "price": "Variant Price", "image": "Image Src", "brand": "Vendor",
-        "truth": "Product Category",
+        "truth": "Product Category", "gtin": "Variant Barcode", "item_group_id": "Handle",
     }),
     "google.txt": (google, "\t", {
         "id": "id", "title": "title", "image": "image link", "truth": "product type", "url": "link", "price": "price",
+        "gtin": "gtin", "item_group_id": "item group id",
     }),
 }  # fmt: skip
 

@@ -6,6 +6,7 @@ import json
 import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,6 +21,7 @@ from pipeline.init import detect, write_workflow
 from pipeline.init.categories import build_taxonomy, guess_category
 from pipeline.init.columns import summarise
 from pipeline.init.fields import ALIASES, guess_fields, name_score, normalise, split_column
+from pipeline.init.variants import guess_variants
 from pipeline.inputs import taxonomy_of
 from pipeline.products import read_products, true_labels
 from pipeline.validate import validate_workflow
@@ -193,6 +195,38 @@ def test_a_name_does_not_win_against_its_values() -> None:
     stats, _ = summarise(sample)
     found = {guess.field: guess.column for guess in guess_fields(stats, set())}
     assert found["id"] == "sku" and found["title"] == "title"
+
+
+def ean(number: int) -> str:
+    body = f"40000000{number:04}"
+    return body + str(-sum(int(digit) * (1, 3)[place % 2] for place, digit in enumerate(body)) % 10)
+
+
+@pytest.mark.parametrize(
+    ("columns", "expected"),
+    [
+        ({"parent_sku": lambda i: f"s{i // 3}", "barcode": ean}, ("parent_sku", "barcode")),
+        ({"g:item_group_id": lambda i: str(i // 3), "g:gtin": lambda i: int(ean(i))}, ("g:item_group_id", "g:gtin")),
+        ({"itemGroupId": lambda i: i // 3, "eans": lambda i: [ean(i), ean(i + 500)]}, ("itemGroupId", "eans")),
+        # The values tell it, whatever the column is called.
+        ({"code2": ean}, (None, "code2")),
+        # Neither a category's parent nor numbers of other kinds.
+        ({"parent_category": lambda i: f"c{i // 3}", "number": lambda i: 4_000_000_000_000 + i}, (None, None)),
+        # What sorts products groups no variants; a column of empty values says nothing.
+        ({"style_id": lambda i: str(i % 2), "upc": lambda i: ""}, (None, None)),
+    ],
+)
+def test_item_group_and_gtin(columns: dict[str, Any], expected: tuple[str | None, str | None]) -> None:
+    sample = [{"id": f"k{i}"} | {name: make(i) for name, make in columns.items()} for i in range(300)]
+    guesses = {guess.field: guess.column for guess in guess_variants(summarise(sample)[0], {"id"})}
+    assert (guesses.get("item_group_id"), guesses.get("gtin")) == expected
+
+
+def test_the_id_may_be_a_gtin() -> None:
+    sample = [{"ean": ean(i), "title": f"Red boots {i}"} for i in range(300)]
+    columns = summarise(sample)[0]
+    assert {g.field: g.column for g in guess_fields(columns, set())}["id"] == "ean"
+    assert [(g.field, g.column) for g in guess_variants(columns, {"ean", "title"})] == [("gtin", "ean")]
 
 
 def test_ids_and_tags_are_no_categories() -> None:
