@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import TypeVar
 
 from modules.errors import InputError, Problem, reason
-from modules.examples import PRODUCT_FIELDS, TEXT_FIELDS
+from modules.examples import NUMBER_FIELDS, PRODUCT_FIELDS, TEXT_FIELDS
 from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
 from modules.feeds.identifiers import VARIANT_FIELDS
 from modules.feeds.opening import size_of
+from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.feeds.readers import notes_of
 from modules.images.cells import first_picture
 from modules.object_stores import is_remote
@@ -233,6 +234,7 @@ def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
         column = source.fields.image
         values = [record.get(column) for peeked in own for record in peeked.records] if column else []
         references += _first_pictures(values)
+        report.notes += _price_notes(source, own)
         peeks += own
     split = loaded.workflow.feed.split.column
     if loaded.workflow.feeds and split is not None and peeks:
@@ -242,6 +244,16 @@ def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
         problems, notes = check_images(loaded, loaded.workflow.images, references)
         report.problems += problems
         report.notes += notes
+
+
+def _price_notes(source: FeedSettings, peeks: list[Peek]) -> list[str]:
+    """How many prices of each file's beginning the run will count as missing; each file has marks of its own."""
+    columns = [column for name in NUMBER_FIELDS if (column := getattr(source.fields, name)) is not None]
+    notes = []
+    for column in columns:
+        counts = [count_untold([record.get(column) for record in peeked.records]) for peeked in peeks]
+        notes += untold_notes(column, sum(untold for untold, _ in counts), sum(read for _, read in counts))
+    return notes
 
 
 def _check_source(loaded: LoadedWorkflow, number: int, paths: list[str], report: ValidationReport) -> list[Peek]:

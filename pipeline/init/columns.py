@@ -6,23 +6,33 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import cached_property
+from itertools import islice
 from typing import Any
 
+from modules.feeds.prices.reader import PriceReader
 from modules.feeds.values import NotUsable, as_text
 from modules.images.cells import first_picture
 
 MAX_DISTINCT = 200_000
 _URL = re.compile(r"(?:https?:)?//\S+\.\S+", re.I)
 _IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|avif|tiff?|bmp)(?:[?#]\S*)?", re.I)
-_PRICE = re.compile(r"(?:[A-Z]{2,3}|[^\w\s])?\.?\s*\d[\d.,'\u00a0 ]*(?:\s*(?:[A-Z]{2,3}|[^\w\s]))?", re.I)
 _HTML = re.compile(r"<[a-zA-Z/]")
 
 _LOOKED_AT = 2000
 """Characters of a cell that may name several pictures."""
+_SHOWN = 50
+"""Characters that tell whether a value is a figure."""
+_PRICED = 500
+"""Different values that are read as prices."""
 
 
 def _names_picture(text: str) -> bool:
     return _IMAGE.fullmatch(text[:500]) is not None
+
+
+def _more_digits_than_letters(text: str) -> bool:
+    return sum(map(str.isdigit, text)) > sum(map(str.isalpha, text))
 
 
 @dataclass
@@ -33,6 +43,7 @@ class SampledColumn:
       rows: records looked at, whether they have the column or not.
       filled: how many have a value that is not blank.
       distinct: the distinct values' texts (up to a limit).
+      figures: values with more digits than letters.
       texts, numbers, lists, vectors: values of each kind; a number in text counts as text.
     """
 
@@ -43,7 +54,7 @@ class SampledColumn:
     words: int = 0
     urls: int = 0
     images: int = 0
-    prices: int = 0
+    figures: int = 0
     html: int = 0
     texts: int = 0
     numbers: int = 0
@@ -87,7 +98,7 @@ class SampledColumn:
         self.words += len(text.split())
         self.images += _IMAGE.fullmatch(text[:500]) is not None
         self.urls += _URL.fullmatch(text[:500]) is not None
-        self.prices += len(text) < 30 and _PRICE.fullmatch(text) is not None
+        self.figures += _more_digits_than_letters(text[:_SHOWN])
         self.html += _HTML.search(text[:500]) is not None
         self._count(text)
 
@@ -107,6 +118,15 @@ class SampledColumn:
     def uniqueness(self) -> float:
         """1: every filled value is another one."""
         return self.share(len(self.distinct))
+
+    @cached_property
+    def prices(self) -> float:
+        """The share of the values that the run could read as prices, once all are added."""
+        looked_at = list(islice(self.distinct.items(), _PRICED))
+        texts = [text for text, _ in looked_at]
+        reader = PriceReader(lambda: texts)
+        told = sum(n for text, n in looked_at if (price := reader.read(text)) is not None and price.amount is not None)
+        return told / sum(n for _, n in looked_at) if looked_at else 0.0
 
     @property
     def mean_characters(self) -> float:

@@ -10,6 +10,8 @@ from typing import Any
 
 from modules.category_text import Names
 from modules.errors import InputError, Problem
+from modules.examples import NUMBER_FIELDS
+from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
 from pipeline.init.categories import (
@@ -40,6 +42,8 @@ from pipeline.init.variants import guess_variants
 SAMPLE = 20_000
 MAX_COUNTED = 1_000_000
 LEAK = 0.5
+PRICED = 2000
+"""Products whose prices are read."""
 NO_CATEGORY = "no category column was found"
 WRITE_TREE = "write your categories into the taxonomy file, or name a file of them by --taxonomy, then label products"
 
@@ -156,6 +160,7 @@ def _detect(
     nodes: tuple[PathNode, ...] = ()
     counted, minimum = len(sample), minimum_for(len(sample))
     _note_numbers(columns, chosen, notes)
+    _note_prices(sample, fields, notes)
     counts: Counter[Names] = Counter()
     if chosen is None and shared is None:
         notes.append(f"{NO_CATEGORY}: {WRITE_TREE}")
@@ -306,6 +311,14 @@ def _note_numbers(columns: dict[str, SampledColumn], chosen: CategoryGuess | Non
                 f"column {name!r} has numbers: if they are Google's, its taxonomy (with ids) as taxonomy.file "
                 "says which categories they mean"
             )
+
+
+def _note_prices(sample: list[dict[str, Any]], fields: list[FieldGuess], notes: list[str]) -> None:
+    """How many prices the run will count as missing, as far as the first products tell."""
+    for guess in fields:
+        if guess.field in NUMBER_FIELDS:
+            values = [record.get(guess.column) for record in sample[:PRICED]]
+            notes += untold_notes(guess.column, *count_untold(values))
 
 
 def _note_writing(chosen: CategoryGuess, counts: Counter[Names], several: int, notes: list[str]) -> None:

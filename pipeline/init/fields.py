@@ -138,7 +138,7 @@ def _id(c: SampledColumn) -> float:
 
 
 def _title(c: SampledColumn) -> float:
-    if c.share(c.urls) > 0.2 or c.share(c.prices) > 0.5 or c.mean_characters > 400 or c.lists:
+    if c.share(c.urls) > 0.2 or c.share(c.figures) > 0.5 or c.mean_characters > 400 or c.lists:
         return 0.0
     return min(1.0, c.uniqueness * 2) * (1.0 if c.mean_words >= 1.5 else 0.4)
 
@@ -162,7 +162,7 @@ VALUE_SCORES: dict[str, Callable[[SampledColumn], float]] = {
     "title": _title,
     "description": _description,
     "brand": _short,
-    "price": lambda c: c.share(c.prices),
+    "price": lambda c: c.prices,
     "currency": _currency,
     "gender": lambda c: max(_in_set(c, _GENDERS), 0.3 * _short(c)),
     "size": lambda c: 0.0 if c.mean_characters > 60 else 1.0,
@@ -192,8 +192,9 @@ def guess_fields(columns: dict[str, SampledColumn], taken: set[str]) -> list[Fie
         if name in taken or not column.filled or column.nested > column.filled / 2:
             continue
         for field, aliases in ALIASES.items():
-            by_name, by_value = name_score(name, aliases), VALUE_SCORES[field](column)
-            score = by_name * (0.4 + 0.6 * by_value) if by_name and by_value else 0.0
+            by_name = name_score(name, aliases)
+            by_value = VALUE_SCORES[field](column) if by_name else 0.0
+            score = by_name * (0.4 + 0.6 * by_value) if by_value else 0.0
             if not score and field in _BY_VALUES:
                 score = _BY_VALUES[field](column)
             if score >= ACCEPT:

@@ -7,7 +7,7 @@ import math
 import re
 import struct
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from modules.feeds.cleaning import clean
@@ -106,6 +106,20 @@ class PriceReader:
             self._marks = ColumnMarks(self._column())
         said = self._marks.is_decimal(mark)
         return currency in WITH_THREE_DECIMALS if said is None else said
+
+
+def count_untold(values: Sequence[Any]) -> tuple[int, int]:
+    """Of a column's values, how many tell no price, and how many are not missing."""
+    reader = PriceReader(lambda: values)
+    prices = [price for value in values if value != "" and (price := reader.read(value)) is not None]
+    return sum(price.amount is None for price in prices), len(prices)
+
+
+def untold_notes(column: str, untold: int, read: int) -> list[str]:
+    """What to say of :func:`count_untold`'s figures about a column; nothing where each value tells a price."""
+    if not untold:
+        return []
+    return [f"column {column!r}: {untold:,} of the first {read:,} values tell no price; a run counts them as missing"]
 
 
 def _of_number(value: float | decimal.Decimal) -> CellPrice | None:

@@ -24,7 +24,7 @@ from pipeline.init.fields import ALIASES, guess_fields, name_score, normalise, s
 from pipeline.init.variants import guess_variants
 from pipeline.inputs import taxonomy_of
 from pipeline.products import read_products, true_labels
-from pipeline.validate import validate_workflow
+from pipeline.validate import check, validate_workflow
 from pipeline.workflow_file import load_workflow
 
 TREE = [
@@ -195,6 +195,21 @@ def test_a_name_does_not_win_against_its_values() -> None:
     stats, _ = summarise(sample)
     found = {guess.field: guess.column for guess in guess_fields(stats, set())}
     assert found["id"] == "sku" and found["title"] == "title"
+
+
+def test_prices_that_cannot_be_told_are_counted(tmp_path: Path) -> None:
+    prices = ["1.299,00 €", "call", "19,90 EUR", "", "free"]
+    rows = [
+        {"id": f"k{i}", "title": f"Runner {i}", "price": prices[i % 5], "category": f"A > c{i % 3}"} for i in range(50)
+    ]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    guess = detect([tmp_path / "a.jsonl"])
+    assert guess.column("price") == "price" and guess.column("title") == "title"
+    note = "column 'price': 10 of the first 40 values tell no price; a run counts them as missing"
+    assert note in guess.notes
+    loaded = load_workflow(write_workflow(guess, tmp_path / "out", "mine")[0])
+    assert note in check(loaded).notes
+    assert sum(bool(product.untold) for product in read_products(loaded)) == 10
 
 
 def ean(number: int) -> str:
