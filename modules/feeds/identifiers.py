@@ -70,7 +70,7 @@ def gtin_of(text: str) -> str | None:
     if len(digits) not in _LENGTHS or not digits.isascii() or not digits.isdigit():
         return None
     number = digits.zfill(14)
-    weighted = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(number))
+    weighted = 3 * sum(map(int, number[::2])) + sum(map(int, number[1::2]))
     return None if weighted % 10 or _is_placeholder(digits[:-1]) else number
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import re
+import struct
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator
@@ -34,6 +35,7 @@ TitleKey = tuple[int, int]
 _ROW = np.dtype([("first", "<u8"), ("second", "<u8"), ("shared", "<u8"), ("retailer", "<u4"), ("truth", "<u4")])
 """A title group and something that one of its products may share with others. The last bits of ``shared`` say what it
 is (its place in EVIDENCE); ``truth``: 0 if the product has no true category."""
+_PACK = struct.Struct("<QQQII")
 _KIND_BITS = 2
 _TABLE = np.dtype([("title", "<u8"), ("first", "<u8"), ("second", "<u8")])
 _PROTOCOL = re.compile(r"(?:https?:)?//", re.I)
@@ -74,10 +76,7 @@ class VariantRows:
                 text.encode("utf-8", "surrogatepass"), digest_size=8, person=name.encode()
             ).digest()
             shared = int.from_bytes(digest, "little") >> _KIND_BITS << _KIND_BITS | EVIDENCE.index(name)
-            self._rows += b"".join(
-                number.to_bytes(size, "little")
-                for number, size in ((title[0], 8), (title[1], 8), (shared, 8), (retailer, 4), (truth, 4))
-            )
+            self._rows += _PACK.pack(*title, shared, retailer, truth)
 
     def take(self, minimum: int = 0) -> bytes:
         """What was collected since the last call, if it has more than ``minimum`` bytes."""
