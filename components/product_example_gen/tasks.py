@@ -123,7 +123,8 @@ class Survey(beam.DoFn):
         with fileio.open(variants_path(self._folder, number), "wb") as stream:
             for _, (path, source), part, of in pieces:
                 try:
-                    for names, product in surveyed(path, settings.sources[source], part, of):
+                    own, wanted = settings.sources[source], settings.taxonomy.from_truth
+                    for names, product in surveyed(path, own, wanted, part, of):
                         if names:
                             truths[source][names] += 1
                         if product is not None:

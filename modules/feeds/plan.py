@@ -141,41 +141,47 @@ def truths_of(path: str, settings: FeedSettings, part: int = 0, of: int = 1) -> 
 
 
 def surveyed(
-    path: str, settings: FeedSettings, part: int = 0, of: int = 1
+    path: str, settings: FeedSettings, truths: bool, part: int = 0, of: int = 1
 ) -> Iterator[tuple[tuple[str, ...], Product | None]]:
     """Of the records in (a part of) a file the true category, and the product with what :mod:`modules.feeds.variants`
     and the split need; a record that has neither is left out.
 
+    Args:
+      truths: whether the categories are wanted where no column tells variants.
+
     Raises:
       InputError: the file is missing or broken.
     """
-    settings = _for_survey(settings)
     kind = format_of(path, settings)
     columns = [column for field in EVIDENCE if (column := getattr(settings.fields, field))]
     known = columns_of(path, kind, settings)
     if known is not None:
         columns = [name for name in columns if any(name == own or own.startswith(f"{name}.") for own in known)]
-    if not columns and settings.fields.truth is None:
+    if not columns and not (truths and settings.fields.truth):
         return
     evidence = [getter(column) for column in columns]
-    mapper = Mapper(settings)
+    # Cleaning what the survey does not need would cost most of the time; only a product that has nothing else is read
+    # as a whole.
+    mapper, whole = Mapper(_for_survey(settings)), Mapper(settings)
     for record in read_records(path, kind, settings, part, of):
         if isinstance(record, BadRecord) or not isinstance(record.data, dict):
             continue
         product = None
         if any(get(record.data) for get in evidence):
-            try:
-                product = mapper.product(record.data)
-            except NotUsable:
-                # It will be in the quarantine.
-                product = None
+            for reader in (mapper, whole):
+                try:
+                    product = reader.product(record.data)
+                    break
+                except NotUsable:
+                    # If no mapper can read it, it will be in the quarantine.
+                    continue
         names = product.truth if product is not None else mapper.truth(record.data)
         if names or product is not None:
             yield names, product
 
 
 def _for_survey(settings: FeedSettings) -> FeedSettings:
-    """Without the columns that it does not need, as cleaning them would cost most of the time."""
+    """Without the columns that decide neither about a product's title group nor about its variants."""
     unmapped = {name: None for name in FieldSettings.model_fields if name not in _SURVEYED}
     fields = settings.fields.model_copy(update=unmapped)
     return settings.model_copy(update={"fields": fields, "label_columns": ()})

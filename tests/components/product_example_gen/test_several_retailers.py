@@ -174,7 +174,9 @@ def test_variants_of_all_feeds_fall_into_one_split(tmp_path: Path, arguments: li
         }
         for i in range(150, 300)
     ]  # fmt: skip
-    (tmp_path / "south.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*south, {"id": 7, "title": "x"}]))
+    # One without a title is read by its description alone.
+    bare = [{"id": 7, "title": "x"}, *({"id": i, "description": "d", "gtin": ean(i * 5)} for i in range(3))]
+    (tmp_path / "south.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*south, *bare]))
     feeds: list[dict[str, Any]] = [
         {"retailer": "north", "files": ["north.csv"], "truth_separator": "/", "fields": {
             "id": "sku", "title": "name", "truth": "path", "item_group_id": "parent", "gtin": "ean"}},
@@ -192,10 +194,12 @@ def test_variants_of_all_feeds_fall_into_one_split(tmp_path: Path, arguments: li
             if i % 5 == 0:
                 neighbours[f"south:{i}"].add(f"north:{i}")
                 neighbours[f"north:{i}"].add(f"south:{i}")
+    for i in range(3):
+        neighbours[f"south:{i}"].add(f"north:{i * 5}")
     for product, others in neighbours.items():
         assert {result.split_of[other] for other in others} == {result.split_of[product]}
-    alone = {
-        product: Splitter(SplitSettings()).split({"title": text(result, product, TITLE)}, "") for product in result.all
-    }
+    plain = Splitter(SplitSettings())
+    titled = [product for product in result.all if TITLE in result.all[product]]
+    alone = {product: plain.split({"title": text(result, product, TITLE)}, "") for product in titled}
     moved = {product for product in alone if alone[product] != result.split_of[product]}
     assert len(moved) > 50 and not moved & {"south:7"}
