@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from modules.errors import InputError, Problem, reason
-from modules.examples import PRODUCT_FIELDS, TEXT_FIELDS
+from modules.examples import PRODUCT_FIELDS
 from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
 from modules.feeds.opening import size_of
@@ -135,7 +135,7 @@ def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationR
         return
     from modules.rules import load_rules
 
-    rules = _collect(report, lambda: load_rules(path, taxonomy, fields=TEXT_FIELDS))
+    rules = _collect(report, lambda: load_rules(path, taxonomy, fields=loaded.workflow.product_columns.texts))
     if rules is not None:
         report.counts["rules"] = f"{len(rules):,}"
 
@@ -278,11 +278,12 @@ def _check_columns(
         column = getattr(fields, name)
         if column is not None and f"{place}.fields.{name}" in loaded.lines:
             wanted[f"{place}.fields.{name}"] = column
+    wanted |= {f"{place}.attributes.{name}": column for name, column in source.attributes.items()}
     # Of several feeds one has the column of a feature, and another one may not.
     for name, feature in workflow.features.items() if not workflow.feeds else ():
         for field_name in feature.fields_of(name) if f"features.{name}" in loaded.lines else ():
-            column = getattr(fields, field_name)
-            if f"{place}.fields.{field_name}" not in wanted and column is not None:
+            column = source.column(field_name)
+            if column is not None and column not in wanted.values():
                 wanted[f"features.{name}"] = column
     for name, objective in workflow.objectives.items() if not workflow.feeds else ():
         wanted |= {f"objectives.{name}.labels.sources": column for column in objective.label_sources.columns}
