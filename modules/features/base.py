@@ -134,9 +134,11 @@ class FeatureSettings(Settings):
         if (first := workflow.attribute_readers.get(column)) is not None:
             yield from self._attribute(column, workflow, key, first)
         elif column not in fields:
+            readers = workflow.attribute_readers.items()
+            free = [name for name, by in readers if by is None or workflow.features[by].reads == self.reads]
             expected = (
-                f"a field of the product schema that a {self.kind} feature reads ({', '.join(fields) or 'there is none'}), "
-                f"or an attribute, whose column {workflow.attribute_key(column)} names"
+                f"an attribute of the feed, or a field of the product schema that a {self.kind} feature reads: "
+                f"{', '.join((*fields, *free)) or 'there is none'}"
             )
             yield contradiction(key, column, expected)
         elif not any(source.has(column) for source in workflow.sources):

@@ -25,18 +25,29 @@ class Unit(NamedTuple):
 
 NO_UNIT = Unit("", 1.0)
 
-_UNITS = {
+_UNITS: dict[str, dict[float, str]] = {
     # The common unit of a quantity is the one with factor 1.
     "mass (g)": {
-        0.001: "mg", 1.0: "g gr gram grams gramm gramme", 1000.0: "kg kgs kilo kilogram kilograms kilogramm", 1e6: "tonne tonnes",
-        28.349523125: "oz ounce ounces", 453.59237: "lb lbs pound pounds",
+        0.001: "mg",
+        1.0: "g gr gram grams gramm gramme",
+        1000.0: "kg kgs kilo kilogram kilograms kilogramm",
+        1e6: "tonne tonnes",
+        28.349523125: "oz ounce ounces",
+        453.59237: "lb lbs pound pounds",
     },
     "length (cm)": {
-        0.1: "mm millimeter millimeters millimetre millimetres", 1.0: "cm centimeter centimeters centimetre centimetres zentimeter",
-        100.0: "m meter meters metre metres mtr", 1e5: "km", 2.54: '" in inch inches zoll ′′ \'\'', 30.48: "ft foot feet",
+        0.1: "mm millimeter millimeters millimetre millimetres",
+        1.0: "cm centimeter centimeters centimetre centimetres zentimeter",
+        100.0: "m meter meters metre metres mtr",
+        1e5: "km",
+        2.54: "\" '' \u2032\u2032 in inch inches zoll",
+        30.48: "ft foot feet",
     },
     "volume (ml)": {
-        1.0: "ml milliliter millilitre", 10.0: "cl", 100.0: "dl", 1000.0: "l ltr liter liters litre litres",
+        1.0: "ml milliliter millilitre",
+        10.0: "cl",
+        100.0: "dl",
+        1000.0: "l ltr liter liters litre litres",
         29.5735295625: "fl oz",
     },
     "area (m2)": {1e-4: "cm2 qcm", 1.0: "m2 qm sqm"},
@@ -45,11 +56,12 @@ _UNITS = {
     "voltage (V)": {1.0: "v volt volts"},
     "charge (mAh)": {1.0: "mah", 1000.0: "ah"},
     "time (min)": {
-        1 / 60: "s sec secs second seconds sekunden", 1.0: "min mins minute minutes minuten",
+        1 / 60: "s sec secs second seconds sekunden",
+        1.0: "min mins minute minutes minuten",
         60.0: "h hr hrs hour hours std stunden",
     },
     "frequency (MHz)": {1e-6: "hz", 1e-3: "khz", 1.0: "mhz", 1000.0: "ghz"},
-}  # fmt: skip
+}
 
 _TWO_WORDS = "fl oz"
 _KNOWN = {
@@ -64,8 +76,8 @@ _RATING = re.compile(
 )
 
 _WORD = r"[^\W\d_]+[23]?"
-_UNIT = re.compile(rf"(?:[%‰\"'′★]+|°?{_WORD})(?:(?: ?/ ?| ){_WORD}){{0,2}}")
-_MULTIPLES = frozenset("M K k B Mio Mrd mio mln mn bn tsd Tsd million millions thousand billion".split())
+_UNIT = re.compile(rf"(?:[%‰\"'\u2032★]+|°?{_WORD})(?:(?: ?/ ?| ){_WORD}){{0,2}}")
+_MULTIPLE = re.compile("[MKkB]|[Mm]i(?:o|llions?)|Mrd|ml?n|bn|[Tt]sd|thousand|billion")
 """Behind a number they multiply it, mostly in counts, which nobody has said of the other values."""
 
 _MAX_CHARACTERS = 24
@@ -80,7 +92,7 @@ def unit_of(text: str) -> Unit | None:
     text = text.strip()
     if not text:
         return NO_UNIT
-    if text.rstrip(".") in _MULTIPLES:
+    if _MULTIPLE.fullmatch(text.rstrip(".")):
         return None
     text = " ".join(unicodedata.normalize("NFKC", text).casefold().split())
     rating = _RATING.fullmatch(text)

@@ -52,24 +52,28 @@ KNOWS, FOLLOWS = 0.6, 0.9
 NAMES_CATEGORY = 0.2
 """Share of the products whose value holds the name of the category."""
 
-_CATEGORY_WORDS = frozenset(
-    f"{CATEGORY_ALIASES} cat cats categ catid categoryid subcat cluster clusters label labels target truth gold y taxonomy "
-    "taxon node nodes segment family line range collection section theme commodity hs tariff unspsc gpc etim eclass "
-    "naics browse tree path level lvl class classification tax gruppe wgr genre tag tags keyword keywords split fold "
-    "prediction predicted score".replace("_", " ").split()
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.replace("_", " ").split())
+
+
+_CATEGORY_WORDS = _words(CATEGORY_ALIASES) | _words(
+    "cat cats categ catid categoryid subcat cluster clusters label labels target truth gold y taxonomy taxon node "
+    "segment family line range collection section theme commodity hs tariff unspsc gpc etim eclass naics browse tree "
+    "path level lvl classification tax gruppe wgr genre tag tags keyword keywords split fold prediction predicted score"
 )
 """A column with one of these in its name may hold the category, in whatever code."""
 
-_ID_WORDS = frozenset(
-    "id ids nr no number num sku skus ean gtin upc isbn asin mpn code codes key hash uuid guid ref reference barcode handle "
-    "slug index idx position rank row pk fk parent variant version checksum token user seller shop store merchant".split()
+_ID_WORDS = _words(
+    "id ids nr no number num sku skus ean gtin upc isbn asin mpn code codes key hash uuid guid ref reference barcode "
+    "handle slug index idx position rank row pk fk parent variant version checksum token user seller shop merchant"
 )
-_NO_ATTRIBUTE_WORDS = frozenset(
-    "date time datetime timestamp created updated modified published expires expiry deadline url uri link links href src path "
-    "file filename image images img picture pictures photo photos thumbnail video icon html email phone price prices cost "
-    "sale discount amount currency shipping delivery stock quantity qty inventory availability available instock clicks "
-    "views sold sales commission margin status active enabled visible deleted language lang locale country year month "
-    "day hour week".split()
+_NO_ATTRIBUTE_WORDS = _words(
+    "date time datetime timestamp created updated modified published expires expiry deadline url uri link links href "
+    "src file filename image images img picture pictures photo photos thumbnail video icon html email phone price "
+    "prices cost sale discount amount currency shipping delivery stock quantity qty inventory availability available "
+    "instock clicks views sold sales commission margin status active enabled visible deleted language lang locale "
+    "country year month day hour week"
 )
 _FEATURES = ("text", "picture")
 """Features that `init` writes, whose names are no column's."""
@@ -137,12 +141,9 @@ def common_attributes(feeds: Iterable[Sequence[AttributeGuess]]) -> dict[str, At
 
 def _taken_as(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenAs | None:
     """As what a column is of use; None where it is of none, or may be an id, a date or an address."""
-    words = set(normalise(column.name))
-    if column.filled < LEAST_FILLED or column.fill < LEAST_FILL or column.nested:
+    if not _is_harmless(column.name) or column.nested:
         return None
-    if words & (_CATEGORY_WORDS | _ID_WORDS | _NO_ATTRIBUTE_WORDS) or name_score(column.name, ALIASES["id"]) >= 0.5:
-        return None
-    if name_score(column.name, CATEGORY_ALIASES) >= 0.5:
+    if column.filled < LEAST_FILLED or column.fill < LEAST_FILL:
         return None
     if column.vectors:
         return _as_vector(column, sample)
@@ -154,18 +155,29 @@ def _taken_as(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenA
     numbers = _numbers(column)
     if numbers is not None:
         return NUMBER if _measures(column, numbers) else None
-    # Numbers that were not safe to take as such are no words, either.
-    if sum(n for text, n in column.distinct.items() if any(c.isalpha() for c in text)) < 0.9 * column.filled:
+    return _as_words(column)
+
+
+def _is_harmless(name: str) -> bool:
+    """Whether a column's name says neither of a category, nor of an id, nor of what changes with time or shop."""
+    if set(normalise(name)) & (_CATEGORY_WORDS | _ID_WORDS | _NO_ATTRIBUTE_WORDS):
+        return False
+    return max(name_score(name, ALIASES["id"]), name_score(name, CATEGORY_ALIASES)) < 0.5
+
+
+def _as_words(column: SampledColumn) -> TakenAs | None:
+    """Numbers that were not safe to take as such are no words, either."""
+    lettered = sum(count for text, count in column.distinct.items() if any(map(str.isalpha, text)))
+    if lettered < 0.9 * column.filled or _share(column, _CODE) > 0.2:
         return None
-    if _share(column, _CODE) > 0.2:
-        return None
-    if distinct <= MOST_VALUES and column.filled >= LEAST_REPEATED * distinct and column.mean_characters <= SHORT:
+    repeated = column.filled >= LEAST_REPEATED * len(column.distinct)
+    if repeated and len(column.distinct) <= MOST_VALUES and column.mean_characters <= SHORT:
         return CATEGORICAL
     return TEXT if column.mean_words >= LEAST_WORDS and not column.lists else None
 
 
 def _as_vector(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenAs | None:
-    """A list of numbers of one length in nearly all products, and mostly another one for each: no code of a category."""
+    """A list of numbers of one length, and mostly another one for each product: no code of a category."""
     if column.vectors < 0.9 * column.filled:
         return None
     values = [record[column.name] for record in sample if isinstance(record.get(column.name), list | tuple)]
@@ -254,14 +266,16 @@ def _told_by(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:
 
 def _free_name(column: str, taken: Collection[str]) -> str:
     """A name that an attribute may have: of the column's last part, else of the whole, else with a number."""
-    last, whole = ("_".join(normalise(part)) for part in (column.rpartition(".")[2], column))
-    for name in (last, whole):
-        name = re.sub(r"[^a-z0-9_]", "", name).strip("_")[:60]
+    whole = _plain_name(column)
+    for name in (_plain_name(column.rpartition(".")[2]), whole):
         if name[:1].isalpha() and name not in taken:
             return name
-    name = re.sub(r"[^a-z0-9_]", "", whole).strip("_")[:50]
-    stem = name if name[:1].isalpha() else f"attribute_{name}".rstrip("_")
+    stem = whole if whole[:1].isalpha() else f"attribute_{whole}".rstrip("_")
     number = 1
     while f"{stem}_{number}" in taken:
         number += 1
     return f"{stem}_{number}"
+
+
+def _plain_name(column: str) -> str:
+    return re.sub(r"[^a-z0-9_]", "", "_".join(normalise(column))).strip("_")[:50]
