@@ -55,7 +55,7 @@ class NumberReader:
         if isinstance(value, bool):
             return UNTOLD
         if isinstance(value, int | float | decimal.Decimal):
-            if math.isnan(value):
+            if not isinstance(value, int) and math.isnan(value):
                 return None
             # Compared before it is made a float: an integer may be too large for one.
             return self._in_unit(float(value), NO_UNIT) if -MAX_NUMBER < value < MAX_NUMBER else UNTOLD
