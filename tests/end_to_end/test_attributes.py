@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,9 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
+import yaml
 
+from modules.feeds.plan import ExampleSettings
 from pipeline.workflow_file import REPOSITORY
 from shelfmark.cli.label.gather.examples import every_example
 
@@ -160,4 +163,17 @@ def test_examples_hold_them_and_bad_values_are_counted(shop: Path) -> None:
 def test_it_is_compiled_for_kubeflow(shop: Path) -> None:
     folder = shop.parents[2]
     shelfmark(folder, "compile", "attributes.yaml", "--output", "package.yaml")
-    assert '\\"weight\\":\\"specs.weight\\"' in (folder / "package.yaml").read_text().replace("\\\\", "\\")
+    leaves = list(texts(yaml.safe_load((folder / "package.yaml").read_text())))
+    [settings] = {leaf for leaf in leaves if leaf.startswith('{"feed"') and "specs.weight" in leaf}
+    assert ExampleSettings.model_validate_json(settings).product_columns.attributes == {
+        "material": "text", "weight": "number", "was": "price", "shape": "vector", "sound": "vector", "note": "text"
+    }  # fmt: skip
+
+
+def texts(node: Any) -> Iterator[str]:
+    """All texts of a document, whatever they are in."""
+    if isinstance(node, str):
+        yield node
+    elif isinstance(node, dict | list):
+        for inner in node.values() if isinstance(node, dict) else node:
+            yield from texts(inner)

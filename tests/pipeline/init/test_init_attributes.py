@@ -21,26 +21,7 @@ from shelfmark.cli import app
 
 PATHS = ["Shoes > Boots", "Shoes > Sandals", "Bags > Totes", "Hats > Caps"]
 MADE_OF = ["leather", "cotton", "wool", "felt"]
-WORDS = [
-    "warm",
-    "light",
-    "soft",
-    "strong",
-    "made",
-    "for",
-    "rain",
-    "and",
-    "snow",
-    "with",
-    "lining",
-    "of",
-    "wool",
-    "in",
-    "the",
-    "north",
-    "or",
-    "south",
-]
+WORDS = ["warm", "light", "soft", "strong", "for", "rain", "snow", "lining", "wool", "north", "south"]
 
 Column = Callable[[random.Random, int, str], Any]
 """A value of (random numbers, the product's number, its category)."""
