@@ -21,6 +21,7 @@ from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
 from modules.settings.feed import FeedSettings
 from modules.taxonomy import Taxonomy
+from pipeline.attribute_values import check_attributes
 from pipeline.image_references import check_images
 from pipeline.label_ids import unknown_ids
 from pipeline.peek import Peek, peek
@@ -262,7 +263,12 @@ def _check_source(loaded: LoadedWorkflow, number: int, paths: list[str], report:
                 peeks.append(peeked)
                 report.notes += notes_of(path, kind, source)
     if peeks:
-        _check_columns(loaded, source, f"feeds[{number}]" if loaded.workflow.feeds else "feed", peeks, report)
+        place = f"feeds[{number}]" if loaded.workflow.feeds else "feed"
+        _check_columns(loaded, source, place, peeks, report)
+        records = [record for peeked in peeks for record in peeked.records]
+        problems, notes = check_attributes(loaded, source, place, records)
+        report.problems += problems
+        report.notes += notes
     return peeks
 
 
