@@ -75,6 +75,9 @@ _NO_ATTRIBUTE_WORDS = _words(
     "instock clicks views sold sales commission margin status active enabled visible deleted language lang locale "
     "country year month day hour week"
 )
+_SWITCH = _words("true false yes no y n ja nein oui non si sí da nie tak on off none null nan n/a -")
+"""Values of columns that say yes or no of a product, mostly of what a shop does with it."""
+
 _FEATURES = ("text", "picture")
 """Features that `init` writes, whose names are no column's."""
 
@@ -168,6 +171,8 @@ def _is_harmless(name: str) -> bool:
 def _as_words(column: SampledColumn) -> TakenAs | None:
     """Numbers that were not safe to take as such are no words, either."""
     lettered = sum(count for text, count in column.distinct.items() if any(map(str.isalpha, text)))
+    if all(text.casefold() in _SWITCH for text in column.distinct):
+        return None
     if lettered < 0.9 * column.filled or _share(column, _CODE) > 0.2:
         return None
     repeated = column.filled >= LEAST_REPEATED * len(column.distinct)

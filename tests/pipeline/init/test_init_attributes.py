@@ -58,6 +58,8 @@ LEFT_OUT: dict[str, Column] = {
     "constant": lambda r, i, path: "yes",
     "nearly_empty": lambda r, i, path: "wool" if i == 3 else None,
     "switch": lambda r, i, path: r.randrange(2),
+    "member": lambda r, i, path: r.choice([True, False]),
+    "vegan": lambda r, i, path: r.choice(["Yes", "No"]),
     "stock_count": lambda r, i, path: r.randrange(50),
     "hash": lambda r, i, path: f"{r.randrange(16**20):020x}",
     "ragged": lambda r, i, path: [r.random() for _ in range(8 + i % 3)],
