@@ -18,7 +18,7 @@ from modules.category_text import Names
 from modules.examples import RESERVED
 from modules.feeds.numbers import NumberReader
 from modules.settings.feed import FieldSettings
-from pipeline.init.categories import CategoryGuess, gives_away
+from pipeline.init.categories import CategoryGuess
 from pipeline.init.columns import SampledColumn
 from pipeline.init.fields import ALIASES, CATEGORY_ALIASES, name_score, normalise
 
@@ -49,8 +49,8 @@ TOLD = 0.98
 KNOWS, FOLLOWS = 0.6, 0.9
 """Share of the way from guessing to certainty, from which on a column knows the category, and follows from it."""
 
-NAMES_CATEGORY = 0.2
-"""Share of the products whose value holds the name of the category."""
+NAMES_CATEGORY, NAMES_UPPER = 0.2, 0.5
+"""Share of the products whose value holds the name of the category, or of one above it."""
 
 
 def _words(text: str) -> frozenset[str]:
@@ -120,7 +120,7 @@ def guess_attributes(
     names = {*RESERVED, *FieldSettings.model_fields, *_FEATURES}
     for column in columns.values():
         taken_as = None if column.name in used else _taken_as(column, sample)
-        if taken_as is None or _knows_category(column.name, sample, category, truths):
+        if taken_as is None or _knows_category(column.name, sample, truths):
             continue
         name = _free_name(column.name, names)
         names.add(name)
@@ -221,19 +221,21 @@ def _measures(column: SampledColumn, numbers: Mapping[float, int]) -> bool:
     return largest <= 100 and column.filled >= LEAST_REPEATED * len(numbers)
 
 
-def _knows_category(
-    column: str, sample: Sequence[dict[str, Any]], category: CategoryGuess | None, truths: Sequence[Names]
-) -> bool:
-    """Whether a column tells the category to learn at any level, follows from it, or names it."""
-    if category is None:
-        return False
-    if gives_away(sample, column, category.column, category.cells) >= NAMES_CATEGORY:
-        return True
+def _knows_category(column: str, sample: Sequence[dict[str, Any]], truths: Sequence[Names]) -> bool:
+    """Whether a column tells the category to learn at any level, follows from it, or names it.
+
+    Args:
+      truths: the category of each product; none at all where the feed has no column with them.
+    """
     pairs = [
         (_key(value), names)
-        for record, names in zip(sample, truths, strict=True)
+        for record, names in zip(sample, truths, strict=bool(truths))
         if names and (value := record.get(column)) not in (None, "", [], ())
     ]
+    leaf = sum(names[-1].casefold() in value for value, names in pairs)
+    upper = sum(any(name.casefold() in value for name in names[:-1]) for value, names in pairs)
+    if pairs and (leaf >= NAMES_CATEGORY * len(pairs) or upper >= NAMES_UPPER * len(pairs)):
+        return True
     for depth in range(1, max((len(names) for _, names in pairs), default=0) + 1):
         level = [(value, names[:depth]) for value, names in pairs]
         if _told_by(level) >= KNOWS:
@@ -241,8 +243,8 @@ def _knows_category(
     return _told_by([(names, value) for value, names in pairs]) >= FOLLOWS
 
 
-def _key(value: Any) -> Hashable:
-    return repr(value) if isinstance(value, list | tuple) else str(value).strip().casefold()
+def _key(value: Any) -> str:
+    return str(value).strip().casefold()
 
 
 def _told_by(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:

@@ -47,6 +47,8 @@ LEFT_OUT: dict[str, Column] = {
     "rate": lambda r, i, path: [4.5, 5.5, 6.5, 7.5][PATHS.index(path)],
     "many": lambda r, i, path: f"{PATHS.index(path)}-{r.randrange(6)} of a kind",
     "told": lambda r, i, path: f"Our best {path.split(' > ')[1].lower()} for every day {i}",
+    "said": lambda r, i, path: f"One of our {path.split(' > ')[0]} for every day, number {i}",
+    "listed": lambda r, i, path: [*path.split(" > "), r.choice(MADE_OF)],
     "one_hot": lambda r, i, path: [float(PATHS.index(path) == k) for k in range(8)],
     "gtin13": lambda r, i, path: str(4006381000000 + i * 7),
     "zahl": lambda r, i, path: 4006381000000 + i * 7,
