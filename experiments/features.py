@@ -13,14 +13,12 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
-from modules.examples import NUMBER_FIELDS, VECTOR_FIELDS
 from modules.feeds.mapping import Product
 from modules.preprocessing.transform import preprocessing_fn
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 
 BATCH = 1024
-_FLOATS = (*NUMBER_FIELDS, *VECTOR_FIELDS)
 
 
 def analysed(products: Sequence[Product], workflow: Workflow, folder: Path) -> tft.TFTransformOutput:
@@ -60,12 +58,13 @@ def model_inputs(
 
 
 def _serialised(products: Sequence[Product], workflow: Workflow) -> Iterator[list[bytes]]:
+    texts = workflow.product_columns.texts
     for start in range(0, len(products), BATCH):
         batch = []
         for product in products[start : start + BATCH]:
             features = {}
             for name, values in _row(product, workflow).items():
-                if name in _FLOATS:
+                if name not in texts:
                     features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
                 else:
                     features[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=values))
@@ -78,19 +77,21 @@ def _columns(workflow: Workflow) -> set[str]:
 
 
 def _raw_spec(workflow: Workflow) -> dict[str, Any]:
+    texts = workflow.product_columns.texts
     return {
-        name: tf.io.VarLenFeature(tf.float32 if name in _FLOATS else tf.string) for name in sorted(_columns(workflow))
+        name: tf.io.VarLenFeature(tf.string if name in texts else tf.float32) for name in sorted(_columns(workflow))
     }
 
 
 def _row(product: Product, workflow: Workflow) -> dict[str, Any]:
     """The raw columns: lists of values, empty where the product has none."""
+    columns = workflow.product_columns
     row: dict[str, Any] = {}
     for name in _columns(workflow):
-        if name in VECTOR_FIELDS:
+        if name in columns.vectors:
             row[name] = product.vectors.get(name, ())
-        elif name in NUMBER_FIELDS:
-            row[name] = [product.numbers[name]] if name in product.numbers else []
-        else:
+        elif name in columns.texts:
             row[name] = [product.text[name].encode()] if name in product.text else []
+        else:
+            row[name] = [product.numbers[name]] if name in product.numbers else []
     return row

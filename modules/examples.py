@@ -6,6 +6,7 @@
 | each text field of the product schema | bytes[1]; absent where missing |
 | each number field | float[1]; absent where missing or not to be told |
 | each vector field | float[dimension]; absent where missing |
+| each attribute (``feed.attributes``) | as a text, number or vector field, by what it holds (:class:`ProductColumns`) |
 | ``image_bytes`` | bytes[1], a baseline RGB JPEG, empty where missing; only where the workflow has images |
 | ``rules`` | bytes, ids of the rules that fired, in the rule file's order |
 | ``top_category`` | bytes[1], name of the top-level category of the exclusive label, else of the first fired rule's category, else empty; for slicing |
@@ -27,7 +28,7 @@ import json
 from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 ID: Final = "id"
 TITLE: Final = "title"
@@ -61,6 +62,49 @@ VECTOR_FIELDS = (IMAGE_VECTOR,)
 
 PRODUCT_FIELDS = (ID, *TEXT_FIELDS, *NUMBER_FIELDS, *VECTOR_FIELDS)
 
+Holds = Literal["text", "number", "price", "vector"]
+"""What a column of products holds. Prices are numbers that are read by other rules."""
+
+
+@dataclass(frozen=True)
+class ProductColumns:
+    """The columns that describe products: the product schema's fields, and a workflow's attributes behind them.
+
+    Attributes:
+      attributes: name to what it holds, in the workflow's order.
+    """
+
+    attributes: Mapping[str, Holds] = field(default_factory=dict)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """Those with a text."""
+        return (*TEXT_FIELDS, *self._attributes("text"))
+
+    @property
+    def prices(self) -> tuple[str, ...]:
+        """Those with a price."""
+        return (*NUMBER_FIELDS, *self._attributes("price"))
+
+    @property
+    def numbers(self) -> tuple[str, ...]:
+        """Those with a number that is no price."""
+        return self._attributes("number")
+
+    @property
+    def vectors(self) -> tuple[str, ...]:
+        """Those with a vector."""
+        return (*VECTOR_FIELDS, *self._attributes("vector"))
+
+    def holding(self, holds: Holds) -> tuple[str, ...]:
+        """Those that hold this."""
+        columns = {"text": self.texts, "price": self.prices, "number": self.numbers, "vector": self.vectors}
+        return columns[holds]
+
+    def _attributes(self, holds: Holds) -> tuple[str, ...]:
+        return tuple(name for name, held in self.attributes.items() if held == holds)
+
+
 LAYOUT: Final = 2
 """What examples hold; a change of it makes those of a cache anew."""
 
@@ -75,6 +119,7 @@ PICTURE_BYTES: Final = "bytes"
 PIXELS: Final = "pixels"
 PRESENT: Final = "present"
 VECTOR: Final = "vector"
+NUMBER: Final = "number"
 """Beside :data:`PRICE`, the parts that a feature is transformed into, or that the model's input is made of."""
 
 SPLIT_FOLDER = "Split-"
@@ -141,6 +186,14 @@ def sibling(column: str, part: str) -> str:
     """Name of another part of the feature that a transformed column is of."""
     return transformed(column.rpartition("/")[0], part)
 
+
+def is_product_column(feature: str) -> bool:
+    """Whether the feature of an example describes the product: a field of the product schema, or an attribute."""
+    return feature not in (ID, IMAGE_BYTES, RULES, TOP_CATEGORY) and not is_of_objective(feature)
+
+
+RESERVED = frozenset({*PRODUCT_FIELDS, IMAGE_BYTES, RULES, TOP_CATEGORY, "truth"})
+"""Names that no attribute may have: they mean something else in examples and in ``feed.fields``."""
 
 _SHOWN_IDS = 5
 

@@ -133,7 +133,7 @@ def _settings(component: str, workflow: Workflow) -> str:
 
 def _statistics(workflow: Workflow, examples: Any) -> Any:
     """Of pictures' bytes there is nothing to say; of several retailers each one's statistics are of interest."""
-    features = with_statistics(workflow.objectives) if workflow.images else None
+    features = with_statistics(workflow) if workflow.images else None
     return product_statistics(examples, features, by_retailer=len(workflow.sources) > 1)
 
 

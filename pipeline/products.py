@@ -35,7 +35,7 @@ def read_products(
     sources = [change(source) if change else source for source in loaded.workflow.sources]
     for path, number in loaded.feed_files():
         source = sources[number]
-        mapper = Mapper(source, head=partial(head_of, path, source))
+        mapper = Mapper(source, head=partial(head_of, path, source), columns=loaded.workflow.product_columns)
         for record in read_records(path, format_of(path, source), source):
             if not isinstance(record, BadRecord):
                 try:
@@ -62,4 +62,4 @@ def true_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> dict[str, Resolve
 def _only_truth(feed: FeedSettings) -> FeedSettings:
     """Cleaning the other fields would cost most of the time; a product needs one of them, so the title stays."""
     unmapped = {name: None for name in FieldSettings.model_fields if name not in ("id", "title", "truth")}
-    return feed.model_copy(update={"fields": feed.fields.model_copy(update=unmapped)})
+    return feed.model_copy(update={"fields": feed.fields.model_copy(update=unmapped), "attributes": {}})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
-from modules.feeds.schema import with_objectives
+from modules.feeds.schema import of_workflow
 from pipeline.workflow_file import REPOSITORY, LoadedWorkflow
 
 PRODUCT_SCHEMA = REPOSITORY / "schemas" / "product.schema.pbtxt"
@@ -18,7 +18,7 @@ def write_run_schema(loaded: LoadedWorkflow, folder: Path) -> Path:
     """
     given = loaded.workflow.validation.schema_file
     source = loaded.find(given) if given else PRODUCT_SCHEMA
-    text = with_objectives(source.read_text("utf-8"), loaded.workflow.objectives, loaded.workflow.images is not None)
+    text = of_workflow(source.read_text("utf-8"), loaded.workflow)
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"schema-{hashlib.sha256(text.encode()).hexdigest()[:12]}.pbtxt"
     path.write_text(text, "utf-8")

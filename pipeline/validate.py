@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from modules.errors import InputError, Problem, reason
-from modules.examples import NUMBER_FIELDS, PRODUCT_FIELDS, TEXT_FIELDS
+from modules.examples import PRODUCT_FIELDS, ProductColumns
 from modules.feeds.files import NO_MATCH, format_of
 from modules.feeds.formats import FORMATS
 from modules.feeds.identifiers import VARIANT_FIELDS
@@ -23,6 +23,7 @@ from modules.query_strategies.kinds import QUERY_STRATEGIES
 from modules.settings.beam import job_server_jars
 from modules.settings.feed import FeedSettings
 from modules.taxonomy import Taxonomy
+from pipeline.attribute_values import check_attributes
 from pipeline.image_references import check_images
 from pipeline.label_ids import unknown_ids
 from pipeline.peek import Peek, peek
@@ -137,7 +138,7 @@ def _check_rules(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationR
         return
     from modules.rules import load_rules
 
-    rules = _collect(report, lambda: load_rules(path, taxonomy, fields=TEXT_FIELDS))
+    rules = _collect(report, lambda: load_rules(path, taxonomy, fields=loaded.workflow.product_columns.texts))
     if rules is not None:
         report.counts["rules"] = f"{len(rules):,}"
 
@@ -234,7 +235,7 @@ def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
         column = source.fields.image
         values = [record.get(column) for peeked in own for record in peeked.records] if column else []
         references += _first_pictures(values)
-        report.notes += _price_notes(source, own)
+        report.notes += _price_notes(source, loaded.workflow.product_columns, own)
         peeks += own
     split = loaded.workflow.feed.split.column
     if loaded.workflow.feeds and split is not None and peeks:
@@ -246,9 +247,9 @@ def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:
         report.notes += notes
 
 
-def _price_notes(source: FeedSettings, peeks: list[Peek]) -> list[str]:
+def _price_notes(source: FeedSettings, product_columns: ProductColumns, peeks: list[Peek]) -> list[str]:
     """How many prices of each file's beginning the run will count as missing; each file has marks of its own."""
-    columns = [column for name in NUMBER_FIELDS if (column := getattr(source.fields, name)) is not None]
+    columns = [column for name in product_columns.prices if (column := source.column(name)) is not None]
     notes = []
     for column in columns:
         counts = [count_untold([record.get(column) for record in peeked.records]) for peeked in peeks]
@@ -275,7 +276,12 @@ def _check_source(loaded: LoadedWorkflow, number: int, paths: list[str], report:
                 peeks.append(peeked)
                 report.notes += notes_of(path, kind, source)
     if peeks:
-        _check_columns(loaded, source, f"feeds[{number}]" if loaded.workflow.feeds else "feed", peeks, report)
+        place = f"feeds[{number}]" if loaded.workflow.feeds else "feed"
+        _check_columns(loaded, source, place, peeks, report)
+        records = [record for peeked in peeks for record in peeked.records]
+        problems, notes = check_attributes(loaded, source, place, records)
+        report.problems += problems
+        report.notes += notes
     return peeks
 
 
@@ -291,11 +297,12 @@ def _check_columns(
         column = getattr(fields, name)
         if column is not None and f"{place}.fields.{name}" in loaded.lines:
             wanted[f"{place}.fields.{name}"] = column
+    wanted |= {f"{place}.attributes.{name}": column for name, column in source.attributes.items()}
     # Of several feeds one has the column of a feature, and another one may not.
     for name, feature in workflow.features.items() if not workflow.feeds else ():
         for field_name in feature.fields_of(name) if f"features.{name}" in loaded.lines else ():
-            column = getattr(fields, field_name)
-            if f"{place}.fields.{field_name}" not in wanted and column is not None:
+            column = source.column(field_name)
+            if column is not None and column not in wanted.values():
                 wanted[f"features.{name}"] = column
     for name, objective in workflow.objectives.items() if not workflow.feeds else ():
         wanted |= {f"objectives.{name}.labels.sources": column for column in objective.label_sources.columns}

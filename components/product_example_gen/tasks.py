@@ -271,7 +271,8 @@ class MakeExamples(beam.DoFn):
     def _products(self, file: FeedFile, records: Iterable[Record | BadRecord], tally: Tally) -> Iterator[_Found]:
         """Products with their lines, bad records, and None now and then."""
         own = self._sources[file.source]
-        make = Mapper(own, self._settings.dimensions, functools.partial(head_of, file.path, own)).product
+        head = functools.partial(head_of, file.path, own)
+        make = Mapper(own, self._settings.dimensions, head, self._settings.product_columns).product
         for record in records:
             tally.read += 1
             if tally.read % 10_000 == 0:

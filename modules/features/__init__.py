@@ -15,11 +15,13 @@ from modules.features.base import FeatureSettings
 from modules.features.categorical import CategoricalFeature
 from modules.features.dense import DenseFeature
 from modules.features.image import ImageFeature
+from modules.features.number import NumberFeature
 from modules.features.price import PriceFeature
 from modules.features.text import TextFeature
 
 Feature = Annotated[
-    TextFeature | CategoricalFeature | DenseFeature | PriceFeature | ImageFeature, Field(discriminator="kind")
+    TextFeature | CategoricalFeature | NumberFeature | DenseFeature | PriceFeature | ImageFeature,
+    Field(discriminator="kind"),
 ]
 """Any kind, as the workflow file declares it."""
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from modules.errors import Problem
-from modules.examples import TEXT_FIELDS
+from modules.examples import Holds, ProductColumns
 from modules.settings.base import Settings, contradiction
 
 if TYPE_CHECKING:
@@ -98,8 +98,8 @@ class FeatureSettings(Settings):
 
     has_tower: ClassVar[bool] = False
 
-    readable: ClassVar[tuple[str, ...]] = TEXT_FIELDS
-    """The fields of the product schema that a feature of this kind can read."""
+    reads: ClassVar[Holds] = "text"
+    """What the columns hold that a feature of this kind can read; so it says what an attribute holds."""
 
     @property
     def vector_length(self) -> int | None:
@@ -130,11 +130,32 @@ class FeatureSettings(Settings):
     def _column(self, column: str, workflow: Workflow, place: str) -> Iterator[Problem]:
         """What is wrong with one of its columns."""
         key = f"{place}.column" if self.column else place
-        if column not in self.readable:
-            expected = f"a field of the product schema that a {self.kind} feature reads: {', '.join(self.readable)}"
+        fields = ProductColumns().holding(self.reads)
+        if (first := workflow.attribute_readers.get(column)) is not None:
+            yield from self._attribute(column, workflow, key, first)
+        elif column not in fields:
+            readers = workflow.attribute_readers.items()
+            free = [name for name, by in readers if by is None or workflow.features[by].reads == self.reads]
+            expected = (
+                f"an attribute of the feed, or a field of the product schema that a {self.kind} feature reads: "
+                f"{', '.join((*fields, *free)) or 'there is none'}"
+            )
             yield contradiction(key, column, expected)
         elif not any(source.has(column) for source in workflow.sources):
             yield contradiction(key, column, f"a column of the feed: {workflow.field_key(column)} is null")
+
+    def _attribute(self, column: str, workflow: Workflow, key: str, first: str) -> Iterator[Problem]:
+        """Where it wants another thing of an attribute than the first feature that reads it."""
+        reader = workflow.features[first]
+        if reader.reads != self.reads:
+            expected = (
+                f"another attribute: features.{first} ({reader.kind}) reads {column} as a {reader.reads}, and a "
+                f"{self.kind} feature reads a {self.reads}; a second attribute may have the same column"
+            )
+            yield contradiction(key, column, expected)
+        elif reader.vector_length != self.vector_length:
+            expected = f"dimension: {reader.vector_length}, as features.{first} has for the same attribute"
+            yield contradiction(key.removesuffix(".column") + ".dimension", self.vector_length, expected)
 
     def transform(self, name: str, columns: Sequence[Any]) -> TransformStep:
         """Its step in Transform.

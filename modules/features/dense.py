@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 from pydantic import Field
 
-from modules.examples import VECTOR, VECTOR_FIELDS, transformed
+from modules.examples import VECTOR, Holds, transformed
 from modules.features.base import TransformStep
 from modules.features.numeric import NumericFeature
 
@@ -19,7 +19,7 @@ class DenseFeature(NumericFeature):
     """A vector that comes with the feed; one that is missing, of another length or not finite is zeros and a flag."""
 
     suffix: ClassVar[str] = VECTOR
-    readable: ClassVar[tuple[str, ...]] = VECTOR_FIELDS
+    reads: ClassVar[Holds] = "vector"
 
     kind: Literal["dense"] = "dense"
     column: str | None = None

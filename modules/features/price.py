@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
-from modules.examples import NUMBER_FIELDS, PRICE, transformed
+from modules.examples import PRICE, Holds, transformed
 from modules.features.base import TransformStep
 from modules.features.numeric import NumericFeature
 
@@ -17,7 +17,7 @@ class PriceFeature(NumericFeature):
     """log(1 + price), standardised, and a flag for a missing one."""
 
     suffix: ClassVar[str] = PRICE
-    readable: ClassVar[tuple[str, ...]] = NUMBER_FIELDS
+    reads: ClassVar[Holds] = "price"
 
     kind: Literal["price"] = "price"
     column: str | None = PRICE

@@ -8,7 +8,8 @@ feature's name and the text's length, so they are made once for each pair of the
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from typing import TypeVar
 
 import numpy as np
 
@@ -77,4 +78,19 @@ class TextHeaders(dict[int, bytes]):
     def __missing__(self, length: int) -> bytes:
         header = bytes_entry(self._name, [bytes(length)])[: -length or None]
         self[length] = header
+        return header
+
+
+_Header = TypeVar("_Header")
+
+
+class ByName(dict[str, _Header]):
+    """Feature name to its header, which is made when the first value of the feature is written."""
+
+    def __init__(self, make: Callable[[str], _Header]):
+        super().__init__()
+        self._make = make
+
+    def __missing__(self, name: str) -> _Header:
+        header = self[name] = self._make(name)
         return header

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from modules import examples
 from modules.category_text import Names
 from modules.errors import Problem
-from modules.feeds.encoding import TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
+from modules.feeds.encoding import ByName, TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
 from modules.feeds.ids import LabelIds
 from modules.feeds.mapping import Product
 from modules.feeds.truth import TrueCategories
@@ -192,10 +192,8 @@ class Joiner:
         ]
         self._by_rules = [name for name in objectives if name not in by_people]
         self._unreached_weight = {name: objective.unreached_weight for name, objective in objectives.items()}
-        self._headers = {
-            name: TextHeaders(name) for name in (examples.ID, *examples.TEXT_FIELDS, examples.TOP_CATEGORY)
-        }
-        self._float_headers = {name: float_header(name) for name in examples.NUMBER_FIELDS}
+        self._headers = ByName(TextHeaders)
+        self._float_headers = ByName(float_header)
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}

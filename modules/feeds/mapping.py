@@ -13,10 +13,11 @@ import numpy as np
 import orjson
 
 from modules.category_text import Names
-from modules.examples import CURRENCY, IMAGE, NUMBER_FIELDS, RETAILER, TEXT_FIELDS, VECTOR_FIELDS
+from modules.examples import CURRENCY, IMAGE, PRICE, RETAILER, ProductColumns
 from modules.feeds.cleaning import clean
 from modules.feeds.identifiers import gtins_of, item_groups_of
 from modules.feeds.ids import IdSpace
+from modules.feeds.numbers import UNTOLD, NumberReader
 from modules.feeds.prices.reader import PriceReader
 from modules.feeds.values import NotUsable, as_text, getter, kind_of
 from modules.images.cells import first_picture
@@ -31,10 +32,10 @@ class Product:
 
     Attributes:
       id: as in the feed, without white space around it; with ``ids: retailer`` behind the retailer's name.
-      text: text field to cleaned, non-empty text; a missing field is absent.
-      numbers: number field to its number; a missing one is absent.
-      untold: number fields that have a value, which tells no number.
-      vectors: vector field to float32 array of its dimension; a missing one is absent.
+      text: text field or attribute to cleaned, non-empty text; a missing one is absent.
+      numbers: field or attribute with a price or another number to it; a missing one is absent.
+      untold: fields and attributes that should have a number and have a value that tells none.
+      vectors: vector field or attribute to float32 array of its dimension; a missing one is absent.
       split: the value of the feed's split column, None if there is none.
       truth: names of the true category from the root down, empty if there is none.
       truths: all true categories, ``truth`` first; more than one where the feed puts a product in several.
@@ -56,36 +57,45 @@ class Product:
 
 
 class Mapper:
-    """Turns records into products by ``settings.fields``."""
+    """Turns records into products by ``settings.fields`` and ``settings.attributes``."""
 
     def __init__(
         self,
         settings: FeedSettings,
         dimensions: Mapping[str, int] | None = None,
         head: Callable[[], Iterable[Any]] = tuple,
+        columns: ProductColumns | None = None,
     ):
         """A mapper for the records of one file.
 
         Args:
           dimensions: vector field to the number of values its vectors must have.
-          head: gives the file's first records, as evidence of what its prices mean; asked at most once for each number
-            field, and only when a value leaves it open.
+          head: gives the file's first records, as evidence of what its prices and numbers mean; asked at most once
+            for each of their columns, and only when a value leaves it open.
+          columns: what the attributes hold (:attr:`modules.settings.workflow.Workflow.product_columns`); None: texts.
         """
+        if columns is None:
+            columns = ProductColumns(dict.fromkeys(settings.attributes, "text"))
         fields = settings.fields
         self._id = fields.id, getter(fields.id)
         self._ids = IdSpace.of(settings)
         self._retailer = settings.retailer
-        columns = {field: getattr(fields, field) for field in TEXT_FIELDS}
+        texts = {name: settings.column(name) for name in columns.texts}
         if self._retailer is not None:
             # What a feed writes of itself may change in spelling, or be missing: its figures would fall apart.
-            columns[RETAILER] = None
-        self._text = [(field, column, getter(column)) for field, column in columns.items() if column]
-        self._numbers = [
-            (f, getter(c), PriceReader(partial(_column_of, head, getter(c))))
-            for f in NUMBER_FIELDS
-            if (c := getattr(fields, f))
+            texts[RETAILER] = None
+        self._text = [(name, column, getter(column)) for name, column in texts.items() if column]
+        self._prices = [
+            (name, getter(c), PriceReader(partial(_column_of, head, getter(c))))
+            for name in columns.prices
+            if (c := settings.column(name))
         ]
-        self._vectors = [(f, c, getter(c)) for f in VECTOR_FIELDS if (c := getattr(fields, f))]
+        self._numbers = [
+            (name, getter(c), NumberReader(partial(_column_of, head, getter(c))))
+            for name in columns.numbers
+            if (c := settings.column(name))
+        ]
+        self._vectors = [(name, c, getter(c)) for name in columns.vectors if (c := settings.column(name))]
         self._dimensions = dict(dimensions or {})
         self._truth = getter(fields.truth) if fields.truth else None
         self._cells = settings.truth_cells
@@ -123,8 +133,10 @@ class Mapper:
             if value is not None and value != "":
                 vectors[field] = as_vector(column, value, self._dimensions.get(field))
         product = Product(own_id, text, vectors)
-        if self._numbers:
-            self._read_numbers(record, product)
+        if self._prices:
+            self._read_prices(record, product)
+        for field, get, reader in self._numbers:
+            _put_number(product, field, reader.read(get(record)))
         if not (text or vectors or product.numbers or product.untold):
             raise NotUsable("not_a_product", "none of the mapped columns has a value")
         if self._retailer is not None:
@@ -153,20 +165,17 @@ class Mapper:
             column, get = self._gtin
             product.gtins = gtins_of(column, get(record))
 
-    def _read_numbers(self, record: dict[str, Any], product: Product) -> None:
-        """Puts the number fields into the product, and the currency that a price names where no column has one."""
-        for name, get, reader in self._numbers:
+    def _read_prices(self, record: dict[str, Any], product: Product) -> None:
+        """Puts the prices into the product, and the currency that the price names where no column has one."""
+        for name, get, reader in self._prices:
             value = get(record)
             if value is None or value == "":
                 continue
             price = reader.read(value, product.text.get(CURRENCY, ""))
             if price is None:
                 continue
-            if price.amount is None:
-                product.untold += (name,)
-                continue
-            product.numbers[name] = price.amount
-            if price.currency:
+            _put_number(product, name, UNTOLD if price.amount is None else price.amount)
+            if price.currency and name == PRICE and name in product.numbers:
                 product.text.setdefault(CURRENCY, price.currency)
 
     def truths(self, record: Any) -> tuple[Names, ...]:
@@ -179,6 +188,16 @@ class Mapper:
         """Names of the record's true category from the root down; empty where it has none."""
         truths = self.truths(record)
         return truths[0] if truths else ()
+
+
+def _put_number(product: Product, name: str, number: float | None) -> None:
+    """Puts a number into the product: nothing of a missing one, and a count of one that cannot be told."""
+    if number is None:
+        return
+    if math.isnan(number):
+        product.untold += (name,)
+    else:
+        product.numbers[name] = number
 
 
 def _column_of(head: Callable[[], Iterable[Any]], get: Callable[[dict[str, Any]], Any]) -> Iterable[Any]:

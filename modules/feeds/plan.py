@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import Field
 
 from modules.errors import InputError
-from modules.examples import COLOR, ID, RETAILER, SIZE, TEXT_FIELDS, TITLE, VECTOR_FIELDS
+from modules.examples import COLOR, ID, RETAILER, SIZE, TITLE, Holds, ProductColumns
 from modules.feeds.files import FeedFile, find_feed_files, format_of, resolve
 from modules.feeds.ids import LabelIds
 from modules.feeds.joining import Assignments
@@ -50,6 +50,8 @@ class ExampleSettings(Settings):
     objectives: dict[str, Objective]
     dimensions: dict[str, int] = Field(default_factory=dict)
     """Vector field to the number of values that the features expect."""
+    attributes: dict[str, Holds] = Field(default_factory=dict)
+    """Attribute to what it holds, as the features that read it say."""
 
     @classmethod
     def of(cls, workflow: Workflow) -> ExampleSettings:
@@ -76,7 +78,13 @@ class ExampleSettings(Settings):
             labels=workflow.labels.model_copy(update={"store": None}),
             objectives=objectives,
             dimensions=dimensions,
+            attributes=dict(workflow.product_columns.attributes),
         )
+
+    @property
+    def product_columns(self) -> ProductColumns:
+        """The columns that describe products."""
+        return ProductColumns(self.attributes)
 
     def side_files(self, folder: str) -> list[str]:
         """The files beside the feed: taxonomy, rules, labels."""
@@ -109,7 +117,7 @@ def load_rule_set(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) ->
     """The rules, None if the workflow has none."""
     if settings.rules.file is None:
         return None
-    return load_rules(resolve(folder, settings.rules.file), taxonomy, fields=TEXT_FIELDS)
+    return load_rules(resolve(folder, settings.rules.file), taxonomy, fields=settings.product_columns.texts)
 
 
 def load_label_files(settings: ExampleSettings, folder: str, taxonomy: Taxonomy) -> ResolvedLabels:
@@ -184,16 +192,16 @@ def _for_survey(settings: FeedSettings) -> FeedSettings:
     """Without the columns that decide neither about a product's title group nor about its variants."""
     unmapped = {name: None for name in FieldSettings.model_fields if name not in _SURVEYED}
     fields = settings.fields.model_copy(update=unmapped)
-    return settings.model_copy(update={"fields": fields, "label_columns": ()})
+    return settings.model_copy(update={"fields": fields, "attributes": {}, "label_columns": ()})
 
 
 def find_dimensions(settings: ExampleSettings, files: Iterable[FeedFile]) -> dict[str, int]:
     """Vector field to its dimension: the features', else that of the first vector near the beginning of a feed."""
     dimensions = dict(settings.dimensions)
     sources = settings.sources
-    mapped = [field for field in VECTOR_FIELDS if any(source.has(field) for source in sources)]
+    mapped = [field for field in settings.product_columns.vectors if any(source.has(field) for source in sources)]
     unknown = [field for field in mapped if field not in dimensions]
-    mappers = list(map(Mapper, sources))
+    mappers = [Mapper(source, columns=settings.product_columns) for source in sources]
     for path, source in files if unknown else ():
         mapper = mappers[source]
         try:

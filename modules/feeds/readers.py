@@ -93,11 +93,9 @@ def notes_of(path: str, kind: str, settings: FeedSettings) -> tuple[str, ...]:
 
 
 def mapped_columns(settings: FeedSettings) -> tuple[str, ...]:
-    """The feed's columns that the mapping and the split name."""
-    fields = settings.fields.model_dump()
-    return tuple(
-        dict.fromkeys(column for column in (*fields.values(), settings.split.column, *settings.label_columns) if column)
-    )
+    """The feed's columns that the mapping, attributes included, and the split name."""
+    own = (*settings.fields.model_dump().values(), *settings.attributes.values())
+    return tuple(dict.fromkeys(c for c in (*own, settings.split.column, *settings.label_columns) if c))
 
 
 def _options(settings: FeedSettings) -> ReadOptions:

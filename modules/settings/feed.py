@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from modules.category_text import CategoryCells
 from modules.errors import Problem
-from modules.examples import RETAILER
+from modules.examples import RESERVED, RETAILER
 from modules.feeds.formats import FORMATS
 from modules.plugins import KindName
 from modules.settings.base import Settings, contradiction
@@ -103,6 +103,10 @@ RetailerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$"
 """Letters, digits, ``.``, ``_``, ``-``: part of the ids of its products, so that no name has the colon behind it."""
 
 
+AttributeName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,62}$")]
+"""Lower-case letters, digits and ``_``: an attribute is a column of the examples, and mostly a feature's name, too."""
+
+
 class FileSettings(Settings):
     """What is true of the files of one retailer alone."""
 
@@ -123,6 +127,10 @@ class FileSettings(Settings):
     encoding: Annotated[str, AfterValidator(_known_encoding)] | None = None
     """Of files of text, such as ``windows-1252``; null: each file's own bytes tell it."""
     fields: FieldSettings = FieldSettings()
+    attributes: dict[AttributeName, Annotated[str, Field(min_length=1)]] = Field(default_factory=dict)
+    """Further product attributes: a name of your own to its column (dotted, as in ``fields``). The feature that reads
+    an attribute says what it holds: text (``text``, ``categorical``), a number (``number``), a price (``price``) or a
+    vector (``dense``). One that no feature reads is text, for rules and the labelling pages."""
     truth_separator: Annotated[str, Field(min_length=1, max_length=8)] = ">"
     """Between the names of a true category that is given as text (``Shoes > Boots``); blanks around names go, and one
     written with blanks (``" / "``) needs them. A backslash before it makes it a part of a name."""
@@ -145,13 +153,35 @@ class FileSettings(Settings):
 
     def has(self, field: str) -> bool:
         """Whether products can have a value in this product field."""
-        return getattr(self.fields, field) is not None or (field == RETAILER and self.retailer is not None)
+        return self.column(field) is not None or (field == RETAILER and self.retailer is not None)
+
+    def column(self, field: str) -> str | None:
+        """The feed's column of a product field or an attribute; None where the feed has none."""
+        if field in self.attributes:
+            return self.attributes[field]
+        column: str | None = getattr(self.fields, field) if field in FieldSettings.model_fields else None
+        return column
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
+        yield from self._check_attributes(place)
         if self.truth_paths_separator == self.truth_separator:
             expected = "another text than truth_separator, or null"
             yield contradiction(f"{place}.truth_paths_separator", repr(self.truth_paths_separator), expected)
+
+    def _check_attributes(self, place: str) -> Iterator[Problem]:
+        for name, column in self.attributes.items():
+            key = f"{place}.attributes.{name}"
+            if name in FieldSettings.model_fields:
+                expected = (
+                    f"another name: {name} is a field of the product schema, whose column {place}.fields.{name} names"
+                )
+                yield contradiction(key, column, expected)
+            elif name in RESERVED:
+                yield contradiction(key, column, f"another name: {name} has a meaning of its own in the examples")
+            elif column == self.fields.truth:
+                expected = "another column: this one has the category to learn, which no feature may know"
+                yield contradiction(key, column, expected)
 
 
 class RetailerFeed(FileSettings):

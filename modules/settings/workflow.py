@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationInfo, model_validator
 
 from modules.errors import Problem
-from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY
+from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY, Holds, ProductColumns
 from modules.features import Feature, default_features, image_feature
 from modules.models import Model, solver_problems
 from modules.models.auto import AutoModel
@@ -285,6 +285,30 @@ class Workflow(Settings):
         """The distinct columns with the true category, of the feeds that have one."""
         columns = [source.fields.truth for source in self.sources]
         return tuple(dict.fromkeys(column for column in columns if column is not None))
+
+    @property
+    def attribute_readers(self) -> dict[str, str | None]:
+        """Attribute of any feed to the first feature that reads it, None where no feature does."""
+        names = dict.fromkeys(name for source in self.sources for name in source.attributes)
+        readers: dict[str, str | None] = dict(names)
+        for feature_name, feature in self.features.items():
+            for column in feature.columns_of(feature_name):
+                if column in readers and readers[column] is None:
+                    readers[column] = feature_name
+        return readers
+
+    @property
+    def product_columns(self) -> ProductColumns:
+        """The columns that describe products, and what each holds: of an attribute, what its feature reads."""
+        holds: dict[str, Holds] = {
+            name: "text" if reader is None else self.features[reader].reads
+            for name, reader in self.attribute_readers.items()
+        }
+        return ProductColumns(holds)
+
+    def attribute_key(self, name: str) -> str:
+        """Where the workflow says which column an attribute is, for a message."""
+        return f"feeds[...].attributes.{name}" if self.feeds else f"feed.attributes.{name}"
 
     def field_key(self, field: str) -> str:
         """Where the workflow says which column a field is, for a message."""

@@ -14,6 +14,7 @@ from modules.examples import NUMBER_FIELDS
 from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
+from pipeline.init.attributes import AttributeGuess, common_attributes, guess_attributes
 from pipeline.init.categories import (
     CategoryGuess,
     PathNode,
@@ -59,6 +60,7 @@ class Guess:
       minimum: how many products each of them has at least.
       products: products counted for the taxonomy (all, up to a million).
       vector: (column, length) of vectors that come with the feed.
+      attributes: further columns that become attributes, each under a name of its own.
       split: the feed's own split column and what its values mean.
       images: where the images are that a column names.
       unused: columns that were given no field.
@@ -82,6 +84,7 @@ class Guess:
     paths: Mapping[Names, int] = field(default_factory=dict)
     retailer: str | None = None
     feeds: tuple[Guess, ...] = ()
+    attributes: tuple[AttributeGuess, ...] = ()
 
     def mean_characters(self, field_name: str) -> float:
         """Of a value of the product field; of several feeds, where values are longest."""
@@ -175,11 +178,13 @@ def _detect(
     used = {guess.column for guess in fields} | taken
     used |= {vector.name} if vector else set()
     used |= {split[0]} if split else set()
+    attributes = guess_attributes(columns, sample, used, chosen)
+    used |= {guess.column for guess in attributes}
     images = _images(shared or feed_folder(files.paths), columns, fields, notes)
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
     return Guess(
         files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
-        split, images, unused, tuple(notes + others), dict(counts),
+        split, images, unused, tuple(notes + others), dict(counts), attributes=attributes,
     )  # fmt: skip
 
 
@@ -201,6 +206,10 @@ def unite(guesses: Sequence[Guess]) -> Guess:
         shown = " and ".join(map(str, sorted(lengths)))
         notes.append(f"vectors are not used: the feeds' have {shown} numbers, and one model compares none of them")
         guesses = [replace(guess, vector=None) for guess in guesses]
+    attributes = common_attributes(guess.attributes for guess in guesses)
+    guesses = [
+        replace(guess, attributes=tuple(own for own in guess.attributes if own.name in attributes)) for guess in guesses
+    ]
     splits = {guess.split for guess in guesses}
     if len(splits) > 1:
         notes.append("the split columns are not used: not every feed has the same one, so titles decide")
@@ -219,6 +228,7 @@ def unite(guesses: Sequence[Guess]) -> Guess:
         paths=trees.counts,
         retailer=None,
         feeds=tuple(guesses),
+        attributes=tuple(attributes.values()),
     )
 
 

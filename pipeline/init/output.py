@@ -15,6 +15,7 @@ from modules.feeds.identifiers import VARIANT_FIELDS
 from modules.objectives import DEFAULT_OBJECTIVE
 from modules.settings.similarity import IndexSettings
 from modules.settings.workflow import SLICES, EvaluationSettings
+from pipeline.init.attributes import CATEGORICAL, NUMBER, TEXT, VECTOR
 from pipeline.init.detect import Guess
 from pipeline.init.fields import ALIASES
 from pipeline.init.images import feed_folder
@@ -192,6 +193,17 @@ def _files(guess: Guess, parent: Path) -> list[str]:
         lines.append(f"    {field}: {_quote(column) if column else 'null'}")
     if guess.vector:
         lines.append(f"    image_vector: {_quote(guess.vector[0])}")
+    truth = _truth(guess)
+    if guess.attributes:
+        lines += [*truth[:1], "  attributes: # a name of your own: a further column of the feed"]
+        lines += [f"    {attribute.name}: {_quote(attribute.column)}" for attribute in guess.attributes]
+        return lines + truth[1:]
+    return lines + truth
+
+
+def _truth(guess: Guess) -> list[str]:
+    """The column with the category to learn, as the last line of the fields, and how it is read."""
+    lines: list[str] = []
     if guess.category:
         lines += [
             f"    truth: {_quote(guess.category.column)} # the category to learn, so it is no feature",
@@ -225,6 +237,13 @@ def _features(guess: Guess, images: bool) -> list[str]:
         lines.append("  gender: {kind: categorical}")
     if guess.vector:
         lines.append(f"  image_vector: {{kind: dense, dimension: {guess.vector[1]}}}")
+    for attribute in guess.attributes:
+        if attribute.taken_as == CATEGORICAL:
+            lines.append(f"  {attribute.name}: {{kind: categorical, vocabulary: 1000}}")
+        elif attribute.taken_as == NUMBER:
+            lines.append(f"  {attribute.name}: {{kind: number}}")
+        elif attribute.taken_as == VECTOR:
+            lines.append(f"  {attribute.name}: {{kind: dense, dimension: {attribute.length}}}")
     picture = "picture: {kind: image}"
     if images:
         lines.append(f"  {picture}")
@@ -256,13 +275,14 @@ def _texts(guess: Guess) -> list[str]:
     half = 2 if guess.products < SMALL else 1
     pairs = f"word_ngrams: {{ngrams: [2, 2], buckets: {32768 // half}}}"
     runs = f"characters: {{ngrams: [2, 5], buckets: {65536 // half}}}"
-    if len(fields) < 2:
+    further = [attribute.name for attribute in guess.attributes if attribute.taken_as == TEXT]
+    if len(fields) < 2 and not further:
         return [_text(field, 20000 // half, pairs, *([] if field in long else [runs])) for field in fields]
-    columns = f"columns: [{', '.join(fields)}]"
-    lines = [_text("text", 20000 // half, columns, pairs, *([] if long else [runs]))]
+    columns = f"columns: [{', '.join(fields + further)}]"
+    lines = [_text("text", 20000 // half, columns, pairs, *([] if long or further else [runs]))]
     for field in fields:
         # Without runs of characters in the one text, the short fields have their own.
-        own = [runs] if long and field not in long else []
+        own = [runs] if (long or further) and field not in long else []
         lines.append(_text(field, 8000 // half, "scale: 0.5", *own))
     return lines
 

@@ -95,6 +95,7 @@ def show(guess: Guess) -> None:
     rows += [(f.field, f.column, f"{f.confidence:.2f}", " | ".join(f.examples)) for f in guess.fields]
     if guess.vector:
         rows.append(("image_vector", guess.vector[0], "", f"vectors of {guess.vector[1]} numbers"))
+    rows += [(a.name, a.column, "", f"{a.taken_as}: {' | '.join(a.examples)}") for a in guess.attributes]
     if guess.images and guess.images.usable:
         where = [", ".join(guess.images.hosts)] if guess.images.hosts else []
         where += [f"{guess.images.files:,} files"] if guess.images.files else []
@@ -104,13 +105,14 @@ def show(guess: Guess) -> None:
     if guess.category:
         values = " | ".join(text for text, _ in guess.category.examples)
         rows.append(("truth", guess.category.column, f"{guess.category.confidence:.2f}", values))
+    first = max(13, *(len(row[0]) for row in rows))
     width = max(len(visible(row[1])) for row in rows)
-    room = max(30, shutil.get_terminal_size((120, 24)).columns - width - 22)
+    room = max(30, shutil.get_terminal_size((120, 24)).columns - width - first - 9)
     for field, column, sure, examples in rows:
         shown = "".join(c if c.isprintable() else " " for c in examples)
         if len(shown) > room:
             shown = shown[: room - 1] + "…"
-        _say(f"{field:<13}  {visible(column):<{width}}  {sure:<4}  {shown}".rstrip())
+        _say(f"{visible(field):<{first}}  {visible(column):<{width}}  {sure:<4}  {shown}".rstrip())
     if guess.unused:
         _say(f"not used: {', '.join(guess.unused)}")
     if guess.category:
@@ -136,6 +138,8 @@ def _show_feeds(guess: Guess) -> None:
         _say("  ".join(f"{text:<{width}}" for text, width in zip(row, widths, strict=True)).rstrip())
     for feed in guess.feeds:
         _say(f"{feed.retailer}: {', '.join(str(path) for path in feed.files.paths)}")
+        if feed.attributes:
+            _say(f"  attributes: {', '.join(f'{a.name} ({a.column}, {a.taken_as})' for a in feed.attributes)}")
         if feed.unused:
             _say(f"  not used: {', '.join(feed.unused)}")
         if feed.category:

@@ -66,7 +66,6 @@ def report(
     import json
 
     from modules.errors import InputError, Problem
-    from modules.examples import TEXT_FIELDS
     from modules.objectives import kinds_of
     from modules.rules import load_rules
     from pipeline.inputs import taxonomy_of
@@ -80,7 +79,7 @@ def report(
     taxonomy = taxonomy_of(loaded)
     if loaded.rules_file is None:
         raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))
-    rules = load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS)
+    rules = load_rules(loaded.rules_file, taxonomy, fields=loaded.workflow.product_columns.texts)
     result = judged(loaded, taxonomy, rules, objective)
     if as_json:
         parts = {"totals": result.totals(), "rules": result.to_rows(), "pairs": result.pair_rows()}
@@ -115,7 +114,6 @@ def why(
 ) -> None:
     """Say which rules put a product where, and which words made them fire."""
     from modules.errors import InputError, Problem, shorten
-    from modules.examples import TEXT_FIELDS
     from modules.rules import load_rules
     from modules.rules.engine import RuleEngine
     from pipeline.inputs import taxonomy_of
@@ -126,7 +124,7 @@ def why(
     if loaded.rules_file is None:
         raise InputError(loaded.problem("rules.file", "expected a file: this workflow has no rules"))
     taxonomy = taxonomy_of(loaded)
-    engine = RuleEngine(load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS))
+    engine = RuleEngine(load_rules(loaded.rules_file, taxonomy, fields=loaded.workflow.product_columns.texts))
     asked = taxonomy.find(category) if category is not None else None
     product = next((product for product in read_products(loaded) if product.id == product_id), None)
     if product is None:

@@ -153,3 +153,37 @@ def test_a_demo_that_is_not_written_yet_is_noted(tmp_path: Path) -> None:
     (tmp_path / "w.yaml").write_text("name: d\nfeed: {folder: none, demo: {}}\n")
     report = check(load_workflow(tmp_path / "w.yaml"))
     assert not report.problems and "none" in report.notes[0]
+
+
+def test_attributes_are_looked_up_and_looked_into(tmp_path: Path) -> None:
+    (tmp_path / "t.yaml").write_text(TAXONOMY)
+    rows = [
+        {
+            "id": i,
+            "title": "t",
+            "kg": "2 kg" if i else "1-2 kg",
+            "rrp": "call",
+            "v": [1, 2],
+            "w": [1, 2, 3],
+            "m": "felt",
+        }
+        for i in range(4)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    attributes = "{weight: kg, was: rrp, shape: v, sound: w, material: m, colour: mm}"
+    (tmp_path / "w.yaml").write_text(
+        f"name: shop\nfeed:\n  files: [a.jsonl]\n  attributes: {attributes}\ntaxonomy: {{file: t.yaml}}\n"
+        "features:\n  title: {kind: text}\n  weight: {kind: number}\n  was: {kind: price, column: was}\n"
+        "  shape: {kind: dense, dimension: 3}\n  sound: {kind: dense, dimension: 3}\n"
+    )
+    report = check(load_workflow(tmp_path / "w.yaml"))
+    told = {(problem.key, problem.value): problem for problem in report.problems}
+    assert set(told) == {
+        ("feed.attributes.colour", "mm"), ("feed.attributes.was", "call"), ("feed.attributes.shape", "[1, 2]")
+    }  # fmt: skip
+    assert (
+        "expected a vector of 3 numbers, as features.shape reads it" in told["feed.attributes.shape", "[1, 2]"].expected
+    )
+    assert [note for note in report.notes if note.startswith("attribute")] == [
+        "attribute weight: 1 of the first 4 values are not a number (such as '1-2 kg'): they are missing, and counted"
+    ]

@@ -82,7 +82,7 @@ def test_evidence_is_there_exactly_where_a_value_is(built: Built, name: str) -> 
         there = np.asarray(feature.evidence(name, {key: value.numpy() for key, value in inputs.items()})) >= 1
         return there if there.ndim == 1 else there.any(axis=1)
 
-    values = {"price": 12.5, "size": "large", "image_vector": [0.5] * 4}
+    values = {"price": 12.5, "rating": 3.5, "size": "large", "image_vector": [0.5] * 4}
     rows = [{**row, column: values.get(column, "boot leather ankle")} for row in built.rows["train"][:20]]
     assert evidence(rows).all()
     assert not evidence([{**row, column: None} for row in rows]).any()

@@ -185,6 +185,44 @@ class TestNumbers:
         data = Built(tmp_path, settings, tft.TFTransformOutput(transform), files, {"train": rows})
         assert [row["price/price"].tolist() for row in data.columns("train", ["price/price"])] == [[0.0, 0.0]] * 20
 
+    def test_a_number_is_standardised_and_put_into_quantiles(self, built):
+        known = np.array([row["rating"] for row in built.rows["train"] if row["rating"] is not None])
+        buckets = []
+        for split in ("train", "eval"):
+            for row, raw in zip(built.columns(split, ["rating/number"]), built.rows[split], strict=True):
+                value, *one_hot, flag = row["rating/number"].tolist()
+                if raw["rating"] is None:
+                    assert (value, one_hot, flag) == (0.0, [0.0] * 4, 0.0)
+                    continue
+                assert value == pytest.approx((raw["rating"] - known.mean()) / known.std(), abs=1e-4)
+                assert flag == 1.0 and sorted(one_hot) == [0.0, 0.0, 0.0, 1.0]
+                buckets.append((raw["rating"], one_hot.index(1.0)))
+        ordered = [bucket for _, bucket in sorted(buckets)]
+        assert ordered == sorted(ordered), "a larger number is in no lower bucket"
+        assert all(0.1 < ordered.count(bucket) / len(ordered) < 0.4 for bucket in range(4))
+
+    @pytest.mark.parametrize("number", [None, 7.0])
+    def test_a_number_column_of_nothing_or_of_one_value(self, tmp_path, number):
+        rows = [{**row, "rating": number} for row in catalogue.products(20, 1)]
+        settings = tiny(("rating",))
+        transform, files = catalogue.transformed(tmp_path, settings, {"train": rows})
+        output = tft.TFTransformOutput(transform)
+        data = Built(tmp_path, settings, output, files, {"train": rows})
+        for row in data.columns("train", ["rating/number"]):
+            value, *one_hot, flag = row["rating/number"].tolist()
+            assert (value, sum(one_hot), flag) == ((0.0, 0.0, 0.0) if number is None else (0.0, 1.0, 1.0))
+        layer = output.transform_features_layer()
+        odd = [{"id": "x", "rating": value} for value in (float("nan"), float("inf"), -float("inf"), 3e38, -3e38, 0.0)]
+        raw = tf.io.parse_example([catalogue.raw_example(row) for row in odd], {"rating": catalogue.RAW_SPEC["rating"]})
+        spec = {
+            k: tf.io.parse_example([b""] * 6, {k: v})[k]
+            for k, v in catalogue.RAW_SPEC.items()
+            if "/" not in k and k != "id"
+        }
+        served = layer({**spec, **raw})["rating/number"].numpy()
+        assert np.isfinite(served).all() and (np.abs(served) <= 5.0).all()
+        assert not served[:3].any() and (served[3:, -1] == 1.0).all()
+
 
 class TestServing:
     """The same graph, applied to raw examples as a server does."""

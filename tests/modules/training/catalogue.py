@@ -27,7 +27,7 @@ TREE = Taxonomy.from_paths([tuple(path.split(" > ")) for path in WORDS])
 
 def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
     """Raw products: title and brand say the category; a share of them is labelled."""
-    rng, pictures = np.random.default_rng(seed), np.random.default_rng(seed + 1000)
+    rng, pictures, ratings = (np.random.default_rng(seed + more) for more in (0, 1000, 2000))
     names = list(WORDS)
     index = {TREE.path_text(c): i for i, c in enumerate(TREE.exclusive)}
     everything = {TREE.path_text(c): i for i, c in enumerate(TREE)}
@@ -45,6 +45,7 @@ def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
                 "price": int(rng.integers(5, 90)) + 0.5 if rng.random() > 0.2 else None,
                 "image_vector": rng.normal(size=4).astype(np.float32).tolist() if rng.random() > 0.3 else None,
                 "image_bytes": picture(names.index(name), pictures) if pictures.random() > 0.15 else b"",
+                "rating": float(ratings.integers(1, 11)) / 2 if ratings.random() > 0.2 else None,
                 "truth": index[name],
                 "label/exclusive": index[name] if rng.random() < labelled else -1,
                 "label/rule_based": [everything[parts[0]], everything[name]] if by_rule else [],
@@ -93,6 +94,7 @@ RAW_SPEC = {
     "size": tf.io.VarLenFeature(tf.string),
     "description": tf.io.VarLenFeature(tf.string),
     "image_vector": tf.io.VarLenFeature(tf.float32),
+    "rating": tf.io.VarLenFeature(tf.float32),
     "image_bytes": tf.io.VarLenFeature(tf.string),
     "label/exclusive": tf.io.FixedLenFeature([], tf.int64),
     "label/rule_based": tf.io.VarLenFeature(tf.int64),
@@ -105,8 +107,9 @@ def raw_example(row: dict) -> bytes:
     for name in ("id", "title", "brand", "size", "description"):
         if row.get(name) is not None:
             feature[name] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row[name].encode()]))
-    if row.get("price") is not None:
-        feature["price"] = tf.train.Feature(float_list=tf.train.FloatList(value=[row["price"]]))
+    for name in ("price", "rating"):
+        if row.get(name) is not None:
+            feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[row[name]]))
     if row.get("image_bytes") is not None:
         feature["image_bytes"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row["image_bytes"]]))
     if row.get("image_vector") is not None:

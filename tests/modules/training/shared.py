@@ -30,6 +30,7 @@ FEATURES: dict[str, dict[str, Any]] = {
     "brand": {"kind": "categorical", "vocabulary": 2},
     "size": {"kind": "categorical"},
     "price": {"kind": "price"},
+    "rating": {"kind": "number", "buckets": 4},
     "image": {"kind": "dense", "column": "image_vector", "dimension": 4},
     "picture": {"kind": "image", "size": [16, 16], "channels": [8, 12, 16], "width": 12},
 }  # fmt: skip
@@ -75,7 +76,11 @@ def tiny(features: tuple[str, ...], **changes: Any) -> Workflow:
     """The catalogue's workflow with these features."""
     fields = {"image_vector": "image_vector"}
     return catalogue.workflow(
-        **{"features": {name: FEATURES[name] for name in features}, "feed": {"fields": fields}, **changes}
+        **{
+            "features": {name: FEATURES[name] for name in features},
+            "feed": {"fields": fields, "attributes": {"rating": "rating"}},
+            **changes,
+        }
     )
 
 

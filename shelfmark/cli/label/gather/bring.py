@@ -14,7 +14,6 @@ from labelling.store import Store, importing, rows
 from labelling.store.database import now
 from labelling.store.importing import Imported
 from labelling.store.tables import runs as runs_table
-from modules.examples import TEXT_FIELDS
 from modules.objectives import kind_named, kinds_of, multi_label_names, single_label_names
 from modules.predictions.read import PredictionFiles
 from modules.rules import RuleSet, load_rules
@@ -141,7 +140,7 @@ def _reused(metrics: Mapping[str, Any], run: str) -> Any:
 def _rules(loaded: LoadedWorkflow, taxonomy: Taxonomy) -> RuleSet | None:
     if loaded.rules_file is None or not loaded.rules_file.is_file():
         return None
-    return load_rules(loaded.rules_file, taxonomy, fields=TEXT_FIELDS)
+    return load_rules(loaded.rules_file, taxonomy, fields=loaded.workflow.product_columns.texts)
 
 
 def _labelled(connection: Any, files: PredictionFiles) -> dict[str, str]:

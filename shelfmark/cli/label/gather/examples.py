@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from modules.examples import ID, NUMBER_FIELDS, RULES, SPLIT_FOLDER, TEXT_FIELDS, UNLABELLED, label
+from modules.examples import ID, RULES, SPLIT_FOLDER, UNLABELLED, is_product_column, label
 from modules.rules import RuleSet
 from modules.taxonomy import Taxonomy
 
@@ -45,7 +45,7 @@ class RuleTally:
 
 @dataclass(frozen=True)
 class Example:
-    """A product's text fields, its split and the rules that fired."""
+    """A product's texts and numbers, attributes included, its split and the rules that fired."""
 
     id: str
     fields: dict[str, str]
@@ -154,11 +154,14 @@ def _example(example: Any, split: str) -> Example:
     def texts(name: str) -> list[str]:
         return [value.decode("utf-8", "replace") for value in example.features.feature[name].bytes_list.value]
 
-    fields = {name: values[0] for name in TEXT_FIELDS if (values := texts(name)) and values[0]}
-    for name in NUMBER_FIELDS:
-        for number in example.features.feature[name].float_list.value:
+    fields = {}
+    # What the examples have, and not what the workflow says: it may have changed since the run.
+    for name in filter(is_product_column, sorted(example.features.feature)):
+        if (values := texts(name)) and values[0]:
+            fields[name] = values[0]
+        if len(numbers := example.features.feature[name].float_list.value) == 1:
             # The shortest decimal that is this 32-bit number: what the feed has, up to seven digits.
-            fields[name] = np.format_float_positional(np.float32(number), trim="-")
+            fields[name] = np.format_float_positional(np.float32(numbers[0]), trim="-")
     return Example(texts(ID)[0], fields, split, tuple(texts(RULES)))
 
 

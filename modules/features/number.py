@@ -1,0 +1,61 @@
+"""A number that is no price: a rating, a weight, a length."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+
+from pydantic import Field
+
+from modules.examples import NUMBER, Holds, transformed
+from modules.features.base import TransformStep
+from modules.features.numeric import NumericFeature
+
+if TYPE_CHECKING:
+    import tensorflow as tf
+
+FARTHEST = 5.0
+"""Standard deviations: what lies farther out says no more, and would outweigh all other features."""
+
+
+class NumberFeature(NumericFeature):
+    """The standardised number, which of ``buckets`` quantiles of the training products it is in, and a flag for a
+    missing one."""
+
+    suffix: ClassVar[str] = NUMBER
+    reads: ClassVar[Holds] = "number"
+
+    kind: Literal["number"] = "number"
+    column: str | None = None
+    """The attribute; default: the feature's own name."""
+    buckets: Annotated[int, Field(ge=2, le=256)] = 10
+    """Quantiles: a linear model learns a weight for each, and so more than "the larger, the likelier"."""
+
+    @property
+    def size(self) -> int:
+        return self.buckets + 2
+
+    def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
+        """``<name>/number``: standardised value, one-hot bucket, presence flag; zeros for a missing number."""
+        import tensorflow as tf
+        import tensorflow_transform as tft
+
+        from modules.graph_ops.text import one_per_row
+
+        value = one_per_row(columns[0], missing=float("nan"))
+        # Whoever asks the served model may send any number.
+        valid = tf.math.is_finite(value)
+        known = tf.boolean_mask(value, valid)
+        mean, deviation = tft.mean(known), tf.sqrt(tft.var(known))
+        # Of a column without any number, mean and variance are NaN.
+        mean = tf.where(tf.math.is_finite(mean), mean, 0.0)
+        safe = tf.where(tf.math.is_finite(deviation) & (deviation > 1e-6), deviation, 1.0)
+        safe_value = tf.where(valid, value, mean)
+        centred = tf.clip_by_value((safe_value - mean) / safe, -FARTHEST, FARTHEST)
+        bounds = tf.reshape(tft.quantiles(known, self.buckets, epsilon=0.01), [1, -1])
+        bucket = tf.reduce_sum(tf.cast(safe_value[:, None] >= bounds, tf.int32), axis=1)
+        flag = tf.cast(valid, tf.float32)[:, None]
+        parts = [centred[:, None] * flag, tf.one_hot(bucket, self.buckets) * flag, flag]
+        return TransformStep.without_counts(
+            {transformed(name, NUMBER): tf.ensure_shape(tf.concat(parts, axis=1), [None, self.size])}
+        )

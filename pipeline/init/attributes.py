@@ -1,0 +1,288 @@
+"""Which further columns of a feed help to tell categories, and as what; what could give the category away stays out.
+
+A wrong attribute costs more than a missing one: a column that knows the label makes every figure of the evaluation too
+good, and the model useless for products whose column is empty. So a column must look harmless by its name, by its
+values, and by what they say of the category to learn.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter, defaultdict
+from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from modules.category_text import Names
+from modules.examples import RESERVED
+from modules.feeds.numbers import NumberReader
+from modules.settings.feed import FieldSettings
+from pipeline.init.categories import CategoryGuess
+from pipeline.init.columns import SampledColumn
+from pipeline.init.fields import ALIASES, CATEGORY_ALIASES, name_score, normalise
+
+TakenAs = Literal["text", "categorical", "number", "vector"]
+TEXT: Final = "text"
+CATEGORICAL: Final = "categorical"
+NUMBER: Final = "number"
+VECTOR: Final = "vector"
+
+MOST = 24
+"""Attributes: each costs time in every run, and the fullest ones tell most."""
+
+LEAST_FILL, LEAST_FILLED = 0.05, 20
+"""Share and number of the products that must have a value."""
+
+MOST_COMMON = 0.98
+"""Share of the most frequent value, above which a column tells nothing."""
+
+MOST_VALUES, LEAST_REPEATED = 1000, 5
+"""Distinct values of a categorical attribute, and how often one stands there on average."""
+
+SHORT, LEAST_WORDS = 40, 3
+"""Characters of a categorical value, and words of a text, on average."""
+
+TOLD = 0.98
+"""Share of the values that must tell a number."""
+
+KNOWS, FOLLOWS = 0.6, 0.9
+"""Share of the way from guessing to certainty, from which on a column knows the category, and follows from it."""
+
+NAMES_CATEGORY, NAMES_UPPER = 0.2, 0.5
+"""Share of the products whose value holds the name of the category, or of one above it."""
+
+
+def _words(text: str) -> frozenset[str]:
+    return frozenset(text.replace("_", " ").split())
+
+
+_CATEGORY_WORDS = _words(CATEGORY_ALIASES) | _words(
+    "cat cats categ catid categoryid subcat cluster clusters label labels target truth gold y taxonomy taxon node "
+    "segment family line range collection section theme commodity hs tariff unspsc gpc etim eclass naics browse tree "
+    "path level lvl classification tax gruppe wgr genre tag tags keyword keywords split fold prediction predicted score"
+)
+"""A column with one of these in its name may hold the category, in whatever code."""
+
+_ID_WORDS = _words(
+    "id ids nr no number num sku skus ean gtin upc isbn asin mpn code codes key hash uuid guid ref reference barcode "
+    "handle slug index idx position rank row pk fk parent variant version checksum token user seller shop merchant"
+)
+_NO_ATTRIBUTE_WORDS = _words(
+    "date time datetime timestamp created updated modified published expires expiry deadline url uri link links href "
+    "src file filename image images img picture pictures photo photos thumbnail video icon html email phone price "
+    "prices cost sale discount amount currency shipping delivery stock quantity qty inventory availability available "
+    "instock clicks views sold sales commission margin status active enabled visible deleted language lang locale "
+    "country year month day hour week"
+)
+_SWITCH = _words("true false yes no y n ja nein oui non si sí da nie tak on off none null nan n/a -")
+"""Values of columns that say yes or no of a product, mostly of what a shop does with it."""
+
+_FEATURES = ("text", "picture")
+"""Features that `init` writes, whose names are no column's."""
+
+_DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}(?: .*)?|\d{4}/\d\d?/\d\d?.*")
+_CODE = re.compile(r"[\d\W_]{6,}|[0-9a-fA-F-]{16,}")
+
+
+@dataclass(frozen=True)
+class AttributeGuess:
+    """A column that becomes an attribute.
+
+    Attributes:
+      taken_as: what for. length: of a vector, 0 of anything else.
+      fill: share of the products that have it.
+    """
+
+    name: str
+    column: str
+    taken_as: TakenAs
+    examples: tuple[str, ...]
+    fill: float
+    length: int = 0
+
+
+def guess_attributes(
+    columns: Mapping[str, SampledColumn],
+    sample: Sequence[dict[str, Any]],
+    used: Collection[str],
+    category: CategoryGuess | None,
+) -> tuple[AttributeGuess, ...]:
+    """The columns that become attributes, in the feed's order.
+
+    Args:
+      columns: all of the feed. sample: the records that they were summarised from.
+      used: columns that are something else already.
+      category: the column with the category to learn.
+    """
+    truths = [category.cells.names(record.get(category.column)) for record in sample] if category else []
+    guesses: list[AttributeGuess] = []
+    names = {*RESERVED, *FieldSettings.model_fields, *_FEATURES}
+    for column in columns.values():
+        taken_as = None if column.name in used else _taken_as(column, sample)
+        if taken_as is None or _knows_category(column.name, sample, truths):
+            continue
+        name = _free_name(column.name, names)
+        names.add(name)
+        examples = (f"vectors of {column.vector_length} numbers",) if taken_as == VECTOR else tuple(column.examples())
+        length = column.vector_length if taken_as == VECTOR else 0
+        guesses.append(AttributeGuess(name, column.name, taken_as, examples, column.fill, length))
+    fullest = sorted(guesses, key=lambda guess: -guess.fill)[:MOST]
+    return tuple(guess for guess in guesses if guess in fullest)
+
+
+def common_attributes(feeds: Iterable[Sequence[AttributeGuess]]) -> dict[str, AttributeGuess]:
+    """Attributes of several feeds by name, without those that two feeds take as different things."""
+    by_name: dict[str, AttributeGuess] = {}
+    differing: set[str] = set()
+    for guess in (guess for feed in feeds for guess in feed):
+        first = by_name.setdefault(guess.name, guess)
+        if (first.taken_as, first.length) != (guess.taken_as, guess.length):
+            differing.add(guess.name)
+    return {name: guess for name, guess in by_name.items() if name not in differing}
+
+
+def _taken_as(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenAs | None:
+    """As what a column is of use; None where it is of none, or may be an id, a date or an address."""
+    if not _is_harmless(column.name) or column.nested:
+        return None
+    if column.filled < LEAST_FILLED or column.fill < LEAST_FILL:
+        return None
+    if column.vectors:
+        return _as_vector(column, sample)
+    distinct = len(column.distinct)
+    if distinct < 2 or max(column.distinct.values()) > MOST_COMMON * column.filled:
+        return None
+    if column.urls + column.images > 0.01 * column.filled or _share(column, _DATE) > 0.05:
+        return None
+    numbers = _numbers(column)
+    if numbers is not None:
+        return NUMBER if _measures(column, numbers) else None
+    return _as_words(column)
+
+
+def _is_harmless(name: str) -> bool:
+    """Whether a column's name says neither of a category, nor of an id, nor of what changes with time or shop."""
+    if set(normalise(name)) & (_CATEGORY_WORDS | _ID_WORDS | _NO_ATTRIBUTE_WORDS):
+        return False
+    return max(name_score(name, ALIASES["id"]), name_score(name, CATEGORY_ALIASES)) < 0.5
+
+
+def _as_words(column: SampledColumn) -> TakenAs | None:
+    """Numbers that were not safe to take as such are no words, either."""
+    lettered = sum(count for text, count in column.distinct.items() if any(map(str.isalpha, text)))
+    if all(text.casefold() in _SWITCH for text in column.distinct):
+        return None
+    if lettered < 0.9 * column.filled or _share(column, _CODE) > 0.2:
+        return None
+    repeated = column.filled >= LEAST_REPEATED * len(column.distinct)
+    if repeated and len(column.distinct) <= MOST_VALUES and column.mean_characters <= SHORT:
+        return CATEGORICAL
+    return TEXT if column.mean_words >= LEAST_WORDS and not column.lists else None
+
+
+def _as_vector(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenAs | None:
+    """A list of numbers of one length, and mostly another one for each product: no code of a category."""
+    if column.vectors < 0.9 * column.filled:
+        return None
+    values = [record[column.name] for record in sample if isinstance(record.get(column.name), list | tuple)]
+    finite = all(not isinstance(x, bool) and math.isfinite(x) for vector in values for x in vector)
+    lengths = {len(vector) for vector in values}
+    return VECTOR if finite and len(lengths) == 1 and len(set(map(tuple, values))) > 0.5 * len(values) else None
+
+
+def _share(column: SampledColumn, pattern: re.Pattern[str]) -> float:
+    return column.share(sum(count for text, count in column.distinct.items() if pattern.fullmatch(text)))
+
+
+def _numbers(column: SampledColumn) -> dict[float, int] | None:
+    """Distinct numbers and their products, of a column of (nearly) nothing else."""
+    reader = NumberReader(lambda: column.distinct)
+    numbers: Counter[float] = Counter()
+    for text, count in column.distinct.items():
+        number = reader.read(text)
+        if number is not None and not math.isnan(number):
+            numbers[number] += count
+    return dict(numbers) if numbers.total() >= TOLD * column.filled else None
+
+
+def _measures(column: SampledColumn, numbers: Mapping[float, int]) -> bool:
+    """Whether numbers measure something: more than a switch, and neither article numbers nor codes.
+
+    Whole numbers without a unit are taken only where they are few and small, such as a rating or a number of pieces:
+    larger ones may be codes of anything.
+    """
+    if len(numbers) < 5:
+        return False
+    bare = sum(count for text, count in column.distinct.items() if text.removeprefix("-").isdigit())
+    if bare < 0.9 * column.filled:
+        return True
+    largest = max(map(abs, numbers))
+    return largest <= 100 and column.filled >= LEAST_REPEATED * len(numbers)
+
+
+def _knows_category(column: str, sample: Sequence[dict[str, Any]], truths: Sequence[Names]) -> bool:
+    """Whether a column tells the category to learn at any level, follows from it, or names it.
+
+    Args:
+      truths: the category of each product; none at all where the feed has no column with them.
+    """
+    pairs = [
+        (_key(value), names)
+        for record, names in zip(sample, truths, strict=bool(truths))
+        if names and (value := record.get(column)) not in (None, "", [], ())
+    ]
+    leaf = sum(names[-1].casefold() in value for value, names in pairs)
+    upper = sum(any(name.casefold() in value for name in names[:-1]) for value, names in pairs)
+    if pairs and (leaf >= NAMES_CATEGORY * len(pairs) or upper >= NAMES_UPPER * len(pairs)):
+        return True
+    for depth in range(1, max((len(names) for _, names in pairs), default=0) + 1):
+        level = [(value, names[:depth]) for value, names in pairs]
+        if _told_by(level) >= KNOWS:
+            return True
+    return _told_by([(names, value) for value, names in pairs]) >= FOLLOWS
+
+
+def _key(value: Any) -> str:
+    return str(value).strip().casefold()
+
+
+def _told_by(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:
+    """How far the first of each pair tells the second: 0 as well as the most frequent one, 1 always.
+
+    Each pair is told from all others, so that a value that stands there once tells nothing.
+    """
+    groups: defaultdict[Hashable, Counter[Hashable]] = defaultdict(Counter)
+    for known, wanted in pairs:
+        groups[known][wanted] += 1
+    totals: Counter[Hashable] = Counter()
+    right = 0
+    for counts in groups.values():
+        if counts.total() < 2:
+            continue
+        totals.update(counts)
+        first, second = (*[count for _, count in counts.most_common(2)], 0)[:2]
+        # Without itself, a pair of the most frequent one must still have it in front.
+        right += first if first - 1 > second else 0
+    seen = totals.total()
+    if seen < max(LEAST_FILLED, 0.1 * len(pairs)):
+        return 0.0
+    guessed = totals.most_common(1)[0][1]
+    return (right - guessed) / (seen - guessed) if seen > guessed else 0.0
+
+
+def _free_name(column: str, taken: Collection[str]) -> str:
+    """A name that an attribute may have: of the column's last part, else of the whole, else with a number."""
+    whole = _plain_name(column)
+    for name in (_plain_name(column.rpartition(".")[2]), whole):
+        if name[:1].isalpha() and name not in taken:
+            return name
+    stem = whole if whole[:1].isalpha() else f"attribute_{whole}".rstrip("_")
+    number = 1
+    while f"{stem}_{number}" in taken:
+        number += 1
+    return f"{stem}_{number}"
+
+
+def _plain_name(column: str) -> str:
+    return re.sub(r"[^a-z0-9_]", "", "_".join(normalise(column))).strip("_")[:50]
