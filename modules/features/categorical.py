@@ -30,6 +30,9 @@ class CategoricalFeature(FeatureSettings):
     """Most frequent values kept; None keeps all."""
     width: Annotated[int, Field(ge=1, le=4096)] = 10
     embedding: Literal["learned", "random_fixed"] = "learned"
+    scale: Annotated[float, Field(gt=0.0)] = 1.0
+    """In linear and LSA models: the input that stands for the product's value, how loud this column is beside the
+    others; a text has a length of 1 unless its own ``scale`` says another."""
 
     def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/index``, int64 (n,): missing, out of vocabulary, or the value's place behind those."""
@@ -66,16 +69,22 @@ class CategoricalFeature(FeatureSettings):
         return {transformed(name, VOCABULARY_INDEX): keras.Input((), dtype="int64", name=f"{name}_index")}
 
     def linear_map(self, name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
+        rows = self._looked_up(name, inputs, layer, context)
+        return rows if self.scale == 1.0 else rows * self.scale
+
+    def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
+        start = context.normal(0.05)
+        layer = LayerSettings(f"{name}_embedding", self.width, start, self.embedding == "learned")
+        return self._looked_up(name, inputs, layer, context)
+
+    @staticmethod
+    def _looked_up(name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
+        """The row of the value in a table, (batch, layer.width)."""
         import keras
 
         return keras.layers.Embedding(
             context.learned[name].size, layer.width, layer.initializer, name=layer.name, trainable=layer.trainable
         )(inputs[transformed(name, VOCABULARY_INDEX)])
-
-    def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
-        start = context.normal(0.05)
-        layer = LayerSettings(f"{name}_embedding", self.width, start, self.embedding == "learned")
-        return self.linear_map(name, inputs, layer, context)
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
         return inputs[transformed(name, VOCABULARY_INDEX)]  # 0 is missing
@@ -85,5 +94,5 @@ class CategoricalFeature(FeatureSettings):
         from scipy import sparse
 
         index = inputs[transformed(name, VOCABULARY_INDEX)]
-        ones = np.ones(len(index), np.float32)
-        return sparse.csr_matrix((ones, (np.arange(len(index)), index)), (len(index), size))
+        values = np.full(len(index), self.scale, np.float32)
+        return sparse.csr_matrix((values, (np.arange(len(index)), index)), (len(index), size))

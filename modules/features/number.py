@@ -30,13 +30,15 @@ class NumberFeature(NumericFeature):
     """The attribute; default: the feature's own name."""
     buckets: Annotated[int, Field(ge=2, le=256)] = 10
     """Quantiles: a linear model learns a weight for each, and so more than "the larger, the likelier"."""
+    scale: Annotated[float, Field(gt=0.0)] = 1.0
+    """What the number and its bucket are multiplied by: how loud this column is beside the others."""
 
     @property
     def size(self) -> int:
         return self.buckets + 2
 
     def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
-        """``<name>/number``: standardised value, one-hot bucket, presence flag; zeros for a missing number."""
+        """``<name>/number``: standardised value and one-hot bucket, both times ``scale``, presence flag; zeros for a missing number."""
         import tensorflow as tf
         import tensorflow_transform as tft
 
@@ -55,7 +57,8 @@ class NumberFeature(NumericFeature):
         bounds = tf.reshape(tft.quantiles(known, self.buckets, epsilon=0.01), [1, -1])
         bucket = tf.reduce_sum(tf.cast(safe_value[:, None] >= bounds, tf.int32), axis=1)
         flag = tf.cast(valid, tf.float32)[:, None]
-        parts = [centred[:, None] * flag, tf.one_hot(bucket, self.buckets) * flag, flag]
+        loud = self.scale * flag
+        parts = [centred[:, None] * loud, tf.one_hot(bucket, self.buckets) * loud, flag]
         return TransformStep.without_counts(
             {transformed(name, NUMBER): tf.ensure_shape(tf.concat(parts, axis=1), [None, self.size])}
         )

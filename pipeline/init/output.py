@@ -239,9 +239,9 @@ def _features(guess: Guess, images: bool) -> list[str]:
         lines.append(f"  image_vector: {{kind: dense, dimension: {guess.vector[1]}}}")
     for attribute in guess.attributes:
         if attribute.taken_as == CATEGORICAL:
-            lines.append(f"  {attribute.name}: {{kind: categorical, vocabulary: 1000}}")
+            lines.append(f"  {attribute.name}: {{kind: categorical, vocabulary: 1000, scale: {QUIET}}}")
         elif attribute.taken_as == NUMBER:
-            lines.append(f"  {attribute.name}: {{kind: number}}")
+            lines.append(f"  {attribute.name}: {{kind: number, scale: {QUIET}}}")
         elif attribute.taken_as == VECTOR:
             lines.append(f"  {attribute.name}: {{kind: dense, dimension: {attribute.length}}}")
     picture = "picture: {kind: image}"
@@ -259,6 +259,10 @@ TEXTS = (TITLE, DESCRIPTION, BRAND, RAW_CATEGORY)
 
 LONG = 100
 """Characters, on average: runs of characters of longer texts cost more than they tell."""
+
+QUIET = 0.4
+"""Scale of attributes: as loud as a text, a value that goes along with a series of products (its designer) outweighs
+what the next series says of itself."""
 
 SMALL = 5000
 """Products; fewer of them have half as many words and runs worth a column."""

@@ -27,10 +27,10 @@ FEATURES: dict[str, dict[str, Any]] = {
         "word_ngrams": {"ngrams": [2, 3], "buckets": 2**20},
     },
     "description": {"kind": "text", "vocabulary": 50, "characters": {"buckets": 256}},
-    "brand": {"kind": "categorical", "vocabulary": 2},
+    "brand": {"kind": "categorical", "vocabulary": 2, "scale": 0.5},
     "size": {"kind": "categorical"},
     "price": {"kind": "price"},
-    "rating": {"kind": "number", "buckets": 4},
+    "rating": {"kind": "number", "buckets": 4, "scale": 0.4},
     "image": {"kind": "dense", "column": "image_vector", "dimension": 4},
     "picture": {"kind": "image", "size": [16, 16], "channels": [8, 12, 16], "width": 12},
 }  # fmt: skip
