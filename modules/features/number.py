@@ -38,7 +38,8 @@ class NumberFeature(NumericFeature):
         return self.buckets + 2
 
     def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
-        """``<name>/number``: standardised value and one-hot bucket, both times ``scale``, presence flag; zeros for a missing number."""
+        """``<name>/number``: standardised value and one-hot bucket, both times ``scale``, then a presence flag; zeros
+        for a missing number."""
         import tensorflow as tf
         import tensorflow_transform as tft
 
