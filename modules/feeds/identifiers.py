@@ -6,14 +6,15 @@ import re
 from collections.abc import Iterator
 from typing import Any, Final
 
-from modules.feeds.values import NotUsable, as_text
+from modules.feeds.values import NotUsable, as_text, says_none
 
 ITEM_GROUP: Final = "item_group_id"
 GTIN: Final = "gtin"
 VARIANT_FIELDS = (ITEM_GROUP, GTIN)
 """Keys of ``feed.fields`` that say which products are variants, and are no features."""
 
-_NO_GROUP = frozenset({"", "0", "-", "n/a", "na", "nan", "none", "null", "nil", "false", "no", "unknown", "default"})
+_NO_GROUP = frozenset({"0", "false", "no", "default"})
+"""Words that say of an item group that there is none, beside those that say it of anything."""
 _LENGTHS = frozenset({8, 12, 13, 14})
 _BETWEEN = re.compile(r"[,;|/\n\t]+")
 _BLANKS = re.compile(r"\s+")
@@ -36,7 +37,7 @@ def texts_of(column: str, value: Any) -> Iterator[str]:
 
 def item_groups_of(column: str, value: Any) -> tuple[str, ...]:
     """The item groups that a cell names, without the words for none."""
-    return tuple(text for text in texts_of(column, value) if text.casefold() not in _NO_GROUP)
+    return tuple(text for text in texts_of(column, value) if text.casefold() not in _NO_GROUP and not says_none(text))
 
 
 def gtins_of(column: str, value: Any) -> tuple[str, ...]:

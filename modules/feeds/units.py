@@ -83,6 +83,12 @@ _MULTIPLE = re.compile("[MKkB]|[Mm]i(?:o|llions?)|Mrd|ml?n|bn|[Tt]sd|thousand|bi
 _MAX_CHARACTERS = 24
 
 
+def is_known_unit(text: str) -> bool:
+    """Whether a text is a unit of mass, length or another quantity that this module converts."""
+    unit = unit_of(text)
+    return unit is not None and unit.quantity in _UNITS
+
+
 @lru_cache(maxsize=4096)
 def unit_of(text: str) -> Unit | None:
     """The unit that stands behind a number: ``kg``, ``%``, ``/ 5``; None if the text can be none.

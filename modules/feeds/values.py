@@ -5,8 +5,19 @@ from __future__ import annotations
 import datetime
 import decimal
 import math
+import re
 from collections.abc import Callable
 from typing import Any
+
+_NONE = frozenset(
+    {"n/a", "na", "n.a.", "n.v.", "k.a.", "nan", "#n/a", "null", "nil", "none", "unknown", "undefined", "unbekannt"}
+)
+_ONLY_MARKS = re.compile(r"[-–—\u2010\u2011\u2212_.…?/*\s]*")
+
+
+def says_none(text: str) -> bool:
+    """Whether a text only says that there is no value: ``n/a``, ``—``, ``null``, blanks."""
+    return _ONLY_MARKS.fullmatch(text) is not None or text.strip().casefold() in _NONE
 
 
 class NotUsable(ValueError):

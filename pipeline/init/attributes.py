@@ -11,12 +11,15 @@ import math
 import re
 from collections import Counter, defaultdict
 from collections.abc import Collection, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from modules.category_text import Names
-from modules.examples import RESERVED
+from modules.examples import AVAILABILITY, CURRENCY, IMAGE, PRICE, RESERVED, RETAILER, URL
+from modules.feeds.mapping import as_vector
 from modules.feeds.numbers import NumberReader
+from modules.feeds.units import is_known_unit
+from modules.feeds.values import NotUsable, says_none
 from modules.settings.feed import FieldSettings
 from pipeline.init.categories import CategoryGuess
 from pipeline.init.columns import SampledColumn
@@ -49,6 +52,9 @@ TOLD = 0.98
 KNOWS, FOLLOWS = 0.6, 0.9
 """Share of the way from guessing to certainty, from which on a column knows the category, and follows from it."""
 
+LEAST_ARTICLES = 40
+"""Articles whose variants count once: fewer would hide a code of the category."""
+
 NAMES_CATEGORY, NAMES_UPPER = 0.2, 0.5
 """Share of the products whose value holds the name of the category, or of one above it."""
 
@@ -57,31 +63,45 @@ def _words(text: str) -> frozenset[str]:
     return frozenset(text.replace("_", " ").split())
 
 
-_CATEGORY_WORDS = _words(CATEGORY_ALIASES) | _words(
+_OF_ANY_PRODUCT = _words("product producto produit item article name main raw merchant google")
+"""Words beside the telling ones of CATEGORY_ALIASES: an ``item_weight`` or a ``product.metafields`` is no category."""
+
+_CATEGORY_WORDS = (_words(CATEGORY_ALIASES) - _OF_ANY_PRODUCT) | _words(
     "cat cats categ catid categoryid subcat cluster clusters label labels target truth gold y taxonomy taxon node "
     "segment family line range collection section theme commodity hs tariff unspsc gpc etim eclass naics browse tree "
-    "path level lvl classification tax gruppe wgr genre tag tags keyword keywords split fold prediction predicted score"
+    "path level lvl classification tax gruppe wgr genre tag tags keyword keywords split fold prediction predicted "
+    "score abteilung bereich sparte typ tipo familie famille famiglia familia gamme gama groupe grupo gruppo grupa "
+    "rodzaj dzial afdeling soort avdelning osasto"
 )
 """A column with one of these in its name may hold the category, in whatever code."""
 
 _ID_WORDS = _words(
     "id ids nr no number num sku skus ean gtin upc isbn asin mpn code codes key hash uuid guid ref reference barcode "
-    "handle slug index idx position rank row pk fk parent variant version checksum token user seller shop merchant"
+    "handle slug index idx position rank row pk fk parent version checksum token user seller shop merchant"
 )
 _NO_ATTRIBUTE_WORDS = _words(
     "date time datetime timestamp created updated modified published expires expiry deadline url uri link links href "
     "src file filename image images img picture pictures photo photos thumbnail video icon html email phone price "
-    "prices cost sale discount amount currency shipping delivery stock quantity qty inventory availability available "
-    "instock clicks views sold sales commission margin status active enabled visible deleted language lang locale "
-    "country year month day hour week"
+    "prices cost sale discount amount currency delivery fulfillment stock quantity qty inventory availability "
+    "available instock clicks views sold sales commission margin status active enabled visible deleted language lang "
+    "locale country year month day hour week"
 )
+_COMPOUNDS = ("preis", "prijs", "bestand", "datum", "nummer", "nr", "gruppe", "groep", "kategorie", "categorie")
+"""How words end that German and Dutch write as one: ``Einkaufspreis``, ``Warennummer``, ``Hauptgruppe``."""
+
+_NO_ATTRIBUTE_FIELDS = ("id", PRICE, CURRENCY, AVAILABILITY, IMAGE, URL, RETAILER)
+"""Product fields after which no attribute is called, in any of their languages."""
 _SWITCH = _words("true false yes no y n ja nein oui non si sí da nie tak on off none null nan n/a -")
 """Values of columns that say yes or no of a product, mostly of what a shop does with it."""
+
+_SAY_LITTLE = _words("value values amount unit avg average mean min max number text content data")
+"""Last parts of dotted names that need the others: two feeds' ``height.value`` and ``weight.value`` differ."""
 
 _FEATURES = ("text", "picture")
 """Features that `init` writes, whose names are no column's."""
 
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}(?: .*)?|\d{4}/\d\d?/\d\d?.*")
+_ENCLOSED = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
 _CODE = re.compile(r"[\d\W_]{6,}|[0-9a-fA-F-]{16,}")
 
 
@@ -107,6 +127,7 @@ def guess_attributes(
     sample: Sequence[dict[str, Any]],
     used: Collection[str],
     category: CategoryGuess | None,
+    item_group: str | None = None,
 ) -> tuple[AttributeGuess, ...]:
     """The columns that become attributes, in the feed's order.
 
@@ -114,13 +135,15 @@ def guess_attributes(
       columns: all of the feed. sample: the records that they were summarised from.
       used: columns that are something else already.
       category: the column with the category to learn.
+      item_group: the column that says which products are variants of one article.
     """
     truths = [category.cells.names(record.get(category.column)) for record in sample] if category else []
+    articles = [_key(record.get(item_group)) or number for number, record in enumerate(sample)] if item_group else []
     guesses: list[AttributeGuess] = []
     names = {*RESERVED, *FieldSettings.model_fields, *_FEATURES}
-    for column in columns.values():
+    for column in map(_without_none, columns.values()):
         taken_as = None if column.name in used else _taken_as(column, sample)
-        if taken_as is None or _knows_category(column.name, sample, truths):
+        if taken_as is None or _knows_category(column.name, sample, truths, articles):
             continue
         name = _free_name(column.name, names)
         names.add(name)
@@ -140,6 +163,13 @@ def common_attributes(feeds: Iterable[Sequence[AttributeGuess]]) -> dict[str, At
         if (first.taken_as, first.length) != (guess.taken_as, guess.length):
             differing.add(guess.name)
     return {name: guess for name, guess in by_name.items() if name not in differing}
+
+
+def _without_none(column: SampledColumn) -> SampledColumn:
+    """The column as if words for none, such as ``n/a``, were missing values."""
+    distinct = {text: count for text, count in column.distinct.items() if not says_none(text)}
+    none = sum(column.distinct.values()) - sum(distinct.values())
+    return replace(column, distinct=distinct, filled=column.filled - none)
 
 
 def _taken_as(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenAs | None:
@@ -163,9 +193,11 @@ def _taken_as(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenA
 
 def _is_harmless(name: str) -> bool:
     """Whether a column's name says neither of a category, nor of an id, nor of what changes with time or shop."""
-    if set(normalise(name)) & (_CATEGORY_WORDS | _ID_WORDS | _NO_ATTRIBUTE_WORDS):
+    words = normalise(name)
+    if set(words) & (_CATEGORY_WORDS | _ID_WORDS | _NO_ATTRIBUTE_WORDS) or any(w.endswith(_COMPOUNDS) for w in words):
         return False
-    return max(name_score(name, ALIASES["id"]), name_score(name, CATEGORY_ALIASES)) < 0.5
+    aliases = (CATEGORY_ALIASES, *(ALIASES[field] for field in _NO_ATTRIBUTE_FIELDS))
+    return all(name_score(name, names) < 0.5 for names in aliases)
 
 
 def _as_words(column: SampledColumn) -> TakenAs | None:
@@ -182,13 +214,16 @@ def _as_words(column: SampledColumn) -> TakenAs | None:
 
 
 def _as_vector(column: SampledColumn, sample: Sequence[dict[str, Any]]) -> TakenAs | None:
-    """A list of numbers of one length, and mostly another one for each product: no code of a category."""
-    if column.vectors < 0.9 * column.filled:
+    """Vectors of one length, and mostly another one for each product: no code of a category.
+
+    A single value that is no such vector would put its product into the quarantine, which no attribute is worth.
+    """
+    values = [value for record in sample if (value := record.get(column.name)) not in (None, "")]
+    try:
+        different = {as_vector(column.name, value, column.vector_length).tobytes() for value in values}
+    except NotUsable:
         return None
-    values = [record[column.name] for record in sample if isinstance(record.get(column.name), list | tuple)]
-    finite = all(not isinstance(x, bool) and math.isfinite(x) for vector in values for x in vector)
-    lengths = {len(vector) for vector in values}
-    return VECTOR if finite and len(lengths) == 1 and len(set(map(tuple, values))) > 0.5 * len(values) else None
+    return VECTOR if len(different) > 0.5 * len(values) else None
 
 
 def _share(column: SampledColumn, pattern: re.Pattern[str]) -> float:
@@ -209,11 +244,13 @@ def _numbers(column: SampledColumn) -> dict[float, int] | None:
 def _measures(column: SampledColumn, numbers: Mapping[float, int]) -> bool:
     """Whether numbers measure something: more than a switch, and neither article numbers nor codes.
 
-    Whole numbers without a unit are taken only where they are few and small, such as a rating or a number of pieces:
-    larger ones may be codes of anything.
+    Whole numbers without a unit, also in the column's name, are taken only where they are few and small, such as a
+    rating or a number of pieces: larger ones may be codes of anything.
     """
     if len(numbers) < 5:
         return False
+    if _names_unit(column.name):
+        return True
     bare = sum(count for text, count in column.distinct.items() if text.removeprefix("-").isdigit())
     if bare < 0.9 * column.filled:
         return True
@@ -221,17 +258,33 @@ def _measures(column: SampledColumn, numbers: Mapping[float, int]) -> bool:
     return largest <= 100 and column.filled >= LEAST_REPEATED * len(numbers)
 
 
-def _knows_category(column: str, sample: Sequence[dict[str, Any]], truths: Sequence[Names]) -> bool:
+def _names_unit(name: str) -> bool:
+    """Whether a column's name ends with a unit: ``Weight (g)``, ``length_cm``, ``Variant Grams``."""
+    enclosed = _ENCLOSED.search(name)
+    if enclosed is not None:
+        return is_known_unit(enclosed[1])
+    last = normalise(name)[-1:]
+    # Single letters and "in" are mostly something else (`size_m`, `made_in`).
+    return bool(last) and len(last[0]) > 1 and last[0] not in ("in", "min") and is_known_unit(last[0])
+
+
+def _knows_category(
+    column: str, sample: Sequence[dict[str, Any]], truths: Sequence[Names], articles: Sequence[Hashable] = ()
+) -> bool:
     """Whether a column tells the category to learn at any level, follows from it, or names it.
 
     Args:
       truths: the category of each product; none at all where the feed has no column with them.
+      articles: of which article each product is a variant, if the feed says so. Variants have weight and category in
+        common, so each value of an article counts once; where few articles are left, each product counts.
     """
-    pairs = [
-        (_key(value), names)
-        for record, names in zip(sample, truths, strict=bool(truths))
+    told = [
+        (article, (_key(value), names))
+        for record, names, article in zip(sample, truths, articles or range(len(truths)), strict=bool(truths))
         if names and (value := record.get(column)) not in (None, "", [], ())
     ]
+    once = dict.fromkeys(told)
+    pairs = [pair for _, pair in (once if len(once) >= LEAST_ARTICLES else told)]
     leaf = sum(names[-1].casefold() in value for value, names in pairs)
     upper = sum(any(name.casefold() in value for name in names[:-1]) for value, names in pairs)
     if pairs and (leaf >= NAMES_CATEGORY * len(pairs) or upper >= NAMES_UPPER * len(pairs)):
@@ -244,7 +297,7 @@ def _knows_category(column: str, sample: Sequence[dict[str, Any]], truths: Seque
 
 
 def _key(value: Any) -> str:
-    return str(value).strip().casefold()
+    return "" if value is None else str(value).strip().casefold()
 
 
 def _told_by(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:
@@ -274,7 +327,8 @@ def _told_by(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:
 def _free_name(column: str, taken: Collection[str]) -> str:
     """A name that an attribute may have: of the column's last part, else of the whole, else with a number."""
     whole = _plain_name(column)
-    for name in (_plain_name(column.rpartition(".")[2]), whole):
+    last = _plain_name(column.rpartition(".")[2])
+    for name in (whole if last in _SAY_LITTLE else last, whole):
         if name[:1].isalpha() and name not in taken:
             return name
     stem = whole if whole[:1].isalpha() else f"attribute_{whole}".rstrip("_")

@@ -11,6 +11,7 @@ from typing import Any
 from modules.category_text import Names
 from modules.errors import InputError, Problem
 from modules.examples import NUMBER_FIELDS
+from modules.feeds.identifiers import ITEM_GROUP
 from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
@@ -178,7 +179,8 @@ def _detect(
     used = {guess.column for guess in fields} | taken
     used |= {vector.name} if vector else set()
     used |= {split[0]} if split else set()
-    attributes = guess_attributes(columns, sample, used, chosen)
+    item_group = next((guess.column for guess in fields if guess.field == ITEM_GROUP), None)
+    attributes = guess_attributes(columns, sample, used, chosen, item_group)
     used |= {guess.column for guess in attributes}
     images = _images(shared or feed_folder(files.paths), columns, fields, notes)
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)

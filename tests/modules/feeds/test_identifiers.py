@@ -85,7 +85,7 @@ def test_a_shop_may_make_up_numbers_of_its_own(number: str, internal: bool) -> N
 @pytest.mark.parametrize(
     ("value", "groups"),
     [("A-1", ("A-1",)), (17, ("17",)), (17.0, ("17",)), (["a", "b", None], ("a", "b")), (" N/A ", ()), ("", ()),
-     (0, ()), ("none", ()), ({"a": 1}, ()), (None, ())],
+     ("—", ()), ("default", ()), (0, ()), ("none", ()), ({"a": 1}, ()), (None, ())],
 )  # fmt: skip
 def test_item_groups(value: Any, groups: tuple[str, ...]) -> None:
     assert item_groups_of("parent", value) == groups

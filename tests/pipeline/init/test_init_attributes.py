@@ -34,6 +34,11 @@ COLUMNS: dict[str, tuple[Column, str]] = {
     "Care notes": (lambda r, i, path: " ".join(r.choices(WORDS, k=9)), "text"),
     "embedding_a": (lambda r, i, path: [r.random() for _ in range(8)], "vector"),
     "embedding_b": (lambda r, i, path: [r.random() for _ in range(9)], "vector"),
+    "item_length": (lambda r, i, path: f"{r.randrange(5, 90)} cm", "number"),
+    "Surface (product)": (lambda r, i, path: r.choice(["matt", "gloss"]), "categorical"),
+    "Poids (g)": (lambda r, i, path: r.randrange(200, 9000), "number"),
+    "Variant Grams": (lambda r, i, path: r.randrange(200, 9000), "number"),
+    "volume": (lambda r, i, path: r.choice(["—", "n/a", "NaN", *(f"{k},5 l" for k in range(8))]), "number"),
     "стиль": (lambda r, i, path: r.choice(["классика", "спорт", "ретро"]), "categorical"),
 }
 
@@ -65,6 +70,15 @@ LEFT_OUT: dict[str, Column] = {
     "stock_count": lambda r, i, path: r.randrange(50),
     "hash": lambda r, i, path: f"{r.randrange(16**20):020x}",
     "ragged": lambda r, i, path: [r.random() for _ in range(8 + i % 3)],
+    "Einkaufspreis": lambda r, i, path: f"{r.randrange(5, 90)},99",
+    "prix_achat": lambda r, i, path: f"{r.randrange(5, 90)},99",
+    "Lagerbestand": lambda r, i, path: r.randrange(50),
+    "disponibilité": lambda r, i, path: r.choice(["bientôt", "demain"]),
+    "Abteilung": lambda r, i, path: r.choice(["A links", "A rechts"]),
+    "mostly_none": lambda r, i, path: "2.5 cm" if i < 9 else f"{i}.5 cm" if i < 18 else "n/a",
+    "vectors_and_words": lambda r, i, path: ["none"] * 8 if i % 50 == 7 else [r.random() for _ in range(8)],
+    "vectors_or_none": lambda r, i, path: "n/a" if i % 50 == 7 else [r.random() for _ in range(8)],
+    "too_large": lambda r, i, path: [1e39 + r.random()] * 8,
     "objects": lambda r, i, path: [{"a": 1}],
 }
 
@@ -92,12 +106,13 @@ def test_what_is_of_use_becomes_an_attribute_and_a_feature(tmp_path: Path) -> No
     assert not check(loaded).problems
     workflow = loaded.workflow
     assert workflow.feed.fields.image_vector == "vector" and workflow.feed.attributes["gewicht"] == "specs.Gewicht"
-    assert workflow.product_columns.numbers == ("gewicht", "rating", "pieces")
+    numbers = ("gewicht", "rating", "pieces", "item_length", "poids_g", "variant_grams", "volume")
+    assert workflow.product_columns.numbers == numbers
     assert workflow.product_columns.vectors == ("image_vector", "embedding_a", "embedding_b")
     assert "care_notes" in workflow.features["text"].columns_of("text") and "care_notes" not in workflow.features
     read = list(read_products(loaded))
-    assert len(read) == 200 and not any(product.untold for product in read)
-    assert all({"gewicht", "rating", "pieces"} <= product.numbers.keys() for product in read)
+    assert len(read) == 200 and {name for product in read for name in product.untold} == {"volume"}
+    assert all(set(numbers) - {"volume"} <= product.numbers.keys() for product in read)
     assert all(1000 <= product.numbers["gewicht"] < 90_000 for product in read)
 
 
@@ -106,6 +121,34 @@ def test_what_gives_the_category_away_or_is_of_no_use_is_left_out(tmp_path: Path
     guess = detect([feed(tmp_path, {name: LEFT_OUT[name], "Material": COLUMNS["Material"][0]})])
     assert [own.column for own in guess.attributes] == ["Material"]
     assert guess.category is not None and guess.category.column == "category"
+
+
+def of_variants(make: Column) -> dict[str, Column]:
+    """Columns of a feed in which four products in a row are variants, of which ``make`` says the same."""
+    made: dict[int, Any] = {}
+    return {
+        "item_group_id": lambda r, i, path: f"G{i // 4}",
+        "category": lambda r, i, path: PATHS[i // 4 * 7 % 4],
+        "measured": lambda r, i, path: made.setdefault(i // 4, make(r, i, PATHS[i // 4 * 7 % 4])),
+    }
+
+
+def test_variants_that_have_a_weight_in_common_do_not_make_it_a_code_of_the_category(tmp_path: Path) -> None:
+    columns = of_variants(lambda r, i, path: f"{r.randrange(1000, 9000)} g")
+    assert [own.column for own in detect([feed(tmp_path, columns)]).attributes] == ["measured"]
+
+
+@pytest.mark.parametrize("count", [60, 200])
+def test_a_code_of_the_category_is_one_in_a_feed_of_variants_too(tmp_path: Path, count: int) -> None:
+    columns = of_variants(lambda r, i, path: f"{PATHS.index(path)} g of {'abcdef'[i // 4 % 2]}")
+    guess = detect([feed(tmp_path, columns, count)])
+    assert guess.attributes == () and guess.category is not None and guess.category.column == "category"
+
+
+def test_dotted_names_that_end_alike_are_told_apart(tmp_path: Path) -> None:
+    columns: dict[str, Column] = {"height.value": lambda r, i, path: r.random(), "sizes.EU": COLUMNS["Material"][0]}
+    names = [own.name for own in detect([feed(tmp_path, columns)]).attributes]
+    assert names == ["height_value", "eu"]
 
 
 def test_a_feed_of_schema_columns_gets_no_attributes(tmp_path: Path) -> None:
