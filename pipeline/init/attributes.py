@@ -128,8 +128,8 @@ def guess_attributes(
     used: Collection[str],
     category: CategoryGuess | None,
     item_group: str | None = None,
-) -> tuple[AttributeGuess, ...]:
-    """The columns that become attributes, in the feed's order.
+) -> tuple[tuple[AttributeGuess, ...], tuple[str, ...]]:
+    """The columns that become attributes, in the feed's order, and those that do not as they tell the category.
 
     Args:
       columns: all of the feed. sample: the records that they were summarised from.
@@ -140,10 +140,14 @@ def guess_attributes(
     truths = [category.cells.names(record.get(category.column)) for record in sample] if category else []
     articles = [_key(record.get(item_group)) or number for number, record in enumerate(sample)] if item_group else []
     guesses: list[AttributeGuess] = []
+    telling: list[str] = []
     names = {*RESERVED, *FieldSettings.model_fields, *_FEATURES}
     for column in map(_without_none, columns.values()):
         taken_as = None if column.name in used else _taken_as(column, sample)
-        if taken_as is None or _knows_category(column.name, sample, truths, articles):
+        if taken_as is None:
+            continue
+        if _knows_category(column.name, sample, truths, articles):
+            telling.append(column.name)
             continue
         name = _free_name(column.name, names)
         names.add(name)
@@ -151,7 +155,7 @@ def guess_attributes(
         length = column.vector_length if taken_as == VECTOR else 0
         guesses.append(AttributeGuess(name, column.name, taken_as, examples, column.fill, length))
     fullest = sorted(guesses, key=lambda guess: -guess.fill)[:MOST]
-    return tuple(guess for guess in guesses if guess in fullest)
+    return tuple(guess for guess in guesses if guess in fullest), tuple(telling)
 
 
 def common_attributes(feeds: Iterable[Sequence[AttributeGuess]]) -> dict[str, AttributeGuess]:

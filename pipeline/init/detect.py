@@ -180,7 +180,9 @@ def _detect(
     used |= {vector.name} if vector else set()
     used |= {split[0]} if split else set()
     item_group = next((guess.column for guess in fields if guess.field == ITEM_GROUP), None)
-    attributes = guess_attributes(columns, sample, used, chosen, item_group)
+    attributes, telling = guess_attributes(columns, sample, used, chosen, item_group)
+    if telling:
+        notes.append(_telling_note(telling))
     used |= {guess.column for guess in attributes}
     images = _images(shared or feed_folder(files.paths), columns, fields, notes)
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
@@ -188,6 +190,12 @@ def _detect(
         files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
         split, images, unused, tuple(notes + others), dict(counts), attributes=attributes,
     )  # fmt: skip
+
+
+def _telling_note(columns: Sequence[str]) -> str:
+    names = f"{', '.join(map(repr, columns[:5]))}{', ...' if len(columns) > 5 else ''}"
+    use = "name under attributes what is known before the category is"
+    return f"columns that tell the category to learn are not used: {names}; {use}"
 
 
 def unite(guesses: Sequence[Guess]) -> Guess:

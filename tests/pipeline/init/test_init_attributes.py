@@ -123,6 +123,12 @@ def test_what_gives_the_category_away_or_is_of_no_use_is_left_out(tmp_path: Path
     assert guess.category is not None and guess.category.column == "category"
 
 
+def test_what_tells_the_category_is_left_out_in_so_many_words(tmp_path: Path) -> None:
+    guess = detect([feed(tmp_path, {name: LEFT_OUT[name] for name in ("zz", "many", "hash", "switch")})])
+    (note,) = [note for note in guess.notes if "tell the category" in note]
+    assert "not used: 'zz', 'many'; name under attributes" in note
+
+
 def of_variants(make: Column) -> dict[str, Column]:
     """Columns of a feed in which four products in a row are variants, of which ``make`` says the same."""
     made: dict[int, Any] = {}
