@@ -21,6 +21,8 @@ _BLANKS = re.compile(r"\s+")
 _WITHIN = str.maketrans("", "", " -'\"\u00a0\u2009\u202f\u2010\u2011\u2013\u2019")
 """Characters that shops, books and spreadsheets put into a number, or before it to keep it a text."""
 _FROM_A_TABLE = re.compile(r"(\d+)\.0+")
+_AS_A_FLOAT = re.compile(r"(\d)\.(\d{6,13})E\+?(\d\d?)", re.IGNORECASE)
+"""``4.006381333931E12``, as Java writes floats."""
 _ASCENDING = "01234567890123456789"
 
 
@@ -68,6 +70,10 @@ def gtin_of(text: str) -> str | None:
     from_table = _FROM_A_TABLE.fullmatch(digits)
     if from_table is not None:
         digits = from_table[1]
+    as_float = _AS_A_FLOAT.fullmatch(digits)
+    # One last zero may be missing; where more are, digits were rounded away (`4.00638E+12`).
+    if as_float is not None and 0 <= int(as_float[3]) - len(as_float[2]) <= 1:
+        digits = (as_float[1] + as_float[2]).ljust(int(as_float[3]) + 1, "0")
     if len(digits) not in _LENGTHS or not digits.isascii() or not digits.isdigit():
         return None
     number = digits.zfill(14)

@@ -48,8 +48,7 @@ class NumberReader:
         Args:
           value: of a feed's record; a list of one value is that value.
         """
-        if isinstance(value, list | tuple) and len(value) == 1:
-            value = value[0]
+        value = _single(value)
         if value is None or value == "":
             return None
         if isinstance(value, bool):
@@ -94,7 +93,8 @@ class NumberReader:
     def _evidence(self) -> tuple[ColumnMarks, Unit]:
         """How the column writes its marks, and its most frequent unit, of those of its most frequent quantity."""
         if self._known is None:
-            texts = [value[:MAX_CHARACTERS] for value in self._column() if isinstance(value, str)]
+            values = map(_single, self._column())
+            texts = [value[:MAX_CHARACTERS] for value in values if isinstance(value, str)]
             units: Counter[Unit] = Counter()
             for text in texts:
                 parts = _parts(clean(text))
@@ -110,6 +110,11 @@ class NumberReader:
                 usual = min((u for u in units if u.quantity == quantity), key=lambda u: (-units[u], u.factor))
             self._known = ColumnMarks(texts), usual
         return self._known
+
+
+def _single(value: Any) -> Any:
+    """The value itself; of a list of one value that value."""
+    return value[0] if isinstance(value, list | tuple) and len(value) == 1 else value
 
 
 def _parts(text: str) -> tuple[float, WrittenNumber, Unit] | None:

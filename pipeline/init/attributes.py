@@ -91,7 +91,7 @@ _COMPOUNDS = ("preis", "prijs", "bestand", "datum", "nummer", "nr", "gruppe", "g
 
 _NO_ATTRIBUTE_FIELDS = ("id", PRICE, CURRENCY, AVAILABILITY, IMAGE, URL, RETAILER)
 """Product fields after which no attribute is called, in any of their languages."""
-_SWITCH = _words("true false yes no y n ja nein oui non si sí da nie tak on off none null nan n/a -")
+_SWITCH = _words("true false yes no y n ja nein oui non si sí da nie tak on off")
 """Values of columns that say yes or no of a product, mostly of what a shop does with it."""
 
 _SAY_LITTLE = _words("value values amount unit avg average mean min max number text content data")

@@ -60,6 +60,7 @@ def test_the_column_says_what_one_value_leaves_open() -> None:
     assert read("5", "1 kg", "2 kg", "300 g") == 5000.0
     assert read(5, "1 kg", "2 kg", "300 g") == 5000.0
     assert read("800 g", "1 kg", "2 kg") == 800.0
+    assert read(["5"], ["1 kg"], ["2 kg"]) == 5000.0
     assert math.isnan(read("5 cm", "1 kg", "2 kg") or 0.0)
     assert math.isnan(read("5 pairs", "1 Stück") or 0.0)
     assert math.isnan(read("8/10", "4/5", "3/5") or 0.0)
