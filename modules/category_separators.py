@@ -116,13 +116,18 @@ def _with_blanks(mark: str, having: list[str]) -> str:
 
 
 def _pieces(cells: CategoryCells, texts: Mapping[str, int]) -> Mapping[str, int]:
-    """The single paths of the texts, and how many products have each."""
+    """The single paths of the texts, and how many products have each.
+
+    WooCommerce writes ``Bags, Bags > Totes``: what another path of the product goes on from says nothing of its own.
+    """
     if cells.paths_separator is None:
         return texts
     pieces: dict[str, int] = {}
     for text, count in texts.items():
+        paths = cells.paths(text)
         for piece in cells.pieces(text):
-            pieces[piece.strip()] = pieces.get(piece.strip(), 0) + count
+            if cells.names(piece) in paths:
+                pieces[piece.strip()] = pieces.get(piece.strip(), 0) + count
     return pieces
 
 

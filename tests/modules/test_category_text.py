@@ -112,6 +112,13 @@ def test_a_column_tells_how_its_shop_writes(name: str, several: int) -> None:
     assert all(read.paths(value) == cells.paths(value) for value in values)
 
 
+def test_categories_that_are_written_above_their_own_are_paths_and_no_names() -> None:
+    tree = [("Kitchen", "Pans"), ("Kitchen", "Knives"), ("Garden", "Hoses"), ("Garden", "Pots"), ("Office", "Lamps")]
+    cells, _ = cells_of({f"{top}, {top} > {name}": 3 + place for place, (top, name) in enumerate(tree)})
+    assert cells == CategoryCells(">", ", ")
+    assert cells.names("Kitchen, Kitchen > Pans") == ("Kitchen", "Pans")
+
+
 def test_names_with_commas_or_slashes_are_no_several_paths() -> None:
     names = ["Hats, Caps & Gloves > Caps", "Salt, Pepper > Mills", "Home > Bed, Bath", "TV/Video > LED", "Home > Rugs"]
     assert guess_paths_separator(">", dict.fromkeys(names, 9)) is None
