@@ -280,15 +280,20 @@ def _knows_category(
     Args:
       truths: the category of each product; none at all where the feed has no column with them.
       articles: of which article each product is a variant, if the feed says so. Variants have weight and category in
-        common, so each value of an article counts once; where few articles are left, each product counts.
+        common, so an article counts once, with its most frequent value; where they are few, each product counts.
     """
     told = [
         (article, (_key(value), names))
         for record, names, article in zip(sample, truths, articles or range(len(truths)), strict=bool(truths))
         if names and (value := record.get(column)) not in (None, "", [], ())
     ]
-    once = dict.fromkeys(told)
-    pairs = [pair for _, pair in (once if len(once) >= LEAST_ARTICLES else told)]
+    of_articles: defaultdict[Hashable, Counter[tuple[str, Names]]] = defaultdict(Counter)
+    for article, pair in told:
+        of_articles[article][pair] += 1
+    if len(of_articles) >= LEAST_ARTICLES:
+        pairs = [counts.most_common(1)[0][0] for counts in of_articles.values()]
+    else:
+        pairs = [pair for _, pair in told]
     leaf = sum(names[-1].casefold() in value for value, names in pairs)
     upper = sum(any(name.casefold() in value for name in names[:-1]) for value, names in pairs)
     if pairs and (leaf >= NAMES_CATEGORY * len(pairs) or upper >= NAMES_UPPER * len(pairs)):

@@ -144,9 +144,11 @@ def test_variants_that_have_a_weight_in_common_do_not_make_it_a_code_of_the_cate
     assert [own.column for own in detect([feed(tmp_path, columns)]).attributes] == ["measured"]
 
 
+@pytest.mark.parametrize("share", [0.8, 1.0])
 @pytest.mark.parametrize("count", [60, 200])
-def test_a_code_of_the_category_is_one_in_a_feed_of_variants_too(tmp_path: Path, count: int) -> None:
-    columns = of_variants(lambda r, i, path: f"{PATHS.index(path)} g of {'abcdef'[i // 4 % 2]}")
+def test_a_code_of_the_category_is_one_in_a_feed_of_variants_too(tmp_path: Path, count: int, share: float) -> None:
+    columns = of_variants(lambda r, i, path: None)
+    columns["measured"] = lambda r, i, path: f"{i // 4 * 7 % 4 if r.random() < share else r.randrange(4)} of a kind"
     guess = detect([feed(tmp_path, columns, count)])
     assert guess.attributes == () and guess.category is not None and guess.category.column == "category"
 
