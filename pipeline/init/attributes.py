@@ -158,6 +158,14 @@ def guess_attributes(
     return tuple(guess for guess in guesses if guess in fullest), tuple(telling)
 
 
+def vector_column(columns: Mapping[str, SampledColumn], sample: Sequence[dict[str, Any]]) -> SampledColumn | None:
+    """The first column with vectors of the products, which is called after no category and is no code of one."""
+    for column in columns.values():
+        if column.vectors and not set(normalise(column.name)) & _CATEGORY_WORDS and _as_vector(column, sample):
+            return column
+    return None
+
+
 def common_attributes(feeds: Iterable[Sequence[AttributeGuess]]) -> dict[str, AttributeGuess]:
     """Attributes of several feeds by name, without those that two feeds take as different things."""
     by_name: dict[str, AttributeGuess] = {}

@@ -10,6 +10,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any
 
+from modules.feeds.mapping import as_vector
 from modules.feeds.prices.reader import PriceReader
 from modules.feeds.values import NotUsable, as_text
 from modules.images.cells import first_picture
@@ -19,6 +20,8 @@ _URL = re.compile(r"(?:https?:)?//\S+\.\S+", re.I)
 _IMAGE = re.compile(r"\S+\.(?:jpe?g|png|webp|gif|avif|tiff?|bmp)(?:[?#]\S*)?", re.I)
 _HTML = re.compile(r"<[a-zA-Z/]")
 
+_LEAST_NUMBERS = 8
+"""Of a vector: shorter lists of numbers are sizes, prices or ids."""
 _LOOKED_AT = 2000
 """Characters of a cell that may name several pictures."""
 _SHOWN = 50
@@ -33,6 +36,15 @@ def _names_picture(text: str) -> bool:
 
 def _more_digits_than_letters(text: str) -> bool:
     return sum(map(str.isdigit, text)) > sum(map(str.isalpha, text))
+
+
+def _vector_of(column: str, text: str) -> str | list[float]:
+    """The vector that a table writes as text (``[0.5, 1, ...]``); the text if it is none."""
+    try:
+        vector = as_vector(column, text, None)
+    except NotUsable:
+        return text
+    return list(vector.tolist()) if len(vector) >= _LEAST_NUMBERS else text
 
 
 @dataclass
@@ -68,11 +80,13 @@ class SampledColumn:
         if isinstance(value, (list, tuple)) and value and isinstance(value[0], str) and _names_picture(value[0]):
             # Several pictures of a product: the first is what a run takes.
             value = value[0]
+        if isinstance(value, str) and value[:1] == "[":
+            value = _vector_of(self.name, value)
         if isinstance(value, (list, tuple)):
             if not value:
                 return
             self.filled += 1
-            if len(value) >= 8 and all(isinstance(item, (int, float)) for item in value):
+            if len(value) >= _LEAST_NUMBERS and all(isinstance(item, (int, float)) for item in value):
                 self.vectors += 1
                 self.vector_length = len(value)
                 return

@@ -15,7 +15,7 @@ from modules.feeds.identifiers import ITEM_GROUP
 from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
-from pipeline.init.attributes import AttributeGuess, common_attributes, guess_attributes
+from pipeline.init.attributes import AttributeGuess, common_attributes, guess_attributes, vector_column
 from pipeline.init.categories import (
     CategoryGuess,
     PathNode,
@@ -34,7 +34,6 @@ from pipeline.init.fields import (
     name_score,
     split_column,
     tells_categories,
-    vector_column,
 )
 from pipeline.init.files import FeedFiles, feed_paths, find_files
 from pipeline.init.images import ImageGuess, feed_folder, guess_images, unite_images
@@ -160,7 +159,7 @@ def _detect(
         raise InputError(Problem(str(files.paths[0]), expected, hint=hint))
     if "title" not in {guess.field for guess in fields}:
         notes.append("no title column was found: there is little to learn from")
-    vector = vector_column(columns)
+    vector = vector_column(columns, sample)
     nodes: tuple[PathNode, ...] = ()
     counted, minimum = len(sample), minimum_for(len(sample))
     _note_numbers(columns, chosen, notes)

@@ -213,14 +213,6 @@ def guess_fields(columns: dict[str, SampledColumn], taken: set[str]) -> list[Fie
     return [guesses_by_field[field] for field in ALIASES if field in guesses_by_field]
 
 
-def vector_column(columns: dict[str, SampledColumn]) -> SampledColumn | None:
-    """A column with a list of numbers in (nearly) every product, if there is one."""
-    for column in columns.values():
-        if column.filled and column.share(column.vectors) > 0.9:
-            return column
-    return None
-
-
 _SPLITS: dict[str, Split] = {
     "train": "train", "training": "train", "eval": "eval", "evaluation": "eval", "valid": "eval", "validation": "eval",
     "val": "eval", "dev": "eval", "test": "test", "testing": "test", "holdout": "test",

@@ -153,6 +153,28 @@ def test_a_code_of_the_category_is_one_in_a_feed_of_variants_too(tmp_path: Path,
     assert guess.attributes == () and guess.category is not None and guess.category.column == "category"
 
 
+@pytest.mark.parametrize("name", ["one_hot", "vectors_and_words", "vectors_or_none", "too_large", "ragged"])
+def test_no_such_vector_is_taken_for_the_picture_s(tmp_path: Path, name: str) -> None:
+    rows = [json.loads(line) for line in feed(tmp_path, {name: LEFT_OUT[name]}).read_text().splitlines()]
+    kept = [name, "sku", "name", "category"]
+    (tmp_path / "feed.jsonl").write_text("\n".join(json.dumps({key: row[key] for key in kept}) for row in rows))
+    guess = detect([tmp_path / "feed.jsonl"])
+    assert guess.vector is None and guess.attributes == ()
+
+
+def test_vectors_are_text_in_a_table(tmp_path: Path) -> None:
+    file = tmp_path / "feed.csv"
+    rng = random.Random(5)
+    vectors = [json.dumps([rng.random() for _ in range(length)]) for _ in range(60) for length in (9, 8)]
+    rows = [f'{i},Model {i},{PATHS[i % 4]},"{vectors[2 * i]}","{vectors[2 * i + 1]}"' for i in range(60)]
+    file.write_text("\n".join(["sku,name,category,embedding,other_embedding", *rows]))
+    guess = detect([file])
+    assert guess.vector == ("embedding", 9)
+    assert [(own.column, own.taken_as, own.length) for own in guess.attributes] == [("other_embedding", "vector", 8)]
+    loaded = load_workflow(write_workflow(guess, tmp_path / "out", "mine")[0])
+    assert not check(loaded).problems and len(list(read_products(loaded))) == 60
+
+
 def test_dotted_names_that_end_alike_are_told_apart(tmp_path: Path) -> None:
     columns: dict[str, Column] = {"height.value": lambda r, i, path: r.random(), "sizes.EU": COLUMNS["Material"][0]}
     names = [own.name for own in detect([feed(tmp_path, columns)]).attributes]

@@ -133,7 +133,9 @@ def test_small_categories_are_cut_and_missing_ones_told(tmp_path: Path) -> None:
 
 
 def test_a_split_column_and_vectors_are_taken(tmp_path: Path) -> None:
-    rows = [{**row, "fold": ("train", "train", "test")[i % 3], "emb": [0.5] * 16} for i, row in enumerate(products())]
+    rows = [
+        {**row, "fold": ("train", "train", "test")[i % 3], "emb": [i / 100] * 16} for i, row in enumerate(products())
+    ]
     loaded = init(tmp_path / "out", write_jsonl(tmp_path / "a.jsonl", rows))
     assert loaded.workflow.feed.split.column == "fold"
     assert loaded.workflow.feed.split.values == {"train": "train", "test": "test"}
