@@ -12,7 +12,7 @@ from typing import Any
 _NONE = frozenset(
     {"n/a", "na", "n.a.", "n.v.", "k.a.", "nan", "#n/a", "null", "nil", "none", "unknown", "undefined", "unbekannt"}
 )
-_ONLY_MARKS = re.compile(r"[-–—\u2010\u2011\u2212_.…?/*\s]*")
+_ONLY_MARKS = re.compile(r"[-–—\u2010\u2011\u2212_.…?/\s]*")
 
 
 def says_none(text: str) -> bool:

@@ -16,6 +16,7 @@ from typing import Any, Final, Literal
 
 from modules.category_text import Names
 from modules.examples import AVAILABILITY, CURRENCY, IMAGE, PRICE, RESERVED, RETAILER, URL
+from modules.feeds.identifiers import item_groups_of
 from modules.feeds.mapping import as_vector
 from modules.feeds.numbers import NumberReader
 from modules.feeds.units import is_known_unit
@@ -138,7 +139,10 @@ def guess_attributes(
       item_group: the column that says which products are variants of one article.
     """
     truths = [category.cells.names(record.get(category.column)) for record in sample] if category else []
-    articles = [_key(record.get(item_group)) or number for number, record in enumerate(sample)] if item_group else []
+    articles: list[Hashable] = []
+    if item_group is not None:
+        groups = (item_groups_of(item_group, record.get(item_group)) for record in sample)
+        articles = [group or number for number, group in enumerate(groups)]
     guesses: list[AttributeGuess] = []
     telling: list[str] = []
     names = {*RESERVED, *FieldSettings.model_fields, *_FEATURES}
@@ -314,7 +318,7 @@ def _knows_category(
 
 
 def _key(value: Any) -> str:
-    return "" if value is None else str(value).strip().casefold()
+    return str(value).strip().casefold()
 
 
 def _told_by(pairs: Sequence[tuple[Hashable, Hashable]]) -> float:
