@@ -30,7 +30,7 @@ from modules.feeds.plan import (
     load_rule_set,
     load_taxonomy,
 )
-from modules.feeds.variants import Variants, find_variants
+from modules.feeds.variants import EVIDENCE, Variants, find_variants
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS
 from modules.taxonomy import Taxonomy
@@ -90,10 +90,19 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
 
     def _survey(self, settings: ExampleSettings, work: str) -> Variants:
         """A first pass over the feeds, for what examples need to know of each other; leaves it in ``work``."""
-        with self._make_beam_pipeline() as pipeline:
-            survey = tasks.Survey(settings.model_dump_json(), work)
-            _ = pipeline | beam.Create(self._tasks) | beam.Reshuffle() | beam.ParDo(survey)
-        variants = find_variants(tasks.load_shared(work, number) for number, _pieces in self._tasks)
+        variants = Variants()
+        told = any(getattr(source.fields, name) for source in settings.sources for name in EVIDENCE)
+        # A job that finds nothing would cost minutes on a cluster.
+        if told or settings.taxonomy.from_truth:
+            with self._make_beam_pipeline() as pipeline:
+                survey = tasks.Survey(settings.model_dump_json(), work)
+                _ = (
+                    pipeline
+                    | "Tasks" >> beam.Create(self._tasks)
+                    | "Spread" >> beam.Reshuffle()
+                    | "Survey" >> beam.ParDo(survey)
+                )
+            variants = find_variants(tasks.load_shared(work, number) for number, _pieces in self._tasks)
         tasks.save_variants(work, variants)
         return variants
 

@@ -14,6 +14,7 @@ import grpc
 import numpy as np
 import pytest
 
+from modules.feeds.variants import EVIDENCE
 from pipeline.workflow_file import REPOSITORY
 from tests.servers import free_port
 
@@ -71,8 +72,19 @@ def examples(root: Path, component: str, output: str) -> dict[str, list[Record]]
     }
 
 
-def test_dataflow_s_job_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """As far as it goes without an account: the job that would be submitted."""
+@pytest.mark.parametrize(
+    ("fields", "steps"),
+    [
+        pytest.param({}, {"Tasks", "Spread", "Survey"}, id="pictures tell variants"),
+        pytest.param(
+            dict.fromkeys(EVIDENCE), {"Tasks", "Spread", "MakeExamples", "ById", "Duplicates"}, id="nothing does"
+        ),
+    ],
+)
+def test_dataflow_s_job_graph(
+    fields: dict[str, None], steps: set[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As far as it goes without an account: the first job that would be submitted."""
     from apache_beam.portability.api import beam_runner_api_pb2
     from apache_beam.runners.dataflow.dataflow_runner import DataflowRunner
 
@@ -100,10 +112,11 @@ def test_dataflow_s_job_graph(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     }
     arguments = beam_arguments(BeamSettings.model_validate(settings))
     with pytest.raises(InterruptedError):
-        examples_test.execute(tmp_path / "feed", tmp_path / "out", examples_test.workflow(), arguments)
+        workflow = examples_test.workflow(feed={"fields": fields})
+        examples_test.execute(tmp_path / "feed", tmp_path / "out", workflow, arguments)
     (job,) = jobs
     names = {transform.unique_name for transform in job.components.transforms.values()}
-    assert {"Tasks", "Spread", "MakeExamples", "ById", "Duplicates"} <= {name.split("/")[0] for name in names}
+    assert steps <= {name.split("/")[0] for name in names}
     images = set()
     for environment in job.components.environments.values():
         docker = beam_runner_api_pb2.DockerPayload.FromString(environment.payload)
