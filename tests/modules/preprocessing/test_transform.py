@@ -187,6 +187,7 @@ class TestNumbers:
 
     def test_a_number_is_standardised_and_put_into_quantiles(self, built):
         known = np.array([row["rating"] for row in built.rows["train"] if row["rating"] is not None])
+        scale = FEATURES["rating"]["scale"]
         buckets = []
         for split in ("train", "eval"):
             for row, raw in zip(built.columns(split, ["rating/number"]), built.rows[split], strict=True):
@@ -194,9 +195,9 @@ class TestNumbers:
                 if raw["rating"] is None:
                     assert (value, one_hot, flag) == (0.0, [0.0] * 4, 0.0)
                     continue
-                assert value == pytest.approx((raw["rating"] - known.mean()) / known.std(), abs=1e-4)
-                assert flag == 1.0 and sorted(one_hot) == [0.0, 0.0, 0.0, 1.0]
-                buckets.append((raw["rating"], one_hot.index(1.0)))
+                assert value == pytest.approx(scale * (raw["rating"] - known.mean()) / known.std(), abs=1e-4)
+                assert flag == 1.0 and sorted(one_hot) == pytest.approx([0.0, 0.0, 0.0, scale])
+                buckets.append((raw["rating"], one_hot.index(max(one_hot))))
         ordered = [bucket for _, bucket in sorted(buckets)]
         assert ordered == sorted(ordered), "a larger number is in no lower bucket"
         assert all(0.1 < ordered.count(bucket) / len(ordered) < 0.4 for bucket in range(4))
@@ -210,7 +211,8 @@ class TestNumbers:
         data = Built(tmp_path, settings, output, files, {"train": rows})
         for row in data.columns("train", ["rating/number"]):
             value, *one_hot, flag = row["rating/number"].tolist()
-            assert (value, sum(one_hot), flag) == ((0.0, 0.0, 0.0) if number is None else (0.0, 1.0, 1.0))
+            expected = (0.0, 0.0, 0.0) if number is None else (0.0, FEATURES["rating"]["scale"], 1.0)
+            assert (value, sum(one_hot), flag) == pytest.approx(expected)
         layer = output.transform_features_layer()
         odd = [{"id": "x", "rating": value} for value in (float("nan"), float("inf"), -float("inf"), 3e38, -3e38, 0.0)]
         raw = tf.io.parse_example([catalogue.raw_example(row) for row in odd], {"rating": catalogue.RAW_SPEC["rating"]})
@@ -220,7 +222,7 @@ class TestNumbers:
             if "/" not in k and k != "id"
         }
         served = layer({**spec, **raw})["rating/number"].numpy()
-        assert np.isfinite(served).all() and (np.abs(served) <= 5.0).all()
+        assert np.isfinite(served).all() and (np.abs(served) <= 5.0 * FEATURES["rating"]["scale"]).all()
         assert not served[:3].any() and (served[3:, -1] == 1.0).all()
 
 
