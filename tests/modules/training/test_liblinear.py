@@ -49,7 +49,7 @@ def test_design_matrix_is_the_transformed_examples(built):
     for at in range(0, 240, 17):
         expected = np.zeros(matrix.shape[1])
         expected[rows[at]["title/ids"].astype(int)] = rows[at]["title/weights"]
-        expected[words + int(rows[at]["brand/index"][0])] = 1.0
+        expected[words + int(rows[at]["brand/index"][0])] = built.workflow.features["brand"].scale
         expected[words + brands :] = [*rows[at]["price/price"], *rows[at]["image/vector"]]
         np.testing.assert_allclose(matrix[at].toarray()[0], expected, rtol=1e-6)
     assert targets["exclusive"].tolist() == [int(row["label/exclusive"][0]) for row in rows]
