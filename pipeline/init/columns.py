@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -24,6 +25,8 @@ _LEAST_NUMBERS = 8
 """Of a vector: shorter lists of numbers are sizes, prices or ids."""
 _LOOKED_AT = 2000
 """Characters of a cell that may name several pictures."""
+_UNIT, _IN_NUMBERS = 3, frozenset(".,'’+-%*/")
+"""Letters of a unit or a currency, and marks that stand in numbers."""
 _SHOWN = 50
 """Characters that tell whether a value is a figure."""
 _PRICED = 500
@@ -34,8 +37,11 @@ def _names_picture(text: str) -> bool:
     return _IMAGE.fullmatch(text[:500]) is not None
 
 
-def _more_digits_than_letters(text: str) -> bool:
-    return sum(map(str.isdigit, text)) > sum(map(str.isalpha, text))
+def _is_figure(text: str) -> bool:
+    """Whether a text is a number, perhaps with a unit or a currency: a path or a model's name of digits is none."""
+    digits, letters = sum(map(str.isdigit, text)), sum(map(str.isalpha, text))
+    rest = (c for c in text if not (c.isalnum() or c.isspace() or unicodedata.category(c) == "Sc"))
+    return digits > letters and letters <= _UNIT and set(rest) <= _IN_NUMBERS
 
 
 def _vector_of(column: str, text: str) -> str | list[float]:
@@ -55,7 +61,7 @@ class SampledColumn:
       rows: records looked at, whether they have the column or not.
       filled: how many have a value that is not blank.
       distinct: the distinct values' texts (up to a limit).
-      figures: values with more digits than letters.
+      figures: values that are numbers, perhaps with a unit or a currency.
       texts, numbers, lists, vectors: values of each kind; a number in text counts as text.
     """
 
@@ -112,7 +118,7 @@ class SampledColumn:
         self.words += len(text.split())
         self.images += _IMAGE.fullmatch(text[:500]) is not None
         self.urls += _URL.fullmatch(text[:500]) is not None
-        self.figures += _more_digits_than_letters(text[:_SHOWN])
+        self.figures += _is_figure(text[:_SHOWN])
         self.html += _HTML.search(text[:500]) is not None
         self._count(text)
 
