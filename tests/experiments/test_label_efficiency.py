@@ -71,16 +71,16 @@ def test_titles_are_distinct_and_small_categories_are_left_out() -> None:
         Product("rare", {"title": "a rare one"}, {}, truth=("Hats",)),
         Product("none", {"title": "x"}, {}),
     ]
-    found = catalogue_of(products, minimum=10)
-    assert [product.id for product in found.products] == [f"p{i}" for i in range(240)]
-    assert found.classes == 4
-    for product, truth in zip(found.products, found.truth, strict=True):
-        assert found.taxonomy.exclusive[truth].path == product.truth
+    labelled = catalogue_of(products, minimum=10)
+    assert [product.id for product in labelled.products] == [f"p{i}" for i in range(240)]
+    assert labelled.classes == 4
+    for product, truth in zip(labelled.products, labelled.truth, strict=True):
+        assert labelled.taxonomy.exclusive[truth].path == product.truth
     with pytest.raises(InputError, match="at least two true categories"):
         catalogue_of(products, minimum=1000)
-    pool, held_out = found.held_out(0.25, 7)
+    pool, held_out = labelled.held_out(0.25, 7)
     assert len(held_out) == 60 and sorted([*pool, *held_out]) == list(range(240))
-    assert (found.held_out(0.25, 7)[1] == held_out).all() and (found.held_out(0.25, 8)[1] != held_out).any()
+    assert (labelled.held_out(0.25, 7)[1] == held_out).all() and (labelled.held_out(0.25, 8)[1] != held_out).any()
     assert held_out.tolist() == sorted(np.random.default_rng(7).permutation(240)[:60])
 
 
@@ -88,10 +88,10 @@ def test_variants_are_held_out_together() -> None:
     products = [replace(product, item_groups=(f"g{i // 3 % 70}",)) for i, product in enumerate(feed())]
     for product in products:
         product.truth = products[0].truth if product.item_groups[0] < "g5" else ("Bags", "Totes")
-    found = catalogue_of(products, minimum=10)
-    pool, held_out = found.held_out(0.25, 7)
-    groups = [{found.products[row].item_groups for row in rows} for rows in (pool, held_out)]
-    assert not groups[0] & groups[1] and len(pool) + len(held_out) == len(found.products)
+    labelled = catalogue_of(products, minimum=10)
+    pool, held_out = labelled.held_out(0.25, 7)
+    groups = [{labelled.products[row].item_groups for row in rows} for rows in (pool, held_out)]
+    assert not groups[0] & groups[1] and len(pool) + len(held_out) == len(labelled.products)
     assert abs(len(held_out) - 60) <= 3
 
 

@@ -60,9 +60,9 @@ def serving(place: str, *options: str) -> Iterator[Server]:
 
 def hidden(html: str, name: str) -> str:
     """The value of a form's hidden field."""
-    found = re.search(rf'name="{name}" value="([^"]*)"', html)
-    assert found is not None, name
-    return found.group(1)
+    field = re.search(rf'name="{name}" value="([^"]*)"', html)
+    assert field is not None, name
+    return field.group(1)
 
 
 class Annotator:
@@ -81,9 +81,9 @@ class Annotator:
     def look(self) -> None:
         answer = self.http.get("/", follow_redirects=True)
         answer.raise_for_status()
-        found = re.search(r'data-csrf="([^"]+)"', answer.text)
-        assert found is not None
-        self.csrf = found.group(1)
+        token = re.search(r'data-csrf="([^"]+)"', answer.text)
+        assert token is not None
+        self.csrf = token.group(1)
 
     def next(self, held: str = "", **filters: str) -> dict[str, Any] | None:
         """The next product: its item, id and the fields that the form would send."""

@@ -44,11 +44,11 @@ def test_the_file_stands_for_the_default_objectives() -> None:
 
 
 def test_other_objectives_take_their_place() -> None:
-    found = names(of_workflow(FILE.read_text(), workflow({"color": {"kind": "multi_label", "labels": "people"}})))
-    assert [name for name in found if "/" in name] == [
+    features = names(of_workflow(FILE.read_text(), workflow({"color": {"kind": "multi_label", "labels": "people"}})))
+    assert [name for name in features if "/" in name] == [
         "label/color", "eval_weight/color", "label_source/color", "label/color/no", "label/color/rest"
     ]  # fmt: skip
-    assert "title" in found
+    assert "title" in features
 
 
 def test_images_are_in_the_schema_and_not_in_the_statistics() -> None:

@@ -57,9 +57,9 @@ def components(products: list[Product]) -> list[set[int]]:
     changed = True
     while changed:
         changed = False
-        for one, other in combinations(groups, 2):
-            if any(shares(products[i], products[j]) for i in one for j in other):
-                one |= other
+        for group, other in combinations(groups, 2):
+            if any(shares(products[i], products[j]) for i in group for j in other):
+                group |= other
                 groups.remove(other)
                 changed = True
                 break
@@ -139,8 +139,8 @@ def test_several_true_categories_contradict_within_a_retailer() -> None:
 
     def joined(*products: Product) -> bool:
         rows = VariantRows()
-        for one in products:
-            rows.add(one, splitter.key(one.text, one.id))
+        for product in products:
+            rows.add(product, splitter.key(product.text, product.id))
         variants = find_variants([rows.take()])
         assert bool(variants) != bool(variants.ignored)
         return bool(variants)

@@ -85,7 +85,7 @@ def test_the_seed_decides(partitioned, settings) -> None:
     *same, other = (one.search(Queries(asked), K).rows for one in built)
     np.testing.assert_array_equal(built[0].search(Queries(asked), K).rows, same[0])
     alike = max((one == another).mean() for one, another in combinations(same, 2))
-    assert alike > 0.95 and max((one == other).mean() for one in same) < 0.8
+    assert alike > 0.95 and max((build == other).mean() for build in same) < 0.8
 
 
 @pytest.mark.parametrize("k", [1, 7, 300])
