@@ -22,10 +22,26 @@ import pytest
 
 
 def free_port() -> int:
-    """A port on loopback that nobody listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+    """A port on loopback that nobody listens on, and that the system gives to nobody who asks for any port.
+
+    A server may take half a minute until it listens. In that time other tests' servers and connections ask the system
+    for ports, so one out of the range that it hands out would not stay free.
+    """
+    while True:
+        port = _ASKED + secrets.randbelow(_HANDED_OUT - _ASKED)
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:  # somebody listens there
+                continue
+            return port
+
+
+_ASKED = 20_000
+"""Below are the ports that common servers listen on."""
+
+_HANDED_OUT = 32_768
+"""From here on, Linux hands out ports itself; other systems begin further up."""
 
 
 def _program(name: str) -> str | None:
