@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from modules.errors import Problem
 from modules.examples import Holds, ProductColumns
@@ -150,7 +150,7 @@ class FeatureSettings(Settings):
         """
         return {key: find(file) for key, file in self.weight_files().items()}
 
-    def with_weights(self, paths: Mapping[str, Path]) -> FeatureSettings:
+    def with_weights(self, paths: Mapping[str, Path]) -> Self:
         """The settings with these full paths (:meth:`find_weights`), and with what only the files say.
 
         Raises:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -79,7 +79,7 @@ class EncodedFeature(NumericFeature):
         # What lies elsewhere for pods is not for this machine to look for.
         return {"encoder": path if path.is_absolute() else encoder_folder(self.encoder, find("."))}
 
-    def with_weights(self, paths: Mapping[str, Path]) -> EncodedFeature:
+    def with_weights(self, paths: Mapping[str, Path]) -> Self:
         from modules.encoders.places import encoder_width
 
         width = encoder_width(paths["encoder"]) if self.width is None else self.width
