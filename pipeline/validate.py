@@ -222,7 +222,9 @@ def _check_weights(loaded: LoadedWorkflow, report: ValidationReport) -> None:
                 feature.with_weights(paths)
         except InputError as error:
             key, file = next(iter(files.items()))
-            report.problems += [loaded.problem(place + key, p.expected, file, p.hint) for p in error.problems]
+            for problem in error.problems:
+                where = f"{problem.file}: " if problem.file else ""
+                report.problems.append(loaded.problem(place + key, where + problem.expected, file, problem.hint))
 
 
 def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:

@@ -37,7 +37,7 @@ def input_fingerprint(settings_json: str, folder: str) -> str:
     """Changes with the content of any feed, label, rule or taxonomy file that the settings name, and with what examples
     hold.
 
-    With images also with the listing (names, sizes, times) of those below the folder, and with encoders with their files.
+    With images also with the listing (names, sizes, times) of those below the folder; with encoders with their files.
     """
     settings = ExampleSettings.model_validate_json(settings_json)
     feed_files = [file.path for file in settings.feed_files(folder)]

@@ -80,9 +80,9 @@ class EncodedFeature(NumericFeature):
         return {"encoder": path if path.is_absolute() else encoder_folder(self.encoder, find("."))}
 
     def with_weights(self, paths: Mapping[str, Path]) -> Self:
-        from modules.encoders.places import encoder_width
+        from modules.encoders.folder import read_settings
 
-        width = encoder_width(paths["encoder"]) if self.width is None else self.width
+        width = read_settings(paths["encoder"]).width if self.width is None else self.width
         return self.model_copy(update={"encoder": str(paths["encoder"]), "width": width})
 
     def for_transform(self) -> EncodedFeature:

@@ -58,8 +58,8 @@ def _encodings(workflow: Workflow) -> Iterator[schema_pb2.Feature]:
 
 
 def with_statistics(workflow: Workflow) -> list[str]:
-    """The examples' features that statistics are made of: all but images and texts' vectors, whose bytes and numbers say
-    nothing when counted."""
+    """The examples' features that statistics are made of: all but images and texts' vectors, whose bytes and numbers
+    say nothing when counted."""
     own = workflow.objectives.items()
     labels = [feature.name for name, objective in own for feature in objective.schema_features(name)]
     attributes = workflow.product_columns.attributes

@@ -140,7 +140,8 @@ def export_model(module: ServingModule, transform_layer: Any, output: str) -> No
     for model in module.models:
         archive.track(model)
     archive.track(transform_layer)
-    archive.track(module.missing_vectors)
+    for encoder in module.missing_vectors.encoders.values():
+        archive.track(encoder.backbone)
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
     archive.add_endpoint("serving_default", module.predict, input_signature=signature)
     archive.add_endpoint(TABLE, module.table, input_signature=signature)

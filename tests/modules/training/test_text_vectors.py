@@ -84,7 +84,7 @@ def test_raw_text_is_answered_as_its_vector(exported: tuple[Workflow, str], sign
     full = with_vectors([{**row, "id": str(i)} for i, row in enumerate([*ODD, *catalogue.products(40, 9)])], workflow)
     bare = [{**row, encoding("meaning"): None} for row in full]
     mixed = [row if i % 2 else without for i, (row, without) in enumerate(zip(full, bare, strict=True))]
-    other = [{**row, encoding("meaning"): catalogue.unit(np.ones(8))} for row in full]
+    other = [{**row, encoding("meaning"): catalogue.unit(np.ones(workflow.features["meaning"].width))} for row in full]
     answers = [
         model.signatures[signature](examples=tf.constant(list(map(catalogue.raw_example, rows))))
         for rows in (full, bare, mixed, other)
