@@ -10,8 +10,10 @@ import numpy as np
 from modules.encoders.folder import EncoderFolder, EncoderSettings, write_encoder
 
 WORDS = (
-    "red", "blue", "green", "black", "shoe", "shoes", "boot", "shirt", "dress", "cotton", "wool", "men", "women", "kids",
-    "cable", "phone", "case", "charger", "battery", "lamp", "table", "chair", "desk", "steel", "wood", "pan", "pot", "knife",
+    "red", "blue", "green", "black", "shoe", "shoes", "boot", "shirt", "dress", "cotton", "wool", "men", "women",
+    "kids",
+    "cable", "phone", "case", "charger", "battery", "lamp", "table", "chair", "desk", "steel", "wood", "pan", "pot",
+    "knife",
     "cup", "mug", "tea", "coffee", "bag", "book", "toy", "game", "ball", "bike", "large", "small", "set", "for", "with",
     "and", "of", "the", "a", "in", "query",
 )  # fmt: skip

@@ -19,7 +19,7 @@ SENTENCES = (
     "12x AA 1.5V LR6 alkaline batteries",
     "Σκούπα ηλεκτρική 700W ΟΙΚΟΣ",
     "чайник электрический 1,7 л, нержавеющая сталь",
-    "naïve café – déjà vu… “quoted” ‘title’ №5 ™",
+    "naïve café – déjà vu… “quoted” \u2018title\u2019 №5 ™",
     "supercalifragilisticexpialidociousantidisestablishmentarianism bag",
     "Cotton\u200bbed\u00adsheet\tset\u00a0king size",
     "🎁 gift box 🥰 for her",

@@ -40,7 +40,7 @@ class WordPieces:
 
         self._settings = settings
         ids = {piece: number for number, piece in enumerate(vocabulary)}
-        unknown, start, end, padding = (ids[piece] for piece in settings.special_tokens())
+        _, start, end, padding = (ids[piece] for piece in settings.special_tokens())
         self.padding = padding
         self._unknown = _unknown_word(ids)
         self._lookup = tensorflow_text.FastBertTokenizer(
@@ -92,7 +92,7 @@ class WordPieces:
             texts = replace(tensorflow_text.normalize_utf8(texts, "NFD"), r"\p{Mn}+", "")
         if settings.lower_case:
             # Whether a sigma ends its word is not looked at by the tokenizer that the encoders were trained with.
-            texts = tf.strings.lower(replace(texts, "Σ", "σ"), encoding="utf-8")
+            texts = tf.strings.lower(replace(texts, "\u03a3", "\u03c3"), encoding="utf-8")
         texts = replace(texts, f"([{apart}])", r" \1 ")
         return replace(texts, f"[^ ]{{{settings.max_word_characters + 1},}}", self._unknown)
 
