@@ -18,7 +18,6 @@ from modules.features import encodings_of
 from modules.feeds.mapping import Product
 from modules.feeds.text_vectors import TextVectors
 from modules.preprocessing.transform import preprocessing_fn
-from modules.progress import report
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 
@@ -89,8 +88,7 @@ def _raw_spec(workflow: Workflow) -> dict[str, Any]:
 
 def _rows(products: Sequence[Product], workflow: Workflow) -> list[dict[str, Any]]:
     """The raw columns of each product. Encoders' vectors are computed, or taken from the workflow's cache of them."""
-    settings = workflow.encodings
-    vectors = TextVectors(encodings_of(workflow.features), "", settings.cache, settings.max_cache_bytes, report)
+    vectors = TextVectors(encodings_of(workflow.features), settings=workflow.encodings)
     return [_row(product, own, workflow) for product, own in zip(products, vectors.of(products), strict=True)]
 
 

@@ -35,7 +35,6 @@ from modules.images.loader import ImageLoader
 from modules.images.outcome import Picture
 from modules.progress import report
 from modules.rules import RuleSet
-from modules.settings.encodings import EncodingSettings
 from modules.settings.feed import SPLITS, Split
 from modules.taxonomy import Taxonomy
 
@@ -199,8 +198,7 @@ class MakeExamples(beam.DoFn):
         self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels, ids)
         images = settings.feed.images
         self._images = ImageLoader(images, self._feed_folder) if images is not None else None
-        self._vectors = self._text_vectors(settings) if settings.encodings else None
-        self._encoded = 0
+        self._vectors = TextVectors(settings.encodings, self._feed_folder, settings.encoding_cache)
 
     def teardown(self) -> None:
         """Ends the threads that fetch images."""
@@ -293,14 +291,10 @@ class MakeExamples(beam.DoFn):
                 continue
             yield record.line, product
 
-    def _text_vectors(self, settings: ExampleSettings) -> TextVectors:
-        cache = settings.encoding_cache or EncodingSettings()
-        return TextVectors(settings.encodings, self._feed_folder, cache.cache, cache.max_cache_bytes)
-
     def _with_vectors(self, numbered_products: Iterable[_Found]) -> Iterator[_Found]:
         """The same, in the same order, with what encoders make of the products' texts among their vectors; a batch of
         products is held at a time."""
-        if self._vectors is None:
+        if not self._settings.encodings:
             yield from numbered_products
             return
         found = iter(numbered_products)
@@ -308,8 +302,6 @@ class MakeExamples(beam.DoFn):
             products = [numbered[1] for numbered in batch if isinstance(numbered, tuple)]
             for product, vectors in zip(products, self._vectors.of(products), strict=True):
                 product.vectors.update(vectors)
-            self._encoded += len(products)
-            report(self._encoded, 0, "products encoded")
             yield from batch
 
     def _with_images(self, numbered_products: Iterable[_Found]) -> Iterator[tuple[_Found, Picture | None]]:

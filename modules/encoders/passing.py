@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from modules.arrays import Float16Array, Float32Array, IntArray
-from modules.encoders.cache import VectorCache
+from modules.encoders.cache import MAX_BYTES, VectorCache
 from modules.encoders.folder import fingerprint_of, read_settings
 
 BATCH_PIECES = 2048
@@ -23,7 +23,14 @@ CHUNK = 8192
 Report = Callable[[int, int], None]
 
 
-def encode_texts(folder: str, texts: Sequence[str], *, cache: str | None, report: Report | None = None) -> Float32Array:
+def encode_texts(
+    folder: str,
+    texts: Sequence[str],
+    *,
+    cache: str | None,
+    max_cache_bytes: int = MAX_BYTES,
+    report: Report | None = None,
+) -> Float32Array:
     """Vectors of texts, (n, width), in their order: rows of unit length, zeros for a blank text.
 
     A vector has float16's precision, whether it is fresh or cached, so that a second run gives what the first one gave.
@@ -31,7 +38,7 @@ def encode_texts(folder: str, texts: Sequence[str], *, cache: str | None, report
     Args:
       folder: of the encoder.
       texts: may hold a text several times.
-      cache: folder of a :class:`VectorCache`; None: all are embedded.
+      cache: folder of a :class:`VectorCache`; None: all are embedded. max_cache_bytes: of its file.
       report: called with the number of distinct texts that are done, and of all.
 
     Raises:
@@ -42,7 +49,8 @@ def encode_texts(folder: str, texts: Sequence[str], *, cache: str | None, report
     rows = {text: row for row, text in enumerate(distinct)}
     vectors = np.zeros((len(distinct), settings.width), np.float16)
     done = 0
-    with VectorCache(cache, fingerprint_of(settings), settings.width) if cache else nullcontext() as cached:
+    store = VectorCache(cache, fingerprint_of(settings), settings.width, max_cache_bytes) if cache else nullcontext()
+    with store as cached:
         for start in range(0, len(distinct), CHUNK):
             chunk = distinct[start : start + CHUNK]
             known = cached.find(chunk) if cached else {}

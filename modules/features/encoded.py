@@ -75,9 +75,10 @@ class EncodedFeature(NumericFeature):
     def find_weights(self, find: Callable[[str], Path]) -> dict[str, Path]:
         from modules.encoders.places import encoder_folder
 
-        path = Path(self.encoder)
+        path = find(self.encoder)
         # What lies elsewhere for pods is not for this machine to look for.
-        return {"encoder": path if path.is_absolute() else encoder_folder(self.encoder, find("."))}
+        known = path.is_dir() or Path(self.encoder).is_absolute()
+        return {"encoder": path if known else encoder_folder(self.encoder, find("."))}
 
     def with_weights(self, paths: Mapping[str, Path]) -> Self:
         from modules.encoders.folder import read_settings

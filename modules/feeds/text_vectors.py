@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
 
@@ -12,7 +12,8 @@ from modules.examples import encoding
 from modules.feeds.files import resolve
 from modules.feeds.mapping import Product
 from modules.graph_ops.text import joined_texts
-from modules.settings.encodings import Encoding
+from modules.progress import report
+from modules.settings.encodings import Encoding, EncodingSettings
 
 BATCH = 1024
 """Products that are worth encoding at a time, where they come one by one."""
@@ -24,21 +25,18 @@ class TextVectors:
     Args:
       encodings: feature to what it wants encoded.
       folder: what encoders' folders are relative to.
-      cache: the folder with the vectors of texts that were encoded before; None: there is none.
-      max_bytes: of the cache.
-      report: called with the texts that are done, those in all, and what they are.
+      settings: of the cache of texts that were encoded before; None, or without a folder: there is no cache.
     """
 
     def __init__(
         self,
         encodings: Mapping[str, Encoding],
         folder: str = "",
-        cache: str | None = None,
-        max_bytes: int | None = None,
-        report: Callable[[int, int, str], None] | None = None,
+        settings: EncodingSettings | None = None,
     ):
         self._encodings = {name: (resolve(folder, own.encoder), own.columns) for name, own in encodings.items()}
-        self._cache, self._max_bytes, self._report = cache, max_bytes, report
+        self._settings = settings or EncodingSettings()
+        self._done = 0
 
     def of(self, products: Sequence[Product]) -> list[dict[str, Float32Array]]:
         """For each product its columns of the example (:func:`modules.examples.encoding`); none where the texts that a
@@ -54,17 +52,19 @@ class TextVectors:
                 texts_of[columns] = _texts(products, columns)
             texts = texts_of[columns]
             rows = [row for row, text in enumerate(texts) if text]
-            # Shops repeat texts, and so do the variants of an article.
-            distinct = list(dict.fromkeys(texts[row] for row in rows))
-            place = {text: number for number, text in enumerate(distinct)}
-            if not distinct:
-                continue
-            encoded = encode_texts(folder, distinct, cache=self._cache, report=self._report)
-            for row in rows:
-                vector = encoded[place[texts[row]]]
+            encoded = encode_texts(
+                folder,
+                [texts[row] for row in rows],
+                cache=self._settings.cache,
+                max_cache_bytes=self._settings.max_cache_bytes,
+            )
+            for row, vector in zip(rows, encoded, strict=True):
                 # An encoder may know no token of a text.
                 if vector.any():
                     vectors[row][encoding(name)] = vector
+        if self._encodings:
+            self._done += len(products)
+            report(self._done, 0, "products encoded")
         return vectors
 
 

@@ -15,7 +15,7 @@ class EncodingSettings(Settings):
     cache: str | None = None
     """Folder of the vectors of texts that an earlier run has encoded, relative to the directory the program is started
     in; default: ``encodings/`` in the run's folder. On Kubeflow there is no cache unless this names one."""
-    max_cache_bytes: Annotated[int, Field(ge=2**20)] = 20 * 2**30
+    max_cache_bytes: Annotated[int, Field(ge=2**20)] = 4 * 2**30
     """Above it the vectors that were not used for longest are removed."""
 
 

@@ -50,7 +50,8 @@ def _filled(column: tf.SparseTensor, text: tf.Tensor, encoder: TextEncoder) -> t
     lacking = tf.where(~present & (tf.strings.length(text) > 0))
 
     def encode() -> tf.Tensor:
-        own = encoder(tf.gather(text, lacking[:, 0]))
+        # Vectors of examples have half precision, which centring makes visible.
+        own = tf.cast(encoder(tf.gather(text, lacking[:, 0])), tf.float16)
         return tf.tensor_scatter_nd_update(given, lacking, tf.cast(own, tf.float32))
 
     vectors = tf.cond(tf.size(lacking) > 0, encode, lambda: given)
