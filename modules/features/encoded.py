@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from modules.errors import InputError, Problem
 from modules.examples import VECTOR, encoding, transformed
 from modules.features.base import TransformStep, check_columns
 from modules.features.numeric import NumericFeature
@@ -83,8 +84,14 @@ class EncodedFeature(NumericFeature):
     def with_weights(self, paths: Mapping[str, Path]) -> Self:
         from modules.encoders.folder import read_settings
 
-        width = read_settings(paths["encoder"]).width if self.width is None else self.width
-        return self.model_copy(update={"encoder": str(paths["encoder"]), "width": width})
+        path = paths["encoder"]
+        if self.width is None and not path.is_dir():
+            hint = "where pods alone see it, give the feature its width"
+            raise InputError(
+                Problem(str(path), "expected an encoder's folder; there is none on this machine", hint=hint)
+            )
+        width = read_settings(path).width if self.width is None else self.width
+        return self.model_copy(update={"encoder": str(path), "width": width})
 
     def for_transform(self) -> EncodedFeature:
         """Without the encoder, whose vectors the examples have, and whose place changes nothing."""

@@ -59,8 +59,7 @@ def test_a_run_after_clean_makes_again_what_went(tmp_path: Path) -> None:
 
 def test_the_cache_of_texts_vectors_goes_when_it_is_asked_for(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
-    cache = RunFolder.of(load_workflow(shop.workflow).workflow).encodings
-    cache = tmp_path / "runs" / cache.relative_to(cache.parents[1])
+    cache = shop.runs / "encodings"
     cache.mkdir(parents=True)
     (cache / "vectors.sqlite").write_bytes(bytes(12_345))
     assert "12.3 KB would be deleted" in shop.shelfmark("clean", "--encodings", "--dry-run")
