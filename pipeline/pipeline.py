@@ -76,9 +76,8 @@ def create_pipeline(
     enable_cache: bool = True,
 ) -> Pipeline:
     """The workflow as a TFX pipeline, the same for every runner."""
-    workflow = loaded.workflow
-    located, checksums = training_inputs(loaded)
-    example_gen = ProductExampleGen(*example_inputs(loaded, located, places.encodings))
+    workflow, checksums = training_inputs(loaded)
+    example_gen = ProductExampleGen(*example_inputs(loaded, workflow, places.encodings))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
     statistics_gen = _statistics(workflow, examples)
     schema_gen = ImportSchemaGen(schema_file=places.schema)
@@ -86,10 +85,10 @@ def create_pipeline(
     validator = ProductValidator(
         statistics_gen.outputs["statistics"], schema, workflow.validation.stop_on_anomalies
     ).with_id("ExampleValidator")
-    transform = _transform(located, examples, schema)
+    transform = _transform(workflow, examples, schema)
     # Anomalies stop the run before anything is learnt from them.
     transform.add_upstream_node(validator)
-    tuner, trainer = _learners(located, checksums, places, transform, tree)
+    tuner, trainer = _learners(workflow, checksums, places, transform, tree)
     model = trainer.outputs["model"]
     blessed = Resolver(
         strategy_class=LatestBlessedModelStrategy,
