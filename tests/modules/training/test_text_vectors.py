@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import apache_beam as beam
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from apache_beam.runners.portability.fn_api_runner import FnApiRunner
+from apache_beam.testing.util import assert_that
+from tfx_bsl.public.beam import RunInference
+from tfx_bsl.public.proto import model_spec_pb2
 
 from modules.encoders.text_encoder import TextEncoder
 from modules.examples import encoding
@@ -155,3 +160,20 @@ def test_vectors_of_products_repeat_with_their_texts_alone(tmp_path: Path) -> No
     np.testing.assert_array_equal(vectors[1][name], vectors[4][name])
     encoder = TextEncoder.load(workflow.features["meaning"].encoder)  # type: ignore[union-attr]
     np.testing.assert_allclose(vectors[0][name], encoder(tf.constant(["Boot leather ankle\nBrand1"]))[0], atol=HALF)
+
+
+def test_tfx_run_inference_answers_raw_text(exported: tuple[Workflow, str]) -> None:
+    workflow, output = exported
+    full = with_vectors([{**row, "id": str(i)} for i, row in enumerate(ODD)], workflow)
+    examples = [catalogue.raw_example({**row, encoding("meaning"): None}) for row in full]
+    answers = load_saved_model(output).signatures["serving_default"](examples=tf.constant(examples))
+    expected = answers["exclusive/entropy"].numpy()
+    spec = model_spec_pb2.InferenceSpecType(saved_model_spec=model_spec_pb2.SavedModelSpec(model_path=output))
+
+    def same(logs: list[Any]) -> None:
+        values = [tf.make_ndarray(log.predict_log.response.outputs["exclusive/entropy"]).ravel()[0] for log in logs]
+        np.testing.assert_allclose(sorted(values), sorted(expected), atol=HALF)
+
+    with beam.Pipeline(runner=FnApiRunner()) as pipeline:
+        inferred = pipeline | beam.Create(examples) | beam.Map(tf.train.Example.FromString) | RunInference(spec)
+        assert_that(inferred, same)
