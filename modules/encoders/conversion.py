@@ -199,11 +199,11 @@ def _tokenizer(parts: Package) -> tuple[tuple[str, ...], dict[str, Any]]:
         config = parts.documents.get("tokenizer_config.json", {})
         lower = config.get("do_lower_case", True) is not False
         strips = config.get("strip_accents")
-        chinese = config.get("tokenize_chinese_chars", True) is not False
+        if config.get("tokenize_chinese_chars", True) is not True:
+            raise InputError(Problem(parts.origin, "expected true", key="tokenize_chinese_chars", value="false"))
         return parts.vocabulary, {
             "lower_case": lower,
             "strip_accents": lower if strips is None else bool(strips),
-            "split_chinese": chinese,
         }
     place = f"{parts.origin}: tokenizer.json"
     model, normalizer = _part(place, document, "model"), _part(place, document, "normalizer")
@@ -213,6 +213,7 @@ def _tokenizer(parts: Package) -> tuple[tuple[str, ...], dict[str, Any]]:
         ("model.continuing_subword_prefix", model.get("continuing_subword_prefix", "##"), "##"),
         ("normalizer.type", normalizer.get("type"), "BertNormalizer"),
         ("normalizer.clean_text", normalizer.get("clean_text", True), True),
+        ("normalizer.handle_chinese_chars", normalizer.get("handle_chinese_chars", True), True),
         ("pre_tokenizer.type", splitter.get("type"), "BertPreTokenizer"),
     )
     problems = [
@@ -226,7 +227,6 @@ def _tokenizer(parts: Package) -> tuple[tuple[str, ...], dict[str, Any]]:
     return _pieces(place, model.get("vocab")), {
         "lower_case": lower,
         "strip_accents": lower if strips is None else strips is True,
-        "split_chinese": normalizer.get("handle_chinese_chars", True) is True,
         "unknown_token": model.get("unk_token", "[UNK]"),
         "max_word_characters": model.get("max_input_chars_per_word", 100),
     }

@@ -70,8 +70,6 @@ class EncoderSettings(pydantic.BaseModel):
     segments: int = pydantic.Field(default=2, ge=1, le=16)
     lower_case: bool = True
     strip_accents: bool = True
-    split_chinese: bool = True
-    """Each Chinese character is a word of its own."""
     pooling: Literal["mean", "cls"]
     """What becomes the vector: the mean of all pieces' outputs, or the first one's."""
     prefix: str = pydantic.Field(default="", max_length=200)

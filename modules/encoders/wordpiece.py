@@ -87,13 +87,12 @@ class WordPieces:
             texts, "UTF-8", "UTF-8", errors="replace", replace_control_characters=False
         )
         texts = replace(replace(texts, _SPACES, " "), _DROPPED, "")
-        apart = _PUNCTUATION + _CHINESE if settings.split_chinese else _PUNCTUATION
         if settings.strip_accents:
             texts = replace(tensorflow_text.normalize_utf8(texts, "NFD"), r"\p{Mn}+", "")
         if settings.lower_case:
             # Whether a sigma ends its word is not looked at by the tokenizer that the encoders were trained with.
             texts = tf.strings.lower(replace(texts, "\u03a3", "\u03c3"), encoding="utf-8")
-        texts = replace(texts, f"([{apart}])", r" \1 ")
+        texts = replace(texts, f"([{_PUNCTUATION}{_CHINESE}])", r" \1 ")
         return replace(texts, f"[^ ]{{{settings.max_word_characters + 1},}}", self._unknown)
 
 
