@@ -57,6 +57,8 @@ class TextVectors:
                 [texts[row] for row in rows],
                 cache=self._settings.cache,
                 max_cache_bytes=self._settings.max_cache_bytes,
+                # What comes batch by batch is counted by products below.
+                report=_texts_done if len(products) > BATCH else None,
             )
             for row, vector in zip(rows, encoded, strict=True):
                 # An encoder may know no token of a text.
@@ -66,6 +68,10 @@ class TextVectors:
             self._done += len(products)
             report(self._done, 0, "products encoded")
         return vectors
+
+
+def _texts_done(done: int, total: int) -> None:
+    report(done, total, "texts encoded")
 
 
 def _texts(products: Sequence[Product], columns: Sequence[str]) -> list[str]:
