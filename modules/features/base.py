@@ -240,6 +240,14 @@ class FeatureSettings(Settings):
         """Tensor or array, (batch,) or (batch, n): a number of at least 1 exactly where the product has a value."""
         raise NotImplementedError
 
+    def name_vectors(self, names: Sequence[str]) -> np.ndarray:
+        """Of a kind with a pretrained encoder: names of categories as products of that text would come out.
+
+        Returns:
+          float32 (names, width).
+        """
+        raise NotImplementedError
+
     def design_block(self, name: str, inputs: Mapping[str, np.ndarray], size: int) -> sparse.csr_matrix:
         """Its columns of the design matrix: float32 (batch, ``size``)."""
         raise NotImplementedError

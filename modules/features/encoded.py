@@ -15,6 +15,7 @@ from modules.features.numeric import NumericFeature
 from modules.settings.encodings import Encoding
 
 if TYPE_CHECKING:
+    import numpy as np
     import tensorflow as tf
 
 _ONE = 2.0**30
@@ -117,6 +118,17 @@ class EncodedFeature(NumericFeature):
             return {transformed(name, VECTOR): tf.ensure_shape(self.scale * unit, [None, self.size])}
 
         return TransformStep([total, count], outputs)
+
+    def name_vectors(self, names: Sequence[str]) -> np.ndarray:
+        """As :meth:`transform` has it, with the names' own mean: names lie in a corner of their own."""
+        import numpy as np
+
+        from modules.encoders.passing import encode_texts
+
+        vectors = encode_texts(self.encoder, names, cache=None)
+        centred = vectors - vectors.mean(axis=0)
+        length = np.linalg.norm(centred, axis=1, keepdims=True)
+        return np.where(length > _LEAST, self.scale * centred / np.maximum(length, _LEAST), 0.0).astype(np.float32)
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
         # The largest number of a vector of this length is at least scale / sqrt(size).

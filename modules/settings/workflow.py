@@ -272,6 +272,12 @@ class Workflow(Settings):
         """The objectives by which a product is in one category at most."""
         return single_label_names(kinds_of(self.objectives))
 
+    @property
+    def reads_names(self) -> bool:
+        """Whether an encoder can read categories' names for an objective with one category a product."""
+        encoders = any(feature.is_embedding and not feature.has_tower for feature in self.features.values())
+        return encoders and bool(self.single_label_objectives)
+
     @staticmethod
     def solvers(fits: Callable[[type[TrainingSettings]], bool]) -> str:
         """:func:`modules.training.methods.solvers`, for sections which that module itself imports."""
