@@ -42,6 +42,11 @@ def check_name(name: str) -> str:
     return name
 
 
+def is_installed(name: str) -> bool:
+    """Whether the user's store has an encoder of this name."""
+    return (store() / check_name(name) / SETTINGS_FILE).is_file()
+
+
 def encoder_folder(name: str, beside: Path) -> Path:
     """The folder of an encoder.
 
@@ -58,8 +63,7 @@ def encoder_folder(name: str, beside: Path) -> Path:
             return path
         expected = f"expected an encoder's folder, which holds {SETTINGS_FILE}"
         raise InputError(Problem(str(path), expected, hint="make one of a package: shelfmark encoder add PATH"))
-    folder = store() / check_name(name)
-    if not (folder / SETTINGS_FILE).is_file():
+    if not is_installed(name):
         expected = "there is no encoder of this name on this machine"
         raise InputError(Problem("", expected, key="encoder", value=name, hint=f"shelfmark encoder add {name}"))
-    return folder
+    return store() / name
