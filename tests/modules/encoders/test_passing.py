@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -70,9 +72,8 @@ def test_a_damaged_cache_is_misses(folder: str, tmp_path: Path, damage: str) -> 
         file.mkdir()
     elif damage == "of another form":
         file.unlink()
-        VectorCacheOfAnother = __import__("sqlite3").connect(file)
-        VectorCacheOfAnother.execute("create table vectors (other)")
-        VectorCacheOfAnother.close()
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("create table vectors (other)")
     elif damage == "no database":
         file.write_bytes(b"x" * len(data))
     elif damage == "cut":
