@@ -3,10 +3,11 @@
     python -m benchmarks.encoders FEED bge-small=JAR bge-small-int8=JAR       # some minutes
     python -m benchmarks.encoders --references minilm=JAR ...                 # a known encoder's reference vectors
 
-FEED is a JSON Lines file, which may be compressed, with a ``title``; its first 3,000 are encoded. Each JAR is a package of
-``modules/encoders/known.py``, or the one of the same encoder with 8-bit weights, which ONNX Runtime alone runs. ONNX
+FEED is a JSON Lines file, which may be compressed, with a ``title``; its first 3,000 are encoded. Each JAR is a package
+of ``modules/encoders/known.py``, or the one of the same encoder with 8-bit weights, which ONNX Runtime alone runs. ONNX
 Runtime gets Hugging Face's tokens, sorted by length, in batches of 64 that are padded to their longest: what one would
-write by hand. Both have two threads, passes alternate, and each way's best counts. Only ratios travel to other machines.
+write by hand. Both have two threads, passes alternate, and each way's best counts. Only ratios travel to other
+machines.
 Bar: the rate of ONNX Runtime with float weights.
 """
 

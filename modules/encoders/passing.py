@@ -91,7 +91,8 @@ def batches(lengths: IntArray) -> list[IntArray]:
     """Positions of texts of similar length, so that a batch has at most :data:`BATCH_PIECES` pieces, or one text."""
     order = np.argsort(lengths, kind="stable")
     padded = np.maximum(-(-lengths[order] // PAD_TO) * PAD_TO, PAD_TO)
-    parts, start = [], 0
+    parts: list[IntArray] = []
+    start = 0
     for end in range(1, len(order) + 1):
         if end == len(order) or (end - start + 1) * padded[end] > BATCH_PIECES:
             parts.append(order[start:end])

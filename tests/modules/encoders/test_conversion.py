@@ -85,7 +85,7 @@ DAMAGES: dict[str, tuple[Callable[[Path], None], str]] = {
         lambda f: _changed_document(f / "tokenizer.json", lambda d: d["model"].update(type="Unigram")), "model.type"
     ),
     "ids with gaps": (
-        lambda f: _changed_document(f / "tokenizer.json", lambda d: d["model"]["vocab"].update({"red": 9999})), "model.vocab"
+        lambda f: _changed_document(f / "tokenizer.json", lambda d: d["model"]["vocab"].update(red=9999)), "model.vocab"
     ),
     "max pooling": (
         lambda f: _changed_document(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -54,7 +56,7 @@ def test_batches_hold_each_text_once_and_are_bounded(lengths: list[int]) -> None
     parts = passing.batches(np.array(lengths, np.int64))
     assert sorted(place for part in parts for place in part) == list(range(len(lengths)))
     for part in parts:
-        longest = max(max(lengths[place] for place in part), 1)
+        longest = max(1, *(lengths[place] for place in part))
         padded = -(-longest // passing.PAD_TO) * passing.PAD_TO
         assert len(part) == 1 or len(part) * padded <= passing.BATCH_PIECES
 
@@ -70,9 +72,8 @@ def test_a_damaged_cache_is_misses(folder: str, tmp_path: Path, damage: str) -> 
         file.mkdir()
     elif damage == "of another form":
         file.unlink()
-        VectorCacheOfAnother = __import__("sqlite3").connect(file)
-        VectorCacheOfAnother.execute("create table vectors (other)")
-        VectorCacheOfAnother.close()
+        with closing(sqlite3.connect(file)) as other:
+            other.execute("create table vectors (other)")
     elif damage == "no database":
         file.write_bytes(b"x" * len(data))
     elif damage == "cut":
@@ -116,7 +117,7 @@ def test_the_vectors_that_were_not_used_for_longest_go(tmp_path: Path, monkeypat
     assert not {str(n) for n in range(500, 1500)} & left
 
 
-def _use(folder: str, number: int, failures: "multiprocessing.Queue[str]") -> None:
+def _use(folder: str, number: int, failures: multiprocessing.Queue[str]) -> None:
     draw = np.random.default_rng(number)
     for _ in range(30):
         with VectorCache(folder, "f", 8, 200_000) as cache:
