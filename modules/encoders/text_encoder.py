@@ -23,8 +23,6 @@ class TextEncoder(tf.Module):
 
     Args:
       encoder: what its folder holds.
-      dtype: Keras' policy for the network. ``mixed_bfloat16`` is for embedding many texts on a processor that has
-        such operations; the default is exact, and runs everywhere.
 
     Attributes:
       width: length of a vector.
@@ -32,13 +30,13 @@ class TextEncoder(tf.Module):
       backbone: the Keras model, which an export archive has to track so that its variables are found.
     """
 
-    def __init__(self, encoder: EncoderFolder, dtype: str = "float32"):
+    def __init__(self, encoder: EncoderFolder):
         super().__init__(name=_scope(encoder.settings.name))
         self._settings = encoder.settings
         self.width = encoder.settings.width
         self.fingerprint = encoder.fingerprint
         self.tokenize = WordPieces(encoder.vocabulary, encoder.settings)
-        self.backbone = _network(encoder, dtype)
+        self.backbone = _network(encoder)
 
     @property
     def name(self) -> str:
@@ -46,13 +44,13 @@ class TextEncoder(tf.Module):
         return self._settings.name
 
     @classmethod
-    def load(cls, folder: str | Path, dtype: str = "float32") -> TextEncoder:
+    def load(cls, folder: str | Path) -> TextEncoder:
         """Reads an encoder's folder.
 
         Raises:
           InputError: it is no encoder, damaged, or of another form.
         """
-        return cls(read_encoder(folder), dtype)
+        return cls(read_encoder(folder))
 
     def __call__(self, texts: tf.Tensor) -> tf.Tensor:
         """Vectors of texts, string (n,): float32 (n, width), rows of unit length; zeros for a text that is blank."""
@@ -88,7 +86,7 @@ def _scope(name: str) -> str:
     return "encoder_" + "".join(c if c.isascii() and c.isalnum() else "_" for c in name)
 
 
-def _network(encoder: EncoderFolder, dtype: str) -> keras.Model:
+def _network(encoder: EncoderFolder) -> keras.Model:
     import keras_hub
 
     settings = encoder.settings
@@ -101,7 +99,7 @@ def _network(encoder: EncoderFolder, dtype: str) -> keras.Model:
         max_sequence_length=settings.positions,
         num_segments=settings.segments,
         dropout=0.0,
-        dtype=dtype,
+        dtype="float32",
     )
     # Without the backbone's dense layer for a pooled output, which encoders of sentences have no weights for.
     network = keras.Model(backbone.input, backbone.output["sequence_output"], name=_scope(settings.name))

@@ -36,13 +36,9 @@ class GaussianProcessModel(LatentModelSettings):
         self, builder: Builder, inputs: Mapping[str, Any], shared: Any, towers: Joined | None
     ) -> dict[str, list[Any]]:
         from modules.graph_ops.layers import CategoryNames
+        from modules.models.name_prior import names_layer
 
         parts = super().logits(builder, inputs, shared, towers)
         for name in builder.single_label:
             parts[name].append(CategoryNames(builder.objectives[name], name=names_layer(name))(shared))
         return parts
-
-
-def names_layer(objective: str) -> str:
-    """The layer with what categories' names say for an objective."""
-    return f"{objective}_names"

@@ -72,3 +72,8 @@ def softmax_rows(logits: Float32Array) -> Float32Array:
     """Probabilities of each row, without overflow."""
     shares = np.exp(logits - logits.max(axis=1, keepdims=True))
     return shares / shares.sum(axis=1, keepdims=True)
+
+
+def names_layer(objective: str) -> str:
+    """The Keras layer with what categories' names say for an objective."""
+    return f"{objective}_names"

@@ -17,8 +17,7 @@ from scipy import sparse
 from modules.arrays import Float32Array, IntpArray
 from modules.features import Feature, image_feature
 from modules.losses.base import Matrix
-from modules.models.gaussian_process import names_layer
-from modules.models.name_prior import name_prior
+from modules.models.name_prior import name_prior, names_layer
 from modules.models.projection import unit_rows
 from modules.objectives import ancestor_levels
 from modules.objectives.base import ObjectiveSettings
