@@ -34,7 +34,7 @@ from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from pipeline.init import detect, write_workflow
 from pipeline.init.output import TEXTS
-from pipeline.inputs import taxonomy_of
+from pipeline.inputs import in_memory, taxonomy_of
 from pipeline.products import read_products, true_labels
 from pipeline.workflow_file import LoadedWorkflow, load_workflow
 
@@ -86,7 +86,7 @@ def measured(
     loaded: LoadedWorkflow, catalogue: LabelledCatalogue, seed: int, labels: list[str]
 ) -> Iterator[tuple[str, int, Score, Score]]:
     """Per number of labels: how it was asked for, how many they are, the score of the workflow, that of the peer."""
-    workflow = simulated(loaded.workflow)
+    workflow = simulated(in_memory(loaded))
     pool, tested = splits_of(catalogue, workflow, seed)
     learner = memory_learner(workflow, catalogue, pool)
     texts = [" ".join(product.text.get(field, "") for field in TEXTS) for product in catalogue.products]

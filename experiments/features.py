@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,10 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata, schema_utils
 
+from modules.examples import encoding
+from modules.features import encodings_of
 from modules.feeds.mapping import Product
+from modules.feeds.text_vectors import TextVectors
 from modules.preprocessing.transform import preprocessing_fn
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
@@ -28,7 +31,7 @@ def analysed(products: Sequence[Product], workflow: Workflow, folder: Path) -> t
 
     metadata = dataset_metadata.DatasetMetadata(schema_utils.schema_from_feature_spec(_raw_spec(workflow)))
     config = {"workflow": workflow.model_dump_json(include={"name", "features"})}
-    rows = [_row(product, workflow) for product in products]
+    rows = _rows(products, workflow)
     with (
         tempfile.TemporaryDirectory() as temporary,
         beam.Pipeline(runner=FnApiRunner()) as pipeline,
@@ -61,9 +64,9 @@ def _serialised(products: Sequence[Product], workflow: Workflow) -> Iterator[lis
     texts = workflow.product_columns.texts
     for start in range(0, len(products), BATCH):
         batch = []
-        for product in products[start : start + BATCH]:
+        for row in _rows(products[start : start + BATCH], workflow):
             features = {}
-            for name, values in _row(product, workflow).items():
+            for name, values in row.items():
                 if name not in texts:
                     features[name] = tf.train.Feature(float_list=tf.train.FloatList(value=values))
                 else:
@@ -73,7 +76,7 @@ def _serialised(products: Sequence[Product], workflow: Workflow) -> Iterator[lis
 
 
 def _columns(workflow: Workflow) -> set[str]:
-    return {column for name, feature in workflow.features.items() for column in feature.columns_of(name)}
+    return {column for name, feature in workflow.features.items() for column in feature.raw_columns(name)}
 
 
 def _raw_spec(workflow: Workflow) -> dict[str, Any]:
@@ -83,11 +86,17 @@ def _raw_spec(workflow: Workflow) -> dict[str, Any]:
     }
 
 
-def _row(product: Product, workflow: Workflow) -> dict[str, Any]:
+def _rows(products: Sequence[Product], workflow: Workflow) -> list[dict[str, Any]]:
+    """The raw columns of each product. Encoders' vectors are computed, or taken from the workflow's cache of them."""
+    vectors = TextVectors(encodings_of(workflow.features), settings=workflow.encodings)
+    return [_row(product, own, workflow) for product, own in zip(products, vectors.of(products), strict=True)]
+
+
+def _row(product: Product, encoded: Mapping[str, Any], workflow: Workflow) -> dict[str, Any]:
     """The raw columns: lists of values, empty where the product has none."""
     columns = workflow.product_columns
-    row: dict[str, Any] = {}
-    for name in _columns(workflow):
+    row: dict[str, Any] = {encoding(name): encoded.get(encoding(name), ()) for name in encodings_of(workflow.features)}
+    for name in _columns(workflow) - row.keys():
         if name in columns.vectors:
             row[name] = product.vectors.get(name, ())
         elif name in columns.texts:

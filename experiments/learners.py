@@ -16,15 +16,17 @@ from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
 from modules.graph_ops.layers import PADDING
 from modules.models.base import ModelSettings
 from modules.models.build import InputSizes, build_model
-from modules.models.lsa import LsaModel
-from modules.models.projection import ROWS, embed, fit_projection
+from modules.models.latent import WIDTH, LatentModelSettings
+from modules.models.projection import ROWS, EmbeddingColumns, embed, fit_projection
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
 from modules.objectives.base import ObjectiveSettings
 from modules.predictions.columns import EMBEDDING
 from modules.settings.base import contradiction
 from modules.settings.workflow import Workflow
-from modules.training.design import columns_of, design_matrix
+from modules.training.design import columns_of, design_matrix, embeddings_among
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
+from modules.training.gaussian_process import Process
+from modules.training.liblinear import names_in_embedding, process_of
 from modules.training.methods.gradient import GradientTraining
 from modules.training.methods.liblinear import LiblinearTraining
 from modules.training.penalty import LinearHead, cross_validated_penalty
@@ -36,10 +38,16 @@ Batches = Sequence[Mapping[str, npt.NDArray[Any]]]
 
 
 class Learner(Protocol):
-    """A model over the products of a catalogue, named by their rows."""
+    """A model over the products of a catalogue, named by their rows.
+
+    Attributes:
+      informed: its scores say something before the first fit.
+    """
+
+    informed: bool
 
     def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
-        """Trains anew on these products."""
+        """Trains anew on these products; an informed learner, on none, goes back to where it began."""
 
     def logits(self, rows: Int64Array) -> Float32Array:
         """Scores (rows, classes)."""
@@ -88,37 +96,59 @@ class ExactLearner:
         unlabelled = [(batch, {OBJECTIVE: np.full(n, -1)}) for n, batch in zip(lengths, inputs, strict=True)]
         self.design, _ = design_matrix(unlabelled, workflow.features, sizes.features, seed=workflow.seed)
         self.kind = ""
-        self._take(workflow.model.chosen(0)[0])
+        self.process: Process | None = None
+        self._take(workflow.model.chosen(0, workflow.reads_names)[0])
         self.table, self.bias = (
             np.zeros((self.matrix.shape[1], self.classes), np.float32),
             np.zeros(self.classes, np.float32),
         )
+        self.informed = self.settings.knows_names
+        if self.informed:
+            self._fit_process(np.zeros(0, np.int64), np.zeros(0, np.int64), workflow.seed)
 
     def _take(self, settings: ModelSettings) -> None:
         """Embeds all products as this kind of model does, and lets the head read what its head reads."""
         if settings.kind == self.kind:
             return
-        self.kind, self.penalties, seed = settings.kind, settings.penalties, self.workflow.seed
+        self.kind, self.settings, seed = settings.kind, settings, self.workflow.seed
         model = build_model(self.workflow.model_copy(update={"model": settings}), self.sizes)
-        if isinstance(settings, LsaModel):
-            seen = self.design[self.pool]
+        ranges = columns_of(self.workflow.features, self.sizes.features)
+        if isinstance(settings, LatentModelSettings):
+            columns = EmbeddingColumns.of(ranges, embeddings_among(self.workflow.features), self.design.shape[1])
+            seen = self.design[self.pool][:, columns.projected]
             if len(self.pool) > ROWS:
                 seen = seen[np.random.default_rng(seed).choice(len(self.pool), ROWS, replace=False)]
-            self._embeddings = embed(self.design, fit_projection(seen, model.output[EMBEDDING].shape[-1], seed))
+            projection = fit_projection(seen, settings.embedding_width or WIDTH, seed)
+            self._embeddings = columns.embed(self.design, projection)
             self.matrix = self._embeddings
         else:
-            ranges = columns_of(self.workflow.features, self.sizes.features)
             tables = [model.get_layer(f"projection_{name}").get_weights()[0] for name in ranges]
             self._embeddings = embed(self.design, np.concatenate(tables))
             self.matrix = self.design
 
     def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
-        self._take(self.workflow.model.chosen(len(rows))[0])
+        self._take(self.workflow.model.chosen(len(rows), self.workflow.reads_names)[0])
+        if self.settings.knows_names:
+            self._fit_process(rows, labels, seed)
+            return
+        self.process = None
         head, matrix = LinearHead(self.objective, self.classes, seed, self.ancestors), self.matrix[rows]
-        c = self.c or cross_validated_penalty(head, matrix, labels, self.penalties)
+        c = self.c or cross_validated_penalty(head, matrix, labels, self.settings.penalties)
         self.table, self.bias = head.fit(matrix, labels, c)
 
+    def _fit_process(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
+        """The head that starts from categories' names, which sees the pool's products and these labels."""
+        names = names_in_embedding(self.sizes.names[OBJECTIVE], self.workflow.features, self.matrix.shape[1])
+        given = np.full(len(self.matrix), -1)
+        given[rows] = labels
+        self.process = process_of(
+            self.objective, np.asarray(self.matrix)[self.pool], np.searchsorted(self.pool, rows), given[self.pool],
+            names, self.ancestors, seed,
+        )  # fmt: skip
+
     def logits(self, rows: Int64Array) -> Float32Array:
+        if self.process is not None:
+            return self.process.logits(self._embeddings[rows])
         return np.asarray(self.matrix[rows] @ self.table + self.bias, np.float32)
 
     def embeddings(self, rows: Int64Array) -> Float32Array:
@@ -127,6 +157,8 @@ class ExactLearner:
 
 class GradientLearner:
     """Models that are trained by gradient descent, drawn anew for each fit; for all epochs, without an eval split."""
+
+    informed = False
 
     def __init__(self, workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes) -> None:
         self.workflow, self.sizes, self.classes = workflow, sizes, catalogue.classes

@@ -68,7 +68,8 @@ class Game:
         row_of = {product.id: row for row, product in enumerate(self.catalogue.products)}
         self.picked = [np.array([row_of[name] for name in round_.picked], np.int64) for round_ in rounds]
         self.fitted = False
-        if self.picked:
+        # Of the games before, too, the learner may know labels: an informed one forgets them here.
+        if self.picked or self.learner.informed:
             self._fit()
 
     def next_round(self, n: int) -> SimulatedRound:

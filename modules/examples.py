@@ -8,6 +8,7 @@
 | each vector field | float[dimension]; absent where missing |
 | each attribute (``feed.attributes``) | as a text, number or vector field, by what it holds (:class:`ProductColumns`) |
 | ``image_bytes`` | bytes[1], a baseline RGB JPEG, empty where missing; only where the workflow has images |
+| ``encoding/<feature>`` | float[width], what a feature's pretrained encoder makes of the product's texts; absent where they are blank, and where an example comes from elsewhere: the exported model then computes it |
 | ``rules`` | bytes, ids of the rules that fired, in the rule file's order |
 | ``top_category`` | bytes[1], name of the top-level category of the exclusive label, else of the first fired rule's category, else empty; for slicing |
 | ``label/<objective>`` | exclusive: int64[1], index of the class, -1 where unlabelled; multi-label: int64, indices of the positive classes |
@@ -130,6 +131,12 @@ TAXONOMY_FILE = "taxonomy.json"
 
 
 _LABEL, _LABEL_SOURCE, _EVAL_WEIGHT = "label/", "label_source/", "eval_weight/"
+_ENCODING = "encoding/"
+
+
+def encoding(feature: str) -> str:
+    """Name of the column with what a pretrained encoder makes of a product for a feature of the workflow."""
+    return f"{_ENCODING}{feature}"
 
 
 def label(objective: str) -> str:
@@ -189,7 +196,8 @@ def sibling(column: str, part: str) -> str:
 
 def is_product_column(feature: str) -> bool:
     """Whether the feature of an example describes the product: a field of the product schema, or an attribute."""
-    return feature not in (ID, IMAGE_BYTES, RULES, TOP_CATEGORY) and not is_of_objective(feature)
+    computed = feature in (ID, IMAGE_BYTES, RULES, TOP_CATEGORY) or feature.startswith(_ENCODING)
+    return not computed and not is_of_objective(feature)
 
 
 RESERVED = frozenset({*PRODUCT_FIELDS, IMAGE_BYTES, RULES, TOP_CATEGORY, "truth"})

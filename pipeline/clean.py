@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import shutil
 import time
 from typing import TYPE_CHECKING
 
+from modules.errors import InputError, Problem, reason
 from modules.paths import near
 from modules.settings.retention import RetentionSettings
 from pipeline.cleaning import Retention, removable, remove
@@ -47,6 +49,23 @@ def clean_folder(
         total = _size(sum(removed.bytes for removed in folders))
         done = "would be deleted" if dry_run else "deleted"
         console.print(f"retention: {len(folders):,} folders of older runs {done}, {total}", soft_wrap=True)
+
+
+def clean_encodings(loaded: LoadedWorkflow, console: Console, *, dry_run: bool = False) -> None:
+    """Deletes the run folder's cache of texts' vectors; one that the workflow names may be others' too, and stays.
+
+    Raises:
+      InputError: a file cannot be deleted.
+    """
+    cache = RunFolder.of(loaded.workflow).encodings
+    size = sum(path.stat().st_size for path in cache.rglob("*") if path.is_file())
+    if cache.is_dir() and not dry_run:
+        try:
+            shutil.rmtree(cache)
+        except OSError as error:
+            raise InputError(Problem(str(cache), f"cannot be deleted: {reason(error)}")) from error
+    done = "would be deleted" if dry_run else "deleted"
+    console.print(f"cache of texts' vectors: {_size(size)} {done}", soft_wrap=True)
 
 
 def _size(count: int) -> str:

@@ -43,6 +43,7 @@ def local_pipeline(loaded: LoadedWorkflow, folder: RunFolder, *, cache: bool = T
         pushed_indexes=loaded.workflow.push.indexes or str(folder.pushed_indexes),
         schema=str(write_run_schema(loaded, folder.path / "schema")),
         checkpoints=str(folder.checkpoints),
+        encodings=str(folder.encodings),
     )
     connection = connection_config(folder.metadata)
     return create_pipeline(loaded, places, metadata_connection_config=connection, enable_cache=cache)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 from collections import Counter
 from pathlib import Path
 
 from modules.errors import InputError
-from modules.features import Feature
+from modules.features import Feature, encodings_of
+from modules.feeds.files import checksum_of
 from modules.feeds.ids import LabelIds
 from modules.feeds.plan import ExampleSettings, load_taxonomy, truths_of
+from modules.settings.encodings import Encoding
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.taxonomy.merging import MergedTrees, merge_trees
@@ -50,9 +51,29 @@ def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
     )
 
 
-def example_inputs(loaded: LoadedWorkflow) -> tuple[str, str]:
-    """ProductExampleGen's settings and the feed's folder."""
-    return example_settings(loaded).model_dump_json(), str(loaded.folder)
+def example_inputs(loaded: LoadedWorkflow, located: Workflow, encodings: str | None = None) -> tuple[str, str]:
+    """ProductExampleGen's settings and the feed's folder.
+
+    Args:
+      located: the workflow as :func:`training_inputs` gives it.
+      encodings: the folder where vectors of texts are kept, unless the workflow names one; None: nowhere.
+    """
+    own = encodings_of(located.features)
+    update: dict[str, object] = {"encodings": {name: _in_feed(loaded, encoding) for name, encoding in own.items()}}
+    if own:
+        settings = loaded.workflow.encodings
+        cache = settings.cache or encodings
+        folder = None if cache is None else os.path.abspath(cache)
+        update["encoding_cache"] = settings.model_copy(update={"cache": folder})
+    return example_settings(loaded).model_copy(update=update).model_dump_json(), str(loaded.folder)
+
+
+def _in_feed(loaded: LoadedWorkflow, encoding: Encoding) -> Encoding:
+    """An encoder in the feed's folder is named as the feed's files are: pods may see that folder elsewhere."""
+    path = Path(encoding.encoder)
+    if not path.is_relative_to(loaded.folder):
+        return encoding
+    return encoding.model_copy(update={"encoder": path.relative_to(loaded.folder).as_posix()})
 
 
 def sampling_labels(loaded: LoadedWorkflow) -> str:
@@ -64,24 +85,30 @@ def sampling_labels(loaded: LoadedWorkflow) -> str:
 
 
 def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
-    """The workflow with full paths of the files that features start from, and a checksum of each by its path."""
+    """The workflow with full paths of the files that features start from, and a checksum of each by its path.
+
+    Raises:
+      InputError: an encoder is missing.
+    """
     features: dict[str, Feature] = {}
     checksums: dict[str, str] = {}
     for name, feature in loaded.workflow.features.items():
-        paths = {key: loaded.find(file) for key, file in feature.weight_files().items()}
-        features[name] = feature.model_copy(update={key: str(path) for key, path in paths.items()})
-        checksums |= {str(path): _checksum(path) for path in paths.values()}
+        paths = feature.find_weights(loaded.find)
+        features[name] = feature.with_weights(paths)
+        checksums |= {str(path): checksum_of(path) for path in paths.values()}
     return loaded.workflow.model_copy(update={"features": features}), checksums
 
 
-def _checksum(path: Path) -> str:
-    """The checksum of a file, or of all files below a folder and their names; of no bytes where neither exists."""
-    total = hashlib.sha256()
-    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
-        total.update(f"{file.relative_to(path)}\0".encode())
-        with file.open("rb") as stream:
-            total.update(hashlib.file_digest(stream, "sha256").digest())
-    return total.hexdigest()
+def in_memory(loaded: LoadedWorkflow) -> Workflow:
+    """The workflow as an experiment over products in memory needs it: with the full paths of what its features start
+    from, and the cache of texts' vectors that its runs have.
+
+    Raises:
+      InputError: an encoder is missing.
+    """
+    workflow, _ = training_inputs(loaded)
+    cache = workflow.encodings.cache or str(RunFolder.of(workflow).encodings)
+    return workflow.model_copy(update={"encodings": workflow.encodings.model_copy(update={"cache": cache})})
 
 
 def transform_features(workflow: Workflow) -> Workflow:

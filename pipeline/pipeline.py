@@ -28,6 +28,7 @@ from components.scann_index.component import ScannIndex
 from components.statistics_gen.component import product_statistics
 from components.trainer.component import ProductTrainer
 from components.tuner.component import ProductTuner
+from modules.features import encodings_of
 from modules.feeds.schema import with_statistics
 from modules.settings.workflow import Workflow
 from pipeline.beam import beam_arguments
@@ -55,6 +56,7 @@ class Places:
       root: pipeline root.
       pushed, pushed_indexes: where blessed models and similarity indexes go.
       checkpoints: where a killed training finds its checkpoints again; None: nowhere.
+      encodings: where vectors of texts are kept, unless the workflow says where; None: nowhere.
       schema: the schema file (pbtxt) that products are validated against.
     """
 
@@ -63,6 +65,7 @@ class Places:
     pushed_indexes: str
     schema: str
     checkpoints: str | None = None
+    encodings: str | None = None
 
 
 def create_pipeline(
@@ -73,8 +76,8 @@ def create_pipeline(
     enable_cache: bool = True,
 ) -> Pipeline:
     """The workflow as a TFX pipeline, the same for every runner."""
-    workflow = loaded.workflow
-    example_gen = ProductExampleGen(*example_inputs(loaded))
+    workflow, checksums = training_inputs(loaded)
+    example_gen = ProductExampleGen(*example_inputs(loaded, workflow, places.encodings))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
     statistics_gen = _statistics(workflow, examples)
     schema_gen = ImportSchemaGen(schema_file=places.schema)
@@ -85,7 +88,7 @@ def create_pipeline(
     transform = _transform(workflow, examples, schema)
     # Anomalies stop the run before anything is learnt from them.
     transform.add_upstream_node(validator)
-    tuner, trainer = _learners(loaded, places, transform, tree)
+    tuner, trainer = _learners(workflow, checksums, places, transform, tree)
     model = trainer.outputs["model"]
     blessed = Resolver(
         strategy_class=LatestBlessedModelStrategy,
@@ -132,8 +135,9 @@ def _settings(component: str, workflow: Workflow) -> str:
 
 
 def _statistics(workflow: Workflow, examples: Any) -> Any:
-    """Of pictures' bytes there is nothing to say; of several retailers each one's statistics are of interest."""
-    features = with_statistics(workflow) if workflow.images else None
+    """Of pictures' bytes and texts' vectors there is nothing to say; of several retailers each one's statistics are of
+    interest."""
+    features = with_statistics(workflow) if workflow.images or encodings_of(workflow.features) else None
     return product_statistics(examples, features, by_retailer=len(workflow.sources) > 1)
 
 
@@ -150,10 +154,13 @@ def _transform(workflow: Workflow, examples: BaseChannel, schema: BaseChannel) -
 
 
 def _learners(
-    loaded: LoadedWorkflow, places: Places, transform: Transform, taxonomy: BaseChannel
+    workflow: Workflow, checksums: dict[str, str], places: Places, transform: Transform, taxonomy: BaseChannel
 ) -> tuple[list[ProductTuner], ProductTrainer]:
-    """Trainer, and the Tuner before it if the workflow has ``tuning``."""
-    workflow, checksums = training_inputs(loaded)
+    """Trainer, and the Tuner before it if the workflow has ``tuning``.
+
+    Args:
+      workflow, checksums: as :func:`pipeline.inputs.training_inputs` gives them.
+    """
     inputs = (transform.outputs["transformed_examples"], transform.outputs["transform_graph"], taxonomy)
 
     def custom_config(component: str) -> dict[str, Any]:
@@ -165,7 +172,7 @@ def _learners(
         }
 
     tuner = []
-    if loaded.workflow.tuning is not None:
+    if workflow.tuning is not None:
         tuner = [ProductTuner(*inputs, "modules.tuning.search.tuner_fn", custom_config("Tuner")).with_id("Tuner")]
     trainer = ProductTrainer(
         *inputs,

@@ -54,6 +54,11 @@ class RunFolder:
         return self.path / "images"
 
     @property
+    def encodings(self) -> Path:
+        """The cache of texts' vectors."""
+        return self.path / "encodings"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

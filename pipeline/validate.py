@@ -207,11 +207,24 @@ def _check_other_files(loaded: LoadedWorkflow, report: ValidationReport) -> None
             if text.count("{") != text.count("}") or "feature" not in text:
                 expected = "expected a TensorFlow Metadata schema in text form (feature { name: ... })"
                 report.problems.append(Problem(str(path), expected))
-    for name, feature in loaded.workflow.features.items():
-        for key, file in feature.weight_files().items():
-            _exists(loaded, loaded.find(file), f"features.{name}.{key}", file, report)
+    _check_weights(loaded, report)
     for key, jar in job_server_jars(loaded.workflow.beam).items():
         _exists(loaded, loaded.find(jar), key, jar, report)
+
+
+def _check_weights(loaded: LoadedWorkflow, report: ValidationReport) -> None:
+    for name, feature in loaded.workflow.features.items():
+        files = feature.weight_files()
+        place = f"features.{name}."
+        try:
+            paths = feature.find_weights(loaded.find)
+            if all(path.is_dir() or _exists(loaded, path, place + k, files[k], report) for k, path in paths.items()):
+                feature.with_weights(paths)
+        except InputError as error:
+            key, file = next(iter(files.items()))
+            for problem in error.problems:
+                where = f"{problem.file}: " if problem.file else ""
+                report.problems.append(loaded.problem(place + key, where + problem.expected, file, problem.hint))
 
 
 def _check_feed(loaded: LoadedWorkflow, report: ValidationReport) -> None:

@@ -22,6 +22,7 @@ NEEDS = {
     "attack": "minutes of attacks on a server",
     "storms": "minutes of sign-ins by many people at once",
     "kills": "minutes of kills of runs at random moments",
+    "encoder_download": "Maven and its registry",
     "kfp_backend": "Go and the source of Kubeflow Pipelines",
 }
 

@@ -72,8 +72,10 @@ class Embedder:
                 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
                 import tensorflow as tf
 
+                from modules.saved_models import load_saved_model
+
                 try:
-                    model = tf.saved_model.load(str(self.folder))
+                    model = load_saved_model(str(self.folder))
                 except (OSError, ValueError, tf.errors.OpError) as error:
                     expected = f"a SavedModel that TensorFlow can load ({reason(error, 200)})"
                     raise InputError(Problem(str(self.folder), expected)) from None

@@ -24,6 +24,9 @@ from components.evaluation.measure import Block, MeasuredFacts
 from components.evaluation.metrics import ObjectiveMetrics, Reader
 from modules.metrics import ScoreStore
 
+# TFMA loads the model itself, in processes that load this module as well: it needs the ops of text encoders by then.
+from modules.saved_models import load_saved_model as _load_saved_model  # noqa: F401
+
 _CLASSES = 64
 
 

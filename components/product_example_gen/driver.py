@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from tfx.dsl.components.base import base_driver
 from tfx.orchestration import metadata
 from tfx.orchestration.portable import base_driver as portable_base_driver
@@ -9,7 +11,7 @@ from tfx.orchestration.portable import data_types
 from tfx.proto.orchestration import driver_output_pb2
 
 from modules.examples import LAYOUT
-from modules.feeds.files import fingerprint
+from modules.feeds.files import checksum_of, fingerprint, resolve
 from modules.feeds.plan import ExampleSettings
 from modules.images.listing import listing_fingerprint
 
@@ -35,7 +37,7 @@ def input_fingerprint(settings_json: str, folder: str) -> str:
     """Changes with the content of any feed, label, rule or taxonomy file that the settings name, and with what examples
     hold.
 
-    With images also with the listing (names, sizes, times) of those below the folder.
+    With images also with the listing (names, sizes, times) of those below the folder; with encoders with their files.
     """
     settings = ExampleSettings.model_validate_json(settings_json)
     feed_files = [file.path for file in settings.feed_files(folder)]
@@ -43,4 +45,6 @@ def input_fingerprint(settings_json: str, folder: str) -> str:
     parts = [f"layout {LAYOUT}", files_fingerprint]
     if settings.feed.images is not None:
         parts.append(listing_fingerprint(folder))
+    encoders = sorted({resolve(folder, own.encoder) for own in settings.encodings.values()})
+    parts += [f"encoder {checksum_of(Path(encoder))}" for encoder in encoders]
     return ",".join(parts)

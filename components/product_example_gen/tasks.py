@@ -11,6 +11,7 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import islice
 from typing import Any
 
 import apache_beam as beam
@@ -27,6 +28,7 @@ from modules.feeds.plan import ExampleSettings, head_of, surveyed
 from modules.feeds.quarantine import BadRecord, Tally, raw_text, tally_to_json
 from modules.feeds.readers import Record, read_records
 from modules.feeds.splitting import Splitter
+from modules.feeds.text_vectors import BATCH, TextVectors
 from modules.feeds.values import NotUsable
 from modules.feeds.variants import VariantRows, Variants
 from modules.images.loader import ImageLoader
@@ -196,6 +198,7 @@ class MakeExamples(beam.DoFn):
         self._joiner = Joiner(settings.objectives, taxonomy, rules, self._table, settings.labels, ids)
         images = settings.feed.images
         self._images = ImageLoader(images, self._feed_folder) if images is not None else None
+        self._vectors = TextVectors(settings.encodings, self._feed_folder, settings.encoding_cache)
 
     def teardown(self) -> None:
         """Ends the threads that fetch images."""
@@ -253,7 +256,7 @@ class MakeExamples(beam.DoFn):
     ) -> Iterator[BadRecord | None]:
         """Writes the examples of one file; yields its bad records, and None now and then."""
         splitter, example_of = self._splitter, self._joiner.example
-        for numbered, picture in self._with_images(self._products(file, records, tally)):
+        for numbered, picture in self._with_images(self._with_vectors(self._products(file, records, tally))):
             if not isinstance(numbered, tuple):
                 yield numbered
                 continue
@@ -287,6 +290,19 @@ class MakeExamples(beam.DoFn):
                 yield BadRecord(file.path, record.line, error.reason, error.detail, raw_of(record))
                 continue
             yield record.line, product
+
+    def _with_vectors(self, numbered_products: Iterable[_Found]) -> Iterator[_Found]:
+        """The same, in the same order, with what encoders make of the products' texts among their vectors; a batch of
+        products is held at a time."""
+        if not self._settings.encodings:
+            yield from numbered_products
+            return
+        found = iter(numbered_products)
+        while batch := list(islice(found, BATCH)):
+            products = [numbered[1] for numbered in batch if isinstance(numbered, tuple)]
+            for product, vectors in zip(products, self._vectors.of(products), strict=True):
+                product.vectors.update(vectors)
+            yield from batch
 
     def _with_images(self, numbered_products: Iterable[_Found]) -> Iterator[tuple[_Found, Picture | None]]:
         if self._images is None:

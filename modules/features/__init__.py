@@ -14,13 +14,15 @@ from modules.examples import RAW_CATEGORY
 from modules.features.base import FeatureSettings
 from modules.features.categorical import CategoricalFeature
 from modules.features.dense import DenseFeature
+from modules.features.encoded import EncodedFeature
 from modules.features.image import ImageFeature
 from modules.features.number import NumberFeature
 from modules.features.price import PriceFeature
 from modules.features.text import TextFeature
+from modules.settings.encodings import Encoding
 
 Feature = Annotated[
-    TextFeature | CategoricalFeature | NumberFeature | DenseFeature | PriceFeature | ImageFeature,
+    TextFeature | CategoricalFeature | NumberFeature | DenseFeature | PriceFeature | ImageFeature | EncodedFeature,
     Field(discriminator="kind"),
 ]
 """Any kind, as the workflow file declares it."""
@@ -42,6 +44,12 @@ def default_features() -> dict[str, Feature]:
 def without_towers(features: Mapping[str, Feature]) -> dict[str, FeatureSettings]:
     """The features that share one embedding."""
     return {name: feature for name, feature in features.items() if not feature.has_tower}
+
+
+def encodings_of(features: Mapping[str, FeatureSettings]) -> dict[str, Encoding]:
+    """Feature to what a pretrained encoder has to make of the products for it, of those that want any."""
+    wanted = {name: feature.encoding_of(name) for name, feature in features.items()}
+    return {name: own for name, own in wanted.items() if own is not None}
 
 
 def image_feature(features: Mapping[str, Feature]) -> tuple[str, ImageFeature] | None:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 from modules.errors import Problem
 from modules.examples import Holds, ProductColumns
 from modules.settings.base import Settings, contradiction
+from modules.settings.encodings import Encoding
 
 if TYPE_CHECKING:
     import numpy as np
@@ -84,6 +86,14 @@ class ModelContext:
         return keras.initializers.RandomNormal(stddev=deviation, seed=self.next_seed())
 
 
+def check_columns(column: str | None, columns: Sequence[str]) -> None:
+    """Of a kind that reads one product field or several: refuses what names both, or one twice (ValueError)."""
+    if columns and column:
+        raise ValueError("either column or columns, not both")
+    if len(set(columns)) < len(columns):
+        raise ValueError("columns names a product field twice")
+
+
 class FeatureSettings(Settings):
     """One feature of the model. ``name`` is its key in the workflow's ``features``.
 
@@ -98,6 +108,9 @@ class FeatureSettings(Settings):
 
     has_tower: ClassVar[bool] = False
 
+    is_embedding: ClassVar[bool] = False
+    """Whether it is an embedding of the product already, from which no further one is to be made."""
+
     reads: ClassVar[Holds] = "text"
     """What the columns hold that a feature of this kind can read; so it says what an attribute holds."""
 
@@ -107,8 +120,16 @@ class FeatureSettings(Settings):
         return None
 
     def columns_of(self, name: str) -> tuple[str, ...]:
-        """The columns of the examples that it reads."""
+        """The columns of the products that it reads."""
         return (self.column or name,)
+
+    def raw_columns(self, name: str) -> tuple[str, ...]:
+        """The columns of the examples that Transform makes it of."""
+        return self.columns_of(name)
+
+    def encoding_of(self, name: str) -> Encoding | None:
+        """What a pretrained encoder has to make of the products for it, before Transform; None: nothing."""
+        return None
 
     def fields_of(self, name: str) -> tuple[str, ...]:
         """The keys of ``feed.fields`` that its columns come from."""
@@ -117,6 +138,25 @@ class FeatureSettings(Settings):
     def weight_files(self) -> dict[str, str]:
         """Its settings that name a file or folder of weights, by key."""
         return {}
+
+    def find_weights(self, find: Callable[[str], Path]) -> dict[str, Path]:
+        """Where those files are, by key.
+
+        Args:
+          find: the full path of a file that the workflow names (``LoadedWorkflow.find``).
+
+        Raises:
+          InputError: the settings name what is to be looked up by its name, and it is not there.
+        """
+        return {key: find(file) for key, file in self.weight_files().items()}
+
+    def with_weights(self, paths: Mapping[str, Path]) -> Self:
+        """The settings with these full paths (:meth:`find_weights`), and with what only the files say.
+
+        Raises:
+          InputError: a file that has to be read is missing or broken.
+        """
+        return self.model_copy(update={key: str(path) for key, path in paths.items()})
 
     def for_transform(self) -> FeatureSettings:
         """The settings as far as Transform's result depends on them."""
@@ -161,7 +201,7 @@ class FeatureSettings(Settings):
         """Its step in Transform.
 
         Args:
-          columns: the raw columns of :meth:`columns_of`, sparse tensors; of text with at most one value a row.
+          columns: the raw columns of :meth:`raw_columns`, sparse tensors; of text with at most one value a row.
         """
         raise NotImplementedError
 
@@ -198,6 +238,14 @@ class FeatureSettings(Settings):
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
         """Tensor or array, (batch,) or (batch, n): a number of at least 1 exactly where the product has a value."""
+        raise NotImplementedError
+
+    def name_vectors(self, names: Sequence[str]) -> np.ndarray:
+        """Of a kind with a pretrained encoder: names of categories as products of that text would come out.
+
+        Returns:
+          float32 (names, width).
+        """
         raise NotImplementedError
 
     def design_block(self, name: str, inputs: Mapping[str, np.ndarray], size: int) -> sparse.csr_matrix:

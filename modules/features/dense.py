@@ -37,12 +37,8 @@ class DenseFeature(NumericFeature):
         """``<name>/vector``: the vector and its presence flag."""
         import tensorflow as tf
 
-        [column] = columns
-        lengths = tf.math.bincount(
-            tf.cast(column.indices[:, 0], tf.int32), minlength=tf.cast(column.dense_shape[0], tf.int32)
-        )
-        present = tf.equal(lengths[: column.dense_shape[0]], self.dimension)
-        vectors = tf.RaggedTensor.from_sparse(column).to_tensor(0.0, shape=[None, self.dimension])
-        present = (present & tf.reduce_all(tf.math.is_finite(vectors), axis=1))[:, None]
-        shown = tf.concat([tf.where(present, vectors, 0.0), tf.cast(present, tf.float32)], axis=1)
+        from modules.graph_ops.vectors import rows_of_length
+
+        vectors, present = rows_of_length(columns[0], self.dimension)
+        shown = tf.concat([vectors, tf.cast(present, tf.float32)[:, None]], axis=1)
         return TransformStep.without_counts({transformed(name, VECTOR): tf.ensure_shape(shown, [None, self.size])})

@@ -1,4 +1,4 @@
-"""What the kinds share that are a vector of numbers whose last one flags presence."""
+"""What the kinds share that are a vector of numbers, whose last one flags presence unless the kind says otherwise."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class NumericFeature(FeatureSettings):
 
     @property
     def size(self) -> int:
-        """The numbers of a row, the presence flag included."""
+        """The numbers of a row, a presence flag included."""
         raise NotImplementedError
 
     def learned(self, name: str, transform_output: Any, seed: int) -> Learned:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 from pydantic import Field, model_validator
 
 from modules.examples import TOKEN_IDS, TOKEN_SEQUENCE, TOKEN_WEIGHTS, transformed
-from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext, TransformStep
+from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext, TransformStep, check_columns
 from modules.settings.base import Settings
 
 if TYPE_CHECKING:
@@ -66,10 +66,7 @@ class TextFeature(FeatureSettings):
     def _check(self) -> TextFeature:
         if (self.embedding == "pretrained") != (self.pretrained is not None):
             raise ValueError("embedding: pretrained and the key pretrained (a file) go together")
-        if self.columns and self.column:
-            raise ValueError("either column or columns, not both")
-        if len(set(self.columns)) < len(self.columns):
-            raise ValueError("columns names a product field twice")
+        check_columns(self.column, self.columns)
         return self
 
     @property

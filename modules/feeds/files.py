@@ -6,6 +6,7 @@ import glob
 import hashlib
 import os
 from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from modules import object_stores
@@ -22,6 +23,16 @@ NO_MATCH = "no file matches"
 def resolve(folder: str, path: str) -> str:
     """``path`` relative to ``folder``, unless it is absolute or remote."""
     return path if is_remote(path) else os.path.join(folder, path)
+
+
+def checksum_of(path: Path) -> str:
+    """The checksum of a file, or of all files below a folder and their names; of no bytes where neither exists."""
+    total = hashlib.sha256()
+    for file in [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file()):
+        total.update(f"{file.relative_to(path)}\0".encode())
+        with file.open("rb") as stream:
+            total.update(hashlib.file_digest(stream, "sha256").digest())
+    return total.hexdigest()
 
 
 class FeedFile(NamedTuple):

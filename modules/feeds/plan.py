@@ -11,6 +11,7 @@ from pydantic import Field
 
 from modules.errors import InputError
 from modules.examples import COLOR, ID, RETAILER, SIZE, TITLE, Holds, ProductColumns
+from modules.features import encodings_of
 from modules.feeds.files import FeedFile, find_feed_files, format_of, resolve
 from modules.feeds.ids import LabelIds
 from modules.feeds.joining import Assignments
@@ -27,6 +28,7 @@ from modules.objectives import Objective, kinds_of
 from modules.objectives.sources import MODEL
 from modules.rules import RuleSet, load_rules
 from modules.settings.base import Settings
+from modules.settings.encodings import Encoding, EncodingSettings
 from modules.settings.feed import FeedSettings, FieldSettings, RetailerFeed, sources_of
 from modules.settings.workflow import LabelsSettings, RulesSettings, TaxonomySettings, Workflow
 from modules.taxonomy import Taxonomy
@@ -52,6 +54,11 @@ class ExampleSettings(Settings):
     """Vector field to the number of values that the features expect."""
     attributes: dict[str, Holds] = Field(default_factory=dict)
     """Attribute to what it holds, as the features that read it say."""
+    encodings: dict[str, Encoding] = Field(default_factory=dict)
+    """Feature to what a pretrained encoder makes of the products for it; encoders' folders are full paths, or relative
+    to the feed's folder."""
+    encoding_cache: EncodingSettings | None = None
+    """Where vectors of texts are kept; None, or no folder in it: nowhere."""
 
     @classmethod
     def of(cls, workflow: Workflow) -> ExampleSettings:
@@ -79,6 +86,7 @@ class ExampleSettings(Settings):
             objectives=objectives,
             dimensions=dimensions,
             attributes=dict(workflow.product_columns.attributes),
+            encodings=encodings_of(workflow.features),
         )
 
     @property

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from modules import examples
+from modules.features import encodings_of
 from modules.settings.workflow import Workflow
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ def of_workflow(pbtxt: str, workflow: Workflow) -> str:
     known = {feature.name for feature in kept}
     kept += [feature for feature in _attributes(workflow) if feature.name not in known]
     added = [feature for name, objective in workflow.objectives.items() for feature in objective.schema_features(name)]
+    kept += [feature for feature in _encodings(workflow) if feature.name not in known]
     if workflow.images is not None and not any(feature.name == examples.IMAGE_BYTES for feature in kept):
         image = schema_pb2.Feature(name=examples.IMAGE_BYTES, type=schema_pb2.BYTES)
         image.value_count.min = image.value_count.max = 1
@@ -47,8 +49,17 @@ def _attributes(workflow: Workflow) -> Iterator[schema_pb2.Feature]:
         yield feature
 
 
+def _encodings(workflow: Workflow) -> Iterator[schema_pb2.Feature]:
+    """A product whose texts are blank has none; how long a vector is, its reader checks."""
+    from tensorflow_metadata.proto.v0 import schema_pb2
+
+    for name in encodings_of(workflow.features):
+        yield schema_pb2.Feature(name=examples.encoding(name), type=schema_pb2.FLOAT)
+
+
 def with_statistics(workflow: Workflow) -> list[str]:
-    """The examples' features that statistics are made of: all but the images, whose bytes say nothing when counted."""
+    """The examples' features that statistics are made of: all but images and texts' vectors, whose bytes and numbers
+    say nothing when counted."""
     own = workflow.objectives.items()
     labels = [feature.name for name, objective in own for feature in objective.schema_features(name)]
     attributes = workflow.product_columns.attributes

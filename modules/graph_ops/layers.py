@@ -164,3 +164,34 @@ class Bias(keras.layers.Layer):
 
     def call(self, values: Any) -> Any:
         return keras.ops.cast(values, "float32") + self.bias
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class CategoryNames(keras.layers.Layer):
+    """What categories' names say of products (:class:`modules.models.name_prior.NamePrior`), as a part of the logits.
+
+    Its weights come from training in closed form; until then it gives zeros.
+
+    Args:
+      classes: how many categories there are.
+
+    Call with embeddings, (batch, width); returns float32 (batch, classes).
+    """
+
+    def __init__(self, classes: int, **kwargs: Any):
+        super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})
+        self.classes = classes
+
+    def build(self, shape: Any) -> None:
+        self.directions = self.add_weight(shape=(shape[-1], self.classes), initializer="zeros", name="directions")
+        self.spread = self.add_weight(shape=(self.classes, self.classes), initializer="zeros", name="spread")
+        self.sharpness = self.add_weight(shape=(), initializer="zeros", name="sharpness")
+
+    def call(self, embeddings: Any) -> Any:
+        cosines = ops.cast(embeddings, "float32") @ self.directions
+        centred = cosines - ops.mean(cosines, axis=-1, keepdims=True)
+        deviation = ops.maximum(ops.sqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True)), 1e-6)
+        return ops.softmax(centred / deviation * self.sharpness, axis=-1) @ self.spread
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "classes": self.classes}

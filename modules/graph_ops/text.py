@@ -20,8 +20,18 @@ def one_per_row(column: tf.SparseTensor, missing: str | float = "") -> tf.Tensor
 
 def joined(columns: Sequence[tf.SparseTensor]) -> tf.Tensor:
     """Sparse strings with at most one value a row as one text per row, the columns' texts on a line each; (n,)."""
-    texts = [one_per_row(column) for column in columns]
+    return joined_lines([one_per_row(column) for column in columns])
+
+
+def joined_lines(texts: Sequence[tf.Tensor]) -> tf.Tensor:
+    """Strings (n,) of several columns as one text per row, the columns' texts on a line each; (n,)."""
     return texts[0] if len(texts) == 1 else tf.strings.join(texts, separator="\n")
+
+
+def joined_texts(texts: Sequence[tf.Tensor]) -> tf.Tensor:
+    """The text of each product that an encoder reads: :func:`joined_lines` without white space around it; empty where
+    all columns are blank."""
+    return tf.strings.strip(joined_lines(texts))
 
 
 def lowered(text: tf.Tensor) -> tf.Tensor:

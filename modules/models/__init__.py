@@ -14,6 +14,7 @@ from modules.errors import Problem
 from modules.models.auto import AutoModel
 from modules.models.base import ModelSettings
 from modules.models.deep import DeepModel
+from modules.models.gaussian_process import GaussianProcessModel
 from modules.models.linear import LinearModel
 from modules.models.lsa import LsaModel
 from modules.models.wide_deep import WideDeepModel
@@ -22,7 +23,7 @@ from modules.training.methods import solvers
 from modules.training.methods.base import TrainingSettings
 
 Model = Annotated[
-    AutoModel | LinearModel | LsaModel | DeepModel | WideDeepModel,
+    AutoModel | LinearModel | LsaModel | GaussianProcessModel | DeepModel | WideDeepModel,
     Field(discriminator="kind"),
     DefaultTag("kind", "wide_deep"),
 ]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from modules.errors import Problem
 from modules.models.base import ModelSettings, Width
+from modules.models.gaussian_process import GaussianProcessModel
 from modules.models.linear import LinearModel
 from modules.models.lsa import LsaModel
 from modules.settings.base import contradiction
@@ -20,7 +21,8 @@ FEW_LABELS = 2000
 
 
 class AutoModel(ModelSettings):
-    """``lsa`` or ``linear``, whichever the number of labels wants: Trainer chooses, and says what it took and why."""
+    """``gaussian_process``, ``lsa`` or ``linear``, as the number of labels wants it, and as there is an encoder that
+    reads categories' names: Trainer chooses, and says what it took and why."""
 
     kind: Literal["auto"] = "auto"
     embedding_width: Width | None = None
@@ -33,19 +35,23 @@ class AutoModel(ModelSettings):
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
         if workflow.tuning is not None and f"{place}.kind" not in workflow.tuning.search:
-            kinds = f"{LsaModel().kind} or {LinearModel().kind}"
+            kinds = " or ".join(kind.model_fields["kind"].default for kind in (LsaModel, LinearModel))
             yield contradiction(f"{place}.kind", self.kind, f"{kinds}, since tuning compares settings of one kind")
 
-    def chosen(self, labels: int) -> tuple[ModelSettings, str]:
+    def chosen(self, labels: int, named: bool) -> tuple[ModelSettings, str]:
         """The kind for this many labels.
 
         Args:
           labels: of the train split, of the objective that has the most and does not learn from rules alone.
+          named: whether an encoder reads categories' names.
 
         Returns:
           Its settings, and why it was chosen, as the end of a sentence.
         """
         dropout, width = self.modality_dropout, self.embedding_width
+        if labels < FEW_LABELS and named:
+            process = GaussianProcessModel(modality_dropout=dropout, embedding_width=width)
+            return process, f"{labels:,} labels are fewer than {FEW_LABELS:,}, and an encoder reads categories' names"
         if labels < FEW_LABELS:
             few = LsaModel(modality_dropout=dropout, embedding_width=width)
             return few, f"{labels:,} labels are fewer than {FEW_LABELS:,}"

@@ -51,6 +51,8 @@ class ModelSettings(Settings):
     """In closed form: values of C that cross-validation compares for its heads; of equal ones the first wins."""
     chooses: ClassVar[bool] = False
     """Whether it stands for another kind, which Trainer finds by :meth:`chosen` when it has counted the labels."""
+    knows_names: ClassVar[bool] = False
+    """Whether its heads of one category a product start from what an encoder makes of categories' names."""
     heads_on_embedding: ClassVar[bool] = False
     """Whether its heads read the embedding in unit length, in place of what it is scaled from."""
 
@@ -75,8 +77,12 @@ class ModelSettings(Settings):
                 expected = f"0, which training.solver: {training.solver} would not heed: {reason}"
                 yield contradiction(f"{place}.{key}", f"{value:g}", expected)
 
-    def chosen(self, labels: int) -> tuple[ModelSettings, str]:
-        """The kind that is trained, with this many labels in the train split, and why."""
+    def chosen(self, labels: int, named: bool) -> tuple[ModelSettings, str]:
+        """The kind that is trained, with this many labels in the train split, and why.
+
+        Args:
+          named: whether an encoder reads categories' names (``Workflow.reads_names``).
+        """
         return self, ""
 
     def own_embedding(self, builder: Builder, inputs: Mapping[str, Any]) -> Any:

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import keras
 
 from modules.features import Feature, image_feature, without_towers
-from modules.features.base import LayerSettings, Learned, ModelContext
+from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext
 from modules.graph_ops.layers import Bias, UnitLength
 from modules.models.towers import Joined, joined
 from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from modules.settings.workflow import Workflow
 
 
@@ -26,10 +28,13 @@ class InputSizes:
     Attributes:
       features: of each feature but those with a tower, what Transform has found.
       classes: objective to number of classes.
+      names: of objectives with one category a product, where encoders read categories' names: feature to what its
+        encoder makes of them, float32 (classes, width), centred, rows of unit length times the feature's scale.
     """
 
     features: Mapping[str, Learned]
     classes: Mapping[str, int]
+    names: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
 
 
 def model_inputs(features: Mapping[str, Feature]) -> dict[str, keras.KerasTensor]:
@@ -80,6 +85,7 @@ class Builder:
       features: all but the image feature, which is a tower of its own.
       image: the name of the image feature, if there is one.
       settings: of the model. objectives: objective to number of classes.
+      single_label: the objectives with one category a product.
     """
 
     def __init__(self, workflow: Workflow, sizes: InputSizes):
@@ -87,6 +93,7 @@ class Builder:
         self.image = next((name for name in workflow.features if name not in self.features), None)
         self.settings = workflow.model
         self.objectives = {name: sizes.classes[name] for name in workflow.objectives}
+        self.single_label = [name for name, objective in workflow.objectives.items() if objective.single_label]
         self._seed = workflow.seed
         self.context = ModelContext(self.next_seed, self.settings.token_dropout, sizes.features)
 
@@ -107,15 +114,36 @@ class Builder:
 
     def summed(
         self, inputs: Mapping[str, Any], width: int, name: str, *, initializer: str | None = None,
-        trainable: bool = True,
+        trainable: bool = True, features: Mapping[str, FeatureSettings] | None = None,
     ) -> Any:  # fmt: skip
-        """One linear map from all features to ``width`` numbers, without bias: each feature's share, added up."""
+        """One linear map from ``features`` to ``width`` numbers, without bias: each feature's share, added up.
+
+        Args:
+          features: those that it reads; None: all.
+        """
         parts = []
-        for feature_name, feature in self.features.items():
+        for feature_name, feature in (self.features if features is None else features).items():
             start = initializer or self.context.normal(width**-0.5)
             layer = LayerSettings(f"{name}_{feature_name}", width, start, trainable)
             parts.append(feature.linear_map(feature_name, inputs, layer, self.context))
         return parts[0] if len(parts) == 1 else keras.layers.Add(name=f"{name}_sum")(parts)
+
+    def beside_embeddings(self, inputs: Mapping[str, Any], width: int, name: str) -> Any:
+        """A linear map whose weights training sets, beside the features that are embeddings already.
+
+        Returns:
+          (batch, width) where no feature is one; else the map's part of unit length and theirs side by side.
+        """
+        embeddings = {key: feature for key, feature in self.features.items() if feature.is_embedding}
+        others = {key: feature for key, feature in self.features.items() if key not in embeddings}
+        mapped = []
+        if others:
+            mapped = [self.summed(inputs, width, name, initializer="zeros", trainable=False, features=others)]
+        if not embeddings:
+            return mapped[0]
+        parts = [UnitLength(name=f"{name}_unit")(part) for part in mapped]
+        parts += [feature.encoded(key, inputs, self.context) for key, feature in embeddings.items()]
+        return parts[0] if len(parts) == 1 else keras.layers.Concatenate(name=f"{name}_beside")(parts)
 
     def wide(self, inputs: Mapping[str, Any], objective: str, towers: Joined | None, *, pictured: bool = False) -> Any:
         """An objective's logits straight from the features; ``pictured``: and from the image embedding."""

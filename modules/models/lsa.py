@@ -2,71 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Literal
 
-from modules.models.base import ModelSettings, Width
-
-if TYPE_CHECKING:
-    import keras
-    import numpy as np
-
-    from modules.losses.base import Matrix
-    from modules.models.build import Builder
-    from modules.models.towers import Joined
-    from modules.training.design import Design
-
-WIDTH = 512
+from modules.models.latent import LatentModelSettings
 
 
-class LsaModel(ModelSettings):
+class LsaModel(LatentModelSettings):
     """Linear heads on the embedding that a truncated SVD finds in all products of the train split, labelled or not.
 
     The one for few labels: some hundreds in all."""
 
     kind: Literal["lsa"] = "lsa"
-    embedding_width: Width | None = None
-    """Width of the embedding, the SVD's directions; null: 512."""
-
-    exact: ClassVar[bool] = True
-    # It has an embedding before the first label: enough to pick the first batch.
-    needs_labels: ClassVar[bool] = False
-    heads_on_embedding: ClassVar[bool] = True
-    # Its directions are few and of unit length together: what holds heads on words in check holds these back.
-    penalties: ClassVar[tuple[float, ...]] = (3.0, 10.0)
-
-    def own_embedding(self, builder: Builder, inputs: Mapping[str, Any]) -> Any:
-        # Training sets the weights when the SVD has found them.
-        width = self.embedding_width or WIDTH
-        return builder.summed(inputs, width, "projection", initializer="zeros", trainable=False)
-
-    def logits(
-        self, builder: Builder, inputs: Mapping[str, Any], shared: Any, towers: Joined | None
-    ) -> dict[str, list[Any]]:
-        return {name: [builder.head(name, f"{name}_head", shared, "glorot_uniform")] for name in builder.objectives}
-
-    def unlabelled_share(self, examples: int) -> float:
-        from modules.models.projection import ROWS
-
-        return min(1.0, ROWS / max(examples, 1))
-
-    def head_inputs(self, model: keras.Model, design: Design, seed: int) -> Matrix:
-        """The embedding of the text's columns, whose SVD it sets, beside the picture's columns."""
-        import numpy as np
-
-        from modules.models.projection import embed, fit_projection
-
-        if not design.text_columns:
-            return design.matrix
-        text = design.matrix[:, : design.text_columns]
-        projection = fit_projection(text, self.embedding_width or WIDTH, seed)
-        for feature, (start, end) in design.columns.items():
-            if end <= design.text_columns:
-                model.get_layer(f"projection_{feature}").set_weights([projection[start:end]])
-        embedding = embed(text, projection)
-        if design.text_columns == design.matrix.shape[1]:
-            return embedding
-        return np.concatenate([embedding, design.matrix[:, design.text_columns :].toarray()], axis=1)
-
-    def set_head(self, model: keras.Model, objective: str, table: np.ndarray, bias: np.ndarray, design: Design) -> None:
-        model.get_layer(f"{objective}_head").set_weights([table, bias])

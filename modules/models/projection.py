@@ -6,10 +6,13 @@ Deerwester et al., Indexing by latent semantic analysis, 1990; the SVD by random
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from scipy import sparse
 
-from modules.arrays import Float32Array
+from modules.arrays import Float32Array, IntpArray
 
 ROWS = 100_000
 """Products that the SVD is found on, at most: beyond this it costs minutes and changes nothing that one would see."""
@@ -42,5 +45,44 @@ def fit_projection(matrix: sparse.csr_matrix, width: int, seed: int) -> Float32A
 
 def embed(matrix: sparse.csr_matrix, projection: Float32Array) -> Float32Array:
     """Rows of unit length (rows of zeros stay), float32 (products, width): what the model's graph computes."""
-    vectors = np.asarray(matrix @ projection, np.float32)
+    return unit_rows(np.asarray(matrix @ projection, np.float32))
+
+
+def unit_rows(vectors: Float32Array) -> Float32Array:
+    """Each row scaled to Euclidean length 1; a row of zeros stays."""
     return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+@dataclass(frozen=True)
+class EmbeddingColumns:
+    """Which columns of a design matrix the SVD reads, and which are embeddings already.
+
+    Attributes:
+      projected: columns of features that the SVD reads.
+      beside: columns of features that are embeddings themselves, in the order in which they stand beside the SVD's.
+    """
+
+    projected: IntpArray
+    beside: IntpArray
+
+    @classmethod
+    def of(cls, ranges: Mapping[str, tuple[int, int]], embeddings: Iterable[str], columns: int) -> EmbeddingColumns:
+        """From the features' ranges of columns, among the first ``columns``."""
+        beside = [np.arange(*ranges[name]) for name in ranges if name in set(embeddings)]
+        own = np.concatenate([np.zeros(0, np.intp), *beside])
+        return cls(np.setdiff1d(np.arange(columns), own), own)
+
+    def embed(self, matrix: sparse.csr_matrix, projection: Float32Array) -> Float32Array:
+        """What the SVD makes of its columns, of unit length, beside the other embeddings; the whole of unit length.
+
+        Args:
+          matrix: the design matrix, float32 (rows, columns).
+          projection: of the columns in ``projected``, float32 (projected, width).
+
+        Returns:
+          float32 (rows, width and the columns ``beside``).
+        """
+        parts = [embed(matrix[:, self.projected], projection)] if len(self.projected) else []
+        if len(self.beside):
+            parts.append(np.asarray(matrix[:, self.beside].todense(), np.float32))
+        return parts[0] if len(parts) == 1 and len(self.projected) else unit_rows(np.concatenate(parts, axis=1))

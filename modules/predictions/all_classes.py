@@ -10,6 +10,7 @@ import tensorflow as tf
 from modules.arrays import Float32Array
 from modules.examples import ID
 from modules.predictions.columns import PROBABILITIES, objective_column
+from modules.saved_models import load_saved_model
 
 BATCH = 512
 
@@ -28,7 +29,7 @@ def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: S
     Raises:
       KeyError: a product is in none of the files.
     """
-    loaded = tf.saved_model.load(model)
+    loaded = load_saved_model(model)
     evaluate = loaded.signatures["evaluate"]
     place = {name.encode(): row for row, name in enumerate(ids)}
     probabilities: Float32Array | None = None

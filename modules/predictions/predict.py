@@ -37,6 +37,7 @@ from modules.predictions.columns import (
     UNCERTAINTIES,
     objective_column,
 )
+from modules.saved_models import load_saved_model
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.export import TABLE
@@ -66,7 +67,7 @@ class _Model:
         self.device = device
         with tf.device(device):
             # The loaded object must stay alive as long as its signature is used.
-            self._loaded = tf.saved_model.load(folder)
+            self._loaded = load_saved_model(folder)
         name = TABLE if TABLE in self._loaded.signatures else "serving_default"
         self._signature = self._loaded.signatures[name]
         self.outputs = set(self._signature.structured_outputs)

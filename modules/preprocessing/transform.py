@@ -25,7 +25,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     """
     workflow = Workflow.from_part(custom_config["workflow"])
     steps = [
-        feature.transform(name, [inputs[column] for column in feature.columns_of(name)])
+        feature.transform(name, [inputs[column] for column in feature.raw_columns(name)])
         for name, feature in workflow.features.items()
     ]
     sums = iter(_summed([count for step in steps for count in step.counts]))

@@ -17,6 +17,7 @@ from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives,
 from modules.settings.base import NotNegative, Settings, contradiction
 from modules.settings.beam import BeamSettings
 from modules.settings.committee import CommitteeSettings
+from modules.settings.encodings import EncodingSettings
 from modules.settings.feed import FeedSettings, RetailerFeed, Split, sources_of
 from modules.settings.images import ImageSettings
 from modules.settings.kubeflow import KubeflowSettings
@@ -187,6 +188,7 @@ class Workflow(Settings):
     rules: RulesSettings = RulesSettings()
     labels: LabelsSettings = LabelsSettings()
     features: dict[str, Feature] = Field(default_factory=default_features)
+    encodings: EncodingSettings = EncodingSettings()
     objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = default_objectives()
     model: Model = AutoModel()
     """Left out, with a training.solver that descends a gradient: wide_deep."""
@@ -269,6 +271,12 @@ class Workflow(Settings):
     def single_label_objectives(self) -> list[str]:
         """The objectives by which a product is in one category at most."""
         return single_label_names(kinds_of(self.objectives))
+
+    @property
+    def reads_names(self) -> bool:
+        """Whether an encoder can read categories' names for an objective with one category a product."""
+        encoders = any(feature.is_embedding and not feature.has_tower for feature in self.features.values())
+        return encoders and bool(self.single_label_objectives)
 
     @staticmethod
     def solvers(fits: Callable[[type[TrainingSettings]], bool]) -> str:

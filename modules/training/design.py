@@ -14,6 +14,11 @@ from modules.features.base import Learned
 from modules.training.image_columns import Embed, has_text
 
 
+def embeddings_among(features: Mapping[str, Feature]) -> frozenset[str]:
+    """The features that are embeddings already, but the image feature, whose columns stand last."""
+    return frozenset(name for name, feature in without_towers(features).items() if feature.is_embedding)
+
+
 @dataclass(frozen=True)
 class Design:
     """A design matrix and what its columns are.
@@ -22,11 +27,18 @@ class Design:
       matrix: float32 (rows, columns).
       columns: each feature's range of columns, the image feature's last.
       text_columns: how many of them, the first ones, are not the image feature's.
+      embeddings: features whose columns are an embedding already.
     """
 
     matrix: sparse.csr_matrix
     columns: Mapping[str, tuple[int, int]]
     text_columns: int
+    embeddings: frozenset[str] = frozenset()
+
+    @property
+    def image_columns(self) -> int:
+        """How many columns, the last ones, are the image feature's."""
+        return int(self.matrix.shape[1]) - self.text_columns
 
 
 def columns_of(

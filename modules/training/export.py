@@ -12,6 +12,7 @@ from modules.predictions.columns import CATEGORIES, CLASSES, EMBEDDINGS, MEMBERS
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 from modules.training.gather import Committee
+from modules.training.text_vectors import MissingVectors
 
 MEMBER_TOP = 16
 """The number of top categories for which each member's own probability is kept."""
@@ -21,13 +22,16 @@ TABLE = "table"
 
 
 class ServingModule(tf.Module):
-    """Transform's graph, the model's members, their consensus, calibration and top-k as one module.
+    """Encoders of texts, Transform's graph, the model's members, their consensus, calibration and top-k as one module.
 
     Args:
       committee: the model; of one member, if it is single.
       transform: callable from raw feature tensors to transformed ones (Transform's own graph).
       raw_spec: feature name to parsing spec of the raw columns that the model reads.
       classes: objective to its category ids, in the head's order.
+
+    Raises:
+      InputError: an encoder that a feature names is missing or broken.
     """
 
     def __init__(
@@ -42,14 +46,19 @@ class ServingModule(tf.Module):
         self.committee, self.transform = committee, transform
         # One list: the embedder is a member, but of dropout's.
         self.models = [committee.embedder, *(m for m in committee.members if m is not committee.embedder)]
-        used = {column for name, feature in workflow.features.items() for column in feature.columns_of(name)}
+        self.missing_vectors = MissingVectors(workflow.features)
+        used = {
+            column
+            for name, feature in workflow.features.items()
+            for column in (*feature.columns_of(name), *feature.raw_columns(name))
+        }
         self.raw_spec = {name: spec for name, spec in raw_spec.items() if name in used}
         self.workflow, self.calibration = workflow, committee.calibration
         self.classes = {name: tf.constant(list(ids), tf.string) for name, ids in classes.items()}
 
     def _answers(self, serialised: tf.Tensor, embedding: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         """Logits by objective (and the embedding), and each member's probabilities where there are several."""
-        raw = tf.io.parse_example(serialised, self.raw_spec)
+        raw = self.missing_vectors.filled(tf.io.parse_example(serialised, self.raw_spec))
         inputs = dense_inputs(self.transform(raw), self.workflow.features)
         outputs = [member(inputs, training=False) for member in self.committee.members]
         outputs_by_name, members = {}, {}
@@ -131,6 +140,8 @@ def export_model(module: ServingModule, transform_layer: Any, output: str) -> No
     for model in module.models:
         archive.track(model)
     archive.track(transform_layer)
+    for encoder in module.missing_vectors.encoders.values():
+        archive.track(encoder.backbone)
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
     archive.add_endpoint("serving_default", module.predict, input_signature=signature)
     archive.add_endpoint(TABLE, module.table, input_signature=signature)

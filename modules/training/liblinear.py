@@ -1,4 +1,5 @@
-"""Linear models at their exact optimum by dual coordinate descent (LIBLINEAR, through scikit-learn).
+"""Linear models at their exact optimum: by dual coordinate descent (LIBLINEAR, through scikit-learn), or as a
+Gaussian process where the model's heads start from what categories' names say.
 
 For a few thousand labels this takes seconds where a gradient method takes minutes, and it is what few labels per
 category want: each one-versus-rest problem is solved to its regularised optimum in place of being stopped early.
@@ -6,17 +7,22 @@ category want: each one-versus-rest problem is solved to its regularised optimum
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import keras
 import numpy as np
 from scipy import sparse
 
-from modules.arrays import Float32Array
-from modules.features import image_feature
+from modules.arrays import Float32Array, IntpArray
+from modules.features import Feature, image_feature
 from modules.losses.base import Matrix
+from modules.models.name_prior import name_prior, names_layer
+from modules.models.projection import unit_rows
 from modules.objectives import ancestor_levels
-from modules.training.design import Design, columns_of, design_matrix
+from modules.objectives.base import ObjectiveSettings
+from modules.training.design import Design, columns_of, design_matrix, embeddings_among
+from modules.training.gaussian_process import Process, fit_process, spread_over
 from modules.training.image_columns import embedder, shown_alone
 from modules.training.penalty import LinearHead, cross_validated_penalty
 from modules.training.task import TrainingTask
@@ -45,7 +51,11 @@ def fit_exact(model: keras.Model, task: TrainingTask, *, c: float | None) -> dic
     matrix = task.model.head_inputs(model, design, task.seed)
     matrix, targets = _with_towers_alone(matrix, targets, design, task)
     for name in task.objectives:
-        table, bias, penalties[name] = _fit_head(name, matrix, targets[name], task, c)
+        labels = targets[name]
+        if task.model.knows_names and name in task.sizes.names:
+            _fit_named_head(model, name, matrix, labels, task, design)
+            continue
+        table, bias, penalties[name] = _fit_head(name, matrix, labels, task, c)
         task.model.set_head(model, name, table, bias, design)
     return penalties
 
@@ -61,7 +71,7 @@ def _design(model: keras.Model, task: TrainingTask) -> tuple[Design, Targets]:
         unlabelled=task.model.unlabelled_share(task.train.count), embed_images=embed_images,
     )  # fmt: skip
     columns = columns_of(task.features, task.sizes.features, image_width)
-    return Design(matrix, columns, matrix.shape[1] - image_width), targets
+    return Design(matrix, columns, matrix.shape[1] - image_width, embeddings_among(task.features)), targets
 
 
 def _with_towers_alone(
@@ -93,3 +103,56 @@ def _fit_head(
     if c is None:
         c = task.penalties.get(name) or cross_validated_penalty(head, matrix, labels, task.model.penalties)
     return *head.fit(matrix, labels, c), c
+
+
+def _fit_named_head(
+    model: keras.Model, name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, design: Design
+) -> None:
+    """The head of an objective that starts from categories' names."""
+    objective, columns = task.objectives[name], np.asarray(matrix, np.float32)
+    names = names_in_embedding(task.sizes.names[name], task.features, columns.shape[1], design.image_columns)
+    process = process_of(
+        objective, columns, objective.labelled(labels), labels, names,
+        ancestor_levels(objective.classes(task.taxonomy), task.taxonomy), task.seed,
+    )  # fmt: skip
+    task.model.set_head(model, name, process.table, process.bias, design)
+    layer = model.get_layer(names_layer(name))
+    layer.set_weights([process.prior.directions.T, process.weight * process.spread, np.float32(process.sharpness)])
+
+
+def process_of(
+    objective: ObjectiveSettings, embeddings: Float32Array, rows: IntpArray, labels: np.ndarray, names: Float32Array,
+    ancestors: Sequence[Sequence[int]], seed: int,
+) -> Process:  # fmt: skip
+    """The Gaussian process of an objective with one category a product.
+
+    Args:
+      embeddings: float32 (n, width), of all products of the train split, labelled or not.
+      rows: those that have a label. labels: (n,), the classes.
+      names: :func:`names_in_embedding`.
+    """
+    spread = spread_over(ancestors, len(names), getattr(objective, "ancestor_weight", 0.0))
+    temperature = objective.uncalibrated().temperature
+    return fit_process(
+        embeddings[rows], labels[rows], names, name_prior(names, embeddings), spread=spread,
+        temperature=1.0 if temperature is None else temperature, seed=seed,
+    )  # fmt: skip
+
+
+def names_in_embedding(
+    names: Mapping[str, Float32Array], features: Mapping[str, Feature], width: int, image_columns: int = 0
+) -> Float32Array:
+    """Categories' names where products of that text would be in the embedding; float32 (classes, width).
+
+    What only a shop's own products tell, the SVD's directions and pictures, is 0 of a name.
+
+    Args:
+      names: of each feature with an encoder, what it makes of the names, (classes, its width).
+      image_columns: how many columns of the embedding, the last ones, are the image feature's.
+    """
+    parts = [names[feature] for feature in features if feature in embeddings_among(features)]
+    encoded = np.concatenate(parts, axis=1)
+    placed = np.zeros((len(encoded), width), np.float32)
+    end = width - image_columns
+    placed[:, end - encoded.shape[1] : end] = encoded
+    return unit_rows(placed)

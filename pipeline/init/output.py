@@ -8,6 +8,8 @@ import os
 import re
 from pathlib import Path
 
+from modules.encoders.known import KNOWN
+from modules.encoders.places import is_installed
 from modules.errors import InputError, Problem, visible
 from modules.examples import BRAND, DESCRIPTION, GENDER, RAW_CATEGORY, RETAILER, TITLE
 from modules.feeds.files import leaves
@@ -232,7 +234,7 @@ def _quote_host(host: str) -> str:
 
 
 def _features(guess: Guess, images: bool) -> list[str]:
-    lines = ["features:", *_texts(guess)]
+    lines = ["features:", *_texts(guess), *_meaning(guess)]
     if guess.column(GENDER):
         lines.append("  gender: {kind: categorical}")
     if guess.vector:
@@ -247,7 +249,7 @@ def _features(guess: Guess, images: bool) -> list[str]:
     picture = "picture: {kind: image}"
     if images:
         lines.append(f"  {picture}")
-    if len(lines) == 1:
+    if all(line.startswith("  #") for line in lines[1:]):
         lines.append("  title: {kind: text} # no column was recognised: name one in feed.fields.title")
     if not images and guess.images is not None and guess.images.usable:
         lines.append(f"  # {picture}")
@@ -289,6 +291,19 @@ def _texts(guess: Guess) -> list[str]:
         own = [runs] if (long or further) and field not in long else []
         lines.append(_text(field, 8000 // half, "scale: 0.5", *own))
     return lines
+
+
+def _meaning(guess: Guess) -> list[str]:
+    """What a pretrained encoder makes of the texts that name the product, if one is on this machine; else how to."""
+    fields = [field for field in (TITLE, BRAND) if guess.column(field)]
+    if not fields:
+        return []
+    encoder = next((name for name in KNOWN if is_installed(name)), None)
+    name = next(iter(KNOWN)) if encoder is None else encoder
+    line = f"meaning: {{kind: encoded, encoder: {name}, columns: [{', '.join(fields)}]}}"
+    if encoder is not None:
+        return [f"  {line}"]
+    return [f"  # For far fewer labels, after `shelfmark encoder add {name}` (English texts):", f"  # {line}"]
 
 
 def _text(name: str, vocabulary: int, *settings: str) -> str:

@@ -139,8 +139,7 @@ def run_parameters(
 def _weights(loaded: LoadedWorkflow, component: str) -> Iterator[tuple[tuple[str, ...], bool, str]]:
     """Places, in a component's settings, of the files in the feed's folder that features start from."""
     for name, feature in loaded.workflow.features.items():
-        for key, file in feature.weight_files().items():
-            path = loaded.find(file)
+        for key, path in feature.find_weights(loaded.find).items():
             if path.is_relative_to(loaded.folder):
                 below = path.relative_to(loaded.folder).as_posix()
                 yield (*_prefix(component), "features", name, key), False, f"{{}}/{below}"
@@ -198,12 +197,14 @@ def _check_files(loaded: LoadedWorkflow) -> None:
     workflow = loaded.workflow
     named = {"taxonomy.file": workflow.taxonomy.file, "rules.file": workflow.rules.file}
     named |= {f"labels.files[{number}]": name for number, name in enumerate(workflow.labels.files)}
+    places = {key: (name, loaded.find(name)) for key, name in named.items() if name is not None}
     for feature, its in workflow.features.items():
-        named |= {f"features.{feature}.{key}": name for key, name in its.weight_files().items()}
+        paths = its.find_weights(loaded.find)
+        places |= {f"features.{feature}.{key}": (name, paths[key]) for key, name in its.weight_files().items()}
     problems = [
         loaded.problem(key, f"a file in the feed's folder ({loaded.folder}), or a full path as the pods see it", name)
-        for key, name in named.items()
-        if name is not None and not Path(name).is_absolute() and not loaded.find(name).is_relative_to(loaded.folder)
+        for key, (name, path) in places.items()
+        if not Path(name).is_absolute() and not path.is_relative_to(loaded.folder)
     ]
     if problems:
         raise InputError(problems)

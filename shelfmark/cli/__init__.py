@@ -22,6 +22,7 @@ from modules.errors import InputError, reason
 from shelfmark.cli import (
     clean,
     demo,
+    encoder,
     evaluation,
     experiment,
     init,
@@ -63,6 +64,7 @@ app.add_typer(rules.app, name="rules")
 app.add_typer(label.app, name="label")
 app.add_typer(similar.app, name="similar")
 app.add_typer(experiment.app, name="experiment")
+app.add_typer(encoder.app, name="encoder")
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:

@@ -17,21 +17,30 @@ def clean(
     older_than: Annotated[
         str | None, typer.Option("--older-than", metavar="AGE", help="Keep runs that are younger: 30d, 12h, 8w.")
     ] = None,
+    encodings: Annotated[
+        bool,
+        typer.Option("--encodings", help="Also delete the cache of texts' vectors; the next run encodes them anew."),
+    ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would go, and delete nothing.")] = False,
     overrides: SetOption = None,
 ) -> None:
     """Delete artifacts of older runs; the last blessed model and what newer runs use stay."""
     from modules.errors import InputError, Problem
     from modules.settings.retention import RetentionSettings
-    from pipeline.clean import clean_folder
+    from pipeline.clean import clean_encodings, clean_folder
     from pipeline.run_folder import RunFolder
 
     loaded = load(workflow, overrides)
     wanted = loaded.workflow.runners.local.retention
     if keep_runs is not None or older_than is not None:
         wanted = RetentionSettings.given(keep_runs, older_than)
-    if wanted is None:
-        hint = "give --keep-runs N or --older-than AGE, or set runners.local.retention in the workflow file"
+    if wanted is None and not encodings:
+        hint = (
+            "give --keep-runs N, --older-than AGE or --encodings, or set runners.local.retention in the workflow file"
+        )
         raise InputError(Problem("", "nothing says which runs to keep", hint=hint))
     with RunFolder.of(loaded.workflow).locked() as _:
-        clean_folder(loaded, wanted, console(), dry_run=dry_run)
+        if wanted is not None:
+            clean_folder(loaded, wanted, console(), dry_run=dry_run)
+        if encodings:
+            clean_encodings(loaded, console(), dry_run=dry_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -82,11 +83,12 @@ def _simulate(loaded: LoadedWorkflow, workflow: Workflow, settings: Settings, ou
     from experiments.catalogue import catalogue_of
     from experiments.label_efficiency import PAGE_FILE, describe, digest, run, simulated
     from modules.reporting.learning_curves import needed
+    from pipeline.inputs import in_memory
     from pipeline.products import read_products
     from pipeline.quiet import everything_else_to
     from pipeline.run_folder import RunFolder
 
-    played = simulated(workflow)
+    played = simulated(in_memory(replace(loaded, workflow=workflow)))
     said = console()
     catalogue = catalogue_of(read_products(loaded), minimum=settings.minimum)
     described = describe(played.name, played, catalogue, settings)

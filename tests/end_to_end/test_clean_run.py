@@ -57,6 +57,18 @@ def test_a_run_after_clean_makes_again_what_went(tmp_path: Path) -> None:
     assert len(list((shop.runs / "pipeline" / "Trainer" / "model").iterdir())) == 1
 
 
+def test_the_cache_of_texts_vectors_goes_when_it_is_asked_for(tmp_path: Path) -> None:
+    shop = Shop(tmp_path)
+    cache = shop.runs / "encodings"
+    cache.mkdir(parents=True)
+    (cache / "vectors.sqlite").write_bytes(bytes(12_345))
+    assert "12.3 KB would be deleted" in shop.shelfmark("clean", "--encodings", "--dry-run")
+    assert cache.exists()
+    assert "12.3 KB deleted" in shop.shelfmark("clean", "--encodings")
+    assert not cache.exists()
+    assert "0 B deleted" in shop.shelfmark("clean", "--encodings")
+
+
 def test_without_a_retention_nothing_goes(tmp_path: Path) -> None:
     shop = Shop(tmp_path)
     said = shop.shelfmark("clean", code=2)

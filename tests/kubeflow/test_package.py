@@ -14,7 +14,7 @@ from modules.errors import InputError
 from modules.settings.kubeflow import KubeflowSettings
 from pipeline.kubeflow.entrypoint import COMMAND
 from pipeline.kubeflow.package import Target
-from pipeline.workflow_file import load_workflow
+from pipeline.workflow_file import LoadedWorkflow, load_workflow
 from tests.kubeflow.backend import NotHere, build, judge
 from tests.kubeflow.demo import load_demo
 from tests.kubeflow.emulator.argo import Strategy
@@ -240,6 +240,43 @@ def test_files_that_features_start_from_are_in_the_feeds_folder(tmp_path: Path) 
     beside = load_workflow(workflow, ["runners.kubeflow.feed=/feeds/shop"], feed_folder=tmp_path / "feed")
     with pytest.raises(InputError, match=r"rules\.file = 'beside\.yaml': a file in the feed's folder"):
         compile_workflow(beside, tmp_path / "pipeline.yaml")
+
+
+def test_encoders_are_where_pods_see_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from modules.feeds.plan import ExampleSettings
+    from modules.settings.workflow import Workflow
+    from pipeline.inputs import example_inputs, training_inputs
+    from pipeline.kubeflow.compiler import compile_workflow, run_parameters
+    from pipeline.kubeflow.overrides import Override, apply_overrides
+    from pipeline.pipeline import PARTS
+    from tests.encoders import tiny_encoder
+
+    def shop(encoder: str, extra: str = "") -> LoadedWorkflow:
+        meaning = f"{{kind: encoded, encoder: {encoder}, columns: [title]{extra}}}"
+        given = f"features={{meaning: {meaning}}}", "runners.kubeflow.feed=/feeds/shop"
+        return load_demo(tmp_path / "feed", *given)
+
+    inside = shop("models/tiny")
+    tiny_encoder(tmp_path / "feed" / "models" / "tiny")
+    (feed, *_) = run_parameters(inside, KubeflowSettings(feed="/feeds/shop"), PARTS)
+    located, _ = training_inputs(inside)
+    settings, _ = example_inputs(inside, located)
+    assert ExampleSettings.model_validate_json(settings).encodings["meaning"].encoder == "models/tiny"
+    for component in ("Tuner", "Trainer"):
+        custom = json.dumps({"workflow": located.model_dump_json(include=PARTS[component])})
+        properties = {"custom_config": custom, "run_feed": "/feeds/monday"}
+        apply_overrides(properties, [Override("feed", *place) for place in feed.targets[component]])
+        seen = Workflow.from_part(json.loads(properties["custom_config"])["workflow"])
+        assert seen.features["meaning"].encoder == "/feeds/monday/models/tiny"  # type: ignore[union-attr]
+    # In the user's own store, where no pod finds it.
+    monkeypatch.setenv("SHELFMARK_ENCODERS", str(tmp_path / "store"))
+    tiny_encoder(tmp_path / "store" / "mine")
+    with pytest.raises(InputError, match=r"features\.meaning\.encoder = 'mine': a file in the feed's folder"):
+        compile_workflow(shop("mine"), tmp_path / "pipeline.yaml")
+    with pytest.raises(InputError, match="give the feature its width"):
+        compile_workflow(shop("/models/there"), tmp_path / "pipeline.yaml")
+    compile_workflow(shop("/models/there", ", width: 384"), tmp_path / "pipeline.yaml")
+    assert "/models/there" in (tmp_path / "pipeline.yaml").read_text()
 
 
 @pytest.fixture(scope="session")

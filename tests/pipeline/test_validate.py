@@ -10,6 +10,7 @@ import pytest
 from modules.errors import Problem
 from pipeline.validate import check, validate_workflow
 from pipeline.workflow_file import load_workflow
+from tests.encoders import tiny_encoder
 
 WORKFLOW = """\
 name: shop
@@ -187,3 +188,16 @@ def test_attributes_are_looked_up_and_looked_into(tmp_path: Path) -> None:
     assert [note for note in report.notes if note.startswith("attribute")] == [
         "attribute weight: 1 of the first 4 values are not a number (such as '1-2 kg'): they are missing, and counted"
     ]
+
+
+def test_an_encoder_that_is_not_there(shop: Path) -> None:
+    [missing] = problems(shop, "features.meaning={kind: encoded, encoder: no-such, columns: [title, brand]}")
+    assert (missing.key, missing.value) == ("features.meaning.encoder", "no-such")
+    assert "shelfmark encoder add no-such" in f"{missing.expected} {missing.hint}"
+    [path] = problems(shop, f"features.meaning={{kind: encoded, encoder: {shop}/none, columns: [title]}}")
+    assert (path.key, path.value) == ("features.meaning.encoder", f"{shop}/none")
+    (shop / "empty").mkdir()
+    [empty] = problems(shop, "features.meaning={kind: encoded, encoder: empty, columns: [title]}")
+    assert empty.key == "features.meaning.encoder"
+    tiny_encoder(shop / "tiny")
+    assert not problems(shop, "features.meaning={kind: encoded, encoder: tiny, columns: [title]}")

@@ -13,7 +13,7 @@ import tensorflow as tf
 from modules.features import Feature, without_towers
 from modules.features.base import FeatureSettings, LayerSettings, ModelContext
 from tests.modules.training import catalogue
-from tests.modules.training.shared import FEATURES, Built
+from tests.modules.training.shared import ENCODED, FEATURES, Built
 
 KINDS = get_args(get_args(Feature)[0])
 
@@ -74,7 +74,7 @@ def test_the_graph_and_the_design_matrix_agree(built: Built, name: str) -> None:
 def test_evidence_is_there_exactly_where_a_value_is(built: Built, name: str) -> None:
     """Of the same products with and without the feature's column, through the graph that serves."""
     feature, layer = feature_of(built, name), built.transform.transform_features_layer()
-    [column], spec = feature.columns_of(name), catalogue.RAW_SPEC
+    [column], spec = feature.raw_columns(name), catalogue.RAW_SPEC
 
     def evidence(rows: list[dict[str, Any]]) -> np.ndarray:
         raw = tf.io.parse_example([catalogue.raw_example(row) for row in rows], spec)
@@ -82,7 +82,7 @@ def test_evidence_is_there_exactly_where_a_value_is(built: Built, name: str) -> 
         there = np.asarray(feature.evidence(name, {key: value.numpy() for key, value in inputs.items()})) >= 1
         return there if there.ndim == 1 else there.any(axis=1)
 
-    values = {"price": 12.5, "rating": 3.5, "size": "large", "image_vector": [0.5] * 4}
+    values = {"price": 12.5, "rating": 3.5, "size": "large", "image_vector": [0.5] * 4, ENCODED: [0.0] * 5 + [1.0]}
     rows = [{**row, column: values.get(column, "boot leather ankle")} for row in built.rows["train"][:20]]
     assert evidence(rows).all()
     assert not evidence([{**row, column: None} for row in rows]).any()

@@ -27,7 +27,7 @@ TREE = Taxonomy.from_paths([tuple(path.split(" > ")) for path in WORDS])
 
 def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
     """Raw products: title and brand say the category; a share of them is labelled."""
-    rng, pictures, ratings = (np.random.default_rng(seed + more) for more in (0, 1000, 2000))
+    rng, pictures, ratings, encoders = (np.random.default_rng(seed + more) for more in (0, 1000, 2000, 3000))
     names = list(WORDS)
     index = {TREE.path_text(c): i for i, c in enumerate(TREE.exclusive)}
     everything = {TREE.path_text(c): i for i, c in enumerate(TREE)}
@@ -46,12 +46,19 @@ def products(n: int, seed: int, labelled: float = 0.5) -> list[dict]:
                 "image_vector": rng.normal(size=4).astype(np.float32).tolist() if rng.random() > 0.3 else None,
                 "image_bytes": picture(names.index(name), pictures) if pictures.random() > 0.15 else b"",
                 "rating": float(ratings.integers(1, 11)) / 2 if ratings.random() > 0.2 else None,
+                # All in one corner of the space, as an encoder's vectors are.
+                "encoding/meaning": unit(encoders.normal(0.8, 0.5, 6)) if encoders.random() > 0.1 else None,
                 "truth": index[name],
                 "label/exclusive": index[name] if rng.random() < labelled else -1,
                 "label/rule_based": [everything[parts[0]], everything[name]] if by_rule else [],
             }
         )
     return rows
+
+
+def unit(vector: np.ndarray) -> list[float]:
+    """The vector at length 1."""
+    return (vector / np.linalg.norm(vector)).astype(np.float32).tolist()
 
 
 COLOURS = ((220, 40, 40), (40, 200, 40), (40, 40, 220), (230, 200, 60))
@@ -95,6 +102,7 @@ RAW_SPEC = {
     "description": tf.io.VarLenFeature(tf.string),
     "image_vector": tf.io.VarLenFeature(tf.float32),
     "rating": tf.io.VarLenFeature(tf.float32),
+    "encoding/meaning": tf.io.VarLenFeature(tf.float32),
     "image_bytes": tf.io.VarLenFeature(tf.string),
     "label/exclusive": tf.io.FixedLenFeature([], tf.int64),
     "label/rule_based": tf.io.VarLenFeature(tf.int64),
@@ -112,8 +120,9 @@ def raw_example(row: dict) -> bytes:
             feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=[row[name]]))
     if row.get("image_bytes") is not None:
         feature["image_bytes"] = tf.train.Feature(bytes_list=tf.train.BytesList(value=[row["image_bytes"]]))
-    if row.get("image_vector") is not None:
-        feature["image_vector"] = tf.train.Feature(float_list=tf.train.FloatList(value=row["image_vector"]))
+    for name in ("image_vector", "encoding/meaning"):
+        if row.get(name) is not None:
+            feature[name] = tf.train.Feature(float_list=tf.train.FloatList(value=row[name]))
     if "label/exclusive" not in row:
         return tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()
     feature["label/exclusive"] = tf.train.Feature(int64_list=tf.train.Int64List(value=[row["label/exclusive"]]))

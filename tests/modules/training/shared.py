@@ -13,6 +13,7 @@ import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
 
+from modules.examples import encoding
 from modules.models.build import InputSizes
 from modules.settings.workflow import Workflow
 from modules.training.fit import Heads, losses_of
@@ -32,9 +33,12 @@ FEATURES: dict[str, dict[str, Any]] = {
     "price": {"kind": "price"},
     "rating": {"kind": "number", "buckets": 4, "scale": 0.4},
     "image": {"kind": "dense", "column": "image_vector", "dimension": 4},
+    "meaning": {"kind": "encoded", "column": "title", "encoder": "/none/needed/yet", "width": 6, "scale": 0.7},
     "picture": {"kind": "image", "size": [16, 16], "channels": [8, 12, 16], "width": 12},
 }  # fmt: skip
 """``description`` and ``size`` are missing in every product."""
+
+ENCODED = encoding("meaning")
 
 SMALL = ("title", "brand", "price", "image", "description", "size")
 """What most models of these tests read."""
@@ -101,6 +105,8 @@ def split_rows() -> dict[str, list[dict]]:
     rows["train"][0]["image_vector"] = [1.0, 2.0]
     rows["train"][1]["image_vector"] = [1.0, 2.0, 3.0, 4.0, 5.0]
     rows["train"][2]["image_vector"] = [1.0, float("nan"), 3.0, 4.0]
+    rows["train"][2][ENCODED] = [1.0, 0.0, 0.0]
+    rows["train"][3][ENCODED] = [float("inf")] + [0.0] * 5
     rows["train"][3]["title"] = "Boot boot BOOT 靴 ботинок"
     rows["train"][4].update(title=None, brand=None, price=None, image_vector=None)
     rows["train"][5].update(brand="  BRAND1 ", price=float("nan"))

@@ -1,0 +1,44 @@
+"""A Gaussian process on the embedding, which starts from what categories' names say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from modules.errors import Problem
+from modules.models.latent import LatentModelSettings
+from modules.settings.base import contradiction
+
+if TYPE_CHECKING:
+    from modules.models.build import Builder
+    from modules.models.towers import Joined
+    from modules.settings.workflow import Workflow
+
+
+class GaussianProcessModel(LatentModelSettings):
+    """As ``lsa``, but objectives of one category a product start from what a pretrained encoder makes of categories'
+    names, and labels correct it.
+
+    The one for the first labels, and for none at all. Needs a feature of kind ``encoded``."""
+
+    kind: Literal["gaussian_process"] = "gaussian_process"
+
+    knows_names: ClassVar[bool] = True
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        yield from super().check(workflow, place)
+        if not any(feature.is_embedding and not feature.has_tower for feature in workflow.features.values()):
+            yield contradiction(
+                f"{place}.kind", self.kind, "lsa, or a feature of kind encoded, whose encoder reads names"
+            )
+
+    def logits(
+        self, builder: Builder, inputs: Mapping[str, Any], shared: Any, towers: Joined | None
+    ) -> dict[str, list[Any]]:
+        from modules.graph_ops.layers import CategoryNames
+        from modules.models.name_prior import names_layer
+
+        parts = super().logits(builder, inputs, shared, towers)
+        for name in builder.single_label:
+            parts[name].append(CategoryNames(builder.objectives[name], name=names_layer(name))(shared))
+        return parts

@@ -1,0 +1,79 @@
+"""What categories' names say of products, before any label: scores that a classifier may start from.
+
+A pretrained encoder puts products and names of categories into one space. Both lie in corners of it, so each is
+centred by its own mean. A name alone is a poor example of its category; what most resembles it in the catalogue is a
+better one, and brings the shop's own words with it. So each name is moved towards the products that it attracts, by
+one step of expectation maximisation for a mixture on the sphere, with the name as the prior of its direction
+(Banerjee et al., Clustering on the unit hypersphere using von Mises-Fisher distributions, 2005).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modules.arrays import Float32Array
+from modules.models.projection import unit_rows
+
+SHARPNESS = 12.0
+"""How sure the step is of the category that a product resembles most, in standard deviations over the categories."""
+
+NAME_SHARE = 0.3
+"""The products that a name weighs as much as, as a share of the products per category."""
+
+_ROWS = 4096
+"""Products at a time: their scores for a thousand categories fill some megabytes."""
+
+
+@dataclass(frozen=True)
+class NamePrior:
+    """Directions that categories' products are expected in.
+
+    Attributes:
+      directions: float32 (classes, width), rows of unit length, in the space of the products' embedding.
+    """
+
+    directions: Float32Array
+
+    def scores(self, embeddings: Float32Array) -> Float32Array:
+        """For each product the cosine with each category, standardised over the categories; float32 (n, classes)."""
+        return standardised(embeddings @ self.directions.T)
+
+    def probabilities(self, embeddings: Float32Array, sharpness: float) -> Float32Array:
+        """float32 (n, classes); what ``CategoryNames`` computes in the graph."""
+        return softmax_rows(self.scores(embeddings) * np.float32(sharpness))
+
+
+def name_prior(names: Float32Array, embeddings: Float32Array) -> NamePrior:
+    """The prior that follows from the names and the unlabelled catalogue.
+
+    Args:
+      names: float32 (classes, width), rows of unit length: the names as products of that text would be embedded.
+      embeddings: float32 (products, width), rows of unit length.
+    """
+    classes = len(names)
+    pulls = np.zeros(names.shape, np.float64)
+    for start in range(0, len(embeddings), _ROWS):
+        part = embeddings[start : start + _ROWS]
+        pulls += softmax_rows(standardised(part @ names.T) * np.float32(SHARPNESS)).T @ part
+    # Without any product the names stay as they are.
+    weight = max(NAME_SHARE * len(embeddings) / classes, 1e-6)
+    return NamePrior(unit_rows((weight * names + pulls).astype(np.float32)))
+
+
+def standardised(cosines: Float32Array) -> Float32Array:
+    """Each row less its mean, by its standard deviation; a row of equal numbers becomes zeros."""
+    centred = cosines - cosines.mean(axis=1, keepdims=True)
+    return centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
+
+
+def softmax_rows(logits: Float32Array) -> Float32Array:
+    """Probabilities of each row, without overflow."""
+    shares = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return shares / shares.sum(axis=1, keepdims=True)
+
+
+def names_layer(objective: str) -> str:
+    """The Keras layer with what categories' names say for an objective."""
+    return f"{objective}_names"

