@@ -77,7 +77,6 @@ SEAMS = (
     }),
     Seam("modules/models", "kind", by_tag("kind", MODELS), {
         "modules/settings/workflow.py": "has a default",
-        "experiments/learners.py": "keeps LSA's projection for all rounds",
     }),
     Seam("modules/training/methods", "solver", by_tag("solver", WAYS), {
         "modules/settings/workflow.py": "has a default",

@@ -35,7 +35,9 @@ def label_efficiency(
     ] = None,
     model: Annotated[
         str | None,
-        typer.Option("--model", metavar="KIND", help="linear, lsa, deep or wide_deep; default: the workflow's."),
+        typer.Option(
+            "--model", metavar="KIND", help="A kind of model, such as linear or deep; default: the workflow's."
+        ),
     ] = None,
     seeds: Annotated[int, typer.Option(min=1, max=1000, help="How many runs of each strategy.")] = 5,
     first_seed: Annotated[int, typer.Option(min=0, help="The first one's seed.")] = 1,

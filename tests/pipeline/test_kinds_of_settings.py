@@ -11,6 +11,7 @@ import yaml
 
 from modules.errors import InputError, Problem
 from modules.models import KINDS
+from modules.models.base import ModelSettings
 from modules.settings.base import Settings
 from modules.settings.tuning import with_values
 from modules.settings.workflow import Workflow
@@ -29,9 +30,10 @@ def name_of(tag: str, kind: type[Settings]) -> str:
 
 
 def partner(section: str, kind: type[Settings]) -> dict[str, Any]:
-    """The other section, so that both go together."""
-    if section == "model":
-        return {"training": {"solver": next(name_of("solver", way) for way in WAYS if way.trains(kind))}}
+    """The other section, so that both go together, and the feature that reads names where the kind wants one."""
+    if issubclass(kind, ModelSettings):
+        features = {"features": {"title": {"kind": "encoded"}}} if kind.knows_names else {}
+        return {"training": {"solver": next(name_of("solver", way) for way in WAYS if way.trains(kind))}, **features}
     return {"model": {"kind": next(name_of("kind", model) for model in KINDS if kind.trains(model))}}
 
 
@@ -84,8 +86,9 @@ def test_a_kind_refuses_each_key_of_the_others_and_says_whose_it_is(
         assert (
             f"only {tag}: {', '.join(owners[:-1])}{' or ' if owners[1:] else ''}{owners[-1]} has it" in problem.expected
         )
-        # No older workflow has a kind that chooses: there is nothing to migrate.
-        rest = "" if getattr(kind, "chooses", False) else "; `shelfmark migrate "
+        # No older workflow has a kind that chooses or reads names: there is nothing to migrate.
+        newer = issubclass(kind, ModelSettings) and (kind.chooses or kind.knows_names)
+        rest = "" if newer else "; `shelfmark migrate "
         assert problem.hint.startswith(f"delete {section}.{key}{rest}")
         assert not in_schema({"name": "shop", **data})
 
@@ -104,7 +107,7 @@ def test_the_kind_that_is_left_out_is_as_ever(tmp_path: Path) -> None:
         ({"model": {"hiden": [8]}}, "model.hiden", "did you mean 'model.hidden'?"),
         ({"training": {"liblinear_d": 1.0}}, "training.liblinear_d", "'training.liblinear_c'? Only solver: liblinear"),
         ({"model": {"kind": "lineer"}}, "model.kind", "did you mean 'linear'?"),
-        ({"model": {"kind": 5}}, "model.kind", "linear, lsa, deep, wide_deep"),
+        ({"model": {"kind": 5}}, "model.kind", "linear, lsa, gaussian_process, deep, wide_deep"),
         ({"training": {"solver": "libliner"}}, "training.solver", "did you mean 'liblinear'?"),
         ({"training": 5}, "training", "a mapping with solver: adam, liblinear"),
         (
