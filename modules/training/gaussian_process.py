@@ -10,7 +10,8 @@ constant, P their prior probabilities and Y the targets, the posterior mean of a
 Far from all labels that is what the names say, near them what the labels say. It is linear in x beside the prior, so
 the head stays a dense layer. Each name is one more labelled row, so that a category without a label can be told, too.
 What is free (a, the prior's sharpness, the noise) is chosen by the likelihood of each label under the process fitted
-without it, which has a closed form as well (section 5.4.2): names that mislead get a smaller a, down to none.
+without it, which has a closed form as well (section 5.4.2): names that mislead get a smaller a, down to none. A few
+labels fit many choices by chance, so each step away from the choice before any label has to earn its keep.
 """
 
 from __future__ import annotations
@@ -32,8 +33,10 @@ NAME_WEIGHTS = (1.0, 0.5, 0.25, 0.0)
 """Shares of the prior, the greatest first: of equal likelihoods the first one wins."""
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4)
 BEFORE_LABELS = (0.4, 2.0, 1.0, 0.1)
-"""Noise, sharpness, share of the prior, and temperature as long as there are too few labels to choose by."""
-LEAST_LABELS = 20
+"""Noise, sharpness, share of the prior, and temperature without labels."""
+STEP = 1.0
+"""What each step away from there costs: nats of all labels' likelihood together. A step is a factor of two, or a
+quarter of the prior's share."""
 
 ROWS = 2000
 """Labels that the free numbers are chosen by, at most."""
@@ -93,12 +96,10 @@ def fit_process(
         noise, sharpness, weight, own = BEFORE_LABELS
         table, bias = np.zeros((embeddings.shape[1], classes), np.float32), np.zeros(classes, np.float32)
         return Process(table, bias, prior, temperature / own * weight, sharpness, spread, noise)
-    noise, sharpness, weight, own, likelihood = *BEFORE_LABELS, float("nan")
-    if count >= LEAST_LABELS:
-        some = np.random.default_rng(seed).permutation(count)[:ROWS]
-        noise, sharpness, weight, own, likelihood = _chosen(
-            *_regression(embeddings[some], labels[some], names), prior, len(labels[some]), spread
-        )
+    some = np.random.default_rng(seed).permutation(count)[:ROWS]
+    noise, sharpness, weight, own, likelihood = _chosen(
+        *_regression(embeddings[some], labels[some], names), prior, len(some), spread
+    )
     inputs, targets = _regression(embeddings, labels, names)
     named = prior.probabilities(inputs[:, :-1].astype(np.float32), sharpness)
     solved = inputs.T @ _Smoother.of(inputs).dual(targets - weight * named, noise) @ spread
@@ -161,14 +162,14 @@ class _Smoother:
 def _chosen(
     inputs: Float64Array, targets: Float64Array, prior: NamePrior, count: int, spread: Float32Array
 ) -> tuple[float, float, float, float, float]:
-    """Noise, sharpness, weight and temperature of the greatest leave-one-out likelihood, and that.
+    """Noise, sharpness, weight and temperature of the greatest leave-one-out likelihood less its cost, and that.
 
     Args:
       count: how many rows, the first ones, are labelled products; the others are names.
     """
     smoother, labels = _Smoother.of(inputs), targets[:count].argmax(axis=1)
     priors = {s: prior.probabilities(inputs[:, :-1].astype(np.float32), s).astype(np.float64) for s in SHARPNESS}
-    best = (-np.inf, 0.0, 0.0, 0.0, 0.0)
+    best, most = (0.0, 0.0, 0.0, 0.0, 0.0), -np.inf
     for noise in NOISE:
         alone = 1.0 / (1.0 - smoother.leverage(noise)[:count, None])
         errors = (targets[:count] - smoother.fitted(targets, noise)[:count]) * alone
@@ -181,11 +182,17 @@ def _chosen(
             for temperature in TEMPERATURES:
                 likely = softmax_rows(scores / np.float32(temperature))[np.arange(count), labels]
                 likelihood = float(np.log(np.maximum(likely, 1e-12)).mean())
-                if likelihood > best[0] + 1e-9:
-                    best = (likelihood, noise, sharpness, weight, temperature)
-    likelihood, *rest = best
-    noise, sharpness, weight, temperature = rest
-    return noise, sharpness, weight, temperature, likelihood
+                value = likelihood - STEP * _steps(noise, sharpness, weight, temperature) / count
+                if value > most + 1e-9:
+                    best, most = (noise, sharpness, weight, temperature, likelihood), value
+    return best
+
+
+def _steps(noise: float, sharpness: float, weight: float, temperature: float) -> float:
+    """How far a choice is from :data:`BEFORE_LABELS`."""
+    first_noise, first_sharpness, first_weight, first_temperature = BEFORE_LABELS
+    factors = (noise / first_noise, sharpness / first_sharpness, temperature / first_temperature)
+    return float(np.abs(np.log2(factors)).sum()) + 4.0 * abs(weight - first_weight)
 
 
 def spread_over(ancestors: Sequence[Sequence[int]], classes: int, weight: float) -> Float32Array:
