@@ -6,6 +6,9 @@ READY := .venv/.ready
 # Which tests: a pytest marker expression; empty: all, the slow ones too (plain `pytest` leaves those out).
 TESTS ?=
 
+# A text encoder that make run fetches first, by `shelfmark encoder add`; empty: none.
+ENCODER ?=
+
 # Of the image: its name, and cpu or cuda.
 IMAGE ?= shelfmark:latest
 VARIANT ?= cpu
@@ -28,8 +31,9 @@ $(READY): requirements.lock pyproject.toml Makefile
 	@.uv/bin/uv pip install --quiet --no-deps --no-build-isolation --editable . --python $(BIN)/python
 	@touch $(READY)
 
-run: $(READY) ## the main job on the demo catalogue
-	@$(BIN)/shelfmark run workflows/demo.yaml
+run: $(READY) ## the main job on the demo catalogue; with a pretrained text encoder: make run ENCODER=bge-small
+	@$(if $(ENCODER),$(BIN)/shelfmark encoder add $(ENCODER),true)
+	@$(BIN)/shelfmark run workflows/demo.yaml $(if $(ENCODER),--set 'features.meaning={kind: encoded, encoder: $(ENCODER), columns: [title, brand]}')
 
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder

@@ -262,6 +262,9 @@ TEXTS = (TITLE, DESCRIPTION, BRAND, RAW_CATEGORY)
 LONG = 100
 """Characters, on average: runs of characters of longer texts cost more than they tell."""
 
+TELLING = 25
+"""Characters, on average: a shorter title is a name more often than it says what the product is."""
+
 QUIET = 0.4
 """Scale of attributes: as loud as a text, a value that goes along with a series of products (its designer) outweighs
 what the next series says of itself."""
@@ -294,8 +297,15 @@ def _texts(guess: Guess) -> list[str]:
 
 
 def _meaning(guess: Guess) -> list[str]:
-    """What a pretrained encoder makes of the texts that name the product, if one is on this machine; else how to."""
-    fields = [field for field in (TITLE, BRAND) if guess.column(field)]
+    """What a pretrained encoder makes of the texts that name the product, if one is on this machine; else how to.
+
+    A short description says what the product is where the title is a mere name ("BILLY"); a long one costs ten times a
+    title's time, and is worth it only there.
+    """
+    fields = [field for field in (TITLE, BRAND, DESCRIPTION) if guess.column(field)]
+    named = TITLE in fields and guess.mean_characters(TITLE) >= TELLING
+    if named and DESCRIPTION in fields and guess.mean_characters(DESCRIPTION) > LONG:
+        fields.remove(DESCRIPTION)
     if not fields:
         return []
     encoder = next((name for name in KNOWN if is_installed(name)), None)
