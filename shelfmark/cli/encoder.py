@@ -28,10 +28,10 @@ def add(
     ] = None,
 ) -> None:
     """Fetch or read an encoder, check it, and keep it where workflows find it by name."""
+    # TensorFlow greets on standard error, beside the progress, and calls a machine without a GPU an error.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from modules.encoders.installing import add as add_encoder
 
-    # TensorFlow greets on standard error, beside the progress.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
     out, err = console(), console(stderr=True)
     with err.status("") as status:
 
