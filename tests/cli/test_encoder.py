@@ -59,7 +59,7 @@ def test_only_the_command_speaks(store: Path, tmp_path: Path, tiny: EncoderFolde
     """In a process of its own, as in a terminal: TensorFlow, absl and oneDNN greet when they are loaded."""
     package = jar(tiny, tmp_path / "small.jar")
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "ABSL_"))}
-    command = [sys.executable, "-m", "shelfmark.cli", "encoder", "add", str(package)]
+    command = [sys.executable, "-c", "from shelfmark.cli import main; main()", "encoder", "add", str(package)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
     assert done.returncode == 0 and (store / "small").is_dir()
     said = [line for line in done.stderr.splitlines() if line.strip()]

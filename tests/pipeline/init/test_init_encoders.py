@@ -54,8 +54,8 @@ def test_the_first_known_encoder_of_the_store_is_taken(
         tiny_encoder(store / name, name=name)
     loaded = init(tmp_path / "out", write_csv(tmp_path / "a.csv", branded()))
     feature = meaning(tmp_path / "out")
-    assert feature is not None and feature.columns == ("title", "brand") and feature.width == 16
-    assert Path(feature.encoder) == store / taken
+    assert feature is not None and feature.columns == ("title", "brand")
+    assert feature.encoder == taken
     assert loaded.workflow.reads_names
     text = (tmp_path / "out" / "mine.yaml").read_text()
     assert f"encoder: {taken}" in text and "encoder add" not in text
