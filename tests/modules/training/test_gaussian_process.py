@@ -128,9 +128,7 @@ def test_names_that_mislead_are_turned_down_by_labels(seed: int) -> None:
     known, rest = slice(0, 80), slice(80, None)
     order = np.roll(np.arange(classes), 3)
     rows = labelled(embeddings[known], truth[known])
-    told, misled = (
-        fitted(rows, given, name_prior(given, embeddings)) for given in (names, names[order])
-    )
+    told, misled = (fitted(rows, given, name_prior(given, embeddings)) for given in (names, names[order]))
     # Names of nothing: what the labels say alone.
     silent = np.zeros_like(names)
     alone = fitted(rows, silent, name_prior(silent, embeddings))
@@ -145,7 +143,7 @@ def test_names_that_mislead_are_turned_down_by_labels(seed: int) -> None:
     np.testing.assert_array_equal(before.logits(embeddings).argmax(1), prior.scores(embeddings).argmax(1))
     # Without labels misleading names cannot be told from others.
     shuffled = fitted(none, names[order], name_prior(names[order], embeddings))
-    assert accuracy(before, embeddings, truth) > 0.9 > 0.1 > accuracy(shuffled, embeddings, truth)
+    assert accuracy(before, embeddings, truth) > 0.9 and accuracy(shuffled, embeddings, truth) < 0.1
 
 
 def test_a_category_without_a_label_is_told_by_its_name() -> None:
