@@ -41,7 +41,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def no_encoders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """An empty store of encoders, for processes that tests start, too: what a machine has changes what `init` writes."""
+    """An empty store of encoders, of started processes, too: what a machine has changes what `init` writes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("SHELFMARK_ENCODERS", str(tmp_path_factory.mktemp("encoders")))
         yield

@@ -52,7 +52,7 @@ class Recorder:
 
     def query(self, pool: Pool, n: int, rng: np.random.Generator) -> Any:
         self.pools.append(pool)
-        return strategy("margin").query(pool, n, rng)
+        return strategy("random" if pool.probabilities is None else "margin").query(pool, n, rng)
 
 
 def game_of(learner: Learner, catalogue: LabelledCatalogue, chosen: Any, temperature: float = 1.0) -> Game:
@@ -76,7 +76,7 @@ def test_the_first_batch_is_picked_by_what_names_say(catalogue: LabelledCatalogu
     ranked = np.sort(shown.probabilities, axis=1)
     surest = (ranked[:, -1] - ranked[:, -2]).argsort(kind="stable")[:10]
     assert {catalogue.products[row].id for row in pool[surest]} == set(first.picked)
-    # Another encoder says something else, and so other products are picked.
+    # Without an encoder nothing is known before the first label.
     plain = memory_learner(changed(features={"title": {"kind": "text", "vocabulary": 200}},
                                    model={"kind": "lsa", "embedding_width": 16}), catalogue, pool)  # fmt: skip
     assert not plain.informed
