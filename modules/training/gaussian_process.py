@@ -250,7 +250,7 @@ def _chosen(
             for s, weight in itertools.product(sharpness, weights):
                 if not weight and s != SHARPNESS[0]:
                     continue
-                scores = taught + np.float32(weight) * named[s]
+                scores = (taught + weight * named[s]).astype(np.float32, copy=False)
                 for temperature in TEMPERATURES:
                     likely = softmax_rows(scores / np.float32(temperature))
                     own = np.log(np.maximum(likely[np.arange(len(likely)), labelled.labels], 1e-12))
