@@ -47,7 +47,7 @@ class Learner(Protocol):
     informed: bool
 
     def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
-        """Trains anew on these products; an informed learner, on none, goes back to where it began."""
+        """Trains anew on these products; on none it goes back to where it began."""
 
     def logits(self, rows: Int64Array) -> Float32Array:
         """Scores (rows, classes)."""
@@ -132,6 +132,8 @@ class ExactLearner:
             self._fit_process(rows, labels, seed)
             return
         self.process = None
+        if not len(rows):
+            return
         head, matrix = LinearHead(self.objective, self.classes, seed, self.ancestors), self.matrix[rows]
         c = self.c or cross_validated_penalty(head, matrix, labels, self.settings.penalties)
         self.table, self.bias = head.fit(matrix, labels, c)
@@ -166,6 +168,9 @@ class GradientLearner:
         self.model = build_model(workflow, sizes)
 
     def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
+        if not len(rows):
+            self.model = build_model(self.workflow, self.sizes)
+            return
         workflow = self.workflow.model_copy(update={"seed": seed})
         self.model = build_model(workflow, self.sizes)
         training = workflow.training

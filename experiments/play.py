@@ -67,10 +67,8 @@ class Game:
         """Puts the game where it was after these rounds."""
         row_of = {product.id: row for row, product in enumerate(self.catalogue.products)}
         self.picked = [np.array([row_of[name] for name in round_.picked], np.int64) for round_ in rounds]
-        self.fitted = False
-        # Of the games before, too, the learner may know labels: an informed one forgets them here.
-        if self.picked or self.learner.informed:
-            self._fit()
+        # Also without labels: the learner forgets those of the games before.
+        self._fit()
 
     def next_round(self, n: int) -> SimulatedRound:
         """Picks ``n`` products, labels them, trains and measures."""
@@ -90,7 +88,7 @@ class Game:
     def _fit(self) -> None:
         rows = self.labelled
         self.learner.fit(rows, self.catalogue.truth[rows], self.seed)
-        self.fitted = True
+        self.fitted = len(rows) > 0 or self.learner.informed
 
     def _measured(self) -> tuple[float, float]:
         counts = ExclusiveCounts(self.catalogue.classes)

@@ -39,6 +39,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 item.add_marker(pytest.mark.skip(reason=f"needs {what}: `make test-full` installs and runs it"))
 
 
+@pytest.fixture(scope="session", autouse=True)
+def no_encoders(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """An empty store of encoders, of started processes, too: what a machine has changes what `init` writes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SHELFMARK_ENCODERS", str(tmp_path_factory.mktemp("encoders")))
+        yield
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """Chromium, headless."""

@@ -174,13 +174,14 @@ class CategoryNames(keras.layers.Layer):
 
     Args:
       classes: how many categories there are.
+      least: standard deviation of a product's cosines that they are divided by at least.
 
     Call with embeddings, (batch, width); returns float32 (batch, classes).
     """
 
-    def __init__(self, classes: int, **kwargs: Any):
+    def __init__(self, classes: int, least: float, **kwargs: Any):
         super().__init__(**{**kwargs, "dtype": "float32", "trainable": False})
-        self.classes = classes
+        self.classes, self.least = classes, least
 
     def build(self, shape: Any) -> None:
         self.directions = self.add_weight(shape=(shape[-1], self.classes), initializer="zeros", name="directions")
@@ -190,8 +191,8 @@ class CategoryNames(keras.layers.Layer):
     def call(self, embeddings: Any) -> Any:
         cosines = ops.cast(embeddings, "float32") @ self.directions
         centred = cosines - ops.mean(cosines, axis=-1, keepdims=True)
-        deviation = ops.maximum(ops.sqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True)), 1e-6)
+        deviation = ops.maximum(ops.sqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True)), self.least)
         return ops.softmax(centred / deviation * self.sharpness, axis=-1) @ self.spread
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "classes": self.classes}
+        return {**super().get_config(), "classes": self.classes, "least": self.least}

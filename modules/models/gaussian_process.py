@@ -36,9 +36,10 @@ class GaussianProcessModel(LatentModelSettings):
         self, builder: Builder, inputs: Mapping[str, Any], shared: Any, towers: Joined | None
     ) -> dict[str, list[Any]]:
         from modules.graph_ops.layers import CategoryNames
-        from modules.models.name_prior import names_layer
+        from modules.models.name_prior import LEAST_DEVIATION, names_layer
 
         parts = super().logits(builder, inputs, shared, towers)
         for name in builder.single_label:
-            parts[name].append(CategoryNames(builder.objectives[name], name=names_layer(name))(shared))
+            names = CategoryNames(builder.objectives[name], LEAST_DEVIATION, name=names_layer(name))
+            parts[name].append(names(shared))
         return parts

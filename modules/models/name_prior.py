@@ -22,6 +22,9 @@ SHARPNESS = 12.0
 NAME_SHARE = 0.3
 """The products that a name weighs as much as, as a share of the products per category."""
 
+LEAST_DEVIATION = 1e-4
+"""Standard deviation of a product's cosines below which only rounding tells its categories apart."""
+
 _ROWS = 4096
 """Products at a time: their scores for a thousand categories fill some megabytes."""
 
@@ -65,7 +68,7 @@ def name_prior(names: Float32Array, embeddings: Float32Array) -> NamePrior:
 def standardised(cosines: Float32Array) -> Float32Array:
     """Each row less its mean, by its standard deviation; a row of equal numbers becomes zeros."""
     centred = cosines - cosines.mean(axis=1, keepdims=True)
-    return centred / np.maximum(centred.std(axis=1, keepdims=True), 1e-6)
+    return centred / np.maximum(centred.std(axis=1, keepdims=True), LEAST_DEVIATION)
 
 
 def softmax_rows(logits: Float32Array) -> Float32Array:

@@ -9,21 +9,25 @@ constant, P their prior probabilities and Y the targets, the posterior mean of a
 
 Far from all labels that is what the names say, near them what the labels say. It is linear in x beside the prior, so
 the head stays a dense layer. Each name is one more labelled row, so that a category without a label can be told, too.
-What is free (a, the prior's sharpness, the noise) is chosen by the likelihood of each label under the process fitted
-without it, which has a closed form as well (section 5.4.2): names that mislead get a smaller a, down to none. A few
-labels fit many choices by chance, so each step away from the choice before any label has to earn its keep.
+
+What is free (a, the prior's sharpness, the noise, whether names of labelled categories are rows, how loud the encoder
+is in the kernel) is chosen by the likelihood of each label under the process fitted without it, which has a closed
+form as well (section 5.4.2): names that mislead get a smaller a, down to none, and are then no rows, either. A label
+is left out with all rows that show the same product, else these would answer for it. A few labels fit many choices by
+chance, so each step away from the choice before any label has to earn its keep.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
+from scipy import linalg
 
-from modules.arrays import Float32Array, Float64Array
+from modules.arrays import Float32Array, Float64Array, IntpArray
 from modules.models.name_prior import NamePrior, softmax_rows
 
 NOISE = (0.05, 0.1, 0.2, 0.4, 0.8)
@@ -32,17 +36,50 @@ SHARPNESS = (1.0, 2.0, 4.0)
 NAME_WEIGHTS = (1.0, 0.5, 0.25, 0.0)
 """Shares of the prior, the greatest first: of equal likelihoods the first one wins."""
 TEMPERATURES = (0.05, 0.1, 0.2, 0.4)
-BEFORE_LABELS = (0.4, 2.0, 1.0, 0.1)
-"""Noise, sharpness, share of the prior, and temperature without labels."""
+LOUDNESS = (1.0, 0.5)
+"""Factors of the encoder's columns in the kernel: of a language that it does not read it knows less than the SVD."""
 STEP = 1.0
-"""What each step away from there costs: nats of all labels' likelihood together. A step is a factor of two, or a
-quarter of the prior's share."""
+"""What each step away from :data:`BEFORE_LABELS` costs: nats of the likelihood of all labels together."""
+LEAST_LABELS = 20
+"""Labels that the free numbers are chosen by, at least."""
 
 ROWS = 2000
 """Labels that the free numbers are chosen by, at most."""
 
 _CONSTANT = 0.1
 """The kernel's constant: how far categories may differ in frequency."""
+_AT_ONCE = 4096
+"""Labels whose targets, one per category, are held at once."""
+
+
+class Numbers(NamedTuple):
+    """What is free.
+
+    Attributes:
+      noise: variance of a label around the mean.
+      sharpness, weight: of the prior's probabilities.
+      temperature: what the scores are divided by to be logits.
+      examples: whether names of categories that have labels are labelled rows, too.
+      loudness: factor of the encoder's columns in the kernel.
+    """
+
+    noise: float
+    sharpness: float
+    weight: float
+    temperature: float
+    examples: bool
+    loudness: float
+
+    def steps(self) -> float:
+        """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, or a quarter of the prior."""
+        first = BEFORE_LABELS
+        pairs = ((self.noise, first.noise), (self.sharpness, first.sharpness), (self.temperature, first.temperature),
+                 (self.loudness, first.loudness))  # fmt: skip
+        return sum(abs(float(np.log2(own / other))) for own, other in pairs) + 4.0 * abs(self.weight - first.weight)
+
+
+BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.1, True, 1.0)
+"""As long as there are too few labels to choose by."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +88,9 @@ class Process:
 
     Attributes:
       table: float32 (width, classes). bias: float32 (classes,).
-      prior: what it starts from. weight, sharpness: of the prior's probabilities.
+      prior: what it starts from. weight: of the prior's probabilities, in logits.
       spread: float32 (classes, classes): what a score adds to the scores of its relatives.
-      noise: variance of a label around the mean.
+      numbers: what was chosen.
       likelihood: mean log likelihood of the labels, each without itself; nan before there are labels.
     """
 
@@ -61,10 +98,14 @@ class Process:
     bias: Float32Array
     prior: NamePrior
     weight: float
-    sharpness: float
     spread: Float32Array
-    noise: float
-    likelihood: float = field(default=float("nan"))
+    numbers: Numbers
+    likelihood: float
+
+    @property
+    def sharpness(self) -> float:
+        """Of the prior's probabilities."""
+        return self.numbers.sharpness
 
     def logits(self, embeddings: Float32Array) -> Float32Array:
         """float32 (n, classes); what the model's graph computes."""
@@ -72,52 +113,102 @@ class Process:
         return embeddings @ self.table + self.bias + np.float32(self.weight) * named
 
 
+@dataclass(frozen=True)
+class Labelled:
+    """What a process learns from.
+
+    Attributes:
+      embeddings: float32 (n, width). labels: intp (n,), the classes.
+      groups: intp (n,): rows that show one product, and are left out together, have the same number.
+      weights: float64 (n,): how often each counts.
+    """
+
+    embeddings: Float32Array
+    labels: IntpArray
+    groups: IntpArray
+    weights: Float64Array
+
+    def at(self, rows: IntpArray | slice) -> Labelled:
+        """Some of the rows."""
+        return Labelled(self.embeddings[rows], self.labels[rows], self.groups[rows], self.weights[rows])
+
+    def with_names(self, names: Float32Array, every: bool) -> Labelled:
+        """With names of classes as one more row of the class each, at the end.
+
+        Args:
+          every: also of classes that have labels; a class without any always has its name.
+        """
+        classes = np.arange(len(names), dtype=np.intp)
+        if not every:
+            classes = np.setdiff1d(classes, self.labels)
+        after = self.groups.max(initial=-1) + 1
+        return Labelled(
+            np.concatenate([self.embeddings, names[classes]]), np.concatenate([self.labels, classes]),
+            np.concatenate([self.groups, after + classes]), np.concatenate([self.weights, np.ones(len(classes))]),
+        )  # fmt: skip
+
+    def inputs(self, factors: Float64Array) -> Float64Array:
+        """float64 (n, width + 1): the embeddings, column by column times ``factors``, and the kernel's constant."""
+        constant = np.full((len(self.labels), 1), _CONSTANT**0.5)
+        return np.concatenate([self.embeddings * factors, constant], axis=1)
+
+    def targets(self, classes: int) -> Float64Array:
+        """float64 (n, classes): 1 where the class is the label."""
+        targets = np.zeros((len(self.labels), classes))
+        targets[np.arange(len(self.labels)), self.labels] = 1.0
+        return targets
+
+
 def fit_process(
-    embeddings: Float32Array,
-    labels: npt.NDArray[np.generic],
-    names: Float32Array,
-    prior: NamePrior,
-    *,
-    spread: Float32Array,
-    temperature: float,
-    seed: int,
+    labelled: Labelled, names: Float32Array, prior: NamePrior, *, spread: Float32Array, temperature: float, seed: int
 ) -> Process:
     """The process after the labels.
 
     Args:
-      embeddings: float32 (n, width), of the labelled products. labels: (n,), their classes.
       names: float32 (classes, width), the names as products of that text would be embedded.
       spread: :func:`spread_over`.
       temperature: what the logits will be divided by before any calibration; they are scaled to suit it.
       seed: draws the labels that the free numbers are chosen by, where there are very many.
     """
-    classes, count = len(names), len(labels)
-    if not count:
-        noise, sharpness, weight, own = BEFORE_LABELS
-        table, bias = np.zeros((embeddings.shape[1], classes), np.float32), np.zeros(classes, np.float32)
-        return Process(table, bias, prior, temperature / own * weight, sharpness, spread, noise)
-    some = np.random.default_rng(seed).permutation(count)[:ROWS]
-    noise, sharpness, weight, own, likelihood = _chosen(
-        *_regression(embeddings[some], labels[some], names), prior, len(some), spread
-    )
-    inputs, targets = _regression(embeddings, labels, names)
-    named = prior.probabilities(inputs[:, :-1].astype(np.float32), sharpness)
-    solved = inputs.T @ _Smoother.of(inputs).dual(targets - weight * named, noise) @ spread
-    scale = temperature / own
+    classes, count = len(names), len(labelled.labels)
+    numbers, likelihood = BEFORE_LABELS, float("nan")
+    solved = np.zeros((names.shape[1] + 1, classes))
+    if count >= LEAST_LABELS:
+        some = labelled.at(np.random.default_rng(seed).permutation(count)[:ROWS])
+        numbers, likelihood = _chosen(some, names, prior, spread)
+    if count:
+        factors = _factors(names, numbers.loudness)
+        solved = _coefficients(labelled.with_names(names, numbers.examples), factors, prior, numbers) @ spread
+        solved[:-1] *= factors[:, None]
+    scale = temperature / numbers.temperature
     return Process(
         (scale * solved[:-1]).astype(np.float32), (scale * _CONSTANT**0.5 * solved[-1]).astype(np.float32), prior,
-        scale * weight, sharpness, spread, noise, likelihood,
+        scale * numbers.weight, spread, numbers, likelihood,
     )  # fmt: skip
 
 
-def _regression(
-    embeddings: Float32Array, labels: npt.NDArray[np.generic], names: Float32Array
-) -> tuple[Float64Array, Float64Array]:
-    """Inputs (n + classes, width + 1), of the products, then of the names, and targets (n + classes, classes)."""
-    rows = np.concatenate([embeddings, names]).astype(np.float64)
-    inputs = np.concatenate([rows, np.full((len(rows), 1), _CONSTANT**0.5)], axis=1)
-    classes = np.arange(len(names))
-    return inputs, np.eye(len(names))[np.concatenate([np.asarray(labels, np.intp), classes])]
+def _factors(names: Float32Array, loudness: float) -> Float64Array:
+    """Of each column of the embedding: ``loudness`` of an encoder's, in which alone names have numbers, 1 of others."""
+    return np.where(names.any(axis=0), loudness, 1.0)
+
+
+def _coefficients(rows: Labelled, factors: Float64Array, prior: NamePrior, numbers: Numbers) -> Float64Array:
+    """X' (X X' + noise I)^-1 (Y - a P), float64 (width + 1, classes).
+
+    As (X' X + noise I)^-1 X' (Y - a P), which is the same and whose matrices do not grow with the labels; rows that
+    count w times are rows times the square root of w.
+    """
+    width, classes = rows.embeddings.shape[1] + 1, len(prior.directions)
+    products, sums = numbers.noise * np.eye(width), np.zeros((width, classes))
+    for start in range(0, len(rows.labels), _AT_ONCE):
+        part = rows.at(slice(start, start + _AT_ONCE))
+        inputs = part.inputs(factors)
+        counted = part.weights[:, None] * inputs
+        products += counted.T @ inputs
+        named = numbers.weight * prior.probabilities(part.embeddings, numbers.sharpness)
+        sums += counted.T @ (part.targets(classes) - named)
+    coefficients: Float64Array = linalg.solve(products, sums, assume_a="pos")
+    return coefficients
 
 
 @dataclass(frozen=True)
@@ -140,59 +231,74 @@ class _Smoother:
         values, vectors = values[kept], vectors[:, kept]
         return cls(vectors if rows <= columns else inputs @ (vectors / np.sqrt(values)), values)
 
-    def fitted(self, targets: Float64Array, noise: float) -> Float64Array:
-        """What a fit with this noise gives for its own rows."""
-        fitted: Float64Array = self.vectors @ (self.shrunk(noise)[:, None] * (self.vectors.T @ targets))
-        return fitted
+    def left_out(self, targets: Float64Array, noise: float, groups: IntpArray) -> Float64Array:
+        """What the targets of the first rows differ by from a fit without their group; (rows, outputs).
 
-    def shrunk(self, noise: float) -> Float64Array:
-        """How much of each eigenvector stays."""
-        return self.values / (self.values + noise)
+        With the fit H t, that is (I - H_gg)^-1 (t - H t)_g for the rows g of a group.
 
-    def leverage(self, noise: float) -> Float64Array:
-        """How far each row's own target decides its fit; (n,), below 1."""
-        leverage: Float64Array = (self.vectors**2) @ self.shrunk(noise)
-        return np.minimum(leverage, 1.0 - 1e-9)
+        Args:
+          groups: of the first rows; the others are never left out.
+        """
+        count, shrunk = len(groups), self.values / (self.values + noise)
+        vectors = self.vectors[:count]
+        errors: Float64Array = targets[:count] - vectors @ (shrunk[:, None] * (self.vectors.T @ targets))
+        for rows in _by_size(groups):
+            of_group = vectors[rows]
+            own = (of_group * shrunk) @ of_group.transpose(0, 2, 1)
+            errors[rows] = np.linalg.solve(np.eye(rows.shape[1]) - own, errors[rows])
+        return errors
 
-    def dual(self, targets: Float64Array, noise: float) -> Float64Array:
-        """(X X' + noise I)^-1 times the targets."""
-        return (targets - self.fitted(targets, noise)) / noise
+
+def _by_size(groups: IntpArray) -> Iterator[IntpArray]:
+    """The rows of all groups of the same size, (groups, size), for each size."""
+    order = np.argsort(groups, kind="stable")
+    _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
+    for size in np.unique(sizes):
+        yield order[starts[sizes == size][:, None] + np.arange(size)]
 
 
 def _chosen(
-    inputs: Float64Array, targets: Float64Array, prior: NamePrior, count: int, spread: Float32Array
-) -> tuple[float, float, float, float, float]:
-    """Noise, sharpness, weight and temperature of the greatest leave-one-out likelihood less its cost, and that.
+    labelled: Labelled, names: Float32Array, prior: NamePrior, spread: Float32Array
+) -> tuple[Numbers, float]:  # fmt: skip
+    """The numbers of the greatest leave-one-out likelihood less their cost, and that likelihood.
 
-    Args:
-      count: how many rows, the first ones, are labelled products; the others are names.
+    Of equal ones the first, which trust names most.
     """
-    smoother, labels = _Smoother.of(inputs), targets[:count].argmax(axis=1)
-    priors = {s: prior.probabilities(inputs[:, :-1].astype(np.float32), s).astype(np.float64) for s in SHARPNESS}
-    best, most = (0.0, 0.0, 0.0, 0.0, 0.0), -np.inf
-    for noise in NOISE:
-        alone = 1.0 / (1.0 - smoother.leverage(noise)[:count, None])
-        errors = (targets[:count] - smoother.fitted(targets, noise)[:count]) * alone
-        named = {s: (p[:count] - smoother.fitted(p, noise)[:count]) * alone for s, p in priors.items()}
-        for sharpness, weight in itertools.product(priors, NAME_WEIGHTS):
-            if not weight and sharpness != SHARPNESS[0]:
-                continue
-            # Each label's score without itself (Rasmussen and Williams, equation 5.12).
-            scores = (targets[:count] - (errors - weight * named[sharpness])).astype(np.float32) @ spread
-            for temperature in TEMPERATURES:
-                likely = softmax_rows(scores / np.float32(temperature))[np.arange(count), labels]
-                likelihood = float(np.log(np.maximum(likely, 1e-12)).mean())
-                value = likelihood - STEP * _steps(noise, sharpness, weight, temperature) / count
-                if value > most + 1e-9:
-                    best, most = (noise, sharpness, weight, temperature, likelihood), value
+    best, most = (BEFORE_LABELS, -np.inf), -np.inf
+    for examples, loudness in itertools.product((True, False), LOUDNESS):
+        # Names that are no examples beside labels are no prior, either: what the labels say alone.
+        weights, sharpness = (NAME_WEIGHTS, SHARPNESS) if examples else ((0.0,), (BEFORE_LABELS.sharpness,))
+        rows, factors = labelled.with_names(names, examples), _factors(names, loudness)
+        priors = {s: prior.probabilities(rows.embeddings, s).astype(np.float64) for s in sharpness}
+        for noise, taught, named in _left_out_scores(rows, factors, len(labelled.labels), priors, spread):
+            for s, weight in itertools.product(sharpness, weights):
+                if not weight and s != BEFORE_LABELS.sharpness:
+                    continue
+                scores = (taught + weight * named[s]).astype(np.float32, copy=False)
+                for temperature in TEMPERATURES:
+                    likely = softmax_rows(scores / np.float32(temperature))
+                    own = np.log(np.maximum(likely[np.arange(len(likely)), labelled.labels], 1e-12))
+                    likelihood = float(np.average(own, weights=labelled.weights))
+                    numbers = Numbers(noise, s, weight, temperature, examples, loudness)
+                    value = likelihood - STEP * numbers.steps() / float(labelled.weights.sum())
+                    if value > most + 1e-9:
+                        best, most = (numbers, likelihood), value
     return best
 
 
-def _steps(noise: float, sharpness: float, weight: float, temperature: float) -> float:
-    """How far a choice is from :data:`BEFORE_LABELS`."""
-    first_noise, first_sharpness, first_weight, first_temperature = BEFORE_LABELS
-    factors = (noise / first_noise, sharpness / first_sharpness, temperature / first_temperature)
-    return float(np.abs(np.log2(factors)).sum()) + 4.0 * abs(weight - first_weight)
+def _left_out_scores(
+    rows: Labelled, factors: Float64Array, count: int, priors: Mapping[float, Float64Array], spread: Float32Array
+) -> Iterator[tuple[float, Float32Array, dict[float, Float32Array]]]:
+    """For each noise what the labels, and what each prior, adds to the scores of the first ``count`` rows.
+
+    Each row's are those without its group (Rasmussen and Williams, equation 5.12), and so the errors' complement.
+    """
+    root, groups = np.sqrt(rows.weights)[:, None], rows.groups[:count]
+    smoother, targets = _Smoother.of(root * rows.inputs(factors)), rows.targets(len(spread))
+    for noise in NOISE:
+        taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
+        named = {s: smoother.left_out(root * p, noise, groups) / root[:count] for s, p in priors.items()}
+        yield noise, taught.astype(np.float32) @ spread, {s: e.astype(np.float32) @ spread for s, e in named.items()}
 
 
 def spread_over(ancestors: Sequence[Sequence[int]], classes: int, weight: float) -> Float32Array:

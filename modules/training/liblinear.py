@@ -7,6 +7,7 @@ category want: each one-versus-rest problem is solved to its regularised optimum
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
@@ -22,7 +23,7 @@ from modules.models.projection import unit_rows
 from modules.objectives import ancestor_levels
 from modules.objectives.base import ObjectiveSettings
 from modules.training.design import Design, columns_of, design_matrix, embeddings_among
-from modules.training.gaussian_process import Process, fit_process, spread_over
+from modules.training.gaussian_process import Labelled, Process, fit_process, spread_over
 from modules.training.image_columns import embedder, shown_alone
 from modules.training.penalty import LinearHead, cross_validated_penalty
 from modules.training.task import TrainingTask
@@ -49,11 +50,11 @@ def fit_exact(model: keras.Model, task: TrainingTask, *, c: float | None) -> dic
     penalties = {}
     design, targets = _design(model, task)
     matrix = task.model.head_inputs(model, design, task.seed)
-    matrix, targets = _with_towers_alone(matrix, targets, design, task)
+    matrix, targets, products = _with_towers_alone(matrix, targets, design, task)
     for name in task.objectives:
         labels = targets[name]
         if task.model.knows_names and name in task.sizes.names:
-            _fit_named_head(model, name, matrix, labels, task, design)
+            _fit_named_head(model, name, matrix, labels, products, task, design)
             continue
         table, bias, penalties[name] = _fit_head(name, matrix, labels, task, c)
         task.model.set_head(model, name, table, bias, design)
@@ -76,17 +77,23 @@ def _design(model: keras.Model, task: TrainingTask) -> tuple[Design, Targets]:
 
 def _with_towers_alone(
     matrix: Matrix, targets: Targets, design: Design, task: TrainingTask
-) -> tuple[Matrix, Targets]:  # fmt: skip
-    """The matrix with copies of rows that show one tower only: what modality dropout is without steps."""
+) -> tuple[Matrix, Targets, IntpArray]:  # fmt: skip
+    """The matrix with copies of rows that show one tower only: what modality dropout is without steps.
+
+    Returns:
+      Also the row that each row shows: its own number, or that of what it is a copy of.
+    """
+    products = np.arange(matrix.shape[0], dtype=np.intp)
     dropout = task.model.modality_dropout
     text_columns = matrix.shape[1] - (design.matrix.shape[1] - design.text_columns)
     if image_feature(task.features) is None or not text_columns or dropout == 0:
-        return matrix, targets
+        return matrix, targets, products
     alone, rows = shown_alone(matrix, text_columns, 1.0 if dropout is None else dropout, task.seed)
     stacked = (
         sparse.vstack([matrix, alone], format="csr") if sparse.issparse(matrix) else np.concatenate([matrix, alone])
     )
-    return stacked, {name: np.concatenate([labels, labels[rows]]) for name, labels in targets.items()}
+    targets = {name: np.concatenate([labels, labels[rows]]) for name, labels in targets.items()}
+    return stacked, targets, np.concatenate([products, rows])
 
 
 def _fit_head(
@@ -106,14 +113,15 @@ def _fit_head(
 
 
 def _fit_named_head(
-    model: keras.Model, name: str, matrix: Matrix, labels: np.ndarray, task: TrainingTask, design: Design
-) -> None:
+    model: keras.Model, name: str, matrix: Matrix, labels: np.ndarray, products: IntpArray, task: TrainingTask,
+    design: Design,
+) -> None:  # fmt: skip
     """The head of an objective that starts from categories' names."""
     objective, columns = task.objectives[name], np.asarray(matrix, np.float32)
     names = names_in_embedding(task.sizes.names[name], task.features, columns.shape[1], design.image_columns)
     process = process_of(
         objective, columns, objective.labelled(labels), labels, names,
-        ancestor_levels(objective.classes(task.taxonomy), task.taxonomy), task.seed,
+        ancestor_levels(objective.classes(task.taxonomy), task.taxonomy), task.seed, products,
     )  # fmt: skip
     task.model.set_head(model, name, process.table, process.bias, design)
     layer = model.get_layer(names_layer(name))
@@ -122,7 +130,7 @@ def _fit_named_head(
 
 def process_of(
     objective: ObjectiveSettings, embeddings: Float32Array, rows: IntpArray, labels: np.ndarray, names: Float32Array,
-    ancestors: Sequence[Sequence[int]], seed: int,
+    ancestors: Sequence[Sequence[int]], seed: int, products: IntpArray | None = None,
 ) -> Process:  # fmt: skip
     """The Gaussian process of an objective with one category a product.
 
@@ -130,13 +138,27 @@ def process_of(
       embeddings: float32 (n, width), of all products of the train split, labelled or not.
       rows: those that have a label. labels: (n,), the classes.
       names: :func:`names_in_embedding`.
+      products: (n,), the row that each row shows, where some are copies; None: each its own.
     """
     spread = spread_over(ancestors, len(names), getattr(objective, "ancestor_weight", 0.0))
     temperature = objective.uncalibrated().temperature
+    own = np.asarray(labels[rows], np.intp)
+    weights = np.ones(len(own))
+    if objective.class_weights == "balanced" and len(own):
+        counts = np.bincount(own, minlength=len(names))
+        weights = len(own) / (np.count_nonzero(counts) * counts[own])
+    shown = rows if products is None else products[rows]
     return fit_process(
-        embeddings[rows], labels[rows], names, name_prior(names, embeddings), spread=spread,
-        temperature=1.0 if temperature is None else temperature, seed=seed,
+        Labelled(embeddings[rows], own, _equal_rows(embeddings, shown), weights), names, name_prior(names, embeddings),
+        spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
     )  # fmt: skip
+
+
+def _equal_rows(embeddings: Float32Array, rows: IntpArray) -> IntpArray:
+    """A number per row, the same for equal ones: a product that a resample has drawn twice, or a variant."""
+    numbers: dict[bytes, int] = {}
+    digests = (hashlib.blake2b(embeddings[row].tobytes(), digest_size=16).digest() for row in rows)
+    return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.intp)
 
 
 def names_in_embedding(

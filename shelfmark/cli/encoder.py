@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import sys
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -29,11 +31,17 @@ def add(
 ) -> None:
     """Fetch or read an encoder, check it, and keep it where workflows find it by name."""
     from modules.encoders.installing import add as add_encoder
+    from pipeline.quiet import everything_else_to
 
-    # TensorFlow greets on standard error, beside the progress.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-    out, err = console(), console(stderr=True)
-    with err.status("") as status:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    out = console()
+    with ExitStack() as stack:
+        err = console(stderr=True)
+        if sys.stderr is sys.__stderr__:
+            # TensorFlow's libraries greet on standard error below Python, some at every log level.
+            err.file = stack.enter_context(os.fdopen(os.dup(2), "w", encoding="utf-8", errors="replace"))
+        status = stack.enter_context(err.status(""))
+        stack.enter_context(everything_else_to(stack.enter_context(open(os.devnull, "w")), err))
 
         def say(text: str) -> None:
             if err.is_terminal:

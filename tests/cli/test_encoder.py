@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -48,6 +52,20 @@ def test_packages_are_added_shown_and_removed(
     (store / "third" / "encoder.json").write_text("{}")
     code, out, _ = run(capsys, "encoder", "list")
     assert code == 0 and "damaged" in out and "second" in out
+
+
+@pytest.mark.slow
+def test_only_the_command_speaks(store: Path, tmp_path: Path, tiny: EncoderFolder) -> None:
+    """In a process of its own, as in a terminal: TensorFlow, absl and oneDNN greet when they are loaded."""
+    package = jar(tiny, tmp_path / "small.jar")
+    environment = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "ABSL_"))}
+    command = [sys.executable, "-c", "from shelfmark.cli import main; main()", "encoder", "add", str(package)]
+    done = subprocess.run(command, capture_output=True, text=True, env=environment, timeout=300)
+    assert done.returncode == 0 and (store / "small").is_dir()
+    said = [line for line in done.stderr.splitlines() if line.strip()]
+    greetings = re.compile(r"oneDNN|cuda|cuInit|absl|cpu_feature_guard|tensorflow/|^[WEI]\d{4} |Warning|keras")
+    assert [line for line in said if greetings.search(line)] == []
+    assert len(said) <= 6 and len(done.stdout.splitlines()) == 1
 
 
 @pytest.mark.parametrize(

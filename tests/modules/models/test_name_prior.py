@@ -1,0 +1,89 @@
+"""What names say before any label, in NumPy and in the graph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modules.graph_ops.layers import CategoryNames
+from modules.models.name_prior import LEAST_DEVIATION, NamePrior, name_prior
+from modules.models.projection import unit_rows
+
+SHAPES = {"products": st.integers(0, 40), "classes": st.integers(1, 9), "width": st.integers(1, 12)}
+SEEDS = st.integers(0, 2**31)
+
+
+def drawn(seed: int, products: int, classes: int, width: int) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    embeddings = unit_rows(rng.normal(size=(products, width))).astype(np.float32)
+    embeddings[rng.random(products) < 0.1] = 0.0
+    return unit_rows(rng.normal(size=(classes, width))).astype(np.float32), embeddings
+
+
+@given(seed=SEEDS, **SHAPES)
+def test_neither_the_products_order_nor_the_categories_matters(
+    seed: int, products: int, classes: int, width: int
+) -> None:
+    names, embeddings = drawn(seed, products, classes, width)
+    whole = name_prior(names, embeddings).directions
+    rng = np.random.default_rng(seed)
+    np.testing.assert_allclose(name_prior(names, rng.permutation(embeddings)).directions, whole, atol=2e-5)
+    order = rng.permutation(classes)
+    np.testing.assert_allclose(name_prior(names[order], embeddings).directions, whole[order], atol=2e-5)
+    # A catalogue twice as large of the same products says the same.
+    np.testing.assert_allclose(name_prior(names, np.tile(embeddings, (2, 1))).directions, whole, atol=2e-5)
+    np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1.0, atol=1e-5)
+
+
+@given(seed=SEEDS, sharpness=st.floats(0.1, 8.0), **SHAPES)
+def test_probabilities_add_up_and_rank_as_the_cosines(
+    seed: int, sharpness: float, products: int, classes: int, width: int
+) -> None:
+    names, embeddings = drawn(seed, products, classes, width)
+    prior = NamePrior(names)
+    shares = prior.probabilities(embeddings, sharpness)
+    np.testing.assert_allclose(shares.sum(axis=1), 1.0, atol=1e-5)
+    best = (embeddings @ names.T).max(axis=1, initial=-2.0)
+    taken = np.take_along_axis(embeddings @ names.T, shares.argmax(axis=1)[:, None], axis=1)[:, 0]
+    np.testing.assert_allclose(taken, best, atol=1e-5)
+
+
+def test_a_direction_moves_towards_its_products_and_brings_the_shops_own_words() -> None:
+    rng = np.random.default_rng(1)
+    width, classes = 20, 3
+    names = np.zeros((classes, width), np.float32)
+    names[:, :classes] = np.eye(classes)
+    # Products lie near a name, and share a further direction of the shop's own, of which the name knows nothing.
+    truth = rng.integers(classes, size=300)
+    centres = names.copy()
+    centres[np.arange(classes), 5 + np.arange(classes)] = 1.0
+    embeddings = unit_rows(centres[truth] + 0.2 * rng.normal(size=(300, width))).astype(np.float32)
+    directions = name_prior(names, embeddings).directions
+    own = np.stack([unit_rows(embeddings[truth == c].mean(axis=0, keepdims=True))[0] for c in range(classes)])
+    before, after = (names * own).sum(axis=1), (directions * own).sum(axis=1)
+    assert (after > before + 0.1).all() and (after > 0.95).all()
+    assert (directions[np.arange(classes), 5 + np.arange(classes)] > 0.4).all()
+    np.testing.assert_array_equal(name_prior(names, embeddings[:0]).directions, names)
+
+
+@pytest.mark.parametrize("classes", [1, 2, 40])
+@pytest.mark.parametrize("kind", ["names", "equal", "none"])
+def test_the_layer_computes_the_same(classes: int, kind: str) -> None:
+    names, embeddings = drawn(7, 60, classes, 300)
+    embeddings[:3] = 0.0
+    names = {"names": names, "equal": np.repeat(names[:1], classes, axis=0), "none": 0 * names}[kind]
+    prior = name_prior(names, embeddings)
+    layer = CategoryNames(classes, LEAST_DEVIATION)
+    np.testing.assert_array_equal(np.asarray(layer(embeddings)), np.zeros((60, classes)))
+    spread = np.random.default_rng(3).normal(size=(classes, classes)).astype(np.float32)
+    layer.set_weights([prior.directions.T, spread, np.float32(2.0)])
+    expected = prior.probabilities(embeddings, 2.0) @ spread
+    np.testing.assert_allclose(np.asarray(layer(embeddings)), expected, atol=1e-4 if kind == "names" else 2e-2)
+    assert layer.trainable_weights == []
+    again = CategoryNames.from_config(layer.get_config())
+    again.build((None, 300))
+    again.set_weights(layer.get_weights())
+    np.testing.assert_array_equal(np.asarray(again(embeddings)), np.asarray(layer(embeddings)))
+    assert again.compute_dtype == "float32"

@@ -1,0 +1,90 @@
+"""What `shelfmark init` makes of an encoder in the user's store, and of there being none."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from modules.features.encoded import EncodedFeature
+from pipeline.workflow_file import load_workflow
+from tests.cli.program import run
+from tests.encoders import tiny_encoder
+from tests.pipeline.init.test_init_files import init, products, write_csv
+
+HINT = "shelfmark encoder add bge-small"
+
+
+@pytest.fixture
+def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setenv("SHELFMARK_ENCODERS", str(tmp_path / "store"))
+    return tmp_path / "store"
+
+
+def meaning(folder: Path) -> EncodedFeature | None:
+    feature = load_workflow(folder / "mine.yaml").workflow.features.get("meaning")
+    assert feature is None or isinstance(feature, EncodedFeature)
+    return feature
+
+
+def branded(**columns: Any) -> list[dict[str, Any]]:
+    return [{**row, "brand": f"Maker {i % 7}", **columns} for i, row in enumerate(products())]
+
+
+def test_without_an_encoder_a_comment_says_what_to_do(store: Path, tmp_path: Path) -> None:
+    loaded = init(tmp_path / "out", write_csv(tmp_path / "a.csv", branded()))
+    assert "meaning" not in loaded.workflow.features
+    text = (tmp_path / "out" / "mine.yaml").read_text()
+    assert f"`{HINT}`" in text
+    # What the comment shows is what the workflow needs, once there is an encoder.
+    tiny_encoder(store / "bge-small", name="bge-small")
+    (tmp_path / "out" / "mine.yaml").write_text(text.replace("# meaning:", "meaning:"))
+    feature = meaning(tmp_path / "out")
+    assert feature is not None and feature.columns == ("title", "brand")
+
+
+@pytest.mark.parametrize(
+    ("there", "taken"), [(["bge-small"], "bge-small"), (["minilm"], "minilm"), (["minilm", "bge-small"], "bge-small")]
+)
+def test_the_first_known_encoder_of_the_store_is_taken(
+    store: Path, tmp_path: Path, there: list[str], taken: str
+) -> None:
+    for name in there:
+        tiny_encoder(store / name, name=name)
+    loaded = init(tmp_path / "out", write_csv(tmp_path / "a.csv", branded()))
+    feature = meaning(tmp_path / "out")
+    assert feature is not None and feature.columns == ("title", "brand")
+    assert feature.encoder == taken
+    assert loaded.workflow.reads_names
+    text = (tmp_path / "out" / "mine.yaml").read_text()
+    assert f"encoder: {taken}" in text and "encoder add" not in text
+
+
+def test_the_title_alone_is_read_where_there_is_no_brand(store: Path, tmp_path: Path) -> None:
+    tiny_encoder(store / "bge-small")
+    init(tmp_path / "out", write_csv(tmp_path / "a.csv", products()))
+    feature = meaning(tmp_path / "out")
+    assert feature is not None and feature.columns == ("title",)
+
+
+@pytest.mark.parametrize("encoder", [False, True])
+def test_a_column_of_that_name_gets_another(store: Path, tmp_path: Path, encoder: bool) -> None:
+    if encoder:
+        tiny_encoder(store / "bge-small")
+    rows = [{**row, "meaning": ["cotton", "wool", "linen"][i // 7 % 3]} for i, row in enumerate(branded())]
+    loaded = init(tmp_path / "out", write_csv(tmp_path / "a.csv", rows))
+    assert "meaning" in loaded.workflow.feed.attributes.values()
+    assert "meaning" not in loaded.workflow.feed.attributes
+    assert (meaning(tmp_path / "out") is not None) == encoder
+
+
+@pytest.mark.parametrize("encoder", [False, True])
+def test_the_command_names_the_encoder_only_where_there_is_none(
+    store: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], encoder: bool
+) -> None:
+    if encoder:
+        tiny_encoder(store / "minilm", name="minilm")
+    feed = write_csv(tmp_path / "shoes.csv", branded())
+    code, out, _ = run(capsys, "init", feed, "--output", tmp_path / "out")
+    assert code == 0 and (HINT in out) == (not encoder) and "next:" in out
