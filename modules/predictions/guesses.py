@@ -81,29 +81,21 @@ def without_guesses(rows: Rows) -> Rows:
     """The rows without the categories that are guesses; their sources stay, and say why."""
     ending = objective_column("", SOURCE)
     for source in [name for name in rows.schema.names if name.endswith(ending)]:
-        is_guess = pc.fill_null(pc.equal(rows.column(source), NAMES), False)
-        if not pc.any(is_guess).as_py():
+        is_guess = pc.fill_null(pc.equal(rows.column(source), NAMES), False).to_numpy(zero_copy_only=False)
+        if not is_guess.any():
             continue
+        kept = pa.array(np.arange(len(is_guess)), mask=is_guess)
         for part in ANSWER:
             place = rows.schema.get_field_index(objective_column(objective_of(source), part))
             if place >= 0:
-                column, field = rows.column(place), rows.schema.field(place)
-                rows = rows.set_column(place, field, _emptied(column, is_guess))
+                rows = rows.set_column(place, rows.schema.field(place), _taken(rows.column(place), kept))
     return rows
 
 
-def _emptied(column: pa.Array | pa.ChunkedArray, empty: pa.Array | pa.ChunkedArray) -> pa.Array | pa.ChunkedArray:
-    if isinstance(column, pa.ChunkedArray):
-        # Chunk by chunk: those of one table are cut at the same places.
-        places = empty.combine_chunks() if isinstance(empty, pa.ChunkedArray) else empty
-        chunks, start = [], 0
-        for chunk in column.chunks:
-            chunks.append(_emptied(chunk, places.slice(start, len(chunk))))
-            start += len(chunk)
-        return pa.chunked_array(chunks, column.type)
-    if isinstance(column, pa.DictionaryArray):
-        return pa.DictionaryArray.from_arrays(_emptied(column.indices, empty), column.dictionary)
-    return pc.if_else(empty, pa.scalar(None, column.type), column)
+def _taken(column: pa.Array | pa.ChunkedArray, places: pa.Array) -> pa.Array | pa.ChunkedArray:
+    if isinstance(column, pa.ChunkedArray) and pa.types.is_dictionary(column.type):
+        column = column.unify_dictionaries()
+    return column.take(places)
 
 
 def remove_guesses(folder: str | Path) -> None:

@@ -226,10 +226,10 @@ class PredictionColumns:
     none), and with an objective that learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
     ``o/probability``, and where a product has one category ``o/source``, which says whether it is a guess
-    (:mod:`modules.predictions.guesses`); ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``, ``o/entropy``,
-    ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald``
-    and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and what
-    the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
+    (:mod:`modules.predictions.guesses`); ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``,
+    ``o/entropy``, ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``,
+    ``o/bald`` and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and
+    what the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
     """
 
     def __init__(
