@@ -38,6 +38,9 @@ ANSWER = (CATEGORY, CATEGORY_ID, ANCESTORS, PROBABILITY)
 
 _GUESSED_CLASSES = b"shelfmark.guessed_classes"
 
+_STORED_AS = {"UNCOMPRESSED": "NONE"}
+"""How pyarrow's writer calls a compression that its reader calls otherwise."""
+
 Rows = TypeVar("Rows", pa.Table, pa.RecordBatch)
 
 
@@ -112,10 +115,10 @@ def _copy_without_guesses(source: pq.ParquetFile, target: Path) -> None:
     """Row group by row group, so that memory does not grow with the products; every column is stored as it was."""
     groups = source.metadata.num_row_groups
     chunks = [source.metadata.row_group(0).column(i) for i in range(source.metadata.num_columns)] if groups else []
-    compression = {chunk.path_in_schema: chunk.compression for chunk in chunks} or "ZSTD"
+    compression = {chunk.path_in_schema: _STORED_AS.get(chunk.compression, chunk.compression) for chunk in chunks}
     repeated = [chunk.path_in_schema for chunk in chunks if chunk.has_dictionary_page]
     with pq.ParquetWriter(
-        target, source.schema_arrow, use_dictionary=repeated, write_statistics=False, compression=compression
+        target, source.schema_arrow, use_dictionary=repeated, write_statistics=False, compression=compression or "NONE"
     ) as writer:
         for number in range(groups):
             writer.write_table(without_guesses(source.read_row_group(number)), row_group_size=2**20)

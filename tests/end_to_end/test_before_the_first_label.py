@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from sqlalchemy import select
 
 from labelling.store import Store
 from labelling.store import tables as t
@@ -126,10 +127,9 @@ def test_the_first_batch_is_picked_and_suggested_by_names(
     # Four categories that nobody tells apart would have 0.25 each.
     assert informed == len(guessed_batch)
     shelfmark(shop, "label", "import-batch", "--workflow", "names.yaml")
+    query = select(t.items.c.product_id, t.items.c.suggestions)
     with Store(str(shop / "labels.sqlite")) as store, store.read() as connection:
-        stored = dict(
-            connection.execute(t.items.select().with_only_columns(t.items.c.product_id, t.items.c.suggestions)).tuples()
-        )
+        stored = dict(connection.execute(query).tuples().all())
     assert set(stored) == {pick["product_id"] for pick in guessed_batch}
     for suggestions in stored.values():
         assert len(suggestions) == 4 and all(source == "names" for _, _, source in suggestions)
