@@ -141,7 +141,7 @@ def test_a_category_is_published_once_it_has_labels(shop: Path, with_some_labels
     for row in rows:
         assert row["exclusive/source"] == ("labels" if row["exclusive/category"] in TAUGHT else "names")
     sources = Counter(row["exclusive/source"] for row in rows)
-    # A random encoder may take no product for one of the other two: tests/components/test_published_predictor.py has some.
+    # A random encoder may take no product for one of the other two; test_published_predictor.py has such products.
     assert sources["labels"] and "model blessed" in with_some_labels
     assert (f"{sources['names']} products with a guess from names only" in with_some_labels) == bool(sources["names"])
     published = {
