@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-Suggestions = Sequence[tuple[str, float]]
-"""(category id, probability), most probable first."""
+Suggestions = Sequence[tuple[str, float] | tuple[str, float, str]]
+"""(category id, probability), most probable first; and ``names``, where the category is guessed from its name alone."""
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,17 @@ from typing import TYPE_CHECKING, Any
 
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
-from modules.predictions.columns import CATEGORY, ENTROPY, ID, PROBABILITY, RETAILER, SPLIT, TITLE, objective_column
+from modules.predictions.columns import (
+    CATEGORY,
+    ENTROPY,
+    ID,
+    PROBABILITY,
+    RETAILER,
+    SOURCE,
+    SPLIT,
+    TITLE,
+    objective_column,
+)
 from pipeline.runs import LATEST, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -51,12 +61,16 @@ def show_predictions(
     columns = [ID, TITLE, RETAILER]
     columns += [objective_column(name, part) for name in names for part in (CATEGORY, PROBABILITY)]
     columns.append(objective_column(main, score))
+    guessing = {name: objective_column(name, SOURCE) for name in names if files.guessed.get(name)}
+    columns += guessing.values()
     table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     for heading in (ID, TITLE, RETAILER, SPLIT):
         table.add_column(heading, overflow="ellipsis", no_wrap=heading != TITLE)
     for name in names:
         table.add_column(name, overflow="fold")
         table.add_column("p", justify="right")
+        if name in guessing:
+            table.add_column(SOURCE)
     table.add_column(score.replace("_", " "), justify="right")
     count = 0
     for rows in files.select(query, columns):
@@ -64,10 +78,9 @@ def show_predictions(
             cells = [text(row[ID]), text(row[TITLE], limit=_TITLE), text(row[RETAILER], limit=_RETAILER)]
             cells.append(text(row[SPLIT]))
             for name in names:
-                cells += [
-                    text(row[objective_column(name, CATEGORY)]),
-                    text(f"{row[objective_column(name, PROBABILITY)]:.3f}"),
-                ]
+                category, probability = (row[objective_column(name, part)] for part in (CATEGORY, PROBABILITY))
+                cells += [text(category or ""), text("" if probability is None else f"{probability:.3f}")]
+                cells += [text(row[guessing[name]] or "")] if name in guessing else []
             table.add_row(*cells, f"{row[objective_column(main, score)]:.3f}")
             count += 1
     if count:

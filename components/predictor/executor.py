@@ -20,7 +20,7 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
     """Writes ``Split-<name>/part-<i>.parquet`` beside each other, one per example file, and the model's taxonomy."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
-        from modules.predictions.answering import taxonomy_of, untaught_objectives
+        from modules.predictions.answering import guessed_classes, taxonomy_of, untaught_objectives
 
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = artifact_utils.get_single_instance(input_dict["model"])
@@ -45,6 +45,7 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
             "labels_taxonomy": labels,
             "workflow": workflow.model_dump_json(),
             "untaught": untaught_objectives(served),
+            "guessed": guessed_classes(served),
             "files": len(work),
         }
         if len(work) == 1 or workers_of(self._beam_pipeline_args) == 1:

@@ -13,10 +13,13 @@ from components.predictor.executor import PredictorExecutor
 
 
 class PublishedPredictorExecutor(PredictorExecutor):
-    """Writes what Predictor writes; nothing as long as no model was blessed, or that one had no label to learn from."""
+    """Writes what Predictor writes, without its guesses.
+
+    Nothing as long as no model was blessed, or that one had no label to learn from."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         from modules.predictions.answering import is_taught, settings_of
+        from modules.predictions.guesses import remove_guesses
 
         newest = artifact_utils.get_single_instance(input_dict["model"])
         blessing = artifact_utils.get_single_instance(input_dict["blessing"])
@@ -36,6 +39,7 @@ class PublishedPredictorExecutor(PredictorExecutor):
             inputs = {**input_dict, "model": [model]}
             settings = settings_of(path_utils.serving_model_path(model.uri))
             super().Do(inputs, {"predictions": [output]}, {**exec_properties, "workflow": settings})
+        remove_guesses(output.uri)
 
 
 def _take_over(source: str, target: str) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+from labelling.content import Suggestions
 from modules.errors import Problem, Problems
+from modules.predictions.guesses import NAMES
 
 MAX_TEXT = 1000
 MAX_LIST = 1000
@@ -107,9 +109,20 @@ def _pairs(value: Any, first: str, second: str) -> list[tuple[str, Any]]:
     return pairs
 
 
-def _suggestions(_name: str, value: Any) -> tuple[tuple[str, float], ...]:
-    pairs = _pairs(value, "category", "probability")
-    return tuple((category, _number("probability", probability)) for category, probability in pairs)
+def _suggestions(_name: str, value: Any) -> Suggestions:
+    suggestions: list[tuple[str, float] | tuple[str, float, str]] = []
+    guessed = {id for id, source in _sources(value) if source == NAMES}
+    for category, given in _pairs(value, "category", "probability"):
+        probability = _number("probability", given)
+        suggestions.append((category, probability, NAMES) if category in guessed else (category, probability))
+    return tuple(suggestions)
+
+
+def _sources(value: Any) -> Iterator[tuple[Any, Any]]:
+    """(category, source) of the suggestions that say what they stand on."""
+    for one in value if isinstance(value, list | tuple) else ():
+        if isinstance(one, Mapping) and isinstance(one.get("category"), str):
+            yield one["category"], one.get("source")
 
 
 def _parts(_name: str, value: Any) -> dict[str, float]:

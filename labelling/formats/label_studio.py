@@ -116,7 +116,7 @@ def _task(
 
 
 def _predictions(item: Any, taxonomy: Taxonomy, kind: str) -> list[dict[str, Any]]:
-    known = [(taxonomy[c], p) for c, p in item.suggestions if c in taxonomy]
+    known = [(taxonomy[c], p) for c, p, *_ in item.suggestions if c in taxonomy]
     if kind_named(kind).single_label:
         results = [(_taxonomy(category), p) for category, p in known[:1]]
     else:

@@ -88,7 +88,7 @@ def batch(connection: Connection, new: Batch, now: int, *, wanted: int = 1) -> I
                 "batch": number,
                 "objective": new.objective,
                 "predicted": item.suggestions[0][0] if item.suggestions else None,
-                "suggestions": [[category, probability] for category, probability in item.suggestions],
+                "suggestions": [list(suggestion) for suggestion in item.suggestions],
                 "parts": dict(item.parts),
                 "reason": dict(item.reason) if item.reason is not None else None,
                 "state": "open",

@@ -94,7 +94,7 @@ items = Table(
     # The category of a yes/no question; empty where any category can be the answer. Not null: it is part of a key.
     Column("category", Text, nullable=False, default=""),
     Column("predicted", Text),  # id of the most probable category
-    Column("suggestions", JSON, nullable=False),  # [[category id, probability], ...], most probable first
+    Column("suggestions", JSON, nullable=False),  # [[category id, probability(, names)], ...], most probable first
     Column("utility", Double),
     Column("parts", JSON, nullable=False),
     Column("strategy", Text),

@@ -14,6 +14,7 @@ from labelling.web.names import Names
 from labelling.web.words import picked_as
 from modules.examples import PRODUCT_FIELDS
 from modules.objectives import DEFAULT_KIND
+from modules.predictions.guesses import NAMES
 
 KEYS = 9
 """Suggestions that have a number key."""
@@ -39,7 +40,10 @@ class Thumb:
 
 @dataclass(frozen=True)
 class Option:
-    """A category to answer with; ``key``: the number key, None beyond the ninth."""
+    """A category to answer with; ``key``: the number key, None beyond the ninth.
+
+    ``guessed``: the model knows it by its name alone.
+    """
 
     id: str
     path: str
@@ -47,6 +51,7 @@ class Option:
     above: str
     probability: float | None
     key: int | None
+    guessed: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,10 +112,14 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
 
 def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
     """Suggestions as answers; categories that the taxonomy has lost are none."""
-    known = [(known_category, p) for category, p in suggestions if (known_category := names.get(category)) is not None]
+    known = [
+        (known_category, p, NAMES in source)
+        for category, p, *source in suggestions
+        if (known_category := names.get(category)) is not None
+    ]
     return [
-        Option(c.id, c.text, c.path[-1], " > ".join(c.path[:-1]), p, i + 1 if i < KEYS else None)
-        for i, (c, p) in enumerate(known[:KEYS])
+        Option(c.id, c.text, c.path[-1], " > ".join(c.path[:-1]), p, i + 1 if i < KEYS else None, guessed)
+        for i, (c, p, guessed) in enumerate(known[:KEYS])
     ]
 
 

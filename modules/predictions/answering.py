@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import tensorflow as tf
 
@@ -13,8 +14,7 @@ from modules.training.run import MODEL_FACTS
 
 def settings_of(model: str) -> str:
     """The parts of the workflow that a model's answers depend on, as JSON, from the facts beside the SavedModel."""
-    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
-        facts = json.load(handle)
+    facts = _facts(model)
     committee = facts.get("committee")
     if committee is not None:
         committee = {key: value for key, value in committee.items() if key in CommitteeSettings.model_fields}
@@ -23,8 +23,18 @@ def settings_of(model: str) -> str:
 
 
 def untaught_objectives(model: str) -> list[str]:
-    """The model's objectives for which it had no label to learn from: their heads say nothing of any product."""
-    return [name for name, labels in _training_labels(model).items() if not any(labels)]
+    """The model's objectives for which it had neither label nor names to learn from: their heads say nothing."""
+    named = _facts(model).get("from_names", ())
+    return [name for name, labels in _training_labels(model).items() if not any(labels) and name not in named]
+
+
+def guessed_classes(model: str) -> dict[str, list[int]]:
+    """Objective to the classes that the model knows by their names alone, without any label."""
+    labels = _training_labels(model)
+    return {
+        name: [number for number, count in enumerate(labels[name]) if not count]
+        for name in _facts(model).get("from_names", ())
+    }
 
 
 def is_taught(model: str) -> bool:
@@ -35,9 +45,14 @@ def is_taught(model: str) -> bool:
 
 def _training_labels(model: str) -> dict[str, list[int]]:
     """Objective to its labels of each class; empty of a model that does not say."""
-    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
-        counts: dict[str, list[int]] = json.load(handle).get("training_labels", {})
+    counts: dict[str, list[int]] = _facts(model).get("training_labels", {})
     return counts
+
+
+def _facts(model: str) -> dict[str, Any]:
+    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
+        facts: dict[str, Any] = json.load(handle)
+    return facts
 
 
 def taxonomy_of(model: str, default: str) -> str:

@@ -14,8 +14,8 @@ __all__ = [
     "ANCESTORS", "ASSIGNED", "AVAILABILITY", "BALD", "CATEGORIES", "CATEGORY", "CATEGORY_ID", "CLASSES", "DISAGREEMENT",
     "EMBEDDING", "EMBEDDINGS", "EMBEDDING_IMAGE", "EMBEDDING_TEXT", "ENTROPY", "GIVEN", "ID", "KL_TO_CONSENSUS",
     "LABEL", "LEAST_CONFIDENCE", "MARGIN", "MEMBERS", "PRICE", "PROBABILITIES", "PROBABILITY", "REST", "RETAILER",
-    "RULES", "SPLIT", "THRESHOLDS", "TITLE", "UNCERTAINTIES", "VOTE_ENTROPY", "objective_column", "objective_of",
-    "objectives_of",
+    "RULES", "SOURCE", "SPLIT", "THRESHOLDS", "TITLE", "UNCERTAINTIES", "VOTE_ENTROPY", "objective_column",
+    "objective_of", "objectives_of",
 ]  # fmt: skip
 
 # Columns of a product. ID, TITLE, RETAILER, AVAILABILITY, PRICE and RULES are named like the features that they show.
@@ -41,6 +41,8 @@ MEMBERS: Final = "members"
 LABEL: Final = "label"
 ASSIGNED: Final = "assigned"
 GIVEN: Final = "given"
+SOURCE: Final = "source"
+"""What a product's category stands on, see :mod:`modules.predictions.guesses`."""
 
 CATEGORIES: Final = "categories"
 """An output of the model that the table leaves out: the ids that ``classes`` stands for."""

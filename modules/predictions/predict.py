@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import cycle
 from typing import Any
@@ -33,10 +33,12 @@ from modules.predictions.columns import (
     REST,
     RETAILER,
     RULES,
+    SOURCE,
     TITLE,
     UNCERTAINTIES,
     objective_column,
 )
+from modules.predictions.guesses import source_column, with_guessed_classes
 from modules.saved_models import load_saved_model
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
@@ -93,6 +95,7 @@ def predict_file(
     files: int = 1,
     labels_taxonomy: str | None = None,
     untaught: Sequence[str] = (),
+    guessed: Mapping[str, Collection[int]] | None = None,
 ) -> int:
     """Predicts every product of one TFRecord file of raw examples.
 
@@ -104,15 +107,17 @@ def predict_file(
       workflow: the workflow that the model was trained by, as JSON.
       files: how many files there are in all (for progress only).
       labels_taxonomy: file with the taxonomy of the examples' labels; None: the model's.
-      untaught: objectives that the model had no label for; no product gets a category of theirs.
+      untaught: objectives that the model learnt nothing for; no product gets a category of theirs.
+      guessed: objective to the classes that the model knows by their names alone.
 
     Returns:
       The number of products.
     """
     settings = Workflow.from_part(workflow)
     columns = PredictionColumns(
-        settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None, untaught
-    )
+        settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None, untaught,
+        guessed,
+    )  # fmt: skip
     models = _models(model)
     spec = columns.parsing_spec()
 
@@ -220,23 +225,26 @@ class PredictionColumns:
     model with an image feature beside others also ``embedding_text`` and ``embedding_image`` (zeros where a product has
     none), and with an objective that learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
-    ``o/probability``; ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``, ``o/entropy``,
-    ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald``
-    and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and what
-    the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
+    ``o/probability``, and where a product has one category ``o/source``, which says whether it is a guess
+    (:mod:`modules.predictions.guesses`); ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``,
+    ``o/entropy``, ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``,
+    ``o/bald`` and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and
+    what the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
     """
 
     def __init__(
         self, workflow: Workflow, taxonomy: Taxonomy, labels_taxonomy: Taxonomy | None = None,
-        untaught: Sequence[str] = (),
+        untaught: Sequence[str] = (), guessed: Mapping[str, Collection[int]] | None = None,
     ):  # fmt: skip
         """The columns for one model.
 
         Args:
           taxonomy: the model's. labels_taxonomy: of the examples' labels, where it is another one.
           untaught: objectives whose category, ancestors and probability are null.
+          guessed: objective to the classes whose source is their name.
         """
         self.untaught = frozenset(untaught)
+        self.guessed = dict(guessed or {})
         self.objectives = workflow.objectives
         committee = workflow.committee
         self.scores = (*SCORES, *DISAGREEMENT) if committee and committee.answers else SCORES
@@ -279,6 +287,8 @@ class PredictionColumns:
             arrays[objective_column(name, ANCESTORS)] = tables.lineages.take(best)
             highest = outputs[objective_column(name, PROBABILITIES)][:, 0]
             arrays[objective_column(name, PROBABILITY)] = pa.array(highest, mask=null)
+            if objective.single_label:
+                arrays[objective_column(name, SOURCE)] = source_column(classes[:, 0], self.guessed.get(name, ()), null)
             arrays[objective_column(name, CLASSES)] = _fixed(classes)
             arrays[objective_column(name, PROBABILITIES)] = _fixed(outputs[objective_column(name, PROBABILITIES)])
             for score in self.scores:
@@ -295,7 +305,7 @@ class PredictionColumns:
         for name in EMBEDDINGS:
             if name in outputs:
                 arrays[name] = _fixed(outputs[name].astype(np.float32))
-        return pa.RecordBatch.from_pydict(arrays)
+        return with_guessed_classes(pa.RecordBatch.from_pydict(arrays), self.guessed)
 
 
 def _as_written(values: np.ndarray) -> np.ndarray:

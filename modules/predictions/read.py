@@ -21,6 +21,7 @@ from modules.examples import SPLIT_FOLDER
 from modules.objectives import kind_by_columns, kind_named, single_label_names
 from modules.parquet import readable
 from modules.predictions.columns import ENTROPY, ID, MARGIN, SPLIT, objective_column, objectives_of
+from modules.predictions.guesses import guessed_classes
 from modules.taxonomy import Category, Taxonomy
 
 Uncertainty = Literal["entropy", "least_confidence", "margin"]
@@ -94,6 +95,7 @@ class PredictionFiles:
       files: split to its files.
       schema: of the files.
       kinds: objective to the name of its kind, in the order of the columns.
+      guessed: objective to the classes that the model knows by their names alone.
     """
 
     def __init__(self, folder: str | Path):
@@ -115,6 +117,7 @@ class PredictionFiles:
         with readable(first):
             self.schema: pa.Schema = pq.read_schema(first)
         self.kinds = {name: kind_by_columns(name, self.schema.names) for name in objectives_of(self.schema.names)}
+        self.guessed = guessed_classes(self.schema)
 
     def objective(self, name: str | None) -> str:
         """``name``, or the first single-label objective, or the first one.

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from math import hypot
 from typing import Literal
 
-from modules.arrays import Float64Array, Int64Array
+from modules.arrays import BoolArray, Float64Array, Int64Array
 from modules.examples import Counts
 
 MAIN_FIGURES = (
@@ -155,6 +155,7 @@ class Predicted:
       predicted, labelled: int64 of shape (n_classes,): products of all splits.
       confusion, pairs, reliability: of labelled test products (exclusive only), each counted once.
       reliability: float64 of shape (3, bins): products, summed probability, hits per bin of the probability.
+      guessed: of shape (n_classes,): whether the model knows a class by its name alone.
     """
 
     predicted: Int64Array
@@ -162,6 +163,17 @@ class Predicted:
     confusion: Confusion | None = None
     pairs: Sequence[ConfusedPair] = ()
     reliability: Float64Array | None = None
+    guessed: BoolArray | None = None
+
+    @property
+    def guessed_products(self) -> int:
+        """Products whose category is a guess from its name."""
+        return 0 if self.guessed is None else int(self.predicted[self.guessed].sum())
+
+    @property
+    def guessed_categories(self) -> int:
+        """Categories that the model knows by their names alone."""
+        return 0 if self.guessed is None else int(self.guessed.sum())
 
 
 @dataclass(frozen=True)

@@ -25,6 +25,7 @@ from modules.reporting.svg import Series, bar, heat_map, line_chart, reliability
 from modules.reporting.text import (
     change_text,
     compared_text,
+    guesses_text,
     images_line,
     index_line,
     interval_text,
@@ -166,6 +167,7 @@ class _Objective:
     report: ObjectiveReport
     single_label: bool
     unmeasured: str
+    guesses: str
     history: Markup
     history_names: Sequence[str]
     bars: Sequence[Markup]
@@ -193,6 +195,7 @@ def _objective(report: ObjectiveReport) -> _Objective:
         report,
         single_label,
         unmeasured_text(report),
+        guesses_text(report),
         history,
         names,
         [bar(share, longest) for share in shares],

@@ -107,6 +107,7 @@ class _SingleLabel:
                 for (a, b), count in pairs
             ],
             self.bins if self.bins[0].any() else None,
+            np.isin(np.arange(len(self.classes)), sorted(files.guessed.get(self.name, ()))),
         )
 
     def _classes(self, column: pa.Array) -> Int64Array:

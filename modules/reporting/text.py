@@ -227,11 +227,25 @@ def unmeasured_text(objective: ObjectiveReport) -> str:
     return kind_named(objective.kind).unmeasured
 
 
+def guesses_text(objective: ObjectiveReport) -> str:
+    """How many products have a guess from a category's name in place of a category; empty where none has."""
+    predicted = objective.predicted
+    if predicted is None or not predicted.guessed_products:
+        return ""
+    products, categories, all_of = predicted.guessed_products, predicted.guessed_categories, len(predicted.predicted)
+    known = f"{categories:,} of {all_of:,} categories" if categories < all_of else f"all {all_of:,} categories"
+    return (
+        f"{products:,} product{'s' if products != 1 else ''} with a guess from names only (source: names): "
+        f"no label has taught {known} yet; guesses are neither published nor exported"
+    )
+
+
 def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | Text]:
     from rich.table import Table
 
     if not objective.figures:
         yield _facts([(objective.name, unmeasured_text(objective))])
+        yield from _guesses(objective)
         yield from _labelling(objective)
         return
     yield text(f"{objective.name}, on {objective.stands_on}, {compared_text(report)}", "bold")
@@ -253,6 +267,7 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
     for title, rows in (("best", best), ("worst", worst)):
         if rows:
             yield _categories(title, rows)
+    yield from _guesses(objective)
     yield from _labelling(objective)
 
 
@@ -269,6 +284,11 @@ def _retailers(retailers: Sequence[RetailerRow]) -> Table:
     if len(retailers) > _RETAILERS:
         table.add_row(f"  and {len(retailers) - _RETAILERS:,} more", "", "in the report")
     return table
+
+
+def _guesses(objective: ObjectiveReport) -> Iterator[Text]:
+    if sentence := guesses_text(objective):
+        yield text(f"  {sentence}")
 
 
 def _labelling(objective: ObjectiveReport) -> Iterator[Text]:

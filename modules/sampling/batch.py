@@ -31,7 +31,10 @@ AllClasses = Callable[[Sequence[str]], Float32Array]
 
 @dataclass(frozen=True)
 class Pick:
-    """One question; attributes as in the ``LabellingBatch`` file."""
+    """One question; attributes as in the ``LabellingBatch`` file.
+
+    ``guessed``: those of the suggestions that the model knows by their names alone.
+    """
 
     rank: int
     product_id: str
@@ -44,6 +47,7 @@ class Pick:
     category: str | None = None
     inclusion_probability: float | None = None
     suggestions: Sequence[tuple[str, float]] = ()
+    guessed: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -92,8 +96,8 @@ def next_batch(
         picked = _pairs(table, asked, classes, settings, share, rng)
     chosen, drawn, facts = picked
     labelled = {int(label) for label in np.unique(table.labels) if label >= 0}
-    # Before the first label a head says the same of every category: its order would be taken for a guess.
-    shown = 0 if exclusive and not labelled else min(SUGGESTIONS, table.classes.shape[1])
+    # Without labels and names a head says the same of every category: its order would be taken for a guess.
+    shown = 0 if exclusive and not labelled and not table.guessed else min(SUGGESTIONS, table.classes.shape[1])
     picks = []
     for rank, question in enumerate(_mixed(chosen, drawn, rng)):
         row, category, details = question
@@ -106,6 +110,7 @@ def next_batch(
                 split=table.split_names[table.splits[row]],
                 category=None if category < 0 else classes[category].id,
                 suggestions=suggestions,
+                guessed=frozenset(classes[i].id for i in table.classes[row, :shown] if int(i) in table.guessed),
                 **details,
             )
         )

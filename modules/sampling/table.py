@@ -39,6 +39,7 @@ class PredictionTable:
       classes: int32 (n, k), most probable first. probabilities: float16 (n, k). embeddings: float16 (n, d).
       members: float16 (n, members, m), each member's own probabilities of the first of ``classes``; None: one model.
       scores: name to float32 (n,). labels: int64 (n,), class or -1; all -1 for a multi-label objective.
+      guessed: the classes that the model knows by their names alone.
     """
 
     ids: pa.ChunkedArray
@@ -51,6 +52,7 @@ class PredictionTable:
     labels: Int64Array
     _folder: Any
     members: Float16Array | None = None
+    guessed: frozenset[int] = frozenset()
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -122,4 +124,5 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
         mapped(CLASSES), mapped(PROBABILITIES), mapped(EMBEDDING), {name: joined(name) for name in scores},
         joined(LABEL).astype(np.int64) if single_label else np.full(count, -1), folder,
         mapped(MEMBERS).reshape(count, members, -1) if MEMBERS in wide else None,
+        files.guessed.get(objective, frozenset()),
     )  # fmt: skip

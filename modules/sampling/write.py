@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from modules.predictions.guesses import LABELS, NAMES
 from modules.sampling.batch import PickedBatch
 
 BATCH_FILE, FACTS_FILE = "batch.parquet", "batch.json"
@@ -31,7 +32,9 @@ SCHEMA = pa.schema(
         "seed": pa.int64(),
         "model": pa.string(),
         "split": pa.string(),
-        "suggestions": pa.list_(pa.struct({"category": pa.string(), "probability": pa.float64()})),
+        "suggestions": pa.list_(
+            pa.struct({"category": pa.string(), "probability": pa.float64(), "source": pa.string()})
+        ),
     }
 )
 
@@ -54,7 +57,10 @@ def write_batches(
             "utility": pick.utility, "parts": list(pick.parts.items()), "strategy": pick.strategy,
             "source": pick.source, "inclusion_probability": pick.inclusion_probability, "round": batch.facts["round"],
             "seed": batch.facts["seed"], "model": facts.get("model"), "split": pick.split,
-            "suggestions": [{"category": c, "probability": p} for c, p in pick.suggestions],
+            "suggestions": [
+                {"category": c, "probability": p, "source": NAMES if c in pick.guessed else LABELS}
+                for c, p in pick.suggestions
+            ],
         }
         for batch in batches
         for pick in batch.picks

@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.predictions.columns import AVAILABILITY, CATEGORY_ID, ID, PRICE, RETAILER, TITLE, objective_column
+from modules.predictions.guesses import sources_beside, without_guesses
 from modules.predictions.read import PredictionFiles
 from modules.settings.similarity import COLUMNS, IndexSettings
 from modules.similarity.changes import unit
@@ -65,7 +66,9 @@ def _table(files: PredictionFiles, taxonomy: Taxonomy, category: str) -> pa.Tabl
     parts = []
     # Predictions out of a cache may be older than some of the columns.
     wanted = [ID, TITLE, RETAILER, AVAILABILITY, PRICE, category]
-    for batch in files.scan([name for name in wanted if name in files.schema.names]):
+    there = files.schema.names
+    for guesses in files.scan(sources_beside([name for name in wanted if name in there], there)):
+        batch = without_guesses(guesses)
         ids = batch.column(category)
         ids = ids if isinstance(ids, pa.DictionaryArray) else ids.dictionary_encode()
         nodes = np.array([*(known.get(id, NO_CATEGORY) for id in ids.dictionary.to_pylist()), NO_CATEGORY], np.int32)

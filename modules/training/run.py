@@ -252,6 +252,7 @@ def write_facts(
         "chosen": ready.chosen.reason,
         "classes": ready.classes,
         "training_labels": {name: [int(n) for n in counts] for name, counts in ready.label_counts.items()},
+        "from_names": sorted(ready.data.sizes.names),
         "calibration": dataclasses.asdict(committee.calibration),
         "result": dataclasses.asdict(results[committee.kept[0]]),
         "parameters": sum(int(model.count_params()) for model in committee.members),

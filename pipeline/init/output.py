@@ -345,9 +345,13 @@ def render_given(file: Path) -> str:
     from modules.taxonomy import Taxonomy
 
     lines = [f"# From {visible(file.name)}.", "# exclusive: a product belongs to exactly one of these.", "categories:"]
-    for category in Taxonomy.load(str(file)):
+    taxonomy = Taxonomy.load(str(file))
+    parents = {category.parent for category in taxonomy}
+    for category in taxonomy:
         path = ", ".join(_quoted(part) for part in category.path)
-        exclusive = ", exclusive: true" if category.exclusive else ""
+        # A file that marks none is about its leaves, as other formats' files are.
+        marked = category.exclusive if taxonomy.exclusive else category.id not in parents
+        exclusive = ", exclusive: true" if marked else ""
         lines.append(f"  - {{id: {_quoted(category.id)}, path: [{path}]{exclusive}}}")
     return "\n".join(lines) + "\n"
 

@@ -151,3 +151,36 @@ def test_a_model_that_nobody_taught_publishes_nothing(run: Run, predictions: Any
         facts.write_bytes(before)
     assert output.get_int_custom_property("products") == 0
     assert not any(path.is_file() for path in Path(output.uri).rglob("*"))
+
+
+def test_a_category_that_the_model_knows_by_its_name_alone_is_not_published(
+    run: Run,
+    exported,  # noqa: F811
+    predictions: Any,
+    tmp_path: Path,
+) -> None:
+    facts = Path(run.newest.uri) / "Format-Serving" / MODEL_FACTS
+    before = facts.read_bytes()
+    told = json.loads(before)
+    usual = pq.read_table(Path(predictions.uri) / "Split-train" / "part-00000.parquet")
+    ids = [category.id for category in TREE.exclusive]
+    guessed = ids.index(usual["exclusive/category_id"][0].as_py())
+    counts = list(told["training_labels"]["exclusive"])
+    counts[guessed] = 0
+    labels = told["training_labels"] | {"exclusive": counts}
+    try:
+        facts.write_text(json.dumps(told | {"training_labels": labels, "from_names": ["exclusive"]}))
+        made = run.predictions(exported[0].model_dump_json(include={"name", "objectives", "prediction", "committee"}))
+        output = run.published(made, blessed=True, before=False)
+    finally:
+        facts.write_bytes(before)
+    own, published = (
+        pq.read_table(Path(folder) / "Split-train" / "part-00000.parquet") for folder in (made.uri, output.uri)
+    )
+    categories = usual["exclusive/category_id"].to_pylist()
+    untaught = [i for i, n in enumerate(counts) if not n]
+    names = {ids[i] for i in untaught}
+    assert own["exclusive/category_id"].to_pylist() == categories
+    assert own["exclusive/source"].to_pylist() == ["names" if c in names else "labels" for c in categories]
+    kept = [None if category in names else category for category in categories]
+    assert published["exclusive/category_id"].to_pylist() == kept and None in kept and any(kept)

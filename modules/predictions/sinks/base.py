@@ -12,7 +12,17 @@ from pathlib import Path
 import pyarrow as pa
 
 from modules.errors import InputError, Problem
-from modules.predictions.columns import ID, PROBABILITY, RETAILER, TITLE, UNCERTAINTIES
+from modules.predictions.columns import (
+    ID,
+    PROBABILITY,
+    RETAILER,
+    SOURCE,
+    SPLIT,
+    TITLE,
+    UNCERTAINTIES,
+    objective_column,
+)
+from modules.predictions.guesses import sources_beside, without_guesses
 from modules.predictions.read import PredictionFiles, Query
 from modules.taxonomy import Taxonomy
 
@@ -39,9 +49,17 @@ class Delivery:
         """Name to kind of the objectives that the query asks for."""
         return {name: kind for name, kind in self.files.kinds.items() if self.query.objective in (None, name)}
 
+    def tells_sources(self, objective: str) -> bool:
+        """Whether the predictions say what an objective's categories stand on."""
+        return objective_column(objective, SOURCE) in self.files.schema.names
+
     def tables(self, columns: list[str], skip: int = 0) -> Iterator[pa.Table]:
-        """Streams the rows in their order, all but the first ``skip``, in tables of bounded size."""
-        for table in self.files.select(self.query, columns):
+        """Streams the rows in their order, all but the first ``skip``, in tables of bounded size.
+
+        Where a category is only a guess, there is none in its place.
+        """
+        for guesses in self.files.select(self.query, sources_beside(columns, self.files.schema.names)):
+            table = without_guesses(guesses).select([*columns, SPLIT])
             left_out = min(skip, table.num_rows)
             skip -= left_out
             if left_out < table.num_rows:

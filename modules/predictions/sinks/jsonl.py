@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any
 
 import numpy as np
@@ -18,6 +18,7 @@ from modules.predictions.columns import (
     PROBABILITIES,
     PROBABILITY,
     REST,
+    SOURCE,
     SPLIT,
     objective_column,
 )
@@ -39,6 +40,7 @@ class JsonLinesSink(FileSink):
         columns = list(BASE)
         for objective, kind in self.delivery.objectives.items():
             parts = [CATEGORY, CATEGORY_ID, ANCESTORS, *SCORES, REST, CLASSES, PROBABILITIES]
+            parts += [SOURCE] if self.delivery.tells_sources(objective) else []
             columns += [objective_column(objective, part) for part in (*parts, kind_named(kind).answer_column)]
         return columns
 
@@ -50,7 +52,8 @@ class JsonLinesSink(FileSink):
         columns = [table.column(part).to_pylist() for part in (*BASE, SPLIT)]
         rows = [dict(zip((*BASE, SPLIT), values, strict=True)) for values in zip(*columns, strict=True)]
         for objective, kind in self.delivery.objectives.items():
-            answers = _objective_parts(table, objective, kind_named(kind), self.delivery.taxonomy)
+            guessed = self.delivery.files.guessed.get(objective, frozenset())
+            answers = _objective_parts(table, objective, kind_named(kind), self.delivery.taxonomy, guessed)
             for row, answer in zip(rows, answers, strict=True):
                 row[objective] = answer
         for row in rows:
@@ -62,7 +65,7 @@ class JsonLinesSink(FileSink):
 
 
 def _objective_parts(
-    table: pa.Table, objective: str, kind: ObjectiveKind, taxonomy: Taxonomy
+    table: pa.Table, objective: str, kind: ObjectiveKind, taxonomy: Taxonomy, guessed: Collection[int]
 ) -> Iterator[dict[str, Any]]:
     """Per row an objective's part of its JSON object; worked out column by column, which is many times faster."""
 
@@ -71,10 +74,11 @@ def _objective_parts(
 
     k = min(TOP, column(CLASSES).type.list_size)
     classes, probabilities = (_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
-    paths = [category.text for category in kind.classes(taxonomy)]
+    # Nobody has taught the model those that it guesses.
+    paths = [None if i in guessed else category.text for i, category in enumerate(kind.classes(taxonomy))]
     names = np.array(paths, object)[classes].tolist()
     top = (
-        [{CATEGORY: c, PROBABILITY: p} for c, p in zip(some, their, strict=True)]
+        [{CATEGORY: c, PROBABILITY: p} for c, p in zip(some, their, strict=True) if c is not None]
         for some, their in zip(names, _rounded(probabilities), strict=True)
     )
     values: dict[str, Any] = {part: column(part).to_pylist() for part in (CATEGORY, CATEGORY_ID, ANCESTORS)}
@@ -83,6 +87,8 @@ def _objective_parts(
         top = ([] if category is None else best for category, best in zip(values[CATEGORY], top, strict=True))
     values |= {part: _rounded(column(part).to_numpy()) for part in (*SCORES, REST)}
     values["top"] = top
+    if objective_column(objective, SOURCE) in table.schema.names:
+        values[SOURCE] = column(SOURCE).to_pylist()
     values[kind.answer_column] = kind.answer_values(column(kind.answer_column), taxonomy)
     for row in zip(*values.values(), strict=True):
         yield dict(zip(values, row, strict=True))

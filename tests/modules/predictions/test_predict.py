@@ -31,7 +31,9 @@ SCHEMA = {
     "rule_based/given": pa.list_(pa.string()), "rules": pa.list_(pa.string()),
     "embedding": pa.list_(pa.float32(), 256),
 }  # fmt: skip
-CATEGORY_COLUMNS = {f"{o}/{c}" for o in ("exclusive", "rule_based") for c in ("category", "category_id")}
+CATEGORY_COLUMNS = {f"{o}/{c}" for o in ("exclusive", "rule_based") for c in ("category", "category_id")} | {
+    "exclusive/source"
+}
 
 
 def predict(folder: Path, examples: list[bytes], exported, untaught: tuple[str, ...] = ()) -> pa.Table:
@@ -82,7 +84,7 @@ def test_copies_of_the_model_take_turns(built, exported, predictions, tmp_path, 
 def test_an_objective_that_nobody_taught_puts_no_product_into_a_category(built, exported, predictions, tmp_path):
     table = predict(tmp_path, built.raw("eval"), exported, untaught=("exclusive",))
     assert table.schema.equals(predictions[0].schema)
-    silent = {f"exclusive/{part}" for part in ("category", "category_id", "ancestors", "probability")}
+    silent = {f"exclusive/{part}" for part in ("category", "category_id", "ancestors", "probability", "source")}
     for name in table.schema.names:
         if name in silent:
             assert table[name].null_count == table.num_rows

@@ -44,12 +44,13 @@ def taxonomy() -> Taxonomy:
 
 
 def write_predictions(
-    folder: Path, splits: dict[str, int], seed: int = 0, batch: int = 7, files: int = 2
-) -> list[dict[str, Any]]:
+    folder: Path, splits: dict[str, int], seed: int = 0, batch: int = 7, files: int = 2,
+    guessed: dict[str, list[int]] | None = None,
+) -> list[dict[str, Any]]:  # fmt: skip
     """Writes ``Split-<name>/part-*.parquet`` and returns what stands in them, in stored order."""
     rng = np.random.default_rng(seed)
     tree = taxonomy()
-    columns = PredictionColumns(WORKFLOW, tree)
+    columns = PredictionColumns(WORKFLOW, tree, guessed=guessed)
     found: list[dict[str, Any]] = []
     for split, number in splits.items():
         (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)

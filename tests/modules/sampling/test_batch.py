@@ -129,6 +129,47 @@ def test_before_the_first_label_no_category_is_suggested(predictions):
         assert len(picked.picks) == 10 and all(bool(pick.suggestions) == suggests for pick in picked.picks)
 
 
+def test_before_the_first_label_names_give_suggestions_that_say_so(predictions, tmp_path):
+    files, _ = predictions
+    table = read_table(files, "exclusive", 0)
+    named = dataclasses.replace(table, labels=np.full(len(table.labels), -1), guessed=frozenset({0, 2, 3}))
+    picked = next_batch(
+        "exclusive", True, named, AskedQuestions(), CLASSES["exclusive"], TREE,
+        SamplingSettings(size=10, strategy=Margin()), 7,
+    )  # fmt: skip
+    write_batches(str(tmp_path), [picked], {"model": "m"}, {})
+    [read] = read_batch(tmp_path, "b")
+    ids, guessed = table.ids.to_pylist(), {TREE.exclusive[i].id for i in (0, 2, 3)}
+    for item in read.items:
+        row = ids.index(item.product_id)
+        assert [category for category, *_ in item.suggestions] == [TREE.exclusive[i].id for i in table.classes[row]]
+        assert all((source == ["names"]) == (category in guessed) for category, _, *source in item.suggestions)
+        likely = [probability for _, probability, *_ in item.suggestions]
+        np.testing.assert_allclose(likely, table.probabilities[row], atol=1e-6)
+        assert likely == sorted(likely, reverse=True) and likely[0] > likely[-1]
+
+
+def test_the_default_strategy_picks_the_first_batch_by_what_names_say(predictions):
+    files, _ = predictions
+    table = read_table(files, "exclusive", 0)
+    unlabelled = dataclasses.replace(table, labels=np.full(len(table.labels), -1), guessed=frozenset(range(5)))
+    same = np.zeros_like(table.scores["margin"])
+    uniform = dataclasses.replace(
+        unlabelled, scores=table.scores | {"margin": same}, probabilities=np.full_like(table.probabilities, 0.2)
+    )
+    informed, blind = (
+        next_batch(
+            "exclusive", True, some, AskedQuestions(), CLASSES["exclusive"], TREE,
+            SamplingSettings(size=40, first_random_share=0.0), 7,
+        ).picks
+        for some in (unlabelled, uniform)
+    )  # fmt: skip
+    margins = dict(zip(table.ids.to_pylist(), table.scores["margin"].tolist(), strict=True))
+    mean = [np.mean([margins[pick.product_id] for pick in picks]) for picks in (informed, blind)]
+    # Among products that cover the catalogue it prefers those between two names.
+    assert mean[0] < mean[1]
+
+
 def test_same_inputs_same_batch_another_seed_another_random_part(predictions):
     files, _ = predictions
     assert batch(files) == batch(files)

@@ -11,7 +11,8 @@ import pyarrow.compute as pc
 
 from labelling.content import Suggestions
 from modules.objectives import kind_named, single_label_names
-from modules.predictions.columns import CLASSES, ID, PROBABILITIES, UNCERTAINTIES, objective_column
+from modules.predictions.columns import CATEGORY_ID, CLASSES, ID, PROBABILITIES, UNCERTAINTIES, objective_column
+from modules.predictions.guesses import NAMES
 from modules.predictions.read import PredictionFiles
 from modules.taxonomy import Taxonomy
 
@@ -39,12 +40,15 @@ def read_wanted(files: PredictionFiles, taxonomy: Taxonomy, wanted: Collection[s
     for name, kind in files.kinds.items():
         ids = [category.id for category in kind_named(kind).classes(taxonomy)]
         classes, probabilities = objective_column(name, CLASSES), objective_column(name, PROBABILITIES)
+        # A head that has learnt nothing says the same of every category: its order would be taken for a guess.
+        category, guessed = objective_column(name, CATEGORY_ID), files.guessed.get(name, frozenset())
         column_of_score = {score: objective_column(name, score) for score in sorted(UNCERTAINTIES)}
-        for batch in files.scan([ID, classes, probabilities, *column_of_score.values()]):
+        for batch in files.scan([ID, category, classes, probabilities, *column_of_score.values()]):
             for row in batch.filter(pc.is_in(batch.column(ID), value_set=values)).to_pylist():
                 pairs = zip(row[classes], row[probabilities], strict=True)
-                top = [(ids[index], float(p)) for index, p in pairs][:TOP]
-                predictions.top.setdefault(row[ID], {})[name] = top
+                top = [(ids[i], float(p), NAMES) if i in guessed else (ids[i], float(p)) for i, p in pairs][:TOP]
+                if row[category] is not None:
+                    predictions.top.setdefault(row[ID], {})[name] = top
                 scores: dict[str, float] = {score: float(row[column]) for score, column in column_of_score.items()}
                 predictions.scores.setdefault(row[ID], {})[name] = scores
     return predictions
