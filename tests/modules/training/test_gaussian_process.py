@@ -119,7 +119,7 @@ def test_the_numbers_are_those_of_the_greatest_likelihood_of_labels_left_out(wid
             likelihoods[numbers] = np.average(likely, weights=weights)
     steps = {
         numbers: abs(np.log2(numbers.noise / 0.4)) + abs(np.log2(numbers.sharpness / 2))
-        + abs(np.log2(numbers.temperature / 0.1)) + abs(np.log2(numbers.loudness)) + 4 * (1 - numbers.weight)
+        + abs(np.log2(numbers.temperature / 0.16)) + abs(np.log2(numbers.loudness)) + 4 * (1 - numbers.weight)
         for numbers in likelihoods
     }  # fmt: skip
     values = {numbers: likelihood - steps[numbers] / weights.sum() for numbers, likelihood in likelihoods.items()}
