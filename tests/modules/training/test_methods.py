@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from modules.training.data import batches
 from modules.training.member import fit_member, full_precision_model
 from modules.training.methods import WAYS, TrainingSettings
 from modules.training.run import prepared
+from tests.encoders import tiny_encoder
 from tests.modules.training import catalogue
 from tests.modules.training.shared import Built
 
@@ -31,12 +34,17 @@ def test_every_way_trains_some_kind_and_every_kind_is_trained() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize(("way", "kind"), PAIRS, ids=lambda settings: name_of(settings))
 def test_it_lowers_each_objectives_loss_and_says_what_it_did(
-    built: Built, way: type[TrainingSettings], kind: type[ModelSettings]
+    built: Built, tmp_path: Path, way: type[TrainingSettings], kind: type[ModelSettings]
 ) -> None:
     few = {"epochs": 2, "batch_size": 32} if "epochs" in way.model_fields else {}
+    features = (*FEATURES, *(("meaning",) if kind.knows_names else ()))
     workflow = built.settings(
-        FEATURES, model={"kind": name_of(kind)}, training={"solver": name_of(way), "mixed_precision": "off", **few}
+        features, model={"kind": name_of(kind)}, training={"solver": name_of(way), "mixed_precision": "off", **few}
     )
+    if kind.knows_names:
+        encoder = str(tiny_encoder(tmp_path / "tiny", width=6, heads=2))
+        reads_names = workflow.features["meaning"].model_copy(update={"encoder": encoder})
+        workflow = workflow.model_copy(update={"features": {**workflow.features, "meaning": reads_names}})
     ready = prepared(workflow, catalogue.TREE, built.transform, [built.files["train"]], [built.files["eval"]])
     # A kind that chooses is trained as the one that it stands for.
     data, workflow = ready.data, ready.chosen.workflow
