@@ -233,10 +233,10 @@ def guesses_text(objective: ObjectiveReport) -> str:
     if predicted is None or not predicted.guessed_products:
         return ""
     products, categories, all_of = predicted.guessed_products, predicted.guessed_categories, len(predicted.predicted)
-    known = f"{categories:,} of {all_of:,} categories" if categories < all_of else f"all {all_of:,} categories"
+    known = f"{categories:,} of {all_of:,}" if categories < all_of else f"any of the {all_of:,}"
     return (
         f"{products:,} product{'s' if products != 1 else ''} with a guess from names only (source: names): "
-        f"no label has taught {known} yet; guesses are neither published nor exported"
+        f"no product of {known} categories is labelled yet; guesses are neither published nor exported"
     )
 
 
