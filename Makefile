@@ -8,6 +8,8 @@ TESTS ?=
 
 # A text encoder that make run fetches first, by `shelfmark encoder add`; empty: none.
 ENCODER ?=
+# In a variable, since a comma would end an argument of $(if).
+MEANING = --set 'features.meaning={kind: encoded, encoder: $(ENCODER), columns: [title, brand]}'
 
 # Of the image: its name, and cpu or cuda.
 IMAGE ?= shelfmark:latest
@@ -33,7 +35,7 @@ $(READY): requirements.lock pyproject.toml Makefile
 
 run: $(READY) ## the main job on the demo catalogue; with a pretrained text encoder: make run ENCODER=bge-small
 	@$(if $(ENCODER),$(BIN)/shelfmark encoder add $(ENCODER),true)
-	@$(BIN)/shelfmark run workflows/demo.yaml $(if $(ENCODER),--set 'features.meaning={kind: encoded, encoder: $(ENCODER), columns: [title, brand]}')
+	@$(BIN)/shelfmark run workflows/demo.yaml $(if $(ENCODER),$(MEANING))
 
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
