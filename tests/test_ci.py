@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import shlex
+import subprocess
 
+import pytest
 import yaml
 
 from pipeline.workflow_file import REPOSITORY
@@ -19,6 +22,18 @@ def steps() -> list[dict[str, str]]:
 def test_every_command_of_the_local_checks_is_run() -> None:
     local = set(re.findall(r"^make .+$", (REPOSITORY / ".ci" / "run").read_text(), re.MULTILINE))
     assert local == {step["run"] for step in steps() if "run" in step}
+
+
+@pytest.mark.parametrize("variables", [[], ["ENCODER=bge-small"]])
+def test_the_demo_s_commands_are_whole(variables: list[str]) -> None:
+    """A comma in a condition of make's had torn one in two."""
+    printed = subprocess.run(["make", "-n", "run", *variables], capture_output=True, text=True, cwd=REPOSITORY)
+    *_, command = printed.stdout.strip().splitlines()
+    settings = shlex.split(command)[4:]
+    assert shlex.split(command)[1:3] == ["run", "workflows/demo.yaml"], printed.stderr
+    assert [yaml.safe_load(setting.split("=", 1)[1]) for setting in settings] == [
+        {"kind": "encoded", "encoder": "bge-small", "columns": ["title", "brand"]} for _ in variables
+    ]
 
 
 def test_actions_are_pinned_to_a_commit() -> None:
