@@ -111,7 +111,6 @@ class ExactLearner:
         if settings.kind == self.kind:
             return
         self.kind, self.settings, seed = settings.kind, settings, self.workflow.seed
-        model = build_model(self.workflow.model_copy(update={"model": settings}), self.sizes)
         ranges = columns_of(self.workflow.features, self.sizes.features)
         if isinstance(settings, LatentModelSettings):
             columns = EmbeddingColumns.of(ranges, embeddings_among(self.workflow.features), self.design.shape[1])
@@ -122,6 +121,7 @@ class ExactLearner:
             self._embeddings = columns.embed(self.design, projection)
             self.matrix = self._embeddings
         else:
+            model = build_model(self.workflow.model_copy(update={"model": settings}), self.sizes)
             tables = [model.get_layer(f"projection_{name}").get_weights()[0] for name in ranges]
             self._embeddings = embed(self.design, np.concatenate(tables))
             self.matrix = self.design

@@ -297,8 +297,8 @@ class MakeExamples(beam.DoFn):
         if not self._settings.encodings:
             yield from numbered_products
             return
-        found = iter(numbered_products)
-        while batch := list(islice(found, BATCH)):
+        remaining = iter(numbered_products)
+        while batch := list(islice(remaining, BATCH)):
             products = [numbered[1] for numbered in batch if isinstance(numbered, tuple)]
             for product, vectors in zip(products, self._vectors.of(products), strict=True):
                 product.vectors.update(vectors)

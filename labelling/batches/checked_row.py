@@ -120,9 +120,9 @@ def _suggestions(_name: str, value: Any) -> Suggestions:
 
 def _sources(value: Any) -> Iterator[tuple[Any, Any]]:
     """(category, source) of the suggestions that say what they stand on."""
-    for one in value if isinstance(value, list | tuple) else ():
-        if isinstance(one, Mapping) and isinstance(one.get("category"), str):
-            yield one["category"], one.get("source")
+    for suggestion in value if isinstance(value, list | tuple) else ():
+        if isinstance(suggestion, Mapping) and isinstance(suggestion.get("category"), str):
+            yield suggestion["category"], suggestion.get("source")
 
 
 def _parts(_name: str, value: Any) -> dict[str, float]:

@@ -259,20 +259,18 @@ def _by_size(groups: IntpArray) -> Iterator[IntpArray]:
         yield order[starts[sizes == size][:, None] + np.arange(size)]
 
 
-def _chosen(
-    labelled: Labelled, names: Float32Array, prior: NamePrior, spread: Float32Array
-) -> tuple[Numbers, float]:  # fmt: skip
+def _chosen(labelled: Labelled, names: Float32Array, prior: NamePrior, spread: Float32Array) -> tuple[Numbers, float]:
     """The numbers of the greatest leave-one-out likelihood less their cost, and that likelihood.
 
     Of equal ones the first, which trust names most.
     """
     best, most = (BEFORE_LABELS, -np.inf), -np.inf
-    for examples, loudness in itertools.product((True, False), LOUDNESS):
+    for examples in (True, False):
         # Names that are no examples beside labels are no prior, either: what the labels say alone.
         weights, sharpness = (NAME_WEIGHTS, SHARPNESS) if examples else ((0.0,), (BEFORE_LABELS.sharpness,))
-        rows, factors = labelled.with_names(names, examples), _factors(names, loudness)
+        rows = labelled.with_names(names, examples)
         priors = {s: prior.probabilities(rows.embeddings, s).astype(np.float64) for s in sharpness}
-        for noise, taught, named in _left_out_scores(rows, factors, len(labelled.labels), priors, spread):
+        for loudness, noise, taught, named in _left_out_scores(rows, names, len(labelled.labels), priors, spread):
             for s, weight in itertools.product(sharpness, weights):
                 if not weight and s != BEFORE_LABELS.sharpness:
                     continue
@@ -289,18 +287,21 @@ def _chosen(
 
 
 def _left_out_scores(
-    rows: Labelled, factors: Float64Array, count: int, priors: Mapping[float, Float64Array], spread: Float32Array
-) -> Iterator[tuple[float, Float32Array, dict[float, Float32Array]]]:
-    """For each noise what the labels, and what each prior, adds to the scores of the first ``count`` rows.
+    rows: Labelled, names: Float32Array, count: int, priors: Mapping[float, Float64Array], spread: Float32Array
+) -> Iterator[tuple[float, float, Float32Array, dict[float, Float32Array]]]:
+    """For each loudness and noise what the labels, and each prior, add to the scores of the first ``count`` rows.
 
     Each row's are those without its group (Rasmussen and Williams, equation 5.12), and so the errors' complement.
     """
     root, groups = np.sqrt(rows.weights)[:, None], rows.groups[:count]
-    smoother, targets = _Smoother.of(root * rows.inputs(factors)), rows.targets(len(spread))
-    for noise in NOISE:
-        taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
-        named = {s: smoother.left_out(root * p, noise, groups) / root[:count] for s, p in priors.items()}
-        yield noise, taught.astype(np.float32) @ spread, {s: e.astype(np.float32) @ spread for s, e in named.items()}
+    targets = rows.targets(len(spread))
+    for loudness in LOUDNESS:
+        smoother = _Smoother.of(root * rows.inputs(_factors(names, loudness)))
+        for noise in NOISE:
+            taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
+            errors = {s: smoother.left_out(root * p, noise, groups) / root[:count] for s, p in priors.items()}
+            named = {s: error.astype(np.float32) @ spread for s, error in errors.items()}
+            yield loudness, noise, taught.astype(np.float32) @ spread, named
 
 
 def spread_over(ancestors: Sequence[Sequence[int]], classes: int, weight: float) -> Float32Array:

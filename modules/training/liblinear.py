@@ -23,6 +23,7 @@ from modules.models.projection import unit_rows
 from modules.objectives import ancestor_levels
 from modules.objectives.base import ObjectiveSettings
 from modules.training.design import Design, columns_of, design_matrix, embeddings_among
+from modules.training.fit import balanced_weights
 from modules.training.gaussian_process import Labelled, Process, fit_process, spread_over
 from modules.training.image_columns import embedder, shown_alone
 from modules.training.penalty import LinearHead, cross_validated_penalty
@@ -85,7 +86,7 @@ def _with_towers_alone(
     """
     products = np.arange(matrix.shape[0], dtype=np.intp)
     dropout = task.model.modality_dropout
-    text_columns = matrix.shape[1] - (design.matrix.shape[1] - design.text_columns)
+    text_columns = matrix.shape[1] - design.image_columns
     if image_feature(task.features) is None or not text_columns or dropout == 0:
         return matrix, targets, products
     alone, rows = shown_alone(matrix, text_columns, 1.0 if dropout is None else dropout, task.seed)
@@ -144,9 +145,8 @@ def process_of(
     temperature = objective.uncalibrated().temperature
     own = np.asarray(labels[rows], np.intp)
     weights = np.ones(len(own))
-    if objective.class_weights == "balanced" and len(own):
-        counts = np.bincount(own, minlength=len(names))
-        weights = len(own) / (np.count_nonzero(counts) * counts[own])
+    if objective.class_weights == "balanced":
+        weights = np.array(balanced_weights(np.bincount(own, minlength=len(names))))[own]
     shown = rows if products is None else products[rows]
     return fit_process(
         Labelled(embeddings[rows], own, _equal_rows(embeddings, shown), weights), names, name_prior(names, embeddings),
@@ -172,8 +172,8 @@ def names_in_embedding(
       names: of each feature with an encoder, what it makes of the names, (classes, its width).
       image_columns: how many columns of the embedding, the last ones, are the image feature's.
     """
-    parts = [names[feature] for feature in features if feature in embeddings_among(features)]
-    encoded = np.concatenate(parts, axis=1)
+    embeddings = embeddings_among(features)
+    encoded = np.concatenate([names[feature] for feature in features if feature in embeddings], axis=1)
     placed = np.zeros((len(encoded), width), np.float32)
     end = width - image_columns
     placed[:, end - encoded.shape[1] : end] = encoded

@@ -72,7 +72,7 @@ def test_no_sink_gets_a_guess_for_a_category(written: Written, tmp_path: Path, e
         objects = [json.loads(line)["exclusive"] for line in target.read_text("utf-8").splitlines()]
         got = [(o["category"], o["source"]) for o in objects]
         names = {taxonomy().exclusive[i].text for i in GUESSED}
-        assert not names & {one["category"] for o in objects for one in o["top"]}
+        assert not names & {answer["category"] for o in objects for answer in o["top"]}
         assert all((o["probability"] is None) == (o["top"] == []) == (o["category"] is None) for o in objects)
     else:
         table = pq.read_table(target)
