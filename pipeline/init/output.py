@@ -341,7 +341,7 @@ def render_taxonomy(guess: Guess) -> str:
 
 
 def render_given(file: Path) -> str:
-    """The text of the taxonomy file for somebody's own taxonomy, with its ids."""
+    """The text of the taxonomy file for somebody's own taxonomy, with its ids, descriptions and synonyms."""
     from modules.taxonomy import Taxonomy
 
     lines = [f"# From {visible(file.name)}.", "# exclusive: a product belongs to exactly one of these.", "categories:"]
@@ -352,7 +352,12 @@ def render_given(file: Path) -> str:
         # A file that marks none is about its leaves, as other formats' files are.
         marked = category.exclusive if taxonomy.exclusive else category.id not in parents
         exclusive = ", exclusive: true" if marked else ""
-        lines.append(f"  - {{id: {_quoted(category.id)}, path: [{path}]{exclusive}}}")
+        more = f", name: {_quoted(category.name)}" if category.name != category.path[-1] else ""
+        if category.description:
+            more += f", description: {_quoted(category.description)}"
+        if category.synonyms:
+            more += f", synonyms: [{', '.join(map(_quoted, category.synonyms))}]"
+        lines.append(f"  - {{id: {_quoted(category.id)}, path: [{path}]{exclusive}{more}}}")
     return "\n".join(lines) + "\n"
 
 
