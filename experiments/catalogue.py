@@ -75,7 +75,8 @@ def catalogue_of(products: Iterable[Product], *, minimum: int, described: Taxono
     """The first product of each title, case and blanks aside, of categories with at least ``minimum`` such products.
 
     Args:
-      products: of a feed. minimum: products of a category that is kept.
+      products: of a feed.
+      minimum: products that a category has to have.
       described: the descriptions and synonyms that it has are known here, too.
 
     Raises:

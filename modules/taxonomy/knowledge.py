@@ -34,6 +34,14 @@ def read_description(entries: Mapping[str, Node], complaints: Complaints) -> str
     return text if all_seen((text,), node, complaints, "description") else ""
 
 
+def shortened(description: str) -> str:
+    """A tidy text of somebody else's as a description: cut behind a word where it is too long."""
+    if len(description) <= MAX_DESCRIPTION:
+        return description
+    whole = description[: MAX_DESCRIPTION + 1].rpartition(" ")[0]
+    return whole or description[:MAX_DESCRIPTION]
+
+
 def read_synonyms(entries: Mapping[str, Node], complaints: Complaints) -> tuple[str, ...]:
     """The synonyms of a list, or of a text with "|" between them: tidied, each once, blank ones left out; none if any
     was complained of."""

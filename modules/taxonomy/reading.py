@@ -11,7 +11,7 @@ from modules.category_text import CategoryCells
 from modules.taxonomy.category import SEPARATOR, Category, default_id, split_path, tidy
 from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, parse_document, read_bytes
 from modules.taxonomy.formats import Entry, Source, format_of, formats_shown
-from modules.taxonomy.knowledge import MAX_NAME, all_seen, read_description, read_synonyms
+from modules.taxonomy.knowledge import MAX_NAME, all_seen, read_description, read_synonyms, shortened
 
 CELLS = CategoryCells("\0")
 """Cleans names as those of a feed's cells are: then a feed's own text for a category means the same one."""
@@ -78,7 +78,8 @@ def _foreign(entries: Iterable[Entry], complaints: Complaints) -> list[_Entry]:
             if above not in named and above not in implied:
                 implied.add(above)
                 rows.append(_Entry(entry.line, above, None, None, False))
-        rows.append(_Entry(entry.line, path, entry.id, None, path not in parents))
+        description = shortened(" ".join(CELLS.names([entry.description])))
+        rows.append(_Entry(entry.line, path, entry.id, None, path not in parents, description=description))
     return rows
 
 
