@@ -321,6 +321,12 @@ def _text(name: str, vocabulary: int, *settings: str) -> str:
     return f"  {name}: {{kind: text, vocabulary: {vocabulary}{rest}, sublinear: true}}"
 
 
+_KEYS_TOLD = (
+    "# exclusive: a product belongs to exactly one of these.",
+    "# A category whose name says little may have 'synonyms: [...]' and 'description: ...': encoders and people read them.",
+)
+
+
 def render_taxonomy(guess: Guess) -> str:
     """The taxonomy file's text."""
     if not guess.nodes:
@@ -330,7 +336,7 @@ def render_taxonomy(guess: Guess) -> str:
         )
     lines = [
         f"# From {_origin(guess)}: categories of at least {guess.minimum} products.",
-        "# exclusive: a product belongs to exactly one of these.",
+        *_KEYS_TOLD,
         "categories:",
     ]
     for node in guess.nodes:
@@ -344,7 +350,7 @@ def render_given(file: Path) -> str:
     """The text of the taxonomy file for somebody's own taxonomy, with its ids, descriptions and synonyms."""
     from modules.taxonomy import Taxonomy
 
-    lines = [f"# From {visible(file.name)}.", "# exclusive: a product belongs to exactly one of these.", "categories:"]
+    lines = [f"# From {visible(file.name)}.", *_KEYS_TOLD, "categories:"]
     taxonomy = Taxonomy.load(str(file))
     parents = {category.parent for category in taxonomy}
     for category in taxonomy:
