@@ -126,7 +126,7 @@ def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
             c.id, c.text, c.path[-1], " > ".join(c.path[:-1]), p, i + 1 if i < KEYS else None, guessed, c.explanation
         )
         for i, (c, p, guessed) in enumerate(known[:KEYS])
-    ]  # fmt: skip
+    ]
 
 
 def ordered(fields: dict[str, str]) -> list[tuple[str, str]]:

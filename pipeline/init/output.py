@@ -323,7 +323,7 @@ def _text(name: str, vocabulary: int, *settings: str) -> str:
 
 _KEYS_TOLD = (
     "# exclusive: a product belongs to exactly one of these.",
-    "# A category whose name says little may have 'synonyms: [...]' and 'description: ...': encoders and people read them.",
+    "# Where a name says little, add 'synonyms: [...]' or 'description: ...' for encoders and people to read.",
 )
 
 
