@@ -36,11 +36,14 @@ class LabelledCatalogue:
         return len(self.taxonomy.exclusive)
 
     def fingerprint(self) -> str:
-        """Changes with any product's id, text, vector or category."""
+        """Changes with any product's id, text, vector or category, and with what else is known of a category."""
         digest = hashlib.sha256()
         for product in self.products:
             vectors = {name: vector.tobytes() for name, vector in sorted(product.vectors.items())}
             digest.update(repr((product.id, sorted(product.text.items()), vectors, product.truth)).encode())
+        for category in self.taxonomy.exclusive:
+            if len(category.texts) > 1:
+                digest.update(repr(category.texts).encode())
         return digest.hexdigest()[:16]
 
     def held_out(self, share: float, seed: int) -> tuple[Int64Array, Int64Array]:
@@ -68,8 +71,13 @@ class LabelledCatalogue:
         return [(splitter.variants_of(key) or key)[0] for key in keys]
 
 
-def catalogue_of(products: Iterable[Product], *, minimum: int) -> LabelledCatalogue:
+def catalogue_of(products: Iterable[Product], *, minimum: int, described: Taxonomy | None = None) -> LabelledCatalogue:
     """The first product of each title, case and blanks aside, of categories with at least ``minimum`` such products.
+
+    Args:
+      products: of a feed.
+      minimum: products that a category has to have.
+      described: the descriptions and synonyms that it has are known here, too.
 
     Raises:
       InputError: fewer than two categories are left.
@@ -89,5 +97,7 @@ def catalogue_of(products: Iterable[Product], *, minimum: int) -> LabelledCatalo
         hint = "feed.fields.truth names the column with the true category; --minimum lowers the bound"
         raise InputError(Problem("the feed", f"{expected}; it has {len(paths)}", hint=hint))
     taxonomy = Taxonomy.from_paths(sorted(paths), exclusive="given")
+    if described is not None:
+        taxonomy = taxonomy.described_as(described)
     index = {category.path: i for i, category in enumerate(taxonomy.exclusive)}
     return LabelledCatalogue(kept, taxonomy, np.array([index[product.truth] for product in kept], np.int64))

@@ -42,7 +42,7 @@ class Thumb:
 class Option:
     """A category to answer with; ``key``: the number key, None beyond the ninth.
 
-    ``guessed``: the model knows it by its name alone.
+    ``guessed``: the model knows it by its name alone. ``explanation``: what the taxonomy says of it.
     """
 
     id: str
@@ -52,6 +52,7 @@ class Option:
     probability: float | None
     key: int | None
     guessed: bool = False
+    explanation: str = ""
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,7 @@ class Card:
     kind: str
     question: str
     question_id: str
+    explanation: str
     title: str
     retailer: str
     image: str | None
@@ -89,6 +91,7 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
     near, labelled = _neighbours(connection, item_row.product_id, names, kinds, hosts, item_row.objective)
     title = fields.pop("title", "") or item_row.product_id
     retailer = fields.pop("retailer", "")
+    asked = names.get(item_row.category)
     return Card(
         item=item,
         product=item_row.product_id,
@@ -96,6 +99,7 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
         kind=kinds.get(item_row.objective, DEFAULT_KIND),
         question=names(item_row.category) if item_row.category else "",
         question_id=item_row.category,
+        explanation=asked.explanation if asked is not None else "",
         title=title,
         retailer=retailer,
         image=image_url(product, hosts),
@@ -118,7 +122,9 @@ def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
         if (known_category := names.get(category)) is not None
     ]
     return [
-        Option(c.id, c.text, c.path[-1], " > ".join(c.path[:-1]), p, i + 1 if i < KEYS else None, guessed)
+        Option(
+            c.id, c.text, c.path[-1], " > ".join(c.path[:-1]), p, i + 1 if i < KEYS else None, guessed, c.explanation
+        )
         for i, (c, p, guessed) in enumerate(known[:KEYS])
     ]
 

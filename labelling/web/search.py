@@ -13,14 +13,15 @@ _LEAST = 60.0
 class Search:
     """Over the categories that can be an answer.
 
-    Every word of what is typed counts: those that a path has, or that begin one of its words, come first; then what is
-    alike, so that a slip of the finger is forgiven.
+    Every word of what is typed counts: those that a path or a synonym has, or that begin one of its words, come first;
+    then what is alike, so that a slip of the finger is forgiven.
     """
 
     def __init__(self, categories: Sequence[Category]):
         self._categories = list(categories)
         self._texts = [category.text.casefold() for category in categories]
-        self._words = [text.replace(">", " ").split() for text in self._texts]
+        synonyms = (" ".join(category.synonyms).casefold() for category in categories)
+        self._words = [f"{t} {s}".replace(">", " ").split() for t, s in zip(self._texts, synonyms, strict=True)]
         self._names = [category.name.casefold() for category in categories]
 
     def find(self, text: str, limit: int = SHOWN) -> list[Category]:

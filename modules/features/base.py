@@ -240,11 +240,14 @@ class FeatureSettings(Settings):
         """Tensor or array, (batch,) or (batch, n): a number of at least 1 exactly where the product has a value."""
         raise NotImplementedError
 
-    def name_vectors(self, names: Sequence[str]) -> np.ndarray:
-        """Of a kind with a pretrained encoder: names of categories as products of that text would come out.
+    def name_vectors(self, categories: Sequence[Sequence[str]]) -> np.ndarray:
+        """Of a kind with a pretrained encoder: categories as products of their texts would come out.
+
+        Args:
+          categories: of each its texts, at least one and the path first (``Category.texts``).
 
         Returns:
-          float32 (names, width).
+          float32 (categories, width).
         """
         raise NotImplementedError
 

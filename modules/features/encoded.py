@@ -119,14 +119,26 @@ class EncodedFeature(NumericFeature):
 
         return TransformStep([total, count], outputs)
 
-    def name_vectors(self, names: Sequence[str]) -> np.ndarray:
-        """As :meth:`transform` has it, with the names' own mean: names lie in a corner of their own."""
+    def name_vectors(self, categories: Sequence[Sequence[str]]) -> np.ndarray:
+        """As :meth:`transform` has it, with the paths' own mean: names lie in a corner of their own.
+
+        A category with several texts lies in the middle of their vectors; it moves no other one.
+        """
         import numpy as np
 
         from modules.encoders.passing import encode_texts
 
-        vectors = encode_texts(self.encoder, names, cache=None)
-        centred = vectors - vectors.mean(axis=0)
+        vectors = encode_texts(self.encoder, [texts[0] for texts in categories], cache=None)
+        mean = vectors.mean(axis=0)
+        # By a pass of their own: what else is in a batch may change a vector's last bit, and paths keep theirs.
+        rows = [row for row, texts in enumerate(categories) for _ in texts[1:]]
+        if rows:
+            more = encode_texts(self.encoder, [text for texts in categories for text in texts[1:]], cache=None)
+            sums = vectors.astype(np.float64)
+            np.add.at(sums, rows, more)
+            told = np.unique(rows)
+            vectors[told] = sums[told] / np.maximum(np.linalg.norm(sums[told], axis=1, keepdims=True), _LEAST)
+        centred = vectors - mean
         length = np.linalg.norm(centred, axis=1, keepdims=True)
         return np.where(length > _LEAST, self.scale * centred / np.maximum(length, _LEAST), 0.0).astype(np.float32)
 

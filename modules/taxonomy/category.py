@@ -26,6 +26,8 @@ class Category:
         "the rest of it".
       parent: the parent's id, None for a root.
       index: position in the file, from 0.
+      description: what belongs into it, in free text; empty if nobody has said.
+      synonyms: what it is also called, each instead of the path's last name.
     """
 
     id: str
@@ -34,6 +36,8 @@ class Category:
     exclusive: bool
     parent: str | None
     index: int
+    description: str = ""
+    synonyms: tuple[str, ...] = ()
 
     @property
     def level(self) -> int:
@@ -44,6 +48,20 @@ class Category:
     def text(self) -> str:
         """The path's names joined by " > "."""
         return SEPARATOR.join(self.path)
+
+    @property
+    def texts(self) -> tuple[str, ...]:
+        """What tells a reader which category it is: the path, the path with each synonym at its end, and the
+        description behind the name, which it may not mention. Each once; without either, the path alone."""
+        synonyms = (SEPARATOR.join((*self.path[:-1], synonym)) for synonym in self.synonyms)
+        described = (f"{self.path[-1]}: {self.description}",) if self.description else ()
+        return tuple(dict.fromkeys((self.text, *synonyms, *described)))
+
+    @property
+    def explanation(self) -> str:
+        """Description and synonyms for people, as one text; empty if there is neither."""
+        also = f"Also: {', '.join(self.synonyms)}." if self.synonyms else ""
+        return "\n".join(part for part in (self.description, also) if part)
 
 
 def tidy(name: str) -> str:

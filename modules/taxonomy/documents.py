@@ -32,6 +32,8 @@ _FALSE = frozenset(("false", "no", "off", "0"))
 class Node:
     """A value in a file: a scalar (``text``), a list (``items``) or a mapping (``entries``).
 
+    A cell of a table may be two of them, text that looks like a list: its reader knows which one is meant.
+
     Attributes:
       line: 1-based line where the value starts.
       text: the scalar as written, None for lists and mappings.
@@ -430,7 +432,7 @@ def _parse_json_lines(text: str, complaints: Complaints) -> Iterator[Node]:
 
 
 def _parse_csv(text: str, complaints: Complaints) -> Iterator[Node]:
-    """Rows as mappings; an empty cell is a key that is not there, a cell that is a JSON list of texts is a list."""
+    """Rows as mappings; an empty cell is a key that is not there, a JSON list of texts is text and a list."""
     reader = csv.reader(io.StringIO(text, newline=""), strict=True)
     header: list[str] = []
     try:
@@ -455,8 +457,8 @@ def _cell(cell: str, line: int) -> Node:
     if cell.startswith("["):
         try:
             value = json.loads(cell)
-        except ValueError:
+        except (ValueError, RecursionError):
             value = None
         if isinstance(value, list) and all(isinstance(item, str) for item in value):
-            return _json_node(value, line)
+            return replace(_json_node(value, line), text=cell)
     return Node(line, text=cell)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from functools import cached_property
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from modules.errors import InputError, Problem
 from modules.taxonomy.category import SEPARATOR, Category, split_path, tidy
@@ -82,15 +83,22 @@ class Taxonomy:
         wanted = {"leaves": nodes - parents, "all": nodes, "given": given}[exclusive]
         return cls(assemble([{"path": path, "exclusive": path in wanted} for path in sorted(nodes)]))
 
+    def described_as(self, other: Taxonomy) -> Taxonomy:
+        """This tree with the descriptions and synonyms that ``other`` has for the same paths."""
+        known = other._by_path
+        return Taxonomy(
+            replace(c, description=known[c.path].description, synonyms=known[c.path].synonyms) if c.path in known else c
+            for c in self._categories
+        )
+
     @classmethod
     def from_json(cls, text: str) -> Taxonomy:
         """The inverse of :meth:`to_json`; for handing a taxonomy that was checked from one process to another."""
-        rows = json.loads(text)
-        return cls(Category(i, tuple(p), n, e, parent, k) for k, (i, p, n, e, parent) in enumerate(rows))
+        return cls(_category(index, row) for index, row in enumerate(json.loads(text)))
 
     def to_json(self) -> str:
         """Everything, as one line of JSON."""
-        rows = [[c.id, c.path, c.name, c.exclusive, c.parent] for c in self._categories]
+        rows = [_row(category) for category in self._categories]
         return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
     def write(self, path: str | Path) -> None:
@@ -205,8 +213,20 @@ class Taxonomy:
         return self._own(category).text
 
     def fingerprint(self) -> str:
-        """64 hex digits that change with any category's id, path, name, exclusiveness or place in the order."""
+        """64 hex digits that change with any category's id, path, name, exclusiveness, texts or place in the order."""
         return hashlib.sha256(self.to_json().encode("utf-8", "surrogatepass")).hexdigest()
 
     def _own(self, category: Category | str) -> Category:
         return self._by_id[category] if isinstance(category, str) else category
+
+
+def _row(c: Category) -> list[Any]:
+    """A category in JSON; one without texts has the form, and so the fingerprint, from before there were any."""
+    texts = [c.description, c.synonyms] if c.description or c.synonyms else []
+    return [c.id, c.path, c.name, c.exclusive, c.parent, *texts]
+
+
+def _category(index: int, row: list[Any]) -> Category:
+    category_id, path, name, exclusive, parent, *texts = row
+    description, synonyms = texts or ("", ())
+    return Category(category_id, tuple(path), name, exclusive, parent, index, description, tuple(synonyms))

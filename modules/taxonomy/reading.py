@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modules.category_text import CategoryCells, unseen
+from modules.category_text import CategoryCells
 from modules.taxonomy.category import SEPARATOR, Category, default_id, split_path, tidy
 from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, parse_document, read_bytes
 from modules.taxonomy.formats import Entry, Source, format_of, formats_shown
+from modules.taxonomy.knowledge import MAX_NAME, all_seen, read_description, read_synonyms, shortened
 
-MAX_NAME = 200
 CELLS = CategoryCells("\0")
 """Cleans names as those of a feed's cells are: then a feed's own text for a category means the same one."""
 _OWN_SUFFIXES = frozenset((".yaml", ".yml", ".json", ".jsonl", ".csv"))
-_KEYS = ("path", "id", "name", "exclusive", "parent")
+_KEYS = ("path", "id", "name", "exclusive", "parent", "description", "synonyms")
 
 
 @dataclass(slots=True)
@@ -29,6 +29,8 @@ class _Entry:
     name: str | None
     exclusive: bool
     parent: str | None = None
+    description: str = ""
+    synonyms: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return self.id or (SEPARATOR.join(self.path) if self.path else self.name or "")
@@ -76,7 +78,8 @@ def _foreign(entries: Iterable[Entry], complaints: Complaints) -> list[_Entry]:
             if above not in named and above not in implied:
                 implied.add(above)
                 rows.append(_Entry(entry.line, above, None, None, False))
-        rows.append(_Entry(entry.line, path, entry.id, None, path not in parents))
+        description = shortened(" ".join(CELLS.names([entry.description])))
+        rows.append(_Entry(entry.line, path, entry.id, None, path not in parents, description=description))
     return rows
 
 
@@ -142,15 +145,18 @@ def _read_entry(row: Node, complaints: Complaints) -> _Entry | None:
         else:
             written = (names,) if isinstance(names, str) else tuple(names)
             path = split_path(names)
-            fine = _names_are_fine(path, node, complaints, "path") and _all_seen(written, node, complaints, "path")
+            fine = _names_are_fine(path, node, complaints, "path") and all_seen(written, node, complaints, "path")
             path = path if fine else None
         if "parent" in entries:
             complaints.add("expected either 'path' or 'parent', not both", row.line, "parent", texts.get("parent"))
     elif "name" not in entries:
         complaints.add("expected a 'path', or a 'name' with a 'parent'", row.line, "categories")
+    description, synonyms = read_description(entries, complaints), read_synonyms(entries, complaints)
     if path is None and ("path" in entries or "name" not in texts):
         return None
-    return _Entry(row.line, path, texts.get("id"), texts.get("name"), bool(exclusive), texts.get("parent"))
+    return _Entry(
+        row.line, path, texts.get("id"), texts.get("name"), bool(exclusive), texts.get("parent"), description, synonyms
+    )
 
 
 def _names_are_fine(names: tuple[str, ...], node: Node | None, complaints: Complaints, key: str = "path") -> bool:
@@ -162,21 +168,8 @@ def _names_are_fine(names: tuple[str, ...], node: Node | None, complaints: Compl
     elif any(len(name) > MAX_NAME for name in names):
         complaints.add(f"expected names of at most {MAX_NAME} characters", line, key, value)
     else:
-        return _all_seen(names, node, complaints, key)
+        return all_seen(names, node, complaints, key)
     return False
-
-
-def _all_seen(names: tuple[str, ...], node: Node | None, complaints: Complaints, key: str) -> bool:
-    """Whether the names, as they are written, hold nothing that does not show; blanks and line ends around them may."""
-    for name in names:
-        text = name.strip()
-        if places := unseen(text):
-            line, value = (node.line, node.show()) if node else (None, SEPARATOR.join(names))
-            code = f"U+{ord(text[places[0]]):04X}"
-            complaints.add("expected names without control characters or others that do not show", line, key, value,
-                           f"take {code} out (character {places[0] + 1} of {text!r:.100})")  # fmt: skip
-            return False
-    return True
 
 
 def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> list[Category]:
@@ -218,7 +211,10 @@ def _build(entries: list[_Entry], complaints: Complaints, complete: bool) -> lis
     for index, entry in enumerate(entries):
         path = entry.path or ()
         parent = by_path[path[:-1]].id if len(path) > 1 else None
-        categories.append(Category(entry.id or "", path, entry.name or path[-1], entry.exclusive, parent, index))
+        name = entry.name or path[-1]
+        categories.append(
+            Category(entry.id or "", path, name, entry.exclusive, parent, index, entry.description, entry.synonyms)
+        )
     return categories
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.taxonomy.category import Category, default_id, split_path
+from modules.taxonomy.knowledge import synonyms_text
 
 
 def write_categories(categories: Iterable[Category], path: str | Path) -> None:
@@ -24,11 +25,14 @@ def write_categories(categories: Iterable[Category], path: str | Path) -> None:
             file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
         elif suffix == ".csv":
             writer = csv.writer(file, lineterminator="\n")
-            writer.writerow(("path", "id", "name", "exclusive"))
+            more = [key for key in ("description", "synonyms") if any(key in row for row in rows)]
+            writer.writerow(("path", "id", "name", "exclusive", *more))
             for row in rows:
                 names = row["path"]
                 text = names if isinstance(names, str) else json.dumps(names, ensure_ascii=False)
-                writer.writerow((text, row.get("id"), row.get("name"), "true" if "exclusive" in row else ""))
+                known = {"description": row.get("description"), "synonyms": synonyms_text(row.get("synonyms", ()))}
+                exclusive = "true" if "exclusive" in row else ""
+                writer.writerow((text, row.get("id"), row.get("name"), exclusive, *(known[key] for key in more)))
         else:
             import yaml
 
@@ -47,4 +51,8 @@ def _row(category: Category) -> dict[str, Any]:
         row["name"] = category.name
     if category.exclusive:
         row["exclusive"] = True
+    if category.description:
+        row["description"] = category.description
+    if category.synonyms:
+        row["synonyms"] = list(category.synonyms)
     return row

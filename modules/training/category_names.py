@@ -1,4 +1,4 @@
-"""What pretrained encoders make of categories' names."""
+"""What pretrained encoders make of categories' names, synonyms and descriptions."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ Names = Mapping[str, Mapping[str, Float32Array]]
 
 
 def encoded_names(workflow: Workflow, taxonomy: Taxonomy) -> Names:
-    """The paths of all classes, encoded by each feature with an encoder; empty where no model would read them."""
+    """The texts of all classes, encoded by each feature with an encoder; empty where no model would read them."""
     kinds = [workflow.model, *(member.model for member in (workflow.committee.kinds if workflow.committee else ()))]
     if not workflow.reads_names or not any(kind.knows_names or kind.chooses for kind in kinds):
         return {}
     encoders = {name: f for name, f in without_towers(workflow.features).items() if f.is_embedding}
     return {
         objective: {
-            name: feature.name_vectors([category.text for category in workflow.objectives[objective].classes(taxonomy)])
-            for name, feature in encoders.items()
+            name: feature.name_vectors([category.texts for category in classes]) for name, feature in encoders.items()
         }
         for objective in workflow.single_label_objectives
+        for classes in (workflow.objectives[objective].classes(taxonomy),)
     }

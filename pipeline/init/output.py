@@ -321,6 +321,12 @@ def _text(name: str, vocabulary: int, *settings: str) -> str:
     return f"  {name}: {{kind: text, vocabulary: {vocabulary}{rest}, sublinear: true}}"
 
 
+_KEYS_TOLD = (
+    "# exclusive: a product belongs to exactly one of these.",
+    "# Where a name says little, add 'synonyms: [...]' or 'description: ...' for encoders and people to read.",
+)
+
+
 def render_taxonomy(guess: Guess) -> str:
     """The taxonomy file's text."""
     if not guess.nodes:
@@ -330,7 +336,7 @@ def render_taxonomy(guess: Guess) -> str:
         )
     lines = [
         f"# From {_origin(guess)}: categories of at least {guess.minimum} products.",
-        "# exclusive: a product belongs to exactly one of these.",
+        *_KEYS_TOLD,
         "categories:",
     ]
     for node in guess.nodes:
@@ -341,10 +347,10 @@ def render_taxonomy(guess: Guess) -> str:
 
 
 def render_given(file: Path) -> str:
-    """The text of the taxonomy file for somebody's own taxonomy, with its ids."""
+    """The text of the taxonomy file for somebody's own taxonomy, with its ids, descriptions and synonyms."""
     from modules.taxonomy import Taxonomy
 
-    lines = [f"# From {visible(file.name)}.", "# exclusive: a product belongs to exactly one of these.", "categories:"]
+    lines = [f"# From {visible(file.name)}.", *_KEYS_TOLD, "categories:"]
     taxonomy = Taxonomy.load(str(file))
     parents = {category.parent for category in taxonomy}
     for category in taxonomy:
@@ -352,7 +358,12 @@ def render_given(file: Path) -> str:
         # A file that marks none is about its leaves, as other formats' files are.
         marked = category.exclusive if taxonomy.exclusive else category.id not in parents
         exclusive = ", exclusive: true" if marked else ""
-        lines.append(f"  - {{id: {_quoted(category.id)}, path: [{path}]{exclusive}}}")
+        more = f", name: {_quoted(category.name)}" if category.name != category.path[-1] else ""
+        if category.description:
+            more += f", description: {_quoted(category.description)}"
+        if category.synonyms:
+            more += f", synonyms: [{', '.join(map(_quoted, category.synonyms))}]"
+        lines.append(f"  - {{id: {_quoted(category.id)}, path: [{path}]{exclusive}{more}}}")
     return "\n".join(lines) + "\n"
 
 

@@ -85,16 +85,17 @@ def _simulate(loaded: LoadedWorkflow, workflow: Workflow, settings: Settings, ou
     from experiments.catalogue import catalogue_of
     from experiments.label_efficiency import PAGE_FILE, describe, digest, run, simulated
     from modules.reporting.learning_curves import needed
-    from pipeline.inputs import in_memory
+    from pipeline.inputs import in_memory, taxonomy_of
     from pipeline.products import read_products
     from pipeline.quiet import everything_else_to
     from pipeline.run_folder import RunFolder
 
     played = simulated(in_memory(replace(loaded, workflow=workflow)))
     said = console()
-    catalogue = catalogue_of(read_products(loaded), minimum=settings.minimum)
-    described = describe(played.name, played, catalogue, settings)
-    folder = output or RunFolder.of(played).path / "experiments" / f"label-efficiency-{digest(described)}"
+    described = None if workflow.taxonomy.from_truth else taxonomy_of(loaded)
+    catalogue = catalogue_of(read_products(loaded), minimum=settings.minimum, described=described)
+    facts = describe(played.name, played, catalogue, settings)
+    folder = output or RunFolder.of(played).path / "experiments" / f"label-efficiency-{digest(facts)}"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "log.txt").open("a", encoding="utf-8") as log, everything_else_to(log, said):
         page = run(played.name, played, catalogue, settings, folder, said.print)

@@ -16,6 +16,7 @@ from experiments.label_efficiency import PAGE_FILE, RESULTS_FILE, Settings, run
 from modules.errors import InputError
 from modules.feeds.mapping import Product
 from modules.settings.workflow import Workflow
+from modules.taxonomy import Taxonomy
 from shelfmark.cli import app
 
 pytestmark = pytest.mark.slow
@@ -82,6 +83,16 @@ def test_titles_are_distinct_and_small_categories_are_left_out() -> None:
     assert len(held_out) == 60 and sorted([*pool, *held_out]) == list(range(240))
     assert (labelled.held_out(0.25, 7)[1] == held_out).all() and (labelled.held_out(0.25, 8)[1] != held_out).any()
     assert held_out.tolist() == sorted(np.random.default_rng(7).permutation(240)[:60])
+
+
+def test_what_the_workflow_s_taxonomy_says_of_categories_is_known_and_told_apart() -> None:
+    plain = catalogue_of(feed(), minimum=10)
+    boots = plain.taxonomy.find("Shoes > Boots")
+    told = Taxonomy(replace(c, synonyms=("wellies",)) if c == boots else c for c in plain.taxonomy)
+    described = catalogue_of(feed(), minimum=10, described=told)
+    assert described.taxonomy == told and (described.truth == plain.truth).all()
+    assert described.fingerprint() != plain.fingerprint()
+    assert catalogue_of(feed(), minimum=10, described=plain.taxonomy).fingerprint() == plain.fingerprint()
 
 
 def test_variants_are_held_out_together() -> None:

@@ -21,11 +21,13 @@ class Entry(NamedTuple):
       path: names from the root down.
       line: 1-based, None of a format without lines.
       id: the source's own; None where it has none.
+      description: the source's definition of it, as it is written there; empty where it has none.
     """
 
     path: tuple[str, ...]
     line: int | None = None
     id: str | None = None
+    description: str = ""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""GS1's Global Product Classification: segments, families, classes and bricks, each with its code.
+"""GS1's Global Product Classification: segments, families, classes and bricks, each with its code and definition.
 
 Attributes and their values, below bricks, are no categories.
 """
@@ -11,19 +11,31 @@ import json
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 from modules.errors import InputError, Problem, reason
 from modules.taxonomy.formats.base import Entry, Source, TaxonomyFormat
 
 LEVELS = ("segment", "family", "class", "brick")
 _TITLES = ("title", "text", "name", "description", "")
+_DEFINITIONS = ("definition", "definitionincludes")
+"""What a level holds. What it excludes is left out: an encoder reads the words and not the "no" before them."""
 _MAX_UNPACKED = 512 << 20
 
-Column = tuple[int, int | None]
-"""Positions of a level's title and of its code."""
-Lineage = list[tuple[str, str]]
-"""Titles and codes from the segment down to a category."""
+Column = tuple[int, int | None, int | None]
+"""Positions of a level's title, of its code and of its definition."""
+
+
+class Level(NamedTuple):
+    """A category without those above it."""
+
+    title: str
+    code: str
+    definition: str
+
+
+Lineage = list[Level]
+"""From the segment down to a category."""
 
 
 class GpcXml(TaxonomyFormat):
@@ -134,7 +146,8 @@ def _columns(header: Sequence[object]) -> list[Column]:
         title = next((places[f"{level}{end}"] for end in _TITLES if f"{level}{end}" in places), None)
         if title is None:
             break
-        columns.append((title, places.get(f"{level}code")))
+        definition = next((places[f"{level}{end}"] for end in _DEFINITIONS if f"{level}{end}" in places), None)
+        columns.append((title, places.get(f"{level}code"), definition))
     return columns if len(columns) >= 2 else []
 
 
@@ -152,8 +165,8 @@ def _rows(header: Sequence[object], rows: Iterable[Sequence[object]], source: So
 
     def lineages() -> Iterator[Lineage]:
         for row in rows:
-            lineage = [(cell(row, title), cell(row, code)) for title, code in columns]
-            while lineage and not lineage[-1][0]:
+            lineage = [Level(*(cell(row, place) for place in places)) for places in columns]
+            while lineage and not lineage[-1].title:
                 lineage.pop()
             for depth in range(1, len(lineage) + 1):
                 yield lineage[:depth]
@@ -174,7 +187,10 @@ def _elements(data: bytes) -> Iterator[Lineage]:
             element.clear()
             continue
         given = {key.lower(): value for key, value in element.attrib.items()}
-        above.append((next((given[key] for key in _TITLES if given.get(key)), ""), given.get("code", "")))
+        title, definition = (
+            next((given[key] for key in keys if given.get(key)), "") for keys in (_TITLES, _DEFINITIONS)
+        )
+        above.append(Level(title, given.get("code", ""), definition))
         yield list(above)
 
 
@@ -185,7 +201,7 @@ def _nested(roots: list[dict[str, Any]]) -> Iterator[Lineage]:
         above, node = waiting.pop()
         if len(above) == len(LEVELS):
             continue
-        lineage = [*above, (str(node.get("Title") or ""), str(node.get("Code") or ""))]
+        lineage = [*above, Level(*(str(node.get(key) or "") for key in ("Title", "Code", "Definition")))]
         yield lineage
         below = node.get("Childs") or node.get("Children") or ()
         waiting += [(lineage, child) for child in reversed(below) if isinstance(child, dict)]
@@ -196,15 +212,15 @@ def _once(lineages: Iterable[Lineage]) -> Iterator[Entry]:
     codes: dict[tuple[str, ...], str] = {}
     names: dict[tuple[str, ...], tuple[str, ...]] = {}
     for lineage in lineages:
-        key = tuple(code or title for title, code in lineage)
+        key = tuple(level.code or level.title for level in lineage)
         if key in names:
             continue
-        title, code = lineage[-1]
-        path = (*names.get(key[:-1], tuple(title for title, _ in lineage[:-1])), title)
+        title, code, definition = lineage[-1]
+        path = (*names.get(key[:-1], tuple(level.title for level in lineage[:-1])), title)
         if codes.setdefault(path, key[-1]) != key[-1]:
             path = (*path[:-1], f"{title} ({key[-1]})")
         names[key] = path
-        yield Entry(path, None, code or None)
+        yield Entry(path, None, code or None, definition)
 
 
 def _workbook(source: Source) -> Iterator[Sequence[object]]:

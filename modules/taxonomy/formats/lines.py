@@ -12,7 +12,7 @@ from modules.errors import InputError, Problem
 from modules.taxonomy.formats.base import Entry, Source, TaxonomyFormat
 
 _BULLET = re.compile(r"(?:[-*+\u2022\u2013] )?\s*")
-_OWN = re.compile(r"%YAML|- [{\[]|(?:- )?(?:categories|path|id|name|exclusive|parent)\s*:")
+_OWN = re.compile(r"%YAML|- [{\[]|(?:- )?(?:categories|path|id|name|exclusive|parent|description|synonyms)\s*:")
 """How a file of this project's own form begins."""
 _CERTAIN = (" > ", ">", "\u00bb", "\u203a", "\u2192")
 _NO_TEXT_LISTS = frozenset((".yaml", ".yml", ".json", ".jsonl", ".csv", ".tsv", ".xml", ".xlsx"))

@@ -335,6 +335,21 @@ def test_tfx_serves_it_from_the_cache_until_a_file_changes(feed: Path, tmp_path:
         assert Counts.from_properties(values).total == 121
 
 
+def test_a_description_runs_the_pipeline_anew_with_the_same_classes(feed: Path, tmp_path: Path) -> None:
+    """Trainer has the taxonomy artifact as an input, so that another artifact trains anew."""
+    settings = ExampleSettings.of(workflow()).model_dump_json()
+    keys, trees = [], []
+    for description in ("", "Cover the ankle", "Cover the knee"):
+        told = f"id: boots, description: '{description}', synonyms: [wellies]" if description else "id: boots"
+        (feed / "taxonomy.yaml").write_text(TAXONOMY.replace("id: boots", told))
+        keys.append(input_fingerprint(settings, str(feed)))
+        trees.append(execute(feed, tmp_path / f"out-{len(keys)}", workflow()).taxonomy)
+    assert len(set(keys)) == len({tree.fingerprint() for tree in trees}) == 3
+    assert [tree["boots"].description for tree in trees] == ["", "Cover the ankle", "Cover the knee"]
+    assert [tree["boots"].synonyms for tree in trees] == [(), ("wellies",), ("wellies",)]
+    assert len({tuple(category.id for category in tree.exclusive) for tree in trees}) == 1
+
+
 def test_what_does_not_matter_for_examples_is_not_in_the_settings() -> None:
     one = ExampleSettings.of(workflow()).model_dump_json()
     other = workflow(training={"epochs": 3}, model={"kind": "linear"}, feed={"folder": "/x"}, seed=9)

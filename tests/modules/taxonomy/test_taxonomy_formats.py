@@ -174,7 +174,45 @@ def nested_json() -> str:
 def test_gpc(tmp_path: Path, name: str, data: Callable[[], str | bytes]) -> None:
     taxonomy = load(tmp_path, data(), name)
     assert {category.id: category.path for category in taxonomy} == GPC_TREE
+    if name not in ("gpc.xml", "gpc.json"):
+        told = {category.id: category.description for category in taxonomy}
+        assert told == {**dict.fromkeys(GPC_TREE, "d"), "50202300": "d, e"}
     assert {category.id for category in taxonomy.exclusive} == {"10000201", "10000202", "51000000"}
+
+
+DEFINITION = "Anything &amp;amp; all that is\u200b drunk\n  cold. " + "word " * 300
+DEFINED = ("Anything & all that is drunk cold. " + "word " * 300)[:1000].rstrip()
+
+
+def defined(name: str) -> str:
+    """A segment with that definition and a family without one, as each of GS1's files has them."""
+    if name == "xml":
+        escaped = DEFINITION.replace("&", "&amp;").replace("\n", "&#10;")
+        family = '<family code="2" text="Water" definition=""/>'
+        return f'<schema><segment code="1" text="Drinks" definition="{escaped}">{family}</segment></schema>'
+    if name == "json":
+        segment = node(1, 1, "Drinks", {**node(2, 2, "Water"), "Definition": None})
+        return json.dumps({"Schema": [{**segment, "Definition": DEFINITION, "DefinitionExcludes": "Excludes Tea"}]})
+    header = ["SegmentCode", "SegmentTitle", "SegmentDefinition_Includes", "SegmentDefinition_Excludes",
+              "FamilyCode", "FamilyTitle", "FamilyDefinition"]  # fmt: skip
+    row = ["1", "Drinks", DEFINITION, "Excludes Tea", "2", "Water", ""]
+    return "\n".join(",".join(f'"{cell}"' for cell in line) for line in (header, row))
+
+
+@pytest.mark.parametrize("name", ["xml", "json", "csv"])
+def test_gs1_s_definitions_are_descriptions(tmp_path: Path, name: str) -> None:
+    taxonomy = load(tmp_path, defined(name), f"gpc.{name}")
+    assert {c.id: (c.text, c.description) for c in taxonomy} == {"1": ("Drinks", DEFINED), "2": ("Drinks > Water", "")}
+    taxonomy.write(tmp_path / "own.csv")
+    assert Taxonomy.load(tmp_path / "own.csv") == taxonomy
+
+
+@pytest.mark.parametrize(
+    ("definition", "kept"), [("x" * 2000, "x" * 1000), ("y" * 1000 + " z", "y" * 1000), ("d", "d")]
+)
+def test_a_definition_is_cut_behind_a_word_where_there_is_one(tmp_path: Path, definition: str, kept: str) -> None:
+    (drinks,) = load(tmp_path, f'<s><segment code="1" text="Drinks" definition="{definition}"/></s>', "gpc.xml")
+    assert drinks.description == kept
 
 
 def test_xml_bombs_are_refused_before_they_grow(tmp_path: Path) -> None:

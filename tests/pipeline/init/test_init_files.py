@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from modules.errors import InputError
+from modules.taxonomy import Taxonomy
 from pipeline.init import detect, write_workflow
 from pipeline.init.output import slug
 from pipeline.inputs import taxonomy_of
@@ -259,6 +260,14 @@ def test_a_given_taxonomy_is_taken_in_place_of_the_feeds_categories(tmp_path: Pa
     assert [(c.id, c.text, c.exclusive) for c in taxonomy] == [
         ("166", "Apparel", False), ("187", "Apparel > Boots", True), ("5", "Pets", True)
     ]  # fmt: skip
+    (tmp_path / "tree.csv").write_text(
+        'path,name,exclusive,description,synonyms\nApparel,,,"A ""quoted"" # {one}: \u202f\\d",\n'
+        'Apparel > Boots,Tall,true,,"wellies|a, b"\nPets,,true,,"[""x|y""]"\n', "utf-8"
+    )  # fmt: skip
+    given = Taxonomy.load(tmp_path / "tree.csv")
+    assert [c.synonyms for c in given] == [(), ("wellies", "a, b"), ("x|y",)] and given.find("Apparel").description
+    file, *_ = write_workflow(detect([tmp_path / "a.csv"]), tmp_path / "q", "shop", taxonomy_file=tmp_path / "tree.csv")
+    assert taxonomy_of(load_workflow(file)) == given
     with pytest.raises(InputError, match=r"none\.yaml"):
         write_workflow(detect([tmp_path / "a.csv"]), tmp_path / "p", "shop", taxonomy_file=tmp_path / "none.yaml")
     assert not (tmp_path / "p").exists()
