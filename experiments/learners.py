@@ -26,9 +26,10 @@ from modules.settings.workflow import Workflow
 from modules.training.design import columns_of, design_matrix, embeddings_among
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
 from modules.training.gaussian_process import Process
-from modules.training.liblinear import names_in_embedding, process_of
+from modules.training.liblinear import names_in_embedding
 from modules.training.methods.gradient import GradientTraining
 from modules.training.methods.liblinear import LiblinearTraining
+from modules.training.named_products import NamedProducts, process_of
 from modules.training.penalty import LinearHead, cross_validated_penalty
 
 OBJECTIVE = DEFAULT_OBJECTIVE
@@ -97,6 +98,7 @@ class ExactLearner:
         self.design, _ = design_matrix(unlabelled, workflow.features, sizes.features, seed=workflow.seed)
         self.kind = ""
         self.process: Process | None = None
+        self.known: NamedProducts | None = None
         self._take(workflow.model.chosen(0, workflow.reads_names)[0])
         self.table, self.bias = (
             np.zeros((self.matrix.shape[1], self.classes), np.float32),
@@ -111,6 +113,7 @@ class ExactLearner:
         if settings.kind == self.kind:
             return
         self.kind, self.settings, seed = settings.kind, settings, self.workflow.seed
+        self.known = None
         ranges = columns_of(self.workflow.features, self.sizes.features)
         if isinstance(settings, LatentModelSettings):
             columns = EmbeddingColumns.of(ranges, embeddings_among(self.workflow.features), self.design.shape[1])
@@ -140,13 +143,14 @@ class ExactLearner:
 
     def _fit_process(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
         """The head that starts from categories' names, which sees the pool's products and these labels."""
-        names = names_in_embedding(self.sizes.names[OBJECTIVE], self.workflow.features, self.matrix.shape[1])
+        if self.known is None:
+            names = names_in_embedding(self.sizes.names[OBJECTIVE], self.workflow.features, self.matrix.shape[1])
+            self.known = NamedProducts.of(np.asarray(self.matrix)[self.pool], names)
         given = np.full(len(self.matrix), -1)
         given[rows] = labels
         self.process = process_of(
-            self.objective, np.asarray(self.matrix)[self.pool], np.searchsorted(self.pool, rows), given[self.pool],
-            names, self.ancestors, seed,
-        )  # fmt: skip
+            self.objective, self.known, np.searchsorted(self.pool, rows), given[self.pool], self.ancestors, seed
+        )
 
     def logits(self, rows: Int64Array) -> Float32Array:
         if self.process is not None:

@@ -34,13 +34,16 @@ class NamePrior:
     """Directions that categories' products are expected in.
 
     Attributes:
-      directions: float32 (classes, width), rows of unit length, in the space of the products' embedding.
+      directions: float32 (classes, width), in the space of the products' embedding, of whatever length.
     """
 
     directions: Float32Array
 
     def scores(self, embeddings: Float32Array) -> Float32Array:
-        """For each product the cosine with each category, standardised over the categories; float32 (n, classes)."""
+        """For each product its likeness to each category, standardised over the categories; float32 (n, classes).
+
+        How long a product's embedding is does not matter.
+        """
         return standardised(embeddings @ self.directions.T)
 
     def probabilities(self, embeddings: Float32Array, sharpness: float) -> Float32Array:

@@ -9,16 +9,18 @@ constant, P their prior probabilities and Y the targets, the posterior mean of a
 
 Far from all labels that is what the names say, near them what the labels say. It is linear in x beside the prior, so
 the head stays a dense layer. Each name is one more labelled row, so that a category without a label can be told, too.
+A category with labels of its own needs its name less: its a may fade as a K / (K + n) with its n labels.
 
-What is free (a, the prior's sharpness, the noise, whether names of labelled categories are rows, how loud the encoder
-is in the kernel) is chosen by the likelihood of each label under the process fitted without it, which has a closed
-form as well (section 5.4.2): names that mislead get a smaller a, down to none, and are then no rows, either. A label
-is left out with all rows that show the same product, else these would answer for it. A few labels fit many choices by
-chance, so each step away from the choice before any label has to earn its keep.
+What is free (a, K, the prior's sharpness, the noise, whether names of labelled categories are rows, how loud the
+encoder is in the kernel) is chosen by the likelihood of each label under the process fitted without it, which has a
+closed form as well (section 5.4.2): names that mislead get a smaller a, down to none, and are then no rows, either. A
+label is left out with all rows that show the same product, else these would answer for it. A few labels fit many
+choices by chance, so each step away from the choice before any label has to earn its keep.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,14 +30,18 @@ import numpy as np
 from scipy import linalg
 
 from modules.arrays import Float32Array, Float64Array, IntpArray
-from modules.models.name_prior import NamePrior, softmax_rows
+from modules.models.name_prior import NamePrior
+from modules.models.whitening import Whitening
 
 NOISE = (0.05, 0.1, 0.2, 0.4, 0.8)
 SHARPNESS = (1.0, 2.0, 4.0)
 """Per standard deviation of a product's cosines with all names."""
 NAME_WEIGHTS = (1.0, 0.5, 0.25, 0.0)
 """Shares of the prior, the greatest first: of equal likelihoods the first one wins."""
-TEMPERATURES = (0.04, 0.08, 0.16, 0.32)
+FADES = (np.inf, 20.0, 5.0)
+"""Labels of a category with which its prior counts half."""
+TEMPERATURES = (0.32, 0.16, 0.08, 0.04)
+"""Each half of the one before: the exponentials of one are the squares of the last one's."""
 LOUDNESS = (1.0, 0.5)
 """Factors of the encoder's columns in the kernel: of a language that it does not read it knows less than the SVD."""
 STEP = 1.0
@@ -61,6 +67,7 @@ class Numbers(NamedTuple):
       temperature: what the scores are divided by to be logits.
       examples: whether names of categories that have labels are labelled rows, too.
       loudness: factor of the encoder's columns in the kernel.
+      fade: the labels of a category with which its prior counts half.
     """
 
     noise: float
@@ -69,16 +76,28 @@ class Numbers(NamedTuple):
     temperature: float
     examples: bool
     loudness: float
+    fade: float
+
+    def faded(self, counts: Float64Array) -> Float64Array:
+        """The prior's weight for categories with so many labels."""
+        return self.weight * _share(self.fade, counts)
 
     def steps(self) -> float:
-        """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, or a quarter of the prior."""
+        """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, a quarter of the prior, or a place in
+        :data:`FADES`."""
         first = BEFORE_LABELS
         pairs = ((self.noise, first.noise), (self.sharpness, first.sharpness), (self.temperature, first.temperature),
                  (self.loudness, first.loudness))  # fmt: skip
-        return sum(abs(float(np.log2(own / other))) for own, other in pairs) + 4.0 * abs(self.weight - first.weight)
+        doublings = sum(abs(float(np.log2(own / other))) for own, other in pairs)
+        return doublings + 4.0 * abs(self.weight - first.weight) + FADES.index(self.fade)
 
 
-BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.16, True, 1.0)
+def _share(fade: float, counts: Float64Array) -> Float64Array:
+    """What is left of the prior of categories with so many labels."""
+    return np.ones(counts.shape) if np.isinf(fade) else fade / (fade + counts)
+
+
+BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.16, True, 1.0, np.inf)
 """As long as there are too few labels to choose by. Without any, the best category of a product has a mean probability
 of 0.84, 0.54 and 0.86 on fashion titles, amazon_in_112 and pricerunner, and is right for 0.79, 0.46 and 0.81 of the
 products."""
@@ -90,8 +109,9 @@ class Process:
 
     Attributes:
       table: float32 (width, classes). bias: float32 (classes,).
-      prior: what it starts from. weight: of the prior's probabilities, in logits.
-      spread: float32 (classes, classes): what a score adds to the scores of its relatives.
+      prior: what it starts from.
+      named: float32 (classes, classes): what a category's prior probability adds to the logits, its own and its
+        relatives'.
       numbers: what was chosen.
       likelihood: mean log likelihood of the labels, each without itself; nan before there are labels.
     """
@@ -99,8 +119,7 @@ class Process:
     table: Float32Array
     bias: Float32Array
     prior: NamePrior
-    weight: float
-    spread: Float32Array
+    named: Float32Array
     numbers: Numbers
     likelihood: float
 
@@ -111,8 +130,12 @@ class Process:
 
     def logits(self, embeddings: Float32Array) -> Float32Array:
         """float32 (n, classes); what the model's graph computes."""
-        named = self.prior.probabilities(embeddings, self.sharpness) @ self.spread
-        return embeddings @ self.table + self.bias + np.float32(self.weight) * named
+        return embeddings @ self.table + self.bias + self.prior.probabilities(embeddings, self.sharpness) @ self.named
+
+    def reading(self, whitening: Whitening) -> Process:
+        """The same on embeddings before the whitening."""
+        prior = NamePrior(whitening(self.prior.directions))
+        return dataclasses.replace(self, table=whitening(self.table.T).T, prior=prior)
 
 
 @dataclass(frozen=True)
@@ -160,6 +183,17 @@ class Labelled:
         targets[np.arange(len(self.labels)), self.labels] = 1.0
         return targets
 
+    def counts(self, classes: int) -> Float64Array:
+        """float64 (classes,): how many labels each class has."""
+        return np.bincount(self.labels, weights=self.weights, minlength=classes).astype(np.float64)
+
+    def counts_without(self, classes: int) -> Float64Array:
+        """float64 (n, classes): how many labels each class has beside those of the row's group."""
+        numbers, of_group = np.unique(self.groups, return_inverse=True)
+        own = np.zeros((len(numbers), classes))
+        np.add.at(own, (of_group, self.labels), self.weights)
+        return np.asarray(np.maximum(self.counts(classes) - own, 0.0)[of_group])
+
 
 def fit_process(
     labelled: Labelled, names: Float32Array, prior: NamePrior, *, spread: Float32Array, temperature: float, seed: int
@@ -174,18 +208,18 @@ def fit_process(
     """
     classes, count = len(names), len(labelled.labels)
     numbers, likelihood = BEFORE_LABELS, float("nan")
-    solved = np.zeros((names.shape[1] + 1, classes))
+    solved, weights = np.zeros((names.shape[1] + 1, classes)), np.full(classes, numbers.weight)
     if count >= LEAST_LABELS:
         some = labelled.at(np.random.default_rng(seed).permutation(count)[:ROWS])
         numbers, likelihood = _chosen(some, names, prior, spread)
     if count:
-        factors = _factors(names, numbers.loudness)
-        solved = _coefficients(labelled.with_names(names, numbers.examples), factors, prior, numbers) @ spread
+        factors, weights = _factors(names, numbers.loudness), numbers.faded(labelled.counts(classes))
+        solved = _coefficients(labelled.with_names(names, numbers.examples), factors, prior, numbers, weights) @ spread
         solved[:-1] *= factors[:, None]
     scale = temperature / numbers.temperature
     return Process(
         (scale * solved[:-1]).astype(np.float32), (scale * _CONSTANT**0.5 * solved[-1]).astype(np.float32), prior,
-        scale * numbers.weight, spread, numbers, likelihood,
+        (scale * weights[:, None] * spread).astype(np.float32), numbers, likelihood,
     )  # fmt: skip
 
 
@@ -194,8 +228,10 @@ def _factors(names: Float32Array, loudness: float) -> Float64Array:
     return np.where(names.any(axis=0), loudness, 1.0)
 
 
-def _coefficients(rows: Labelled, factors: Float64Array, prior: NamePrior, numbers: Numbers) -> Float64Array:
-    """X' (X X' + noise I)^-1 (Y - a P), float64 (width + 1, classes).
+def _coefficients(
+    rows: Labelled, factors: Float64Array, prior: NamePrior, numbers: Numbers, weights: Float64Array
+) -> Float64Array:
+    """X' (X X' + noise I)^-1 (Y - a P), float64 (width + 1, classes); ``weights``: of each class's prior.
 
     As (X' X + noise I)^-1 X' (Y - a P), which is the same and whose matrices do not grow with the labels; rows that
     count w times are rows times the square root of w.
@@ -207,7 +243,7 @@ def _coefficients(rows: Labelled, factors: Float64Array, prior: NamePrior, numbe
         inputs = part.inputs(factors)
         counted = part.weights[:, None] * inputs
         products += counted.T @ inputs
-        named = numbers.weight * prior.probabilities(part.embeddings, numbers.sharpness)
+        named = weights * prior.probabilities(part.embeddings, numbers.sharpness)
         sums += counted.T @ (part.targets(classes) - named)
     coefficients: Float64Array = linalg.solve(products, sums, assume_a="pos")
     return coefficients
@@ -265,43 +301,57 @@ def _chosen(labelled: Labelled, names: Float32Array, prior: NamePrior, spread: F
     Of equal ones the first, which trust names most.
     """
     best, most = (BEFORE_LABELS, -np.inf), -np.inf
+    shares = {fade: _share(fade, labelled.counts_without(len(names))).astype(np.float32) for fade in FADES}
     for examples in (True, False):
         # Names that are no examples beside labels are no prior, either: what the labels say alone.
-        weights, sharpness = (NAME_WEIGHTS, SHARPNESS) if examples else ((0.0,), (BEFORE_LABELS.sharpness,))
+        sharpness = SHARPNESS if examples else (BEFORE_LABELS.sharpness,)
         rows = labelled.with_names(names, examples)
         priors = {s: prior.probabilities(rows.embeddings, s).astype(np.float64) for s in sharpness}
-        for loudness, noise, taught, named in _left_out_scores(rows, names, len(labelled.labels), priors, spread):
-            for s, weight in itertools.product(sharpness, weights):
-                if not weight and s != BEFORE_LABELS.sharpness:
-                    continue
-                scores = (taught + weight * named[s]).astype(np.float32, copy=False)
-                for temperature in TEMPERATURES:
-                    likely = softmax_rows(scores / np.float32(temperature))
-                    own = np.log(np.maximum(likely[np.arange(len(likely)), labelled.labels], 1e-12))
+        for loudness, noise, taught, named in _left_out_scores(rows, names, len(labelled.labels), priors):
+            for s, weight, fade in _priors(examples):
+                scores = (taught + np.float32(weight) * shares[fade] * named[s]) @ spread if weight else taught @ spread
+                for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
                     likelihood = float(np.average(own, weights=labelled.weights))
-                    numbers = Numbers(noise, s, weight, temperature, examples, loudness)
+                    numbers = Numbers(noise, s, weight, temperature, examples, loudness, fade)
                     value = likelihood - STEP * numbers.steps() / float(labelled.weights.sum())
                     if value > most + 1e-9:
                         best, most = (numbers, likelihood), value
     return best
 
 
+def _priors(examples: bool) -> Iterator[tuple[float, float, float]]:
+    """Sharpness, weight and fading to compare; without weight the others say nothing."""
+    if examples:
+        yield from itertools.product(SHARPNESS, (weight for weight in NAME_WEIGHTS if weight), FADES)
+    yield BEFORE_LABELS.sharpness, 0.0, BEFORE_LABELS.fade
+
+
+def _log_likelihoods(scores: Float32Array, labels: IntpArray) -> Iterator[Float32Array]:
+    """Of each row's label at each of :data:`TEMPERATURES`; the exponentials are taken once, for the flattest."""
+    scores = scores - scores.max(axis=1, keepdims=True)
+    own = scores[np.arange(len(labels)), labels]
+    shares = np.exp(scores / np.float32(TEMPERATURES[0]))
+    for temperature in TEMPERATURES:
+        if temperature != TEMPERATURES[0]:
+            np.square(shares, out=shares)
+        yield np.maximum(own / np.float32(temperature) - np.log(shares.sum(axis=1)), np.log(1e-12))
+
+
 def _left_out_scores(
-    rows: Labelled, names: Float32Array, count: int, priors: Mapping[float, Float64Array], spread: Float32Array
+    rows: Labelled, names: Float32Array, count: int, priors: Mapping[float, Float64Array]
 ) -> Iterator[tuple[float, float, Float32Array, dict[float, Float32Array]]]:
-    """For each loudness and noise what the labels, and each prior, add to the scores of the first ``count`` rows.
+    """For each loudness and noise what the labels, and each prior, give to each class of the first ``count`` rows.
 
     Each row's are those without its group (Rasmussen and Williams, equation 5.12), and so the errors' complement.
     """
     root, groups = np.sqrt(rows.weights)[:, None], rows.groups[:count]
-    targets = rows.targets(len(spread))
+    targets = rows.targets(len(names))
     for loudness in LOUDNESS:
         smoother = _Smoother.of(root * rows.inputs(_factors(names, loudness)))
         for noise in NOISE:
             taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
             errors = {s: smoother.left_out(root * p, noise, groups) / root[:count] for s, p in priors.items()}
-            named = {s: error.astype(np.float32) @ spread for s, error in errors.items()}
-            yield loudness, noise, taught.astype(np.float32) @ spread, named
+            yield loudness, noise, taught.astype(np.float32), {s: e.astype(np.float32) for s, e in errors.items()}
 
 
 def spread_over(ancestors: Sequence[Sequence[int]], classes: int, weight: float) -> Float32Array:

@@ -7,8 +7,7 @@ category want: each one-versus-rest problem is solved to its regularised optimum
 
 from __future__ import annotations
 
-import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TypeAlias
 
 import keras
@@ -18,14 +17,12 @@ from scipy import sparse
 from modules.arrays import Float32Array, IntpArray
 from modules.features import Feature, image_feature
 from modules.losses.base import Matrix
-from modules.models.name_prior import name_prior, names_layer
+from modules.models.name_prior import names_layer
 from modules.models.projection import unit_rows
 from modules.objectives import ancestor_levels
-from modules.objectives.base import ObjectiveSettings
 from modules.training.design import Design, columns_of, design_matrix, embeddings_among
-from modules.training.fit import balanced_weights
-from modules.training.gaussian_process import Labelled, Process, fit_process, spread_over
 from modules.training.image_columns import embedder, shown_alone
+from modules.training.named_products import NamedProducts, process_of
 from modules.training.penalty import LinearHead, cross_validated_penalty
 from modules.training.task import TrainingTask
 from modules.vision.networks import tower_name
@@ -121,44 +118,12 @@ def _fit_named_head(
     objective, columns = task.objectives[name], np.asarray(matrix, np.float32)
     names = names_in_embedding(task.sizes.names[name], task.features, columns.shape[1], design.image_columns)
     process = process_of(
-        objective, columns, objective.labelled(labels), labels, names,
+        objective, NamedProducts.of(columns, names), objective.labelled(labels), labels,
         ancestor_levels(objective.classes(task.taxonomy), task.taxonomy), task.seed, products,
     )  # fmt: skip
     task.model.set_head(model, name, process.table, process.bias, design)
     layer = model.get_layer(names_layer(name))
-    layer.set_weights([process.prior.directions.T, process.weight * process.spread, np.float32(process.sharpness)])
-
-
-def process_of(
-    objective: ObjectiveSettings, embeddings: Float32Array, rows: IntpArray, labels: np.ndarray, names: Float32Array,
-    ancestors: Sequence[Sequence[int]], seed: int, products: IntpArray | None = None,
-) -> Process:  # fmt: skip
-    """The Gaussian process of an objective with one category a product.
-
-    Args:
-      embeddings: float32 (n, width), of all products of the train split, labelled or not.
-      rows: those that have a label. labels: (n,), the classes.
-      names: :func:`names_in_embedding`.
-      products: (n,), the row that each row shows, where some are copies; None: each its own.
-    """
-    spread = spread_over(ancestors, len(names), getattr(objective, "ancestor_weight", 0.0))
-    temperature = objective.uncalibrated().temperature
-    own = np.asarray(labels[rows], np.intp)
-    weights = np.ones(len(own))
-    if objective.class_weights == "balanced":
-        weights = np.array(balanced_weights(np.bincount(own, minlength=len(names))))[own]
-    shown = rows if products is None else products[rows]
-    return fit_process(
-        Labelled(embeddings[rows], own, _equal_rows(embeddings, shown), weights), names, name_prior(names, embeddings),
-        spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
-    )  # fmt: skip
-
-
-def _equal_rows(embeddings: Float32Array, rows: IntpArray) -> IntpArray:
-    """A number per row, the same for equal ones: a product that a resample has drawn twice, or a variant."""
-    numbers: dict[bytes, int] = {}
-    digests = (hashlib.blake2b(embeddings[row].tobytes(), digest_size=16).digest() for row in rows)
-    return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.intp)
+    layer.set_weights([process.prior.directions.T, process.named, np.float32(process.sharpness)])
 
 
 def names_in_embedding(

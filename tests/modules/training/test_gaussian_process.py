@@ -15,6 +15,7 @@ from modules.models.projection import unit_rows
 from modules.objectives import ExclusiveObjective
 from modules.training.gaussian_process import (
     BEFORE_LABELS,
+    FADES,
     LEAST_LABELS,
     LOUDNESS,
     NAME_WEIGHTS,
@@ -27,7 +28,7 @@ from modules.training.gaussian_process import (
     fit_process,
     spread_over,
 )
-from modules.training.liblinear import process_of
+from modules.training.named_products import NamedProducts, process_of
 
 CONSTANT = 0.1
 CLASSES = 4
@@ -58,7 +59,9 @@ def fitted(rows: Labelled, names, prior: NamePrior, spread=None, temperature: fl
 
 def posterior(rows: Labelled, names, prior, numbers, at):
     """Posterior means by scikit-learn, before relatives' scores are added; a row that counts w times has noise / w."""
-    noise, sharpness, weight, _, examples, loudness = numbers
+    noise, sharpness, weight, _, examples, loudness, fade = numbers
+    counts = np.array([rows.weights[rows.labels == category].sum() for category in range(len(names))])
+    weight = weight * np.ones(len(names)) if np.isinf(fade) else weight * fade / (fade + counts)
     added = np.arange(len(names)) if examples else np.setdiff1d(np.arange(len(names)), rows.labels)
     inputs = np.concatenate([rows.embeddings, names[added]]).astype(float)
     targets = np.eye(len(names))[np.concatenate([rows.labels, added])]
@@ -86,7 +89,9 @@ def test_it_is_the_posterior(width: int, count: int) -> None:
     assert (numbers == BEFORE_LABELS and np.isnan(process.likelihood)) == (count < LEAST_LABELS)
     expected = 0.7 / numbers.temperature * posterior(rows, names, prior, numbers, embeddings) @ spread
     np.testing.assert_allclose(process.logits(embeddings), expected, atol=2e-3)
-    assert process.weight == pytest.approx(0.7 / numbers.temperature * numbers.weight)
+    counts = np.bincount(rows.labels, weights, CLASSES)
+    faded = numbers.weight * (1.0 if np.isinf(numbers.fade) else numbers.fade / (numbers.fade + counts))
+    np.testing.assert_allclose(process.named, (0.7 / numbers.temperature * faded * spread.T).T, rtol=1e-5)
 
 
 @pytest.mark.parametrize("width", [3, 40], ids=["more rows than columns", "more columns than rows"])
@@ -102,24 +107,28 @@ def test_the_numbers_are_those_of_the_greatest_likelihood_of_labels_left_out(wid
     targets = np.eye(CLASSES)[np.concatenate([truth, np.arange(CLASSES)])]
     every = np.append(weights, np.ones(CLASSES))
     likelihoods = {}
-    for noise, sharpness, (weight, examples), loudness in itertools.product(
-        NOISE, SHARPNESS, [*((weight, True) for weight in NAME_WEIGHTS), (0.0, False)], LOUDNESS
+    for noise, sharpness, (weight, examples), loudness, fade in itertools.product(
+        NOISE, SHARPNESS, [*((weight, True) for weight in NAME_WEIGHTS), (0.0, False)], LOUDNESS, FADES
     ):
         loud = inputs * np.where(names.any(axis=0), loudness, 1.0)
         kernel = loud @ loud.T + CONSTANT
-        named = weight * prior.probabilities(inputs.astype(np.float32), sharpness)
         scores = np.zeros((len(truth), CLASSES))
         for row, group in enumerate(groups):
+            others = groups != group
+            counts = np.bincount(truth[others], weights[others], CLASSES)
+            faded = weight * (np.ones(CLASSES) if np.isinf(fade) else fade / (fade + counts))
+            named = faded * prior.probabilities(inputs.astype(np.float32), sharpness)
             kept = np.flatnonzero(np.append(groups, np.full(CLASSES if examples else 0, -1)) != group)
             matrix = kernel[np.ix_(kept, kept)] + np.diag(noise / every[kept])
             scores[row] = named[row] + kernel[row, kept] @ np.linalg.solve(matrix, (targets - named)[kept])
         for own in TEMPERATURES:
             likely = log_softmax(scores @ spread / own, axis=1)[np.arange(len(truth)), truth]
-            numbers = Numbers(noise, sharpness, weight, own, examples, loudness)
+            numbers = Numbers(noise, sharpness, weight, own, examples, loudness, fade)
             likelihoods[numbers] = np.average(likely, weights=weights)
     steps = {
         numbers: abs(np.log2(numbers.noise / 0.4)) + abs(np.log2(numbers.sharpness / 2))
         + abs(np.log2(numbers.temperature / 0.16)) + abs(np.log2(numbers.loudness)) + 4 * (1 - numbers.weight)
+        + FADES.index(numbers.fade)
         for numbers in likelihoods
     }  # fmt: skip
     values = {numbers: likelihood - steps[numbers] / weights.sum() for numbers, likelihood in likelihoods.items()}
@@ -142,7 +151,9 @@ def test_names_that_mislead_are_turned_down_by_labels(seed: int) -> None:
     # Names of nothing: what the labels say alone.
     silent = np.zeros_like(names)
     alone = fitted(rows, silent, name_prior(silent, embeddings))
-    assert misled.numbers.weight == 0.0 and not misled.numbers.examples
+    counts = np.bincount(truth[known], minlength=classes)
+    # Most of it is gone, or it has faded to what ten labels of a category outweigh.
+    assert misled.numbers.faded(counts).max() < 0.5
     assert told.numbers.weight > 0.0 and told.numbers.examples
     right, without = accuracy(told, embeddings[rest], truth[rest]), accuracy(alone, embeddings[rest], truth[rest])
     assert accuracy(misled, embeddings[rest], truth[rest]) >= without - 0.005
@@ -203,14 +214,16 @@ def test_copies_of_a_product_do_not_answer_for_it() -> None:
     apart = fitted(labelled(everything, np.tile(truth, 3)), names, prior)
     objective = ExclusiveObjective(loss="cross_entropy")
     rows = np.arange(120)
-    together = process_of(objective, everything, rows, np.tile(truth, 3), names, [], 1)
+    together = process_of(objective, NamedProducts.of(everything, names), rows, np.tile(truth, 3), [], 1)
     assert apart.likelihood > -0.2 > once.likelihood
     assert abs(together.likelihood - once.likelihood) < 0.3
     # The same where the copies are other rows: shown by a part of their columns.
     changed = everything.copy()
     changed[40:80, :100], changed[80:, 100:] = 0.0, 0.0
-    shown = process_of(objective, changed, rows, np.tile(truth, 3), names, [], 1, np.tile(np.arange(40), 3))
-    loose = process_of(objective, changed, rows, np.tile(truth, 3), names, [], 1)
+    shown = process_of(
+        objective, NamedProducts.of(changed, names), rows, np.tile(truth, 3), [], 1, np.tile(np.arange(40), 3)
+    )
+    loose = process_of(objective, NamedProducts.of(changed, names), rows, np.tile(truth, 3), [], 1)
     assert shown.likelihood < loose.likelihood - 0.2
 
 
@@ -221,7 +234,9 @@ def test_balanced_classes_count_alike() -> None:
     names = np.zeros((3, 12), np.float32)
     recalls = {}
     for setting in ("none", "balanced"):
-        process = process_of(ExclusiveObjective(class_weights=setting), embeddings, kept, truth, names, [], 1)
+        process = process_of(
+            ExclusiveObjective(class_weights=setting), NamedProducts.of(embeddings, names), kept, truth, [], 1
+        )
         rare = truth > 0
         recalls[setting] = accuracy(process, embeddings[rare], truth[rare])
     assert recalls["balanced"] > recalls["none"] + 0.05

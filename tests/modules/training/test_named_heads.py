@@ -23,7 +23,8 @@ from modules.training.category_names import encoded_names
 from modules.training.data import batches
 from modules.training.design import columns_of, design_matrix
 from modules.training.gaussian_process import LEAST_LABELS, Process
-from modules.training.liblinear import names_in_embedding, process_of
+from modules.training.liblinear import names_in_embedding
+from modules.training.named_products import NamedProducts, process_of
 from modules.training.run import MODEL_FACTS, input_sizes, train
 from tests.encoders import tiny_encoder
 from tests.modules.training import catalogue
@@ -108,8 +109,8 @@ def process_on(settings: Workflow, embeddings: Float32Array, labels: np.ndarray)
     objective = settings.objectives["exclusive"]
     levels = ancestor_levels(objective.classes(catalogue.TREE), catalogue.TREE)
     return process_of(
-        objective, embeddings, np.flatnonzero(labels >= 0), labels, names_of(settings, embeddings.shape[1]), levels,
-        settings.seed,
+        objective, NamedProducts.of(embeddings, names_of(settings, embeddings.shape[1])), np.flatnonzero(labels >= 0),
+        labels, levels, settings.seed,
     )  # fmt: skip
 
 
