@@ -11,12 +11,12 @@ from modules.category_text import CategoryCells, unseen
 from modules.taxonomy.category import SEPARATOR, Category, default_id, split_path, tidy
 from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, parse_document, read_bytes
 from modules.taxonomy.formats import Entry, Source, format_of, formats_shown
+from modules.taxonomy.formats.base import OWN_KEYS
 
 MAX_NAME = 200
 CELLS = CategoryCells("\0")
 """Cleans names as those of a feed's cells are: then a feed's own text for a category means the same one."""
 _OWN_SUFFIXES = frozenset((".yaml", ".yml", ".json", ".jsonl", ".csv"))
-_KEYS = ("path", "id", "name", "exclusive", "parent")
 
 
 @dataclass(slots=True)
@@ -54,7 +54,10 @@ def read_categories(path: str | Path) -> list[Category]:
 
 
 def _foreign(entries: Iterable[Entry], complaints: Complaints) -> list[_Entry]:
-    """The categories of somebody else's file, with those above them that it leaves out; its leaves are exclusive."""
+    """The categories of somebody else's file, with those above them that it leaves out.
+
+    Its leaves are exclusive, unless the file says which categories are.
+    """
     listed = [(CELLS.names(list(entry.path)), entry) for entry in entries]
     if not any(path for path, _ in listed):
         complaints.stop("expected at least one category")
@@ -76,7 +79,8 @@ def _foreign(entries: Iterable[Entry], complaints: Complaints) -> list[_Entry]:
             if above not in named and above not in implied:
                 implied.add(above)
                 rows.append(_Entry(entry.line, above, None, None, False))
-        rows.append(_Entry(entry.line, path, entry.id, None, path not in parents))
+        exclusive = path not in parents if entry.exclusive is None else entry.exclusive
+        rows.append(_Entry(entry.line, path, entry.id, None, exclusive))
     return rows
 
 
@@ -118,7 +122,7 @@ def _read_entry(row: Node, complaints: Complaints) -> _Entry | None:
             "expected a category with a 'path'", row.line, "categories", row.show(), "write '- path: Shoes > Boots'"
         )
         return None
-    complaints.unknown_keys(row, _KEYS, "categories")
+    complaints.unknown_keys(row, OWN_KEYS, "categories")
     entries = {key: node for key, node in row.entries.items() if not node.is_null}
     texts: dict[str, str] = {}
     for key in ("id", "name", "parent"):

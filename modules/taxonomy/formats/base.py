@@ -12,6 +12,8 @@ from modules.errors import InputError, Problem
 from modules.taxonomy.documents import line_of
 
 SAMPLE_LINES = 200
+OWN_KEYS = ("path", "id", "name", "exclusive", "parent")
+"""What the project's own form says of a category."""
 
 
 class Entry(NamedTuple):
@@ -21,11 +23,13 @@ class Entry(NamedTuple):
       path: names from the root down.
       line: 1-based, None of a format without lines.
       id: the source's own; None where it has none.
+      exclusive: whether people label it; None where the source does not say: then it is if it is a leaf.
     """
 
     path: tuple[str, ...]
     line: int | None = None
     id: str | None = None
+    exclusive: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -78,8 +82,13 @@ class Source:
         return tuple(line for line in kept if line and not line.lstrip().startswith("#"))[:SAMPLE_LINES]
 
 
+def delimiter_of(line: str) -> str:
+    """What parts the columns of a table, by its header."""
+    return max(",;\t|", key=line.count)
+
+
 class TaxonomyFormat(ABC):
-    """One format of taxonomy files of others. Such a file says nothing of exclusive categories: its leaves are."""
+    """One format of taxonomy files of others. Hardly one says which categories are exclusive: leaves are, then."""
 
     kind: ClassVar[str]
     """Its short name."""
