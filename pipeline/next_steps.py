@@ -43,7 +43,9 @@ def _table_step(loaded: LoadedWorkflow, run: Run) -> tuple[str, str] | None:
         return shlex.join(command), "writes every product's categories" + ("" if whole else "; not blessed")
     if any(predictions.guessed.values()):
         # A file would leave every category empty: guesses are for people, who label from them.
-        return shlex.join(command), "shows what categories' names alone let the model guess; a file would leave that out"
+        return shlex.join(
+            command
+        ), "shows what categories' names alone let the model guess; a file would leave that out"
     return None
 
 
