@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import Problem
 
 REASONS = {
@@ -103,7 +104,7 @@ class Tally:
                 "",
                 key="feed.quarantine.max_share",
                 value=f"{max_share:g}",
-                expected=f"{bad:,} of {self.read:,} records{whose} are bad ({bad / self.read:.1%}): {named}",
+                expected=f"{bad:,} of {counted(self.read, 'record')}{whose} are bad ({bad / self.read:.1%}): {named}",
                 hint="mend the feed or the mapping of its fields, or raise the share",
             )
         ]
@@ -140,7 +141,7 @@ def incomplete(read: int, products: int, bad: int) -> list[Problem]:
     if read == products + bad:
         return []
     expected = (
-        f"expected every record to be a product or in quarantine: {read:,} were read, "
-        f"{products:,} are products and {bad:,} are in quarantine"
+        f"expected every record to be a product or in quarantine: of {counted(read, 'record')} "
+        f"{counted(products, 'is a product', 'are products')} and {counted(bad, 'is', 'are')} in quarantine"
     )
     return [Problem("", expected, key="feed", hint="please report this as a bug")]

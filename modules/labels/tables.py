@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.labels.assumed import Assumed
 
@@ -58,7 +59,7 @@ def table_rows(name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed) 
                 header = _header(name, cells, line, assumed)
                 continue
             if len(cells) != len(header):
-                expected = f"expected {len(header)} columns as in the header, not {len(cells)}"
+                expected = f"expected {counted(len(header), 'column')} as in the header, not {len(cells)}"
                 raise InputError(Problem(name, expected, line))
             named = {n: _cell(n, cell) for n, cell in zip(header, cells, strict=True) if n}
             row = {n: value for n, value in named.items() if value != ""}

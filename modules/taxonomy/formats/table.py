@@ -11,6 +11,7 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import ClassVar, NamedTuple
 
+from modules.counting import counted
 from modules.errors import InputError, Problem, Problems, shorten
 from modules.taxonomy.documents import MAX_DEPTH, Node
 from modules.taxonomy.formats.base import OWN_KEYS, Entry, Source, TaxonomyFormat, delimiter_of
@@ -108,7 +109,7 @@ def _rows(source: Source) -> Iterator[tuple[int, list[str]]]:
                 # There is one column: a comma without quotes around it parts none.
                 row = [delimiter.join(written).strip()]
             elif len(row) != len(header):
-                expected = f"expected {len(header)} columns as in the header, not {len(row)}"
+                expected = f"expected {counted(len(header), 'column')} as in the header, not {len(row)}"
                 hint = "put a cell that has the separator in it into quotes"
                 raise InputError(Problem(source.path, expected, reader.line_num, hint=hint))
             yield reader.line_num, row
@@ -214,10 +215,11 @@ class _Tree:
                 path, above = None, None
                 break
             chain[above] = None
+            below = above
             try:
-                above = self._parent(above)
+                above = self._parent(below)
             except LookupError as error:
-                self._complain(above, str(error.args[0]))
+                self._complain(below, str(error.args[0]))
                 path, above = None, None
         if above is not None:
             path = self.paths[above]
