@@ -65,7 +65,7 @@ def table_rows(name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed) 
             row = {n: value for n, value in named.items() if value != ""}
             if "category" in header and "category" not in row and "value" not in row:
                 # As in a table that somebody has answered in part.
-                assumed.passed_over["rows without a category"] += 1
+                assumed.passed_over["row without a category", "rows without a category"] += 1
                 continue
             yield line, row
     except csv.Error as error:
