@@ -119,7 +119,8 @@ def count_untold(values: Sequence[Any]) -> tuple[int, int]:
 def untold_notes(column: str, untold: int, read: int) -> list[str]:
     """What to say of :func:`count_untold`'s figures about a column; nothing where each value tells a price."""
     if not untold:
-        of = f"of the first {counted(read, 'value')}"
+        return []
+    of = f"of the first {counted(read, 'value')}"
     said = counted(
         untold,
         f"{of} tells no price; a run counts it as missing",
