@@ -18,27 +18,27 @@ from modules.taxonomy.formats.base import OWN_KEYS, Entry, Source, TaxonomyForma
 from modules.taxonomy.formats.lines import path_cells
 
 _PATHS = (
-    "path", "full_path", "category_path", "category_full_path", "full_category_path", "path_name", "breadcrumb",
-    "breadcrumbs", "hierarchy", "category_hierarchy", "category_tree", "full_name", "category_full_name",
-    "full_category", "full_category_name", "taxonomy", "taxonomy_path", "product_type", "google_product_category",
+    "path", "full path", "category path", "category full path", "full category path", "path name", "breadcrumb",
+    "breadcrumbs", "hierarchy", "category hierarchy", "category tree", "full name", "category full name",
+    "full category", "full category name", "taxonomy", "taxonomy path", "product type", "google product category",
 )  # fmt: skip
 """Names of a column of whole paths, the most telling one first."""
 _NAMES = (
-    "category", "category_name", "category_title", "name", "title", "label", "categories", "product_category", "node",
-    "node_name",
+    "category", "category name", "category title", "name", "title", "label", "categories", "product category", "node",
+    "node name",
 )  # fmt: skip
 """Names of a column of names, or of whole paths where there are neither parents nor levels."""
-_IDS = ("id", "category_id", "code", "category_code", "node_id", "key", "category_key", "uid")
+_IDS = ("id", "category id", "code", "category code", "node id", "key", "category key", "uid")
 _PARENTS = (
-    "parent", "parent_id", "parent_category", "parent_category_id", "parent_code", "parent_category_code",
-    "parent_name", "parent_category_name", "parent_node", "parent_node_id", "parent_key",
+    "parent", "parent id", "parent category", "parent category id", "parent code", "parent category code",
+    "parent name", "parent category name", "parent node", "parent node id", "parent key",
 )  # fmt: skip
 _EXCLUSIVE = ("exclusive",)
 _LEVEL = re.compile(r"(?:category|cat|categorylevel|level|lvl|l|tier|depth)(\d{1,2})(?:name|title)?")
 _BELOW = (
-    ("category", "category_name", "main_category", "parent_category", "top_category", "department"),
-    ("subcategory", "subcategory_name"),
-    ("subsubcategory", "sub_subcategory_name"),
+    ("category", "category name", "main category", "parent category", "top category", "department"),
+    ("subcategory", "subcategory name"),
+    ("subsubcategory", "sub subcategory name"),
 )
 """Names of columns of levels, from the top down."""
 _NO_PARENT = frozenset(("", "0", "-1", "-", "null", "none", "nil", "root", "n/a"))

@@ -282,7 +282,7 @@ def test_a_csv_says_itself_which_categories_are_exclusive(tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("text", "says"),
     [
-        ("colour,size\nred,4\n", r"their.csv:1 = 'colour, size': .*names a column of .*category_path.*breadcrumb"),
+        ("colour,size\nred,4\n", r"their.csv:1 = 'colour, size': .*names a column of .*category path.*breadcrumb"),
         ("id;count\n1;4\n", r"their.csv:1 .*column of categories.*case, blanks and underscores do not matter"),
         ("category,id\nA,1\nB\n", r"their.csv:3: expected 2 columns as in the header, not 1"),
         ("category,category\nA,1\n", r"their.csv:1 .*a column is named twice"),
