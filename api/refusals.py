@@ -8,6 +8,7 @@ import orjson
 from pydantic import ValidationError
 from starlette.responses import Response
 
+from modules.counting import counted
 from modules.errors import InputError, shorten
 
 
@@ -54,7 +55,7 @@ def answer(content: Any, status: int = 200, headers: dict[str, str] | None = Non
 
 def _shown(value: Any) -> str:
     if isinstance(value, dict):
-        return f"an object of {len(value)} keys"
+        return f"an object of {counted(len(value), 'key')}"
     if isinstance(value, list | tuple):
         return f"a list of {len(value)}"
     return shorten(repr(value).encode("utf-8", "replace").decode())

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.counting import counted
 from modules.errors import InputError, Problem, reason
 from modules.http_server.start import ServerOptions, start
 
@@ -93,7 +94,7 @@ def serve_similar(source: Source, options: ApiOptions, say: Callable[[str], None
         return create_app(engine, access, options.poll)
 
     def announce(url: str) -> Iterator[str]:
-        what = f"{len(catalogue):,} products by {', '.join(catalogue.methods)}"
+        what = f"{counted(len(catalogue), 'product')} by {', '.join(catalogue.methods)}"
         yield f"similar products ({what}) at {url}/v1/similar (stop with Ctrl+C)"
         if token is not None and not options.loopback:
             yield "note: the token travels unencrypted, unless a proxy before this adds TLS"

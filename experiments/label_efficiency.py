@@ -27,6 +27,7 @@ from experiments.catalogue import LabelledCatalogue
 from experiments.learners import OBJECTIVE, Learner, learner_of
 from experiments.play import Game, SimulatedRound
 from modules.arrays import Int64Array
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.query_strategies import strategy
 from modules.reporting.learning_curves import FIGURES, Curve, LearningCurves, write_learning_curves
@@ -95,14 +96,14 @@ def run(
         pool, held_out = catalogue.held_out(settings.held_out, own)
         if settings.budget > len(pool):
             raise InputError(
-                Problem("--budget", f"at most the pool's {len(pool):,} products", value=str(settings.budget))
+                Problem("--budget", f"at most the pool's {counted(len(pool), 'product')}", value=str(settings.budget))
             )
         for kind in settings.strategies:
             path = folder / ROUNDS_FOLDER / f"{kind}-{seed}.json"
             rounds = read_rounds(path)
             if not finished(rounds, settings):
                 if learner is None or split != own:
-                    report(f"features of {len(catalogue.products):,} products")
+                    report(f"features of {counted(len(catalogue.products), 'product')}")
                     learner, split = memory_learner(workflow, catalogue, pool), own
                 temperature = Calibration.before_eval(workflow.objectives).temperature[OBJECTIVE]
                 game = Game(catalogue, learner, pool, held_out, strategy(kind), seed, temperature)
@@ -124,7 +125,7 @@ def _play(
         write_atomically(path, json.dumps([asdict(round_) for round_ in rounds]).encode())
         last = rounds[-1]
         report(
-            f"{game.strategy.kind} seed {game.seed}: {last.labels:,} labels, accuracy {last.accuracy:.3f}, "
+            f"{game.strategy.kind} seed {game.seed}: {counted(last.labels, 'label')}, accuracy {last.accuracy:.3f}, "
             f"macro-F1 {last.macro_f1:.3f}, {last.seconds:.1f} s"
         )
     return rounds
@@ -263,10 +264,11 @@ def page_of(
         curves.append(Curve(kind, seed, [r.labels for r in rounds], values, [r.seconds for r in rounds]))
     held_out = round(settings.held_out * described["products"])
     facts = [
-        f"{described['products']:,} products of distinct titles, {described['classes']:,} categories of at least "
-        f"{settings.minimum}; {held_out:,} products held out",
+        f"{counted(described['products'], 'product')} of distinct titles, "
+        f"{counted(described['classes'], 'category')} of at least {settings.minimum}; "
+        f"{counted(held_out, 'product')} held out",
         f"model {described['workflow']['model']['kind']}, batches of {settings.batch}, "
-        f"{len(settings.seeds)} seed{'s' if len(settings.seeds) != 1 else ''}; the truth answers in people's place",
+        f"{counted(len(settings.seeds), 'seed')}; the truth answers in people's place",
     ]
     shown = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in described.items()]
     return LearningCurves(f"Label efficiency on {name}", curves, dict(settings.targets or {}), shown, facts)

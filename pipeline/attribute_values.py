@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import Problem, shorten
 from modules.examples import Holds
 from modules.feeds.mapping import as_vector
@@ -39,14 +40,14 @@ def check_attributes(
         wanted = f"a vector of {length} numbers" if length else f"a {holds_of[name]}"
         shown = shorten(str(others[0]), 60)
         if len(others) == len(values):
-            expected = (
-                f"expected {wanted}, as features.{reader} reads it; none of the first {len(values):,} values is one"
-            )
+            read = counted(len(values), "value")
+            expected = f"expected {wanted}, as features.{reader} reads it; none of the first {read} is one"
             problems.append(loaded.problem(f"{place}.attributes.{name}", expected, shown))
         else:
-            fate = "their records go to the quarantine" if length else "they are missing, and counted"
-            count = f"{len(others):,} of the first {len(values):,} values"
-            notes.append(f"attribute {name}: {count} are not {wanted} (such as {shown!r}): {fate}")
+            fate = "the records go to the quarantine" if length else "counted as missing"
+            of = f"of the first {counted(len(values), 'value')}"
+            count = counted(len(others), f"{of} is", f"{of} are")
+            notes.append(f"attribute {name}: {count} not {wanted} (such as {shown!r}): {fate}")
     return problems, notes
 
 

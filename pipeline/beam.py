@@ -9,12 +9,18 @@ from pathlib import Path
 from modules.errors import InputError, Problem
 from modules.settings.beam import BeamRunnerSettings, EnvironmentSettings
 
+# Says that workers have all they need. Without it TFX packs its own source for them, some seconds per component.
+_THIS_PROCESS = "--sdk_container_image=this-process"
+
 IN_PROCESS = (
     # Beam in this process, chosen on purpose: ``DirectRunner`` first tries to download the Prism runner.
     "--runner=FnApiRunner",
-    # Says that workers have all they need. Without it TFX packs its own source for them, some seconds per component.
-    "--sdk_container_image=this-process",
+    _THIS_PROCESS,
 )
+
+# TFDV imports a part of tfx_bsl that is only there with ZetaSQL, and ``tfx`` alone puts a stand-in in its place. A
+# worker process would import TFDV first, with the code that it unpickles, and fail.
+_WORKERS_IMPORT = "--beam_plugins=tfx"
 
 
 def beam_arguments(beam: BeamRunnerSettings, find: Callable[[str], Path] = Path) -> list[str]:
@@ -27,7 +33,8 @@ def beam_arguments(beam: BeamRunnerSettings, find: Callable[[str], Path] = Path)
     Raises:
       InputError: a job server's jar that is not there.
     """
-    return [*_runner(beam, find), *_further(beam)]
+    elsewhere = [] if beam.runner == "in_process" else [_WORKERS_IMPORT]
+    return [*_runner(beam, find), *elsewhere, *_further(beam)]
 
 
 def _runner(beam: BeamRunnerSettings, find: Callable[[str], Path]) -> list[str]:
@@ -35,7 +42,8 @@ def _runner(beam: BeamRunnerSettings, find: Callable[[str], Path]) -> list[str]:
     if beam.runner == "in_process":
         return list(IN_PROCESS)
     if beam.runner == "multi_process":
-        return [*IN_PROCESS, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+        processes = ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+        return ["--runner=components.runners.FnApiRunner", _THIS_PROCESS, *processes]
     if beam.runner == "dataflow":
         return _dataflow(beam)
     # An image of its own for the workers, or a worker that is this program: TFX has nothing to pack for either.

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import InputError
 
 _FORMAT = 1
@@ -105,7 +106,7 @@ class Checksums:
                 if name not in sizes:
                     return Damage(artifact / name, "is missing")
                 if sizes[name] != size:
-                    return Damage(artifact / name, f"is damaged: {sizes[name]:,} bytes in place of {size:,}")
+                    return Damage(artifact / name, f"is damaged: {counted(sizes[name], 'byte')} in place of {size:,}")
                 if _sha256(artifact / name) != sha256:
                     return Damage(artifact / name, "is damaged: its checksum is another than when it was made")
             for name in sizes.keys() - known.keys():

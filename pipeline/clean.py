@@ -6,6 +6,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
+from modules.counting import counted
 from modules.errors import InputError, Problem, reason
 from modules.paths import near
 from modules.settings.retention import RetentionSettings
@@ -48,7 +49,7 @@ def clean_folder(
     if folders or not short:
         total = _size(sum(removed.bytes for removed in folders))
         done = "would be deleted" if dry_run else "deleted"
-        console.print(f"retention: {len(folders):,} folders of older runs {done}, {total}", soft_wrap=True)
+        console.print(f"retention: {counted(len(folders), 'folder')} of older runs {done}, {total}", soft_wrap=True)
 
 
 def clean_encodings(loaded: LoadedWorkflow, console: Console, *, dry_run: bool = False) -> None:

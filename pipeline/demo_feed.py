@@ -9,6 +9,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.settings.feed import DemoSettings
 from pipeline.workflow_file import LoadedWorkflow
@@ -61,7 +62,7 @@ def write_demo_folder(folder: Path, settings: DemoSettings, console: Console | N
         (fresh / "new").rename(folder)
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
-    return f"{folder}: {settings.products:,} products, seed {settings.seed} ({summary})"
+    return f"{folder}: {counted(settings.products, 'product')}, seed {settings.seed} ({summary})"
 
 
 def _write(output: Path, settings: DemoSettings, console: Console | None) -> str:
@@ -82,7 +83,8 @@ def _write(output: Path, settings: DemoSettings, console: Console | None) -> str
                 bar.update(task, completed=done, total=total)
 
             summary = write_demo(output, **options, progress=show)
-    return f"{sum(summary.labels.values()):,} labels, {summary.rules:,} rules, {summary.categories:,} categories"
+    labels = counted(sum(summary.labels.values()), "label")
+    return f"{labels}, {counted(summary.rules, 'rule')}, {counted(summary.categories, 'category')}"
 
 
 def _stamp(settings: DemoSettings) -> dict[str, Any]:

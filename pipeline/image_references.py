@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from modules.counting import counted
 from modules.errors import Problem
 from modules.images.local import LocalImages
 from modules.images.outcome import ImageError
@@ -47,11 +48,12 @@ def check_images(loaded: LoadedWorkflow, settings: ImageSettings, references: It
                 refused[host or reference] += 1
                 hosts |= {host} if host else set()
     bad = refused.total() + len(missing)
-    said = []
+    said, of = [], f"of {counted(len(distinct), 'image')}"
     if refused:
-        said.append(f"{refused.total():,} of {len(distinct):,} images are not allowed: {_most(refused)}")
+        said.append(f"{counted(refused.total(), f'{of} is', f'{of} are')} not allowed: {_most(refused)}")
     if missing:
-        said.append(f"{len(missing):,} of {len(distinct):,} images are not below {folder}: {missing[0]!r} and others")
+        others = " and others" if len(missing) > 1 else ""
+        said.append(f"{counted(len(missing), f'{of} is', f'{of} are')} not below {folder}: {missing[0]!r}{others}")
     if bad < len(distinct):
         return [], said
     problems = []

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from modules.counting import counted
 from modules.feeds.files import format_of
 from modules.feeds.ids import LabelIds
 from modules.feeds.mapping import Mapper
@@ -34,7 +35,8 @@ class UnknownIds:
         if not self.unknown:
             return ""
         ids = listed(self.first, self.unknown)
-        return f"{self.unknown:,} of {self.labelled:,} labelled products are not in the feed: {ids}"
+        of = f"of {counted(self.labelled, 'labelled product')}"
+        return f"{counted(self.unknown, f'{of} is', f'{of} are')} not in the feed: {ids}"
 
 
 def listed(first: Iterable[str], count: int) -> str:

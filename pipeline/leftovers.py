@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from components.class_metrics.store import open_store
+from modules.counting import counted
 from modules.paths import near
 from pipeline.run_folder import RunFolder
 
@@ -43,14 +44,14 @@ def clear(folder: RunFolder, pipeline: str) -> str:
     _remove([*removed, *half, *_system_folders(folder.root)])
     done = []
     if ended:
-        done.append(f"{_counted(len(ended), 'execution')} set to failed")
+        done.append(f"{counted(len(ended), 'execution')} set to failed")
     if removed:
-        done.append(f"{_counted(len(removed), 'unfinished folder')} removed")
+        done.append(f"{counted(len(removed), 'unfinished folder')} removed")
     if half:
-        done.append(f"{_counted(len(half), 'half push', 'half pushes')} removed")
+        done.append(f"{counted(len(half), 'half push', 'half pushes')} removed")
     if unknown:
         aside = _move_aside(folder, unknown)
-        done.append(f"{_counted(len(unknown), 'folder')} that {_shown(folder)} does not know moved to {near(aside)}")
+        done.append(f"{counted(len(unknown), 'folder')} that {_shown(folder)} does not know moved to {near(aside)}")
     return f"cleared what an earlier run left: {', '.join(done)}" if done else ""
 
 
@@ -147,7 +148,3 @@ def _move_aside(folder: RunFolder, paths: list[Path]) -> Path:
 
 def _shown(folder: RunFolder) -> str:
     return "the database of ML Metadata" if folder.metadata_url is not None else near(Path(folder.metadata))
-
-
-def _counted(count: int, singular: str, plural: str = "") -> str:
-    return f"{count:,} {singular if count == 1 else plural or singular + 's'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.predictions.columns import (
@@ -86,7 +87,10 @@ def show_predictions(
     if count:
         show(console, table)
     of = f" of {query.split}" if query.split else ""
-    show(console, text(f"run {selected_run.id}: {count:,} shown of {files.products(query.split):,} predictions{of}"))
+    show(
+        console,
+        text(f"run {selected_run.id}: {count:,} shown of {counted(files.products(query.split), 'prediction')}{of}"),
+    )
     return count
 
 

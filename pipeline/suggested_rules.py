@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.counting import counted
+
 if TYPE_CHECKING:
     from modules.rules.model import Rule
     from modules.rules.report import RuleCount
@@ -45,11 +47,13 @@ class SuggestedRules:
     @property
     def scored(self) -> str:
         """How good they are, as a sentence."""
+        rules = f"{counted(len(self.rules), 'rule')} from the categories' names"
         if not self.judged:
             left = f"; {len(self.wrong):,} left out, wrong more often than right" if self.wrong else ""
-            return f"{len(self.rules):,} rules from the categories' names; no label says how good they are{left}"
-        said = f"{len(self.rules):,} rules from the categories' names, right for {self.right / self.judged:.0%} of the "
-        said += f"{self.judged:,} labels that they meet"
+            they = "it is" if len(self.rules) == 1 else "they are"
+            return f"{rules}; no label says how good {they}{left}"
+        they = "it meets" if len(self.rules) == 1 else "they meet"
+        said = f"{rules}, right for {self.right / self.judged:.0%} of the {counted(self.judged, 'label')} that {they}"
         return f"{said}; {len(self.wrong):,} left out, wrong more often than right" if self.wrong else said
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from modules.counting import counted
 from modules.errors import InputError, Problem, reason
 from modules.examples import PRODUCT_FIELDS, ProductColumns
 from modules.feeds.files import NO_MATCH, format_of
@@ -109,7 +110,7 @@ def _check_taxonomy(loaded: LoadedWorkflow, report: ValidationReport) -> Taxonom
     taxonomy = _collect(report, lambda: Taxonomy.load(path))
     if taxonomy is None:
         return None
-    report.counts["taxonomy"] = f"{len(taxonomy):,} categories, {len(taxonomy.exclusive):,} of them exclusive"
+    report.counts["taxonomy"] = f"{counted(len(taxonomy), 'category')}, {len(taxonomy.exclusive):,} of them exclusive"
     single_label = loaded.workflow.single_label_objectives
     if single_label and len(taxonomy.exclusive) < 2:
         expected = f"expected at least 2 categories with exclusive: true, for objective {single_label[0]!r}"
@@ -128,7 +129,7 @@ def _check_own_trees(loaded: LoadedWorkflow, report: ValidationReport) -> None:
 
     trees = _collect(report, lambda: merged_trees(example_settings(loaded), str(loaded.folder)))
     if trees is not None:
-        report.counts["taxonomy"] = f"built from the feeds' columns {columns}: {len(trees.paths):,} paths"
+        report.counts["taxonomy"] = f"built from the feeds' columns {columns}: {counted(len(trees.paths), 'path')}"
         report.notes += trees.sentences()
 
 
@@ -158,7 +159,7 @@ def _check_labels(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Validation
     log = _collect(report, lambda: read_labels(paths, taxonomy, kinds))
     if log is None:
         return
-    report.counts["labels"] = f"{len(log):,} rows"
+    report.counts["labels"] = counted(len(log), "row")
     report.notes += [f"labels: {sentence}" for sentence in log.assumed.sentences()]
     try:
         compared = unknown_ids(loaded, log.products)
@@ -179,7 +180,7 @@ def _check_assignments(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: Valid
                 continue
             products = _collect(report, lambda path=path: read_assignments(str(path), taxonomy))  # type: ignore[misc]
             if products is not None:
-                report.counts[f"assignments {file}"] = f"{len(products):,} products"
+                report.counts[f"assignments {file}"] = counted(len(products), "product")
 
 
 def _check_category_thresholds(loaded: LoadedWorkflow, taxonomy: Taxonomy, report: ValidationReport) -> None:
@@ -275,11 +276,11 @@ def _check_source(loaded: LoadedWorkflow, number: int, paths: list[str], report:
     source = loaded.workflow.sources[number]
     name = f"feed {source.retailer}" if loaded.workflow.feeds else "feed"
     if any(is_remote(path) for path in paths):
-        report.counts[name] = f"{len(paths):,} files, not looked into"
+        report.counts[name] = f"{counted(len(paths), 'file')}, not looked into"
         return []
     size = sum(size_of(path) for path in paths)
     shown = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
-    report.counts[name] = f"{len(paths):,} {'file' if len(paths) == 1 else 'files'}, {shown}"
+    report.counts[name] = f"{counted(len(paths), 'file')}, {shown}"
     peeks: list[Peek] = []
     for path in paths:
         kind = _collect(report, lambda path=path: format_of(path, source))  # type: ignore[misc]

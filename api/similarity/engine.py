@@ -20,6 +20,7 @@ from api.similarity.images import EXPECTED, canonical_image
 from api.similarity.metrics import Metrics
 from api.similarity.requests import Query, Similar
 from modules.arrays import Float32Array
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.predictions.columns import EMBEDDING_IMAGE, EMBEDDING_TEXT
 from modules.similarity.catalogue import Catalogue, SimilarityQuery, SimilarProduct, depth
@@ -220,7 +221,9 @@ def _vector(values: Sequence[float], catalogue: Catalogue, by: str, where: str) 
         raise Refused(422, f"{by!r} compares texts", where, "an id or a text", f"ask by {catalogue.methods[0]!r}")
     if len(values) != dimension:
         expected = f"{dimension} numbers, the dimension of {by!r}"
-        raise Refused(422, f"got {len(values)} numbers", where, expected, "embed it with the run's own model")
+        raise Refused(
+            422, f"got {counted(len(values), 'number')}", where, expected, "embed it with the run's own model"
+        )
     wide = np.asarray(values, np.float64)
     longest = np.abs(wide).max()
     if longest == 0.0:

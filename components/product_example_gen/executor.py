@@ -17,6 +17,7 @@ from tfx.types import artifact_utils
 from components.product_example_gen import outcome, tasks
 from components.workers import workers_of
 from modules import examples
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.feeds.files import FeedFile, parts, unsplittable
 from modules.feeds.index import by_title
@@ -114,8 +115,8 @@ class ProductExampleGenExecutor(base_beam_executor.BaseBeamExecutor):
         problems = []
         for number, _pieces in self._tasks:
             data = tasks.load_json(os.path.join(work, f"truths-{number}"))
-            for tree, counted in zip(truths, data["truths"], strict=True):
-                tree.update({tuple(path): count for path, count in counted})
+            for tree, paths in zip(truths, data["truths"], strict=True):
+                tree.update({tuple(path): count for path, count in paths})
             problems += [Problem(**problem) for problem in data["problems"]]
         if not problems and not any(truths):
             columns = [source.fields.truth for source in settings.sources if source.fields.truth]
@@ -210,17 +211,20 @@ def _describe(artifact: Any, counts: examples.Counts) -> None:
     shown = ", ".join(f"{split} {counts.products[split]:,}" for split in SPLITS)
     bad = counts.quarantined.total()
     read = counts.total + bad
-    _log.info("%s records = %s products (%s) + %s in quarantine", f"{read:,}", f"{counts.total:,}", shown, f"{bad:,}")
+    _log.info(
+        "%s = %s (%s) + %s in quarantine", counted(read, "record"), counted(counts.total, "product"), shown, f"{bad:,}"
+    )
     if counts.passed_over:
         words = (f"{word.replace('_', ' ')} {count:,}" for word, count in counts.passed_over.most_common())
         _log.info("lines that are no records: %s", ", ".join(words))
     for retailer in counts.retailers:
         own = counts.quarantined_of(retailer).total()
-        _log.info("%s: %s products, %s in quarantine", retailer, counts.by_retailer[retailer, examples.PRODUCTS], own)
+        products = counted(counts.by_retailer[retailer, examples.PRODUCTS], "product")
+        _log.info("%s: %s, %s in quarantine", retailer, products, own)
     if counts.images:
         _log.info("images: %s", ", ".join(f"{reason} {count:,}" for reason, count in counts.images.most_common()))
     for name, count in counts.untold.items():
-        _log.warning("%s products have a %s that cannot be told", f"{count:,}", name)
+        _log.warning("%s a %s that cannot be told", counted(count, "product has", "products have"), name)
     if counts.leaked_titles:
         _log.warning(
             "%s titles (variants count as one) stand in more than one of the feed's splits", counts.leaked_titles

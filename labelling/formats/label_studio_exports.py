@@ -176,13 +176,14 @@ def _rows(
     several = kind is not None and not kind_named(kind).single_label
     annotations = [a for name in _ANNOTATION_LISTS for a in _listed(task.get(name), f"'{name}'")]
     if not annotations:
-        assumed.passed_over["tasks without an annotation (predictions and drafts are no answers)"] += 1
+        why = "without an annotation (predictions and drafts are no answers)"
+        assumed.passed_over[f"task {why}", f"tasks {why}"] += 1
     imported = []
     for annotation in annotations:
         hint = "export the annotations themselves, not only their ids"
         answers = _from(_mapping(annotation, "an annotation", hint), asked, about, people, several)
         if not answers:
-            assumed.passed_over["annotations in which nothing is chosen"] += 1
+            assumed.passed_over["annotation in which nothing is chosen", "annotations in which nothing is chosen"] += 1
         imported += answers
     return imported
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from labelling.web.formatting import figure
+from modules.counting import counted
 from modules.reporting.svg import Series, line_chart
 
 if TYPE_CHECKING:
@@ -22,6 +23,6 @@ def chart(points: Sequence[Point]) -> Markup:
     """
     band = [None if p.lower is None or p.upper is None else (p.lower, p.upper) for p in points]
     series = Series("F1", [(float(run), p.f1) for run, p in enumerate(points)], band)
-    name = f"F1 over {len(points)} runs, the newest {figure(points[-1].f1)}" if points else ""
+    name = f"F1 over {counted(len(points), 'run')}, the newest {figure(points[-1].f1)}" if points else ""
     labels = [point.run[:16] for point in points]
     return line_chart(name, [series], labels=labels, y_range=(0.0, 1.0), width=560, height=180)

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 
 from modules import examples
 from modules.category_text import Names
+from modules.counting import counted
 from modules.errors import Problem
 from modules.feeds.encoding import ByName, TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
 from modules.feeds.ids import LabelIds
@@ -390,9 +391,13 @@ def unknown_problems(
         nearest = taxonomy.nearest(text)
         hint = f"did you mean {nearest.text!r}?" if nearest else "or set labels.truth.cut_to_taxonomy"
         file, line = first[names]
-        problems.append(Problem(file, f"not in the taxonomy ({count:,} products)", line, column, text, hint))
+        problems.append(Problem(file, f"not in the taxonomy ({counted(count, 'product')})", line, column, text, hint))
     if len(products) > MAX_UNKNOWN:
-        rest = f"{len(products) - MAX_UNKNOWN:,} more true categories are not in the taxonomy"
+        rest = counted(
+            len(products) - MAX_UNKNOWN,
+            "more true category is not in the taxonomy",
+            "more true categories are not in the taxonomy",
+        )
         problems.append(Problem("", rest, key="labels.truth", hint="labels.truth.cut_to_taxonomy cuts them"))
     return problems
 
@@ -409,5 +414,5 @@ def unknown_assigned_problems(unknown: list[tuple[str, str, str, int, int]], tax
         near = taxonomy.nearest(text)
         hint = f"did you mean {near.text!r}?" if near else ""
         file, line = first[column, text]
-        problems.append(Problem(file, f"not in the taxonomy ({count:,} products)", line, column, text, hint))
+        problems.append(Problem(file, f"not in the taxonomy ({counted(count, 'product')})", line, column, text, hint))
     return problems

@@ -13,6 +13,7 @@ import numpy as np
 import orjson
 
 from modules.category_text import Names
+from modules.counting import counted
 from modules.examples import CURRENCY, IMAGE, PRICE, RETAILER, ProductColumns
 from modules.feeds.cleaning import clean
 from modules.feeds.identifiers import gtins_of, item_groups_of
@@ -252,7 +253,9 @@ def as_vector(column: str, value: Any, dimension: int | None) -> np.ndarray:
         raise NotUsable("wrong_type", f"{column}: {kind_of(value)} where a vector is expected")
     if len(value) == 0 or (dimension is not None and len(value) != dimension):
         expected = "some" if dimension is None else str(dimension)
-        raise NotUsable("wrong_type", f"{column}: a vector of {len(value)} values where {expected} are expected")
+        raise NotUsable(
+            "wrong_type", f"{column}: a vector of {counted(len(value), 'value')} where {expected} are expected"
+        )
     with np.errstate(over="ignore"):
         vector = value.astype(np.float32)
     if not np.isfinite(vector).all():

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import Problem
 
 REASONS = {
@@ -96,14 +97,14 @@ class Tally:
         bad = self.counts.total()
         if bad <= max_share * self.read:
             return []
-        whose = f" of {retailer}" if retailer else ""
+        of = f"of {counted(self.read, 'record')}" + (f" of {retailer}" if retailer else "")
         named = ", ".join(f"{reason} {count}" for reason, count in sorted(self.counts.items()))
         problems = [
             Problem(
                 "",
                 key="feed.quarantine.max_share",
                 value=f"{max_share:g}",
-                expected=f"{bad:,} of {self.read:,} records{whose} are bad ({bad / self.read:.1%}): {named}",
+                expected=f"{counted(bad, f'{of} is', f'{of} are')} bad ({bad / self.read:.1%}): {named}",
                 hint="mend the feed or the mapping of its fields, or raise the share",
             )
         ]
@@ -140,7 +141,7 @@ def incomplete(read: int, products: int, bad: int) -> list[Problem]:
     if read == products + bad:
         return []
     expected = (
-        f"expected every record to be a product or in quarantine: {read:,} were read, "
-        f"{products:,} are products and {bad:,} are in quarantine"
+        f"expected every record to be a product or in quarantine: {counted(read, 'was', 'were')} read, "
+        f"{counted(products, 'is a product', 'are products')} and {counted(bad, 'is', 'are')} in quarantine"
     )
     return [Problem("", expected, key="feed", hint="please report this as a bug")]

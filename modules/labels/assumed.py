@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from modules.counting import counted
+
 ANNOTATOR = SOURCE = "import"
 """Annotator and source of a row that names none. Nobody knows how such a row's product was chosen, so it is learnt from
 and measured on only where the workflow says that it may be (``labels.evaluate_imported``)."""
@@ -16,12 +18,13 @@ class Assumed:
 
     Attributes:
       rows: (column, value in words) to the number of rows that were given it.
-      passed_over: what was left out, in words ("rows without a category"), to how many.
+      passed_over: what was left out, in words for one and for several ("row without a category", "rows without a
+        category"), to how many.
       columns: per file, its columns that are no part of a label.
     """
 
     rows: Counter[tuple[str, str]] = field(default_factory=Counter)
-    passed_over: Counter[str] = field(default_factory=Counter)
+    passed_over: Counter[tuple[str, str]] = field(default_factory=Counter)
     columns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def add(self, other: Assumed) -> None:
@@ -35,11 +38,7 @@ class Assumed:
         by_count: dict[int, list[str]] = {}
         for (column, value), count in self.rows.items():
             by_count.setdefault(count, []).append(f"{column} {value}")
-        said = [f"assumed for {_rows(count)}: {', '.join(values)}" for count, values in by_count.items()]
-        said += [f"passed over: {count:,} {what}" for what, count in self.passed_over.items()]
+        said = [f"assumed for {counted(count, 'row')}: {', '.join(values)}" for count, values in by_count.items()]
+        said += [f"passed over: {counted(count, *what)}" for what, count in self.passed_over.items()]
         said += [f"{file}: passed over its columns {', '.join(names)}" for file, names in self.columns.items()]
         return said
-
-
-def _rows(count: int) -> str:
-    return f"{count:,} {'row' if count == 1 else 'rows'}"

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.labels.assumed import Assumed
 
@@ -58,13 +59,13 @@ def table_rows(name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed) 
                 header = _header(name, cells, line, assumed)
                 continue
             if len(cells) != len(header):
-                expected = f"expected {len(header)} columns as in the header, not {len(cells)}"
+                expected = f"expected {counted(len(header), 'column')} as in the header, not {len(cells)}"
                 raise InputError(Problem(name, expected, line))
             named = {n: _cell(n, cell) for n, cell in zip(header, cells, strict=True) if n}
             row = {n: value for n, value in named.items() if value != ""}
             if "category" in header and "category" not in row and "value" not in row:
                 # As in a table that somebody has answered in part.
-                assumed.passed_over["rows without a category"] += 1
+                assumed.passed_over["row without a category", "rows without a category"] += 1
                 continue
             yield line, row
     except csv.Error as error:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, ClassVar, Literal
 
+from modules.counting import counted
 from modules.errors import Problem
 from modules.models.base import ModelSettings, Width
 from modules.models.gaussian_process import GaussianProcessModel
@@ -48,12 +49,13 @@ class AutoModel(ModelSettings):
         Returns:
           Its settings, and why it was chosen, as the end of a sentence.
         """
+        are = counted(labels, "label is", "labels are")
         dropout, width = self.modality_dropout, self.embedding_width
         if labels < FEW_LABELS and named:
             process = GaussianProcessModel(modality_dropout=dropout, embedding_width=width)
-            return process, f"{labels:,} labels are fewer than {FEW_LABELS:,}, and an encoder reads categories' names"
+            return process, f"{are} fewer than {FEW_LABELS:,}, and an encoder reads categories' names"
         if labels < FEW_LABELS:
             few = LsaModel(modality_dropout=dropout, embedding_width=width)
-            return few, f"{labels:,} labels are fewer than {FEW_LABELS:,}"
+            return few, f"{are} fewer than {FEW_LABELS:,}"
         many = LinearModel(modality_dropout=dropout, embedding_width=width)
-        return many, f"{labels:,} labels are {FEW_LABELS:,} or more"
+        return many, f"{are} {FEW_LABELS:,} or more"

@@ -8,6 +8,7 @@ import numpy as np
 import tensorflow as tf
 
 from modules.arrays import Float32Array
+from modules.counting import counted
 from modules.examples import ID
 from modules.predictions.columns import PROBABILITIES, objective_column
 from modules.saved_models import load_saved_model
@@ -43,7 +44,7 @@ def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: S
         if not left:
             break
     if left or probabilities is None:
-        raise KeyError(f"{left:,} products are in no example file")
+        raise KeyError(counted(left, "product is in no example file", "products are in no example file"))
     return probabilities
 
 

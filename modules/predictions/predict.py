@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import tensorflow as tf
 
 from modules import progress
+from modules.counting import counted
 from modules.objectives.class_tables import ClassTables
 from modules.predictions.columns import (
     ANCESTORS,
@@ -140,7 +141,7 @@ def predict_file(
         for batch in _in_order(batch_of, ((*item, on) for item, on in zip(data, cycle(models), strict=False))):
             writer.add(batch)
             done += batch.num_rows
-            progress.report(done, 0, f"{done:,} products of {files} file{'s' if files > 1 else ''}")
+            progress.report(done, 0, f"{counted(done, 'product')} of {counted(files, 'file')}")
     return done
 
 

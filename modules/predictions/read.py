@@ -21,7 +21,7 @@ from modules.examples import SPLIT_FOLDER
 from modules.objectives import kind_by_columns, kind_named, single_label_names
 from modules.parquet import readable
 from modules.predictions.columns import ENTROPY, ID, MARGIN, SPLIT, objective_column, objectives_of
-from modules.predictions.guesses import guessed_classes
+from modules.predictions.guesses import guessed_classes, sources_beside, without_guesses
 from modules.taxonomy import Category, Taxonomy
 
 Uncertainty = Literal["entropy", "least_confidence", "margin"]
@@ -146,6 +146,13 @@ class PredictionFiles:
             for file in self.files.get(name, []):
                 yield from _batches(file, columns)
 
+    def has_category(self) -> bool:
+        """Whether a sink would write a category of the first single-label objective (or the first one): no guess is."""
+        objective = self.objective(None)
+        membership = objective_column(objective, kind_named(self.kinds[objective]).membership_column)
+        columns = sources_beside([membership], self.schema.names)
+        return any(_has_value(without_guesses(batch).column(membership)) for batch in self.scan(columns))
+
     def ids(self) -> Iterator[str]:
         """All products' ids."""
         for batch in self.scan([ID]):
@@ -241,6 +248,12 @@ def _in_any(column: pa.Array, categories: Collection[str]) -> BoolArray:
         hits[np.asarray(rows)] = True
         return hits
     return np.asarray(pc.is_in(column, value_set=wanted))
+
+
+def _has_value(column: pa.Array) -> bool:
+    """Whether a row has a category (text), or at least one (list of text)."""
+    values = column.flatten() if pa.types.is_list(column.type) else column
+    return len(values) > values.null_count
 
 
 def plain(table: pa.Table) -> pa.Table:

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from modules.counting import counted
 from modules.examples import Counts
 from modules.reporting.model import BadExample, CategoryRow, Estimate, Predicted, Training, Tuning
 from modules.taxonomy import Category, Taxonomy
@@ -122,7 +123,7 @@ def training_of(model: Path) -> Training | None:
     for name, counts in facts.get("training_labels", {}).items():
         few = sum(1 for count in counts if 0 < count < 5)
         none = sum(1 for count in counts if count == 0)
-        text = f"{sum(counts):,} in {len(counts):,} categories; {none:,} without any, {few:,} with fewer than 5"
+        text = f"{sum(counts):,} in {counted(len(counts), 'category')}; {none:,} without any, {few:,} with fewer than 5"
         shown.append((f"training labels of {name}", text))
     committee = facts.get("committee")
     if committee:

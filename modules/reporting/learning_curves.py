@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from markupsafe import Markup
 
+from modules.counting import counted
 from modules.reporting.page import duration_text, render, write_page
 from modules.reporting.svg import Series, line_chart
 
@@ -71,9 +72,9 @@ class Needed:
 
     def __str__(self) -> str:
         """ "428 (407-462), 5 seeds"."""
-        seeds = f"{self.seeds} seed{'s' if self.seeds != 1 else ''}"
+        seeds = counted(self.seeds, "seed")
         if not self.labels:
-            return f"not within {self.most:,} labels, {seeds}"
+            return f"not within {counted(self.most, 'label')}, {seeds}"
         span = f"{min(self.labels):,.0f}-{max(self.labels):,.0f}"
         if self.mean is None:
             return f"{span} in {len(self.labels)} of {seeds}, the others not within {self.most:,}"

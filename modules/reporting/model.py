@@ -11,6 +11,7 @@ from math import hypot
 from typing import Literal
 
 from modules.arrays import BoolArray, Float64Array, Int64Array
+from modules.counting import counted
 from modules.examples import Counts
 
 MAIN_FIGURES = (
@@ -215,8 +216,9 @@ class ObjectiveReport:
     def stands_on(self) -> str:
         """What the figures are measured on, and what they mean where that is not how often the model is right."""
         if self.imitates:
-            return f"{self.measured:,} test products that rules reach: how well it imitates the rules, no accuracy"
-        return f"{self.measured:,} labelled test products"
+            products = counted(self.measured, "test product")
+            return f"{products} that rules reach: how well it imitates the rules, no accuracy"
+        return counted(self.measured, "labelled test product")
 
     def ranked(self) -> list[CategoryRow]:
         """Categories with labelled test products, the best first; where F1 is the same, more products weigh more."""

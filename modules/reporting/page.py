@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from markupsafe import Markup
 
+from modules.counting import counted
 from modules.images.outcome import REASONS
 from modules.objectives import kind_named
 from modules.reporting.collect import bins_of
@@ -214,7 +215,7 @@ def _history(report: ObjectiveReport) -> tuple[Markup, list[str]]:
         band = [_band(point, figure.name) for point in report.history] if number == 0 else []
         series.append(Series(figure.title, points, band))
     labels = [point.run for point in report.history]
-    chart = line_chart(f"Figures of {report.name} over {len(labels)} runs", series, labels=labels)
+    chart = line_chart(f"Figures of {report.name} over {counted(len(labels), 'run')}", series, labels=labels)
     return chart, [curve.name for curve in series]
 
 

@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modules.arrays import Int64Array
+from modules.counting import counted
 from modules.metrics.calibration import BINS, bin_of
 from modules.objectives import ObjectiveKind, kind_named
 from modules.predictions.columns import PROBABILITY, TITLE, objective_column
@@ -129,7 +130,7 @@ class _SingleLabel:
         names = [self.taxonomy[self.tops[i]].name for i in shown.tolist()]
         counts = pairs[np.ix_(shown, shown)]
         if len(rest):
-            names.append(f"{len(rest)} others")
+            names.append(counted(len(rest), "other"))
             right = pairs[np.ix_(shown, rest)].sum(axis=1)
             below = pairs[np.ix_(rest, shown)].sum(axis=0)
             corner = pairs[np.ix_(rest, rest)].sum()

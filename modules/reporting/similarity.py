@@ -8,6 +8,7 @@ from pathlib import Path
 
 from markupsafe import Markup
 
+from modules.counting import counted
 from modules.metrics.intervals import Interval
 from modules.reporting.page import render, write_page
 from modules.reporting.svg import bar
@@ -78,7 +79,7 @@ def sections(comparison: EmbeddingComparison) -> list[ProxyTable]:
                 length = bar([value.value if value.defined else 0.0], 1.0)
                 rows.append(Row(embedded.name, figure, value, less[figure] if number else None, length))
         first = measured.proxies[0]
-        caption = f"{first.queries:,} queries among {first.products:,} products; 95% intervals"
+        caption = f"{counted(first.queries, 'query')} among {counted(first.products, 'product')}; 95% intervals"
         key = measured.title.replace(" ", "-")
         tables.append(ProxyTable(key, measured.title.capitalize(), NOTES.get(measured.title, ""), caption, rows))
     return tables

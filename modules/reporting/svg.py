@@ -14,6 +14,7 @@ import numpy as np
 from markupsafe import Markup, escape
 
 from modules.arrays import Int64Array
+from modules.counting import counted
 
 Point = tuple[float, float]
 SERIES = 6
@@ -121,7 +122,7 @@ def reliability_chart(name: str, bins: Sequence[tuple[float, float, int]], size:
     places = [at(p, hit) for p, hit, _ in bins]
     parts.append(element("polyline", class_="line s0", points=_points(places)))
     for (x, y), (p, hit, n) in zip(places, bins, strict=True):
-        tip = element("title", f"probability {p:.2f}, right {hit:.2f}, {n:,} products")
+        tip = element("title", f"probability {p:.2f}, right {hit:.2f}, {counted(n, 'product')}")
         parts.append(element("circle", tip, class_="dot s0", cx=x, cy=y, r=3.0 + 7.0 * math.sqrt(n / most)))
     for value in (0.0, 0.5, 1.0):
         x, _ = at(value, 0)

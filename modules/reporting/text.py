@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from modules.counting import counted
 from modules.examples import PRODUCTS, READ, Counts
 from modules.images.outcome import OK
 from modules.objectives import kind_named
@@ -108,7 +109,7 @@ def products_line(counts: Counts) -> str:
     """How many products came from how many files, per split."""
     splits = sorted(counts.products, key=lambda split: (_SPLITS.get(split, 3), split))
     parts = ", ".join(f"{split} {counts.products[split]:,}" for split in splits)
-    files = f" of {counts.files:,} file{'s' if counts.files != 1 else ''}" if counts.files else ""
+    files = f" of {counted(counts.files, 'file')}" if counts.files else ""
     return f"{counts.total:,}{files}: {parts}"
 
 
@@ -118,18 +119,17 @@ def quarantine_line(counts: Counts) -> str:
     line = "no bad records"
     if total:
         reasons = ", ".join(f"{reason} {count:,}" for reason, count in counts.quarantined.most_common())
-        line = f"{total:,} bad records ({total / (total + counts.total):.1%}): {reasons}"
+        line = f"{counted(total, 'bad record')} ({total / (total + counts.total):.1%}): {reasons}"
     passed = ", ".join(f"{word.replace('_', ' ')} {count:,}" for word, count in counts.passed_over.most_common())
     return f"{line}; lines that are no records: {passed}" if passed else line
 
 
 def untold_lines(counts: Counts) -> list[tuple[str, str]]:
     """Per number field that some products have in words alone, how many they are."""
-    return [
-        (name, f"{number:,} of {counts.total:,} products have one that cannot be told, and go without")
-        for name, number in counts.untold.most_common()
-        if number
-    ]
+    of = f"of {counted(counts.total, 'product')}"
+    one = f"{of} has one that cannot be told, and goes without"
+    several = f"{of} have one that cannot be told, and go without"
+    return [(name, counted(number, one, several)) for name, number in counts.untold.most_common() if number]
 
 
 def retailer_lines(counts: Counts) -> list[tuple[str, str]]:
@@ -138,7 +138,7 @@ def retailer_lines(counts: Counts) -> list[tuple[str, str]]:
     for retailer in counts.retailers:
         bad = counts.quarantined_of(retailer)
         read, products = counts.by_retailer[retailer, READ], counts.by_retailer[retailer, PRODUCTS]
-        line = f"{products:,} products of {read:,} records"
+        line = f"{counted(products, 'product')} of {counted(read, 'record')}"
         if bad:
             reasons = ", ".join(f"{reason} {count:,}" for reason, count in bad.most_common())
             line += f", {bad.total():,} bad ({bad.total() / max(read, 1):.1%}): {reasons}"
@@ -149,7 +149,8 @@ def retailer_lines(counts: Counts) -> list[tuple[str, str]]:
 def images_line(counts: Counts) -> str:
     """How many products have an image, and why the others have none, the most frequent reason first."""
     lost = [(reason, n) for reason, n in counts.images.most_common() if reason != OK]
-    line = f"{counts.images[OK]:,} of {counts.images.total():,} products have one"
+    of = f"of {counted(counts.images.total(), 'product')}"
+    line = counted(counts.images[OK], f"{of} has one", f"{of} have one")
     return f"{line}; {', '.join(f'{reason} {n:,}' for reason, n in lost)}" if lost else line
 
 
@@ -164,7 +165,9 @@ def label_lines(counts: Counts, objectives: Sequence[str]) -> list[tuple[str, st
             ids = ", ".join([*map(repr, first), *(["..."] if len(first) < missing else [])])
             line = f"{line or 'none'}; {missing:,} of products that no feed has{f': {ids}' if first else ''}"
         if counts.model_labels[name]:
-            line = f"{line or 'none'}; models labelled {counts.model_labels[name]:,} products, never measured on"
+            line = (
+                f"{line or 'none'}; models labelled {counted(counts.model_labels[name], 'product')}, never measured on"
+            )
         lines.append((name, line or "none"))
     return lines
 
@@ -172,7 +175,8 @@ def label_lines(counts: Counts, objectives: Sequence[str]) -> list[tuple[str, st
 def rules_line(counts: Counts) -> str:
     """The rules' coverage."""
     share = counts.rule_products / counts.total if counts.total else 0.0
-    return f"{counts.rules:,} rules reach {counts.rule_products:,} products ({share:.1%})"
+    rules = counted(counts.rules, "rule reaches", "rules reach")
+    return f"{rules} {counted(counts.rule_products, 'product')} ({share:.1%})"
 
 
 def tuning_line(tuning: Tuning) -> str:
@@ -180,17 +184,17 @@ def tuning_line(tuning: Tuning) -> str:
     score, values = tuning.trials[0]
     chosen = ", ".join(f"{name} {value}" for name, value in zip(tuning.settings, values, strict=True))
     line = f"{chosen}: {tuning.metric.replace('_', ' ')} of {tuning.objective} {score:.3f} on the eval split"
-    return f"{line}, the best of {len(tuning.trials):,} trials; the worst has {tuning.trials[-1][0]:.3f}"
+    return f"{line}, the best of {counted(len(tuning.trials), 'trial')}; the worst has {tuning.trials[-1][0]:.3f}"
 
 
 def index_line(index: IndexReport) -> str:
     """What a similarity index holds and reaches, and whether it is blessed."""
     whole, rest = index.parts[0], index.parts[1:]
     lowest = min(part.recall for part in index.parts)
-    line = f"{whole.products:,} products in {len(rest):,} partitions, recall@{index.k} {whole.recall:.3f}"
-    line += f" (lowest {lowest:.3f}), {whole.milliseconds:.2f} ms a query"
+    line = f"{counted(whole.products, 'product')} in {counted(len(rest), 'partition')}, "
+    line += f"recall@{index.k} {whole.recall:.3f} (lowest {lowest:.3f}), {whole.milliseconds:.2f} ms a query"
     if index.near_duplicates is not None:
-        line += f", {index.near_duplicates:,} products with near-duplicates"
+        line += f", {counted(index.near_duplicates, 'product')} with near-duplicates"
     return f"{line}; {'blessed' if not index.reasons else 'not blessed: ' + ', '.join(index.reasons[:3])}"
 
 
@@ -235,7 +239,7 @@ def guesses_text(objective: ObjectiveReport) -> str:
     products, categories, all_of = predicted.guessed_products, predicted.guessed_categories, len(predicted.predicted)
     known = f"{categories:,} of {all_of:,}" if categories < all_of else f"any of the {all_of:,}"
     return (
-        f"{products:,} product{'s' if products != 1 else ''} with a guess from names only (source: names): "
+        f"{counted(products, 'product')} with a guess from names only (source: names): "
         f"no product of {known} categories is labelled yet; guesses are neither published nor exported"
     )
 
@@ -280,7 +284,7 @@ def _retailers(retailers: Sequence[RetailerRow]) -> Table:
     table.add_column(overflow="fold")
     for row in retailers[:_RETAILERS]:
         figures = ", ".join(f"{figure.title} {figure.now.value:.3f}" for figure in row.figures)
-        table.add_row(text(f"  {row.name}"), f"{row.measured:,} product{'s' if row.measured != 1 else ''}", figures)
+        table.add_row(text(f"  {row.name}"), counted(row.measured, "product"), figures)
     if len(retailers) > _RETAILERS:
         table.add_row(f"  and {len(retailers) - _RETAILERS:,} more", "", "in the report")
     return table
@@ -306,7 +310,7 @@ def _categories(title: str, rows: Sequence[CategoryRow]) -> Table:
     table.add_column(overflow="fold")
     for number, row in enumerate(rows):
         f1 = f"F1 {row.f1.value:.2f}" if row.f1 else ""
-        products = f"{row.examples:,} product{'s' if row.examples != 1 else ''}"
+        products = counted(row.examples, "product")
         table.add_row(f"  {title}" if not number else "", f1, products, text(row.path))
     return table
 

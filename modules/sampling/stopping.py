@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from modules.arrays import Float64Array
+from modules.counting import counted
 from modules.metrics.agreement import cohen_kappa
 from modules.predictions.columns import LEAST_CONFIDENCE
 from modules.sampling.table import PredictionTable
@@ -183,7 +184,9 @@ def estimate(rounds: Sequence[Round], batch: int, settings: StoppingSettings) ->
     else:
         reasons.append("Too early to say whether labelling on is worth it.")
     if kappas:
-        changed = f"The last {now.labels - rounds[-2].labels:,} labels left predictions at kappa {kappas[-1]:.3f}"
+        changed = (
+            f"The last {counted(now.labels - rounds[-2].labels, 'label')} left predictions at kappa {kappas[-1]:.3f}"
+        )
         bound = f"stable is {settings.kappa:g} for {settings.rounds} rounds"
         reasons.append(f"{changed} with those before ({bound}).")
     if gain is not None:

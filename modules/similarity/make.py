@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules import progress
+from modules.counting import counted
 from modules.predictions.read import PredictionFiles
 from modules.settings.similarity import IndexSettings
 from modules.similarity.from_predictions import read_items
@@ -72,7 +73,9 @@ def make_index(
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as scratch:
         items, partitions = read_items(files, taxonomy, settings, model, Path(scratch) / "vectors.npy")
-        progress.report(0, len(items), f"index over {len(items):,} products in {len(partitions):,} partitions")
+        progress.report(
+            0, len(items), f"index over {counted(len(items), 'product')} in {counted(len(partitions), 'partition')}"
+        )
         built = ScannSettings(
             min_products=settings.min_products, leaves=settings.leaves, scoring=settings.wanted_scoring,
             quantisation=settings.quantisation,

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 
 from modules import progress
 from modules.arrays import IntArray
+from modules.counting import counted
 from modules.similarity.float16_rows import to_float32
 from modules.similarity.items import column
 from modules.similarity.scann_index.index import Partition, ScannIndex
@@ -66,7 +67,7 @@ def write_neighbours(index: ScannIndex, path: Path, k: int, near_duplicate: floa
                 writer.write_table(group, row_group_size=len(group))
                 products += len(group)
                 marked += int(np.count_nonzero(group.column("near_duplicates").to_numpy()))
-                progress.report(products, len(index.rows.base), f"neighbours of {products:,} products")
+                progress.report(products, len(index.rows.base), f"neighbours of {counted(products, 'product')}")
     return Written(products, marked)
 
 

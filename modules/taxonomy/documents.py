@@ -15,6 +15,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, NoReturn
 
+from modules.counting import counted
 from modules.errors import InputError, Problem, reason
 
 MAX_BYTES = 64 << 20
@@ -446,14 +447,16 @@ def _parse_csv(text: str, complaints: Complaints) -> Iterator[Node]:
                     complaints.add("a column is named twice", line, value=", ".join(header))
                 continue
             if len(row) != len(header):
-                complaints.add(f"expected {len(header)} columns as in the header, not {len(row)}", line)
+                complaints.add(f"expected {counted(len(header), 'column')} as in the header, not {len(row)}", line)
                 continue
-            yield Node(line, entries={key: _cell(cell, line) for key, cell in zip(header, row, strict=True) if cell})
+            yield Node(
+                line, entries={key: table_cell(cell, line) for key, cell in zip(header, row, strict=True) if cell}
+            )
     except csv.Error as error:
         complaints.add(f"not CSV: {error}", reader.line_num)
 
 
-def _cell(cell: str, line: int) -> Node:
+def table_cell(cell: str, line: int) -> Node:
     if cell.startswith("["):
         try:
             value = json.loads(cell)

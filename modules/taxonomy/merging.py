@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from modules.counting import counted
 from modules.taxonomy.category import SEPARATOR, Category
 from modules.taxonomy.model import Taxonomy
 
@@ -43,7 +44,11 @@ class MergedTrees:
 
     def sentences(self, limit: int = 5) -> list[str]:
         """What was merged, for people; empty where nothing was."""
-        said = [f"{self.shared:,} categories are in the trees of several feeds"] if self.shared else []
+        said = (
+            [f"{counted(self.shared, 'category is', 'categories are')} in the trees of several feeds"]
+            if self.shared
+            else []
+        )
         if self.spellings:
             shown = [
                 f"{SEPARATOR.join(kept)!r} (also {', '.join(repr(SEPARATOR.join(path)) for path in others)})"
@@ -51,7 +56,10 @@ class MergedTrees:
             ]
             rest = len(self.spellings) - len(shown)
             more = f" and {rest:,} more" if rest else ""
-            said.append(f"{len(self.spellings):,} categories were merged over spellings: {', '.join(shown)}{more}")
+            said.append(
+                f"{counted(len(self.spellings), 'category was', 'categories were')} merged over spellings: "
+                f"{', '.join(shown)}{more}"
+            )
         return said
 
 

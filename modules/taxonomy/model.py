@@ -10,6 +10,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.taxonomy.category import SEPARATOR, Category, split_path, tidy
 from modules.taxonomy.documents import nearest
@@ -125,7 +126,7 @@ class Taxonomy:
         return hash(self._categories)
 
     def __repr__(self) -> str:
-        return f"Taxonomy({len(self)} categories, {len(self.exclusive)} exclusive)"
+        return f"Taxonomy({counted(len(self), 'category')}, {len(self.exclusive)} exclusive)"
 
     def find(self, text: str | Sequence[str], *, suggest: bool = True) -> Category:
         """The category with this id or path (" > " between the names, or a sequence of names).

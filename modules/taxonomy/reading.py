@@ -9,14 +9,14 @@ from typing import Any
 
 from modules.category_text import CategoryCells
 from modules.taxonomy.category import SEPARATOR, Category, default_id, split_path, tidy
-from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, parse_document, read_bytes
+from modules.taxonomy.documents import MAX_DEPTH, Complaints, Node, did_you_mean, parse_document, read_bytes, table_cell
 from modules.taxonomy.formats import Entry, Source, format_of, formats_shown
+from modules.taxonomy.formats.base import OWN_KEYS
 from modules.taxonomy.knowledge import MAX_NAME, all_seen, read_description, read_synonyms, shortened
 
 CELLS = CategoryCells("\0")
 """Cleans names as those of a feed's cells are: then a feed's own text for a category means the same one."""
 _OWN_SUFFIXES = frozenset((".yaml", ".yml", ".json", ".jsonl", ".csv"))
-_KEYS = ("path", "id", "name", "exclusive", "parent", "description", "synonyms")
 
 
 @dataclass(slots=True)
@@ -56,7 +56,10 @@ def read_categories(path: str | Path) -> list[Category]:
 
 
 def _foreign(entries: Iterable[Entry], complaints: Complaints) -> list[_Entry]:
-    """The categories of somebody else's file, with those above them that it leaves out; its leaves are exclusive."""
+    """The categories of somebody else's file, with those above them that it leaves out.
+
+    Its leaves are exclusive, unless the file says which categories are.
+    """
     listed = [(CELLS.names(list(entry.path)), entry) for entry in entries]
     if not any(path for path, _ in listed):
         complaints.stop("expected at least one category")
@@ -79,7 +82,9 @@ def _foreign(entries: Iterable[Entry], complaints: Complaints) -> list[_Entry]:
                 implied.add(above)
                 rows.append(_Entry(entry.line, above, None, None, False))
         description = shortened(" ".join(CELLS.names([entry.description])))
-        rows.append(_Entry(entry.line, path, entry.id, None, path not in parents, description=description))
+        synonyms = read_synonyms({"synonyms": table_cell(entry.synonyms, entry.line or 1)}, complaints)
+        exclusive = path not in parents if entry.exclusive is None else entry.exclusive
+        rows.append(_Entry(entry.line, path, entry.id, None, exclusive, None, description, synonyms))
     return rows
 
 
@@ -121,7 +126,7 @@ def _read_entry(row: Node, complaints: Complaints) -> _Entry | None:
             "expected a category with a 'path'", row.line, "categories", row.show(), "write '- path: Shoes > Boots'"
         )
         return None
-    complaints.unknown_keys(row, _KEYS, "categories")
+    complaints.unknown_keys(row, OWN_KEYS, "categories")
     entries = {key: node for key, node in row.entries.items() if not node.is_null}
     texts: dict[str, str] = {}
     for key in ("id", "name", "parent"):

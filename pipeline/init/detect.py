@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from modules.category_text import Names
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.examples import NUMBER_FIELDS
 from modules.feeds.identifiers import ITEM_GROUP
@@ -161,18 +162,18 @@ def _detect(
         notes.append("no title column was found: there is little to learn from")
     vector = vector_column(columns, sample)
     nodes: tuple[PathNode, ...] = ()
-    counted, minimum = len(sample), minimum_for(len(sample))
+    sampled, minimum = len(sample), minimum_for(len(sample))
     _note_numbers(columns, chosen, notes)
     _note_prices(sample, fields, notes)
     counts: Counter[Names] = Counter()
     if chosen is None and shared is None:
         notes.append(f"{NO_CATEGORY}: {WRITE_TREE}")
     elif chosen is not None:
-        counts, counted, several = _count_paths(files, sample, chosen)
-        minimum = minimum_for(counted)
+        counts, sampled, several = _count_paths(files, sample, chosen)
+        minimum = minimum_for(sampled)
         nodes = tuple(build_taxonomy(counts, minimum))
         _note_writing(chosen, counts, several, notes)
-        _note_categories(nodes, counts, counted, minimum, notes)
+        _note_categories(nodes, counts, sampled, minimum, notes)
     fields += guess_variants(columns, taken | {guess.column for guess in fields})
     split = split_column(columns, taken | {guess.column for guess in fields})
     used = {guess.column for guess in fields} | taken
@@ -186,7 +187,7 @@ def _detect(
     images = _images(shared or feed_folder(files.paths), columns, fields, notes)
     unused = tuple(name for name, column in columns.items() if name not in used and column.filled)
     return Guess(
-        files, tuple(fields), chosen, nodes, minimum, counted, (vector.name, vector.vector_length) if vector else None,
+        files, tuple(fields), chosen, nodes, minimum, sampled, (vector.name, vector.vector_length) if vector else None,
         split, images, unused, tuple(notes + others), dict(counts), attributes=attributes,
     )  # fmt: skip
 
@@ -250,9 +251,14 @@ def _images(
     image_guess = guess_images(columns[name], folder)
     if image_guess.missing:
         count = image_guess.files + image_guess.missing
-        notes.append(f"column {name!r} names {count:,} files, of which {image_guess.missing:,} are not below {folder}")
+        notes.append(
+            f"column {name!r} names {counted(count, 'file')}, of which "
+            f"{counted(image_guess.missing, 'is', 'are')} not below {folder}"
+        )
     if image_guess.more_hosts:
-        notes.append(f"images are at {image_guess.more_hosts:,} hosts more than are written down under feed.images")
+        notes.append(
+            f"images are at {counted(image_guess.more_hosts, 'host')} more than are written down under feed.images"
+        )
     return image_guess
 
 
@@ -346,8 +352,8 @@ def _note_writing(chosen: CategoryGuess, counts: Counter[Names], several: int, n
         between = chosen.cells.paths_separator
         how = f" (with {between!r} between them)" if between else ""
         notes.append(
-            f"{several:,} products have several category paths{how}: the first one is the label; "
-            "labels.truth.independent names a multi-label objective that gets all of them"
+            f"{counted(several, 'product has', 'products have')} several category paths{how}: "
+            "the first one is the label; labels.truth.independent names a multi-label objective that gets all of them"
         )
     if chosen.cells.numbered:
         notes.append("the numbers before category paths (feed.truth_numbered) are no part of the names")
@@ -360,17 +366,29 @@ def _note_writing(chosen: CategoryGuess, counts: Counter[Names], several: int, n
 
 
 def _note_categories(
-    nodes: tuple[PathNode, ...], counts: Counter[Names], counted: int, minimum: int, notes: list[str]
+    nodes: tuple[PathNode, ...], counts: Counter[Names], sampled: int, minimum: int, notes: list[str]
 ) -> None:
     exclusive = {node.path for node in nodes if node.exclusive}
     kept = {node.path for node in nodes}
     lost = 0
     for path, count in counts.items():
         lost += count if nearest(path, kept) not in exclusive else 0
-    missing = counted - counts.total()
+    missing, looked_at = sampled - counts.total(), counted(sampled, "product")
     if missing:
-        notes.append(f"{missing:,} of {counted:,} products have no category: they are unlabelled")
+        notes.append(
+            counted(
+                missing,
+                f"of {looked_at} has no category: it is unlabelled",
+                f"of {looked_at} have no category: they are unlabelled",
+            )
+        )
     if lost:
-        notes.append(f"{lost:,} products are in categories of fewer than {minimum} products: they are unlabelled")
+        notes.append(
+            counted(
+                lost,
+                f"product is in a category of fewer than {minimum} products: it is unlabelled",
+                f"products are in categories of fewer than {minimum} products: they are unlabelled",
+            )
+        )
     if len(exclusive) < 2:
         notes.append("fewer than 2 categories have enough products: there is nothing to tell apart")

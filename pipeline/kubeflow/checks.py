@@ -7,6 +7,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from pipeline.kubeflow.document import Package
 
@@ -59,7 +60,7 @@ def check_sizes(package: Package) -> None:
             "",
             f"at most {LONGEST_ARGUMENT:,} bytes, the longest argument that Linux takes: Kubeflow could not start it",
             key=what,
-            value=f"{size:,} bytes",
+            value=counted(size, "byte"),
             hint="shorten what is long in the workflow file: evaluation.thresholds, features, runners.kubeflow",
         )
         for what, size in _arguments(package)

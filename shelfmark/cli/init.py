@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from modules.errors import visible
 
 if TYPE_CHECKING:
@@ -95,8 +96,8 @@ def show(guess: Guess) -> None:
         return
     kinds = sorted(set(guess.files.kinds))
     count = len(guess.files.paths)
-    files = f"{count:,} {'file' if count == 1 else 'files'} of {' and '.join(kinds)}"
-    _say(f"{files}; {guess.products:,} products looked at")
+    files = f"{counted(count, 'file')} of {' and '.join(kinds)}"
+    _say(f"{files}; {counted(guess.products, 'product')} looked at")
     rows = [("field", "column", "sure", "examples")]
     rows += [(f.field, f.column, f"{f.confidence:.2f}", " | ".join(f.examples)) for f in guess.fields]
     if guess.vector:
@@ -104,7 +105,7 @@ def show(guess: Guess) -> None:
     rows += [(a.name, a.column, "", f"{a.taken_as}: {' | '.join(a.examples)}") for a in guess.attributes]
     if guess.images and guess.images.usable:
         where = [", ".join(guess.images.hosts)] if guess.images.hosts else []
-        where += [f"{guess.images.files:,} files"] if guess.images.files else []
+        where += [counted(guess.images.files, "file")] if guess.images.files else []
         rows.append(("images at", "", "", "; ".join(where)))
     if guess.split:
         rows.append(("split", guess.split[0], "", ", ".join(f"{value}: {split}" for value, split in guess.split[1])))
@@ -153,7 +154,7 @@ def _show_feeds(guess: Guess) -> None:
                 _say(f"  {text[:70]!r} -> {' | '.join(names)}")
     if guess.nodes:
         exclusive = sum(node.exclusive for node in guess.nodes)
-        size = f"{len(guess.nodes):,} categories of at least {guess.minimum} products"
+        size = f"{counted(len(guess.nodes), 'category')} of at least {counted(guess.minimum, 'product')}"
         _say(f"taxonomy, of all feeds' trees: {size}, {exclusive:,} of them exclusive")
     _say(
         "Retailers are called after their files: change `retailer` in the workflow before people label. Files of one "
@@ -174,7 +175,7 @@ def _show_category(guess: Guess) -> None:
     for text, names in category.examples:
         _say(f"  {text[:70]!r} -> {' | '.join(names)}")
     exclusive = sum(node.exclusive for node in guess.nodes)
-    size = f"{len(guess.nodes):,} categories of at least {guess.minimum} products"
+    size = f"{counted(len(guess.nodes), 'category')} of at least {counted(guess.minimum, 'product')}"
     _say(f"taxonomy: {size}, {exclusive:,} of them exclusive")
 
 

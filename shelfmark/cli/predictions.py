@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
+from modules.counting import counted
 from modules.predictions.columns import ENTROPY, LEAST_CONFIDENCE, MARGIN
 from shelfmark.cli.options import SetOption, WorkflowOption, console, load
 
@@ -82,4 +83,4 @@ def predictions(
         results.show_predictions(loaded, console(), **wanted)
     else:
         count = results.export_predictions(loaded, output, **wanted)
-        typer.echo(f"{output}: {count:,} predictions")
+        typer.echo(f"{output}: {counted(count, 'prediction')}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.commands import Commands
 from shelfmark.cli.options import FeedOption, JsonOption, SetOption, WorkflowOption, load, write_demo_products
 
@@ -90,8 +91,9 @@ def report(
 
 def _show(result: RulesReport) -> None:
     judged = f", precision {result.precision:.1%} of {result.judged:,} judged" if result.precision is not None else ""
-    typer.echo(f"{len(result.rules):,} rules, {result.products:,} products: coverage {result.coverage:.1%}{judged}")
-    typer.echo(f"{result.contradicted:,} products with rules that contradict each other")
+    read = f"{counted(len(result.rules), 'rule')}, {counted(result.products, 'product')}"
+    typer.echo(f"{read}: coverage {result.coverage:.1%}{judged}")
+    typer.echo(f"{counted(result.contradicted, 'product')} with rules that contradict each other")
     typer.echo(f"{'products':>8} {'alone':>8} {'judged':>7} {'right':>7}  rule -> category")
     for count in sorted(result.rules, key=lambda count: -count.products):
         right = f"{count.precision:.0%}" if count.precision is not None else ""
@@ -99,7 +101,7 @@ def _show(result: RulesReport) -> None:
         typer.echo(f"{figures}  {count.rule.id} -> {count.category.text}")
     contradictions = [pair for pair in result.pairs if pair.contradiction]
     for pair in contradictions[:10]:
-        typer.echo(f"contradict each other on {pair.products:,} products: {pair.first.id}, {pair.second.id}")
+        typer.echo(f"contradict each other on {counted(pair.products, 'product')}: {pair.first.id}, {pair.second.id}")
 
 
 @app.command("why")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, console, load
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ def similarity(
     labels = read_similarity_labels(loaded, cluster, link) if has_labels else None
     comparison = compare(compared, labels, ranked, top, seed)
     folder = output or _default_folder(loaded)
-    _write(comparison, folder, [f"{len(ranked):,} triplets that annotators rank alike."] if triplets else [])
+    _write(comparison, folder, [f"{counted(len(ranked), 'triplet')} that annotators rank alike."] if triplets else [])
     _print(comparison)
     if sample is not None:
         _write_questions(comparison, sample, count, seed)
@@ -128,7 +129,7 @@ def _write_questions(comparison: EmbeddingComparison, file: Path, count: int, se
 
     drawn = questions(comparison, count, seed)
     write_page(file, b"".join(map(line_of, drawn)).decode())
-    hint = f"{file}: {len(drawn):,} triplets; `shelfmark label import-triplets` queues them"
+    hint = f"{file}: {counted(len(drawn), 'triplet')}; `shelfmark label import-triplets` queues them"
     console().print(hint, soft_wrap=True)
 
 

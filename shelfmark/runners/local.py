@@ -6,6 +6,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.counting import counted
+
 if TYPE_CHECKING:
     from rich.console import Console
 
@@ -52,7 +54,9 @@ class LocalRunner:
         with Store(place, create=False) as store:
             snapshot = take_snapshot(store, folder, list(loaded.workflow.objectives))
             name = store.name
-        console.print(f"labels: {snapshot.labels:,} rows and {snapshot.queued:,} queued of {name}", soft_wrap=True)
+        console.print(
+            f"labels: {counted(snapshot.labels, 'row')} and {snapshot.queued:,} queued of {name}", soft_wrap=True
+        )
         return replace(loaded, snapshot=snapshot.folder)
 
     def run(self, loaded: LoadedWorkflow, console: Console) -> bool:

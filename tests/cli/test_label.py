@@ -66,7 +66,7 @@ def test_status_for_people_and_for_programs(place: str, capsys: pytest.CaptureFi
 
 def test_assign_overlap_and_close(place: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert "2 products changed" in label(capsys, "assign", "round-1", "--to", "cem")
-    assert "1 products changed" in label(capsys, "assign", "round-1", "--free", "--to", "cem", "-n", 1)
+    assert "1 product changed" in label(capsys, "assign", "round-1", "--free", "--to", "cem", "-n", 1)
     assert "4 products changed" in label(capsys, "assign", "round-1", "--overlap", 3)
     with Store(place) as store:
         with store.write() as connection:
@@ -199,7 +199,7 @@ def test_a_batch_in_object_storage(
         rows = [{"product_id": "3", "objective": "exclusive", "reason": "label_error"}]
         objects.objects["pipelines", "review.jsonl"] = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
         given = (f"{scheme}://pipelines/review.jsonl", "--workflow", "w.yaml", "--store", "labels.sqlite")
-        assert "review-pipelines-review.jsonl: 1 products queued" in label(capsys, "import-review", *given)
+        assert "review-pipelines-review.jsonl: 1 product queued" in label(capsys, "import-review", *given)
         for wrong in (f"{scheme}://pipelines/none", f"{scheme}://nobody/17"):
             said = import_batch(capsys, wrong, code=2)
             assert wrong in said and ("there is nothing" in said or "cannot be fetched" in said)

@@ -57,7 +57,7 @@ def test_products_that_came_and_went(folder: Path, tmp_path: Path, capsys: pytes
     assert "p5" not in made.ids.to_pylist() and "p202" in made.ids.to_pylist()
     code, out, _ = run(capsys, "similar", "elasticsearch", "--by", "image", "--index", folder, "-o", tmp_path / "out",
                        "--engine", "opensearch", "--name", "shop")  # fmt: skip
-    assert code == 0 and "202 products in 1 bulk files" in out
+    assert code == 0 and "202 products in 1 bulk file," in out
     lines = (tmp_path / "out" / "bulk-00000.ndjson").read_bytes().splitlines()
     ids = [json.loads(line)["index"]["_id"] for line in lines[::2]]
     assert len(ids) == 202 and "p5" not in ids and json.loads(lines[0])["index"]["_index"] == "shop"

@@ -155,7 +155,7 @@ def test_examples_hold_them_and_bad_values_are_counted(shop: Path) -> None:
     assert examples["p4"].fields["weight"] == str(products()[4]["grams"]) and examples["p4"].fields["was"] == "4.5"
     assert "weight" not in examples["p7"].fields and "shape" not in examples["p0"].fields
     logs = "".join(path.read_text() for path in (shop.parent / "logs").glob("*.log"))
-    assert "1 products have a weight that cannot be told" in logs
+    assert "1 product has a weight that cannot be told" in logs
     statistics = b"".join(path.read_bytes() for path in newest(shop / "StatisticsGen" / "statistics").rglob("*.pb"))
     assert all(name.encode() in statistics for name in ("material", "weight", "was", "shape", "sound", "note"))
 

@@ -16,6 +16,7 @@ TYPES = {
     "metrics": "components.CategoryMetrics", "pushed_model": "PushedModel", "predictions": "components.Predictions",
     "labelling_batch": "components.LabellingBatch", "label_review": "components.LabelReview",
     "metrics_record": "components.Record", "batch_record": "components.Record", "index_record": "components.Record",
+    "published_predictions": "components.Predictions",
     "similarity_index": "components.SimilarityIndex", "pushed_index": "components.PushedIndex",
 }  # fmt: skip
 

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from components.workers import workers_of
 from modules.errors import InputError
 from modules.settings.beam import BeamSettings
 from modules.settings.workflow import Workflow
@@ -41,14 +42,27 @@ def test_in_process_never_asks_for_another_runner() -> None:
     from apache_beam.pipeline import Pipeline
     from apache_beam.runners.portability.fn_api_runner import FnApiRunner
 
+    from components import runners
+
     # DirectRunner would look for Prism, and download it: the same class has to come out, with and without a network.
     assert type(Pipeline(options=PipelineOptions(arguments())).runner) is FnApiRunner
-    assert type(Pipeline(options=PipelineOptions(arguments(runner="multi_process"))).runner) is FnApiRunner
+    processes = Pipeline(options=PipelineOptions(arguments(runner="multi_process"))).runner
+    assert type(processes) is runners.FnApiRunner and isinstance(processes, FnApiRunner)
 
 
 def test_processes() -> None:
     found = options(runner="multi_process", workers=3)
     assert (found["direct_running_mode"], found["direct_num_workers"]) == ("multi_processing", 3)
+    assert workers_of(arguments(runner="multi_process", workers=3)) == 3
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"runner": "multi_process"}, {"runner": "portable", "portable": {"job_endpoint": "a:1"}}, DATAFLOW],
+)
+def test_workers_elsewhere_import_tfx_before_they_unpickle(settings: dict[str, Any]) -> None:
+    own = options(**settings, options={"beam_plugins": ["ours"]})
+    assert own["beam_plugins"] == ["tfx", "ours"]
 
 
 def test_flink_by_jar(tmp_path: Path) -> None:
@@ -58,7 +72,7 @@ def test_flink_by_jar(tmp_path: Path) -> None:
     assert found == {
         "runner": "components.runners.FlinkRunner", "flink_master": "flink:8081", "parallelism": 4,
         "flink_job_server_jar": str(jar),
-        "environment_type": "LOOPBACK", "sdk_container_image": "this-process",
+        "environment_type": "LOOPBACK", "sdk_container_image": "this-process", "beam_plugins": ["tfx"],
     }  # fmt: skip
 
 
@@ -68,7 +82,7 @@ def test_spark_by_endpoint_with_containers() -> None:
     )
     assert found == {
         "runner": "PortableRunner", "job_endpoint": "spark:8099", "environment_type": "DOCKER",
-        "environment_config": "shelfmark:1", "sdk_container_image": "shelfmark:1",
+        "environment_config": "shelfmark:1", "sdk_container_image": "shelfmark:1", "beam_plugins": ["tfx"],
     }  # fmt: skip
 
 

@@ -63,7 +63,7 @@ def test_files_that_are_not_there_are_said_with_the_folder(tmp_path: Path) -> No
     assert problem.key == "feed.images" and str(tmp_path) in problem.expected and problem.value == "pictures/0.jpg"
     touch(tmp_path, *images[:29])
     some = report(tmp_path, images, "{}")
-    assert not some.problems and "1 of 30 images are not below" in some.notes[0]
+    assert not some.problems and "1 of 30 images is not below" in some.notes[0]
     touch(tmp_path, images[29])
     assert not report(tmp_path, images, "{}").notes
     (outside,) = report(tmp_path, ["../secret.jpg", "/etc/passwd"], "{}").problems

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import gzip
 import io
 import json
@@ -20,6 +21,7 @@ from components.scann_index.quality import quality_of
 from modules.errors import InputError
 from modules.examples import TAXONOMY_FILE, Counts
 from pipeline.local import RunResult, StepResult
+from pipeline.results import export_predictions
 from pipeline.run_folder import RunFolder
 from pipeline.runs import Runs
 from pipeline.summary import collect, summarise
@@ -363,6 +365,39 @@ def test_it_ends_with_the_commands_to_come(loaded, folder, recorder) -> None:
     recorder.run(SECOND, outputs(folder, SECOND, labelling_batch=nothing))
     text, _ = told(loaded, folder, SECOND)
     assert "shelfmark label" not in text and "shelfmark predictions" in text
+
+
+@pytest.mark.parametrize("publishing", [False, True], ids=["own", "published"])
+@pytest.mark.parametrize("known", ["all", "some", "none by names", "none"])
+def test_a_table_is_offered_only_if_it_would_have_a_category(
+    loaded, folder, recorder, tmp_path: Path, known: str, publishing: bool
+) -> None:
+    """The oracle is the file that the offered command writes."""
+    classes = len(taxonomy().exclusive)
+    guesses = {"all": [], "some": list(range(classes - 1)), "none by names": list(range(classes)), "none": []}[known]
+    changed = {"labelling_batch": (folder.root / "batch", {"exclusive/size": 10})}
+    if publishing:
+        # Its model learnt from rules alone, say: it may be published, and knows nothing of the exclusive categories.
+        changed["published_predictions"] = (folder.root / FIRST / "predictions", {"products": 100})
+    given = outputs(folder, FIRST, **changed)
+    shutil.rmtree(folder.root / FIRST / "predictions")
+    untaught = ["exclusive"] if known == "none" else []
+    write_predictions(
+        folder.root / FIRST / "predictions", {"train": 60, "test": 40}, guessed={"exclusive": guesses},
+        untaught=untaught,
+    )  # fmt: skip
+    recorder.run(FIRST, given)
+    written = tmp_path / "all.csv"
+    export_predictions(loaded, str(written), published=publishing)
+    with written.open(newline="", encoding="utf-8") as stream:
+        has_category = any(row["exclusive/category"] for row in csv.DictReader(stream))
+    assert has_category == (known in ("all", "some"))
+    text, _ = told(loaded, folder, FIRST)
+    offered = [shlex.split(row) for row in text.splitlines() if row.strip().startswith("shelfmark ")]
+    assert offered[0][:2] == ["shelfmark", "label"]
+    assert [command[1] for command in offered[1:]] == ([] if known == "none" else ["predictions"])
+    assert any("--output" in command for command in offered) == has_category
+    assert any("--published" in command for command in offered) == (has_category and publishing)
 
 
 def test_imitation_of_the_rules_is_not_called_accuracy(loaded, folder, recorder) -> None:

@@ -60,7 +60,7 @@ def test_a_good_workflow_has_counts_and_no_problem(shop: Path) -> None:
     assert not report.problems
     assert report.counts["taxonomy"] == "3 categories, 2 of them exclusive"
     assert report.counts["rules"] == "1"
-    assert report.counts["labels"] == "1 rows"
+    assert report.counts["labels"] == "1 row"
     assert report.counts["feed"].startswith("1 file")
 
 
@@ -186,7 +186,7 @@ def test_attributes_are_looked_up_and_looked_into(tmp_path: Path) -> None:
         "expected a vector of 3 numbers, as features.shape reads it" in told["feed.attributes.shape", "[1, 2]"].expected
     )
     assert [note for note in report.notes if note.startswith("attribute")] == [
-        "attribute weight: 1 of the first 4 values are not a number (such as '1-2 kg'): they are missing, and counted"
+        "attribute weight: 1 of the first 4 values is not a number (such as '1-2 kg'): counted as missing"
     ]
 
 

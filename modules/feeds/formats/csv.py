@@ -6,6 +6,7 @@ import csv
 from collections.abc import Iterator
 from typing import IO
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.feeds.formats.base import BLANK, FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
 from modules.feeds.formats.csv_dialect import Dialect, Header, dialect_of, fits, header_of, separator_of
@@ -161,7 +162,8 @@ class _Rows:
         """Raises InputError unless every line of the file was in a row, a blank one or the header."""
         if self._covered != self._last:
             expected = (
-                f"expected each line in one row; {self._last:,} lines were read, and {self._covered:,} are in rows"
+                f"expected each line in one row; {counted(self._last, 'line was', 'lines were')} read, and "
+                f"{counted(self._covered, 'is', 'are')} in rows"
             )
             raise InputError(Problem(self._path, expected, hint="please report this as a bug"))
 
@@ -176,7 +178,7 @@ class _Rows:
             return self._bad("undecodable", "bytes that are not UTF-8", raw)
         names = self.header.names
         if not fits(row, self.header):
-            detail = f"{len(row)} fields where the header has {len(names)}{self._span()}"
+            detail = f"{counted(len(row), 'field')} where the header has {len(names)}{self._span()}"
             return self._bad("broken_csv", detail, raw)
         data = dict(zip(names, row, strict=False))
         for name in names[self.header.required :]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from modules.counting import counted
 from modules.errors import InputError, Problem, reason
 from modules.feeds.formats.base import FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
 from modules.feeds.formats.text import BLOCK
@@ -70,7 +71,7 @@ def _check_sizes(path: str, group: Any, columns: list[str], row: int, limit: int
         name = chunk.path_in_schema
         wanted = name.split(".")[0] in columns or name in columns
         if wanted and chunk.total_uncompressed_size > group.num_rows * limit + _SPARE:
-            size = f"{chunk.total_uncompressed_size / 1e6:,.0f} MB in {group.num_rows:,} rows"
+            size = f"{chunk.total_uncompressed_size / 1e6:,.0f} MB in {counted(group.num_rows, 'row')}"
             expected = f"expected rows of at most feed.max_record_bytes ({limit:,}); a row group has {size}"
             raise InputError(Problem(path, expected, row, name))
 

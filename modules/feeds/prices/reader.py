@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from modules.counting import counted
 from modules.feeds.cleaning import clean
 from modules.feeds.prices.cell import MAX_AMOUNT, UNTOLD, CellPrice, numbers_in, read_cell
 from modules.feeds.prices.currencies import WITH_THREE_DECIMALS, WITHOUT_DECIMALS, currency_of
@@ -119,7 +120,13 @@ def untold_notes(column: str, untold: int, read: int) -> list[str]:
     """What to say of :func:`count_untold`'s figures about a column; nothing where each value tells a price."""
     if not untold:
         return []
-    return [f"column {column!r}: {untold:,} of the first {read:,} values tell no price; a run counts them as missing"]
+    of = f"of the first {counted(read, 'value')}"
+    said = counted(
+        untold,
+        f"{of} tells no price; a run counts it as missing",
+        f"{of} tell no price; a run counts them as missing",
+    )
+    return [f"column {column!r}: {said}"]
 
 
 def _of_number(value: float | decimal.Decimal) -> CellPrice | None:

@@ -7,11 +7,12 @@ from modules.taxonomy.formats.google import GoogleWithIds
 from modules.taxonomy.formats.gpc import GpcJson, GpcTable, GpcXml
 from modules.taxonomy.formats.lines import Indented, PathLines
 from modules.taxonomy.formats.shopify import Shopify
+from modules.taxonomy.formats.table import CategoryTable
 
 __all__ = ["FORMATS", "Entry", "Source", "TaxonomyFormat", "format_of", "formats_shown"]
 
 FORMATS: tuple[TaxonomyFormat, ...] = (
-    GoogleWithIds(), Shopify(), GpcXml(), GpcJson(), GpcTable(), Indented(), PathLines(),
+    GoogleWithIds(), Shopify(), GpcXml(), GpcJson(), GpcTable(), CategoryTable(), Indented(), PathLines(),
 )  # fmt: skip
 
 

@@ -12,6 +12,8 @@ from modules.errors import InputError, Problem
 from modules.taxonomy.documents import line_of
 
 SAMPLE_LINES = 200
+OWN_KEYS = ("path", "id", "name", "exclusive", "parent", "description", "synonyms")
+"""What the project's own form says of a category."""
 
 
 class Entry(NamedTuple):
@@ -22,12 +24,16 @@ class Entry(NamedTuple):
       line: 1-based, None of a format without lines.
       id: the source's own; None where it has none.
       description: the source's definition of it, as it is written there; empty where it has none.
+      synonyms: other names, with "|" between them.
+      exclusive: whether people label it; None where the source does not say: then it is if it is a leaf.
     """
 
     path: tuple[str, ...]
     line: int | None = None
     id: str | None = None
     description: str = ""
+    synonyms: str = ""
+    exclusive: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -80,8 +86,13 @@ class Source:
         return tuple(line for line in kept if line and not line.lstrip().startswith("#"))[:SAMPLE_LINES]
 
 
+def delimiter_of(line: str) -> str:
+    """What parts the columns of a table, by its header."""
+    return max(",;\t|", key=line.count)
+
+
 class TaxonomyFormat(ABC):
-    """One format of taxonomy files of others. Such a file says nothing of exclusive categories: its leaves are."""
+    """One format of taxonomy files of others. Hardly one says which categories are exclusive: leaves are, then."""
 
     kind: ClassVar[str]
     """Its short name."""

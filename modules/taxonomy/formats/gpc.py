@@ -14,7 +14,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple
 
 from modules.errors import InputError, Problem, reason
-from modules.taxonomy.formats.base import Entry, Source, TaxonomyFormat
+from modules.taxonomy.formats.base import Entry, Source, TaxonomyFormat, delimiter_of
 
 LEVELS = ("segment", "family", "class", "brick")
 _TITLES = ("title", "text", "name", "description", "")
@@ -116,7 +116,7 @@ class GpcTable(TaxonomyFormat):
             yield from _rows(next(table, ()), table, source)
             return
         text = source.text
-        delimiter = _delimiter(text.lstrip().split("\n", 1)[0])
+        delimiter = delimiter_of(text.lstrip().split("\n", 1)[0])
         reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
         try:
             yield from _rows(next((row for row in reader if any(row)), []), reader, source)
@@ -124,12 +124,8 @@ class GpcTable(TaxonomyFormat):
             raise InputError(Problem(source.path, f"not CSV: {error}", reader.line_num)) from None
 
 
-def _delimiter(line: str) -> str:
-    return max(",;\t|", key=line.count)
-
-
 def _cells(line: str) -> list[str]:
-    return [cell.strip().strip('"') for cell in line.split(_delimiter(line))]
+    return [cell.strip().strip('"') for cell in line.split(delimiter_of(line))]
 
 
 def _plain(name: object) -> str:

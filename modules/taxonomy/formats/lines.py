@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import ClassVar
 
 from modules.category_separators import guess_separator
@@ -32,6 +32,15 @@ def _is_markup(source: Source) -> bool:
     return first.startswith(("<", "{", "[", "---")) or bool(_OWN.match(first))
 
 
+def path_cells(texts: Collection[str]) -> CategoryCells:
+    """How these texts, each a path, part its names."""
+    separator = next((mark for mark in _CERTAIN if any(mark in text for text in texts)), None)
+    if separator is None:
+        guesses = guess_separator(dict.fromkeys(texts, 1))
+        separator = guesses[0].separator if guesses else "\n"
+    return CategoryCells(separator)
+
+
 class PathLines(TaxonomyFormat):
     """A path in each line, as Google's taxonomy without ids is; the lines themselves tell what parts the names."""
 
@@ -47,11 +56,7 @@ class PathLines(TaxonomyFormat):
 
     def entries(self, source: Source) -> Iterator[Entry]:
         lines = dict(source.lines())
-        certain = next((mark for mark in _CERTAIN if any(mark in line for line in lines.values())), None)
-        if certain is None:
-            guesses = guess_separator(dict.fromkeys(lines.values(), 1))
-            certain = guesses[0].separator if guesses else "\n"
-        cells = CategoryCells(certain)
+        cells = path_cells(lines.values())
         for number, line in lines.items():
             yield Entry(cells.names(line), number)
 

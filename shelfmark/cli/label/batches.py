@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.label.store import StoreOption, open_store, place_of
 from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, load
 
@@ -89,7 +90,7 @@ def import_products(
     selected_run = Runs.of(loaded).find(run, "examples")
     with Store(place_of(store, loaded)) as opened:
         count = bring.bring_products(opened, loaded, selected_run)
-        typer.echo(f"{count:,} products in {opened.name}")
+        typer.echo(f"{counted(count, 'product')} in {opened.name}")
 
 
 def _import(
@@ -150,7 +151,7 @@ def _say_imported(name: str, imported: Mapping[str, Imported]) -> None:
     for identity, counts in imported.items():
         left = {"labelled": counts.labelled, "queued": counts.queued, "imported before": counts.known}
         out = "; left out: " + ", ".join(f"{n:,} {why}" for why, n in left.items() if n) if any(left.values()) else ""
-        typer.echo(f"{identity}: {counts.added:,} products queued in {name}{out}")
+        typer.echo(f"{identity}: {counted(counts.added, 'product')} queued in {name}{out}")
 
 
 def fetch_newest(store: str | None, loaded: LoadedWorkflow, overlap: int) -> None:
@@ -214,7 +215,7 @@ def assign(
         changed = queue.assign(connection, batch, annotator=annotator, count=count, wanted=overlap, free=free)
         detail = {"batch": batch, "to": annotator, "count": changed, "overlap": overlap, "free": free}
         accounts.record(connection, now(), "", "assign", detail)
-    typer.echo(f"{batch}: {changed:,} products changed")
+    typer.echo(f"{batch}: {counted(changed, 'product')} changed")
 
 
 def close(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.label.store import StoreOption, named_store, open_store, place_of
 from shelfmark.cli.options import SetOption, WorkflowOption, load
 
@@ -105,7 +106,7 @@ def import_(
             opened, files, kind.value if kind else None, taxonomy=tree, objectives=kinds, people=people, now=now()
         )
     known = f", {imported.known:,} were there already" if imported.known else ""
-    typer.echo(f"{imported.added:,} rows added to {opened.name}{known}")
+    typer.echo(f"{counted(imported.added, 'row')} added to {opened.name}{known}")
     for note in import_notes(imported, loaded):
         typer.echo(note)
 
@@ -151,4 +152,4 @@ def snapshot(
     with open_store(store, workflow, overrides) as opened:
         written = write_snapshot(opened, output)
     models = f", {written.models:,} of them what models said" if written.models else ""
-    typer.echo(f"{written.folder}: {written.labels:,} label rows{models}, {written.queued:,} queued")
+    typer.echo(f"{written.folder}: {counted(written.labels, 'label row')}{models}, {written.queued:,} queued")

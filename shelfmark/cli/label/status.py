@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.label.store import StoreOption, open_store
 from shelfmark.cli.options import JsonOption, SetOption, WorkflowOption, console
 
@@ -105,7 +106,7 @@ def show(name: str, gathered: dict[str, Any]) -> None:
               [[a["name"], a["rows"], a["today"], round(a["pace_per_hour"]) if a["pace_per_hour"] else ""]
                for a in gathered["annotators"]])]  # fmt: skip
     for agreement in gathered["agreement"]:
-        of_people = f"{agreement['products']:,} products of several people"
+        of_people = f"{counted(agreement['products'], 'product')} of several people"
         heading = f"agreement on {agreement['objective']}: alpha {agreement['alpha']}, {of_people}"
         people = [[a["name"], a["products"], a["same"], a["kappa"]] for a in agreement["annotators"]]
         parts.append((heading, table("annotator", "products", "same", "kappa"), people))

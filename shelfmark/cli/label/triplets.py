@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.label.store import StoreOption, open_store
 from shelfmark.cli.options import SetOption, WorkflowOption
 
@@ -27,7 +28,7 @@ def import_triplets(
     with open_store(store, workflow, overrides, create=True) as opened:
         added = import_questions(opened, files, now(), wanted)
         name = opened.name
-    typer.echo(f"{added:,} triplets queued in {name}")
+    typer.echo(f"{counted(added, 'triplet')} queued in {name}")
 
 
 def export_triplets(
@@ -42,4 +43,4 @@ def export_triplets(
 
     with open_store(store, workflow, overrides) as opened:
         count = triplets.export_triplets(opened, output, all_rows=not standing)
-    typer.echo(f"{output}: {count:,} verdicts")
+    typer.echo(f"{output}: {counted(count, 'verdict')}")

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.options import SetOption, WorkflowOption
 from shelfmark.cli.similar.source import IndexOption, opened
 
@@ -29,4 +30,4 @@ def export(
     from api.similarity.exact_model import export_exact
 
     count = export_exact(catalogue, method, output, shard << 20)
-    typer.echo(f"{output}: exact search over {count:,} products by {method}")
+    typer.echo(f"{output}: exact search over {counted(count, 'product')} by {method}")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.options import JsonOption, SetOption, WorkflowOption, console
 from shelfmark.cli.similar.source import IndexOption, ModelOption, opened
 
@@ -64,7 +65,12 @@ def find(
         table.add_row(f"{neighbour.score:.3f}", *(text(cell, limit=80) for cell in cells), price)
     out = console()
     show(out, table)
-    show(out, text(f"{len(neighbours)} nearest to {shown} by {method}, of {len(catalogue.indexes[method]):,} products"))
+    show(
+        out,
+        text(
+            f"{len(neighbours)} nearest to {shown} by {method}, of {counted(len(catalogue.indexes[method]), 'product')}"
+        ),
+    )
 
 
 def _asked(loaded: Loaded, what: str, method: str, as_text: bool) -> tuple[SimilarityQuery, str]:

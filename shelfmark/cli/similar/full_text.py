@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.options import SetOption, WorkflowOption
 from shelfmark.cli.similar.source import IndexOption, folders_of
 
@@ -52,7 +53,7 @@ def full_text(
 
     chosen = {way.value: WAYS[way.value] for way in ways or (Way.TITLE, Way.TOKENS)}
     write_full_text(items, output, chosen, source, model)
-    typer.echo(f"{output}: {len(items):,} products by {', '.join(chosen)}")
+    typer.echo(f"{output}: {counted(len(items), 'product')} by {', '.join(chosen)}")
 
 
 def elasticsearch(
@@ -73,8 +74,8 @@ def elasticsearch(
 
     settings = ExportSettings(engine=engine.value, index=name, vectors=vectors)
     done = export(items, WAYS[way.value], settings, output)
-    files = f"{len(done.bulk)} bulk files, {done.mapping.name}, {done.query.name}"
-    typer.echo(f"{output}: {done.products:,} products in {files}")
+    files = f"{counted(len(done.bulk), 'bulk file')}, {done.mapping.name}, {done.query.name}"
+    typer.echo(f"{output}: {counted(done.products, 'product')} in {files}")
 
 
 def _items(

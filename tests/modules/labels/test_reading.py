@@ -203,7 +203,7 @@ def test_a_table_of_products_and_categories_is_enough(tmp_path, name, end, mark)
     }
     (assumed, passed_over) = log.assumed.sentences()
     assert assumed.startswith("assumed for 2 rows: value yes, annotator import, source import, time 1970")
-    assert assumed.endswith("objective kind") and passed_over == "passed over: 1 rows without a category"
+    assert assumed.endswith("objective kind") and passed_over == "passed over: 1 row without a category"
 
 
 def test_a_spreadsheet_s_own_delimiter_line_and_columns(tmp_path):

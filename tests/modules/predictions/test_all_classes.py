@@ -27,5 +27,5 @@ def test_some_products_out_of_many_files(built: Built, exported, tmp_path, monke
     found = all_probabilities(model, sources, "exclusive", [f"p{row}" for row in rows])
     np.testing.assert_allclose(found, whole[rows], atol=1e-5)
     np.testing.assert_allclose(found.sum(axis=1), 1.0, atol=1e-5)
-    with pytest.raises(KeyError, match="1 products"):
+    with pytest.raises(KeyError, match="1 product is"):
         all_probabilities(model, sources, "exclusive", ["p3", "nobody"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -45,12 +46,12 @@ def taxonomy() -> Taxonomy:
 
 def write_predictions(
     folder: Path, splits: dict[str, int], seed: int = 0, batch: int = 7, files: int = 2,
-    guessed: dict[str, list[int]] | None = None,
+    guessed: dict[str, list[int]] | None = None, untaught: Sequence[str] = (),
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Writes ``Split-<name>/part-*.parquet`` and returns what stands in them, in stored order."""
     rng = np.random.default_rng(seed)
     tree = taxonomy()
-    columns = PredictionColumns(WORKFLOW, tree, guessed=guessed)
+    columns = PredictionColumns(WORKFLOW, tree, untaught=untaught, guessed=guessed)
     found: list[dict[str, Any]] = []
     for split, number in splits.items():
         (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)

@@ -129,7 +129,8 @@ def test_words_that_yaml_would_turn_into_something_else(tmp_path):
         ("t.csv", "path,id\nA,1\nB\n", 3, "columns"),
         ("t.csv", "path,path\nA,1\n", 1, "named twice"),
         ("t.csv", 'path\n"A\n', None, "not CSV"),
-        ("t.csv", "pat\nA\n", 2, "unknown key"),
+        ("t.csv", "pat\nA\n", 1, "a column of categories"),
+        ("t.csv", "path,exclusive\nA,perhaps\n", 2, "true or false"),
     ],
 )
 def test_broken_files(tmp_path, name, text, line, says):
@@ -224,7 +225,7 @@ def test_a_file_without_parents_is_told_in_linear_time(tmp_path, rows):
             total += event == "line"
             return trace if "/modules/" in frame.f_code.co_filename else None
 
-        text = "path\n" + "".join(rows.format(i=i) + "\n" for i in range(count))
+        text = "path,exclusive\n" + "".join(rows.format(i=i) + ",\n" for i in range(count))
         before = sys.gettrace()
         sys.settrace(trace)
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import sys
@@ -248,6 +249,101 @@ def test_what_cannot_be_read_says_why(tmp_path: Path, name: str, data: bytes, sa
         load(tmp_path, data, name)
 
 
+TREE = [("Shoes",), ("Shoes", "Boots"), ("Shoes", "Boots", "Chelsea"), ("Hats, Caps",), ("Hats, Caps", "Hats/Caps")]
+TREE_LEAVES = {("Shoes", "Boots", "Chelsea"), ("Hats, Caps", "Hats/Caps")}
+
+
+def csv_text(rows: list[list[str]], delimiter: str = ",") -> str:
+    stream = io.StringIO()
+    csv.writer(stream, delimiter=delimiter).writerows(rows)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
+@pytest.mark.parametrize(
+    "header",
+    [
+        "category", "Category", "CATEGORY PATH", "category_path", "Category-Path", "path", "Path", "name", "Full Path",
+        "full_path", "fullPath", "breadcrumb", " Breadcrumbs ", "Google Product Category", "product_type",
+    ],
+)  # fmt: skip
+def test_a_csv_s_paths_stand_under_any_common_name(tmp_path: Path, header: str, delimiter: str) -> None:
+    alone = load(tmp_path, csv_text([[header], *([text_of(path)] for path in TREE)], delimiter), "their.csv")
+    beside = [["Slug", header, "Id"], *([f"s{i}", text_of(path), f"i{i}"] for i, path in enumerate(TREE))]
+    with_ids = load(tmp_path, "\ufeff" + csv_text(beside, delimiter), "their.csv")
+    for taxonomy in (alone, with_ids):
+        assert {category.path for category in taxonomy} == set(TREE)
+        assert {category.path for category in taxonomy.exclusive} == TREE_LEAVES
+    assert [category.id for category in with_ids] == [f"i{i}" for i in range(len(TREE))]
+
+
+def test_a_csv_of_leaves_alone_gets_what_is_above_them(tmp_path: Path) -> None:
+    for header in ("category", "path"):
+        # A comma in a file of one column needs no quotes.
+        text = "\n".join([header, *map(text_of, sorted(TREE_LEAVES))])
+        assert {category.path for category in load(tmp_path, text, "their.csv")} == set(TREE)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        ["level 1", "Level 2", "LEVEL_3"], ["L1", "L2", "L3"], ["Category", "Sub Category", "sub-subcategory"],
+        ["category_level_1", "category_level_2", "category_level_3"], ["department", "subcategory", "Subsubcategory"],
+    ],
+)  # fmt: skip
+def test_a_csv_may_have_a_column_per_level(tmp_path: Path, header: list[str]) -> None:
+    rows = [["9", *path, *[""] * (3 - len(path))] for path in TREE]
+    taxonomy = load(tmp_path, csv_text([["products", *header], *rows]), "their.csv")
+    assert {category.path for category in taxonomy} == set(TREE)
+    assert {category.path for category in taxonomy.exclusive} == TREE_LEAVES
+
+
+@pytest.mark.parametrize("by", ["id", "name"])
+@pytest.mark.parametrize("root", ["", "0", "NULL"])
+def test_a_csv_may_name_parents(tmp_path: Path, by: str, root: str) -> None:
+    number = {path: f"c{i}" for i, path in enumerate(TREE)}
+    rows = [
+        [number[path], path[-1], (number[path[:-1]] if by == "id" else path[-2]) if path[1:] else root]
+        for path in reversed(TREE)
+    ]
+    taxonomy = load(tmp_path, csv_text([["Category ID", "Category Name", "Parent ID"], *rows]), "their.csv")
+    assert {category.id: category.path for category in taxonomy} == {id: path for path, id in number.items()}
+    assert {category.path for category in taxonomy.exclusive} == TREE_LEAVES
+
+
+def test_a_csv_says_itself_which_categories_are_exclusive(tmp_path: Path) -> None:
+    rows = [[text_of(path), "Yes" if len(path) == 2 else ""] for path in TREE]
+    taxonomy = load(tmp_path, csv_text([["Category", "Exclusive"], *rows]), "their.csv")
+    assert {category.path for category in taxonomy.exclusive} == {path for path in TREE if len(path) == 2}
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("colour,size\nred,4\n", r"their.csv:1 = 'colour, size': .*names a column of .*category path.*breadcrumb"),
+        ("id;count\n1;4\n", r"their.csv:1 .*column of categories.*case, blanks and underscores do not matter"),
+        ("category,id\nA,1\nB\n", r"their.csv:3: expected 2 columns as in the header, not 1"),
+        ("category,category\nA,1\n", r"their.csv:1 .*a column is named twice"),
+        ("category\n", "at least one category"),
+        ("Category,Exclusive\nA,maybe\n", r"their.csv:2.*exclusive.*'maybe'.*true or false"),
+        ("Id,Name,Parent Id\n1,A,9\n", r"their.csv:2.*parent.*'9'.*no such category"),
+        ("Id,Name,Parent Id\n1,A,2\n2,B,1\n", r"parent.*cannot be above itself"),
+        ("Id,Name,Parent\n1,A,\n2,A,\n3,B,A\n", r"their.csv:4.*several categories are called that"),
+        ('Category\n"A\n', "not CSV"),
+    ],
+)  # fmt: skip
+def test_a_csv_that_cannot_be_read_says_why(tmp_path: Path, text: str, says: str) -> None:
+    with pytest.raises(InputError, match=f"(?s){says}"):
+        load(tmp_path, text, "their.csv")
+
+
+def test_a_chain_of_parents_in_a_csv_ends(tmp_path: Path) -> None:
+    rows = [[f"c{i}", f"N{i}", f"c{i + 1}"] for i in range(20_000)]
+    with pytest.raises(InputError, match="no such category") as caught:
+        load(tmp_path, csv_text([["ID", "Name", "Parent ID"], *rows]), "their.csv")
+    assert len(caught.value.problems) == 1
+
+
 def test_names_are_cleaned_as_a_feed_s_are(tmp_path: Path) -> None:
     taxonomy = load(tmp_path, "1 - Hats &amp; Caps\n2 - Hats &amp;amp; Caps > Bu\u200bcket  hats\n")
     assert [category.path for category in taxonomy] == [("Hats & Caps",), ("Hats & Caps", "Bucket hats")]
@@ -256,7 +352,7 @@ def test_names_are_cleaned_as_a_feed_s_are(tmp_path: Path) -> None:
 def test_own_files_look_like_no_other_format() -> None:
     for suffix, text in (
         (".yaml", "# Shoes\ncategories:\n  - path: A > B\n"), (".txt", "- path: A > B\n"), (".yml", "- {path: A}\n"),
-        (".json", '[{"path": "A > B"}]'), (".csv", "path,id\nA > B,1\n"), ("", "categories:\n- path: A\n"),
+        (".json", '[{"path": "A > B"}]'), (".csv", "path,exclusive\nA > B,true\n"), ("", "categories:\n- path: A\n"),
     ):  # fmt: skip
         assert format_of(Source("t", suffix, text.encode()), 0.0) is None
     assert len({format.kind for format in FORMATS}) == len(FORMATS)
@@ -284,3 +380,11 @@ def test_large_taxonomies_take_linear_time(tmp_path: Path, writer: str) -> None:
         return total
 
     assert steps(20_000) < 12 * steps(2_000)
+
+
+def test_a_table_keeps_what_it_says_beside_the_names(tmp_path: Path) -> None:
+    path = tmp_path / "shop.csv"
+    path.write_text("Category Path;Definition;Aliases\nFood > Tea;Dried leaves;cha|\"chai'\nFood > Salt;;\n")
+    tea, salt = Taxonomy.load(path).exclusive
+    assert (tea.description, tea.synonyms) == ("Dried leaves", ("cha", "\"chai'"))
+    assert (salt.description, salt.synonyms) == ("", ())
