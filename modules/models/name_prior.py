@@ -1,7 +1,7 @@
 """What categories' names say of products, before any label: scores that a classifier may start from.
 
 A pretrained encoder puts products and names of categories into one space. Both lie in corners of it, so each is
-centred by its own mean. A name alone is a poor example of its category; what most resembles it in the catalogue is a
+centred by its own mean, and what all products share is made less loud (:mod:`modules.models.whitening`). A name alone is a poor example of its category; what most resembles it in the catalogue is a
 better one, and brings the shop's own words with it. So each name is moved towards the products that it attracts, by
 one step of expectation maximisation for a mixture on the sphere, with the name as the prior of its direction
 (Banerjee et al., Clustering on the unit hypersphere using von Mises-Fisher distributions, 2005).
@@ -15,6 +15,7 @@ import numpy as np
 
 from modules.arrays import Float32Array
 from modules.models.projection import unit_rows
+from modules.models.whitening import Whitening
 
 SHARPNESS = 12.0
 """How sure the step is of the category that a product resembles most, in standard deviations over the categories."""
@@ -59,13 +60,17 @@ def name_prior(names: Float32Array, embeddings: Float32Array) -> NamePrior:
       embeddings: float32 (products, width), rows of unit length.
     """
     classes = len(names)
+    whitening = Whitening.of(embeddings, np.flatnonzero(names.any(axis=0)))
+    names = unit_rows(whitening(names))
     pulls = np.zeros(names.shape, np.float64)
     for start in range(0, len(embeddings), _ROWS):
-        part = embeddings[start : start + _ROWS]
+        part = unit_rows(whitening(embeddings[start : start + _ROWS]))
         pulls += softmax_rows(standardised(part @ names.T) * np.float32(SHARPNESS)).T @ part
     # Without any product the names stay as they are.
     weight = max(NAME_SHARE * len(embeddings) / classes, 1e-6)
-    return NamePrior(unit_rows((weight * names + pulls).astype(np.float32)))
+    moved = unit_rows((weight * names + pulls).astype(np.float32))
+    # Of products as they are these say what the moved names say of whitened ones.
+    return NamePrior(whitening(moved))
 
 
 def standardised(cosines: Float32Array) -> Float32Array:

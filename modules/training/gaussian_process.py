@@ -20,7 +20,6 @@ choices by chance, so each step away from the choice before any label has to ear
 
 from __future__ import annotations
 
-import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +30,6 @@ from scipy import linalg
 
 from modules.arrays import Float32Array, Float64Array, IntpArray
 from modules.models.name_prior import NamePrior
-from modules.models.whitening import Whitening
 
 NOISE = (0.05, 0.1, 0.2, 0.4, 0.8)
 SHARPNESS = (1.0, 2.0, 4.0)
@@ -46,7 +44,7 @@ LOUDNESS = (1.0, 0.5)
 """Factors of the encoder's columns in the kernel: of a language that it does not read it knows less than the SVD."""
 STEP = 1.0
 """What each step away from :data:`BEFORE_LABELS` costs: nats of the likelihood of all labels together."""
-LEAST_LABELS = 20
+LEAST_LABELS = 10
 """Labels that the free numbers are chosen by, at least."""
 
 ROWS = 2000
@@ -131,11 +129,6 @@ class Process:
     def logits(self, embeddings: Float32Array) -> Float32Array:
         """float32 (n, classes); what the model's graph computes."""
         return embeddings @ self.table + self.bias + self.prior.probabilities(embeddings, self.sharpness) @ self.named
-
-    def reading(self, whitening: Whitening) -> Process:
-        """The same on embeddings before the whitening."""
-        prior = NamePrior(whitening(self.prior.directions))
-        return dataclasses.replace(self, table=whitening(self.table.T).T, prior=prior)
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,6 @@ import numpy as np
 
 from modules.arrays import Float32Array, IntpArray
 from modules.models.name_prior import NamePrior, name_prior
-from modules.models.projection import unit_rows
-from modules.models.whitening import Whitening
 from modules.training.fit import balanced_weights
 from modules.training.gaussian_process import Labelled, Process, fit_process, spread_over
 
@@ -26,30 +24,25 @@ class NamedProducts:
 
     Attributes:
       embeddings: float32 (n, width), of all products of the train split, labelled or not.
-      whitening: of the encoder's columns, those in which names have numbers.
-      whitened: float32 (n, width), the embeddings whitened.
-      names: float32 (classes, width), the names whitened, of unit length. prior: what they say of whitened products.
+      names: float32 (classes, width), the names as products of that text would be embedded.
+      prior: what they say of products.
     """
 
     embeddings: Float32Array
-    whitening: Whitening
-    whitened: Float32Array
     names: Float32Array
     prior: NamePrior
 
     @classmethod
     def of(cls, embeddings: Float32Array, names: Float32Array) -> NamedProducts:
         """From embeddings and names as the model's graph has them, rows of unit length."""
-        whitening = Whitening.of(embeddings, np.flatnonzero(names.any(axis=0)))
-        whitened, moved = whitening(embeddings), unit_rows(whitening(names))
-        return cls(embeddings, whitening, whitened, moved, name_prior(moved, unit_rows(whitened)))
+        return cls(embeddings, names, name_prior(names, embeddings))
 
 
 def process_of(
     objective: ObjectiveSettings, known: NamedProducts, rows: IntpArray, labels: np.ndarray,
     ancestors: Sequence[Sequence[int]], seed: int, products: IntpArray | None = None,
 ) -> Process:  # fmt: skip
-    """The Gaussian process of an objective with one category a product, on embeddings as the graph has them.
+    """The Gaussian process of an objective with one category a product.
 
     Args:
       known: all products of the train split, labelled or not, and the names.
@@ -63,11 +56,10 @@ def process_of(
     if objective.class_weights == "balanced":
         weights = np.array(balanced_weights(np.bincount(own, minlength=len(known.names))))[own]
     shown = rows if products is None else products[rows]
-    process = fit_process(
-        Labelled(known.whitened[rows], own, _equal_rows(known.embeddings, shown), weights), known.names, known.prior,
+    return fit_process(
+        Labelled(known.embeddings[rows], own, _equal_rows(known.embeddings, shown), weights), known.names, known.prior,
         spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
     )  # fmt: skip
-    return process.reading(known.whitening)
 
 
 def _equal_rows(embeddings: Float32Array, rows: IntpArray) -> IntpArray:

@@ -34,7 +34,6 @@ def test_neither_the_products_order_nor_the_categories_matters(
     np.testing.assert_allclose(name_prior(names[order], embeddings).directions, whole[order], atol=2e-5)
     # A catalogue twice as large of the same products says the same.
     np.testing.assert_allclose(name_prior(names, np.tile(embeddings, (2, 1))).directions, whole, atol=2e-5)
-    np.testing.assert_allclose(np.linalg.norm(whole, axis=1), 1.0, atol=1e-5)
 
 
 @given(seed=SEEDS, sharpness=st.floats(0.1, 8.0), **SHAPES)
@@ -65,7 +64,7 @@ def test_a_direction_moves_towards_its_products_and_brings_the_shops_own_words()
     before, after = (names * own).sum(axis=1), (directions * own).sum(axis=1)
     assert (after > before + 0.1).all() and (after > 0.95).all()
     assert (directions[np.arange(classes), 5 + np.arange(classes)] > 0.4).all()
-    np.testing.assert_array_equal(name_prior(names, embeddings[:0]).directions, names)
+    np.testing.assert_allclose(name_prior(names, embeddings[:0]).directions, names, atol=1e-6)
 
 
 @pytest.mark.parametrize("classes", [1, 2, 40])
