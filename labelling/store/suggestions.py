@@ -122,7 +122,7 @@ def _in_scope(connection: Connection, objective: str, scope: Scope) -> Iterable[
         query = select(items.c.product_id).join(batches).where(items.c.objective == objective, items.c.category == "")
         query = query.where(items.c.state == "open", batches.c.state == "open", batches.c.kind == "batch")
         return dict.fromkeys(connection.scalars(query.order_by(items.c.batch, items.c.rank, items.c.id)))
-    query = select(labels.c.product_id.distinct()).join(products, products.c.id == labels.c.product_id)
+    query = select(labels.c.product_id).distinct().join(products, products.c.id == labels.c.product_id)
     query = query.where(labels.c.objective == objective, labels.c.source != MODEL)
     return connection.scalars(query.order_by(labels.c.product_id))
 
@@ -147,7 +147,9 @@ def questions(connection: Connection, objective: str, ids: Sequence[str]) -> lis
     )
     guesses: dict[str, list[Any]] = {}
     query = select(predictions.c.product_id, predictions.c.top).outerjoin(runs, runs.c.id == predictions.c.run)
-    query = query.where(predictions.c.product_id.in_(ids), predictions.c.objective == objective).order_by(runs.c.time)
+    query = query.where(predictions.c.product_id.in_(ids), predictions.c.objective == objective)
+    # The newest last; where the run is not known, neither is its time.
+    query = query.order_by(func.coalesce(runs.c.time, 0))
     for product, top in connection.execute(query):
         guesses[product] = top
     batch_of: dict[str, str] = {}

@@ -62,7 +62,8 @@ class Answers:
     Attributes:
       usable: at most one answer per product that was asked about.
       refused: one problem per line that cannot be used.
-      cost: the sum of what the lines say they cost, those that were refused included; None if none says so.
+      cost: the sum of what the lines say they cost, of a request's reply with those that were refused; None if none
+        says so.
       strangers: lines about products that were not asked about, where that is no mistake.
     """
 
@@ -160,7 +161,7 @@ class AnswerReader:
                 continue
             try:
                 cost = _number(row, "cost", MAX_COST)
-                if cost is not None:
+                if cost is not None and not self._strangers:
                     answers.add_cost(cost)
                 answer = self._answer(row, wanted)
                 if answer is None:
@@ -174,6 +175,9 @@ class AnswerReader:
                 continue
             seen.add(answer.product_id)
             answers.usable.append(answer)
+            if cost is not None and self._strangers:
+                # A file can be read again; what was refused in it is paid for once.
+                answers.add_cost(cost)
         return answers
 
     def _answer(self, row: Mapping[str, Any], asked: Collection[str]) -> Suggested | None:

@@ -44,8 +44,8 @@ class Thumb:
 class Option:
     """A category to answer with; ``key``: the number key, None beyond the ninth.
 
-    ``guessed``: the model knows it by its name alone. ``explanation``: what the taxonomy says of it. ``suggested``: which
-    other classifiers suggest it, with their confidence, if they told it.
+    ``guessed``: the model knows it by its name alone. ``explanation``: what the taxonomy says of it. ``suggested``:
+    other classifiers that suggest it, with their confidence, if they told it.
     """
 
     id: str
