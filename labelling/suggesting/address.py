@@ -91,10 +91,12 @@ class Address:
         try:
             try:
                 connection.connect()
-            except errors.SSLError:
+            except (errors.SSLError, ssl.SSLError):
                 raise _Failed("the address has no certificate that can be trusted") from None
             except (errors.HTTPError, OSError):
                 raise _Again("the address cannot be reached") from None
+            # What was the time to connect would be the time to think.
+            connection.timeout = self._timeout
             with deadlines.until(deadline, connection.sock):
                 connection.request("POST", self._url.request_uri, body=lines, headers=self._headers,
                                    preload_content=False, decode_content=False)  # fmt: skip

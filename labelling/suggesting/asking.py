@@ -21,6 +21,9 @@ from modules.taxonomy import Category, Taxonomy
 
 _FILE_CHUNK = 500
 """Answers of a file that are kept at a time."""
+USELESS = 3
+"""Requests in a row of whose answers nothing can be used, after which no more is spent: with less, the products that a
+classifier never answers well would keep it from the ones behind them."""
 
 Tell = Callable[[int, int], None]
 """Called with how many products were asked about, and how many are to be."""
@@ -89,10 +92,10 @@ def ask(store: Store, task: Task, answerer: Answerer, tell: Tell) -> Outcome:
     """Asks about the products that have no answer yet, ``task.chunk`` at a time.
 
     Raises:
-      InputError: nothing can be asked, the answerer failed, or nothing of an answer can be used; what came before is
-        kept, and the same call goes on from there.
+      InputError: nothing can be asked, the answerer failed, or nothing of :data:`USELESS` answers in a row, or of all
+        there are, can be used; what came before is kept, and the same call goes on from there.
     """
-    prepared, outcome = _prepare(store, task), Outcome()
+    prepared, outcome, useless = _prepare(store, task), Outcome(), 0
     reader = prepared.reader()
     names = {category.id: category.text for category in prepared.taxonomy}
     total = len(prepared.wanted)
@@ -112,10 +115,11 @@ def ask(store: Store, task: Task, answerer: Answerer, tell: Tell) -> Outcome:
             suggestions.keep(connection, task.annotator, prepared.objective, questions, answers.usable, request, now())
         _count(outcome, answers, len(ids))
         if reply.failure:
-            raise InputError([*answers.refused, Problem(place, reply.failure, hint=_go_on(outcome))])
-        if not answers.usable:
+            raise InputError([*outcome.refused, Problem(place, reply.failure, hint=_go_on(outcome))])
+        useless = 0 if answers.usable else useless + 1
+        if useless == USELESS or (not outcome.answered and outcome.asked == total):
             nothing = f"none of its lines answers any of the {len(ids):,} products"
-            raise InputError([*answers.refused, Problem(place, nothing, hint=_go_on(outcome))])
+            raise InputError([*outcome.refused, Problem(place, nothing, hint=_go_on(outcome))])
         tell(outcome.asked, total)
     return outcome
 

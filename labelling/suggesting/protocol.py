@@ -151,6 +151,7 @@ class AnswerReader:
     def __init__(self, taxonomy: Taxonomy, categories: Collection[str], *, strangers: bool = False):
         self._taxonomy, self._categories, self._strangers = taxonomy, frozenset(categories), strangers
         self._looked_up: dict[str, str | _Bad] = {}
+        self._unknown = 0
 
     def read(self, rows: Iterable[Row], place: str, asked: Collection[str]) -> Answers:
         """The answers in ``rows``, which stand in ``place``, about the products ``asked`` about."""
@@ -214,10 +215,10 @@ class AnswerReader:
         return outcome
 
     def _find(self, given: str | Sequence[str], text: str) -> str | _Bad:
-        misses = sum(isinstance(outcome, _Bad) for outcome in self._looked_up.values())
         try:
-            category = self._taxonomy.find(given, suggest=misses < _SPELLED)
+            category = self._taxonomy.find(given, suggest=self._unknown < _SPELLED)
         except UnknownCategory as error:
+            self._unknown += 1
             return _Bad("not in the taxonomy", "category", text, error.problems[0].hint)
         if category.id not in self._categories:
             return _Bad("expected one of the categories that were sent", "category", text)

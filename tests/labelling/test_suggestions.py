@@ -6,6 +6,7 @@ The classifiers are stand-ins: Python programs that the tests write, and an HTTP
 from __future__ import annotations
 
 import json
+import ssl
 import sys
 import threading
 import time
@@ -34,6 +35,7 @@ from modules.metrics.intervals import wilson
 from modules.taxonomy import Taxonomy
 from tests.labelling import shop
 from tests.labelling.shop import BOOTS, NOW, SANDALS, TOTES, TREE, WALLETS
+from tests.labelling.test_serving import certificate
 
 PATIENT = 60.0
 """Seconds: no test waits for it."""
@@ -259,27 +261,39 @@ def test_no_shell_reads_the_command(local: Store, tmp_path: Path, program: Calla
     assert not marker.exists()
 
 
-def test_a_reply_without_one_usable_line_ends_it_before_more_is_spent(
+def test_replies_without_one_usable_line_end_it_before_more_is_spent(
     local: Store, program: Callable[..., Command], tmp_path: Path
 ) -> None:
     starts = tmp_path / "starts"
     answerer = program(f"open({str(starts)!r}, 'a').write('x')\nsay(product_id='p0', category='Nonsense', cost=2)")
     error = fails(local, answerer, chunk=1)
     assert "none of its lines answers" in error and "'Nonsense'" in error
-    assert starts.read_text() == "x"
-    # What it cost is known all the same.
-    fails(local, answerer, chunk=1, cost_per_product=0.5)
-    with local.write() as connection:
-        rows.append(connection, [Label("p4", "exclusive", BOOTS, "yes", "parrot", NOW, "model")])
+    assert starts.read_text() == "xxx"
+    # One request for all, and nothing of it can be used. What it cost is known all the same.
+    fails(local, answerer, cost_per_product=0.5)
     with local.read() as connection:
-        assert suggestions.agreement(connection, "parrot", "exclusive").cost == 4.5
+        assert suggestions.agreement(connection, "parrot", "exclusive").cost == 4 * 2 + 5 * 0.5
+
+
+def test_products_that_are_never_answered_well_keep_nobody_from_the_others(
+    local: Store, program: Callable[..., Command]
+) -> None:
+    answerer = program(
+        "for p in products: say(product_id=p['product_id'],"
+        " category='Nonsense' if p['product_id'] in ('p0', 'p1', 'p4') else 'Bags > Totes')"
+    )
+    outcome = run(local, answerer, chunk=1)
+    assert (outcome.asked, outcome.answered, len(outcome.refused)) == (5, 2, 3)
+    assert set(said(local)) == {"p2", "p3"}
 
 
 # Addresses
 
 
 @contextmanager
-def answering(*responses: Any) -> Iterator[tuple[str, list[tuple[str, dict[str, str], list[Any]]]]]:
+def answering(
+    *responses: Any, tls: ssl.SSLContext | None = None
+) -> Iterator[tuple[str, list[tuple[str, dict[str, str], list[Any]]]]]:
     """A server that answers with (status, headers, body or function from the asked lines to it), the last one again
     and again; and what it was asked."""
     left, asked = list(responses), []
@@ -304,7 +318,13 @@ def answering(*responses: Any) -> Iterator[tuple[str, list[tuple[str, dict[str, 
         def log_message(self, *_: Any) -> None:
             pass
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    class Quiet(ThreadingHTTPServer):
+        def handle_error(self, *_: Any) -> None:
+            """A client that gives up is no failure of the test."""
+
+    server = Quiet(("127.0.0.1", 0), Handler)
+    if tls is not None:
+        server.socket = tls.wrap_socket(server.socket, server_side=True)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     try:
@@ -358,6 +378,33 @@ def test_an_answer_that_breaks_off_keeps_its_complete_lines(local: Store) -> Non
     with answering((200, {"Content-Length": "1000"}, line)) as (url, _):
         assert "broke off" in fails(local, Address(url, PATIENT))
     assert said(local) == {"p0": ("yes", TOTES)}
+
+
+def test_thinking_may_take_longer_than_connecting(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(address, "_CONNECT", 0.3)
+
+    def slow(lines: Sequence[Any]) -> bytes:
+        time.sleep(1.0)
+        return totes(lines)
+
+    with answering((200, {}, slow)) as (url, _):
+        assert run(local, Address(url, PATIENT)).answered == 5
+
+
+def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(
+    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file, key = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(file, key)
+    with answering((200, {}, totes), tls=context) as (url, asked):
+        url = url.replace("http://", "https://")
+        assert "no certificate that can be trusted" in fails(local, Address(url, PATIENT)) and asked == []
+        # It is another host's, too, under another name.
+        monkeypatch.setenv("SSL_CERT_FILE", str(file))
+        other = Address(url.replace("127.0.0.1", "localhost"), PATIENT)
+        assert "no certificate that can be trusted" in fails(local, other) and asked == []
+        assert run(local, Address(url, PATIENT)).answered == 5
 
 
 def test_an_address_that_trickles_meets_the_deadline(local: Store) -> None:
