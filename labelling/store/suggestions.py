@@ -141,7 +141,13 @@ def _answered(connection: Connection, annotator: str, objective: str, categories
 
 
 def questions(connection: Connection, objective: str, ids: Sequence[str]) -> list[Question]:
-    """The products with what the store knows of them, in the order of ``ids`` (some hundreds at most)."""
+    """The products with what the store knows of them, in the order of ``ids`` (some hundreds at most).
+
+    A model has learnt what people say of a product, so that what it predicts for one that they have labelled would give
+    their labels away; then only what it said when the product was queued is sent.
+    """
+    told = select(labels.c.product_id).distinct().where(labels.c.product_id.in_(ids), labels.c.source != MODEL)
+    labelled = set(connection.scalars(told.where(labels.c.objective == objective)))
     fields = dict(
         connection.execute(select(products.c.id, products.c.fields).where(products.c.id.in_(ids))).tuples().all()
     )
@@ -151,7 +157,7 @@ def questions(connection: Connection, objective: str, ids: Sequence[str]) -> lis
     # The newest last; where the run is not known, neither is its time.
     query = query.order_by(func.coalesce(runs.c.time, 0))
     for product, top in connection.execute(query):
-        guesses[product] = top
+        guesses[product] = [] if product in labelled else top
     batch_of: dict[str, str] = {}
     queued = select(items.c.product_id, items.c.suggestions, batches.c.id).join(batches)
     queued = queued.where(items.c.product_id.in_(ids), items.c.objective == objective, items.c.state == "open")

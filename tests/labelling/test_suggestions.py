@@ -21,6 +21,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from labelling.content import Product
 from labelling.store import Store, accounts, queue, rows, status, suggestions
 from labelling.store.answering import Answer, give
 from labelling.store.rows import Label
@@ -573,6 +574,21 @@ def test_the_scope_says_which_products(local: Store) -> None:
 
         assert (found("batch"), found("labelled")) == ([], ["p0"])
         assert found("all") == ["other", "p0", "p1", "p2", "p3", "p4"]
+
+
+def test_predictions_do_not_give_peoples_labels_away(local: Store) -> None:
+    with local.read() as connection:
+        queued, _ = suggestions.questions(connection, "exclusive", ["p0", "p1"])
+    assert queued.guesses == [(BOOTS, 0.6), (SANDALS, 0.3)]
+    person(local, "ann", 1, TOTES)
+    learnt = Product("p0", {"title": "x"}, predictions={"exclusive": ((TOTES, 0.99), (BOOTS, 0.01))})
+    other = Product("p9", {"title": "y"}, predictions={"exclusive": ((WALLETS, 0.9),)})
+    with local.write() as connection:
+        shop.importing.products(connection, [learnt, other], "run-2", NOW)
+    with local.read() as connection:
+        labelled, unlabelled = suggestions.questions(connection, "exclusive", ["p0", "p9"])
+    assert labelled.guesses == [] and labelled.fields == {"title": "x"}
+    assert unlabelled.guesses == [(WALLETS, 0.9)]
 
 
 def test_an_answer_whose_category_is_gone_is_asked_for_again(local: Store) -> None:
