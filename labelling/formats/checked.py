@@ -22,6 +22,7 @@ from modules.taxonomy import Taxonomy, UnknownCategory
 
 MORE: dict[str, type] = {
     "suggestion": str, "suggestion_probability": float, "model": str, "seconds": float, "note": str,
+    "confidence": float,
 }  # fmt: skip
 _LONGEST = 5000
 MAX_LINE = 64 << 10

@@ -37,6 +37,7 @@ class Label:
     model: str | None = None
     seconds: float | None = None
     note: str | None = None
+    confidence: float | None = None
 
 
 LOGGED = tuple(Label.__dataclass_fields__)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, and_, case, func, select
 
 from labelling.store.tables import answers, batches, items, labels, objectives, taxonomies
+from modules.labels.model import MODEL
 from modules.taxonomy import Taxonomy
 
 HOUR = 3600 * 1_000_000
@@ -100,8 +101,9 @@ def pace(times: list[int]) -> float | None:
 
 
 def annotators(connection: Connection) -> list[tuple[str, int]]:
-    """(annotator, rows), most first."""
-    query = select(labels.c.annotator, func.count()).group_by(labels.c.annotator).order_by(func.count().desc())
+    """(annotator, rows) of people, most first."""
+    query = select(labels.c.annotator, func.count()).where(labels.c.source != MODEL)
+    query = query.group_by(labels.c.annotator).order_by(func.count().desc())
     return [(name, count) for name, count in connection.execute(query).tuples()]
 
 

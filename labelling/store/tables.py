@@ -61,6 +61,8 @@ labels = Table(
     # A browser sends an answer again until it is acknowledged; the same request never counts twice.
     Column("request", String(64)),
     Column("part", Integer),
+    # Of a classifier's answer (source "model"): how sure it says that it is.
+    Column("confidence", Double),
     UniqueConstraint("request", "part"),
     Index("ix_labels_product", "product_id", "objective"),
     Index("ix_labels_annotator", "annotator", "id"),
@@ -311,4 +313,20 @@ triplets = Table(
     Column("request", String(64), unique=True),
     Index("ix_triplets_question", "question", "annotator"),
     sqlite_autoincrement=True,
+)
+
+# What other classifiers were asked; their answers are rows of labels.
+suggestion_requests = Table(
+    "suggestion_requests",
+    metadata,
+    Column("id", Key, primary_key=True, autoincrement=True),
+    Column("annotator", Text, nullable=False),
+    Column("objective", String(200), nullable=False),
+    Column("time", Time, nullable=False),
+    Column("asked", Integer, nullable=False),  # products
+    Column("answers", Integer, nullable=False),  # those that could be used
+    Column("refused", Integer, nullable=False),  # lines of the reply that could not
+    Column("cost", Double),  # null: not known
+    Column("seconds", Double, nullable=False),
+    Index("ix_suggestion_requests_annotator", "annotator", "objective"),
 )

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sqlalchemy import Connection, select
 
-from labelling.store import queue, rows, status
+from labelling.store import queue, rows, status, suggestions
 from labelling.store.tables import neighbours, products
 from labelling.web.names import Names
 from labelling.web.words import picked_as
@@ -18,6 +18,8 @@ from modules.predictions.guesses import NAMES
 
 KEYS = 9
 """Suggestions that have a number key."""
+BESIDE = "l"
+"""Key of the category that another classifier suggests, where the model's own suggestions lack it."""
 
 REASONS = {
     "label_error": "The model is sure of another category than the label.",
@@ -42,7 +44,8 @@ class Thumb:
 class Option:
     """A category to answer with; ``key``: the number key, None beyond the ninth.
 
-    ``guessed``: the model knows it by its name alone. ``explanation``: what the taxonomy says of it.
+    ``guessed``: the model knows it by its name alone. ``explanation``: what the taxonomy says of it. ``suggested``:
+    other classifiers that suggest it, with their confidence, if they told it.
     """
 
     id: str
@@ -50,9 +53,10 @@ class Option:
     name: str
     above: str
     probability: float | None
-    key: int | None
+    key: int | str | None
     guessed: bool = False
     explanation: str = ""
+    suggested: Sequence[tuple[str, float | None]] = ()
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,11 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
         retailer=retailer,
         image=image_url(product, hosts),
         fields=ordered(fields),
-        options=options(item_row.suggestions, names),
+        options=beside(
+            options(item_row.suggestions, names),
+            suggestions.of_product(connection, item_row.product_id, item_row.objective),
+            names,
+        ),
         duplicates=near,
         labelled=labelled,
         why=_why(item_row),
@@ -127,6 +135,30 @@ def options(suggestions: Sequence[Sequence[Any]], names: Names) -> list[Option]:
         )
         for i, (c, p, guessed) in enumerate(known[:KEYS])
     ]
+
+
+def beside(own: Sequence[Option], suggested: Sequence[Any], names: Names) -> list[Option]:
+    """The model's suggestions, marked where other classifiers say the same, and behind them what only those say.
+
+    Args:
+      own: the model's suggestions.
+      suggested: rows of the log, the newest first.
+      names: the categories; one that the taxonomy has lost is left out.
+    """
+    by_category: dict[str, list[tuple[str, float | None]]] = {}
+    for row in suggested:
+        by_category.setdefault(row.category, []).append((row.annotator, row.confidence))
+    marked = [replace(option, suggested=tuple(by_category.pop(option.id, ()))) for option in own]
+    key: str | None = BESIDE
+    for category, by in by_category.items():
+        c = names.get(category)
+        if c is not None:
+            above = " > ".join(c.path[:-1])
+            marked.append(
+                Option(c.id, c.text, c.path[-1], above, None, key, explanation=c.explanation, suggested=tuple(by))
+            )
+            key = None
+    return marked
 
 
 def ordered(fields: dict[str, str]) -> list[tuple[str, str]]:

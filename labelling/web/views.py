@@ -13,6 +13,7 @@ from labelling.store import rows, status
 from labelling.store import tables as t
 from labelling.web.cards import Thumb, image_url, options, ordered, thumbs
 from labelling.web.names import Names
+from modules.labels.model import MODEL
 from modules.objectives import DEFAULT_OBJECTIVE, multi_label_names
 
 PAGE = 50
@@ -195,7 +196,7 @@ def categories(connection: Connection, names: Names) -> list[dict[str, Any]]:
     labelled: dict[str | None, int] = dict(
         connection.execute(
             select(t.labels.c.category, func.count(t.labels.c.product_id.distinct()))
-            .where(t.labels.c.value == "yes").group_by(t.labels.c.category)
+            .where(t.labels.c.value == "yes", t.labels.c.source != MODEL).group_by(t.labels.c.category)
         ).tuples().all()
     )  # fmt: skip
     opened: Counter[str] = Counter()
@@ -243,6 +244,7 @@ def category(connection: Connection, name: str, names: Names, hosts: Sequence[st
     of_rules = select(t.rules).where(t.rules.c.run == rules_run, t.rules.c.category == name)
     gaps = select(t.category_rules).where(t.category_rules.c.run == rules_run, t.category_rules.c.category == name)
     labelled = select(t.labels.c.product_id).where(t.labels.c.category == name, t.labels.c.value == "yes")
+    labelled = labelled.where(t.labels.c.source != MODEL)
     recent = list(connection.scalars(labelled.order_by(t.labels.c.id.desc()).limit(24)))
 
     def pairs(query: Any, other: str) -> list[dict[str, Any]]:

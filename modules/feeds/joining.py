@@ -22,7 +22,7 @@ from modules.objectives import Objective
 from modules.objectives.sources import MODEL, PEOPLE, RULES
 from modules.rules import RuleSet
 from modules.rules.engine import RuleEngine
-from modules.settings.feed import Split
+from modules.settings.feed import SPLITS, Split
 from modules.settings.workflow import LabelsSettings
 from modules.taxonomy import Category, Taxonomy
 
@@ -35,6 +35,7 @@ RULES_SOURCE = "rules"
 ASSIGNED = "assigned"
 """Source of labels from a column or file of category assignments; never measured on."""
 MAX_UNKNOWN = 20
+TRAIN = SPLITS[0]
 
 
 class Entry(NamedTuple):
@@ -229,7 +230,7 @@ class Joiner:
         counted = [(name, RULES_SOURCE) for name in self._by_rules] if fired else []
         labelled = False
         for name, objective, table, from_truth in self._single_label:
-            entry = self._given(name, table, product.id) or self._assigned(name, product, file, line, ())
+            entry = self._given(name, table, product.id, split) or self._assigned(name, product, file, line, ())
             if entry is None and from_truth and product.truth:
                 entry = self._from_truth(product.truth, split, file, line)
             if entry is not None and not entry.classes:
@@ -240,7 +241,7 @@ class Joiner:
                 if not labelled:
                     top, labelled = self._top[entry.classes[0]], True
         for name, objective, table, from_truth in self._yes_no:
-            entry = self._given(name, table, product.id)
+            entry = self._given(name, table, product.id, split)
             if entry is None and from_truth and product.truths:
                 entry = self._from_truths(product.truths, split, file, line)
             entry = entry or self._assigned(name, product, file, line, implied)
@@ -251,8 +252,8 @@ class Joiner:
         image = picture.reason if picture is not None else ""
         return example_of(entries), Signature(split, fired, tuple(counted), image, product.untold, source)
 
-    def _given(self, name: str, table: Mapping[str, Entry], product: str) -> Entry | None:
-        """What the label files say of a product.
+    def _given(self, name: str, table: Mapping[str, Entry], product: str, split: Split) -> Entry | None:
+        """What the label files say of a product; what a model says, of those that are learnt from alone.
 
         Also where they are older than the second feed, or a spreadsheet has made a number of its id.
         """
@@ -260,7 +261,8 @@ class Joiner:
             entry = table.get(spelt)
             if entry is not None:
                 self._joined[name].add(spelt)
-                return entry
+                # Neither thresholds nor early stopping may be judged by a guess.
+                return entry if entry.source != MODEL or split == TRAIN else None
         return None
 
     def _assigned(self, name: str, product: Product, file: str, line: int, implied: tuple[str, ...]) -> Entry | None:

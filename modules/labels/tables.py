@@ -17,9 +17,9 @@ COLUMNS = (
     "product_id", "objective", "category", "value", "annotator", "time", "batch", "source", "inclusion_probability",
 )  # fmt: skip
 """What a label file has; the rest is only in a full export."""
-MORE = ("suggestion", "suggestion_probability", "model", "seconds", "note")
+MORE = ("suggestion", "suggestion_probability", "model", "seconds", "note", "confidence")
 
-_NUMBERS = ("inclusion_probability", "suggestion_probability", "seconds")
+_NUMBERS = ("inclusion_probability", "suggestion_probability", "seconds", "confidence", "cost")
 _VERBATIM = ("annotator", "batch", "model", "note")
 _DELIMITERS = ",;\t|"
 _SLIP = 0.8
@@ -33,7 +33,9 @@ def is_table(name: str) -> bool:
     return name.lower().removesuffix(".gz").endswith((".csv", ".tsv"))
 
 
-def table_rows(name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed) -> Iterator[tuple[int, dict[str, Any]]]:
+def table_rows(
+    name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed, known: Sequence[str] = (*COLUMNS, *MORE)
+) -> Iterator[tuple[int, dict[str, Any]]]:
     """(line, row) of a table; empty cells are left out, and blank lines and rows without an answer passed over.
 
     The delimiter is the one that makes the header name the most columns of a label.
@@ -42,11 +44,12 @@ def table_rows(name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed) 
       name: of the file, for messages.
       lines: its numbered lines, without a byte order mark.
       assumed: what is passed over is noted there.
+      known: the columns that a row can have.
 
     Raises:
       InputError: the file is no such table, or a row has more or fewer cells than the header.
     """
-    texts = _Texts(name, lines)
+    texts = _Texts(name, lines, known)
     delimiter = texts.delimiter()
     reader = csv.reader(texts, delimiter=delimiter, strict=True)
     header: list[str] = []
@@ -56,7 +59,7 @@ def table_rows(name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed) 
             if not any(cell.strip() for cell in cells):
                 continue
             if not header:
-                header = _header(name, cells, line, assumed)
+                header = _header(name, cells, line, assumed, known)
                 continue
             if len(cells) != len(header):
                 expected = f"expected {counted(len(header), 'column')} as in the header, not {len(cells)}"
@@ -76,8 +79,8 @@ def table_rows(name: str, lines: Iterable[tuple[int, bytes]], assumed: Assumed) 
 class _Texts:
     """The lines as text; the first ones are looked at before they are handed out."""
 
-    def __init__(self, name: str, lines: Iterable[tuple[int, bytes]]):
-        self._name = name
+    def __init__(self, name: str, lines: Iterable[tuple[int, bytes]], known: Sequence[str]):
+        self._name, self._known = name, known
         self._lines = iter(lines)
         self._waiting: list[str] = []
         self.first_line = 1
@@ -92,7 +95,7 @@ class _Texts:
         if text is None:
             return ","
         self._waiting.append(text)
-        return max(_DELIMITERS, key=lambda mark: sum(_plain(cell) in (*COLUMNS, *MORE) for cell in text.split(mark)))
+        return max(_DELIMITERS, key=lambda mark: sum(_plain(cell) in self._known for cell in text.split(mark)))
 
     def __iter__(self) -> Iterator[str]:
         return self
@@ -117,9 +120,8 @@ def _plain(cell: str) -> str:
     return cell.strip().strip('"').strip().lower()
 
 
-def _header(name: str, cells: Sequence[str], line: int, assumed: Assumed) -> list[str]:
+def _header(name: str, cells: Sequence[str], line: int, assumed: Assumed, known: Sequence[str]) -> list[str]:
     """Column names; the empty text for one that is no part of a label."""
-    known = (*COLUMNS, *MORE)
     names = [_plain(cell) for cell in cells]
     others = [cell.strip() for cell, plain in zip(cells, names, strict=True) if plain not in known]
     labels = [plain for plain in names if plain in known]

@@ -24,11 +24,12 @@ class LabelSources(Settings):
         tuple[Annotated[str, Field(pattern=r"^(people|rules|model|(column|file|objective):.+)$")], ...],
         Field(min_length=1),
     ]
-    """``people``: the label files and the label store. ``rules``: the rule file. ``model``: rows with source ``model``,
-    of products that nobody has answered. ``column:NAME``: a column of the feed, and ``file:PATH`` a CSV or JSON Lines
-    file with ``product_id`` and ``category``: an older system's assignments, several per product, never measured on.
-    ``objective:NAME``: people's labels of an exclusive objective, with the categories above them. All but people and
-    model only say yes; a product that they reach is in no other category, and one that they do not reach is unknown."""
+    """``people``: the label files and the label store. ``rules``: the rule file. ``model``: rows with source
+    ``model``, of products of the train split that nobody has answered. ``column:NAME``: a column of the feed, and
+    ``file:PATH`` a CSV or JSON Lines file with ``product_id`` and ``category``: an older system's assignments,
+    several per product, never measured on. ``objective:NAME``: people's labels of an exclusive objective, with the
+    categories above them. All but people and model only say yes; a product that they reach is in no other category,
+    and one that they do not reach is unknown."""
     sampling: str | None = None
     """Of people's labels only those whose source is this one (``random``: drawn at random); null: all."""
 

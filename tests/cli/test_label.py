@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import sys
 from pathlib import Path
 
 import pytest
@@ -216,3 +217,42 @@ def test_object_storage_that_cannot_be_reached_is_an_error_that_says_so(
     monkeypatch.delenv("AWS_ENDPOINT_URL")
     assert "AWS_ENDPOINT_URL" in import_batch(capsys, "minio://pipelines/17", code=2)
     assert "expected a path, or an address" in import_batch(capsys, "ftp://pipelines/17", code=2)
+
+
+def test_suggestions_of_a_program_and_their_agreement(
+    place: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "classifier.py"
+    file.write_text(
+        "import json, sys\n"
+        "for p in list(map(json.loads, sys.stdin))[1:]:\n"
+        "    where = 'Nonsense' if p['product_id'] == 'p3' else 'Shoes > Boots'\n"
+        "    print(json.dumps({'product_id': p['product_id'], 'category': where, 'cost': 0.5}))\n",
+        "utf-8",
+    )
+    program = f"'{sys.executable}' '{file}'"
+    with pytest.raises(SystemExit) as left:
+        cli.main(["label", "suggest", "--by", "parrot", "--command", program])
+    out, err = capsys.readouterr()
+    assert left.value.code == 0 and "refused: answer 1" in err and "'Nonsense': not in the taxonomy" in err
+    assert out.startswith("1 suggestions of parrot") and "1 without an answer, 1 lines refused, cost 1" in out
+    assert "nothing that parrot answered is labelled by people yet" in out
+    # Two people have answered p0 and p1; they agree on the second.
+    said = label(capsys, "suggest", "--by", "parrot", "--products", "labelled", "--command", program, "--limit", 2)
+    assert "parrot says what people say of 100.0% (20.7% to 100.0%) of 1 products; cost 0.6667 per answer" in said
+    text = label(capsys, "status")
+    assert "suggestions of other classifiers" in text and "parrot" in text
+    found = json.loads(label(capsys, "status", "--json"))
+    (measured,) = found["suggestions"]
+    assert (measured["name"], measured["answers"], measured["products"], measured["same"]) == ("parrot", 3, 1, 1.0)
+    # By their times, which the shop has from the future, people answered later and may have seen it.
+    assert measured["cost"] == 2.0 and measured["products_before"] == 0
+    assert {person["name"] for person in found["annotators"]} == {"ann", "bob"}
+
+
+def test_suggestions_need_one_way_to_ask(place: str, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = "expected one of --command PROGRAM, --url URL and --file FILE"
+    assert expected in label(capsys, "suggest", "--by", "parrot", code=2)
+    assert expected in label(capsys, "suggest", "--by", "parrot", "--command", "x", "--file", "y.csv", code=2)
+    assert "--by" in label(capsys, "suggest", "--by", "ann", "--command", "true", code=2)
+    assert "absent.csv" in label(capsys, "suggest", "--by", "parrot", "--file", "absent.csv", code=2)

@@ -12,6 +12,7 @@ from sqlalchemy import select
 from labelling.store import Store, accounts
 from labelling.store import tables as t
 from labelling.store.database import now
+from labelling.store.rows import Label, append
 from tests.browsing import Watched
 from tests.labelling import shop
 from tests.labelling.holding import holding
@@ -97,6 +98,23 @@ def test_twenty_products_by_keyboard_undo_and_search(browser: Any, store: Store,
             ("p17", "none_of_these"), ("p18", "skip"), ("p18", "retracted"), ("p18", "yes"), ("p19", "yes"),
         ]  # fmt: skip
         assert rows[-1][1] == shop.TOTES and {row[3] for row in rows} == {"ann"}
+        assert page.wrong == []
+
+
+def test_what_another_classifier_suggests_is_taken_by_its_key(browser: Any, store: Store, tmp_path: Path) -> None:
+    shop.fill(store, shop.batch(2))
+    with store.write() as connection:
+        said = Label("p0", "exclusive", shop.TOTES, "yes", HOSTILE[0], shop.NOW, "model", confidence=0.5)
+        append(connection, [said])
+    with serving(str(tmp_path / "labels.sqlite"), "--annotator", "ann") as server:
+        page = Page(browser, server.url)
+        assert (
+            page.page.inner_text("small.by").replace("\xa0", " ") == f"suggested by {HOSTILE[0]}, which is 50.0% sure"
+        )
+        page.press("l")
+        page.saved()
+        assert labels(store)[1:] == [("p0", shop.TOTES, "yes", "ann")]
+        assert page.page.query_selector("small.by") is None
         assert page.wrong == []
 
 

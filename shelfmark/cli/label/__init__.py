@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shelfmark.cli.commands import Commands, DefaultCommandGroup
-from shelfmark.cli.label import accounts, batches, files, serve, start, status, triplets
+from shelfmark.cli.label import accounts, batches, files, serve, start, status, suggest, triplets
 
 
 class _StartByDefault(DefaultCommandGroup):
@@ -30,6 +30,7 @@ app.command("serve")(serve.serve)
 app.command("import-batch")(batches.import_batch)
 app.command("import-review")(batches.import_review)
 app.command("import-products")(batches.import_products)
+app.command("suggest")(suggest.suggest)
 app.command("assign")(batches.assign)
 app.command("close")(batches.close)
 app.command("export")(files.export)

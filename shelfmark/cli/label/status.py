@@ -16,10 +16,17 @@ if TYPE_CHECKING:
     from labelling.store import Store
 
 
+NUMERIC = (
+    "rows", "products", "open", "done", "today", "per hour", "kappa", "alpha", "same", "answers", "beside people's",
+    "cost", "cost per agreed",
+)  # fmt: skip
+"""Columns that stand to the right."""
+
+
 def status(
     store: StoreOption = None, workflow: WorkflowOption = None, overrides: SetOption = None, as_json: JsonOption = False
 ) -> None:
-    """Show labels, queues, annotators and how far they agree."""
+    """Show labels, queues, annotators, classifiers that suggest labels, and how far they agree."""
     with open_store(store, workflow, overrides) as opened:
         gathered = gather(opened)
         if as_json:
@@ -30,7 +37,7 @@ def status(
 
 def gather(store: Store) -> dict[str, Any]:
     """Everything that the command shows, as plain values."""
-    from labelling.store import rows
+    from labelling.store import rows, suggestions
     from labelling.store import status as counted
     from labelling.store.agreement import agreement
     from labelling.store.database import now
@@ -73,12 +80,26 @@ def gather(store: Store) -> dict[str, Any]:
                 for agreement in agreed
                 if agreement.products
             ],
-        }
+            "suggestions": [
+                {
+                    "name": s.annotator, "objective": s.objective, "answers": s.answers, "products": s.products,
+                    "same": rounded(s.same), "lower": rounded(s.lower), "upper": rounded(s.upper),
+                    "products_before": s.before, "same_before": rounded(s.same_before), "cost": s.cost,
+                    "cost_per_agreed": s.cost_per_agreed,
+                }
+                for s in suggestions.agreements(connection, counted.kinds(connection))
+            ],
+        }  # fmt: skip
 
 
 def number(value: float) -> float | None:
     """None for what is not defined: JSON has no NaN."""
     return None if math.isnan(value) else round(value, 4)
+
+
+def rounded(value: float | None) -> float | None:
+    """To four digits."""
+    return None if value is None else round(value, 4)
 
 
 def show(name: str, gathered: dict[str, Any]) -> None:
@@ -94,7 +115,7 @@ def show(name: str, gathered: dict[str, Any]) -> None:
     def table(*columns: str) -> Table:
         made = Table(box=None, padding=(0, 2, 0, 0))
         for column in columns:
-            numeric = column in ("rows", "products", "open", "done", "today", "per hour", "kappa", "alpha", "same")
+            numeric = column in NUMERIC
             made.add_column(column, justify="right" if numeric else "left")
         return made
 
@@ -113,6 +134,12 @@ def show(name: str, gathered: dict[str, Any]) -> None:
         defined = [category for category in agreement["categories"] if category["alpha"] is not None]
         worst = [[category["category"], category["products"], category["alpha"]] for category in defined[:10]]
         parts.append(("least agreed on", table("category", "products", "alpha"), worst))
+    columns = ("name", "objective", "answers", "beside people's", "same", "interval", "cost", "cost per agreed")
+    parts.append(("suggestions of other classifiers", table(*columns),
+                  [[s["name"], s["objective"], s["answers"], s["products"], s["same"],
+                    "" if s["same"] is None else f"{s['lower']:.3f} to {s['upper']:.3f}",
+                    *("" if s[key] is None else f"{s[key]:.4g}" for key in ("cost", "cost_per_agreed"))]
+                   for s in gathered["suggestions"]]))  # fmt: skip
     for heading, made, lines in parts:
         if not lines:
             continue

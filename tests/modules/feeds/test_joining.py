@@ -310,6 +310,25 @@ def test_people_come_first_and_models_only_where_they_are_named() -> None:
     assert (second.rest, second.weight, second.source) == (True, 0.0, "assigned")
 
 
+@pytest.mark.parametrize("split", ["train", "eval", "test"])
+def test_what_a_model_says_is_learnt_from_and_judges_nothing(split: str) -> None:
+    objectives = {
+        "exclusive": ExclusiveObjective.model_validate({"labels": {"sources": ["people", "model"]}}),
+        "themes": MultiLabelObjective.model_validate({"labels": {"sources": ["people", "model"]}}),
+    }
+    for source in ("model", "margin"):
+        said = {
+            "exclusive": {"p1": person("Home > Lamps", source)},
+            "themes": {"p1": person(source=source, yes=["Home"], no=["Shoes"])},
+        }
+        found, counted = features(product(title="x"), said, split, objectives, rules=None)
+        learnt = split == "train" or source != "model"
+        assert found["label/exclusive"] == [CLASS["Home > Lamps"] if learnt else -1]
+        assert found["label/themes"] == ([INDEX["Home"]] if learnt else [])
+        assert counted.labels == ((("exclusive", source), ("themes", source)) if learnt else ())
+        assert found["eval_weight/exclusive"] == [0.0]
+
+
 def test_an_unknown_assigned_category_is_said() -> None:
     objectives = {"o": MultiLabelObjective.model_validate({"labels": {"sources": ["column:old"]}})}
     joiner = Joiner(objectives, TAXONOMY, None, {"o": {}}, LabelsSettings())

@@ -1,0 +1,1 @@
+"""Asking a language model, or another classifier, for labels: its answers are suggestions, kept apart from people's."""
