@@ -1,10 +1,11 @@
 """What categories' names say of products, before any label: scores that a classifier may start from.
 
 A pretrained encoder puts products and names of categories into one space. Both lie in corners of it, so each is
-centred by its own mean, and what all products share is made less loud (:mod:`modules.models.whitening`). A name alone is a poor example of its category; what most resembles it in the catalogue is a
-better one, and brings the shop's own words with it. So each name is moved towards the products that it attracts, by
-one step of expectation maximisation for a mixture on the sphere, with the name as the prior of its direction
-(Banerjee et al., Clustering on the unit hypersphere using von Mises-Fisher distributions, 2005).
+centred by its own mean, and what all products share is made less loud (:mod:`modules.models.whitening`). A name alone
+is a poor example of its category; what most resembles it in the catalogue is a better one, and brings the shop's own
+words with it. So each name is moved towards the products that it attracts, by one step of expectation maximisation for
+a mixture on the sphere, with the name as the prior of its direction (Banerjee et al., Clustering on the unit
+hypersphere using von Mises-Fisher distributions, 2005).
 """
 
 from __future__ import annotations

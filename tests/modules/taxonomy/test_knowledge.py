@@ -127,7 +127,8 @@ def test_all_mistakes_at_once_and_an_unknown_key_knows_the_near_one(tmp_path: Pa
 def test_cells_that_look_like_lists(tmp_path: Path) -> None:
     file = tmp_path / "t.csv"
     file.write_text(
-        'path,name,exclusive,description,synonyms\nHats,"[""x""]",yes,"[""a"", ""b""]","[""a|b"", ""c""]"\nBags,,,"[",[x|y]\n'
+        "path,name,exclusive,description,synonyms\n"
+        'Hats,"[""x""]",yes,"[""a"", ""b""]","[""a|b"", ""c""]"\nBags,,,"[",[x|y]\n'
     )
     hats, bags = Taxonomy.load(file)
     assert (hats.name, hats.description, hats.synonyms) == ('["x"]', '["a", "b"]', ("a|b", "c"))
