@@ -13,6 +13,7 @@ from labelling.store import Store, status, suggestions
 from labelling.store.database import now
 from labelling.store.suggestions import Request, Scope
 from labelling.suggesting.protocol import KEYS, AnswerReader, Answers, Reply, Row, json_rows, question_lines
+from modules.counting import counted
 from modules.errors import InputError, Problem, Problems
 from modules.labels.assumed import Assumed
 from modules.labels.tables import is_table, table_rows
@@ -118,7 +119,7 @@ def ask(store: Store, task: Task, answerer: Answerer, tell: Tell) -> Outcome:
             raise InputError([*outcome.refused, Problem(place, reply.failure, hint=_go_on(outcome))])
         useless = 0 if answers.usable else useless + 1
         if useless == USELESS or (not outcome.answered and outcome.asked == total):
-            nothing = f"none of its lines answers any of the {len(ids):,} products"
+            nothing = f"none of its lines answers any of the {counted(len(ids), 'product')}"
             raise InputError([*outcome.refused, Problem(place, nothing, hint=_go_on(outcome))])
         tell(outcome.asked, total)
     return outcome
@@ -161,7 +162,8 @@ def _count(outcome: Outcome, answers: Answers, asked: int) -> None:
 
 
 def _go_on(outcome: Outcome) -> str:
-    return f"{outcome.answered:,} products were answered, which are kept; the same command asks about the others"
+    kept = counted(outcome.answered, "answer is kept", "answers are kept")
+    return f"{kept}; the same command asks about the others"
 
 
 def _prepare(store: Store, task: Task) -> _Prepared:

@@ -235,11 +235,11 @@ def test_suggestions_of_a_program_and_their_agreement(
         cli.main(["label", "suggest", "--by", "parrot", "--command", program])
     out, err = capsys.readouterr()
     assert left.value.code == 0 and "refused: answer 1" in err and "'Nonsense': not in the taxonomy" in err
-    assert out.startswith("1 suggestions of parrot") and "1 without an answer, 1 lines refused, cost 1" in out
+    assert out.startswith("1 suggestion of parrot") and "1 product without an answer, 1 line refused, cost 1" in out
     assert "nothing that parrot answered is labelled by people yet" in out
     # Two people have answered p0 and p1; they agree on the second.
     said = label(capsys, "suggest", "--by", "parrot", "--products", "labelled", "--command", program, "--limit", 2)
-    assert "parrot says what people say of 100.0% (20.7% to 100.0%) of 1 products; cost 0.6667 per answer" in said
+    assert "parrot says what people say of 100.0% (20.7% to 100.0%) of 1 product; cost 0.6667 per answer" in said
     text = label(capsys, "status")
     assert "suggestions of other classifiers" in text and "parrot" in text
     found = json.loads(label(capsys, "status", "--json"))

@@ -196,7 +196,7 @@ def test_a_program_that_dies_midway_loses_nothing_and_the_next_call_goes_on(
         "sys.stderr.write('out of \\x1b[31mcredit\\n'); sys.exit(3)"
     )
     error = fails(local, dying, chunk=2)
-    assert "exit status 3" in error and "out of \\x1b[31mcredit" in error and "1 products were answered" in error
+    assert "exit status 3" in error and "out of \\x1b[31mcredit" in error and "1 answer is kept" in error
     assert said(local) == {"p0": ("yes", TOTES)}
     outcome = run(local, program("for p in products: say(product_id=p['product_id'], category='Shoes > Boots')"))
     assert outcome.asked == 4

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from modules.counting import counted
 from shelfmark.cli.label.store import StoreOption, open_store
 from shelfmark.cli.options import SetOption, WorkflowOption
 
@@ -85,7 +86,7 @@ def suggest(
 
 
 def _tell(done: int, total: int) -> None:
-    typer.echo(f"{done:,} of {total:,} products", err=True)
+    typer.echo(f"{done:,} of {counted(total, 'product')}", err=True)
 
 
 def _say(store: Store, annotator: str, outcome: Outcome) -> None:
@@ -94,16 +95,16 @@ def _say(store: Store, annotator: str, outcome: Outcome) -> None:
 
     for problem in outcome.refused:
         typer.echo(f"refused: {problem}", err=True)
-    left = {
-        "without an answer": outcome.unanswered,
-        "lines refused": len(outcome.refused),
-        "lines about other products left out": outcome.strangers,
-    }
-    out = "".join(f", {count:,} {what}" for what, count in left.items() if count)
+    left = (
+        (outcome.unanswered, "product without an answer", "products without an answer"),
+        (len(outcome.refused), "line refused", "lines refused"),
+        (outcome.strangers, "line about another product left out", "lines about other products left out"),
+    )
+    out = "".join(f", {counted(count, *nouns)}" for count, *nouns in left if count)
     cost = f", cost {outcome.cost:,.6g}" if outcome.cost is not None else ""
     if not outcome.asked:
         out = f": every product of this kind has its answer{out}"
-    typer.echo(f"{outcome.answered:,} suggestions of {annotator} added to {store.name}{out}{cost}")
+    typer.echo(f"{counted(outcome.answered, 'suggestion')} of {annotator} added to {store.name}{out}{cost}")
     with store.read() as connection:
         kinds = status.kinds(connection)
         for measured in suggestions.agreements(connection, kinds):
@@ -117,7 +118,7 @@ def sentence(measured: Agreement) -> str:
         return f"{measured.objective}: nothing that {measured.annotator} answered is labelled by people yet"
     text = (
         f"{measured.objective}: {measured.annotator} says what people say of {measured.same:.1%} "
-        f"({measured.lower:.1%} to {measured.upper:.1%}) of {measured.products:,} products"
+        f"({measured.lower:.1%} to {measured.upper:.1%}) of {counted(measured.products, 'product')}"
     )
     if measured.same_before is not None and measured.before < measured.products:
         text += f", {measured.same_before:.1%} of the {measured.before:,} that were labelled before it answered"
