@@ -1,10 +1,10 @@
 """What categories' names say of products, before any label: scores that a classifier may start from.
 
 A pretrained encoder puts products and names of categories into one space. Both lie in corners of it, so each is
-centred by its own mean, and what all products share is made less loud (:mod:`modules.models.whitening`). A name alone
-is a poor example of its category; what most resembles it in the catalogue is a better one, and brings the shop's own
-words with it. So each name is moved towards the products that it attracts, by one step of expectation maximisation for
-a mixture on the sphere, with the name as the prior of its direction (Banerjee et al., Clustering on the unit
+centred by its own mean, and what all products share may be made less loud (:mod:`modules.models.whitening`). A name
+alone is a poor example of its category; what most resembles it in the catalogue is a better one, and brings the shop's
+own words with it. So each name is moved towards the products that it attracts, by one step of expectation maximisation
+for a mixture on the sphere, with the name as the prior of its direction (Banerjee et al., Clustering on the unit
 hypersphere using von Mises-Fisher distributions, 2005).
 """
 
@@ -53,15 +53,16 @@ class NamePrior:
         return softmax_rows(self.scores(embeddings) * np.float32(sharpness))
 
 
-def name_prior(names: Float32Array, embeddings: Float32Array) -> NamePrior:
+def name_prior(names: Float32Array, embeddings: Float32Array, *, whitened: bool) -> NamePrior:
     """The prior that follows from the names and the unlabelled catalogue.
 
     Args:
       names: float32 (classes, width), rows of unit length: the names as products of that text would be embedded.
       embeddings: float32 (products, width), rows of unit length.
+      whitened: whether what all products share is made less loud first.
     """
     classes = len(names)
-    whitening = Whitening.of(embeddings, np.flatnonzero(names.any(axis=0)))
+    whitening = Whitening.of(embeddings if whitened else embeddings[:0], np.flatnonzero(names.any(axis=0)))
     names = unit_rows(whitening(names))
     pulls = np.zeros(names.shape, np.float64)
     for start in range(0, len(embeddings), _ROWS):

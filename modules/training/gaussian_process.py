@@ -11,17 +11,17 @@ Far from all labels that is what the names say, near them what the labels say. I
 the head stays a dense layer. Each name is one more labelled row, so that a category without a label can be told, too.
 A category with labels of its own needs its name less: its a may fade as a K / (K + n) with its n labels.
 
-What is free (a, K, the prior's sharpness, the noise, whether names of labelled categories are rows, how loud the
-encoder is in the kernel) is chosen by the likelihood of each label under the process fitted without it, which has a
-closed form as well (section 5.4.2): names that mislead get a smaller a, down to none, and are then no rows, either. A
-label is left out with all rows that show the same product, else these would answer for it. A few labels fit many
-choices by chance, so each step away from the choice before any label has to earn its keep.
+What is free (a, K, the prior's sharpness and whether it whitens, the noise, whether names of labelled categories are
+rows, how loud the encoder is in the kernel) is chosen by the likelihood of each label under the process fitted without
+it, which has a closed form as well (section 5.4.2): names that mislead get a smaller a, down to none, and are then no
+rows, either. A label is left out with all rows that show the same product, else these would answer for it. A few labels
+fit many choices by chance, so each step away from the choice before any label has to earn its keep.
 """
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -49,11 +49,19 @@ LEAST_LABELS = 10
 
 ROWS = 2000
 """Labels that the free numbers are chosen by, at most."""
+CELLS = 800_000
+"""Scores, of these labels for all categories, at most: some hundred choices are compared by them."""
 
 _CONSTANT = 0.1
 """The kernel's constant: how far categories may differ in frequency."""
 _AT_ONCE = 4096
 """Labels whose targets, one per category, are held at once."""
+
+
+Priors = Mapping[bool, NamePrior]
+"""What names say, by whether vectors are partly whitened first."""
+_Said = tuple[bool, float]
+"""Whether whitened, and how sharp."""
 
 
 class Numbers(NamedTuple):
@@ -66,6 +74,7 @@ class Numbers(NamedTuple):
       examples: whether names of categories that have labels are labelled rows, too.
       loudness: factor of the encoder's columns in the kernel.
       fade: the labels of a category with which its prior counts half.
+      whitened: whether the prior is the one on partly whitened vectors.
     """
 
     noise: float
@@ -75,19 +84,25 @@ class Numbers(NamedTuple):
     examples: bool
     loudness: float
     fade: float
+    whitened: bool
 
     def faded(self, counts: Float64Array) -> Float64Array:
         """The prior's weight for categories with so many labels."""
         return self.weight * _share(self.fade, counts)
 
     def steps(self) -> float:
-        """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, a quarter of the prior, or a place in
-        :data:`FADES`."""
+        """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, a quarter of the prior, a place in
+        :data:`FADES`, or the other prior."""
         first = BEFORE_LABELS
         pairs = ((self.noise, first.noise), (self.sharpness, first.sharpness), (self.temperature, first.temperature),
                  (self.loudness, first.loudness))  # fmt: skip
         doublings = sum(abs(float(np.log2(own / other))) for own, other in pairs)
-        return doublings + 4.0 * abs(self.weight - first.weight) + FADES.index(self.fade)
+        return (
+            doublings
+            + 4.0 * abs(self.weight - first.weight)
+            + FADES.index(self.fade)
+            + float(self.whitened != first.whitened)
+        )
 
 
 def _share(fade: float, counts: Float64Array) -> Float64Array:
@@ -95,7 +110,7 @@ def _share(fade: float, counts: Float64Array) -> Float64Array:
     return np.ones(counts.shape) if np.isinf(fade) else fade / (fade + counts)
 
 
-BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.16, True, 1.0, np.inf)
+BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.16, True, 1.0, np.inf, True)
 """As long as there are too few labels to choose by. Without any, the best category of a product has a mean probability
 of 0.84, 0.54 and 0.86 on fashion titles, amazon_in_112 and pricerunner, and is right for 0.79, 0.46 and 0.81 of the
 products."""
@@ -189,12 +204,13 @@ class Labelled:
 
 
 def fit_process(
-    labelled: Labelled, names: Float32Array, prior: NamePrior, *, spread: Float32Array, temperature: float, seed: int
+    labelled: Labelled, names: Float32Array, priors: Priors, *, spread: Float32Array, temperature: float, seed: int
 ) -> Process:
     """The process after the labels.
 
     Args:
       names: float32 (classes, width), the names as products of that text would be embedded.
+      priors: what they say of products, on whitened vectors (True) and on vectors as they are (False).
       spread: :func:`spread_over`.
       temperature: what the logits will be divided by before any calibration; they are scaled to suit it.
       seed: draws the labels that the free numbers are chosen by, where there are very many.
@@ -203,8 +219,9 @@ def fit_process(
     numbers, likelihood = BEFORE_LABELS, float("nan")
     solved, weights = np.zeros((names.shape[1] + 1, classes)), np.full(classes, numbers.weight)
     if count >= LEAST_LABELS:
-        some = labelled.at(np.random.default_rng(seed).permutation(count)[:ROWS])
-        numbers, likelihood = _chosen(some, names, prior, spread)
+        some = labelled.at(np.random.default_rng(seed).permutation(count)[: min(ROWS, CELLS // classes)])
+        numbers, likelihood = _chosen(some, names, priors, spread)
+    prior = priors[numbers.whitened]
     if count:
         factors, weights = _factors(names, numbers.loudness), numbers.faded(labelled.counts(classes))
         solved = _coefficients(labelled.with_names(names, numbers.examples), factors, prior, numbers, weights) @ spread
@@ -288,7 +305,7 @@ def _by_size(groups: IntpArray) -> Iterator[IntpArray]:
         yield order[starts[sizes == size][:, None] + np.arange(size)]
 
 
-def _chosen(labelled: Labelled, names: Float32Array, prior: NamePrior, spread: Float32Array) -> tuple[Numbers, float]:
+def _chosen(labelled: Labelled, names: Float32Array, priors: Priors, spread: Float32Array) -> tuple[Numbers, float]:
     """The numbers of the greatest leave-one-out likelihood less their cost, and that likelihood.
 
     Of equal ones the first, which trust names most.
@@ -297,26 +314,30 @@ def _chosen(labelled: Labelled, names: Float32Array, prior: NamePrior, spread: F
     shares = {fade: _share(fade, labelled.counts_without(len(names))).astype(np.float32) for fade in FADES}
     for examples in (True, False):
         # Names that are no examples beside labels are no prior, either: what the labels say alone.
-        sharpness = SHARPNESS if examples else (BEFORE_LABELS.sharpness,)
         rows = labelled.with_names(names, examples)
-        priors = {s: prior.probabilities(rows.embeddings, s).astype(np.float64) for s in sharpness}
-        for loudness, noise, taught, named in _left_out_scores(rows, names, len(labelled.labels), priors):
-            for s, weight, fade in _priors(examples):
-                scores = (taught + np.float32(weight) * shares[fade] * named[s]) @ spread if weight else taught @ spread
+        said = {
+            (whitened, sharpness): priors[whitened].probabilities(rows.embeddings, sharpness)
+            for whitened, sharpness in itertools.product(priors, SHARPNESS if examples else ())
+        }
+        for loudness, noise, taught, named in _left_out_scores(rows, names, len(labelled.labels), said):
+            for whitened, s, weight, fade in _uses_of(said):
+                scores = taught + np.float32(weight) * shares[fade] * named[whitened, s] if weight else taught
+                scores = scores @ spread
                 for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
                     likelihood = float(np.average(own, weights=labelled.weights))
-                    numbers = Numbers(noise, s, weight, temperature, examples, loudness, fade)
+                    numbers = Numbers(noise, s, weight, temperature, examples, loudness, fade, whitened)
                     value = likelihood - STEP * numbers.steps() / float(labelled.weights.sum())
                     if value > most + 1e-9:
                         best, most = (numbers, likelihood), value
     return best
 
 
-def _priors(examples: bool) -> Iterator[tuple[float, float, float]]:
-    """Sharpness, weight and fading to compare; without weight the others say nothing."""
-    if examples:
-        yield from itertools.product(SHARPNESS, (weight for weight in NAME_WEIGHTS if weight), FADES)
-    yield BEFORE_LABELS.sharpness, 0.0, BEFORE_LABELS.fade
+def _uses_of(said: Iterable[_Said]) -> Iterator[tuple[bool, float, float, float]]:
+    """Whitening, sharpness, weight and fading to compare; without weight the others say nothing."""
+    weights = [weight for weight in NAME_WEIGHTS if weight]
+    for (whitened, sharpness), weight, fade in itertools.product(said, weights, FADES):
+        yield whitened, sharpness, weight, fade
+    yield BEFORE_LABELS.whitened, BEFORE_LABELS.sharpness, 0.0, BEFORE_LABELS.fade
 
 
 def _log_likelihoods(scores: Float32Array, labels: IntpArray) -> Iterator[Float32Array]:
@@ -331,8 +352,8 @@ def _log_likelihoods(scores: Float32Array, labels: IntpArray) -> Iterator[Float3
 
 
 def _left_out_scores(
-    rows: Labelled, names: Float32Array, count: int, priors: Mapping[float, Float64Array]
-) -> Iterator[tuple[float, float, Float32Array, dict[float, Float32Array]]]:
+    rows: Labelled, names: Float32Array, count: int, said: Mapping[_Said, Float32Array]
+) -> Iterator[tuple[float, float, Float32Array, dict[_Said, Float32Array]]]:
     """For each loudness and noise what the labels, and each prior, give to each class of the first ``count`` rows.
 
     Each row's are those without its group (Rasmussen and Williams, equation 5.12), and so the errors' complement.
@@ -343,8 +364,8 @@ def _left_out_scores(
         smoother = _Smoother.of(root * rows.inputs(_factors(names, loudness)))
         for noise in NOISE:
             taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
-            errors = {s: smoother.left_out(root * p, noise, groups) / root[:count] for s, p in priors.items()}
-            yield loudness, noise, taught.astype(np.float32), {s: e.astype(np.float32) for s, e in errors.items()}
+            errors = {key: smoother.left_out(root * p, noise, groups) / root[:count] for key, p in said.items()}
+            yield loudness, noise, taught.astype(np.float32), {k: e.astype(np.float32) for k, e in errors.items()}
 
 
 def spread_over(ancestors: Sequence[Sequence[int]], classes: int, weight: float) -> Float32Array:

@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modules.arrays import Float32Array, IntpArray
-from modules.models.name_prior import NamePrior, name_prior
+from modules.models.name_prior import name_prior
 from modules.training.fit import balanced_weights
-from modules.training.gaussian_process import Labelled, Process, fit_process, spread_over
+from modules.training.gaussian_process import Labelled, Priors, Process, fit_process, spread_over
 
 if TYPE_CHECKING:
     from modules.objectives.base import ObjectiveSettings
@@ -25,17 +25,18 @@ class NamedProducts:
     Attributes:
       embeddings: float32 (n, width), of all products of the train split, labelled or not.
       names: float32 (classes, width), the names as products of that text would be embedded.
-      prior: what they say of products.
+      priors: what they say of products, whitened and as they are.
     """
 
     embeddings: Float32Array
     names: Float32Array
-    prior: NamePrior
+    priors: Priors
 
     @classmethod
     def of(cls, embeddings: Float32Array, names: Float32Array) -> NamedProducts:
         """From embeddings and names as the model's graph has them, rows of unit length."""
-        return cls(embeddings, names, name_prior(names, embeddings))
+        priors = {whitened: name_prior(names, embeddings, whitened=whitened) for whitened in (True, False)}
+        return cls(embeddings, names, priors)
 
 
 def process_of(
@@ -57,7 +58,7 @@ def process_of(
         weights = np.array(balanced_weights(np.bincount(own, minlength=len(known.names))))[own]
     shown = rows if products is None else products[rows]
     return fit_process(
-        Labelled(known.embeddings[rows], own, _equal_rows(known.embeddings, shown), weights), known.names, known.prior,
+        Labelled(known.embeddings[rows], own, _equal_rows(known.embeddings, shown), weights), known.names, known.priors,
         spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from modules.graph_ops.layers import CategoryNames
 from modules.models.name_prior import LEAST_DEVIATION, NamePrior, name_prior
 from modules.models.projection import unit_rows
+from modules.models.whitening import Whitening
 
 SHAPES = {"products": st.integers(0, 40), "classes": st.integers(1, 9), "width": st.integers(1, 12)}
 SEEDS = st.integers(0, 2**31)
@@ -22,18 +23,24 @@ def drawn(seed: int, products: int, classes: int, width: int) -> tuple[np.ndarra
     return unit_rows(rng.normal(size=(classes, width))).astype(np.float32), embeddings
 
 
-@given(seed=SEEDS, **SHAPES)
+@given(seed=SEEDS, whitened=st.booleans(), **SHAPES)
 def test_neither_the_products_order_nor_the_categories_matters(
-    seed: int, products: int, classes: int, width: int
+    seed: int, whitened: bool, products: int, classes: int, width: int
 ) -> None:
     names, embeddings = drawn(seed, products, classes, width)
-    whole = name_prior(names, embeddings).directions
+    whole = name_prior(names, embeddings, whitened=whitened).directions
     rng = np.random.default_rng(seed)
-    np.testing.assert_allclose(name_prior(names, rng.permutation(embeddings)).directions, whole, atol=2e-5)
+    np.testing.assert_allclose(
+        name_prior(names, rng.permutation(embeddings), whitened=whitened).directions, whole, atol=2e-5
+    )
     order = rng.permutation(classes)
-    np.testing.assert_allclose(name_prior(names[order], embeddings).directions, whole[order], atol=2e-5)
+    np.testing.assert_allclose(
+        name_prior(names[order], embeddings, whitened=whitened).directions, whole[order], atol=2e-5
+    )
     # A catalogue twice as large of the same products says the same.
-    np.testing.assert_allclose(name_prior(names, np.tile(embeddings, (2, 1))).directions, whole, atol=2e-5)
+    np.testing.assert_allclose(
+        name_prior(names, np.tile(embeddings, (2, 1)), whitened=whitened).directions, whole, atol=2e-5
+    )
 
 
 @given(seed=SEEDS, sharpness=st.floats(0.1, 8.0), **SHAPES)
@@ -59,12 +66,24 @@ def test_a_direction_moves_towards_its_products_and_brings_the_shops_own_words()
     centres = names.copy()
     centres[np.arange(classes), 5 + np.arange(classes)] = 1.0
     embeddings = unit_rows(centres[truth] + 0.2 * rng.normal(size=(300, width))).astype(np.float32)
-    directions = name_prior(names, embeddings).directions
+    directions = name_prior(names, embeddings, whitened=False).directions
     own = np.stack([unit_rows(embeddings[truth == c].mean(axis=0, keepdims=True))[0] for c in range(classes)])
     before, after = (names * own).sum(axis=1), (directions * own).sum(axis=1)
     assert (after > before + 0.1).all() and (after > 0.95).all()
     assert (directions[np.arange(classes), 5 + np.arange(classes)] > 0.4).all()
-    np.testing.assert_allclose(name_prior(names, embeddings[:0]).directions, names, atol=1e-6)
+    np.testing.assert_allclose(name_prior(names, embeddings[:0], whitened=False).directions, names, atol=1e-6)
+
+
+def test_it_reads_products_as_they_are_and_judges_them_whitened() -> None:
+    names, embeddings = drawn(5, 80, 6, 20)
+    embeddings[:, 8:] *= 0.1
+    names[:, :4] = 0.0
+    whitening = Whitening.of(embeddings, np.arange(4, 20))
+    apart, moved = unit_rows(whitening(embeddings)), unit_rows(whitening(names))
+    expected = name_prior(moved, apart, whitened=False).scores(apart)
+    prior = name_prior(names, embeddings, whitened=True)
+    np.testing.assert_allclose(prior.scores(embeddings), expected, atol=1e-3)
+    assert np.abs(name_prior(names, embeddings, whitened=False).scores(embeddings) - expected).max() > 0.1
 
 
 @pytest.mark.parametrize("classes", [1, 2, 40])
@@ -73,7 +92,7 @@ def test_the_layer_computes_the_same(classes: int, kind: str) -> None:
     names, embeddings = drawn(7, 60, classes, 300)
     embeddings[:3] = 0.0
     names = {"names": names, "equal": np.repeat(names[:1], classes, axis=0), "none": 0 * names}[kind]
-    prior = name_prior(names, embeddings)
+    prior = name_prior(names, embeddings, whitened=True)
     layer = CategoryNames(classes, LEAST_DEVIATION)
     np.testing.assert_array_equal(np.asarray(layer(embeddings)), np.zeros((60, classes)))
     spread = np.random.default_rng(3).normal(size=(classes, classes)).astype(np.float32)

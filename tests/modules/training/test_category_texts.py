@@ -106,7 +106,7 @@ def test_synonyms_turn_wrong_guesses_before_any_label_into_right_ones(encoder: s
     def guessed(tree: Taxonomy) -> np.ndarray:
         flow = workflow(encoder)
         names = names_in_embedding(encoded_names(flow, tree)["exclusive"], flow.features, 16)
-        return np.asarray(name_prior(names, embeddings).scores(embeddings).argmax(axis=1))
+        return np.asarray(name_prior(names, embeddings, whitened=True).scores(embeddings).argmax(axis=1))
 
     alone = guessed(codes)
     accuracies = []

@@ -10,7 +10,6 @@ from scipy.special import log_softmax
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import DotProduct
 
-from modules.models.name_prior import NamePrior, name_prior
 from modules.models.projection import unit_rows
 from modules.objectives import ExclusiveObjective
 from modules.training.gaussian_process import (
@@ -24,6 +23,7 @@ from modules.training.gaussian_process import (
     TEMPERATURES,
     Labelled,
     Numbers,
+    Priors,
     Process,
     fit_process,
     spread_over,
@@ -52,14 +52,19 @@ def labelled(embeddings, labels, groups=None, weights=None) -> Labelled:
     )  # fmt: skip
 
 
-def fitted(rows: Labelled, names, prior: NamePrior, spread=None, temperature: float = 1.0) -> Process:
+def priors_of(names, embeddings) -> Priors:
+    return NamedProducts.of(embeddings, names).priors
+
+
+def fitted(rows: Labelled, names, priors: Priors, spread=None, temperature: float = 1.0) -> Process:
     spread = np.eye(len(names), dtype=np.float32) if spread is None else spread
-    return fit_process(rows, names, prior, spread=spread, temperature=temperature, seed=1)
+    return fit_process(rows, names, priors, spread=spread, temperature=temperature, seed=1)
 
 
-def posterior(rows: Labelled, names, prior, numbers, at):
+def posterior(rows: Labelled, names, priors, numbers, at):
     """Posterior means by scikit-learn, before relatives' scores are added; a row that counts w times has noise / w."""
-    noise, sharpness, weight, _, examples, loudness, fade = numbers
+    noise, sharpness, weight, _, examples, loudness, fade, whitened = numbers
+    prior = priors[whitened]
     counts = np.array([rows.weights[rows.labels == category].sum() for category in range(len(names))])
     weight = weight * np.ones(len(names)) if np.isinf(fade) else weight * fade / (fade + counts)
     added = np.arange(len(names)) if examples else np.setdiff1d(np.arange(len(names)), rows.labels)
@@ -80,14 +85,14 @@ def posterior(rows: Labelled, names, prior, numbers, at):
 @pytest.mark.parametrize("count", [1, 12, LEAST_LABELS + 5])
 def test_it_is_the_posterior(width: int, count: int) -> None:
     embeddings, truth, names = clusters(count + 30, width)
-    prior = name_prior(names, embeddings)
+    priors = priors_of(names, embeddings)
     weights = np.random.default_rng(2).uniform(0.2, 3.0, count)
     rows = labelled(embeddings[:count], truth[:count], weights=weights)
     spread = spread_over([[0, 0, 1, -1]], CLASSES, 0.3)
-    process = fitted(rows, names, prior, spread, temperature=0.7)
+    process = fitted(rows, names, priors, spread, temperature=0.7)
     numbers = process.numbers
     assert (numbers == BEFORE_LABELS and np.isnan(process.likelihood)) == (count < LEAST_LABELS)
-    expected = 0.7 / numbers.temperature * posterior(rows, names, prior, numbers, embeddings) @ spread
+    expected = 0.7 / numbers.temperature * posterior(rows, names, priors, numbers, embeddings) @ spread
     np.testing.assert_allclose(process.logits(embeddings), expected, atol=2e-3)
     counts = np.bincount(rows.labels, weights, CLASSES)
     faded = numbers.weight * (1.0 if np.isinf(numbers.fade) else numbers.fade / (numbers.fade + counts))
@@ -101,14 +106,14 @@ def test_the_numbers_are_those_of_the_greatest_likelihood_of_labels_left_out(wid
     groups = np.array([*range(22), 0, 0, 5, 9])
     embeddings, truth = embeddings[groups], truth[groups]
     weights = np.where(truth == 1, 2.0, 0.7)
-    prior, spread = name_prior(names, embeddings), spread_over([[0, 0, 1, 1]], CLASSES, 0.2)
-    process = fitted(labelled(embeddings, truth, groups, weights), names, prior, spread)
+    priors, spread = priors_of(names, embeddings), spread_over([[0, 0, 1, 1]], CLASSES, 0.2)
+    process = fitted(labelled(embeddings, truth, groups, weights), names, priors, spread)
     inputs = np.concatenate([embeddings, names]).astype(float)
     targets = np.eye(CLASSES)[np.concatenate([truth, np.arange(CLASSES)])]
     every = np.append(weights, np.ones(CLASSES))
     likelihoods = {}
-    for noise, sharpness, (weight, examples), loudness, fade in itertools.product(
-        NOISE, SHARPNESS, [*((weight, True) for weight in NAME_WEIGHTS), (0.0, False)], LOUDNESS, FADES
+    for noise, sharpness, (weight, examples), loudness, fade, whitened in itertools.product(
+        NOISE, SHARPNESS, [*((weight, True) for weight in NAME_WEIGHTS), (0.0, False)], LOUDNESS, FADES, (True, False)
     ):
         loud = inputs * np.where(names.any(axis=0), loudness, 1.0)
         kernel = loud @ loud.T + CONSTANT
@@ -117,18 +122,18 @@ def test_the_numbers_are_those_of_the_greatest_likelihood_of_labels_left_out(wid
             others = groups != group
             counts = np.bincount(truth[others], weights[others], CLASSES)
             faded = weight * (np.ones(CLASSES) if np.isinf(fade) else fade / (fade + counts))
-            named = faded * prior.probabilities(inputs.astype(np.float32), sharpness)
+            named = faded * priors[whitened].probabilities(inputs.astype(np.float32), sharpness)
             kept = np.flatnonzero(np.append(groups, np.full(CLASSES if examples else 0, -1)) != group)
             matrix = kernel[np.ix_(kept, kept)] + np.diag(noise / every[kept])
             scores[row] = named[row] + kernel[row, kept] @ np.linalg.solve(matrix, (targets - named)[kept])
         for own in TEMPERATURES:
             likely = log_softmax(scores @ spread / own, axis=1)[np.arange(len(truth)), truth]
-            numbers = Numbers(noise, sharpness, weight, own, examples, loudness, fade)
+            numbers = Numbers(noise, sharpness, weight, own, examples, loudness, fade, whitened)
             likelihoods[numbers] = np.average(likely, weights=weights)
     steps = {
         numbers: abs(np.log2(numbers.noise / 0.4)) + abs(np.log2(numbers.sharpness / 2))
         + abs(np.log2(numbers.temperature / 0.16)) + abs(np.log2(numbers.loudness)) + 4 * (1 - numbers.weight)
-        + FADES.index(numbers.fade)
+        + FADES.index(numbers.fade) + (not numbers.whitened)
         for numbers in likelihoods
     }  # fmt: skip
     values = {numbers: likelihood - steps[numbers] / weights.sum() for numbers, likelihood in likelihoods.items()}
@@ -147,10 +152,10 @@ def test_names_that_mislead_are_turned_down_by_labels(seed: int) -> None:
     known, rest = slice(0, 80), slice(80, None)
     order = np.roll(np.arange(classes), 3)
     rows = labelled(embeddings[known], truth[known])
-    told, misled = (fitted(rows, given, name_prior(given, embeddings)) for given in (names, names[order]))
+    told, misled = (fitted(rows, given, priors_of(given, embeddings)) for given in (names, names[order]))
     # Names of nothing: what the labels say alone.
     silent = np.zeros_like(names)
-    alone = fitted(rows, silent, name_prior(silent, embeddings))
+    alone = fitted(rows, silent, priors_of(silent, embeddings))
     counts = np.bincount(truth[known], minlength=classes)
     # Most of it is gone, or it has faded to what ten labels of a category outweigh.
     assert misled.numbers.faded(counts).max() < 0.5
@@ -159,18 +164,18 @@ def test_names_that_mislead_are_turned_down_by_labels(seed: int) -> None:
     assert accuracy(misled, embeddings[rest], truth[rest]) >= without - 0.005
     assert right >= without
     none = labelled(embeddings[:0], truth[:0])
-    prior = name_prior(names, embeddings)
-    before = fitted(none, names, prior)
-    np.testing.assert_array_equal(before.logits(embeddings).argmax(1), prior.scores(embeddings).argmax(1))
+    priors = priors_of(names, embeddings)
+    before = fitted(none, names, priors)
+    np.testing.assert_array_equal(before.logits(embeddings).argmax(1), priors[True].scores(embeddings).argmax(1))
     # Without labels misleading names cannot be told from others.
-    shuffled = fitted(none, names[order], name_prior(names[order], embeddings))
+    shuffled = fitted(none, names[order], priors_of(names[order], embeddings))
     assert accuracy(before, embeddings, truth) > 0.9 and accuracy(shuffled, embeddings, truth) < 0.1
 
 
 def test_a_category_without_a_label_is_told_by_its_name() -> None:
     embeddings, truth, names = clusters(600, 24, 6, seed=4)
     known = np.flatnonzero(truth != 5)[:60]
-    process = fitted(labelled(embeddings[known], truth[known]), names, name_prior(names, embeddings))
+    process = fitted(labelled(embeddings[known], truth[known]), names, priors_of(names, embeddings))
     unseen = truth == 5
     assert accuracy(process, embeddings[unseen], truth[unseen]) > 0.6
     assert accuracy(process, embeddings[~unseen], truth[~unseen]) > 0.9
@@ -191,15 +196,15 @@ def test_edges_give_finite_scores_and_unlabelled_products_no_preference(edge: st
     embeddings[::7] = 0.0
     names = {"names": names, "equal": np.repeat(names[:1], classes, axis=0), "none": np.zeros_like(names)}[kind]
     labels = np.zeros_like(truth) if same else truth
-    prior = name_prior(names, embeddings)
-    assert np.isfinite(prior.directions).all()
-    process = fitted(labelled(embeddings[:count], labels[:count]), names, prior)
+    priors = priors_of(names, embeddings)
+    assert np.isfinite(priors[True].directions).all()
+    process = fitted(labelled(embeddings[:count], labels[:count]), names, priors)
     logits = process.logits(embeddings)
     assert np.isfinite(logits).all() and logits.shape == (count + 50, classes)
     if kind != "names":
         # What does not tell the categories apart says the same of each, also where rounding differs.
-        assert np.ptp(prior.probabilities(embeddings, 4.0), axis=1).max() < 0.02
-    empty = fitted(labelled(embeddings[:0], truth[:0]), names, prior).logits(embeddings)
+        assert np.ptp(priors[True].probabilities(embeddings, 4.0), axis=1).max() < 0.02
+    empty = fitted(labelled(embeddings[:0], truth[:0]), names, priors).logits(embeddings)
     assert np.ptp(empty[::7], axis=1).max() < 1e-4
     if same and count >= LEAST_LABELS and classes < 50:
         assert (logits[embeddings.any(axis=1)].argmax(axis=1) == 0).mean() > 0.8
@@ -209,9 +214,9 @@ def test_copies_of_a_product_do_not_answer_for_it() -> None:
     """A resample or a product shown by one tower repeats labels: what they say is known once."""
     embeddings, truth, names = clusters(40, 200, 4, seed=8, noise=40.0)
     everything = np.concatenate([embeddings] * 3)
-    prior = name_prior(names, embeddings)
-    once = fitted(labelled(embeddings, truth), names, prior)
-    apart = fitted(labelled(everything, np.tile(truth, 3)), names, prior)
+    priors = priors_of(names, embeddings)
+    once = fitted(labelled(embeddings, truth), names, priors)
+    apart = fitted(labelled(everything, np.tile(truth, 3)), names, priors)
     objective = ExclusiveObjective(loss="cross_entropy")
     rows = np.arange(120)
     together = process_of(objective, NamedProducts.of(everything, names), rows, np.tile(truth, 3), [], 1)
@@ -246,9 +251,9 @@ def test_a_thousand_categories_and_many_labels_fit_into_memory() -> None:
     import tracemalloc
 
     embeddings, truth, names = clusters(12_000, 16, 1300, seed=5)
-    prior = name_prior(names, embeddings)
+    priors = priors_of(names, embeddings)
     tracemalloc.start()
-    process = fitted(labelled(embeddings, truth), names, prior)
+    process = fitted(labelled(embeddings, truth), names, priors)
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     # One row of all categories per label would be 125 MB each, and there are several such tables.
