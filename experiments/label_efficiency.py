@@ -120,13 +120,16 @@ def _play(
 ) -> list[SimulatedRound]:
     game.resume(rounds)
     while not finished(rounds, settings):
-        labels = rounds[-1].labels if rounds else 0
-        rounds = [*rounds, game.next_round(min(settings.batch, settings.budget - labels))]
+        if not rounds and game.learner.informed:
+            rounds = [game.before_labels()]
+        else:
+            labels = rounds[-1].labels if rounds else 0
+            rounds = [*rounds, game.next_round(min(settings.batch, settings.budget - labels))]
         write_atomically(path, json.dumps([asdict(round_) for round_ in rounds]).encode())
         last = rounds[-1]
         report(
             f"{game.strategy.kind} seed {game.seed}: {counted(last.labels, 'label')}, accuracy {last.accuracy:.3f}, "
-            f"macro-F1 {last.macro_f1:.3f}, {last.seconds:.1f} s"
+            f"macro-F1 {last.macro_f1:.3f}, top-5 {last.top_5_accuracy:.3f}, {last.seconds:.1f} s"
         )
     return rounds
 
@@ -236,7 +239,7 @@ def _write_results(
     fields = {"catalogue": pa.string(), "model": pa.string(), "strategy": pa.string(), "seed": pa.int64(),
               "round": pa.int32(), "labels": pa.int32(), "accuracy": pa.float64(), "macro_f1": pa.float64(),
               "labelled_classes": pa.int32(), "select_seconds": pa.float64(), "fit_seconds": pa.float64(),
-              "picked": pa.list_(pa.string())}  # fmt: skip
+              "picked": pa.list_(pa.string()), "top_5_accuracy": pa.float64()}  # fmt: skip
     table = pa.Table.from_pylist(rows, pa.schema(fields)).replace_schema_metadata({"shelfmark": json.dumps(described)})
     sink = io.BytesIO()
     pq.write_table(table, sink, compression="zstd")

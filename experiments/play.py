@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ class SimulatedRound:
       labels: human labels so far. accuracy, macro_f1: on the held-out products, after training on them all.
       labelled_classes: classes with a label. picked: ids of the round's products, in the order of the picks.
       select_seconds, fit_seconds: of choosing the batch, of training and measuring.
+      top_5_accuracy: how many held-out products have their class among the five most probable ones.
     """
 
     labels: int
@@ -34,6 +36,7 @@ class SimulatedRound:
     select_seconds: float
     fit_seconds: float
     picked: tuple[str, ...]
+    top_5_accuracy: float = math.nan
 
     @property
     def seconds(self) -> float:
@@ -66,9 +69,15 @@ class Game:
     def resume(self, rounds: Sequence[SimulatedRound]) -> None:
         """Puts the game where it was after these rounds."""
         row_of = {product.id: row for row, product in enumerate(self.catalogue.products)}
-        self.picked = [np.array([row_of[name] for name in round_.picked], np.int64) for round_ in rounds]
+        self.picked = [np.array([row_of[name] for name in r.picked], np.int64) for r in rounds if r.picked]
         # Also without labels: the learner forgets those of the games before.
         self._fit()
+
+    def before_labels(self) -> SimulatedRound:
+        """What a learner that knows something before the first label knows."""
+        started = time.perf_counter()
+        accuracy, macro_f1, top_5 = self._measured()
+        return SimulatedRound(0, accuracy, macro_f1, 0, 0.0, time.perf_counter() - started, (), top_5)
 
     def next_round(self, n: int) -> SimulatedRound:
         """Picks ``n`` products, labels them, trains and measures."""
@@ -78,11 +87,11 @@ class Game:
         self.picked.append(self._pick(n, rng))
         selected = time.perf_counter()
         self._fit()
-        accuracy, macro_f1 = self._measured()
+        accuracy, macro_f1, top_5 = self._measured()
         labelled = self.labelled
         return SimulatedRound(
             len(labelled), accuracy, macro_f1, len(np.unique(self.catalogue.truth[labelled])), selected - started,
-            time.perf_counter() - selected, tuple(self.catalogue.products[row].id for row in self.picked[-1]),
+            time.perf_counter() - selected, tuple(self.catalogue.products[row].id for row in self.picked[-1]), top_5,
         )  # fmt: skip
 
     def _fit(self) -> None:
@@ -90,11 +99,12 @@ class Game:
         self.learner.fit(rows, self.catalogue.truth[rows], self.seed)
         self.fitted = len(rows) > 0 or self.learner.informed
 
-    def _measured(self) -> tuple[float, float]:
+    def _measured(self) -> tuple[float, float, float]:
+        """Accuracy, macro-F1 and top-5 accuracy."""
         counts = ExclusiveCounts(self.catalogue.classes)
         counts.update(ExclusiveFacts.of(self.catalogue.truth[self.held_out], self.learner.logits(self.held_out))[0])
         report = counts.report()
-        return float(report.accuracy.value), float(report.macro_f1.value)
+        return float(report.accuracy.value), float(report.macro_f1.value), float(report.top_k.value)
 
     def _pick(self, n: int, rng: np.random.Generator) -> Int64Array:
         labelled = np.isin(self.pool, self.labelled)

@@ -94,7 +94,13 @@ def test_a_campaign_knows_nothing_of_the_one_before(
     run("tiny", workflow, catalogue, both, tmp_path / "both")
     run("tiny", workflow, catalogue, SETTINGS, tmp_path / "alone")
     after = [row for row in rows(tmp_path / "both") if row["strategy"] == "margin"]
-    assert after == rows(tmp_path / "alone") and len(after) == 2
+    assert after == rows(tmp_path / "alone") and [row["labels"] for row in after] == [0, 10, 20]
+    # The first round says what is known before any label.
+    pool, held_out = catalogue.held_out(SETTINGS.held_out, SETTINGS.held_out_seed or 0)
+    ranked = memory_learner(workflow, catalogue, pool).logits(held_out).argsort(axis=1)[:, ::-1]
+    right = ranked == catalogue.truth[held_out][:, None]
+    assert after[0]["accuracy"] == pytest.approx(right[:, 0].mean()) and after[0]["picked"] == []
+    assert after[0]["top_5_accuracy"] == pytest.approx(right[:, :5].any(axis=1).mean())
 
 
 KINDS: dict[str, dict[str, Any]] = {
