@@ -149,7 +149,7 @@ def test_predictions_and_drafts_are_no_answers_and_that_is_said(tmp_path: Path) 
     unanswered = task()
     unanswered["predictions"] = unanswered["drafts"] = [{"result": [taxonomy(BOOTS_PATH)]}]
     logged, imported = took(tmp_path, [unanswered])
-    assert logged == [] and "1 tasks without an annotation" in imported.notes[0]
+    assert logged == [] and "1 task without an annotation" in imported.notes[0]
 
 
 @pytest.mark.parametrize(

@@ -122,8 +122,9 @@ def test_waits_grow_to_a_bound(kind: throttle.Kind, failures: int) -> None:
 def test_a_store_that_counted_attempts_is_brought_up_to_date(place: str) -> None:
     with Store(place) as store, store.write() as connection:
         accounts.put(connection, "ann", NOW, password=PASSWORD)
-        for table in ("sign_in_failures", "devices"):
+        for table in ("sign_in_failures", "devices", "suggestion_requests"):
             connection.execute(text(f"DROP TABLE {table}"))
+        connection.execute(text("ALTER TABLE labels DROP COLUMN confidence"))
         connection.execute(text("CREATE TABLE sign_ins (id INTEGER, account TEXT, address TEXT, time BIGINT)"))
         connection.execute(text("CREATE INDEX ix_sign_ins_time ON sign_ins (time)"))
         for _ in range(99):
