@@ -199,8 +199,8 @@ class AnswerReader:
             raise _Bad(f"expected a category, or one of {', '.join(VALUES[1:])}", "value", value)
         if (category is not None) != (value == YES):
             raise _Bad("expected a category with the value yes, and none with another one", "category", category)
-        found = self._category(category) if category is not None else None
-        return Suggested(product, value, found, _number(row, "confidence", 1.0))
+        category_id = None if category is None else self._category(category)
+        return Suggested(product, value, category_id, _number(row, "confidence", 1.0))
 
     def _category(self, given: Any) -> str:
         """The id of a category that was answered."""

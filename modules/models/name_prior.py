@@ -62,7 +62,8 @@ def name_prior(names: Float32Array, embeddings: Float32Array, *, whitened: bool)
       whitened: whether what all products share is made less loud first.
     """
     classes = len(names)
-    whitening = Whitening.of(embeddings if whitened else embeddings[:0], np.flatnonzero(names.any(axis=0)))
+    columns = np.flatnonzero(names.any(axis=0))
+    whitening = Whitening.of(embeddings, columns if whitened else columns[:0])
     names = unit_rows(whitening(names))
     pulls = np.zeros(names.shape, np.float64)
     for start in range(0, len(embeddings), _ROWS):

@@ -127,9 +127,9 @@ def quarantine_line(counts: Counts) -> str:
 def untold_lines(counts: Counts) -> list[tuple[str, str]]:
     """Per number field that some products have in words alone, how many they are."""
     of = f"of {counted(counts.total, 'product')}"
-    one = f"{of} has one that cannot be told, and goes without"
+    single = f"{of} has one that cannot be told, and goes without"
     several = f"{of} have one that cannot be told, and go without"
-    return [(name, counted(number, one, several)) for name, number in counts.untold.most_common() if number]
+    return [(name, counted(number, single, several)) for name, number in counts.untold.most_common() if number]
 
 
 def retailer_lines(counts: Counts) -> list[tuple[str, str]]:

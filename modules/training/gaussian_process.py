@@ -319,10 +319,13 @@ def _chosen(labelled: Labelled, names: Float32Array, priors: Priors, spread: Flo
             (whitened, sharpness): priors[whitened].probabilities(rows.embeddings, sharpness)
             for whitened, sharpness in itertools.product(priors, SHARPNESS if examples else ())
         }
-        for loudness, noise, taught, named in _left_out_scores(rows, names, len(labelled.labels), said):
+        for loudness, noise, learnt, named in _left_out_scores(rows, names, len(labelled.labels), said):
+            taught = learnt @ spread
+            parts = {(key, fade): (shares[fade] * named[key]) @ spread for key, fade in itertools.product(said, FADES)}
             for whitened, s, weight, fade in _uses_of(said):
-                scores = taught + np.float32(weight) * shares[fade] * named[whitened, s] if weight else taught
-                scores = scores @ spread
+                scores = taught
+                if weight:
+                    scores = (taught + weight * parts[(whitened, s), fade]).astype(np.float32, copy=False)
                 for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
                     likelihood = float(np.average(own, weights=labelled.weights))
                     numbers = Numbers(noise, s, weight, temperature, examples, loudness, fade, whitened)

@@ -242,12 +242,12 @@ def test_suggestions_of_a_program_and_their_agreement(
     assert "parrot says what people say of 100.0% (20.7% to 100.0%) of 1 product; cost 0.6667 per answer" in said
     text = label(capsys, "status")
     assert "suggestions of other classifiers" in text and "parrot" in text
-    found = json.loads(label(capsys, "status", "--json"))
-    (measured,) = found["suggestions"]
+    state = json.loads(label(capsys, "status", "--json"))
+    (measured,) = state["suggestions"]
     assert (measured["name"], measured["answers"], measured["products"], measured["same"]) == ("parrot", 3, 1, 1.0)
     # By their times, which the shop has from the future, people answered later and may have seen it.
     assert measured["cost"] == 2.0 and measured["products_before"] == 0
-    assert {person["name"] for person in found["annotators"]} == {"ann", "bob"}
+    assert {person["name"] for person in state["annotators"]} == {"ann", "bob"}
 
 
 def test_suggestions_need_one_way_to_ask(place: str, capsys: pytest.CaptureFixture[str]) -> None:

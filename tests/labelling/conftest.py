@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -10,6 +11,9 @@ import pytest
 from sqlalchemy import create_engine, text
 
 from labelling.store import Store
+from labelling.suggesting.command import Command
+from tests.labelling import shop
+from tests.labelling.suggesting import PATIENT, READING
 from tests.servers import postgres_server
 
 _numbers = itertools.count()
@@ -46,3 +50,23 @@ def store(place: str) -> Iterator[Store]:
 def clock() -> Callable[[], int]:
     """Microseconds that go on by a second at each look."""
     return itertools.count(1_800_000_000_000_000, 1_000_000).__next__
+
+
+@pytest.fixture
+def local(tmp_path: Path) -> Iterator[Store]:
+    """A store in a file with an open batch of five."""
+    with Store(str(tmp_path / "labels.sqlite")) as store:
+        shop.fill(store, shop.batch(5))
+        yield store
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[..., Command]:
+    """Makes a classifier of the lines of a Python program."""
+
+    def make(lines: str, timeout: float = PATIENT) -> Command:
+        file = tmp_path / "classifier.py"
+        file.write_text(READING + lines, "utf-8")
+        return Command(f"'{sys.executable}' '{file}'", timeout)
+
+    return make

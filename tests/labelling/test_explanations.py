@@ -53,15 +53,15 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
         shop.fill(store, shop.batch(3), shop.batch(name="questions", objective="rule_based", items=asked))
         with store.write() as connection:
             importing.taxonomy(connection, tree, shop.NOW + 1)
-    with serving(place, "--annotator", "ann") as found:
-        yield found
+    with serving(place, "--annotator", "ann") as running:
+        yield running
 
 
 @pytest.fixture
 def who(server: Server) -> Annotator:
-    found = Annotator(server.url)
-    found.look()
-    return found
+    annotator = Annotator(server.url)
+    annotator.look()
+    return annotator
 
 
 def read(html: str) -> Titles:

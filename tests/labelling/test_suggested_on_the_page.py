@@ -38,13 +38,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
 
 def buttons(html: str) -> list[tuple[str, str | None, str]]:
     """Category, key and text of the buttons that answer with a category."""
-    found = []
+    answers = []
     for attributes, inside in re.findall(r'<button name="category"([^>]*)>(.*?)</button>', html):
         value = re.search(r'value="([^"]*)"', attributes)
         key = re.search(r'data-key="([^"]*)"', attributes)
         text = unescape(re.sub(r"<[^>]*>", " ", inside))
-        found.append((value[1] if value else "", key[1] if key else None, " ".join(text.split())))
-    return found
+        answers.append((value[1] if value else "", key[1] if key else None, " ".join(text.split())))
+    return answers
 
 
 def test_suggestions_are_marked_beside_the_models_own_and_people_answer_with_them(server: Server) -> None:

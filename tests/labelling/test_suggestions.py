@@ -1,18 +1,15 @@
-"""Suggestions of other classifiers: programs, addresses and files that answer, what is kept of it, and what it counts.
+"""Suggestions of other classifiers: programs and files that answer, what is kept of it, and what it counts.
 
-The classifiers are stand-ins: Python programs that the tests write, and an HTTP server on loopback.
+The classifiers are Python programs that the tests write.
 """
 
 from __future__ import annotations
 
 import json
-import ssl
+import os
+import select
 import sys
-import threading
-import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +22,7 @@ from labelling.content import Product
 from labelling.store import Store, accounts, queue, rows, status, suggestions
 from labelling.store.answering import Answer, give
 from labelling.store.rows import Label
-from labelling.suggesting import address
-from labelling.suggesting.address import TOKEN, Address
-from labelling.suggesting.asking import Outcome, Task, ask, take_file
+from labelling.suggesting.asking import Task, ask, take_file
 from labelling.suggesting.command import Command
 from labelling.suggesting.protocol import AnswerReader, Reply, json_rows
 from modules.errors import InputError
@@ -36,54 +31,7 @@ from modules.metrics.intervals import wilson
 from modules.taxonomy import Taxonomy
 from tests.labelling import shop
 from tests.labelling.shop import BOOTS, NOW, SANDALS, TOTES, TREE, WALLETS
-from tests.labelling.test_serving import certificate
-
-PATIENT = 60.0
-"""Seconds: no test waits for it."""
-
-READ = """
-import json, os, sys, time
-head, *products = map(json.loads, sys.stdin)
-def say(**answer):
-    print(json.dumps(answer), flush=True)
-"""
-
-
-@pytest.fixture
-def local(tmp_path: Path) -> Iterator[Store]:
-    """A store in a file with an open batch of five."""
-    with Store(str(tmp_path / "labels.sqlite")) as store:
-        shop.fill(store, shop.batch(5))
-        yield store
-
-
-@pytest.fixture
-def program(tmp_path: Path) -> Callable[..., Command]:
-    """Makes a classifier of the lines of a Python program."""
-
-    def make(lines: str, timeout: float = PATIENT) -> Command:
-        file = tmp_path / "classifier.py"
-        file.write_text(READ + lines, "utf-8")
-        return Command(f"'{sys.executable}' '{file}'", timeout)
-
-    return make
-
-
-def run(store: Store, answerer: Any, **task: Any) -> Outcome:
-    return ask(store, Task("parrot", **task), answerer, lambda done, total: None)
-
-
-def said(store: Store) -> dict[str, tuple[str, str | None]]:
-    """Product to value and category of what the log has of the classifier."""
-    with store.read() as connection:
-        return {row.product_id: (row.value, row.category) for row in rows.read(connection) if row.annotator == "parrot"}
-
-
-def fails(store: Store, answerer: Any, **task: Any) -> str:
-    with pytest.raises(InputError) as caught:
-        run(store, answerer, **task)
-    assert "Traceback" not in str(caught.value).partition("; it says:")[0]
-    return str(caught.value)
+from tests.labelling.suggesting import PATIENT, fails, run, said
 
 
 def test_a_program_gets_products_and_categories_and_its_answers_are_kept(
@@ -221,15 +169,16 @@ def test_a_program_that_hangs_is_ended_with_what_it_started_and_its_answers_stay
 
 
 def _ends(pid: int) -> bool:
-    """Whether a process that was killed is gone: the kernel may need a moment, and a zombie is dead as well."""
-    for _ in range(200):
-        try:
-            if Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except (ProcessLookupError, FileNotFoundError):
-            return True
-        time.sleep(0.05)
-    return False
+    """Whether a process that was killed is gone, or dead and not yet buried: the kernel may need a moment."""
+    try:
+        process = os.pidfd_open(pid)
+    except ProcessLookupError:
+        return True
+    try:
+        # It can be read when the process has ended.
+        return bool(select.select([process], [], [], PATIENT)[0])
+    finally:
+        os.close(process)
 
 
 def test_endless_output_is_cut(local: Store, program: Callable[..., Command]) -> None:
@@ -286,178 +235,6 @@ def test_products_that_are_never_answered_well_keep_nobody_from_the_others(
     outcome = run(local, answerer, chunk=1)
     assert (outcome.asked, outcome.answered, len(outcome.refused)) == (5, 2, 3)
     assert set(said(local)) == {"p2", "p3"}
-
-
-# Addresses
-
-
-@contextmanager
-def answering(
-    *responses: Any, tls: ssl.SSLContext | None = None
-) -> Iterator[tuple[str, list[tuple[str, dict[str, str], list[Any]]]]]:
-    """A server that answers with (status, headers, body or function from the asked lines to it), the last one again
-    and again; and what it was asked."""
-    left, asked = list(responses), []
-
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_POST(self) -> None:
-            lines = [orjson.loads(line) for line in self.rfile.read(int(self.headers["content-length"])).splitlines()]
-            asked.append((self.path, {name.lower(): value for name, value in self.headers.items()}, lines))
-            code, headers, body = left.pop(0) if len(left) > 1 else left[0]
-            data: bytes = body(lines) if callable(body) else body
-            self.send_response(code)
-            for name, value in {"Content-Length": str(len(data)), **headers}.items():
-                self.send_header(name, value)
-            self.end_headers()
-            self.wfile.write(data)
-            self.close_connection = True
-
-        do_GET = do_POST
-
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    class Quiet(ThreadingHTTPServer):
-        def handle_error(self, *_: Any) -> None:
-            """A client that gives up is no failure of the test."""
-
-    server = Quiet(("127.0.0.1", 0), Handler)
-    if tls is not None:
-        server.socket = tls.wrap_socket(server.socket, server_side=True)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/suggest?v=1", asked
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
-
-
-def totes(lines: Sequence[Any]) -> bytes:
-    return b"".join(orjson.dumps({"product_id": p["product_id"], "category": TOTES}) + b"\n" for p in lines[1:])
-
-
-def test_an_address_is_posted_to_with_its_token(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN, "s3cret")
-    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    with answering((200, {}, totes)) as (url, asked):
-        outcome = run(local, Address(url, PATIENT), chunk=3, cost_per_product=0.5)
-    assert (outcome.answered, outcome.cost) == (5, 2.5)
-    assert [path for path, _, _ in asked] == ["/suggest?v=1"] * 2
-    assert all(headers["authorization"] == "Bearer s3cret" for _, headers, _ in asked)
-    assert [len(lines) for _, _, lines in asked] == [4, 3]
-
-
-def test_busy_addresses_are_tried_again_and_others_are_not(local: Store) -> None:
-    again = {"Retry-After": "0"}
-    with answering((429, again, b""), (503, again, b"no"), (200, {}, totes)) as (url, asked):
-        assert run(local, Address(url, PATIENT)).answered == 5
-        assert len(asked) == 3
-    with Store(local.name) as store, store.write() as connection:
-        shop.importing.batch(connection, shop.batch(1, "round-2", first=9), NOW)
-    for code, expected in ((400, "status 400"), (401, TOKEN), (404, "status 404")):
-        with answering((code, again, b"")) as (url, asked):
-            assert expected in fails(local, Address(url, PATIENT))
-            assert len(asked) == 1
-    with answering((503, again, b"")) as (url, asked):
-        assert "4 times in a row" in fails(local, Address(url, PATIENT))
-        assert len(asked) == address.ATTEMPTS
-
-
-def test_redirects_are_not_followed(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN, "s3cret")
-    with answering((200, {}, totes)) as (target, reached), answering((307, {"Location": target}, b"")) as (url, asked):
-        assert "redirects are not followed" in fails(local, Address(url, PATIENT))
-    assert len(asked) == 1 and reached == [] and said(local) == {}
-
-
-def test_an_answer_that_breaks_off_keeps_its_complete_lines(local: Store) -> None:
-    line = orjson.dumps({"product_id": "p0", "category": TOTES}) + b'\n{"product_id": "p1"'
-    with answering((200, {"Content-Length": "1000"}, line)) as (url, _):
-        assert "broke off" in fails(local, Address(url, PATIENT))
-    assert said(local) == {"p0": ("yes", TOTES)}
-
-
-def test_thinking_may_take_longer_than_connecting(local: Store, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(address, "_CONNECT", 0.3)
-
-    def slow(lines: Sequence[Any]) -> bytes:
-        time.sleep(1.0)
-        return totes(lines)
-
-    with answering((200, {}, slow)) as (url, _):
-        assert run(local, Address(url, PATIENT)).answered == 5
-
-
-def test_a_certificate_that_nobody_vouches_for_is_refused_before_anything_is_sent(
-    local: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    file, key = certificate(tmp_path)
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(file, key)
-    with answering((200, {}, totes), tls=context) as (url, asked):
-        url = url.replace("http://", "https://")
-        assert "no certificate that can be trusted" in fails(local, Address(url, PATIENT)) and asked == []
-        # It is another host's, too, under another name.
-        monkeypatch.setenv("SSL_CERT_FILE", str(file))
-        other = Address(url.replace("127.0.0.1", "localhost"), PATIENT)
-        assert "no certificate that can be trusted" in fails(local, other) and asked == []
-        assert run(local, Address(url, PATIENT)).answered == 5
-
-
-def test_an_address_that_trickles_meets_the_deadline(local: Store) -> None:
-    """A byte now and then keeps every single read in time."""
-    import socket
-
-    listener = socket.create_server(("127.0.0.1", 0))
-    stop = threading.Event()
-
-    def trickle() -> None:
-        client, _ = listener.accept()
-        with client:
-            client.recv(1 << 16)
-            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 100000\r\n\r\n")
-            while not stop.wait(0.1):
-                try:
-                    client.sendall(b" ")
-                except OSError:
-                    return
-
-    thread = threading.Thread(target=trickle, daemon=True)
-    thread.start()
-    try:
-        error = fails(local, Address(f"http://127.0.0.1:{listener.getsockname()[1]}/", 1.0))
-    finally:
-        stop.set()
-        thread.join(PATIENT)
-        listener.close()
-    assert "did not answer in time" in error
-
-
-@pytest.mark.parametrize(
-    "url",
-    ["ftp://127.0.0.1/", "127.0.0.1/x", "http://user:pass@127.0.0.1/", "http://", "file:///etc/passwd", "https://["],
-)
-def test_other_addresses_are_refused(url: str) -> None:
-    with pytest.raises(InputError, match="--url") as caught:
-        Address(url, PATIENT)
-    assert "pass" not in str(caught.value).replace("passwd", "")
-
-
-def test_a_token_does_not_travel_unencrypted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(TOKEN, "s3cret")
-    for url in ("http://classifier.example/", "http://10.0.0.7/", "http://localhost.example/"):
-        with pytest.raises(InputError, match="unencrypted") as caught:
-            Address(url, PATIENT)
-        assert "s3cret" not in str(caught.value)
-    Address("https://classifier.example/", PATIENT)
-    Address("http://[::1]:8000/", PATIENT)
-    monkeypatch.setenv(TOKEN, "two\nlines")
-    with pytest.raises(InputError, match="one line"):
-        Address("https://classifier.example/", PATIENT)
 
 
 # Files
@@ -569,11 +346,11 @@ def test_the_scope_says_which_products(local: Store) -> None:
     ids = {category.id for category in TREE.exclusive}
     with local.read() as connection:
 
-        def found(scope: suggestions.Scope) -> list[str]:
+        def in_scope(scope: suggestions.Scope) -> list[str]:
             return suggestions.wanted(connection, "parrot", "exclusive", scope, ids)
 
-        assert (found("batch"), found("labelled")) == ([], ["p0"])
-        assert found("all") == ["other", "p0", "p1", "p2", "p3", "p4"]
+        assert (in_scope("batch"), in_scope("labelled")) == ([], ["p0"])
+        assert in_scope("all") == ["other", "p0", "p1", "p2", "p3", "p4"]
 
 
 def test_predictions_do_not_give_peoples_labels_away(local: Store) -> None:

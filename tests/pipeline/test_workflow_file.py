@@ -9,7 +9,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.errors import InputError, Problem
-from pipeline.inputs import taxonomy_of
 from pipeline.workflow_file import DEMO_WORKFLOW, LoadedWorkflow, load_workflow
 from pipeline.yaml_tree import read_tree
 
@@ -462,38 +461,6 @@ def test_files_are_searched_in_the_base_folder_first(tmp_path: Path) -> None:
         str(tmp_path / "feed" / "a.jsonl"),
         str(tmp_path / "feed" / "b.csv.gz"),
     ]
-
-
-def test_a_taxonomy_from_the_truth(tmp_path: Path) -> None:
-    (tmp_path / "a.jsonl").write_text(
-        '{"id": 1, "title": "x", "t": ["Shoes", "Boots"]}\n{"id": 2, "title": "x", "t": ["Shoes"]}\n'
-        '{"id": 3, "title": "x", "t": []}\nbroken\n{"id": 4, "title": "x", "t": "Bags/ Totes"}\n'
-        '{"id": 5, "title": "x", "t": ["Shoes", "Boots"]}\n'
-    )
-    text = "name: s\nfeed: {fields: {truth: t}, truth_separator: /, files: [a.jsonl]}\ntaxonomy: {from_truth: true}\n"
-    taxonomy = taxonomy_of(load_workflow(write(tmp_path, text)))
-    assert [(c.path, c.exclusive) for c in taxonomy] == [
-        (("Bags",), False), (("Bags", "Totes"), True), (("Shoes",), True), (("Shoes", "Boots"), True),
-    ]  # fmt: skip
-
-
-@pytest.mark.parametrize("name", ["nothing", "exclusive", "rule_based"])
-def test_only_an_objective_of_independent_labels_gets_all_truths(tmp_path: Path, name: str) -> None:
-    objectives = (
-        "objectives:\n  exclusive: {kind: exclusive}\n  rule_based: {kind: multi_label}\n"
-        "  also: {kind: multi_label, labels: people}\nrules: {file: rules.yaml}\n"
-    )
-    text = f"name: s\nfeed: {{fields: {{truth: t}}, truth_paths_separator: '|'}}\n{objectives}"
-    truth = "labels: {{truth: {{independent: {}}}}}\n"
-    loaded = load_workflow(write(tmp_path, text + truth.format("also")))
-    assert loaded.workflow.feed.truth_cells.paths("A > B|C") == (("A", "B"), ("C",))
-    with pytest.raises(InputError, match=r"labels\.truth\.independent.*a multi-label objective"):
-        load_workflow(write(tmp_path, text + truth.format(name)))
-
-
-def test_what_stands_between_paths_does_not_stand_between_names(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="truth_paths_separator.*another text"):
-        load_workflow(write(tmp_path, "name: s\nfeed: {truth_separator: '/', truth_paths_separator: '/'}\n"))
 
 
 @pytest.mark.parametrize("path", sorted(DEMO_WORKFLOW.parent.glob("*.yaml")), ids=lambda path: path.stem)

@@ -104,9 +104,9 @@ CASES: dict[str, tuple[str, Any, str]] = {
 @pytest.mark.parametrize("case", CASES)
 def test_what_is_wrong_is_told_with_its_line_and_how_to_mend_it(tmp_path: Path, case: str) -> None:
     key, value, says = CASES[case]
-    (found,) = problems(tmp_path, {key: value}, "jsonl")
-    assert says in found.expected and (found.key, found.line) == (key, 2)
-    assert str(found).isprintable() and len(str(found)) < 1500
+    (problem,) = problems(tmp_path, {key: value}, "jsonl")
+    assert says in problem.expected and (problem.key, problem.line) == (key, 2)
+    assert str(problem).isprintable() and len(str(problem)) < 1500
 
 
 @pytest.mark.parametrize(
@@ -119,9 +119,9 @@ def test_a_table_is_told_the_same(tmp_path: Path, case: str) -> None:
 
 
 def test_all_mistakes_at_once_and_an_unknown_key_knows_the_near_one(tmp_path: Path) -> None:
-    found = problems(tmp_path, {"description": [], "synonyms": {}, "synonym": "a"}, "jsonl")
-    assert {problem.key for problem in found} == {"description", "synonyms", "categories.synonym"}
-    assert any("did you mean 'synonyms'?" in problem.hint for problem in found)
+    complained = problems(tmp_path, {"description": [], "synonyms": {}, "synonym": "a"}, "jsonl")
+    assert {problem.key for problem in complained} == {"description", "synonyms", "categories.synonym"}
+    assert any("did you mean 'synonyms'?" in problem.hint for problem in complained)
 
 
 def test_cells_that_look_like_lists(tmp_path: Path) -> None:

@@ -70,13 +70,13 @@ def encoded(encoder: str, texts: Sequence[str]) -> Float32Array:
 
 def test_a_category_lies_at_the_unit_mean_of_its_texts(encoder: str) -> None:
     classes = [category.text for category in TREE.exclusive]
-    found = vectors_of(encoder, described(TREE, TOLD))
+    vectors = vectors_of(encoder, described(TREE, TOLD))
     paths = encoded(encoder, classes).astype(np.float64)
     for row, name in enumerate(classes):
         middle = np.mean([encoded(encoder, [text])[0].astype(np.float64) for text in TEXTS[name]], axis=0)
         middle = middle / np.sqrt((middle**2).sum()) - paths.mean(axis=0)
-        np.testing.assert_allclose(found[row], 1.5 * middle / np.sqrt((middle**2).sum()), atol=5e-3, err_msg=name)
-    assert found.dtype == np.float32 and found.shape == (4, 16)
+        np.testing.assert_allclose(vectors[row], 1.5 * middle / np.sqrt((middle**2).sum()), atol=5e-3, err_msg=name)
+    assert vectors.dtype == np.float32 and vectors.shape == (4, 16)
 
 
 def test_without_texts_nothing_changes_and_a_text_moves_its_own_category_alone(encoder: str) -> None:
