@@ -51,20 +51,16 @@ def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
     )
 
 
-def example_inputs(loaded: LoadedWorkflow, located: Workflow, encodings: str | None = None) -> tuple[str, str]:
+def example_inputs(loaded: LoadedWorkflow, located: Workflow) -> tuple[str, str]:
     """ProductExampleGen's settings and the feed's folder.
 
     Args:
       located: the workflow as :func:`training_inputs` gives it.
-      encodings: the folder where vectors of texts are kept, unless the workflow names one; None: nowhere.
     """
     own = encodings_of(located.features)
     update: dict[str, object] = {"encodings": {name: _in_feed(loaded, encoding) for name, encoding in own.items()}}
     if own:
-        settings = loaded.workflow.encodings
-        cache = settings.cache or encodings
-        folder = None if cache is None else os.path.abspath(cache)
-        update["encoding_cache"] = settings.model_copy(update={"cache": folder})
+        update["encoding_cache"] = located.encodings
     return example_settings(loaded).model_copy(update=update).model_dump_json(), str(loaded.folder)
 
 
@@ -84,8 +80,11 @@ def sampling_labels(loaded: LoadedWorkflow) -> str:
     return json.dumps({"folder": str(loaded.folder), "files": files, "queue": queue, "retailers": retailers})
 
 
-def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
+def training_inputs(loaded: LoadedWorkflow, encodings: str | None = None) -> tuple[Workflow, dict[str, str]]:
     """The workflow with full paths of the files that features start from, and a checksum of each by its path.
+
+    Args:
+      encodings: the folder where vectors of texts are kept, unless the workflow names one; None: nowhere.
 
     Raises:
       InputError: an encoder is missing.
@@ -96,7 +95,13 @@ def training_inputs(loaded: LoadedWorkflow) -> tuple[Workflow, dict[str, str]]:
         paths = feature.find_weights(loaded.find)
         features[name] = feature.with_weights(paths)
         checksums |= {str(path): checksum_of(path) for path in paths.values()}
-    return loaded.workflow.model_copy(update={"features": features}), checksums
+    own = loaded.workflow.encodings
+    cache = own.cache or encodings
+    if not encodings_of(features) or cache is None:
+        kept = own.model_copy(update={"cache": None})
+    else:
+        kept = own.model_copy(update={"cache": os.path.abspath(cache)})
+    return loaded.workflow.model_copy(update={"features": features, "encodings": kept}), checksums
 
 
 def in_memory(loaded: LoadedWorkflow) -> Workflow:
@@ -106,9 +111,7 @@ def in_memory(loaded: LoadedWorkflow) -> Workflow:
     Raises:
       InputError: an encoder is missing.
     """
-    workflow, _ = training_inputs(loaded)
-    cache = workflow.encodings.cache or str(RunFolder.of(workflow).encodings)
-    return workflow.model_copy(update={"encodings": workflow.encodings.model_copy(update={"cache": cache})})
+    return training_inputs(loaded, str(RunFolder.of(loaded.workflow).encodings))[0]
 
 
 def transform_features(workflow: Workflow) -> Workflow:

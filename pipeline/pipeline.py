@@ -37,8 +37,8 @@ from pipeline.workflow_file import LoadedWorkflow
 
 PARTS = {
     "Transform": {"name", "features"},
-    "Tuner": {"name", "seed", "features", "objectives", "model", "training", "tuning"},
-    "Trainer": {"name", "seed", "features", "objectives", "model", "training", "committee", "prediction"},
+    "Tuner": {"name", "seed", "features", "encodings", "objectives", "model", "training", "tuning"},
+    "Trainer": {"name", "seed", "features", "encodings", "objectives", "model", "training", "committee", "prediction"},
     "Evaluator": {"name", "objectives", "evaluation"},
     "ClassMetrics": {"name", "objectives", "evaluation"},
     "Predictor": {"name", "objectives", "prediction", "committee"},
@@ -76,8 +76,8 @@ def create_pipeline(
     enable_cache: bool = True,
 ) -> Pipeline:
     """The workflow as a TFX pipeline, the same for every runner."""
-    workflow, checksums = training_inputs(loaded)
-    example_gen = ProductExampleGen(*example_inputs(loaded, workflow, places.encodings))
+    workflow, checksums = training_inputs(loaded, places.encodings)
+    example_gen = ProductExampleGen(*example_inputs(loaded, workflow))
     examples, tree = example_gen.outputs["examples"], example_gen.outputs["taxonomy"]
     statistics_gen = _statistics(workflow, examples)
     schema_gen = ImportSchemaGen(schema_file=places.schema)

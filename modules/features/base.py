@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 from modules.errors import Problem
 from modules.examples import Holds, ProductColumns
 from modules.settings.base import Settings, contradiction
-from modules.settings.encodings import Encoding
+from modules.settings.encodings import Encoding, EncodingSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -240,11 +240,12 @@ class FeatureSettings(Settings):
         """Tensor or array, (batch,) or (batch, n): a number of at least 1 exactly where the product has a value."""
         raise NotImplementedError
 
-    def name_vectors(self, categories: Sequence[Sequence[str]]) -> np.ndarray:
+    def name_vectors(self, categories: Sequence[Sequence[str]], kept: EncodingSettings) -> np.ndarray:
         """Of a kind with a pretrained encoder: categories as products of their texts would come out.
 
         Args:
           categories: of each its texts, at least one and the path first (``Category.texts``).
+          kept: where vectors of texts are kept.
 
         Returns:
           float32 (categories, width).

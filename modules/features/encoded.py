@@ -12,7 +12,7 @@ from modules.errors import InputError, Problem
 from modules.examples import VECTOR, encoding, transformed
 from modules.features.base import TransformStep, check_columns
 from modules.features.numeric import NumericFeature
-from modules.settings.encodings import Encoding
+from modules.settings.encodings import Encoding, EncodingSettings
 
 if TYPE_CHECKING:
     import numpy as np
@@ -119,7 +119,7 @@ class EncodedFeature(NumericFeature):
 
         return TransformStep([total, count], outputs)
 
-    def name_vectors(self, categories: Sequence[Sequence[str]]) -> np.ndarray:
+    def name_vectors(self, categories: Sequence[Sequence[str]], kept: EncodingSettings) -> np.ndarray:
         """As :meth:`transform` has it, with the paths' own mean: names lie in a corner of their own.
 
         A category with several texts lies in the middle of their vectors; it moves no other one.
@@ -128,12 +128,15 @@ class EncodedFeature(NumericFeature):
 
         from modules.encoders.passing import encode_texts
 
-        vectors = encode_texts(self.encoder, [texts[0] for texts in categories], cache=None)
+        def encoded(texts: list[str]) -> np.ndarray:
+            return encode_texts(self.encoder, texts, cache=kept.cache, max_cache_bytes=kept.max_cache_bytes)
+
+        vectors = encoded([texts[0] for texts in categories])
         mean = vectors.mean(axis=0)
         # By a pass of their own: what else is in a batch may change a vector's last bit, and paths keep theirs.
         rows = [row for row, texts in enumerate(categories) for _ in texts[1:]]
         if rows:
-            more = encode_texts(self.encoder, [text for texts in categories for text in texts[1:]], cache=None)
+            more = encoded([text for texts in categories for text in texts[1:]])
             sums = vectors.astype(np.float64)
             np.add.at(sums, rows, more)
             told = np.unique(rows)

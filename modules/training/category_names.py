@@ -21,7 +21,8 @@ def encoded_names(workflow: Workflow, taxonomy: Taxonomy) -> Names:
     encoders = {name: f for name, f in without_towers(workflow.features).items() if f.is_embedding}
     return {
         objective: {
-            name: feature.name_vectors([category.texts for category in classes]) for name, feature in encoders.items()
+            name: feature.name_vectors([category.texts for category in classes], workflow.encodings)
+            for name, feature in encoders.items()
         }
         for objective in workflow.single_label_objectives
         for classes in (workflow.objectives[objective].classes(taxonomy),)

@@ -21,6 +21,7 @@ from modules.feeds.plan import ExampleSettings  # noqa: E402
 from modules.settings.encodings import EncodingSettings  # noqa: E402
 from modules.settings.workflow import Workflow  # noqa: E402
 from pipeline.inputs import example_inputs, training_inputs  # noqa: E402
+from pipeline.pipeline import PARTS  # noqa: E402
 from pipeline.workflow_file import LoadedWorkflow, load_workflow  # noqa: E402
 from tests.components.product_example_gen.test_component import execute, workflow  # noqa: E402
 from tests.encoders import tiny_encoder  # noqa: E402
@@ -105,9 +106,12 @@ def test_an_encoder_in_the_feeds_folder_is_found_where_pods_see_that_folder(feed
 
 def test_where_vectors_are_kept(feed: Path, tmp_path: Path) -> None:
     def cache(own: LoadedWorkflow, default: str | None) -> str | None:
-        located, _ = training_inputs(own)
-        settings = ExampleSettings.model_validate_json(example_inputs(own, located, default)[0])
+        located, _ = training_inputs(own, default)
+        settings = ExampleSettings.model_validate_json(example_inputs(own, located)[0])
         assert settings.encoding_cache is not None
+        # Trainer keeps the vectors of categories' names there, too.
+        trained = Workflow.from_part(located.model_dump_json(include=PARTS["Trainer"]))
+        assert trained.encodings == settings.encoding_cache
         return settings.encoding_cache.cache
 
     assert cache(loaded(feed), None) is None

@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 
 from modules.arrays import Float32Array
+from modules.encoders.cache import VectorCache
+from modules.encoders.folder import fingerprint_of, read_settings
 from modules.encoders.passing import encode_texts
 from modules.models.name_prior import name_prior
 from modules.models.projection import unit_rows
@@ -88,6 +90,21 @@ def test_without_texts_nothing_changes_and_a_text_moves_its_own_category_alone(e
     after = vectors_of(encoder, described(TREE, TOLD))
     for row, category in enumerate(TREE.exclusive):
         assert (after[row] == before[row]).all() == (category.text not in TOLD), category.text
+
+
+def test_names_are_encoded_once_where_there_is_a_cache(encoder: str, tmp_path: Path) -> None:
+    tree = described(TREE, TOLD)
+    cached = workflow(encoder, encodings={"cache": str(tmp_path)})
+    first = encoded_names(cached, tree)["exclusive"]["meaning"]
+    np.testing.assert_array_equal(first, vectors_of(encoder, tree))
+    settings = read_settings(encoder)
+    with VectorCache(tmp_path, fingerprint_of(settings), settings.width) as cache:
+        texts = [text for own in TEXTS.values() for text in own]
+        assert set(cache.find(texts)) == set(texts)
+        # What the second pass takes from there, it does not encode.
+        cache.store({"Pots": np.eye(1, settings.width, 3, dtype=np.float16)[0]})
+    second = encoded_names(cached, tree)["exclusive"]["meaning"]
+    assert not np.allclose(second, first)
 
 
 def test_what_parents_say_is_not_their_childrens(encoder: str) -> None:
