@@ -114,7 +114,12 @@ class Work:
                     (folder / "seconds").write_text(found[1])
         if process.returncode:
             sys.exit(process.returncode)
-        predictions = Runs.of(self.loaded(variant)).find().folder("predictions")
+        run = Runs.of(self.loaded(variant)).find()
+        predictions = run.folder("predictions")
+        if not self.networks:
+            # benchmarks.title_search asks it.
+            shutil.rmtree(folder / "model", ignore_errors=True)
+            shutil.copytree(run.folder("model") / "Format-Serving", folder / "model")
         part = folder / "predictions.part"
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(predictions / "Split-test", part / "Split-test")

@@ -38,7 +38,7 @@ from pipeline.workflow_file import LoadedWorkflow
 PARTS = {
     "Transform": {"name", "features"},
     "Tuner": {"name", "seed", "features", "objectives", "model", "training", "tuning"},
-    "Trainer": {"name", "seed", "features", "objectives", "model", "training", "committee", "prediction"},
+    "Trainer": {"name", "seed", "features", "objectives", "model", "training", "committee", "prediction", "similarity"},
     "Evaluator": {"name", "objectives", "evaluation"},
     "ClassMetrics": {"name", "objectives", "evaluation"},
     "Predictor": {"name", "objectives", "prediction", "committee"},
@@ -163,10 +163,13 @@ def _learners(
     """
     inputs = (transform.outputs["transformed_examples"], transform.outputs["transform_graph"], taxonomy)
 
+    searched = workflow.similarity.for_training if workflow.similarity is not None else None
+    learnt = workflow.model_copy(update={"similarity": searched})
+
     def custom_config(component: str) -> dict[str, Any]:
         # The checksums make a changed file a changed input.
         return {
-            "workflow": _settings(component, workflow),
+            "workflow": _settings(component, learnt),
             "checkpoints": places.checkpoints,
             "weights": checksums,
         }
