@@ -38,7 +38,10 @@ def similarity(
     columns: Annotated[
         list[str] | None,
         typer.Option(
-            "--column", metavar="NAME", help="embedding, embedding_text or embedding_image.", show_default="all"
+            "--column",
+            metavar="NAME",
+            help="embedding, embedding_text, embedding_image or embedding_of_FEATURE.",
+            show_default="all",
         ),
     ] = None,
     cluster: Annotated[
