@@ -32,6 +32,7 @@ class Catalogue:
         embedding to the sections that it has for itself; the first is what the others are compared with.
       figures: columns of the table; differences are shown of the first two.
       epochs: of every network.
+      encoded: of an encoder's name, embeddings that need no network, with and without it; None: nothing has a text.
     """
 
     folder: str
@@ -42,6 +43,7 @@ class Catalogue:
     epochs: int
     cluster: str | None = None
     link: str | None = None
+    encoded: Callable[[str], dict[str, Settings]] | None = None
 
 
 def picture_variants(size: list[int], patches: Settings) -> Callable[[int], dict[str, Settings]]:
@@ -73,11 +75,7 @@ def title_variants(epochs: int) -> dict[str, Settings]:
     adam = {"epochs": epochs, "patience": 0, "batch_size": 256, "refit_on_eval": False, "checkpoint": False}
     metric = {"metric_learning": {"kind": "supervised_contrastive"}}
     clusters = {"name": f"{PREFIX}-pricerunner-clusters", "feed": {"fields": {"truth": "extra.cluster_id"}}}
-    svd = {
-        "model": {"kind": "lsa", "embedding_width": 256},
-        "objectives": {"exclusive": {"kind": "exclusive", "loss": "squared_hinge"}},
-        "training": {"solver": "liblinear", "refit_on_eval": False},
-    }
+    svd = closed_form({"kind": "lsa", "embedding_width": 256})
     return {
         "classifier (leaves)": {"training": adam},
         "classifier (leaves), supervised contrastive": {"training": adam | metric},
@@ -85,6 +83,32 @@ def title_variants(epochs: int) -> dict[str, Settings]:
         "classifier of clusters": {**clusters, "training": adam},
         "classifier of clusters, supervised contrastive": {**clusters, "training": adam | metric},
         "TF-IDF and SVD (no labels)": svd,
+    }
+
+
+def closed_form(model: Settings) -> Settings:
+    return {
+        "model": model,
+        "objectives": {"exclusive": {"kind": "exclusive", "loss": "squared_hinge"}},
+        "training": {"solver": "liblinear", "refit_on_eval": False},
+    }
+
+
+def encoded_variants(encoder: str) -> dict[str, Settings]:
+    """Embeddings of titles by words and characters, by an encoder, and by both."""
+    # Heads are no part of these embeddings: one value of C will do.
+    heads = {"training": {"solver": "liblinear", "refit_on_eval": False, "liblinear_c": 1.0}}
+    lsa, linear = (closed_form({"kind": kind}) | heads for kind in ("lsa", "linear"))
+
+    def meaning(scale: float) -> Settings:
+        return {"meaning": {"kind": "encoded", "column": "title", "encoder": encoder, "scale": scale}}
+
+    return {
+        "TF-IDF and SVD": {"features": TITLE} | lsa,
+        encoder: {"features": meaning(1.0)} | lsa,
+        f"TF-IDF and SVD beside {encoder}, 1:1": {"features": TITLE | meaning(1.0)} | lsa,
+        f"TF-IDF and SVD beside {encoder}, 1:0.5": {"features": TITLE | meaning(0.5)} | lsa,
+        f"linear: random projection of words and {encoder}": {"features": TITLE | meaning(1.0)} | linear,
     }
 
 
@@ -181,6 +205,7 @@ CATALOGUES = {
         ),
         20,
         cluster="extra.cluster_id",
+        encoded=encoded_variants,
     ),
     "grocery": Catalogue(
         "grocery_store_mit",

@@ -1,10 +1,12 @@
 """How good neighbours are by the classifier's embedding, the metric-learned and the self-supervised one.
 
     python -m benchmarks.embedding_quality CATALOGUES SCRATCH [fashion] [pricerunner] [grocery]
+    python -m benchmarks.embedding_quality CATALOGUES SCRATCH pricerunner --encoder bge-small
 
 CATALOGUES holds the catalogues' folders. Each embedding is one ``shelfmark run`` up to Predictor; what is done is kept
 in SCRATCH, so that a stopped benchmark goes on with the embedding it was at. ``--validate`` writes and checks the
-workflows, ``--smoke`` does everything on few products for one epoch; both write no results.
+workflows, ``--smoke`` does everything on few products for one epoch; both write no results. ``--encoder`` compares, in
+place of learnt embeddings, what an encoder of this machine and the words of titles give without labels.
 
 ``fashion``: pictures alone, products of leaf categories with ten or more. ``pricerunner``: titles; whole clusters (the
 same product at several merchants) are in the test split, none of them in training. ``grocery``: shop-floor photos,
@@ -27,7 +29,7 @@ import numpy as np
 import pyarrow.dataset as ds
 import yaml
 
-from benchmarks.embedding_catalogues import CATALOGUES, PREFIX, merged
+from benchmarks.embedding_catalogues import CATALOGUES, PREFIX, Settings, merged
 from modules.errors import InputError
 from pipeline.validate import check
 from pipeline.workflow_file import REPOSITORY, LoadedWorkflow, load_workflow
@@ -36,6 +38,7 @@ if TYPE_CHECKING:
     from modules.similarity_quality.compare import EmbeddingComparison
 
 RESULTS = REPOSITORY / "benchmarks" / "results" / "embedding_quality.md"
+ENCODER_RESULTS = RESULTS.with_stem("embedding_quality_encoder")
 SMOKE = 600
 """Products of a feed, at most, in a smoke run."""
 TRAINER = re.compile(r"^Trainer +done +([\d.]+) s")
@@ -44,12 +47,20 @@ TRAINER = re.compile(r"^Trainer +done +([\d.]+) s")
 class Work:
     """One catalogue's files: ``feed/``, and a folder per embedding with its workflow, seconds and test predictions."""
 
-    def __init__(self, name: str, catalogues: Path, scratch: Path, smoke: bool) -> None:
+    def __init__(self, name: str, catalogues: Path, scratch: Path, smoke: bool, encoder: str | None = None) -> None:
         self.name, self.catalogue, self.smoke = name, CATALOGUES[name], smoke
         self.folder = scratch / name
         self.source = catalogues / self.catalogue.folder
         self.epochs = 1 if smoke else self.catalogue.epochs
-        self.variants = self.catalogue.variants(self.epochs)
+        self.networks, self.variants = encoder is None, self._variants(encoder)
+
+    def _variants(self, encoder: str | None) -> dict[str, Settings]:
+        if encoder is None:
+            return self.catalogue.variants(self.epochs)
+        # Those who read the same titles share their vectors.
+        cache: Settings = {"encodings": {"cache": str(self.folder.resolve() / "encodings")}}
+        own = self.catalogue.encoded(encoder) if self.catalogue.encoded else {}
+        return {name: cache | sections for name, sections in own.items()}
 
     def of(self, variant: str) -> Path:
         return self.folder / re.sub(r"[^a-z0-9]+", "-", variant.lower()).strip("-")
@@ -103,7 +114,12 @@ class Work:
                     (folder / "seconds").write_text(found[1])
         if process.returncode:
             sys.exit(process.returncode)
-        predictions = Runs.of(self.loaded(variant)).find().folder("predictions")
+        run = Runs.of(self.loaded(variant)).find()
+        predictions = run.folder("predictions")
+        if not self.networks:
+            # benchmarks.title_search asks it.
+            shutil.rmtree(folder / "model", ignore_errors=True)
+            shutil.copytree(run.folder("model") / "Format-Serving", folder / "model")
         part = folder / "predictions.part"
         shutil.rmtree(part, ignore_errors=True)
         shutil.copytree(predictions / "Split-test", part / "Split-test")
@@ -141,12 +157,13 @@ class Work:
         if not figures:
             return f"## {self.catalogue.folder}\n\nNo test product has another one to find.\n"
         counted = [f"{one.title}: {one.proxies[0].queries:,} queries" for one in by_title.values()]
+        of_networks = f"; networks {self.epochs} epochs" if self.networks else ""
         heads = [" ".join(one) for one in figures]
         titles = ["embedding", *heads, *(f"{head}: difference" for head in heads[:2]), "accuracy", "training seconds"]
         lines = [
             f"## {self.catalogue.folder}",
             "",
-            f"{len(comparison.embedded[0].ids):,} test products ({'; '.join(counted)}); networks {self.epochs} epochs.",
+            f"{len(comparison.embedded[0].ids):,} test products ({'; '.join(counted)}){of_networks}.",
             "",
             f"| {' | '.join(titles)} |",
             "|" + " --- |" * len(titles),
@@ -166,6 +183,7 @@ def main(arguments: list[str]) -> int:
     parser.add_argument("catalogues", type=Path, metavar="CATALOGUES")
     parser.add_argument("scratch", type=Path, metavar="SCRATCH")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(CATALOGUES)}; default: all")
+    parser.add_argument("--encoder", metavar="NAME", help="compare embeddings without networks, with this encoder")
     parser.add_argument("--validate", action="store_true", help="write and check the workflows only")
     parser.add_argument("--smoke", action="store_true", help="few products, one epoch, no results")
     given = parser.parse_intermixed_args(arguments)
@@ -173,8 +191,10 @@ def main(arguments: list[str]) -> int:
         if name not in CATALOGUES:
             parser.error(f"{name!r} is none of {', '.join(CATALOGUES)}")
     scratch = given.scratch / ("smoke" if given.smoke else "whole")
-    works = {name: Work(name, given.catalogues, scratch, given.smoke) for name in CATALOGUES}
-    wanted = [works[name] for name in given.names or CATALOGUES]
+    every = {name: Work(name, given.catalogues, scratch, given.smoke, given.encoder) for name in CATALOGUES}
+    works = {name: work for name, work in every.items() if work.variants}
+    wanted = [works[name] for name in given.names or works if name in works]
+    results = ENCODER_RESULTS if given.encoder else RESULTS
     try:
         for work in wanted:
             work.prepare()
@@ -188,9 +208,9 @@ def main(arguments: list[str]) -> int:
             if variant not in work.done():
                 work.train(variant)
                 if not given.smoke:
-                    RESULTS.parent.mkdir(exist_ok=True)
+                    results.parent.mkdir(exist_ok=True)
                     # Of all catalogues, those of an earlier call as well.
-                    RESULTS.write_text("\n".join(one.table() for one in works.values() if one.done()))
+                    results.write_text("\n".join(one.table() for one in works.values() if one.done()))
         print(work.table(), flush=True)
     return 0
 

@@ -13,6 +13,7 @@ from experiments.catalogue import LabelledCatalogue
 from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError
 from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
+from modules.features import embedding_features
 from modules.graph_ops.layers import PADDING
 from modules.models.base import ModelSettings
 from modules.models.build import InputSizes, build_model
@@ -23,7 +24,7 @@ from modules.objectives.base import ObjectiveSettings
 from modules.predictions.columns import EMBEDDING
 from modules.settings.base import contradiction
 from modules.settings.workflow import Workflow
-from modules.training.design import columns_of, design_matrix, embeddings_among
+from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
 from modules.training.gaussian_process import Process
 from modules.training.liblinear import names_in_embedding
@@ -116,7 +117,7 @@ class ExactLearner:
         self.known = None
         ranges = columns_of(self.workflow.features, self.sizes.features)
         if isinstance(settings, LatentModelSettings):
-            columns = EmbeddingColumns.of(ranges, embeddings_among(self.workflow.features), self.design.shape[1])
+            columns = EmbeddingColumns.of(ranges, embedding_features(self.workflow.features), self.design.shape[1])
             seen = self.design[self.pool][:, columns.projected]
             if len(self.pool) > ROWS:
                 seen = seen[np.random.default_rng(seed).choice(len(self.pool), ROWS, replace=False)]

@@ -7,6 +7,7 @@ prints them and leaves with exit code 2.
 
 from __future__ import annotations
 
+import difflib
 import re
 import zlib
 from collections.abc import Iterable, Iterator
@@ -50,6 +51,12 @@ class Problem:
         expected = shorten(self.expected, _LONGEST)
         text = f"{text}: {expected}" if text else expected
         return f"{text}; {shorten(self.hint, _LONGEST)}" if self.hint else text
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """A hint with the most similar of the known names; empty where none is."""
+    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
+    return f"did you mean {close[0]!r}?" if close else ""
 
 
 class InputError(Exception):

@@ -6,7 +6,6 @@ asked for.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from importlib.metadata import EntryPoint, entry_points
@@ -15,7 +14,7 @@ from typing import Any, Generic, TypeVar, get_args
 from pydantic import BaseModel, GetCoreSchemaHandler, GetJsonSchemaHandler, ValidationInfo, ValidatorFunctionWrapHandler
 from pydantic_core import PydanticCustomError, core_schema
 
-from modules.errors import InputError, Problem, reason
+from modules.errors import InputError, Problem, did_you_mean, reason
 
 NAME_PATTERN = "^[a-z][a-z0-9_]*$"
 """What the name of a kind looks like in a workflow file."""
@@ -66,7 +65,8 @@ class EntryPoints(Generic[T]):
     def unknown(self, name: str, key: str = "", file: str = "") -> Problem:
         """The problem that nobody provides ``name``, with the names that there are."""
         known = self.names()
-        return Problem(file, f"expected one of: {', '.join(known)}", key=key, value=name, hint=_nearest(name, known))
+        expected = f"expected one of: {', '.join(known)}"
+        return Problem(file, expected, key=key, value=name, hint=did_you_mean(name, known))
 
     @cached_property
     def _provided(self) -> dict[str, EntryPoint]:
@@ -116,11 +116,6 @@ class Kinds(EntryPoints[T]):
 
 def _owner(entry: EntryPoint) -> str:
     return f"the distribution {entry.dist.name} {entry.dist.version}" if entry.dist is not None else "a distribution"
-
-
-def _nearest(name: str, known: Iterable[str]) -> str:
-    close = difflib.get_close_matches(name, list(known), n=1, cutoff=0.6)
-    return f"did you mean {close[0]!r}?" if close else ""
 
 
 def collisions(groups: Iterable[EntryPoints[Any]]) -> list[Problem]:

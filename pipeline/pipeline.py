@@ -35,10 +35,11 @@ from pipeline.beam import beam_arguments
 from pipeline.inputs import example_inputs, sampling_labels, training_inputs, transform_features
 from pipeline.workflow_file import LoadedWorkflow
 
+_LEARNT = ("name", "seed", "features", "encodings", "objectives", "model", "training")
 PARTS = {
     "Transform": {"name", "features"},
-    "Tuner": {"name", "seed", "features", "encodings", "objectives", "model", "training", "tuning"},
-    "Trainer": {"name", "seed", "features", "encodings", "objectives", "model", "training", "committee", "prediction"},
+    "Tuner": {*_LEARNT, "tuning"},
+    "Trainer": {*_LEARNT, "committee", "prediction", "similarity"},
     "Evaluator": {"name", "objectives", "evaluation"},
     "ClassMetrics": {"name", "objectives", "evaluation"},
     "Predictor": {"name", "objectives", "prediction", "committee"},
@@ -163,10 +164,13 @@ def _learners(
     """
     inputs = (transform.outputs["transformed_examples"], transform.outputs["transform_graph"], taxonomy)
 
+    searched = workflow.similarity.for_training if workflow.similarity is not None else None
+    learnt = workflow.model_copy(update={"similarity": searched})
+
     def custom_config(component: str) -> dict[str, Any]:
         # The checksums make a changed file a changed input.
         return {
-            "workflow": _settings(component, workflow),
+            "workflow": _settings(component, learnt),
             "checkpoints": places.checkpoints,
             "weights": checksums,
         }

@@ -15,7 +15,7 @@ import numpy as np
 from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
 from modules.examples import ID, IMAGE_BYTES, TITLE
-from modules.predictions.columns import EMBEDDINGS
+from modules.predictions.columns import embeddings_in
 from modules.similarity.changes import unit
 from modules.similarity.identity import fingerprint
 
@@ -89,8 +89,8 @@ class Embedder:
             return self._loaded[1]
 
     def __call__(self, products: Sequence[Raw]) -> Mapping[str, Float32Array]:
-        """The model's embeddings of the products: ``embedding`` and those of ``embedding_image``, ``embedding_text``
-        that it has, float32 (n, d), rows of unit length; zeros of what the model cannot tell from nothing at all."""
+        """The model's embeddings of the products: ``embedding`` and the others that it gives out, float32 (n, d), rows
+        of unit length; zeros of what the model cannot tell from nothing at all."""
         self.load()
         embeddings = self._embed(products)
         for name, rows in embeddings.items():
@@ -102,7 +102,7 @@ class Embedder:
 
         examples = tf.constant([_example(product) for product in products], tf.string)
         outputs = self._loaded[1](examples=examples)
-        return {name: unit(np.asarray(value)) for name, value in outputs.items() if name in EMBEDDINGS}
+        return {name: unit(np.asarray(outputs[name])) for name in embeddings_in(outputs)}
 
 
 def _example(product: Raw) -> bytes:

@@ -22,7 +22,7 @@ from api.similarity.requests import Query, Similar
 from modules.arrays import Float32Array
 from modules.counting import counted
 from modules.errors import InputError, Problem
-from modules.predictions.columns import EMBEDDING_IMAGE, EMBEDDING_TEXT
+from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE
 from modules.similarity.catalogue import Catalogue, SimilarityQuery, SimilarProduct, depth
 from modules.similarity.changes import unit
 from modules.similarity.items import Restriction
@@ -261,7 +261,7 @@ def column_of(loaded: Loaded, by: str, *, is_image: bool) -> str | None:
     if embedding.model != loaded.embedder.model:
         hint = "ask for an id or a vector, or take the model that made the index"
         raise InputError(Problem("", "an id or a vector: the model is not the index' own", key=kind, hint=hint))
-    if is_image and embedding.column == EMBEDDING_TEXT:
+    if is_image and embedding.column not in (EMBEDDING, EMBEDDING_IMAGE):
         raise InputError(Problem("", f"a text: {by!r} knows nothing of images", key=kind))
     if not is_image and embedding.column == EMBEDDING_IMAGE:
         raise InputError(Problem("", f"an image: {by!r} knows nothing of texts", key=kind))

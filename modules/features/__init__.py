@@ -46,6 +46,11 @@ def without_towers(features: Mapping[str, Feature]) -> dict[str, FeatureSettings
     return {name: feature for name, feature in features.items() if not feature.has_tower}
 
 
+def embedding_features(features: Mapping[str, Feature]) -> dict[str, FeatureSettings]:
+    """The features that are an embedding already, which no training changes."""
+    return {name: feature for name, feature in without_towers(features).items() if feature.is_embedding}
+
+
 def encodings_of(features: Mapping[str, FeatureSettings]) -> dict[str, Encoding]:
     """Feature to what a pretrained encoder has to make of the products for it, of those that want any."""
     wanted = {name: feature.encoding_of(name) for name, feature in features.items()}

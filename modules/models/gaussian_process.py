@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from modules.errors import Problem
+from modules.features import embedding_features
 from modules.models.latent import LatentModelSettings
 from modules.settings.base import contradiction
 
@@ -27,7 +28,7 @@ class GaussianProcessModel(LatentModelSettings):
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
-        if not any(feature.is_embedding and not feature.has_tower for feature in workflow.features.values()):
+        if not embedding_features(workflow.features):
             yield contradiction(
                 f"{place}.kind", self.kind, "lsa, or a feature of kind encoded, whose encoder reads names"
             )

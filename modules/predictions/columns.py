@@ -12,10 +12,10 @@ from modules.examples import AVAILABILITY, ID, PRICE, RETAILER, RULES, TITLE
 
 __all__ = [
     "ANCESTORS", "ASSIGNED", "AVAILABILITY", "BALD", "CATEGORIES", "CATEGORY", "CATEGORY_ID", "CLASSES", "DISAGREEMENT",
-    "EMBEDDING", "EMBEDDINGS", "EMBEDDING_IMAGE", "EMBEDDING_TEXT", "ENTROPY", "GIVEN", "ID", "KL_TO_CONSENSUS",
-    "LABEL", "LEAST_CONFIDENCE", "MARGIN", "MEMBERS", "PRICE", "PROBABILITIES", "PROBABILITY", "REST", "RETAILER",
-    "RULES", "SOURCE", "SPLIT", "THRESHOLDS", "TITLE", "UNCERTAINTIES", "VOTE_ENTROPY", "objective_column",
-    "objective_of", "objectives_of",
+    "EMBEDDING", "EMBEDDING_IMAGE", "EMBEDDING_TEXT", "ENTROPY", "GIVEN", "ID", "KL_TO_CONSENSUS", "LABEL",
+    "LEAST_CONFIDENCE", "MARGIN", "MEMBERS", "MODEL_EMBEDDINGS", "PRICE", "PROBABILITIES", "PROBABILITY", "REST",
+    "RETAILER", "RULES", "SOURCE", "SPLIT", "THRESHOLDS", "TITLE", "UNCERTAINTIES", "VOTE_ENTROPY", "embedding_column",
+    "embedding_name", "embeddings_in", "objective_column", "objective_of", "objectives_of",
 ]  # fmt: skip
 
 # Columns of a product. ID, TITLE, RETAILER, AVAILABILITY, PRICE and RULES are named like the features that they show.
@@ -23,7 +23,9 @@ __all__ = [
 EMBEDDING: Final = "embedding"
 EMBEDDING_TEXT: Final = "embedding_text"
 EMBEDDING_IMAGE: Final = "embedding_image"
-EMBEDDINGS = (EMBEDDING, EMBEDDING_TEXT, EMBEDDING_IMAGE)
+MODEL_EMBEDDINGS: Final = {"joint": EMBEDDING, "text": EMBEDDING_TEXT, "image": EMBEDDING_IMAGE}
+"""Column, and output of the exported model, of each embedding that a model has of its own."""
+_OF_FEATURE: Final = "embedding_of_"
 
 SPLIT: Final = "split"
 """The column that reading adds: which split a product is of."""
@@ -60,6 +62,28 @@ KL_TO_CONSENSUS: Final = "kl_to_consensus"
 BALD: Final = "bald"
 DISAGREEMENT: Final = (VOTE_ENTROPY, KL_TO_CONSENSUS, BALD)
 """What a committee's members disagree by, in nats."""
+
+
+def embedding_column(name: str) -> str:
+    """The column of an embedding, and its output of the exported model.
+
+    Args:
+      name: one of :data:`MODEL_EMBEDDINGS`, or a feature that is an embedding itself.
+    """
+    return MODEL_EMBEDDINGS.get(name, f"{_OF_FEATURE}{name}")
+
+
+def embedding_name(column: str) -> str:
+    """The embedding that a column holds; the column's own name, where it is none of predictions."""
+    own = {known: name for name, known in MODEL_EMBEDDINGS.items()}
+    return own.get(column, column.removeprefix(_OF_FEATURE))
+
+
+def embeddings_in(names: Iterable[str]) -> list[str]:
+    """Those columns, or outputs, that are embeddings: the model's own, then features'."""
+    there = set(names)
+    of_features = sorted(name for name in there if name.startswith(_OF_FEATURE) and not objective_of(name))
+    return [*(name for name in MODEL_EMBEDDINGS.values() if name in there), *of_features]
 
 
 def objective_column(objective: str, part: str) -> str:

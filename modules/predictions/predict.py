@@ -25,7 +25,6 @@ from modules.predictions.columns import (
     CATEGORY_ID,
     CLASSES,
     DISAGREEMENT,
-    EMBEDDINGS,
     ID,
     MEMBERS,
     PRICE,
@@ -37,6 +36,7 @@ from modules.predictions.columns import (
     SOURCE,
     TITLE,
     UNCERTAINTIES,
+    embeddings_in,
     objective_column,
 )
 from modules.predictions.guesses import source_column, with_guessed_classes
@@ -128,7 +128,7 @@ def predict_file(
 
     records = tf.data.TFRecordDataset(source, compression_type="GZIP", buffer_size=2**20)
     data = records.batch(settings.prediction.batch_size).map(load, num_parallel_calls=2).prefetch(2)
-    wanted = [*columns.outputs(), *(name for name in EMBEDDINGS if name in models[0].outputs)]
+    wanted = [*columns.outputs(), *embeddings_in(models[0].outputs)]
 
     def batch_of(serialised: tf.Tensor, raw: dict[str, Any], on: _Model) -> pa.RecordBatch:
         outputs = on(serialised)
@@ -184,7 +184,7 @@ class _Writer:
         ]
         repeated += [f.name for f in schema if pa.types.is_dictionary(f.type)]
         # Numbers without repetition: nothing to win.
-        plain = {f"{name}.list.element" for name in EMBEDDINGS}
+        plain = {f"{name}.list.element" for name in embeddings_in(schema.names)}
         leaves = [*_leaves(schema)]
         self.writer = pq.ParquetWriter(
             target, schema, use_dictionary=repeated, write_statistics=False,
@@ -223,8 +223,9 @@ class PredictionColumns:
 
     Per product ``id``, ``title``, ``retailer``, ``availability`` (empty where missing), ``price`` (float64;
     NaN where there is none), ``embedding`` (float32 list of fixed length, of unit length), of a
-    model with an image feature beside others also ``embedding_text`` and ``embedding_image`` (zeros where a product has
-    none), and with an objective that learns from rules ``rules`` (ids of those that fired). Per objective o:
+    model with an image feature beside others also ``embedding_text`` and ``embedding_image``, of each feature that an
+    index searches by itself ``embedding_of_<feature>`` (zeros where a product has none), and with an objective that
+    learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
     ``o/probability``, and where a product has one category ``o/source``, which says whether it is a guess
     (:mod:`modules.predictions.guesses`); ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``,
@@ -303,9 +304,8 @@ class PredictionColumns:
         if self.has_rules:
             values, offsets = raw[RULES]
             arrays[RULES] = pa.ListArray.from_arrays(offsets.astype(np.int32), _text(values))
-        for name in EMBEDDINGS:
-            if name in outputs:
-                arrays[name] = _fixed(outputs[name].astype(np.float32))
+        for name in embeddings_in(outputs):
+            arrays[name] = _fixed(outputs[name].astype(np.float32))
         return with_guessed_classes(pa.RecordBatch.from_pydict(arrays), self.guessed)
 
 

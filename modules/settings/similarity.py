@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from modules.errors import Problem
-from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TEXT
+from modules.errors import Problem, did_you_mean
+from modules.features import embedding_features
+from modules.predictions.columns import EMBEDDING, MODEL_EMBEDDINGS, embedding_name
 from modules.settings.base import Settings, contradiction
 
 if TYPE_CHECKING:
@@ -17,16 +19,17 @@ if TYPE_CHECKING:
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Count = Annotated[int, Field(ge=1)]
 
-COLUMNS = {"joint": EMBEDDING, "image": EMBEDDING_IMAGE, "text": EMBEDDING_TEXT}
-"""Embedding to the predictions' column."""
-EMBEDDINGS = {column: name for name, column in COLUMNS.items()}
-"""The predictions' column to the embedding, the name of the method that searches it."""
+JOINT = embedding_name(EMBEDDING)
+TOWERS = "image and text have embeddings of their own where the model has an image feature beside others"
 
 
 class IndexSettings(Settings):
     """One index over one embedding of all products."""
 
-    embedding: Literal["joint", "image", "text"] = "joint"
+    embedding: Annotated[str, Field(min_length=1)] = JOINT
+    """``joint``: the model's own, of all features; ``image``, ``text``: of the picture and of all other features,
+    where there is an image feature beside others; or the name of a feature of kind ``encoded``, whose centred vectors
+    are searched as they are."""
     objective: str | None = None
     """Whose predicted categories make the partitions; default: the first exclusive one, or the first."""
     partition_level: Annotated[int, Field(ge=0, le=20)] = 2
@@ -65,15 +68,26 @@ class IndexSettings(Settings):
         return self
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
-        images = sum(feature.has_tower for feature in workflow.features.values())
-        if self.embedding != "joint" and not 0 < images < len(workflow.features):
-            expected = "joint: image and text have embeddings of their own with an image feature beside others"
-            yield contradiction(f"{place}.embedding", self.embedding, expected)
+        yield from self._embedding_problems(workflow, f"{place}.embedding")
         if self.objective is not None and self.objective not in workflow.objectives:
             yield contradiction(f"{place}.objective", self.objective, f"one of: {', '.join(workflow.objectives)}")
         if self.min_recall > self.recall:
             expected = f"at most {self.recall:g}, the recall that is aimed at"
             yield contradiction(f"{place}.min_recall", f"{self.min_recall:g}", expected)
+
+    def _embedding_problems(self, workflow: Workflow, key: str) -> Iterator[Problem]:
+        images = sum(feature.has_tower for feature in workflow.features.values())
+        own = list(MODEL_EMBEDDINGS) if 0 < images < len(workflow.features) else [JOINT]
+        there = [*own, *(name for name in embedding_features(workflow.features) if name not in MODEL_EMBEDDINGS)]
+        if self.embedding in there:
+            return
+        hint = did_you_mean(self.embedding, there)
+        if self.embedding in MODEL_EMBEDDINGS:
+            hint = TOWERS
+        elif self.embedding in workflow.features:
+            hint = "of the features only those of kind encoded are embeddings that an index can search"
+        problem = contradiction(key, self.embedding, f"one of: {', '.join(there)}")
+        yield dataclasses.replace(problem, hint=hint)
 
     @property
     def wanted_scoring(self) -> Literal["vectors", "codes"] | None:
@@ -94,6 +108,17 @@ class SimilaritySettings(Settings):
     indexes: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")], IndexSettings], Field(min_length=1)
     ] = Field(default_factory=lambda: {"joint": IndexSettings()})
+
+    @property
+    def features(self) -> list[str]:
+        """The features that are searched by themselves."""
+        return sorted({index.embedding for index in self.indexes.values()} - MODEL_EMBEDDINGS.keys())
+
+    @property
+    def for_training(self) -> SimilaritySettings | None:
+        """What a model has to know of the indexes, and nothing that would train it anew without a need."""
+        indexes = {f"feature-{n}": IndexSettings(embedding=name) for n, name in enumerate(self.features)}
+        return SimilaritySettings(indexes=indexes) if indexes else None
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)

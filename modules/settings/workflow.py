@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from modules.errors import Problem
 from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY, Holds, ProductColumns
-from modules.features import Feature, default_features, image_feature
+from modules.features import Feature, default_features, embedding_features, image_feature
 from modules.models import Model, solver_problems
 from modules.models.auto import AutoModel
 from modules.models.wide_deep import WideDeepModel
@@ -275,8 +275,12 @@ class Workflow(Settings):
     @property
     def reads_names(self) -> bool:
         """Whether an encoder can read categories' names for an objective with one category a product."""
-        encoders = any(feature.is_embedding and not feature.has_tower for feature in self.features.values())
-        return encoders and bool(self.single_label_objectives)
+        return bool(embedding_features(self.features) and self.single_label_objectives)
+
+    @property
+    def searched_features(self) -> list[str]:
+        """The features that an index searches by themselves, whose vectors the exported model gives out."""
+        return self.similarity.features if self.similarity is not None else []
 
     @staticmethod
     def solvers(fits: Callable[[type[TrainingSettings]], bool]) -> str:

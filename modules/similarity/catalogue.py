@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from modules.arrays import Float32Array
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
-from modules.settings.similarity import EMBEDDINGS
+from modules.predictions.columns import embedding_name
 from modules.similarity.card import ProductCard, cards_of
 from modules.similarity.folder import MANIFEST, indexes_in, read_manifest
 from modules.similarity.items import Embedding, Restriction, below, column
@@ -93,7 +93,7 @@ class Catalogue:
         check_version(path)
         if (path / MANIFEST).is_file():
             manifest = read_manifest(path, verify=False)
-            paths = {EMBEDDINGS.get(manifest.embedding.column, manifest.embedding.column): path}
+            paths = {embedding_name(manifest.embedding.column): path}
         else:
             paths = indexes_in(path)
         if not paths:

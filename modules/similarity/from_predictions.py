@@ -11,10 +11,22 @@ import pyarrow.compute as pc
 
 from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
-from modules.predictions.columns import AVAILABILITY, CATEGORY_ID, ID, PRICE, RETAILER, TITLE, objective_column
+from modules.predictions.columns import (
+    AVAILABILITY,
+    CATEGORY_ID,
+    ID,
+    MODEL_EMBEDDINGS,
+    PRICE,
+    RETAILER,
+    TITLE,
+    embedding_column,
+    embedding_name,
+    embeddings_in,
+    objective_column,
+)
 from modules.predictions.guesses import sources_beside, without_guesses
 from modules.predictions.read import PredictionFiles
-from modules.settings.similarity import COLUMNS, IndexSettings
+from modules.settings.similarity import TOWERS, IndexSettings
 from modules.similarity.changes import unit
 from modules.similarity.items import NO_CATEGORY, SCHEMA, Embedding, Items, column
 from modules.taxonomy import Taxonomy
@@ -37,10 +49,10 @@ def read_items(
     Raises:
       InputError: the predictions have no such embedding or objective, or other categories than the taxonomy.
     """
-    name = COLUMNS[settings.embedding]
+    name = embedding_column(settings.embedding)
     if name not in files.schema.names:
-        made = ", ".join(embedding for embedding, column in COLUMNS.items() if column in files.schema.names)
-        hint = "image and text have embeddings of their own where the model has an image feature beside others"
+        made = ", ".join(map(embedding_name, embeddings_in(files.schema.names)))
+        hint = TOWERS if settings.embedding in MODEL_EMBEDDINGS else "train the model with this index in the workflow"
         key, expected = "similarity.indexes.*.embedding", f"an embedding that the model makes: {made}"
         raise InputError(Problem("", expected, key=key, value=settings.embedding, hint=hint))
     if settings.objective is not None and settings.objective not in files.kinds:

@@ -16,8 +16,7 @@ import pyarrow.dataset as ds
 from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
 from modules.examples import SPLIT_FOLDER
-from modules.predictions.columns import ID
-from modules.settings.similarity import EMBEDDINGS
+from modules.predictions.columns import ID, MODEL_EMBEDDINGS, embedding_name, embeddings_in
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
 
@@ -70,10 +69,10 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
         data = ds.dataset([str(file) for file in files], format="parquet")
     except (pa.ArrowException, OSError) as error:
         raise InputError(Problem(str(path), f"readable Parquet files ({reason(error)})")) from None
-    available = [column for column in columns or EMBEDDINGS if column in data.schema.names]
+    available = [column for column in columns or embeddings_in(data.schema.names) if column in data.schema.names]
     missing = [column for column in columns if column not in available]
     if missing or not available or ID not in data.schema.names:
-        wanted = ", ".join(columns) if columns else f"one of {', '.join(EMBEDDINGS)}"
+        wanted = ", ".join(columns) if columns else f"one of {', '.join(MODEL_EMBEDDINGS.values())}"
         expected = f"columns {ID} and {wanted}; there are {', '.join(data.schema.names[:30])}"
         raise InputError(Problem(str(path), expected, key=missing[0] if missing else ""))
     ids: list[pa.Array] = []
@@ -93,7 +92,7 @@ def _parquet(path: Path, files: Sequence[Path], name: str, columns: Sequence[str
             raise InputError(Problem(str(path), "vectors of one length", key=column, value=str(sorted(widths))))
         full = [part for part in parts[column] if len(part)]
         vectors = np.concatenate(full) if full else np.zeros((0, 1), np.float32)
-        title = EMBEDDINGS.get(column, column)
+        title = embedding_name(column)
         result.append(
             _checked(name if len(available) == 1 else f"{name}: {title}", f"{path}, {column}", every, vectors)
         )

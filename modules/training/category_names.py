@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modules.arrays import Float32Array
-from modules.features import without_towers
+from modules.features import embedding_features
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 
@@ -18,7 +18,7 @@ def encoded_names(workflow: Workflow, taxonomy: Taxonomy) -> Names:
     kinds = [workflow.model, *(member.model for member in (workflow.committee.kinds if workflow.committee else ()))]
     if not workflow.reads_names or not any(kind.knows_names or kind.chooses for kind in kinds):
         return {}
-    encoders = {name: f for name, f in without_towers(workflow.features).items() if f.is_embedding}
+    encoders = embedding_features(workflow.features)
     return {
         objective: {
             name: feature.name_vectors([category.texts for category in classes], workflow.encodings)

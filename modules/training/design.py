@@ -14,11 +14,6 @@ from modules.features.base import Learned
 from modules.training.image_columns import Embed, has_text
 
 
-def embeddings_among(features: Mapping[str, Feature]) -> frozenset[str]:
-    """The features that are embeddings already, but the image feature, whose columns stand last."""
-    return frozenset(name for name, feature in without_towers(features).items() if feature.is_embedding)
-
-
 @dataclass(frozen=True)
 class Design:
     """A design matrix and what its columns are.

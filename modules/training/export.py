@@ -8,7 +8,16 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from modules.predictions.columns import CATEGORIES, CLASSES, EMBEDDINGS, MEMBERS, PROBABILITIES, REST, objective_column
+from modules.predictions.columns import (
+    CATEGORIES,
+    CLASSES,
+    MEMBERS,
+    PROBABILITIES,
+    REST,
+    embedding_column,
+    embeddings_in,
+    objective_column,
+)
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 from modules.training.gather import Committee
@@ -72,8 +81,17 @@ class ServingModule(tf.Module):
         if embedding:
             own = [o for o, m in zip(outputs, self.committee.members, strict=True) if m is self.committee.embedder]
             output = own[0] if own else self.committee.embedder(inputs, training=False)
-            outputs_by_name |= {name: tf.cast(output[name], tf.float32) for name in EMBEDDINGS if name in output}
+            outputs_by_name |= {name: tf.cast(output[name], tf.float32) for name in embeddings_in(output)}
+            outputs_by_name |= self._searched(inputs)
         return outputs_by_name, members
+
+    def _searched(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
+        """By column the features that an index searches by themselves, float32 (batch, width), rows of unit length."""
+        return {
+            embedding_column(name): tf.math.l2_normalize(inputs[key], axis=-1)
+            for name in self.workflow.searched_features
+            for key in self.workflow.features[name].keras_inputs(name)
+        }
 
     def evaluate(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         """All probabilities, shifted so that a category that has a threshold has it at 0.5."""
@@ -99,13 +117,14 @@ class ServingModule(tf.Module):
         of a committee: ``o/vote_entropy``, ``o/kl_to_consensus``, ``o/bald`` (batch,), and ``o/members`` (batch,
         members, at most 16): each member's probabilities of the first of ``o/classes``.
         ``embedding`` (batch, width) float32, rows of unit length; with an image feature beside others also
-        ``embedding_text`` and ``embedding_image``, whose rows are zeros where a product has no text or no picture.
+        ``embedding_text`` and ``embedding_image``, and ``embedding_of_<feature>`` of each feature that an index
+        searches by itself; rows of zeros where a product has no text or no picture.
         """
         return self._predicted(serialised, ids=True)
 
     def _predicted(self, serialised: tf.Tensor, ids: bool) -> dict[str, tf.Tensor]:
         logits, members = self._answers(serialised, embedding=True)
-        outputs: dict[str, tf.Tensor] = {name: logits[name] for name in EMBEDDINGS if name in logits}
+        outputs: dict[str, tf.Tensor] = {name: logits[name] for name in embeddings_in(logits)}
         for name, objective in self.workflow.objectives.items():
             head = self.calibration.head(name)
             probabilities = objective.probabilities(logits[name], head)

@@ -15,12 +15,12 @@ import numpy as np
 from scipy import sparse
 
 from modules.arrays import Float32Array, IntpArray
-from modules.features import Feature, image_feature
+from modules.features import Feature, embedding_features, image_feature
 from modules.losses.base import Matrix
 from modules.models.name_prior import names_layer
 from modules.models.projection import unit_rows
 from modules.objectives import ancestor_levels
-from modules.training.design import Design, columns_of, design_matrix, embeddings_among
+from modules.training.design import Design, columns_of, design_matrix
 from modules.training.image_columns import embedder, shown_alone
 from modules.training.named_products import NamedProducts, process_of
 from modules.training.penalty import LinearHead, cross_validated_penalty
@@ -70,7 +70,7 @@ def _design(model: keras.Model, task: TrainingTask) -> tuple[Design, Targets]:
         unlabelled=task.model.unlabelled_share(task.train.count), embed_images=embed_images,
     )  # fmt: skip
     columns = columns_of(task.features, task.sizes.features, image_width)
-    return Design(matrix, columns, matrix.shape[1] - image_width, embeddings_among(task.features)), targets
+    return Design(matrix, columns, matrix.shape[1] - image_width, frozenset(embedding_features(task.features))), targets
 
 
 def _with_towers_alone(
@@ -137,7 +137,7 @@ def names_in_embedding(
       names: of each feature with an encoder, what it makes of the names, (classes, its width).
       image_columns: how many columns of the embedding, the last ones, are the image feature's.
     """
-    embeddings = embeddings_among(features)
+    embeddings = frozenset(embedding_features(features))
     encoded = np.concatenate([names[feature] for feature in features if feature in embeddings], axis=1)
     placed = np.zeros((len(encoded), width), np.float32)
     end = width - image_columns

@@ -37,9 +37,7 @@ def similarity(
     ] = None,
     columns: Annotated[
         list[str] | None,
-        typer.Option(
-            "--column", metavar="NAME", help="embedding, embedding_text or embedding_image.", show_default="all"
-        ),
+        typer.Option("--column", metavar="NAME", help="embedding, embedding_text ...", show_default="all"),
     ] = None,
     cluster: Annotated[
         str | None, typer.Option(metavar="FIELD", help="The feed's column that is the same for the same product.")

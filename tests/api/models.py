@@ -11,7 +11,9 @@ import numpy as np
 from modules.similarity.changes import unit
 
 COLOURS, WORDS = 3, 13
-DIMENSIONS = {"embedding": COLOURS + WORDS, "embedding_image": COLOURS, "embedding_text": WORDS}
+FEATURE = "embedding_of_meaning"
+"""Of a feature that an index searches by itself: here the same as the text's."""
+DIMENSIONS = {"embedding": COLOURS + WORDS, "embedding_image": COLOURS, "embedding_text": WORDS, FEATURE: WORDS}
 
 
 def save_model(folder: Path, shift: float = 0.0) -> Path:
@@ -43,7 +45,7 @@ def save_model(folder: Path, shift: float = 0.0) -> Path:
             )
             image = tf.math.l2_normalize(image, axis=1)
             joint = tf.math.l2_normalize(tf.concat([image, text], 1), axis=1)
-            return {"embedding": joint, "embedding_image": image, "embedding_text": text}
+            return {"embedding": joint, "embedding_image": image, "embedding_text": text, FEATURE: text}
 
     model = Model()
     tf.saved_model.save(model, str(folder), signatures={"table": model.table})

@@ -30,11 +30,11 @@ from modules.similarity.identity import fingerprint
 from modules.similarity.items import Embedding, Items, below
 from modules.similarity.protocol import Queries
 from shelfmark import cli
-from tests.api.models import DIMENSIONS, image_vector, picture, save_model, text_vector
+from tests.api.models import DIMENSIONS, FEATURE, image_vector, picture, save_model, text_vector
 from tests.api.shops import DIMENSION, TREE, items, serving
 
 COUNT = 300
-METHODS = {"embedding": "joint", "embedding_image": "image", "embedding_text": "text"}
+METHODS = {"embedding": "joint", "embedding_image": "image", "embedding_text": "text", FEATURE: "by_meaning"}
 
 
 def b64(data: bytes) -> str:
@@ -87,7 +87,8 @@ def ids(answer: httpx.Response) -> list[str]:
 
 
 def test_texts_and_images_are_embedded_by_the_model(client: httpx.Client, folder: Path) -> None:
-    assert ids(ask(client, {"text": "a cable"}, "text")) == nearest(folder, "text", text_vector("a cable"))
+    for by in ("text", "by_meaning"):
+        assert ids(ask(client, {"text": "a cable"}, by)) == nearest(folder, by, text_vector("a cable"))
     colour = (200, 40, 90)
     for form in ("PNG", "JPEG", "WEBP", "GIF"):
         found = ask(client, {"image": b64(picture(colour, form))}, "image", k=1)
@@ -145,6 +146,7 @@ def bomb() -> bytes:
         ({"text": "zzz"}, "text", "sees nothing"),
         ({"text": "boots"}, "image", "knows nothing of texts"),
         ({"image": b64(picture((9, 9, 9)))}, "text", "knows nothing of images"),
+        ({"image": b64(picture((9, 9, 9)))}, "by_meaning", "knows nothing of images"),
         ({"text": ""}, "text", "at least 1"),
     ],
 )

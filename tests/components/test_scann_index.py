@@ -18,6 +18,7 @@ from components.scann_index.executor import ScannIndexExecutor
 from components.scann_index.quality import quality_of
 from modules.errors import InputError
 from modules.examples import TAXONOMY_FILE
+from modules.predictions.columns import embedding_column
 from modules.settings.workflow import Workflow
 from modules.similarity import make
 from modules.similarity.catalogue import Catalogue
@@ -218,9 +219,9 @@ def test_predictions_of_an_older_version_have_neither_price_nor_availability(art
 
 
 @pytest.mark.parametrize("scoring", ["vectors", "codes"])
-@pytest.mark.parametrize("pictured", [0, 3, 400])
-def test_several_indexes_in_one_run(artifacts, scoring: str, pictured: int) -> None:
-    """By both and by image; few products have a picture, and in a partition maybe none."""
+@pytest.mark.parametrize(("searched", "pictured"), [("image", 0), ("image", 3), ("image", 400), ("meaning", 400)])
+def test_several_indexes_in_one_run(artifacts, scoring: str, searched: str, pictured: int) -> None:
+    """By both, and by image or a feature; few products have that, and in a partition maybe none."""
     inputs, outputs = artifacts
     pictures = {}
     for file in sorted(Path(inputs["predictions"][0].uri).glob("*/*.parquet")):
@@ -228,18 +229,18 @@ def test_several_indexes_in_one_run(artifacts, scoring: str, pictured: int) -> N
         vectors = clustered(len(table), 24, len(table))
         vectors[pictured if file.parent.name == "Split-train" else 0 :] = 0
         own = pa.FixedSizeListArray.from_arrays(pa.array(vectors.reshape(-1)), 24)
-        pq.write_table(table.append_column("embedding_image", own), file)
+        pq.write_table(table.append_column(embedding_column(searched), own), file)
         pictures |= dict(zip(table.column("id").to_pylist(), vectors, strict=True))
     settings = json.loads(workflow(scoring=scoring))
     joint = settings["similarity"]["indexes"]["joint"]
-    settings["similarity"]["indexes"]["looks"] = {**joint, "embedding": "image", "min_products": 200}
+    settings["similarity"]["indexes"]["looks"] = {**joint, "embedding": searched, "min_products": 200}
     ScannIndexExecutor().Do(inputs, outputs, {"workflow": json.dumps(settings)})
     output = outputs["similarity_index"][0]
     folder = Path(output.uri)
     assert json.loads(output.get_string_custom_property("indexes")) == ["joint", "looks"]
     assert output.get_int_custom_property("looks/products") == output.get_int_custom_property("joint/products") == 1400
     identity = fingerprint(Path(inputs["model"][0].uri) / "Format-Serving")
-    index = ScannIndex.load(folder / "looks", Embedding(identity, "embedding_image"))
+    index = ScannIndex.load(folder / "looks", Embedding(identity, embedding_column(searched)))
     assert Catalogue.open(folder).methods == ("joint", "looks")
     lines = pq.read_table(folder / "neighbours" / "looks.parquet").to_pylist()
     there = {name for name, vector in pictures.items() if vector.any()}

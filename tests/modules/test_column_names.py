@@ -30,7 +30,7 @@ NOT_NAMES = {examples.SPLIT_FOLDER, examples.TAXONOMY_FILE}
 FEATURES = constants(examples) - NOT_NAMES
 COLUMNS = constants(columns)
 NAMES = FEATURES | COLUMNS
-OF_PRODUCT = {columns.SPLIT, *columns.EMBEDDINGS} | (COLUMNS & FEATURES)
+OF_PRODUCT = {columns.SPLIT, *columns.MODEL_EMBEDDINGS.values()} | (COLUMNS & FEATURES)
 """Columns that have their name by themselves; the others are parts, which stand behind an objective's name."""
 
 UNMISTAKABLE = {name for name in NAMES if "_" in name} - set(examples.PRODUCT_FIELDS)

@@ -22,6 +22,7 @@ from modules.feeds.cleaning import clean
 from modules.feeds.mapping import Product
 from modules.feeds.text_vectors import TextVectors
 from modules.graph_ops.vectors import rows_of_length, sparse_rows
+from modules.predictions.columns import embedding_column
 from modules.saved_models import load_saved_model
 from modules.settings.workflow import Workflow
 from modules.training.run import train
@@ -52,6 +53,7 @@ def settings(folder: Path) -> Workflow:
         features={"title": {"kind": "text", "vocabulary": 50}, "meaning": meaning},
         model={"kind": "linear", "embedding_width": 8},
         training={"solver": "liblinear", "liblinear_c": 1.0, "mixed_precision": "off"},
+        similarity={"indexes": {"joint": {}, "by_meaning": {"embedding": "meaning"}}},
     )
 
 
@@ -103,6 +105,29 @@ def test_raw_text_is_answered_as_its_vector(exported: tuple[Workflow, str], sign
     # The vectors matter, so that equal answers say something.
     probabilities = next(name for name in answers[0] if name.endswith("probabilities"))
     assert np.abs(answers[3][probabilities].numpy() - answers[0][probabilities].numpy()).max() > 0.01
+
+
+@pytest.mark.parametrize("signature", ["serving_default", "table"])
+def test_the_feature_that_an_index_searches_is_given_out(exported: tuple[Workflow, str], signature: str) -> None:
+    workflow, output = exported
+    given = embedding_column("meaning")
+    full = with_vectors([{**row, "id": str(i)} for i, row in enumerate([*ODD, *catalogue.products(40, 9)])], workflow)
+    own = (
+        load_saved_model(output)
+        .signatures[signature](
+            examples=tf.constant([catalogue.raw_example({**row, encoding("meaning"): None}) for row in full])
+        )[given]
+        .numpy()
+    )
+    raw = np.array([row[encoding("meaning")] or [0.0] * own.shape[1] for row in full])
+    there = raw.any(axis=1)
+    assert not there.all() and not own[~there].any()
+    np.testing.assert_allclose(np.linalg.norm(own[there], axis=1), 1.0, atol=1e-6)
+    # What Transform does, by another way: the mean of the train split's vectors moves the corner to the origin.
+    learnt = [row.get(encoding("meaning")) for row in with_vectors(catalogue.products(160, 1), workflow)]
+    centred = raw[there] - np.mean([vector for vector in learnt if vector], axis=0)
+    expected = centred / np.linalg.norm(centred, axis=1, keepdims=True)
+    np.testing.assert_allclose(own[there], expected, atol=0.02)
 
 
 def test_the_graphs_vectors_are_those_of_product_example_gen(tmp_path: Path) -> None:
