@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 
+from modules.encoders.picture_conversion import convert_pictures
 from modules.vision.efficientnet_lite import weight_shapes
+from tests.torch_files import torch_bytes
 
 Weights = dict[str, np.ndarray]
 
@@ -67,3 +71,12 @@ def vectors_by_numpy(weights: Weights, pictures: np.ndarray) -> np.ndarray:
         number, last = number + 1, len(project)
     values = _normal(weights, "_bn1", values @ weights["_conv_head.weight"][:, :, 0, 0].T)
     return values.mean(axis=(1, 2))
+
+
+def tiny_picture_encoder(folder: Path, variant: str = "efficientnet_lite0") -> Path:
+    """Writes a picture encoder of random weights; returns its folder."""
+    package = folder.with_suffix(".pth")
+    package.parent.mkdir(parents=True, exist_ok=True)
+    package.write_bytes(torch_bytes(random_weights(variant)))
+    convert_pictures(package, folder, folder.name, None)
+    return folder

@@ -18,10 +18,9 @@ from typing import TYPE_CHECKING, Any
 from modules.errors import InputError, Problem, reason
 
 if TYPE_CHECKING:
-    import numpy as np
     import numpy.typing as npt
 
-    TensorArray = npt.NDArray[np.float32] | npt.NDArray[np.int64]
+    TensorArray = npt.NDArray[Any]
 
 MAX_BYTES = 1_000_000_000
 MAX_PICKLE_BYTES = 16_000_000
@@ -274,7 +273,7 @@ def _of_dict(value: Any) -> dict[str, _Tensor]:
     if type(value) is not dict or not all(isinstance(tensor, _Tensor) for tensor in value.values()):
         raise _Refused("it holds something else than tensors by name")
     if len(value) > MAX_TENSORS:
-        raise _Refused(f"it holds {len(value):,} tensors, and at most {MAX_TENSORS:,} are read")
+        raise _Refused(f"at most {MAX_TENSORS:,} tensors are read, and it holds {len(value):,}")
     return value
 
 
