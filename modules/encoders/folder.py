@@ -1,4 +1,4 @@
-"""An encoder on disk: a folder with its settings, vocabulary, weights and check vectors.
+"""A text encoder on disk: a folder with its settings, vocabulary, weights and check vectors.
 
 ``encoder.json`` holds the settings, ``vocabulary.txt`` one word piece per line, ``weights.safetensors`` the network's
 tensors by the names that BERT's own files use (matrices as (outputs, inputs)), and ``check.safetensors`` the vectors
@@ -8,42 +8,43 @@ of the sentences of ``check_sentences.py``. None of these files can hold code.
 from __future__ import annotations
 
 import hashlib
-import json
-import shutil
-import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Literal
 
 import pydantic
 
 from modules.arrays import Float32Array
 from modules.encoders.check_sentences import SENTENCES
+from modules.encoders.files import (
+    CHECK_FILE,
+    CHECK_TENSOR,
+    MAX_WEIGHTS_BYTES,
+    SETTINGS_FILE,
+    WEIGHTS_FILE,
+    Checksum,
+    check_weights,
+    fingerprint_of,
+    load_settings,
+    read_bytes,
+    read_checked,
+    tensors_of,
+    write_files,
+)
 from modules.errors import InputError, Problem, reason
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
+    from modules.encoders.files import WeightArray
 
-    WeightArray = npt.NDArray[np.floating]
-
-SETTINGS_FILE = "encoder.json"
 VOCABULARY_FILE = "vocabulary.txt"
-WEIGHTS_FILE = "weights.safetensors"
-CHECK_FILE = "check.safetensors"
-CHECK_TENSOR = "vectors"
 MAX_TOKENS = 128
 """Word pieces of a text that are read unless an encoder's settings say otherwise, the two around it included.
 
 A title has some 15, and 128 hold a title with some eighty words of a description. all-MiniLM-L6-v2 was trained on 128.
 Only texts that are longer pay for a higher limit, but they pay for every piece.
 """
-MAX_SETTINGS_BYTES = 1_000_000
 MAX_VOCABULARY_BYTES = 50_000_000
-MAX_WEIGHTS_BYTES = 4_000_000_000
-
-Checksum = Annotated[str, pydantic.Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class EncoderSettings(pydantic.BaseModel):
@@ -153,12 +154,6 @@ class EncoderFolder:
         return fingerprint_of(self.settings)
 
 
-def fingerprint_of(settings: EncoderSettings) -> str:
-    """:attr:`EncoderFolder.fingerprint` by the settings alone, which hold the other files' checksums."""
-    relevant = settings.model_dump(mode="json", exclude={"name", "licence", "origin"})
-    return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
-
-
 def fingerprint(folder: str | Path) -> str:
     """The fingerprint of an encoder on disk, by its settings alone.
 
@@ -174,20 +169,7 @@ def read_settings(folder: str | Path) -> EncoderSettings:
     Raises:
       InputError: there is no encoder, or its settings cannot be read.
     """
-    path = Path(folder) / SETTINGS_FILE
-    data = _bytes(path, MAX_SETTINGS_BYTES)
-    try:
-        return EncoderSettings.model_validate_json(data)
-    except pydantic.ValidationError as error:
-        raise InputError(
-            Problem(
-                str(path),
-                "".join(("expected an encoder's settings, but ", entry["msg"][:1].lower(), entry["msg"][1:])),
-                key=".".join(str(part) for part in entry["loc"]),
-                hint="add the encoder again: shelfmark encoder add",
-            )
-            for entry in error.errors(include_url=False, include_context=False, include_input=False)
-        ) from error
+    return load_settings(folder, {"bert": EncoderSettings}, "texts")
 
 
 def read_encoder(folder: str | Path) -> EncoderFolder:
@@ -198,12 +180,12 @@ def read_encoder(folder: str | Path) -> EncoderFolder:
     """
     folder = Path(folder)
     settings = read_settings(folder)
-    text = _checked(folder / VOCABULARY_FILE, MAX_VOCABULARY_BYTES, settings.vocabulary_checksum)
+    text = read_checked(folder / VOCABULARY_FILE, MAX_VOCABULARY_BYTES, settings.vocabulary_checksum)
     vocabulary = _vocabulary(folder / VOCABULARY_FILE, text, settings)
-    data = _checked(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES, settings.weights_checksum)
-    weights = _tensors(folder / WEIGHTS_FILE, data)
+    data = read_checked(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES, settings.weights_checksum)
+    weights = tensors_of(folder / WEIGHTS_FILE, data)
     check_weights(str(folder / WEIGHTS_FILE), weights, settings.shapes(len(vocabulary)))
-    check = _tensors(folder / CHECK_FILE, _bytes(folder / CHECK_FILE, MAX_WEIGHTS_BYTES))
+    check = tensors_of(folder / CHECK_FILE, read_bytes(folder / CHECK_FILE, MAX_WEIGHTS_BYTES))
     check_weights(str(folder / CHECK_FILE), check, {CHECK_TENSOR: (len(SENTENCES), settings.width)})
     return EncoderFolder(settings, vocabulary, weights, check[CHECK_TENSOR].astype("float32"))
 
@@ -232,83 +214,13 @@ def write_encoder(encoder: EncoderFolder, folder: str | Path) -> EncoderSettings
             "weights_checksum": hashlib.sha256(weights).hexdigest(),
         }
     )
-    try:
-        folder.parent.mkdir(parents=True, exist_ok=True)
-        part = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
-        try:
-            (part / VOCABULARY_FILE).write_bytes(vocabulary)
-            (part / WEIGHTS_FILE).write_bytes(weights)
-            (part / CHECK_FILE).write_bytes(save({CHECK_TENSOR: encoder.check.astype("float32")}))
-            (part / SETTINGS_FILE).write_text(settings.model_dump_json(indent=2) + "\n", encoding="utf-8")
-            part.chmod(0o755)
-            part.rename(folder)
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
-    except OSError as error:
-        raise InputError(Problem(place, f"the encoder cannot be written here: {reason(error)}")) from error
+    check = save({CHECK_TENSOR: encoder.check.astype("float32")})
+    document = settings.model_dump_json(indent=2) + "\n"
+    write_files(
+        folder,
+        {VOCABULARY_FILE: vocabulary, WEIGHTS_FILE: weights, CHECK_FILE: check, SETTINGS_FILE: document.encode()},
+    )
     return settings
-
-
-def check_weights(file: str, weights: Mapping[str, WeightArray], shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raises an InputError that names every tensor that is missing, too much, of another shape, or not finite."""
-    import numpy as np
-
-    problems = []
-    for name, shape in shapes.items():
-        tensor = weights.get(name)
-        if tensor is None:
-            problems.append(Problem(file, "this tensor is missing", key=name))
-        elif tensor.shape != shape:
-            problems.append(Problem(file, f"expected the shape {shape}, it is {tensor.shape}", key=name))
-        elif tensor.dtype not in (np.float16, np.float32):
-            problems.append(Problem(file, f"expected float16 or float32, it is {tensor.dtype}", key=name))
-        elif not np.isfinite(tensor).all():
-            problems.append(Problem(file, "expected finite numbers alone", key=name))
-    problems += [
-        Problem(file, "this tensor belongs to no encoder of these settings", key=name)
-        for name in sorted(weights.keys() - shapes.keys())
-    ]
-    if problems:
-        raise InputError(problems)
-
-
-def _bytes(path: Path, limit: int) -> bytes:
-    try:
-        size = path.stat().st_size
-        if size > limit:
-            raise InputError(Problem(str(path), f"expected at most {limit:,} bytes, it has {size:,}"))
-        return path.read_bytes()
-    except OSError as error:
-        raise InputError(
-            Problem(
-                str(path),
-                f"an encoder's folder holds this file, but it cannot be read: {reason(error)}",
-                hint="shelfmark encoder list shows the encoders that are there",
-            )
-        ) from error
-
-
-def _checked(path: Path, limit: int, checksum: str) -> bytes:
-    data = _bytes(path, limit)
-    if hashlib.sha256(data).hexdigest() != checksum:
-        raise InputError(
-            Problem(
-                str(path),
-                f"the file is damaged or was changed: its SHA-256 is not the one of {SETTINGS_FILE}",
-                hint="remove the encoder and add it again: shelfmark encoder add",
-            )
-        )
-    return data
-
-
-def _tensors(path: Path, data: bytes) -> dict[str, WeightArray]:
-    from safetensors import SafetensorError
-    from safetensors.numpy import load
-
-    try:
-        return load(data)
-    except (SafetensorError, KeyError, ValueError, TypeError) as error:
-        raise InputError(Problem(str(path), f"expected a safetensors file: {reason(error)}")) from error
 
 
 def _vocabulary(path: Path, data: bytes, settings: EncoderSettings) -> tuple[str, ...]:

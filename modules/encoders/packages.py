@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from modules.encoders.folder import MAX_VOCABULARY_BYTES, MAX_WEIGHTS_BYTES
+from modules.encoders.files import MAX_WEIGHTS_BYTES
+from modules.encoders.folder import MAX_VOCABULARY_BYTES
 from modules.errors import InputError, Problem, reason
 
 if TYPE_CHECKING:
-    from modules.encoders.folder import WeightArray
+    from modules.encoders.files import WeightArray
 
 MAX_ONNX_BYTES = 2_000_000_000
 """Protocol buffers' own limit."""

@@ -11,7 +11,8 @@ import numpy as np
 
 from modules.arrays import Float16Array, Float32Array, IntArray
 from modules.encoders.cache import MAX_BYTES, VectorCache
-from modules.encoders.folder import fingerprint_of, read_settings
+from modules.encoders.files import fingerprint_of
+from modules.encoders.folder import read_settings
 
 BATCH_PIECES = 512
 """Word pieces of a batch, padding included: more of them leave the processor's caches, and are slower."""

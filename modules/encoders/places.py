@@ -7,7 +7,7 @@ import re
 import sys
 from pathlib import Path
 
-from modules.encoders.folder import SETTINGS_FILE
+from modules.encoders.files import SETTINGS_FILE
 from modules.errors import InputError, Problem
 
 STORE_VARIABLE = "SHELFMARK_ENCODERS"

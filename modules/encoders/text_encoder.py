@@ -15,7 +15,7 @@ from modules.encoders.folder import EncoderFolder, read_encoder
 from modules.encoders.wordpiece import WordPieces
 
 if TYPE_CHECKING:
-    from modules.encoders.folder import WeightArray
+    from modules.encoders.files import WeightArray
 
 
 class TextEncoder(tf.Module):

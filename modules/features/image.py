@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
-from modules.errors import Problem
+from modules.errors import InputError, Problem
 from modules.examples import IMAGE_BYTES, PICTURE_BYTES, PIXELS, PRESENT, transformed
 from modules.features.base import FeatureSettings, TransformStep
 from modules.settings.backbones import (
     BACKBONES,
+    LITE,
     PATCHES,
     PIXELS_OF,
     SAVED_MODEL,
     SMALL_CNN,
     SUPPLIED,
     Pixels,
+    encoder_of,
     least_size,
 )
 from modules.settings.base import contradiction
@@ -45,14 +48,17 @@ class ImageFeature(FeatureSettings):
     """``patches``: patterns of small patches and a regression on them, found in closed form: the most accurate from
     scratch with some thousands of pictures;
     ``small_cnn``: a residual network that trains from scratch on two cores in minutes; the name of a network of
-    ``keras.applications``; ``keras`` or ``savedmodel``: an encoder of your own, in ``weights``."""
+    ``keras.applications``; ``efficientnet_lite0`` to ``2``, which start from an encoder; ``keras`` or ``savedmodel``:
+    an encoder of your own, in ``weights``."""
     channels: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (24, 48, 96, 192)
     """Of ``small_cnn``: channels of its stem and of each stage, which halves height and width; 2 to 7 of them."""
     patches: PatchSettings = PatchSettings()
     """Of ``patches``."""
     weights: str = "none"
     """What it starts from: ``none`` (random), ``imagenet`` (downloaded by Keras, for networks of
-    ``keras.applications``), or a file: ``.weights.h5`` of this network, the ``.keras`` file, the SavedModel folder."""
+    ``keras.applications``), or a file: ``.weights.h5`` of this network, the ``.keras`` file, the SavedModel folder; of
+    ``efficientnet_lite0`` to ``2`` the name of an encoder that ``shelfmark encoder add`` has put on this machine, or an
+    encoder's folder."""
     pixels: Pixels | None = None
     """How ``keras`` and ``savedmodel`` want their pixels; ``0..255`` if left out. The others know it themselves."""
     train: str = "all"
@@ -74,7 +80,8 @@ class ImageFeature(FeatureSettings):
         if self.backbone in SUPPLIED and self.weights in ("none", "imagenet"):
             raise ValueError(f"backbone: {self.backbone} needs your encoder's file in weights")
         if self.weights == "imagenet" and self.backbone not in PIXELS_OF:
-            raise ValueError("weights: imagenet is for networks of keras.applications")
+            hint = f"; {self.backbone} starts from {encoder_of(self.backbone)}" if self.backbone in LITE else ""
+            raise ValueError(f"weights: imagenet is for networks of keras.applications{hint}")
         if self.pixels is not None and self.backbone not in SUPPLIED:
             raise ValueError(f"pixels is for keras and savedmodel; {self.backbone} knows how it is fed")
         if self.backbone == SAVED_MODEL and self.train != "frozen":
@@ -108,6 +115,27 @@ class ImageFeature(FeatureSettings):
     def weight_files(self) -> dict[str, str]:
         return {"weights": self.weights_file} if self.weights_file else {}
 
+    def find_weights(self, find: Callable[[str], Path]) -> dict[str, Path]:
+        from modules.encoders.places import encoder_folder
+
+        if self.backbone not in LITE or self.weights_file is None:
+            return super().find_weights(find)
+        path = find(self.weights_file)
+        # What lies elsewhere for pods is not for this machine to look for.
+        known = path.is_dir() or Path(self.weights_file).is_absolute()
+        return {"weights": path if known else encoder_folder(self.weights_file, find("."))}
+
+    def with_weights(self, paths: Mapping[str, Path]) -> Self:
+        """:meth:`FeatureSettings.with_weights`; an encoder has to be of this backbone's network."""
+        if self.backbone in LITE and paths and paths["weights"].is_dir():
+            from modules.encoders.picture_folder import read_picture_settings
+
+            network = read_picture_settings(paths["weights"]).network
+            if network != self.backbone:
+                expected = f"expected an encoder of the network {self.backbone}, this one is {network}"
+                raise InputError(Problem(str(paths["weights"]), expected, hint=f"backbone: {network} takes it"))
+        return super().with_weights(paths)
+
     def for_transform(self) -> ImageFeature:
         """The default: how a picture is embedded changes nothing in Transform, which passes its bytes on."""
         return ImageFeature()
@@ -126,7 +154,8 @@ class ImageFeature(FeatureSettings):
             expected = f"training.solver: {workflow.solvers(lambda way: way.exact)}, or another backbone"
             yield contradiction(f"{place}.backbone", PATCHES, expected)
         if self.train == "frozen" and self.weights == "none" and self.backbone not in (PATCHES, *SUPPLIED):
-            expected = "imagenet or a file, or another train: a frozen network learns nothing"
+            start = encoder_of(self.backbone) if self.backbone in LITE else "imagenet"
+            expected = f"{start} or a file, or another train: a frozen network learns nothing"
             yield contradiction(f"{place}.weights", "none", expected)
         least = least_size(self.backbone)
         if min(self.size) < least:

@@ -29,6 +29,9 @@ PIXELS_OF: dict[str, Pixels] = {name: pixels for pixels, names in _FAMILIES.item
 LEAST_SIZE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 """The smallest height and width that a network takes; the others take 32."""
 
+LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
+"""Networks whose weights ``shelfmark encoder add`` brings."""
+
 SMALL_CNN = "small_cnn"
 PATCHES = "patches"
 """Nothing of it is trained: its weights are found from the pictures."""
@@ -37,9 +40,14 @@ SAVED_MODEL = "savedmodel"
 SUPPLIED = (KERAS_FILE, SAVED_MODEL)
 """Encoders that the user supplies as a file."""
 
-BACKBONES = (SMALL_CNN, PATCHES, *SUPPLIED, *sorted(PIXELS_OF))
+BACKBONES = (SMALL_CNN, PATCHES, *LITE, *SUPPLIED, *sorted(PIXELS_OF))
 
 
 def least_size(backbone: str) -> int:
     """Pixels of the smaller side that the network needs."""
-    return LEAST_SIZE.get(backbone, 32) if backbone in PIXELS_OF else 8
+    return LEAST_SIZE.get(backbone, 32) if backbone in (*PIXELS_OF, *LITE) else 8
+
+
+def encoder_of(backbone: str) -> str:
+    """What ``shelfmark encoder add`` calls the weights of a network of :data:`LITE`."""
+    return backbone.replace("_", "-")

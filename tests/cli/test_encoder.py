@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from modules.encoders.folder import EncoderFolder, read_encoder, write_encoder
-from modules.encoders.known import KNOWN
+from modules.encoders.known import KNOWN, PICTURE_ENCODERS
 from tests.cli.program import run
 from tests.encoder_packages import hugging_face_folder, jar
 from tests.encoders import tiny_content, tiny_encoder
@@ -46,6 +46,7 @@ def test_packages_are_added_shown_and_removed(
     rows = {row["name"]: row for row in json.loads(out)}
     assert {name: rows[name]["installed"] for name in rows} == {
         "small": True, "second": True, "third": True, "bge-small": False, "minilm": False, "e5-small": False,
+        **dict.fromkeys(PICTURE_ENCODERS, False),
     }  # fmt: skip
     assert rows["third"]["licence"] == "CC0-1.0" and rows["minilm"]["licence"] == "Apache-2.0"
     assert run(capsys, "encoder", "remove", "small")[0] == 0 and not (store / "small").exists()
@@ -93,7 +94,7 @@ def test_a_known_encoder_that_is_there_stays_as_it_is(
     capsys: pytest.CaptureFixture[str], store: Path, monkeypatch: pytest.MonkeyPatch, tiny: EncoderFolder
 ) -> None:
     monkeypatch.setenv("PATH", str(store))  # There is no Maven: nothing is fetched.
-    settings = tiny.settings.model_copy(update={"origin": KNOWN["minilm"].coordinates})
+    settings = tiny.settings.model_copy(update={"origin": KNOWN["minilm"].source.coordinates})
     write_encoder(dataclasses.replace(tiny, settings=settings), store / "minilm")
     code, out, err = run(capsys, "encoder", "add", "minilm")
     assert code == 0 and "16 wide" in out and "minilm is there already" in err

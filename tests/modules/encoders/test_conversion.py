@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from modules.encoders.conversion import convert, least_cosine
+from modules.encoders.checking import least_cosine
+from modules.encoders.conversion import convert
 from modules.encoders.folder import EncoderFolder, fingerprint, read_encoder, write_encoder
 from modules.errors import InputError
 from tests.encoder_packages import hugging_face_folder, jar, onnx_bytes, tokenizer_document

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import keras
 import numpy as np
 import pytest
@@ -16,10 +18,12 @@ from modules.training.image_columns import embedder
 from modules.training.image_patches import changed, one_each, start_patches
 from modules.training.image_start import small_size, start_images
 from modules.training.run import input_sizes, train
+from modules.vision.decoding import decode_picture
 from modules.vision.networks import tower_name
 from tests.modules.training import catalogue
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import IMAGE_KINDS, IMAGE_START, TRAINING, Built, class_counts, task_of
+from tests.picture_encoders import random_weights, tiny_picture_encoder, vectors_by_numpy
 
 
 def start(model, settings, built, **changes):
@@ -41,6 +45,26 @@ def test_pictures_by_their_patches(built, tmp_path, copies):
     rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
     best = found["exclusive/classes"][:, 0]
     assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
+
+
+def test_pictures_by_a_pretrained_encoder(built, tmp_path):
+    """Its weights come from the encoder's folder, and the exported model has them without it."""
+    encoder = tiny_picture_encoder(tmp_path / "encoder")
+    picture = {"kind": "image", "size": [32, 32], "backbone": "efficientnet_lite0", "weights": str(encoder),
+               "train": "frozen", "width": None}  # fmt: skip
+    changes = {"model": IMAGE_KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
+    settings = catalogue.workflow(features={"picture": picture}, **changes)
+    out = tmp_path / "out"
+    train(settings, TREE, built.transform, [built.files["train"]], [built.files["eval"]], output=str(out))
+    shutil.rmtree(encoder)
+    call = tf.saved_model.load(str(out)).signatures["serving_default"]
+    given = {k: v.numpy() for k, v in call(examples=tf.constant(built.raw("eval"))).items()}
+    rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
+    pictures = [built.rows["eval"][i]["image_bytes"] for i in rows]
+    pixels = np.stack([decode_picture(tf.constant(data), 32, 32)[0].numpy() for data in pictures])
+    expected = vectors_by_numpy(random_weights("efficientnet_lite0"), pixels)
+    expected /= np.linalg.norm(expected, axis=1, keepdims=True)
+    assert (given["embedding"][rows] * expected).sum(axis=1).min() > 0.9999
 
 
 def test_pictures_that_occur_twice_are_left_out_twice(built):
