@@ -174,7 +174,7 @@ class CategoryNames(keras.layers.Layer):
 
     Args:
       classes: how many categories there are.
-      least: standard deviation of a product's cosines that they are divided by at least.
+      least: standard deviation of a product's cosines up to which only rounding tells the categories apart.
 
     Call with embeddings, (batch, width); returns float32 (batch, classes).
     """
@@ -187,12 +187,14 @@ class CategoryNames(keras.layers.Layer):
         self.directions = self.add_weight(shape=(shape[-1], self.classes), initializer="zeros", name="directions")
         self.spread = self.add_weight(shape=(self.classes, self.classes), initializer="zeros", name="spread")
         self.sharpness = self.add_weight(shape=(), initializer="zeros", name="sharpness")
+        self.offsets = self.add_weight(shape=(self.classes,), initializer="zeros", name="offsets")
 
     def call(self, embeddings: Any) -> Any:
         cosines = ops.cast(embeddings, "float32") @ self.directions
         centred = cosines - ops.mean(cosines, axis=-1, keepdims=True)
-        deviation = ops.maximum(ops.sqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True)), self.least)
-        return ops.softmax(centred / deviation * self.sharpness, axis=-1) @ self.spread
+        deviation = ops.sqrt(ops.mean(ops.square(centred), axis=-1, keepdims=True))
+        logits = centred / ops.maximum(deviation, self.least) * self.sharpness + self.offsets
+        return ops.softmax(ops.where(deviation > self.least, logits, 0.0), axis=-1) @ self.spread
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "classes": self.classes, "least": self.least}

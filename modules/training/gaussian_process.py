@@ -11,10 +11,11 @@ Far from all labels that is what the names say, near them what the labels say. I
 the head stays a dense layer. Each name is one more labelled row, so that a category without a label can be told, too.
 A category with labels of its own needs its name less: its a may fade as a K / (K + n) with its n labels.
 
-What is free (a, K, the prior's sharpness and whether it whitens, the noise, whether names of labelled categories are
-rows, how loud the encoder is in the kernel) is chosen by the likelihood of each label under the process fitted without
-it, which has a closed form as well (section 5.4.2): names that mislead get a smaller a, down to none, and are then no
-rows, either. A label is left out with all rows that show the same product, else these would answer for it. A few labels
+What is free (a, K, the prior's sharpness, whether it whitens, whether it gives all categories equal shares of the
+catalogue, the noise, whether names of labelled categories are rows, how loud the encoder is in the kernel) is chosen by
+the likelihood of each label under the process fitted without it, which has a closed form as well (section 5.4.2): names
+that mislead get a smaller a, down to none, and are then no rows, either. A label is left out with all rows that show
+the same product, else these would answer for it. A few labels
 fit many choices by chance, so each step away from the choice before any label has to earn its keep.
 """
 
@@ -29,11 +30,9 @@ import numpy as np
 from scipy import linalg
 
 from modules.arrays import Float32Array, Float64Array, IntpArray
-from modules.models.name_prior import NamePrior
+from modules.models.name_prior import SHARPNESS, NamePrior
 
 NOISE = (0.05, 0.1, 0.2, 0.4, 0.8)
-SHARPNESS = (1.0, 2.0, 4.0)
-"""Per standard deviation of a product's cosines with all names."""
 NAME_WEIGHTS = (1.0, 0.5, 0.25, 0.0)
 """Shares of the prior, the greatest first: of equal likelihoods the first one wins."""
 FADES = (np.inf, 20.0, 5.0)
@@ -60,8 +59,8 @@ _AT_ONCE = 4096
 
 Priors = Mapping[bool, NamePrior]
 """What names say, by whether vectors are partly whitened first."""
-_Said = tuple[bool, float]
-"""Whether whitened, and how sharp."""
+_Said = tuple[bool, float, bool]
+"""Whether whitened, how sharp, and whether levelled."""
 
 
 class Numbers(NamedTuple):
@@ -75,6 +74,7 @@ class Numbers(NamedTuple):
       loudness: factor of the encoder's columns in the kernel.
       fade: the labels of a category with which its prior counts half.
       whitened: whether the prior is the one on partly whitened vectors.
+      levelled: whether the prior gives all categories equal shares of the catalogue.
     """
 
     noise: float
@@ -85,6 +85,7 @@ class Numbers(NamedTuple):
     loudness: float
     fade: float
     whitened: bool
+    levelled: bool
 
     def faded(self, counts: Float64Array) -> Float64Array:
         """The prior's weight for categories with so many labels."""
@@ -92,7 +93,7 @@ class Numbers(NamedTuple):
 
     def steps(self) -> float:
         """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, a quarter of the prior, a place in
-        :data:`FADES`, or the other prior."""
+        :data:`FADES`, or the other prior. Whether categories are levelled costs nothing."""
         first = BEFORE_LABELS
         pairs = ((self.noise, first.noise), (self.sharpness, first.sharpness), (self.temperature, first.temperature),
                  (self.loudness, first.loudness))  # fmt: skip
@@ -110,7 +111,7 @@ def _share(fade: float, counts: Float64Array) -> Float64Array:
     return np.ones(counts.shape) if np.isinf(fade) else fade / (fade + counts)
 
 
-BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.16, True, 1.0, np.inf, True)
+BEFORE_LABELS = Numbers(0.4, 2.0, 1.0, 0.16, True, 1.0, np.inf, True, False)
 """As long as there are too few labels to choose by. Without any, the best category of a product has a mean probability
 of 0.84, 0.54 and 0.86 on fashion titles, amazon_in_112 and pricerunner, and is right for 0.79, 0.46 and 0.81 of the
 products."""
@@ -136,14 +137,10 @@ class Process:
     numbers: Numbers
     likelihood: float
 
-    @property
-    def sharpness(self) -> float:
-        """Of the prior's probabilities."""
-        return self.numbers.sharpness
-
     def logits(self, embeddings: Float32Array) -> Float32Array:
         """float32 (n, classes); what the model's graph computes."""
-        return embeddings @ self.table + self.bias + self.prior.probabilities(embeddings, self.sharpness) @ self.named
+        said = self.prior.probabilities(embeddings, self.numbers.sharpness, self.numbers.levelled)
+        return embeddings @ self.table + self.bias + said @ self.named
 
 
 @dataclass(frozen=True)
@@ -253,7 +250,7 @@ def _coefficients(
         inputs = part.inputs(factors)
         counted = part.weights[:, None] * inputs
         products += counted.T @ inputs
-        named = weights * prior.probabilities(part.embeddings, numbers.sharpness)
+        named = weights * prior.probabilities(part.embeddings, numbers.sharpness, numbers.levelled)
         sums += counted.T @ (part.targets(classes) - named)
     coefficients: Float64Array = linalg.solve(products, sums, assume_a="pos")
     return coefficients
@@ -316,31 +313,33 @@ def _chosen(labelled: Labelled, names: Float32Array, priors: Priors, spread: Flo
         # Names that are no examples beside labels are no prior, either: what the labels say alone.
         rows = labelled.with_names(names, examples)
         said = {
-            (whitened, sharpness): priors[whitened].probabilities(rows.embeddings, sharpness)
-            for whitened, sharpness in itertools.product(priors, SHARPNESS if examples else ())
+            key: priors[key[0]].probabilities(rows.embeddings, *key[1:])
+            for key in itertools.product(priors, SHARPNESS if examples else (), (False, True))
         }
         for loudness, noise, learnt, named in _left_out_scores(rows, names, len(labelled.labels), said):
             taught = learnt @ spread
             parts = {(key, fade): (shares[fade] * named[key]) @ spread for key, fade in itertools.product(said, FADES)}
-            for whitened, s, weight, fade in _uses_of(said):
+            for key, weight, fade in _uses_of(said):
                 scores = taught
                 if weight:
-                    scores = (taught + weight * parts[(whitened, s), fade]).astype(np.float32, copy=False)
+                    scores = (taught + weight * parts[key, fade]).astype(np.float32, copy=False)
                 for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
                     likelihood = float(np.average(own, weights=labelled.weights))
-                    numbers = Numbers(noise, s, weight, temperature, examples, loudness, fade, whitened)
+                    whitened, sharpness, levelled = key
+                    numbers = Numbers(
+                        noise, sharpness, weight, temperature, examples, loudness, fade, whitened, levelled
+                    )
                     value = likelihood - STEP * numbers.steps() / float(labelled.weights.sum())
                     if value > most + 1e-9:
                         best, most = (numbers, likelihood), value
     return best
 
 
-def _uses_of(said: Iterable[_Said]) -> Iterator[tuple[bool, float, float, float]]:
-    """Whitening, sharpness, weight and fading to compare; without weight the others say nothing."""
-    weights = [weight for weight in NAME_WEIGHTS if weight]
-    for (whitened, sharpness), weight, fade in itertools.product(said, weights, FADES):
-        yield whitened, sharpness, weight, fade
-    yield BEFORE_LABELS.whitened, BEFORE_LABELS.sharpness, 0.0, BEFORE_LABELS.fade
+def _uses_of(said: Iterable[_Said]) -> Iterator[tuple[_Said, float, float]]:
+    """Prior, weight and fading to compare; without weight the others say nothing."""
+    yield from itertools.product(said, [weight for weight in NAME_WEIGHTS if weight], FADES)
+    first = BEFORE_LABELS
+    yield (first.whitened, first.sharpness, first.levelled), 0.0, first.fade
 
 
 def _log_likelihoods(scores: Float32Array, labels: IntpArray) -> Iterator[Float32Array]:

@@ -123,7 +123,8 @@ def _fit_named_head(
     )  # fmt: skip
     task.model.set_head(model, name, process.table, process.bias, design)
     layer = model.get_layer(names_layer(name))
-    layer.set_weights([process.prior.directions.T, process.named, np.float32(process.sharpness)])
+    offsets = process.prior.offsets(process.numbers.sharpness, process.numbers.levelled)
+    layer.set_weights([process.prior.directions.T, process.named, np.float32(process.numbers.sharpness), offsets])
 
 
 def names_in_embedding(

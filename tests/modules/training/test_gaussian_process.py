@@ -10,6 +10,7 @@ from scipy.special import log_softmax
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import DotProduct
 
+from modules.models.name_prior import SHARPNESS
 from modules.models.projection import unit_rows
 from modules.objectives import ExclusiveObjective
 from modules.training.gaussian_process import (
@@ -19,7 +20,6 @@ from modules.training.gaussian_process import (
     LOUDNESS,
     NAME_WEIGHTS,
     NOISE,
-    SHARPNESS,
     TEMPERATURES,
     Labelled,
     Numbers,
@@ -63,14 +63,14 @@ def fitted(rows: Labelled, names, priors: Priors, spread=None, temperature: floa
 
 def posterior(rows: Labelled, names, priors, numbers, at):
     """Posterior means by scikit-learn, before relatives' scores are added; a row that counts w times has noise / w."""
-    noise, sharpness, weight, _, examples, loudness, fade, whitened = numbers
+    noise, sharpness, weight, _, examples, loudness, fade, whitened, levelled = numbers
     prior = priors[whitened]
     counts = np.array([rows.weights[rows.labels == category].sum() for category in range(len(names))])
     weight = weight * np.ones(len(names)) if np.isinf(fade) else weight * fade / (fade + counts)
     added = np.arange(len(names)) if examples else np.setdiff1d(np.arange(len(names)), rows.labels)
     inputs = np.concatenate([rows.embeddings, names[added]]).astype(float)
     targets = np.eye(len(names))[np.concatenate([rows.labels, added])]
-    own = weight * prior.probabilities(inputs.astype(np.float32), sharpness)
+    own = weight * prior.probabilities(inputs.astype(np.float32), sharpness, levelled)
     loud = np.where(names.any(axis=0), loudness, 1.0)
     each = noise / np.concatenate([rows.weights, np.ones(len(added))])
     kernel = DotProduct(CONSTANT**0.5, "fixed")
@@ -78,7 +78,7 @@ def posterior(rows: Labelled, names, priors, numbers, at):
     for column in range(len(names)):
         oracle = GaussianProcessRegressor(kernel, alpha=each, optimizer=None)
         means.append(oracle.fit(inputs * loud, targets[:, column] - own[:, column]).predict(at * loud))
-    return np.stack(means, axis=1) + weight * prior.probabilities(at, sharpness)
+    return np.stack(means, axis=1) + weight * prior.probabilities(at, sharpness, levelled)
 
 
 @pytest.mark.parametrize("width", [3, 60], ids=["more rows than columns", "more columns than rows"])
@@ -112,9 +112,10 @@ def test_the_numbers_are_those_of_the_greatest_likelihood_of_labels_left_out(wid
     targets = np.eye(CLASSES)[np.concatenate([truth, np.arange(CLASSES)])]
     every = np.append(weights, np.ones(CLASSES))
     likelihoods = {}
-    for noise, sharpness, (weight, examples), loudness, fade, whitened in itertools.product(
-        NOISE, SHARPNESS, [*((weight, True) for weight in NAME_WEIGHTS), (0.0, False)], LOUDNESS, FADES, (True, False)
-    ):
+    for noise, sharpness, (weight, examples), loudness, fade, whitened, levelled in itertools.product(
+        NOISE, SHARPNESS, [*((weight, True) for weight in NAME_WEIGHTS), (0.0, False)], LOUDNESS, FADES, (True, False),
+        (True, False),
+    ):  # fmt: skip
         loud = inputs * np.where(names.any(axis=0), loudness, 1.0)
         kernel = loud @ loud.T + CONSTANT
         scores = np.zeros((len(truth), CLASSES))
@@ -122,13 +123,13 @@ def test_the_numbers_are_those_of_the_greatest_likelihood_of_labels_left_out(wid
             others = groups != group
             counts = np.bincount(truth[others], weights[others], CLASSES)
             faded = weight * (np.ones(CLASSES) if np.isinf(fade) else fade / (fade + counts))
-            named = faded * priors[whitened].probabilities(inputs.astype(np.float32), sharpness)
+            named = faded * priors[whitened].probabilities(inputs.astype(np.float32), sharpness, levelled)
             kept = np.flatnonzero(np.append(groups, np.full(CLASSES if examples else 0, -1)) != group)
             matrix = kernel[np.ix_(kept, kept)] + np.diag(noise / every[kept])
             scores[row] = named[row] + kernel[row, kept] @ np.linalg.solve(matrix, (targets - named)[kept])
         for own in TEMPERATURES:
             likely = log_softmax(scores @ spread / own, axis=1)[np.arange(len(truth)), truth]
-            numbers = Numbers(noise, sharpness, weight, own, examples, loudness, fade, whitened)
+            numbers = Numbers(noise, sharpness, weight, own, examples, loudness, fade, whitened, levelled)
             likelihoods[numbers] = np.average(likely, weights=weights)
     steps = {
         numbers: abs(np.log2(numbers.noise / 0.4)) + abs(np.log2(numbers.sharpness / 2))
@@ -166,7 +167,8 @@ def test_names_that_mislead_are_turned_down_by_labels(seed: int) -> None:
     none = labelled(embeddings[:0], truth[:0])
     priors = priors_of(names, embeddings)
     before = fitted(none, names, priors)
-    np.testing.assert_array_equal(before.logits(embeddings).argmax(1), priors[True].scores(embeddings).argmax(1))
+    says = priors[True].probabilities(embeddings, BEFORE_LABELS.sharpness, levelled=False)
+    np.testing.assert_array_equal(before.logits(embeddings).argmax(1), says.argmax(1))
     # Without labels misleading names cannot be told from others.
     shuffled = fitted(none, names[order], priors_of(names[order], embeddings))
     assert accuracy(before, embeddings, truth) > 0.9 and accuracy(shuffled, embeddings, truth) < 0.1
@@ -203,7 +205,7 @@ def test_edges_give_finite_scores_and_unlabelled_products_no_preference(edge: st
     assert np.isfinite(logits).all() and logits.shape == (count + 50, classes)
     if kind != "names":
         # What does not tell the categories apart says the same of each, also where rounding differs.
-        assert np.ptp(priors[True].probabilities(embeddings, 4.0), axis=1).max() < 0.02
+        assert np.ptp(priors[True].probabilities(embeddings, 4.0, levelled=True), axis=1).max() < 0.02
     empty = fitted(labelled(embeddings[:0], truth[:0]), names, priors).logits(embeddings)
     assert np.ptp(empty[::7], axis=1).max() < 1e-4
     if same and count >= LEAST_LABELS and classes < 50:
