@@ -22,6 +22,7 @@ from modules.sqlite import aside_command, tables_of
 
 _TABLES = """
 create table if not exists target (name text not null);
+-- A digest without bytes: the product was sent, and not acknowledged.
 create table if not exists products (id text primary key, digest blob not null, version integer not null) without rowid;
 create table if not exists dead_letters (
   id text primary key, version integer not null, status integer, reason text not null, document blob not null
@@ -150,7 +151,7 @@ class PublicationLog:
             for start in range(0, len(ids), _CHUNK):
                 chunk = ids[start : start + _CHUNK]
                 marks = ",".join("?" * len(chunk))
-                query = f"select id, digest from products where id in ({marks})"  # noqa: S608 - of question marks alone
+                query = f"select id, digest from products where digest <> x'' and id in ({marks})"  # noqa: S608 - of question marks alone
                 published.update(self._database.execute(query, chunk))
         return published
 
@@ -160,7 +161,7 @@ class PublicationLog:
             self._database.executemany("insert or ignore into temp.seen values (?)", ((name,) for name in ids))
 
     def gone(self) -> int:
-        """How many published products were not seen."""
+        """How many products that the target has, or may have, were not seen."""
         query = "select count(*) from products where id not in (select id from temp.seen)"
         with said(self.path):
             return int(self._database.execute(query).fetchone()[0])
@@ -176,6 +177,13 @@ class PublicationLog:
             if len(rows) < _PAGE:
                 return
             last = rows[-1][0]
+
+    def announce(self, ids: Iterable[str], version: int) -> None:
+        """What the target has of them is unknown until it acknowledges: they are sent again, or removed."""
+        with said(self.path), self._transaction():
+            self._database.executemany(
+                "insert or replace into products values (?, x'', ?)", ((name, version) for name in ids)
+            )
 
     def acknowledge(self, rows: Sequence[tuple[str, bytes | None]], version: int) -> None:
         """The target has them for good: ids and the digests of their documents, None for products that are gone."""
@@ -240,7 +248,7 @@ def _status(database: sqlite3.Connection) -> Status:
         return int(database.execute(query).fetchone()[0])
 
     (target,) = database.execute("select name from target").fetchone() or ("",)
-    counts = value("select count(*) from products"), value("select count(*) from dead_letters")
+    counts = value("select count(*) from products where digest <> x''"), value("select count(*) from dead_letters")
     columns = "version, run, started, ended, sent, gone"
     last = database.execute(f"select {columns} from publications order by version desc limit 1").fetchone()  # noqa: S608 - of a constant
     return Status(target, *counts, *(last or ()))

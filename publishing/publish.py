@@ -137,6 +137,7 @@ class _Publication:
     counts: Counts = field(default_factory=Counts)
     _halves: list[Batch] = field(default_factory=list)
     """Of batches that were refused; they go first."""
+    _refusal: InputError | None = None
 
     def run(self, documents: Documents) -> None:
         changed = self._documents(documents)
@@ -149,32 +150,40 @@ class _Publication:
                         batch = self._halves.pop() if self._halves else next(batches, None)
                         if batch is None:
                             break
+                        # A kill may come when the target has the batch, and predictions may change before the next one.
+                        self.log.announce([document.id for document in batch], self.version)
                         in_flight[pool.submit(self._deliver, batch)] = batch
                     if not in_flight:
-                        return
+                        break
                     self._note(in_flight, FIRST_COMPLETED)
             except BaseException:
                 # Nobody waits for another attempt; what is under way is noted if it arrives.
                 self.pace.close()
                 self._settle(in_flight)
                 raise
+        if self._refusal is not None:
+            raise self._refusal
 
     def _documents(self, documents: Documents) -> Iterator[Document]:
         for table in changes(documents, self.log, self.counts, self.way.everything):
             yield from table
             self.tell(self.counts)
         self.counts.gone = self.log.gone()
-        self._refuse_many_gone()
+        if self._many_are_gone():
+            return
         for product in self.log.gone_ids():
             yield removal(product, self.version)
 
-    def _refuse_many_gone(self) -> None:
+    def _many_are_gone(self) -> bool:
+        """Whether more products than usual are gone; :meth:`run` says so at its end."""
         gone = self.counts.gone
         before = gone + self.counts.changed + self.counts.same
-        if gone > MANY_GONE and 2 * gone > before and not self.way.many_gone:
-            expected = f"{counted(gone, 'product')} of {before:,} are gone from the predictions, and were not removed"
-            hint = "is the feed whole? if so, add --many-gone"
-            raise InputError(Problem("", expected, hint=hint))
+        if gone <= MANY_GONE or 2 * gone <= before or self.way.many_gone:
+            return False
+        expected = f"{counted(gone, 'product')} of {before:,} are gone from the predictions, and were not removed"
+        hint = "is the feed whole? if so, add --many-gone"
+        self._refusal = InputError(Problem("", expected, hint=hint))
+        return True
 
     def _deliver(self, batch: Batch) -> None:
         """In a thread of its own: tries until the target has the batch, refuses it, or is given up."""

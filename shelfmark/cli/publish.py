@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -146,7 +145,7 @@ def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
         except Stopped as stopped:
             stack.close()
             typer.echo(f"stopped: {stopped.why}" + (f"; {stopped.hint}" if stopped.hint else ""), err=True)
-            typer.echo(f"what was acknowledged is noted: {_next()} goes on from there", err=True)
+            typer.echo("what was acknowledged is noted: the same command goes on from there", err=True)
             raise typer.Exit(1) from None
         stack.close()
         _tell(loaded, request.target, counts, log)
@@ -177,18 +176,14 @@ def _progress(total: int) -> Iterator[Listener]:
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
     columns = BarColumn(), MofNCompleteColumn(), TextColumn("products, {task.fields[sent]} sent")
-    with Progress(*columns, console=console(stderr=True), transient=True) as bar:
+    screen = console(stderr=True)
+    with Progress(*columns, console=screen, transient=True, disable=not screen.is_terminal) as bar:
         task = bar.add_task("", total=total, sent=0)
         yield lambda counts: bar.update(task, completed=counts.seen, sent=f"{counts.sent + counts.removed:,}")
 
 
 def _differences(counts: Counts) -> str:
     return f"{counts.new:,} new, {counts.changed:,} changed, {counts.gone:,} gone, {counts.same:,} as before"
-
-
-def _next() -> str:
-    """This command, as a shell takes it; no argument of it is a secret."""
-    return shlex.join(["shelfmark", *sys.argv[1:]])
 
 
 def _tell(loaded: LoadedWorkflow, target: Target, counts: Counts, log: PublicationLog) -> None:
@@ -201,7 +196,7 @@ def _tell(loaded: LoadedWorkflow, target: Target, counts: Counts, log: Publicati
         file = near(log.path.with_suffix(".dead.jsonl"))
         refused = counted(letters, "product was refused", "products were refused")
         typer.echo(f"{refused}; {file} has each with the reason", err=True)
-        typer.echo(f"when the cause is mended, {_next()} sends what was refused again", err=True)
+        typer.echo("when the cause is mended, the same command sends what was refused again", err=True)
         raise typer.Exit(1)
     typer.echo(f"next: {shlex.join(['shelfmark', 'run', *loaded.arguments])}, then the same command again")
 

@@ -140,6 +140,7 @@ def receiver(script: Callable[[int, list[dict[str, Any]]], Answer] = lambda numb
 
     class Handler(BaseHTTPRequestHandler):
         protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
 
         def do_POST(self) -> None:
             body = self.rfile.read(int(self.headers["content-length"]))

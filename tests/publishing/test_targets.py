@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import mysql
@@ -80,6 +81,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         yield Place(DatabaseTarget, f"sqlite:///{tmp_path / 'shop.sqlite'}", Options())
     else:
         with servers[request.param]() as url:
+            if request.param == "postgresql":
+                with psycopg.connect(url.rpartition("/")[0] + "/postgres", autocommit=True) as connection:
+                    connection.execute("create database shelf")
             monkeypatch.setenv("SHOP_DATABASE", url)
             yield Place(DatabaseTarget, "env:SHOP_DATABASE", Options())
 
