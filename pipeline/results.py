@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ from modules.predictions.columns import (
     TITLE,
     objective_column,
 )
+from pipeline.checksums import folder_of
 from pipeline.runs import LATEST, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -111,28 +113,68 @@ def export_predictions(
     return export(files, query, taxonomy, output)
 
 
+@dataclass(frozen=True)
+class Published:
+    """The predictions of the last blessed model.
+
+    Attributes:
+      run: the newest one that has them. model: fingerprint of the model that made them; empty where its folder is gone.
+      neighbours: tables of neighbours of the same run, by the names of their indexes.
+    """
+
+    run: Run
+    files: PredictionFiles
+    taxonomy: Taxonomy
+    model: str
+    neighbours: dict[str, Path]
+
+
+def published_predictions(loaded: LoadedWorkflow) -> Published:
+    """What may leave the newest run.
+
+    Raises:
+      InputError: there is no run, no model was blessed yet, or a file is damaged.
+    """
+    from modules.similarity.identity import fingerprint
+    from modules.similarity.make import NEIGHBOURS
+
+    run, files, taxonomy = _predictions(loaded, LATEST, PUBLISHED)
+    index = "similarity_index"
+    tables = sorted((run.folder(index) / NEIGHBOURS).glob("*.parquet")) if index in run.outputs else []
+    model = run.outputs[PUBLISHED].properties.get("model")
+    served = folder_of(str(model)) / "Format-Serving" if model else None
+    # A retention may have deleted it.
+    made_by = fingerprint(served) if served is not None and served.is_dir() else ""
+    return Published(run, files, taxonomy, made_by, {table.stem: table for table in tables})
+
+
 def _query(
     loaded: LoadedWorkflow, run: str, limit: int | None, wanted: dict[str, Any]
 ) -> tuple[Run, PredictionFiles, Taxonomy, Query]:
-    from modules.predictions.read import PredictionFiles, Query, category_and_below
-    from modules.taxonomy import Taxonomy
+    from modules.predictions.read import Query, category_and_below
 
     key = PUBLISHED if wanted.pop("published", False) else "predictions"
-    selected_run = Runs.of(loaded).find(run, key)
-    if key == PUBLISHED and not selected_run.outputs[key].properties.get("products"):
-        expected = "a run by whose time a model was blessed; none was, so that nothing may be published"
-        raise InputError(
-            Problem("", expected, key="--published", hint="see evaluation.thresholds, `shelfmark metrics`")
-        )
-    folder = selected_run.folder(key)
-    files = PredictionFiles(folder)
-    own = folder / TAXONOMY_FILE
-    taxonomy = Taxonomy.load(own) if own.is_file() else selected_run.taxonomy()
+    selected_run, files, taxonomy = _predictions(loaded, run, key)
     category = wanted.pop("category", None)
     below = category_and_below(taxonomy, category)[1] if category is not None else None
     query = Query(categories=below, limit=limit, **wanted)
     files.objective(query.objective)
     return selected_run, files, taxonomy, query
+
+
+def _predictions(loaded: LoadedWorkflow, run: str, key: str) -> tuple[Run, PredictionFiles, Taxonomy]:
+    from modules.predictions.read import PredictionFiles
+    from modules.taxonomy import Taxonomy
+
+    selected_run = Runs.of(loaded).find(run, key)
+    if key == PUBLISHED and not selected_run.outputs[key].properties.get("products"):
+        expected = "a run by whose time a model was blessed; none was, so that nothing may be published"
+        hint = "see evaluation.thresholds, `shelfmark metrics`"
+        raise InputError(Problem("", expected, key="published", hint=hint))
+    folder = selected_run.folder(key)
+    own = folder / TAXONOMY_FILE
+    taxonomy = Taxonomy.load(own) if own.is_file() else selected_run.taxonomy()
+    return selected_run, PredictionFiles(folder), taxonomy
 
 
 def write_evaluation(loaded: LoadedWorkflow, run: str, output: Path) -> str:

@@ -59,6 +59,11 @@ class RunFolder:
         return self.path / "encodings"
 
     @property
+    def publications(self) -> Path:
+        """What each target was sent, a file per target."""
+        return self.path / "publications"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

@@ -15,7 +15,7 @@ from modules.counting import counted
 from modules.rules.english import plural, singular
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = ("api", "experiments", "labelling", "modules", "pipeline", "shelfmark")
+FOLDERS = ("api", "experiments", "labelling", "modules", "pipeline", "publishing", "shelfmark")
 NOUNS = (
     "file",
     "category",

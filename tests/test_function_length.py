@@ -7,7 +7,7 @@ from pathlib import Path
 
 LIMIT = 60
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "api", "modules")
+PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "api", "publishing", "modules")
 EXEMPT = ROOT / "labelling" / "store" / "migrations"
 """A migration is a list of statements that is never changed again."""
 

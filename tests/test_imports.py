@@ -6,7 +6,7 @@ import graphlib
 
 import grimp
 
-PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "api", "modules")
+PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "api", "publishing", "modules")
 
 
 def test_no_circle() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 REPOSITORY = Path(__file__).parents[1]
-PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "api", "modules")
+PACKAGES = ("shelfmark", "pipeline", "components", "experiments", "labelling", "api", "publishing", "modules")
 FILES = {
     str(file.relative_to(REPOSITORY)): ast.parse(file.read_text("utf-8"))
     for package in PACKAGES

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 MIGRATIONS = "pipeline/migrations/"
 """Reads files of older shapes, whose kinds it names as they were called then."""
 
-PACKAGES = ("api", "components", "experiments", "labelling", "modules", "pipeline", "shelfmark")
+PACKAGES = ("api", "components", "experiments", "labelling", "modules", "pipeline", "publishing", "shelfmark")
 
 
 @dataclass(frozen=True)

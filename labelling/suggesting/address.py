@@ -9,12 +9,13 @@ import time
 import urllib3.exceptions as errors
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.response import HTTPResponse
-from urllib3.util import Retry, Url, parse_url
+from urllib3.util import Url, parse_url
 
 from labelling.suggesting.protocol import MAX_REPLY, Reply
 from modules.errors import InputError, Problem, shorten
 from modules.http_server.addresses import is_loopback
 from modules.images.connections import Deadlines
+from modules.retry_after import seconds_of
 
 TOKEN = "SHELFMARK_SUGGEST_TOKEN"  # noqa: S105 - the name of the variable
 """The environment variable that holds the token: never an argument, which others could see, nor the workflow file."""
@@ -122,7 +123,7 @@ class Address:
         """Adds the body to ``data``; raises _Again and _Failed for another answer than one with status 200."""
         status = response.status
         if status == 429 or 500 <= status <= 599:
-            raise _Again(f"the address answers with status {status}", _seconds(response.headers.get("retry-after")))
+            raise _Again(f"the address answers with status {status}", seconds_of(response.headers.get("retry-after")))
         if status in (401, 403):
             raise _Failed(f"the address does not let you in (status {status}): set {TOKEN} to its token")
         if 300 <= status <= 399:
@@ -156,10 +157,3 @@ def _checked(token: str, url: Url) -> str:
         hint = f"name https://, or unset {TOKEN}"
         raise InputError(Problem("", "a token would travel unencrypted", key="--url", value=str(url.host), hint=hint))
     return token
-
-
-def _seconds(text: str | None) -> float | None:
-    try:
-        return float(Retry().parse_retry_after(text)) if text else None
-    except (errors.InvalidHeader, ValueError, OverflowError):
-        return None

@@ -12,7 +12,6 @@ from typing import Any
 
 import urllib3.exceptions as errors
 from urllib3.response import HTTPResponse
-from urllib3.util import Retry
 
 from modules.images.addresses import Resolve, checked_addresses, is_public, system_resolve
 from modules.images.connections import Connection, Connections, Deadlines
@@ -29,6 +28,7 @@ from modules.images.outcome import (
     ImageError,
 )
 from modules.images.references import WebAddress, redirected
+from modules.retry_after import seconds_of
 from modules.settings.images import ImageSettings
 
 MAX_REDIRECTS = 5
@@ -185,7 +185,7 @@ class WebImages:
         if status in (404, 410):
             raise ImageError(NOT_FOUND)
         if status == 429 or 500 <= status <= 599:
-            after = _seconds(response.headers.get("retry-after"))
+            after = seconds_of(response.headers.get("retry-after"))
             raise _Failed(HTTP_4XX if status == 429 else HTTP_5XX, passing=True, after=after)
         raise ImageError(HTTP_4XX if 400 <= status <= 499 else UNREACHABLE)
 
@@ -217,11 +217,3 @@ def _reason_of(error: Exception) -> ImageError:
         return ImageError(UNREACHABLE)
     # No connection, no HTTP, headers without end: the next attempt may find a healthier host.
     return ImageError(UNREACHABLE, passing=True)
-
-
-def _seconds(text: str | None) -> float | None:
-    """The seconds to wait by a ``Retry-After`` header, which holds a number of seconds or a date; None if neither."""
-    try:
-        return float(Retry().parse_retry_after(text)) if text else None
-    except (errors.InvalidHeader, ValueError, OverflowError):
-        return None

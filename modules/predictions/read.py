@@ -262,3 +262,8 @@ def plain(table: pa.Table) -> pa.Table:
         if pa.types.is_dictionary(field.type):
             table = table.set_column(i, field.name, table.column(i).cast(field.type.value_type))
     return table
+
+
+def list_matrix(column: pa.ChunkedArray) -> np.ndarray:
+    """A column of lists of one length as an array of shape (rows, length)."""
+    return np.concatenate([np.asarray(chunk.flatten()) for chunk in column.chunks]).reshape(-1, column.type.list_size)

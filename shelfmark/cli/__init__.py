@@ -31,6 +31,7 @@ from shelfmark.cli import (
     metrics,
     migrate,
     predictions,
+    publish,
     rules,
     run,
     similar,
@@ -59,6 +60,7 @@ app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
 app.command("statistics")(statistics.statistics)
 app.command("predictions")(predictions.predictions)
+app.command("publish")(publish.publish)
 app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")
 app.add_typer(label.app, name="label")

@@ -19,7 +19,7 @@ COMMANDS = [
     ["run"], ["validate"], ["clean", "--keep-runs", "1"], ["compile"], ["metrics"], ["predictions"], ["statistics"],
     ["evaluation"], ["label"], ["label", "--no-browser"], ["label", "import-batch"], ["label", "status"],
     ["label", "serve"], ["label", "import", "x.csv"], ["similar", "boots"], ["rules", "suggest"], ["rules", "why", "1"],
-    ["experiment", "similarity"],
+    ["experiment", "similarity"], ["publish", "out"],
 ]  # fmt: skip
 
 

@@ -22,6 +22,7 @@ from modules.predictions.columns import (
     SPLIT,
     objective_column,
 )
+from modules.predictions.read import list_matrix
 from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink
 from modules.taxonomy import Taxonomy
 
@@ -73,7 +74,7 @@ def _objective_parts(
         return table.column(objective_column(objective, part))
 
     k = min(TOP, column(CLASSES).type.list_size)
-    classes, probabilities = (_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
+    classes, probabilities = (list_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
     # Nobody has taught the model those that it guesses.
     paths = [None if i in guessed else category.text for i, category in enumerate(kind.classes(taxonomy))]
     names = np.array(paths, object)[classes].tolist()
@@ -92,11 +93,6 @@ def _objective_parts(
     values[kind.answer_column] = kind.answer_values(column(kind.answer_column), taxonomy)
     for row in zip(*values.values(), strict=True):
         yield dict(zip(values, row, strict=True))
-
-
-def _matrix(column: pa.ChunkedArray) -> np.ndarray:
-    """A column of lists of one length as (rows, length)."""
-    return np.concatenate([np.asarray(chunk.flatten()) for chunk in column.chunks]).reshape(-1, column.type.list_size)
 
 
 def _rounded(values: np.ndarray) -> list[Any]:

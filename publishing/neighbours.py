@@ -1,0 +1,66 @@
+"""Similar products, out of a run's table of neighbours, which is in another order than the predictions."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import numpy as np
+import orjson
+import pyarrow.parquet as pq
+
+from modules.parquet import readable
+
+DIGITS = 4
+_READ = 1 << 13
+_CHUNK = 500
+
+
+class NeighbourTable:
+    """A context manager: a database on the disk for as long as it lasts, so that memory stays bounded.
+
+    Args:
+      file: of :data:`modules.similarity.neighbours.SCHEMA`. count: neighbours per product, at most.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+
+    def __init__(self, file: Path, count: int):
+        # An empty name is a temporary database, which SQLite deletes by itself.
+        self._database = sqlite3.connect("", isolation_level=None)
+        self._database.execute("create table neighbours (id text primary key, found text not null) without rowid")
+        with readable(file), pq.ParquetFile(file) as table:
+            for batch in table.iter_batches(_READ, columns=["id", "neighbours", "scores"]):
+                rows = zip(*(batch.column(name).to_pylist() for name in ("id", "neighbours", "scores")), strict=True)
+                self._database.execute("begin")
+                self._database.executemany(
+                    "insert or replace into neighbours values (?, ?)",
+                    ((product, _json(ids[:count], scores[:count])) for product, ids, scores in rows),
+                )
+                self._database.execute("commit")
+
+    def __enter__(self) -> NeighbourTable:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
+    ) -> None:
+        self._database.close()
+
+    def of(self, ids: list[str]) -> list[list[dict[str, Any]]]:
+        """See :class:`publishing.documents.Neighbours`; empty for a product that the table does not have."""
+        known: dict[str, str] = {}
+        for start in range(0, len(ids), _CHUNK):
+            chunk = ids[start : start + _CHUNK]
+            marks = ",".join("?" * len(chunk))
+            query = f"select id, found from neighbours where id in ({marks})"  # noqa: S608 - of question marks alone
+            known.update(self._database.execute(query, chunk))
+        return [orjson.loads(known[name]) if name in known else [] for name in ids]
+
+
+def _json(ids: list[str], scores: list[float]) -> str:
+    rounded = np.round(np.asarray(scores, np.float64), DIGITS).tolist()
+    return orjson.dumps([{"id": name, "score": s} for name, s in zip(ids, rounded, strict=True)]).decode()

@@ -1,0 +1,32 @@
+"""Where publications go. A kind is a file of this folder and a line of :data:`TARGETS`."""
+
+from __future__ import annotations
+
+from modules.errors import InputError, Problem, did_you_mean
+from publishing.secrets import address_behind
+from publishing.targets.base import Options, Target
+from publishing.targets.database import DatabaseTarget
+from publishing.targets.folder import FolderTarget
+from publishing.targets.webhook import WebhookTarget
+
+TARGETS: tuple[type[Target], ...] = (FolderTarget, DatabaseTarget, WebhookTarget)
+
+
+def target_for(text: str, options: Options) -> Target:
+    """The target behind an address, or behind ``env:NAME`` or ``file:PATH`` that hold one.
+
+    Raises:
+      InputError: no kind has such addresses, or the address cannot be used.
+    """
+    address, is_hidden = address_behind(text)
+    scheme, separator, _ = address.partition("://")
+    # What stands before a plus sign is the database, behind it Python's driver.
+    scheme = scheme.partition("+")[0].lower() if separator else ""
+    for kind in TARGETS:
+        if scheme in kind.schemes or (not scheme and not kind.schemes):
+            return kind(address, options, is_hidden)
+    known = [name for kind in TARGETS for name in kind.schemes]
+    expected = f"expected a folder, or an address that begins with {', '.join(f'{name}://' for name in known)}"
+    # The address may hold a password; the scheme does not.
+    hint = did_you_mean(scheme, known)
+    raise InputError(Problem("", expected, key="TARGET", value=f"{scheme}://…", hint=hint))

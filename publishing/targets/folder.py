@@ -1,0 +1,103 @@
+"""A folder with one JSON Lines file per publication: what changed since the one before."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import IO
+
+from modules.errors import InputError, Problem, reason
+from modules.paths import near
+from publishing.documents import Document
+from publishing.targets.base import Busy, Options, Target, Unusable
+
+ENDING = ".jsonl"
+PART = ".part"
+_BLOCK = 1 << 16
+
+
+class FolderTarget(Target):
+    """``products-<version>.jsonl``, which appears when its publication ends.
+
+    Each batch is on the disk before it is acknowledged. A publication that was killed leaves a part; the next one shows
+    it, cut after its last whole line, before its own, so that the files in the order of their names are all there was.
+    """
+
+    def __init__(self, address: str, options: Options, is_hidden: bool):
+        self._folder = Path(address).absolute()
+        if self._folder.exists() and not self._folder.is_dir():
+            hint = "`shelfmark predictions --published --output FILE` writes one file"
+            raise InputError(Problem(address, "expected a folder; this is a file", key="TARGET", hint=hint))
+        self.name = near(self._folder)
+        self.identity = str(self._folder)
+        self._lock = threading.Lock()
+        self._stream: IO[bytes] | None = None
+        self._part = self._file = Path()
+
+    def start(self, version: int) -> None:
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            for left in sorted(self._folder.glob(f"products-*{ENDING}{PART}")):
+                _show(left, left.with_suffix(""))
+            self._file = self._folder / f"products-{version}{ENDING}"
+            self._part = self._file.with_name(self._file.name + PART)
+            self._stream = open(self._part, "xb", buffering=0)  # noqa: SIM115 - finish closes it
+        except OSError as error:
+            raise Unusable(f"{self.name} cannot be written: {reason(error)}") from None
+
+    def send(self, documents: Sequence[Document]) -> None:
+        data = b"".join(document.as_json() + b"\n" for document in documents)
+        with self._lock:
+            assert self._stream is not None
+            end = self._stream.seek(0, os.SEEK_END)
+            try:
+                left = memoryview(data)
+                while left:
+                    left = left[self._stream.write(left) :]
+                os.fsync(self._stream.fileno())
+            except OSError as error:
+                # Half a batch would stand twice in the file when it comes again.
+                self._stream.truncate(end)
+                raise Busy(f"{self.name} cannot be written: {reason(error)}") from None
+
+    def finish(self) -> None:
+        if self._stream is None:
+            return
+        self._stream.close()
+        self._stream = None
+        try:
+            _show(self._part, self._file)
+        except OSError as error:
+            raise Unusable(f"{self._file} cannot be written: {reason(error)}") from None
+
+
+def _show(part: Path, file: Path) -> None:
+    """Gives a part its name; nothing is left of one without a line."""
+    with part.open("r+b") as stream:
+        length = _whole_lines(stream)
+        stream.truncate(length)
+        os.fsync(stream.fileno())
+    if not length:
+        part.unlink()
+        return
+    os.replace(part, file)
+    handle = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _whole_lines(stream: IO[bytes]) -> int:
+    """Bytes up to the end of the last line."""
+    end = stream.seek(0, os.SEEK_END)
+    while end:
+        start = max(0, end - _BLOCK)
+        stream.seek(start)
+        place = stream.read(end - start).rfind(b"\n")
+        if place >= 0:
+            return start + place + 1
+        end = start
+    return 0
