@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 import orjson
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modules.parquet import readable
@@ -16,6 +18,7 @@ from modules.parquet import readable
 DIGITS = 4
 _READ = 1 << 13
 _CHUNK = 500
+_COLUMNS = ["id", "neighbours", "scores"]
 
 
 class NeighbourTable:
@@ -33,8 +36,8 @@ class NeighbourTable:
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("create table neighbours (id text primary key, found text not null) without rowid")
         with readable(file), pq.ParquetFile(file) as table:
-            for batch in table.iter_batches(_READ, columns=["id", "neighbours", "scores"]):
-                rows = zip(*(batch.column(name).to_pylist() for name in ("id", "neighbours", "scores")), strict=True)
+            for batch in _batches(table):
+                rows = zip(*(batch.column(name).to_pylist() for name in _COLUMNS), strict=True)
                 self._database.execute("begin")
                 self._database.executemany(
                     "insert or replace into neighbours values (?, ?)",
@@ -59,6 +62,12 @@ class NeighbourTable:
             query = f"select id, found from neighbours where id in ({marks})"  # noqa: S608 - of question marks alone
             known.update(self._database.execute(query, chunk))
         return [orjson.loads(known[name]) if name in known else [] for name in ids]
+
+
+def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:
+    """The rows, group by group: Arrow joins no groups whose lists have dictionaries of their own."""
+    for group in range(table.num_row_groups):
+        yield from table.iter_batches(_READ, row_groups=[group], columns=_COLUMNS)
 
 
 def _json(ids: list[str], scores: list[float]) -> str:

@@ -11,6 +11,7 @@ import pytest
 
 from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
+from modules.similarity.neighbours import SCHEMA
 from publishing.neighbours import NeighbourTable
 from tests.modules.reporting.sample import taxonomy, write_predictions
 from tests.publishing.shop import documents, expected, predict, rounded
@@ -70,7 +71,12 @@ def test_neighbours_come_by_id_whatever_their_order(tmp_path: Path) -> None:
     assert expected(rows) != rounded(expected(rows))
     ids = [row["id"] for row in rows][::-1][:-1]
     table = {"id": ids, "neighbours": [ids[:3]] * len(ids), "scores": [[0.987654, 0.5, 0.1]] * len(ids)}
-    pq.write_table(pa.table(table), tmp_path / "n.parquet")
+    # As ScannIndex writes it: dictionaries, and a row group per leaf.
+    with pq.ParquetWriter(tmp_path / "n.parquet", SCHEMA, use_dictionary=["neighbours.list.element"]) as writer:
+        for start in range(0, len(ids), 6):
+            columns = {name: values[start : start + 6] for name, values in table.items()}
+            columns["near_duplicates"] = [0] * len(columns["id"])
+            writer.write_table(pa.table(columns, SCHEMA))
     with NeighbourTable(tmp_path / "n.parquet", 2) as near:
         made = {d.id: d.values for batch in documents(tmp_path / "p", neighbours=near).batches() for d in batch}
     two = [{"id": ids[0], "score": 0.9877}, {"id": ids[1], "score": 0.5}]
