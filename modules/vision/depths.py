@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -27,7 +28,8 @@ def encoder_blocks(pixels: Any, folder: str, settings: DepthSettings) -> list[An
       InputError: there is no encoder, or it is damaged.
     """
     encoder = read_picture_encoder(folder)
-    whole = efficientnet_lite(encoder.settings.network, keras.Input(pixels.shape[1:]))
+    with _float32():
+        whole = efficientnet_lite(encoder.settings.network, keras.Input(pixels.shape[1:], dtype="float32"))
     set_weights(whole, encoder.settings.network, encoder.weights)
     layers = [output_layer(encoder.settings.network, output) for output in settings.outputs]
     network = keras.Model(whole.input, [whole.get_layer(layer).output for layer in layers], name="encoder")
@@ -40,6 +42,17 @@ def encoder_blocks(pixels: Any, folder: str, settings: DepthSettings) -> list[An
         roots = RootMeans(grid, name=f"{output}_means")(values)
         blocks.append(CentredUnit(name=f"{output}_centred")(roots))
     return blocks
+
+
+@contextmanager
+def _float32() -> Iterator[None]:
+    """Layers made inside compute in float32 also in training: the regression has to see what is exported."""
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def cells(side: int, grid: int) -> Iterator[slice]:
