@@ -51,14 +51,15 @@ def pictures_of(folder: Path) -> Iterator[tuple[list[dict[str, bytes]], np.ndarr
 def kernel_of(pixels: np.ndarray, train: int, feature: ImageFeature) -> np.ndarray:
     """Inner products of all pictures, summed over the scales; patterns of the first ``train`` ones."""
     from modules.vision.networks import image_tower
-    from modules.vision.patch_fit import dictionary, histograms
+    from modules.vision.patch_fit import dictionary
     from modules.vision.patches import PatchHistogram
+    from modules.vision.regression_fit import rows_of
 
     kernel = np.zeros((len(pixels), len(pixels)), np.float32)
     for layer in image_tower("picture", feature, 1).layers:
         if isinstance(layer, PatchHistogram):
             layer.set_weights(dictionary(pixels[:train], layer, np.random.default_rng(1)))
-            found = histograms(layer, pixels)
+            found = rows_of(layer, pixels)[0].astype(np.float32)
             for at in range(0, found.shape[1], 4096):
                 kernel += found[:, at : at + 4096] @ found[:, at : at + 4096].T
             print(layer.name, flush=True)

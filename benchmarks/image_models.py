@@ -1,11 +1,13 @@
 """Title, picture, and both: accuracy on fashion_product_images_small, and pictures embedded per second.
 
-    python -m benchmarks.image_models FOLDER [eval]
+    python -m benchmarks.image_models FOLDER [eval] [pretrained]
 
 Keeps the leaf categories with 10 or more products, and trains the shipped workflow three times: on the title alone, on
 the picture alone (from scratch), and on both. Each is scored on the test products as they are, with the title cut to
 its first two words, without the title, and without the picture. Products with the same normalised title are in one
-split. With ``eval`` the eval split is scored, and does not train the model: for choosing settings.
+split. With ``eval`` the eval split is scored, and does not train the model: for choosing settings. With
+``pretrained`` the picture alone is scored, and the encoder efficientnet-lite0, which has to be on this machine, joins
+the patches.
 
 Then: JPEG files decoded and embedded per second through the SavedModel, beside the bare Keras tower on decoded pixels.
 """
@@ -23,6 +25,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import yaml
@@ -35,6 +38,13 @@ LEAST = 10
 PICTURES = 768
 """That are embedded for the speed."""
 VARIANTS = {"title": ("title",), "picture": ("picture",), "title and picture": ("title", "picture")}
+PRETRAINED = {
+    "size": [160, 120],
+    "weights": "efficientnet-lite0",
+    # Of a picture with twice the height and width the same patches as the shipped workflow has, without copies.
+    "patches": {"scales": [[6, 4], [10, 4], [14, 4]], "stride": 4, "ridge": 0.01},
+}
+"""What the picture's feature has in place of the shipped workflow's settings."""
 Change = Callable[[dict[str, bytes]], dict[str, bytes]]
 PRODUCTS: dict[str, Change] = {
     "as they are": lambda product: product,
@@ -56,9 +66,17 @@ def feed_of(folder: Path, target: Path) -> int:
     return len(kept)
 
 
-def train(features: tuple[str, ...], feed: Path, runs: Path, split: str) -> tuple[Path, float]:
+def workflow(pretrained: bool) -> dict[str, Any]:
+    """The shipped workflow, with or without a pretrained encoder."""
+    settings: dict[str, Any] = yaml.safe_load((REPOSITORY / "workflows" / f"{NAME}.yaml").read_text())
+    if pretrained:
+        settings["features"]["picture"] |= PRETRAINED
+    return settings
+
+
+def train(features: tuple[str, ...], feed: Path, runs: Path, split: str, pretrained: bool) -> tuple[Path, float]:
     """Runs the workflow with some of its features up to Trainer; returns the SavedModel's folder and seconds."""
-    settings = yaml.safe_load((REPOSITORY / "workflows" / f"{NAME}.yaml").read_text())
+    settings = workflow(pretrained)
     settings["name"] = f"fashion-{'-'.join(features)}"
     settings["features"] = {name: settings["features"][name] for name in features}
     settings["runners"] = {"local": {"folder": str(runs)}}
@@ -108,7 +126,7 @@ def predicted(model: Path, products: list[dict[str, bytes]]) -> np.ndarray:
     return np.concatenate([one["exclusive/classes"].numpy()[:, 0] for one in found])
 
 
-def speed(model: Path, products: list[dict[str, bytes]], rounds: int = 3) -> dict[str, float]:
+def speed(model: Path, products: list[dict[str, bytes]], pretrained: bool, rounds: int = 3) -> dict[str, float]:
     """Pictures per second, the best of some rounds: from JPEG to embedding in the graph; the bare tower on pixels."""
     import tensorflow as tf
 
@@ -116,14 +134,14 @@ def speed(model: Path, products: list[dict[str, bytes]], rounds: int = 3) -> dic
     from modules.vision.decoding import decode_pictures
     from modules.vision.networks import image_tower
 
-    settings = yaml.safe_load((REPOSITORY / "workflows" / f"{NAME}.yaml").read_text())["features"]["picture"]
-    feature = ImageFeature.model_validate(settings)
+    feature = ImageFeature.model_validate(workflow(pretrained)["features"]["picture"])
+    feature = feature.with_weights(feature.find_weights(Path))
     pictures = [product["image_bytes"] for product in products if product.get("image_bytes")][:PICTURES]
     batches = [tf.constant(pictures[at : at + 256]) for at in range(0, len(pictures) - 255, 256)]
     examples = [tf.constant([serialised({"image_bytes": p}) for p in batch.numpy()]) for batch in batches]
     pixels = [decode_pictures(batch, *feature.size)[0] for batch in batches]
     bare = image_tower("picture", feature, 1)
-    small = image_tower("picture", feature.model_copy(update={"backbone": "small_cnn"}), 1)
+    small = image_tower("picture", feature.model_copy(update={"backbone": "small_cnn", "weights": "none"}), 1)
     loaded = tf.saved_model.load(str(model))
     serve = loaded.signatures["table"]
     embed = tf.function(lambda images: bare(tf.cast(images, tf.float32), training=False))
@@ -151,17 +169,20 @@ def speed(model: Path, products: list[dict[str, bytes]], rounds: int = 3) -> dic
 def main(arguments: list[str]) -> None:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # as runs set it
     folder, split = Path(arguments[0]), "eval" if "eval" in arguments[1:] else "test"
-    lines = [f"| {split} products | {' | '.join(VARIANTS)} |", f"| --- |{' --- |' * len(VARIANTS)}"]
+    pretrained = "pretrained" in arguments[1:]
+    variants = {"picture": VARIANTS["picture"]} if pretrained else VARIANTS
+    changes = {"as they are": PRODUCTS["as they are"]} if pretrained else PRODUCTS
+    lines = [f"| {split} products | {' | '.join(variants)} |", f"| --- |{' --- |' * len(variants)}"]
     with tempfile.TemporaryDirectory() as temporary:
         feed, runs = Path(temporary) / "feed", Path(temporary) / "runs"
         feed.mkdir()
         runs.mkdir()
         print(feed_of(folder, feed), "products", flush=True)
-        models = {name: train(features, feed, runs, split) for name, features in VARIANTS.items()}
+        models = {name: train(features, feed, runs, split, pretrained) for name, features in variants.items()}
         products, labels = products_of(runs, split)
-        for name, change in PRODUCTS.items():
+        for name, change in changes.items():
             cells = []
-            for variant, features in VARIANTS.items():
+            for variant, features in variants.items():
                 about = None if name == "as they are" else "picture" if name == "without picture" else "title"
                 if about in features and name.startswith("without") and len(features) == 1:
                     cells.append("")
@@ -172,12 +193,13 @@ def main(arguments: list[str]) -> None:
                     cells.append(f"{right[labels >= 0].mean():.4f}")
             lines.append(f"| {name} | {' | '.join(cells)} |")
         lines.append(f"| seconds of the run | {' | '.join(f'{seconds:.0f}' for _, seconds in models.values())} |")
-        rates = speed(models["picture"][0], products)
+        rates = speed(models["picture"][0], products, pretrained)
     lines += ["", "| pictures per second | |", "| --- | --- |", *(f"| {k} | {v:,.0f} |" for k, v in rates.items())]
     print("\n".join(lines))
     results = REPOSITORY / "benchmarks" / "results"
     results.mkdir(exist_ok=True)
-    (results / f"image_models{'_eval' if split == 'eval' else ''}.md").write_text("\n".join(lines) + "\n")
+    suffix = f"{'_pretrained' if pretrained else ''}{'_eval' if split == 'eval' else ''}"
+    (results / f"image_models{suffix}.md").write_text("\n".join(lines) + "\n")
 
 
 if __name__ == "__main__":

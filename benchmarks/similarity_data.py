@@ -44,8 +44,9 @@ def picture_vectors(folder: Path, dimension: int = 128, seed: int = 0) -> np.nda
     import tensorflow as tf
 
     from modules.vision.decoding import decode_pictures
-    from modules.vision.patch_fit import dictionary, histograms
+    from modules.vision.patch_fit import dictionary
     from modules.vision.patches import PatchHistogram
+    from modules.vision.regression_fit import rows_of
 
     files = sorted(folder.glob("*.jpg"))
     height, width, block = 80, 60, 256
@@ -58,7 +59,7 @@ def picture_vectors(folder: Path, dimension: int = 128, seed: int = 0) -> np.nda
     layer = PatchHistogram(6, 2, 400, 0.5, (4, 3), seed=seed)
     layer.build((None, height, width, 3))
     layer.set_weights(dictionary(pixels, layer, np.random.default_rng(seed)))
-    return _reduced(histograms(layer, pixels), dimension, seed)[0]
+    return _reduced(rows_of(layer, pixels)[0].astype(np.float32), dimension, seed)[0]
 
 
 def _reduced(matrix: Any, dimension: int, seed: int) -> tuple[np.ndarray, np.ndarray]:

@@ -47,10 +47,23 @@ def _normal(weights: Weights, name: str, values: np.ndarray, active: bool = True
 
 
 def vectors_by_numpy(weights: Weights, pictures: np.ndarray) -> np.ndarray:
-    """The mean of the network's last values, told by the tensors alone: (batch, height, width, 3) to (batch, 1280).
+    """The mean of the network's last values: (batch, height, width, 3) to (batch, 1280)."""
+    return maps_by_numpy(weights, pictures)["head"].mean(axis=(1, 2))
 
-    What strides there are follows from the first block of each stage's kernel: Tan and Le 2019, table 1.
+
+def maps_by_numpy(weights: Weights, pictures: np.ndarray) -> dict[str, np.ndarray]:
+    """Values of each stage's last convolution of single channels, and the network's last, by the tensors alone.
+
+    What strides there are follows from the first block of each stage's kernel: Tan and Le 2019, table 1. A new stage
+    has other channels.
+
+    Args:
+      pictures: (batch, height, width, 3).
+
+    Returns:
+      ``stage1`` to ``stage7`` and ``head``, each (batch, height, width, channels).
     """
+    stages: list[np.ndarray] = []
     values = (pictures.astype(np.float64) - 127) / 128
     values = np.einsum("bhwcij,ocij->bhwo", _same(values, 3, 2), weights["_conv_stem.weight"])
     values = _normal(weights, "_bn0", values)
@@ -65,12 +78,15 @@ def vectors_by_numpy(weights: Weights, pictures: np.ndarray) -> np.ndarray:
         if f"{own}_expand_conv.weight" in weights:
             inner = _normal(weights, f"{own}_bn0", inner @ weights[f"{own}_expand_conv.weight"][:, :, 0, 0].T)
         inner = np.einsum("bhwcij,cij->bhwc", _same(inner, depthwise.shape[1], stride), depthwise)
-        inner = _normal(weights, f"{own}_bn1", inner) @ project.T
+        inner = _normal(weights, f"{own}_bn1", inner)
+        stages = stages[:-1] if len(project) == last else stages
+        stages.append(inner)
+        inner = inner @ project.T
         inner = _normal(weights, f"{own}_bn2", inner, active=False)
         values = values + inner if len(project) == last else inner
         number, last = number + 1, len(project)
     values = _normal(weights, "_bn1", values @ weights["_conv_head.weight"][:, :, 0, 0].T)
-    return values.mean(axis=(1, 2))
+    return {**{f"stage{number}": values for number, values in enumerate(stages, 1)}, "head": values}
 
 
 def tiny_picture_encoder(folder: Path, variant: str = "efficientnet_lite0") -> Path:

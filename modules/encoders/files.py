@@ -76,6 +76,18 @@ def fingerprint_of(settings: pydantic.BaseModel) -> str:
     return hashlib.sha256(json.dumps(relevant, sort_keys=True).encode()).hexdigest()
 
 
+def tensor_bytes(tensors: Mapping[str, WeightArray]) -> bytes:
+    """Tensors as a file of safetensors.
+
+    Its library writes an array's memory as it lies. One that is transposed, or keeps PyTorch's strides, would be read
+    in another order of axes: here each is brought into the order of its shape first.
+    """
+    import numpy as np
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(values) for name, values in tensors.items()})
+
+
 def write_files(folder: Path, files: Mapping[str, bytes]) -> None:
     """Writes a folder, which is there as a whole or not at all.
 

@@ -29,6 +29,7 @@ from modules.encoders.files import (
     load_settings,
     read_bytes,
     read_checked,
+    tensor_bytes,
     tensors_of,
     write_files,
 )
@@ -200,21 +201,19 @@ def write_encoder(encoder: EncoderFolder, folder: str | Path) -> EncoderSettings
     Raises:
       InputError: the folder holds something, or cannot be written, or the encoder does not fit together.
     """
-    from safetensors.numpy import save
-
     folder = Path(folder)
     assert encoder.check is not None, "check vectors are worked out before a folder is written"
     place = str(folder)
     _check_pieces(place, encoder.vocabulary, encoder.settings)
     check_weights(place, encoder.weights, encoder.settings.shapes(len(encoder.vocabulary)))
-    vocabulary, weights = "".join(f"{piece}\n" for piece in encoder.vocabulary).encode(), save(dict(encoder.weights))
+    vocabulary, weights = "".join(f"{piece}\n" for piece in encoder.vocabulary).encode(), tensor_bytes(encoder.weights)
     settings = encoder.settings.model_copy(
         update={
             "vocabulary_checksum": hashlib.sha256(vocabulary).hexdigest(),
             "weights_checksum": hashlib.sha256(weights).hexdigest(),
         }
     )
-    check = save({CHECK_TENSOR: encoder.check.astype("float32")})
+    check = tensor_bytes({CHECK_TENSOR: encoder.check.astype("float32")})
     document = settings.model_dump_json(indent=2) + "\n"
     write_files(
         folder,

@@ -28,6 +28,7 @@ from modules.encoders.files import (
     load_settings,
     read_bytes,
     read_checked,
+    tensor_bytes,
     tensors_of,
     write_files,
 )
@@ -115,16 +116,14 @@ def write_picture_encoder(encoder: PictureEncoder, folder: str | Path) -> Pictur
     Raises:
       InputError: the folder holds something, or cannot be written, or the encoder does not fit together.
     """
-    from safetensors.numpy import save
-
     from modules.vision.efficientnet_lite import weight_shapes
 
     assert encoder.check is not None, "check vectors are worked out before a folder is written"
     check_weights(str(folder), encoder.weights, weight_shapes(encoder.settings.network))
-    weights = save(dict(encoder.weights))
+    weights = tensor_bytes(encoder.weights)
     settings = encoder.settings.model_copy(update={"weights_checksum": hashlib.sha256(weights).hexdigest()})
     document = settings.model_dump_json(indent=2) + "\n"
-    check = save({CHECK_TENSOR: encoder.check.astype("float32")})
+    check = tensor_bytes({CHECK_TENSOR: encoder.check.astype("float32")})
     write_files(Path(folder), {WEIGHTS_FILE: weights, CHECK_FILE: check, SETTINGS_FILE: document.encode()})
     return settings
 

@@ -24,7 +24,7 @@ from modules.settings.backbones import (
     least_size,
 )
 from modules.settings.base import contradiction
-from modules.settings.image_training import AugmentationSettings, PatchSettings
+from modules.settings.image_training import AugmentationSettings, DepthSettings, PatchSettings
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -58,7 +58,7 @@ class ImageFeature(FeatureSettings):
     """What it starts from: ``none`` (random), ``imagenet`` (downloaded by Keras, for networks of
     ``keras.applications``), or a file: ``.weights.h5`` of this network, the ``.keras`` file, the SavedModel folder; of
     ``efficientnet_lite0`` to ``2`` the name of an encoder that ``shelfmark encoder add`` has put on this machine, or an
-    encoder's folder."""
+    encoder's folder. With ``patches`` such an encoder joins the patches in their regression."""
     pixels: Pixels | None = None
     """How ``keras`` and ``savedmodel`` want their pixels; ``0..255`` if left out. The others know it themselves."""
     train: str = "all"
@@ -81,6 +81,7 @@ class ImageFeature(FeatureSettings):
             raise ValueError(f"backbone: {self.backbone} needs your encoder's file in weights")
         if self.weights == "imagenet" and self.backbone not in PIXELS_OF:
             hint = f"; {self.backbone} starts from {encoder_of(self.backbone)}" if self.backbone in LITE else ""
+            hint = f"; {PATCHES} takes {encoder_of(LITE[0])}" if self.backbone == PATCHES else hint
             raise ValueError(f"weights: imagenet is for networks of keras.applications{hint}")
         if self.pixels is not None and self.backbone not in SUPPLIED:
             raise ValueError(f"pixels is for keras and savedmodel; {self.backbone} knows how it is fed")
@@ -91,9 +92,14 @@ class ImageFeature(FeatureSettings):
         return self
 
     def _check_patches(self) -> None:
-        if self.weights != "none" or self.train != "all":
-            raise ValueError("backbone: patches is found from the pictures; leave weights and train out")
+        if self.train != "all":
+            raise ValueError("backbone: patches is found from the pictures, an encoder stays as it is: leave train out")
         own = self.patches
+        if self.weights_file is None:
+            if not own.scales:
+                raise ValueError("patches: without scales there is nothing but an encoder, which weights has to name")
+            if own.encoder != DepthSettings():
+                raise ValueError("patches: encoder says how the encoder is read that weights names, and it names none")
         if len(set(own.scales)) < len(own.scales):
             raise ValueError("patches: the same scale twice")
         if own.copies and self.augmentation is None:
@@ -118,7 +124,7 @@ class ImageFeature(FeatureSettings):
     def find_weights(self, find: Callable[[str], Path]) -> dict[str, Path]:
         from modules.encoders.places import encoder_folder
 
-        if self.backbone not in LITE or self.weights_file is None:
+        if self.backbone not in (PATCHES, *LITE) or self.weights_file is None:
             return super().find_weights(find)
         path = find(self.weights_file)
         # What lies elsewhere for pods is not for this machine to look for.
@@ -126,12 +132,12 @@ class ImageFeature(FeatureSettings):
         return {"weights": path if known else encoder_folder(self.weights_file, find("."))}
 
     def with_weights(self, paths: Mapping[str, Path]) -> Self:
-        """:meth:`FeatureSettings.with_weights`; an encoder has to be of this backbone's network."""
-        if self.backbone in LITE and paths and paths["weights"].is_dir():
+        """:meth:`FeatureSettings.with_weights`; an encoder has to be of this backbone's network, if it has one."""
+        if self.backbone in (PATCHES, *LITE) and paths and paths["weights"].is_dir():
             from modules.encoders.picture_folder import read_picture_settings
 
             network = read_picture_settings(paths["weights"]).network
-            if network != self.backbone:
+            if self.backbone not in (PATCHES, network):
                 expected = f"expected an encoder of the network {self.backbone}, this one is {network}"
                 raise InputError(Problem(str(paths["weights"]), expected, hint=f"backbone: {network} takes it"))
         return super().with_weights(paths)
@@ -157,9 +163,10 @@ class ImageFeature(FeatureSettings):
             start = encoder_of(self.backbone) if self.backbone in LITE else "imagenet"
             expected = f"{start} or a file, or another train: a frozen network learns nothing"
             yield contradiction(f"{place}.weights", "none", expected)
-        least = least_size(self.backbone)
+        encoded = self.backbone == PATCHES and self.weights_file is not None
+        least = least_size(LITE[0] if encoded else self.backbone)
         if min(self.size) < least:
-            expected = f"at least {least} pixels a side, which {self.backbone} needs"
+            expected = f"at least {least} pixels a side, which {self.weights if encoded else self.backbone} needs"
             yield contradiction(f"{place}.size", f"[{self.size[0]}, {self.size[1]}]", expected)
 
     def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:

@@ -32,6 +32,10 @@ LEAST_SIZE = {"InceptionV3": 75, "InceptionResNetV2": 75, "Xception": 71}
 LITE = ("efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2")
 """Networks whose weights ``shelfmark encoder add`` brings."""
 
+HEAD_OUTPUT = "head"
+Output = Literal["stage1", "stage2", "stage3", "stage4", "stage5", "stage6", "stage7", "head"]
+"""Of a network of :data:`LITE`: what its last block of a stage makes of each channel, and its last layer."""
+
 SMALL_CNN = "small_cnn"
 PATCHES = "patches"
 """Nothing of it is trained: its weights are found from the pictures."""

@@ -6,8 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
+from modules.settings.backbones import Output
 from modules.settings.base import Settings
 
+Scale = tuple[Annotated[int, Field(ge=2, le=32)], Annotated[int, Field(ge=1, le=8)]]
 MOST = 32_768
 """Pictures and copies of them in one regression: their kernel alone takes 13 GB."""
 Share = Annotated[float, Field(ge=0.0, lt=1.0)]
@@ -29,15 +31,37 @@ class AugmentationSettings(Settings):
     saturation: Share = 0.2
 
 
+class DepthSettings(Settings):
+    """What of a pretrained network joins the patches: it stays as it is, and the regression reads it at some depths."""
+
+    outputs: Annotated[tuple[Output, ...], Field(min_length=1)] = ("stage4", "stage5", "stage6", "head")
+    """The depths: ``stage1`` to ``stage7`` and the last layer, ``head``; each a block of features of equal weight."""
+    grid: Annotated[int, Field(ge=1, le=8)] = 2
+    """Rows and columns of the cells in which each channel of a stage is averaged, beside its mean over the picture;
+    1: that mean alone. Of ``head`` it is always alone."""
+    share: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.3
+    """Of the encoder in the regression's kernel; the rest is of the patches, if there are ``scales``."""
+
+    @model_validator(mode="after")
+    def _check(self) -> DepthSettings:
+        if len(set(self.outputs)) < len(self.outputs):
+            raise ValueError("outputs: the same one twice")
+        return self
+
+
 class PatchSettings(Settings):
     """``backbone: patches``: which small patterns are where in a picture, and what they say about its labels.
 
-    Patterns as of Coates, Ng and Lee 2011, without labels; on top of them, in closed form, a linear regression."""
+    Patterns as of Coates, Ng and Lee 2011, without labels; on top of them, in closed form, a linear regression. A
+    pretrained encoder, if the feature's ``weights`` name one, gives further features to the same regression."""
 
-    scales: Annotated[
-        tuple[tuple[Annotated[int, Field(ge=2, le=32)], Annotated[int, Field(ge=1, le=8)]], ...], Field(min_length=1)
-    ] = ((6, 2), (10, 2), (14, 2))
-    """Side of the patches in pixels, and how many times smaller the picture is made before they are cut out."""
+    scales: tuple[Scale, ...] = (
+        (6, 2),
+        (10, 2),
+        (14, 2),
+    )
+    """Side of the patches in pixels, and how many times smaller the picture is made before they are cut out. None
+    (``[]``): the encoder alone."""
     stride: Annotated[int, Field(ge=1, le=32)] = 2
     """Pixels of the picture from one patch to the next."""
     patterns: Annotated[int, Field(ge=2, le=4096)] = 512
@@ -47,11 +71,13 @@ class PatchSettings(Settings):
     cells: tuple[Annotated[int, Field(ge=1, le=64)], Annotated[int, Field(ge=1, le=64)]] = (6, 5)
     """Rows and columns of the grid in whose cells patterns are counted."""
     ridge: Annotated[float, Field(gt=0.0)] = 0.003
-    """Penalty of the regression, for histograms of length 1."""
+    """Penalty of the regression, for features of length 1."""
     pictures: Annotated[int, Field(ge=1, le=MOST)] = 8192
     """At most so many labelled ones are learnt from: memory grows with their square, time faster."""
     copies: Annotated[int, Field(ge=0, le=8)] = 0
     """Of each of them, changed by the feature's ``augmentation``, that are learnt from as well."""
+    encoder: DepthSettings = DepthSettings()
+    """What the regression reads of the encoder that the feature's ``weights`` name, if they do."""
 
     @model_validator(mode="after")
     def _check(self) -> PatchSettings:

@@ -15,7 +15,7 @@ from modules.training.image_columns import Embed, embedder
 from modules.training.task import TrainingTask
 from modules.vision.augmentation import augmented
 from modules.vision.networks import tower_name
-from modules.vision.patch_fit import fit_patch_network
+from modules.vision.regression_fit import fit_by_regression
 
 
 def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset) -> Embed | None:
@@ -52,11 +52,12 @@ def start_patches(model: keras.Model, task: TrainingTask, data: tf.data.Dataset)
     copies: list[np.ndarray] = []
     if feature.augmentation is not None:
         copies = [changed(pixels, feature.augmentation, task.seed, copy) for copy in range(feature.patches.copies)]
-    total = len(feature.patches.scales) + 1
+    total = len(feature.patches.scales) + 1 + (feature.weights_file is not None)
     steps = iter(range(1, total + 1))
-    vectors = fit_patch_network(
+    vectors = fit_by_regression(
         model.get_layer(tower_name(name)), pixels, wanted, ridge=feature.patches.ridge, seed=task.seed,
-        copies=copies, report=None if report is None else lambda text: report(next(steps), total, f"pictures: {text}"),
+        encoder_share=feature.patches.encoder.share, copies=copies,
+        report=None if report is None else lambda text: report(next(steps), total, f"pictures: {text}"),
     )  # fmt: skip
     return left_out(embedder(model, name), pixels, vectors)
 

@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import keras
 
+from modules.settings.backbones import HEAD_OUTPUT
+
 if TYPE_CHECKING:
     import numpy as np
     import numpy.typing as npt
@@ -72,12 +74,18 @@ _STAGES = (  # blocks, kernel, stride, expansion, channels: Tan and Le 2019, tab
 def blocks(variant: str) -> Iterator[Block]:
     """The blocks of a network; the first and the last stage keep their one block, stem and head their channels."""
     scaling, inputs = VARIANTS[variant], STEM
-    for stage, (count, kernel, stride, expansion, channels) in enumerate(_STAGES):
+    stages = zip(_STAGES, _repeats(variant), strict=True)
+    for (_, kernel, stride, expansion, channels), repeats in stages:
         outputs = _rounded(channels * scaling.width)
-        repeats = count if stage in (0, len(_STAGES) - 1) else math.ceil(count * scaling.depth)
         for repeat in range(repeats):
             yield Block(inputs, outputs, kernel, 1 if repeat else stride, expansion)
             inputs = outputs
+
+
+def _repeats(variant: str) -> Iterator[int]:
+    """The number of blocks of each stage."""
+    for stage, (count, *_) in enumerate(_STAGES):
+        yield count if stage in (0, len(_STAGES) - 1) else math.ceil(count * VARIANTS[variant].depth)
 
 
 def _rounded(channels: float) -> int:
@@ -102,6 +110,19 @@ def efficientnet_lite(variant: str, pixels: Any) -> keras.Model:
         values = _block(values, block, f"block{number}")
     values = _normal(keras.layers.Conv2D(HEAD, 1, use_bias=False, name="head")(values), "head")
     return keras.Model(pixels, values, name=variant)
+
+
+def output_layer(variant: str, output: str) -> str:
+    """The layer that gives an output of :data:`modules.settings.backbones.Output`.
+
+    Of a stage it is the activated convolution of each channel in its last block: those are the most channels of the
+    stage, in [0, 6], and sparse.
+    """
+    if output == HEAD_OUTPUT:
+        return "head_active"
+    counts = list(_repeats(variant))
+    last = sum(counts[: int(output.removeprefix("stage"))]) - 1
+    return f"block{last}_depthwise_active"
 
 
 def _normal(values: Any, layer: str, active: bool = True) -> Any:

@@ -16,8 +16,8 @@ from modules.graph_ops.layers import UnitLength
 from modules.settings.backbones import KERAS_FILE, LITE, PATCHES, PIXELS_OF, SAVED_MODEL, SMALL_CNN
 from modules.vision.efficientnet_lite import efficientnet_lite, set_weights
 from modules.vision.keras_internals import all_layers, automatic_name
-from modules.vision.patches import PATCH_WIDTH, patch_network
 from modules.vision.preprocess import ScalePixels
+from modules.vision.regression_fit import WIDTH, regression_network
 from modules.vision.small_cnn import small_cnn
 
 if TYPE_CHECKING:
@@ -39,7 +39,7 @@ def image_tower(name: str, feature: ImageFeature, seed: int, any_size: bool = Fa
     """
     pixels = keras.Input((None, None, 3) if any_size else (*feature.size, 3), dtype="float32", name=f"{name}_pixels_in")
     if feature.backbone == PATCHES:
-        values = patch_network(pixels, feature.patches, feature.width or PATCH_WIDTH, seed)
+        values = regression_network(pixels, feature.patches, feature.weights_file, feature.width or WIDTH, seed)
         return keras.Model(pixels, UnitLength(name=f"{name}_unit")(values), name=tower_name(name))
     values = _backbone(name, feature, pixels, seed)
     if feature.width is not None:

@@ -1,4 +1,4 @@
-"""Pictures described by the patches that occur in them: a network whose weights are found, not trained.
+"""Pictures described by the patches that occur in them: layers whose weights are found, not trained.
 
 :mod:`modules.vision.patch_fit` finds them.
 """
@@ -15,17 +15,14 @@ from keras import ops
 from modules.arrays import Float32Array
 from modules.settings.image_training import PatchSettings
 
-PROJECTION = "patch_projection"
-PATCH_WIDTH = 128
-"""The width of the embedding where the feature sets none."""
 STILL = 0.04
 """Added to a patch's variation, as a deviation of pixels in [0, 1]: plain ground does not become a pattern."""
 GROUND = 0.8
 """Subtracted from pixels in [0, 1] before squares are summed: float32 keeps small variations of light pictures."""
 
 
-def patch_network(pixels: Any, settings: PatchSettings, width: int, seed: int) -> Any:
-    """Pixels (batch, height, width, 3) in [0, 255] to embeddings (batch, width)."""
+def patch_blocks(pixels: Any, settings: PatchSettings, seed: int) -> list[Any]:
+    """Pixels (batch, height, width, 3) in [0, 255] to one block of features, rows of unit length, per scale."""
     histograms = []
     for patch, shrink in settings.scales:
         stride, name = max(1, settings.stride // shrink), f"patches_{patch}_of_{shrink}"
@@ -33,11 +30,7 @@ def patch_network(pixels: Any, settings: PatchSettings, width: int, seed: int) -
             patch, stride, settings.patterns, settings.threshold, settings.cells, shrink, seed, name=name
         )
         histograms.append(layer(pixels))
-    values = histograms[0] if len(histograms) == 1 else keras.layers.Concatenate(name="patch_histograms")(histograms)
-    start = keras.initializers.GlorotNormal(seed)
-    return keras.layers.Dense(
-        width, use_bias=False, kernel_initializer=start, trainable=False, dtype="float32", name=PROJECTION
-    )(values)
+    return histograms
 
 
 @keras.saving.register_keras_serializable("shelfmark")

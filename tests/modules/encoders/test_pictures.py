@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from modules.encoders.checking import REFERENCES
 from modules.encoders.folder import read_settings
 from modules.encoders.known import KNOWN, PICTURE_ENCODERS
 from modules.encoders.picture_conversion import convert_pictures
-from modules.encoders.picture_folder import read_picture_encoder, read_picture_settings
+from modules.encoders.picture_folder import read_picture_encoder, read_picture_settings, write_picture_encoder
 from modules.encoders.places import STORE_VARIABLE
 from modules.encoders.sources import PyPIPackage
 from modules.errors import InputError
@@ -42,6 +43,17 @@ def test_a_folder_has_the_weights_and_their_vectors(folder: Path) -> None:
     expected /= np.linalg.norm(expected, axis=1, keepdims=True)
     assert encoder.check is not None
     assert (encoder.check * expected).sum(axis=1).min() > 0.9999
+
+
+def test_weights_in_another_order_of_axes_are_written_by_their_shape(folder: Path, tmp_path: Path) -> None:
+    """PyTorch keeps kernels with channels last, and safetensors would write the memory as it lies."""
+    encoder = read_picture_encoder(folder)
+    strided = {name: values.T.copy().T for name, values in encoder.weights.items()}
+    assert not all(values.flags.c_contiguous for values in strided.values())
+    write_picture_encoder(replace(encoder, weights=strided), tmp_path / "strided")
+    again = read_picture_encoder(tmp_path / "strided").weights
+    for name, values in encoder.weights.items():
+        np.testing.assert_array_equal(again[name], values)
 
 
 @pytest.mark.parametrize("variant", VARIANTS)

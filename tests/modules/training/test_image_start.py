@@ -67,6 +67,30 @@ def test_pictures_by_a_pretrained_encoder(built, tmp_path):
     assert (given["embedding"][rows] * expected).sum(axis=1).min() > 0.9999
 
 
+@pytest.mark.parametrize("scales", [[], [[6, 1]]], ids=["encoder", "encoder and patches"])
+def test_pictures_by_the_depths_of_an_encoder(built, tmp_path, scales):
+    """The exported model embeds as the tower did in training, without the encoder's folder."""
+    folder = tiny_picture_encoder(tmp_path / "encoder")
+    patches = {"patterns": 24, "cells": [3, 3], "scales": scales, "ridge": 0.1}
+    picture = {"kind": "image", "size": [32, 32], "backbone": "patches", "weights": str(folder), "patches": patches}
+    changes = {"model": IMAGE_KINDS["linear"]["model"], "training": {"solver": "liblinear", "mixed_precision": "off"}}
+    settings = catalogue.workflow(features={"picture": picture}, **changes)
+    out = tmp_path / "out"
+    train(settings, TREE, built.transform, [built.files["train"]], [built.files["eval"]], output=str(out))
+    model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
+    start(model, settings, built)
+    shutil.rmtree(folder)
+    call = tf.saved_model.load(str(out)).signatures["serving_default"]
+    given = {k: v.numpy() for k, v in call(examples=tf.constant(built.raw("eval"))).items()}
+    rows = [i for i, row in enumerate(built.rows["eval"]) if row["image_bytes"]]
+    best = given["exclusive/classes"][:, 0]
+    assert np.mean([best[i] == built.rows["eval"][i]["truth"] for i in rows]) > 0.9
+    pictures = [built.rows["eval"][i]["image_bytes"] for i in rows]
+    pixels = np.stack([decode_picture(tf.constant(data), 32, 32)[0].numpy() for data in pictures])
+    vectors = embedder(model, "picture")(pixels)
+    np.testing.assert_allclose(given["embedding"][rows] @ given["embedding"][rows].T, vectors @ vectors.T, atol=1e-3)
+
+
 def test_pictures_that_occur_twice_are_left_out_twice(built):
     patches = {"patterns": 24, "cells": [3, 3], "scales": [[6, 1]]}
     picture = {"kind": "image", "size": [16, 16], "backbone": "patches", "width": 64, "patches": patches}

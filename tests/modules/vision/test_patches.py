@@ -9,8 +9,9 @@ from sklearn.linear_model import Ridge
 
 from modules.features import ImageFeature
 from modules.vision.networks import image_tower
-from modules.vision.patch_fit import fit_patch_network, spherical_k_means
+from modules.vision.patch_fit import spherical_k_means
 from modules.vision.patches import STILL, PatchHistogram, shares
+from modules.vision.regression_fit import fit_by_regression
 
 RNG = np.random.default_rng(5)
 SMALL = {"patterns": 12, "cells": (3, 2), "scales": ((6, 1), (4, 2))}
@@ -95,7 +96,7 @@ def test_the_tower_is_a_regression_on_histograms():
     towers = [image_tower("picture", feature(), 3) for _ in range(2)]
     said: list[str] = []
     data, targets = pictures(), RNG.normal(size=(60, 5)).astype(np.float32)
-    first, second = (fit_patch_network(t, data, targets, ridge=0.1, seed=1, report=said.append) for t in towers)
+    first, second = (fit_by_regression(t, data, targets, ridge=0.1, seed=1, report=said.append) for t in towers)
     assert len(said) == 6 and not towers[0].trainable_variables
     np.testing.assert_allclose(first, second, atol=1e-4)
     assert first.shape == (60, 24) and not first[:, 5:].any()
@@ -116,7 +117,7 @@ def test_copies_are_learnt_from():
     """A ridge regression by scikit-learn on the histograms of pictures and copies."""
     tower, data, targets = image_tower("picture", feature(), 3), pictures(), RNG.normal(size=(60, 5)).astype(np.float32)
     copies = [np.roll(data, 2, axis=1), np.roll(data, -2, axis=2)]
-    vectors = fit_patch_network(tower, data, targets, ridge=0.1, seed=1, copies=copies)
+    vectors = fit_by_regression(tower, data, targets, ridge=0.1, seed=1, copies=copies)
     layers = [layer for layer in tower.layers if isinstance(layer, PatchHistogram)]
     everything = np.concatenate([data, *copies])
     inputs = np.concatenate([np.asarray(layer(everything)) for layer in layers], axis=1)
@@ -139,6 +140,6 @@ def test_copies_are_learnt_from():
 @pytest.mark.parametrize("count", [3, 1])
 def test_plain_and_few_pictures_do_no_harm(count):
     tower = image_tower("picture", feature(None), 3)
-    found = fit_patch_network(tower, np.full((count, 20, 20, 3), 255, np.uint8), np.eye(count), ridge=0.1, seed=1)
+    found = fit_by_regression(tower, np.full((count, 20, 20, 3), 255, np.uint8), np.eye(count), ridge=0.1, seed=1)
     assert np.isfinite(found).all() and np.isfinite(tower(pictures(2)).numpy()).all()
     assert tower(pictures(2)).shape == (2, 128)
