@@ -22,8 +22,9 @@ from pipeline.workflow_file import REPOSITORY
 pytestmark = pytest.mark.slow
 
 PACKAGES = (
-    *("api", "components", "experiments", "labelling", "modules", "pipeline", "schemas", "shelfmark", "workflows"),
-)
+    "api", "components", "experiments", "labelling", "modules", "pipeline", "publishing", "schemas", "shelfmark",
+    "workflows",
+)  # fmt: skip
 LEFT_OUT = {".venv", ".uv", ".git", ".flink", ".label-studio", "runs", "build", "site", "__pycache__", "tests", "docs"}
 SETTINGS = (
     *("feed.demo.products=200", "feed.demo.images=false", "training.epochs=2"),
