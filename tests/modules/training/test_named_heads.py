@@ -173,7 +173,8 @@ def test_the_exported_model_answers_as_the_process(shop: Shop, tmp_path: Path, l
     np.testing.assert_allclose(np.log(answered), log_softmax(logits / temperature, axis=1), atol=0.05)
     if labels == 0:
         np.testing.assert_array_equal(process.table, 0.0)
-        np.testing.assert_array_equal(logits.argmax(axis=1), process.prior.scores(others).argmax(axis=1))
+        says = process.prior.probabilities(others, process.numbers.sharpness, process.numbers.levelled)
+        np.testing.assert_array_equal(logits.argmax(axis=1), says.argmax(axis=1))
         assert sum(facts["training_labels"]["exclusive"]) == 0
     if labels is None:
         known = np.array([row["truth"] for row in shop.rows["eval"]])
