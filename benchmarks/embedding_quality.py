@@ -210,7 +210,7 @@ def main(arguments: list[str]) -> int:
                 if not given.smoke:
                     results.parent.mkdir(exist_ok=True)
                     # Of all catalogues, those of an earlier call as well.
-                    results.write_text("\n".join(one.table() for one in works.values() if one.done()))
+                    results.write_text("\n".join(other.table() for other in works.values() if other.done()))
         print(work.table(), flush=True)
     return 0
 

@@ -104,15 +104,15 @@ def recall(rows: Rows, asked: npt.NDArray[np.str_], clusters: npt.NDArray[np.str
 
 def measured(work: Work, encoder: str) -> str:
     """The table, as Markdown."""
-    products = {str(one["id"]): one for one in lines_of(work.folder / "feed" / "products.jsonl.gz")}
+    products = {str(product["id"]): product for product in lines_of(work.folder / "feed" / "products.jsonl.gz")}
     vectors: dict[str, Floats] = {}
     for variant in ("TF-IDF and SVD", encoder):
         (own,) = read_embeddings(work.of(variant) / "predictions", variant, ("embedding",))
         ids = own.ids.to_pylist()
         vectors[variant] = own.vectors[np.argsort(ids)]
     here = [products[name.rpartition(":")[2]] for name in sorted(ids)]
-    titles = [one["title"] for one in here]
-    clusters = np.array([str(one["extra"]["cluster_id"]) for one in here])
+    titles = [product["title"] for product in here]
+    clusters = np.array([str(product["extra"]["cluster_id"]) for product in here])
     index = FullTextIndex.build(
         Items.of([str(i) for i in range(len(titles))], vectors[encoder], titles=titles),
         FullTextSettings(by="title", rank="engine"),

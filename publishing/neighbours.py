@@ -34,7 +34,7 @@ class NeighbourTable:
     def __init__(self, file: Path, count: int):
         # An empty name is a temporary database, which SQLite deletes by itself.
         self._database = sqlite3.connect("", isolation_level=None)
-        self._database.execute("create table neighbours (id text primary key, found text not null) without rowid")
+        self._database.execute("create table neighbours (id text primary key, nearest text not null) without rowid")
         with readable(file), pq.ParquetFile(file) as table:
             for batch in _batches(table):
                 rows = zip(*(batch.column(name).to_pylist() for name in _COLUMNS), strict=True)
@@ -59,7 +59,7 @@ class NeighbourTable:
         for start in range(0, len(ids), _CHUNK):
             chunk = ids[start : start + _CHUNK]
             marks = ",".join("?" * len(chunk))
-            query = f"select id, found from neighbours where id in ({marks})"  # noqa: S608 - of question marks alone
+            query = f"select id, nearest from neighbours where id in ({marks})"  # noqa: S608 - of question marks alone
             known.update(self._database.execute(query, chunk))
         return [orjson.loads(known[name]) if name in known else [] for name in ids]
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import pydantic
 
+from modules.arrays import Float32Array
 from modules.errors import InputError, Problem, reason
 
 if TYPE_CHECKING:
@@ -171,3 +172,19 @@ def tensors_of(path: Path, data: bytes) -> dict[str, WeightArray]:
         return load(data)
     except (SafetensorError, KeyError, ValueError, TypeError) as error:
         raise InputError(Problem(str(path), f"expected a safetensors file: {reason(error)}")) from error
+
+
+def read_weights(folder: Path, checksum: str, shapes: Mapping[str, tuple[int, ...]]) -> Mapping[str, WeightArray]:
+    """The network's tensors; an InputError unless the file has this SHA-256 and they these shapes."""
+    path = folder / WEIGHTS_FILE
+    weights = tensors_of(path, read_checked(path, MAX_WEIGHTS_BYTES, checksum))
+    check_weights(str(path), weights, shapes)
+    return weights
+
+
+def read_check(folder: Path, rows: int, width: int) -> Float32Array:
+    """The check vectors, float32 (rows, width); an InputError if they are others."""
+    path = folder / CHECK_FILE
+    tensors = tensors_of(path, read_bytes(path, MAX_WEIGHTS_BYTES))
+    check_weights(str(path), tensors, {CHECK_TENSOR: (rows, width)})
+    return tensors[CHECK_TENSOR].astype("float32")

@@ -20,17 +20,16 @@ from modules.encoders.check_sentences import SENTENCES
 from modules.encoders.files import (
     CHECK_FILE,
     CHECK_TENSOR,
-    MAX_WEIGHTS_BYTES,
     SETTINGS_FILE,
     WEIGHTS_FILE,
     Checksum,
     check_weights,
     fingerprint_of,
     load_settings,
-    read_bytes,
+    read_check,
     read_checked,
+    read_weights,
     tensor_bytes,
-    tensors_of,
     write_files,
 )
 from modules.errors import InputError, Problem, reason
@@ -183,12 +182,8 @@ def read_encoder(folder: str | Path) -> EncoderFolder:
     settings = read_settings(folder)
     text = read_checked(folder / VOCABULARY_FILE, MAX_VOCABULARY_BYTES, settings.vocabulary_checksum)
     vocabulary = _vocabulary(folder / VOCABULARY_FILE, text, settings)
-    data = read_checked(folder / WEIGHTS_FILE, MAX_WEIGHTS_BYTES, settings.weights_checksum)
-    weights = tensors_of(folder / WEIGHTS_FILE, data)
-    check_weights(str(folder / WEIGHTS_FILE), weights, settings.shapes(len(vocabulary)))
-    check = tensors_of(folder / CHECK_FILE, read_bytes(folder / CHECK_FILE, MAX_WEIGHTS_BYTES))
-    check_weights(str(folder / CHECK_FILE), check, {CHECK_TENSOR: (len(SENTENCES), settings.width)})
-    return EncoderFolder(settings, vocabulary, weights, check[CHECK_TENSOR].astype("float32"))
+    weights = read_weights(folder, settings.weights_checksum, settings.shapes(len(vocabulary)))
+    return EncoderFolder(settings, vocabulary, weights, read_check(folder, len(SENTENCES), settings.width))
 
 
 def write_encoder(encoder: EncoderFolder, folder: str | Path) -> EncoderSettings:

@@ -20,16 +20,14 @@ from modules.encoders.check_pictures import COUNT, check_pictures
 from modules.encoders.files import (
     CHECK_FILE,
     CHECK_TENSOR,
-    MAX_WEIGHTS_BYTES,
     SETTINGS_FILE,
     WEIGHTS_FILE,
     Checksum,
     check_weights,
     load_settings,
-    read_bytes,
-    read_checked,
+    read_check,
+    read_weights,
     tensor_bytes,
-    tensors_of,
     write_files,
 )
 
@@ -97,13 +95,8 @@ def read_picture_encoder(folder: str | Path) -> PictureEncoder:
 
     folder = Path(folder)
     settings = read_picture_settings(folder)
-    path = folder / WEIGHTS_FILE
-    weights = tensors_of(path, read_checked(path, MAX_WEIGHTS_BYTES, settings.weights_checksum))
-    check_weights(str(path), weights, weight_shapes(settings.network))
-    path = folder / CHECK_FILE
-    check = tensors_of(path, read_bytes(path, MAX_WEIGHTS_BYTES))
-    check_weights(str(path), check, {CHECK_TENSOR: (COUNT, settings.width)})
-    return PictureEncoder(settings, weights, check[CHECK_TENSOR].astype("float32"))
+    weights = read_weights(folder, settings.weights_checksum, weight_shapes(settings.network))
+    return PictureEncoder(settings, weights, read_check(folder, COUNT, settings.width))
 
 
 def write_picture_encoder(encoder: PictureEncoder, folder: str | Path) -> PictureSettings:

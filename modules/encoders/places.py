@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 from modules.encoders.files import SETTINGS_FILE
@@ -45,6 +46,20 @@ def check_name(name: str) -> str:
 def is_installed(name: str) -> bool:
     """Whether the user's store has an encoder of this name."""
     return (store() / check_name(name) / SETTINGS_FILE).is_file()
+
+
+def encoder_of_feature(name: str, find: Callable[[str], Path]) -> Path:
+    """The folder of the encoder that a feature names; where pods alone see it, the path as it is.
+
+    Args:
+      find: the full path of a file that the workflow names (``LoadedWorkflow.find``).
+
+    Raises:
+      InputError: there is no encoder.
+    """
+    path = find(name)
+    # What lies elsewhere for pods is not for this machine to look for.
+    return path if path.is_dir() or Path(name).is_absolute() else encoder_folder(name, find("."))
 
 
 def encoder_folder(name: str, beside: Path) -> Path:

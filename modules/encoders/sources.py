@@ -65,8 +65,7 @@ class MavenPackage:
         return None if program is None else [program, *goal]
 
     def complaint(self, output: str) -> str:
-        errors = [line.removeprefix("[ERROR]").strip() for line in output.splitlines() if line.startswith("[ERROR]")]
-        return next(iter(errors), "")
+        return _first_after("[ERROR]", output)
 
 
 @dataclass(frozen=True)
@@ -104,5 +103,9 @@ class PyPIPackage:
         return None if program is None else [program]
 
     def complaint(self, output: str) -> str:
-        errors = [line.removeprefix("ERROR:").strip() for line in output.splitlines() if line.startswith("ERROR:")]
-        return next(iter(errors), "")
+        return _first_after("ERROR:", output)
+
+
+def _first_after(mark: str, output: str) -> str:
+    """What stands behind the mark in the first line that begins with it."""
+    return next((line.removeprefix(mark).strip() for line in output.splitlines() if line.startswith(mark)), "")

@@ -75,12 +75,9 @@ class EncodedFeature(NumericFeature):
         return {"encoder": self.encoder}
 
     def find_weights(self, find: Callable[[str], Path]) -> dict[str, Path]:
-        from modules.encoders.places import encoder_folder
+        from modules.encoders.places import encoder_of_feature
 
-        path = find(self.encoder)
-        # What lies elsewhere for pods is not for this machine to look for.
-        known = path.is_dir() or Path(self.encoder).is_absolute()
-        return {"encoder": path if known else encoder_folder(self.encoder, find("."))}
+        return {"encoder": encoder_of_feature(self.encoder, find)}
 
     def with_weights(self, paths: Mapping[str, Path]) -> Self:
         from modules.encoders.folder import read_settings

@@ -122,14 +122,11 @@ class ImageFeature(FeatureSettings):
         return {"weights": self.weights_file} if self.weights_file else {}
 
     def find_weights(self, find: Callable[[str], Path]) -> dict[str, Path]:
-        from modules.encoders.places import encoder_folder
+        from modules.encoders.places import encoder_of_feature
 
         if self.backbone not in (PATCHES, *LITE) or self.weights_file is None:
             return super().find_weights(find)
-        path = find(self.weights_file)
-        # What lies elsewhere for pods is not for this machine to look for.
-        known = path.is_dir() or Path(self.weights_file).is_absolute()
-        return {"weights": path if known else encoder_folder(self.weights_file, find("."))}
+        return {"weights": encoder_of_feature(self.weights_file, find)}
 
     def with_weights(self, paths: Mapping[str, Path]) -> Self:
         """:meth:`FeatureSettings.with_weights`; an encoder has to be of this backbone's network, if it has one."""

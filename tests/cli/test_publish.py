@@ -16,15 +16,6 @@ from tests.pipeline.recorded import Recorder
 from tests.publishing.shop import SECRET, answers, expected, predict, receiver, rounded
 
 
-@pytest.fixture
-def workflow(tmp_path: Path) -> Path:
-    (tmp_path / "shop.yaml").write_text(
-        "name: shop\nfeed: {files: [feed.csv]}\ntaxonomy: {file: taxonomy.yaml}\nrules: {file: rules.yaml}\n"
-        f"runners: {{local: {{folder: {tmp_path / 'runs'}}}}}\n"
-    )
-    return tmp_path / "shop.yaml"
-
-
 def record(workflow: Path, products: int = 30) -> tuple[RunFolder, list[dict]]:
     folder = RunFolder.of(load_workflow(workflow).workflow)
     (folder.root / "taxonomy").mkdir(parents=True)

@@ -19,15 +19,6 @@ RUN = "2031-05-01T10-00-00.000"
 
 
 @pytest.fixture
-def workflow(tmp_path: Path) -> Path:
-    (tmp_path / "shop.yaml").write_text(
-        "name: shop\nfeed: {files: [feed.csv]}\ntaxonomy: {file: taxonomy.yaml}\nrules: {file: rules.yaml}\n"
-        f"runners: {{local: {{folder: {tmp_path / 'runs'}}}}}\n"
-    )
-    return tmp_path / "shop.yaml"
-
-
-@pytest.fixture
 def recorded(workflow: Path) -> RunFolder:
     folder = RunFolder.of(load_workflow(workflow).workflow)
     (folder.root / "taxonomy").mkdir(parents=True)

@@ -140,6 +140,6 @@ def test_copies_are_learnt_from():
 @pytest.mark.parametrize("count", [3, 1])
 def test_plain_and_few_pictures_do_no_harm(count):
     tower = image_tower("picture", feature(None), 3)
-    found = fit_by_regression(tower, np.full((count, 20, 20, 3), 255, np.uint8), np.eye(count), ridge=0.1, seed=1)
-    assert np.isfinite(found).all() and np.isfinite(tower(pictures(2)).numpy()).all()
+    vectors = fit_by_regression(tower, np.full((count, 20, 20, 3), 255, np.uint8), np.eye(count), ridge=0.1, seed=1)
+    assert np.isfinite(vectors).all() and np.isfinite(tower(pictures(2)).numpy()).all()
     assert tower(pictures(2)).shape == (2, 128)
