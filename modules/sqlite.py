@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import shlex
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 
+from modules.errors import InputError, Problem, reason
 from modules.paths import near
 
 WAIT_SECONDS = 5.0
@@ -56,3 +58,36 @@ def aside_command(file: Path) -> str:
     ends = [end for end in ("", "-journal", "-wal", "-shm") if file.with_name(file.name + end).exists()]
     pairs = [(file.with_name(file.name + end), aside.with_name(aside.name + end)) for end in ends]
     return " && ".join(f"mv {shlex.quote(near(source))} {shlex.quote(near(target))}" for source, target in pairs)
+
+
+def damaged(path: Path, what: str, then: str) -> Problem:
+    """That a database cannot be used, and how to do without it.
+
+    Args:
+      what: the database's name, such as ``the publication log``. then: what becomes of it when it is put aside.
+    """
+    return Problem(near(path), f"{what} is damaged", hint=f"put it aside: {aside_command(path)}; {then}")
+
+
+@contextmanager
+def usable(path: Path, what: str, then: str) -> Iterator[None]:
+    """Raises an InputError in place of SQLite's errors; arguments as of :func:`damaged`."""
+    try:
+        yield
+    except sqlite3.DatabaseError as error:
+        if code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise InputError(damaged(path, what, then)) from None
+        raise InputError(Problem(near(path), f"{what} cannot be used: {reason(error)}")) from None
+
+
+@contextmanager
+def transaction(database: sqlite3.Connection) -> Iterator[None]:
+    """Around what is written together, or not at all; the connection begins no transaction by itself."""
+    database.execute("begin immediate")
+    try:
+        yield
+        database.execute("commit")
+    except BaseException:
+        if database.in_transaction:
+            database.execute("rollback")
+        raise

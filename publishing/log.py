@@ -6,19 +6,20 @@ a killed publication had not noted is sent again, and nothing else is.
 
 from __future__ import annotations
 
-import fcntl
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
+from modules import sqlite
 from modules.errors import InputError, Problem, reason
+from modules.locks import lock
 from modules.paths import near
-from modules.sqlite import aside_command, tables_of
+from modules.sqlite import tables_of
 
 _TABLES = """
 create table if not exists target (name text not null);
@@ -32,6 +33,7 @@ create table if not exists publications (
 );
 create temp table seen (id text primary key) without rowid;
 """
+_WHAT, _THEN = "the publication log", "everything is then published once more, which doubles nothing"
 _CHUNK = 500
 _PAGE = 1000
 _KEPT = 100
@@ -85,7 +87,7 @@ class PublicationLog:
 
     def __init__(self, path: Path | None, target: str):
         self.path = path
-        self._lock: int | None = None
+        self._lock: IO[bytes] | None = None
         if path is not None:
             self._lock = _locked(path)
         try:
@@ -115,7 +117,7 @@ class PublicationLog:
 
     def _unlock(self) -> None:
         if self._lock is not None:
-            os.close(self._lock)
+            self._lock.close()
             self._lock = None
 
     def begin(self, run: str, clock: Callable[[], float] = time.time) -> int:
@@ -215,16 +217,8 @@ class PublicationLog:
         with said(self.path):
             return _status(self._database)
 
-    @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        self._database.execute("begin immediate")
-        try:
-            yield
-            self._database.execute("commit")
-        except BaseException:
-            if self._database.in_transaction:
-                self._database.execute("rollback")
-            raise
+    def _transaction(self) -> AbstractContextManager[None]:
+        return sqlite.transaction(self._database)
 
 
 def status_of(path: Path) -> Status:
@@ -256,34 +250,23 @@ def _status(database: sqlite3.Connection) -> Status:
 
 def damaged(path: Path) -> Problem:
     """That the log cannot be used, and how to do without it."""
-    hint = f"put it aside: {aside_command(path)}; everything is then published once more, which doubles nothing"
-    return Problem(near(path), "the publication log is damaged", hint=hint)
+    return sqlite.damaged(path, _WHAT, _THEN)
 
 
 @contextmanager
 def said(path: Path | None) -> Iterator[None]:
     """Raises an InputError in place of SQLite's errors."""
-    try:
+    with nullcontext() if path is None else sqlite.usable(path, _WHAT, _THEN):
         yield
-    except sqlite3.DatabaseError as error:
-        if path is None:
-            raise
-        if (getattr(error, "sqlite_errorcode", 0) or 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise InputError(damaged(path)) from None
-        raise InputError(Problem(near(path), f"the publication log cannot be used: {reason(error)}")) from None
 
 
-def _locked(path: Path) -> int:
-    """A file descriptor that holds the lock until it is closed, be it by a kill."""
+def _locked(path: Path) -> IO[bytes]:
+    """What holds the lock until it is closed, be it by a kill."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle = os.open(path.with_suffix(".lock"), os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o644)
+        handle = lock(path.with_suffix(".lock"))
     except OSError as error:
         raise InputError(Problem(near(path), f"the publication log cannot be made: {reason(error)}")) from None
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(handle)
+    if handle is None:
         raise InputError(Problem(near(path), "another publication to this target is under way",
-                                 hint="wait for it")) from None  # fmt: skip
+                                 hint="wait for it"))  # fmt: skip
     return handle

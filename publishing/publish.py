@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 
 from modules.counting import counted
-from modules.errors import InputError, Problem
+from modules.errors import InputError
+from modules.gone import refused
 from publishing.documents import Document, Documents, removal
 from publishing.log import DeadLetter, PublicationLog
 from publishing.pace import Closed, Pace
@@ -17,8 +18,6 @@ from publishing.targets.base import Busy, Refused, Target, Unusable
 ATTEMPTS = 8
 MOST_REFUSED = 1000
 """Products of a publication: a target that refuses more has another form in mind, and is asked no further."""
-MANY_GONE = 100
-"""Products of which more than half may be gone without a question."""
 
 
 class Stopped(Exception):
@@ -178,12 +177,9 @@ class _Publication:
         """Whether more products than usual are gone; :meth:`run` says so at its end."""
         gone = self.counts.gone
         before = gone + self.counts.changed + self.counts.same
-        if gone <= MANY_GONE or 2 * gone <= before or self.way.many_gone:
-            return False
-        expected = f"{counted(gone, 'product')} of {before:,} are gone from the predictions, and were not removed"
-        hint = "is the feed whole? if so, add --many-gone"
-        self._refusal = InputError(Problem("", expected, hint=hint))
-        return True
+        if not self.way.many_gone:
+            self._refusal = refused(gone, before, "the predictions", "were not removed")
+        return self._refusal is not None
 
     def _deliver(self, batch: Batch) -> None:
         """In a thread of its own: tries until the target has the batch, refuses it, or is given up."""

@@ -12,13 +12,14 @@ from typing import Any
 import tensorflow as tf
 from tfx.dsl.io import fileio
 
-from components.product_example_gen.tasks import load_json, raw_of, writer_options
+from components.product_example_gen.tasks import load_json, writer_options
 from modules.errors import InputError, Problem
 from modules.examples import PRODUCTS, Counts
 from modules.feeds.files import FeedFile, format_of
 from modules.feeds.index import ROW
 from modules.feeds.joining import Signature, unknown_assigned_problems, unknown_problems
 from modules.feeds.plan import ExampleSettings
+from modules.feeds.products import raw_of
 from modules.feeds.quarantine import BadRecord, Tally, incomplete, tally_from_json
 from modules.feeds.readers import read_records
 from modules.settings.feed import SPLITS, Split

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import functools
 import gzip
 import io
 import json
@@ -11,7 +10,6 @@ import uuid
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
-from itertools import islice
 from typing import Any
 
 import apache_beam as beam
@@ -23,17 +21,14 @@ from modules.feeds.files import FeedFile, format_of
 from modules.feeds.ids import LabelIds
 from modules.feeds.index import IndexWriter, examine, leaks
 from modules.feeds.joining import Joiner, LabelTable, Signature
-from modules.feeds.mapping import Mapper, Product
-from modules.feeds.plan import ExampleSettings, head_of, surveyed
-from modules.feeds.quarantine import BadRecord, Tally, raw_text, tally_to_json
+from modules.feeds.plan import ExampleSettings, surveyed
+from modules.feeds.products import numbered_products, with_pictures, with_vectors
+from modules.feeds.quarantine import BadRecord, Tally, tally_to_json
 from modules.feeds.readers import Record, read_records
 from modules.feeds.splitting import Splitter
-from modules.feeds.text_vectors import BATCH, TextVectors
-from modules.feeds.values import NotUsable
+from modules.feeds.text_vectors import TextVectors
 from modules.feeds.variants import VariantRows, Variants
 from modules.images.loader import ImageLoader
-from modules.images.outcome import Picture
-from modules.progress import report
 from modules.rules import RuleSet
 from modules.settings.feed import SPLITS, Split
 from modules.taxonomy import Taxonomy
@@ -44,7 +39,6 @@ _FLUSH = 1 << 22
 
 Task = tuple[int, list[tuple[int, FeedFile, int, int]]]
 """(number, [(file's place in the order of files, file with the number of its feed, part, number of parts)])."""
-_Found = tuple[int, Product] | BadRecord | None
 
 
 def save_json(path: str, data: object) -> None:
@@ -62,11 +56,6 @@ def load_json(path: str) -> Any:
 def writer_options() -> tf.io.TFRecordOptions:
     """Shards are gzipped TFRecords."""
     return tf.io.TFRecordOptions(compression_type="GZIP")
-
-
-def raw_of(record: Record) -> str:
-    """The record's text for quarantine, made from its data where the file has none."""
-    return raw_text(record.raw if record.raw is not None else json.dumps(record.data, default=str)[:4000])
 
 
 class ShardWriter:
@@ -256,7 +245,10 @@ class MakeExamples(beam.DoFn):
     ) -> Iterator[BadRecord | None]:
         """Writes the examples of one file; yields its bad records, and None now and then."""
         splitter, example_of = self._splitter, self._joiner.example
-        for numbered, picture in self._with_images(self._with_vectors(self._products(file, records, tally))):
+        products = numbered_products(file, self._settings, records, tally)
+        if self._settings.encodings:
+            products = with_vectors(products, self._vectors)
+        for numbered, picture in with_pictures(products, self._images):
             if not isinstance(numbered, tuple):
                 yield numbered
                 continue
@@ -270,47 +262,6 @@ class MakeExamples(beam.DoFn):
             title = product.text.get("title", "")
             group = deciding[0] if deciding else 0
             index.add(product.id, title, place, line, code, SPLITS.index(split), shard, position, group)
-
-    def _products(self, file: FeedFile, records: Iterable[Record | BadRecord], tally: Tally) -> Iterator[_Found]:
-        """Products with their lines, bad records, and None now and then."""
-        own = self._sources[file.source]
-        head = functools.partial(head_of, file.path, own)
-        make = Mapper(own, self._settings.dimensions, head, self._settings.product_columns).product
-        for record in records:
-            tally.read += 1
-            if tally.read % 10_000 == 0:
-                report(tally.read, 0, "products read")
-                yield None
-            if isinstance(record, BadRecord):
-                yield record
-                continue
-            try:
-                product = make(record.data)
-            except NotUsable as error:
-                yield BadRecord(file.path, record.line, error.reason, error.detail, raw_of(record))
-                continue
-            yield record.line, product
-
-    def _with_vectors(self, numbered_products: Iterable[_Found]) -> Iterator[_Found]:
-        """The same, in the same order, with what encoders make of the products' texts among their vectors; a batch of
-        products is held at a time."""
-        if not self._settings.encodings:
-            yield from numbered_products
-            return
-        remaining = iter(numbered_products)
-        while batch := list(islice(remaining, BATCH)):
-            products = [numbered[1] for numbered in batch if isinstance(numbered, tuple)]
-            for product, vectors in zip(products, self._vectors.of(products), strict=True):
-                product.vectors.update(vectors)
-            yield from batch
-
-    def _with_images(self, numbered_products: Iterable[_Found]) -> Iterator[tuple[_Found, Picture | None]]:
-        if self._images is None:
-            return ((numbered, None) for numbered in numbered_products)
-        return self._images.pictures(
-            numbered_products,
-            lambda numbered: numbered[1].text.get("image", "") if isinstance(numbered, tuple) else None,
-        )
 
 
 class ExaminePartition(beam.DoFn):

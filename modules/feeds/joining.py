@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -11,9 +10,10 @@ from modules import examples
 from modules.category_text import Names
 from modules.counting import counted
 from modules.errors import Problem
-from modules.feeds.encoding import ByName, TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
+from modules.feeds.encoding import bytes_entry, example_of, float_entry, int_entry
 from modules.feeds.ids import LabelIds
 from modules.feeds.mapping import Product
+from modules.feeds.product_features import ProductFeatures
 from modules.feeds.truth import TrueCategories
 from modules.images.outcome import Picture
 from modules.labels.assignments import assigned
@@ -29,7 +29,6 @@ from modules.taxonomy import Category, Taxonomy
 _CACHE = 100_000
 _CACHED_NUMBERS = 1_000_000
 """Of labels that are kept serialised: one that says no to every other category of a large taxonomy is long."""
-_FLOAT = struct.Struct("<f")
 IMPORT = "import"
 RULES_SOURCE = "rules"
 ASSIGNED = "assigned"
@@ -194,8 +193,7 @@ class Joiner:
         ]
         self._by_rules = [name for name in objectives if name not in by_people]
         self._unreached_weight = {name: objective.unreached_weight for name, objective in objectives.items()}
-        self._headers = ByName(TextHeaders)
-        self._float_headers = ByName(float_header)
+        self._features = ProductFeatures()
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}
@@ -215,16 +213,7 @@ class Joiner:
         ``file`` and ``line`` say where the product stood, for problems with its true category, and ``source`` in the
         files of which feed; without ``picture`` the example has no feature for an image.
         """
-        data = product.id.encode()
-        entries = [self._headers[examples.ID][len(data)], data]
-        for name, text in product.text.items():
-            data = text.encode()
-            entries += self._headers[name][len(data)], data
-        for name, number in product.numbers.items():
-            entries += self._float_headers[name], _FLOAT.pack(number)
-        entries += [float_entry(name, vector) for name, vector in product.vectors.items()]
-        if picture is not None:
-            entries.append(bytes_entry(examples.IMAGE_BYTES, [picture.data]))
+        entries = self._features.entries(product, picture)
         fired, rule_entries, top, implied = self._rules(product.text)
         entries.append(rule_entries)
         counted = [(name, RULES_SOURCE) for name in self._by_rules] if fired else []
@@ -248,7 +237,7 @@ class Joiner:
             entries.append(self._label(name, objective, entry))
             if entry is not None:
                 counted.append((name, entry.source))
-        entries += self._headers[examples.TOP_CATEGORY][len(top)], top
+        entries += self._features.headers[examples.TOP_CATEGORY][len(top)], top
         image = picture.reason if picture is not None else ""
         return example_of(entries), Signature(split, fired, tuple(counted), image, product.untold, source)
 
