@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
+from modules.paths import near
 from modules.predictions.columns import (
     CATEGORY,
     ENTROPY,
@@ -20,7 +21,8 @@ from modules.predictions.columns import (
     TITLE,
     objective_column,
 )
-from pipeline.checksums import folder_of
+from pipeline.checksums import DamagedArtifact, folder_of
+from pipeline.run_folder import RunFolder
 from pipeline.runs import LATEST, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -130,10 +132,10 @@ class Published:
 
 
 def published_predictions(loaded: LoadedWorkflow) -> Published:
-    """What may leave the newest run.
+    """What may leave the newest run, or what `shelfmark predict` has made of a later feed by the same model.
 
     Raises:
-      InputError: there is no run, no model was blessed yet, or a file is damaged.
+      InputError: there is no run, no model was blessed yet, a file is damaged, or the daily predictions are not whole.
     """
     from modules.similarity.identity import fingerprint
     from modules.similarity.make import NEIGHBOURS
@@ -141,11 +143,34 @@ def published_predictions(loaded: LoadedWorkflow) -> Published:
     run, files, taxonomy = _predictions(loaded, LATEST, PUBLISHED)
     index = "similarity_index"
     tables = sorted((run.folder(index) / NEIGHBOURS).glob("*.parquet")) if index in run.outputs else []
-    model = run.outputs[PUBLISHED].properties.get("model")
-    served = folder_of(str(model)) / "Format-Serving" if model else None
+    served = _served(run)
     # A retention may have deleted it.
     made_by = fingerprint(served) if served is not None and served.is_dir() else ""
     return Published(run, files, taxonomy, made_by, {table.stem: table for table in tables})
+
+
+def published_model(loaded: LoadedWorkflow) -> tuple[Run, Path]:
+    """The newest run with published predictions, and the folder of the model that made them.
+
+    Raises:
+      InputError: there is no run, no model was blessed yet, or the model is gone or damaged.
+    """
+    run = _run(loaded, LATEST, PUBLISHED)
+    served = _served(run)
+    hint = f"a new run makes another: {loaded.run_command}"
+    if served is None or not served.is_dir():
+        expected = f"expected the model that run {run.id} has published by; it was cleaned away"
+        raise InputError(Problem("" if served is None else near(served.parent), expected, hint=hint))
+    damage = run.checksums.damage(served.parent) if run.checksums is not None else None
+    if damage is not None:
+        raise DamagedArtifact(Problem(near(damage.file), damage.what, hint=hint))
+    return run, served
+
+
+def _served(run: Run) -> Path | None:
+    """The folder of the model behind a run's published predictions, which need not be there any longer."""
+    model = run.outputs[PUBLISHED].properties.get("model")
+    return folder_of(str(model)) / "Format-Serving" if model else None
 
 
 def _query(
@@ -162,19 +187,40 @@ def _query(
     return selected_run, files, taxonomy, query
 
 
-def _predictions(loaded: LoadedWorkflow, run: str, key: str) -> tuple[Run, PredictionFiles, Taxonomy]:
-    from modules.predictions.read import PredictionFiles
-    from modules.taxonomy import Taxonomy
-
+def _run(loaded: LoadedWorkflow, run: str, key: str) -> Run:
     selected_run = Runs.of(loaded).find(run, key)
     if key == PUBLISHED and not selected_run.outputs[key].properties.get("products"):
         expected = "a run by whose time a model was blessed; none was, so that nothing may be published"
         hint = "see evaluation.thresholds, `shelfmark metrics`"
         raise InputError(Problem("", expected, key="published", hint=hint))
+    return selected_run
+
+
+def _predictions(loaded: LoadedWorkflow, run: str, key: str) -> tuple[Run, PredictionFiles, Taxonomy]:
+    from modules.predictions.read import PredictionFiles
+    from modules.taxonomy import Taxonomy
+
+    selected_run = _run(loaded, run, key)
     folder = selected_run.folder(key)
     own = folder / TAXONOMY_FILE
     taxonomy = Taxonomy.load(own) if own.is_file() else selected_run.taxonomy()
-    return selected_run, PredictionFiles(folder), taxonomy
+    daily = _daily(loaded, selected_run) if (run, key) == (LATEST, PUBLISHED) else None
+    return selected_run, daily or PredictionFiles(folder), taxonomy
+
+
+def _daily(loaded: LoadedWorkflow, run: Run) -> PredictionFiles | None:
+    """The daily predictions, if none but this run has come before them."""
+    from modules.predictions.daily.files import DailyFiles
+    from modules.predictions.daily.state import last_pass
+
+    place = RunFolder.of(loaded.workflow).daily
+    last = last_pass(place)
+    if last is None or last.run != run.id:
+        return None
+    if last.ended is None:
+        hint = "the same `shelfmark predict` goes on where it ended"
+        raise InputError(Problem(near(place), "expected whole daily predictions; the last pass was cut off", hint=hint))
+    return DailyFiles(place)
 
 
 def write_evaluation(loaded: LoadedWorkflow, run: str, output: Path) -> str:

@@ -64,6 +64,11 @@ class RunFolder:
         return self.path / "publications"
 
     @property
+    def daily(self) -> Path:
+        """What was predicted between runs."""
+        return self.path / "daily"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

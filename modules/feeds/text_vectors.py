@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 
 import tensorflow as tf
@@ -26,6 +27,9 @@ class TextVectors:
       encodings: feature to what it wants encoded.
       folder: what encoders' folders are relative to.
       settings: of the cache of texts that were encoded before; None, or without a folder: there is no cache.
+
+    Attributes:
+      seconds: that encoding has taken so far.
     """
 
     def __init__(
@@ -37,6 +41,7 @@ class TextVectors:
         self._encodings = {name: (resolve(folder, own.encoder), own.columns) for name, own in encodings.items()}
         self._settings = settings or EncodingSettings()
         self._done = 0
+        self.seconds = 0.0
 
     def of(self, products: Sequence[Product]) -> list[dict[str, Float32Array]]:
         """For each product its columns of the example (:func:`modules.examples.encoding`); none where the texts that a
@@ -45,6 +50,7 @@ class TextVectors:
         Raises:
           InputError: an encoder is missing or broken.
         """
+        started = time.monotonic()
         vectors: list[dict[str, Float32Array]] = [{} for _ in products]
         texts_of: dict[tuple[str, ...], list[str]] = {}
         for name, (folder, columns) in self._encodings.items():
@@ -67,6 +73,7 @@ class TextVectors:
         if self._encodings:
             self._done += len(products)
             report(self._done, 0, "products encoded")
+        self.seconds += time.monotonic() - started
         return vectors
 
 

@@ -6,8 +6,11 @@ import json
 from typing import Any
 
 import tensorflow as tf
+from pydantic import TypeAdapter
 
 from modules.examples import TAXONOMY_FILE
+from modules.features import Feature
+from modules.features.base import FeatureSettings
 from modules.settings.committee import CommitteeSettings
 from modules.training.run import MODEL_FACTS
 
@@ -20,6 +23,12 @@ def settings_of(model: str) -> str:
         committee = {key: value for key, value in committee.items() if key in CommitteeSettings.model_fields}
     kept = {key: facts[key] for key in ("objectives", "prediction")}
     return json.dumps({"name": facts["workflow"], **kept, "committee": committee})
+
+
+def features_of(model: str) -> dict[str, FeatureSettings]:
+    """The features that a model was trained with."""
+    known: dict[str, FeatureSettings] = TypeAdapter(dict[str, Feature]).validate_python(_facts(model)["features"])
+    return known
 
 
 def untaught_objectives(model: str) -> list[str]:

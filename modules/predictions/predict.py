@@ -137,7 +137,7 @@ def predict_file(
         )
 
     done = 0
-    with _Writer(target, batch_of(*load(_empty_product()), models[0]).schema) as writer:
+    with TableWriter(target, batch_of(*load(_empty_product()), models[0]).schema) as writer:
         for batch in _in_order(batch_of, ((*item, on) for item, on in zip(data, cycle(models), strict=False))):
             writer.add(batch)
             done += batch.num_rows
@@ -173,7 +173,7 @@ def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple[Any, ...
             yield waiting.popleft().result()
 
 
-class _Writer:
+class TableWriter:
     """Parquet in row groups of at least ``ROW_GROUP`` rows; the columns that repeat are dictionaries."""
 
     def __init__(self, target: str, schema: pa.Schema):
@@ -192,7 +192,7 @@ class _Writer:
         )  # fmt: skip
         self.waiting: list[pa.RecordBatch] = []
 
-    def __enter__(self) -> _Writer:
+    def __enter__(self) -> TableWriter:
         return self
 
     def __exit__(self, *error: object) -> None:
@@ -279,7 +279,7 @@ class PredictionColumns:
     def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
         arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in (ID, *SHOWN)}
-        arrays[PRICE] = pa.array(_as_written(raw[PRICE]))
+        arrays[PRICE] = pa.array(as_written(raw[PRICE]))
         for name, objective in self.objectives.items():
             tables, classes = self.tables[name], outputs[objective_column(name, CLASSES)].astype(np.int32)
             null = np.full(len(classes), name in self.untaught)
@@ -309,7 +309,7 @@ class PredictionColumns:
         return with_guessed_classes(pa.RecordBatch.from_pydict(arrays), self.guessed)
 
 
-def _as_written(values: np.ndarray) -> np.ndarray:
+def as_written(values: np.ndarray) -> np.ndarray:
     """32-bit floats as the 64-bit ones of the same shortest decimal: 19.99, not 19.989999771118164."""
     return values.astype(str).astype(np.float64)
 

@@ -73,21 +73,6 @@ def uncertainty_of(score: Uncertainty, values: FloatArray) -> Float64Array:
     return 1.0 - wide if score == MARGIN else wide
 
 
-def _batches(file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
-    with readable(file):
-        opened = pq.ParquetFile(file, pre_buffer=False)
-    with opened:
-        # pyarrow fails on a file without any: a split may have no product.
-        batches = opened.iter_batches(batch_size=_SCANNED, columns=list(columns)) if opened.num_row_groups else iter(())
-        while True:
-            # Only the reading: what a consumer raises is none of the file's faults.
-            with readable(file):
-                batch = next(batches, None)
-            if batch is None:
-                return
-            yield batch
-
-
 class PredictionFiles:
     """The Parquet files of one run's predictions.
 
@@ -105,11 +90,7 @@ class PredictionFiles:
           InputError: there is no prediction in it, or a file is damaged.
         """
         self.folder = Path(folder)
-        order = {"train": 0, "eval": 1, "test": 2}
-        folders = [f for f in self.folder.glob(f"{SPLIT_FOLDER}*") if f.is_dir()]
-        names = sorted((f.name[len(SPLIT_FOLDER) :] for f in folders), key=lambda name: (order.get(name, 3), name))
-        files_by_split = {name: sorted((self.folder / f"{SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
-        self.files = {name: files for name, files in files_by_split.items() if files}
+        self.files = self._find()
         if not self.files:
             hint = "predict again with `shelfmark run --from Predictor`"
             raise InputError(Problem(str(folder), "predictions (Split-*/*.parquet); there are none", hint=hint))
@@ -118,6 +99,13 @@ class PredictionFiles:
             self.schema: pa.Schema = pq.read_schema(first)
         self.kinds = {name: kind_by_columns(name, self.schema.names) for name in objectives_of(self.schema.names)}
         self.guessed = guessed_classes(self.schema)
+
+    def _find(self) -> dict[str, list[Path]]:
+        order = {"train": 0, "eval": 1, "test": 2}
+        folders = [f for f in self.folder.glob(f"{SPLIT_FOLDER}*") if f.is_dir()]
+        names = sorted((f.name[len(SPLIT_FOLDER) :] for f in folders), key=lambda name: (order.get(name, 3), name))
+        files_by_split = {name: sorted((self.folder / f"{SPLIT_FOLDER}{name}").glob("*.parquet")) for name in names}
+        return {name: files for name, files in files_by_split.items() if files}
 
     def objective(self, name: str | None) -> str:
         """``name``, or the first single-label objective, or the first one.
@@ -144,7 +132,22 @@ class PredictionFiles:
         # Not as a dataset: that reads ahead, and holds the whole file.
         for name in [split] if split is not None else list(self.files):
             for file in self.files.get(name, []):
-                yield from _batches(file, columns)
+                yield from self._read(file, columns)
+
+    def _read(self, file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        with readable(file):
+            opened = pq.ParquetFile(file, pre_buffer=False)
+        with opened:
+            # pyarrow fails on a file without any: a split may have no product.
+            groups = opened.num_row_groups
+            batches = opened.iter_batches(batch_size=_SCANNED, columns=list(columns)) if groups else iter(())
+            while True:
+                # Only the reading: what a consumer raises is none of the file's faults.
+                with readable(file):
+                    batch = next(batches, None)
+                if batch is None:
+                    return
+                yield batch
 
     def has_category(self) -> bool:
         """Whether a sink would write a category of the first single-label objective (or the first one): no guess is."""

@@ -30,6 +30,7 @@ from shelfmark.cli import (
     label,
     metrics,
     migrate,
+    predict,
     predictions,
     publish,
     rules,
@@ -59,6 +60,7 @@ app.command("migrate")(migrate.migrate)
 app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
 app.command("statistics")(statistics.statistics)
+app.command("predict")(predict.predict)
 app.command("predictions")(predictions.predictions)
 app.command("publish")(publish.publish)
 app.command("demo")(demo.demo)

@@ -1,0 +1,86 @@
+"""``shelfmark predict``: a day's feed by the published model, without training."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from modules.counting import counted
+from modules.errors import InputError, Problem
+from modules.paths import near
+from shelfmark.cli.options import SetOption, WorkflowOption, console, load
+
+if TYPE_CHECKING:
+    from pipeline.workflow_file import LoadedWorkflow
+
+_FeedArgument = Annotated[
+    list[str] | None,
+    typer.Argument(
+        metavar="[FEED ...]", help="Today's files, with all products; default: the workflow's.", show_default=False
+    ),
+]
+_ManyGoneOption = Annotated[bool, typer.Option("--many-gone", help="Forget products even where most are gone.")]
+
+
+def predict(
+    feed: _FeedArgument = None,
+    many_gone: _ManyGoneOption = False,
+    workflow: WorkflowOption = None,
+    overrides: SetOption = None,
+) -> None:
+    """Predict new and changed products of a feed with the last blessed model; nothing is trained."""
+    from pipeline.daily import with_files
+
+    for file in feed or ():
+        if file.endswith((".yaml", ".yml")):
+            raise InputError(Problem("", "expected a file of the feed; this is a workflow", key="FEED", value=file,
+                                     hint=f"shelfmark predict --workflow {shlex.quote(file)}"))  # fmt: skip
+    loaded = load(workflow, overrides, products=True)
+    _predict(loaded, with_files(loaded, feed or ()), many_gone)
+
+
+def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> None:
+    from pipeline import daily
+    from pipeline.run_folder import RunFolder
+
+    started = time.monotonic()
+    with _progress():
+        counts = daily.predict(today, many_gone=many_gone)
+    seconds = time.monotonic() - started
+    place = RunFolder.of(loaded.workflow).daily
+    bad = counts.quarantined.total()
+    parts = f"{counts.new:,} new, {counts.changed:,} changed, {counts.same:,} unchanged, {counts.gone:,} gone"
+    typer.echo(f"{counted(counts.products, 'product')}: {parts}; {counted(bad, 'record')} in quarantine")
+    if bad:
+        reasons = ", ".join(f"{name} {count:,}" for name, count in counts.quarantined.most_common())
+        typer.echo(f"quarantine: {reasons}; {near(place / 'quarantine.jsonl.gz')} has each record")
+    if counts.by_new_model:
+        typer.echo(f"the model is another one: {counted(counts.by_new_model, 'unchanged product')} predicted anew")
+    if counts.predicted:
+        each = counts.seconds / counts.predicted
+        said = f"{counted(counts.predicted, 'product')} predicted, {each:.2g} s each; {seconds:.1f} s in all"
+        typer.echo(f"{said}; {counted(counts.moved, 'product')} changed categories")
+    named = loaded.arguments if loaded.arguments[0] == "--demo" else ("--workflow", *loaded.arguments)
+    typer.echo(f"next: {shlex.join(['shelfmark', 'publish', 'TARGET', *named])}")
+
+
+@contextmanager
+def _progress() -> Iterator[None]:
+    """What libraries print stays away from the user; on a terminal a line says how far it is."""
+    from modules.progress import listening
+    from pipeline.quiet import everything_else_to
+
+    screen = console(stderr=True)
+    with (
+        open(os.devnull, "w") as log,
+        everything_else_to(log, screen),
+        screen.status("reading") as status,
+        listening(lambda done, total, text: status.update(f"{done:,} {text}")),
+    ):
+        yield
