@@ -10,7 +10,6 @@ from pydantic import TypeAdapter
 
 from modules.examples import TAXONOMY_FILE
 from modules.features import Feature
-from modules.features.base import FeatureSettings
 from modules.settings.committee import CommitteeSettings
 from modules.training.run import MODEL_FACTS
 
@@ -25,9 +24,9 @@ def settings_of(model: str) -> str:
     return json.dumps({"name": facts["workflow"], **kept, "committee": committee})
 
 
-def features_of(model: str) -> dict[str, FeatureSettings]:
+def features_of(model: str) -> dict[str, Feature]:
     """The features that a model was trained with."""
-    known: dict[str, FeatureSettings] = TypeAdapter(dict[str, Feature]).validate_python(_facts(model)["features"])
+    known: dict[str, Feature] = TypeAdapter(dict[str, Feature]).validate_python(_facts(model)["features"])
     return known
 
 

@@ -7,6 +7,7 @@ as examples, so that memory does not grow with the feed.
 from __future__ import annotations
 
 import gzip
+import hashlib
 import os
 import time
 from collections import Counter
@@ -201,7 +202,8 @@ class _Reading:
         while batch := list(islice(numbered, _LOOKED_UP)):
             ids = [item[1].id for item in batch if isinstance(item, tuple)]
             seen, known = self._state.places(ids), self._state.known(ids)
-            rows, wanted = [], []
+            rows: list[Row] = []
+            wanted: list[Numbered] = []
             for item in batch:
                 if not isinstance(item, tuple):
                     wanted.append(item)
@@ -264,11 +266,15 @@ def _predict(state: DailyState, shard: int, shards: int, model: DailyModel) -> i
     remove_guesses(folder)
     files = PredictionFiles(folder)
     columns = [objective_column(name, kind_named(kind).membership_column) for name, kind in files.kinds.items()]
-    categories = [orjson.dumps(row) for batch in files.scan(columns) for row in _rows(batch, columns)]
+    categories = [_digest(row) for batch in files.scan(columns) for row in _rows(batch, columns)]
     number, path = state.new_part()
     _settle(made, path)
     _spooled(state, shard).unlink()
     return state.take(shard, number, model.key, categories)
+
+
+def _digest(categories: tuple[object, ...]) -> bytes:
+    return hashlib.blake2b(orjson.dumps(categories), digest_size=8).digest()
 
 
 def _rows(batch: pa.RecordBatch, columns: list[str]) -> Iterator[tuple[object, ...]]:

@@ -223,7 +223,7 @@ class DailyState:
         """The products of a shard are predicted, and lie in the file ``part`` in the shard's order.
 
         Args:
-          categories: of each product, in any form that can be compared.
+          categories: of each product, a digest of them.
 
         Returns:
           How many of them had other categories before.
