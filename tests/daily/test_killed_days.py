@@ -1,0 +1,50 @@
+"""SIGKILL in the middle of a day: the next pass goes on, and ends with what the model says of the feed."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from modules.errors import InputError
+from modules.predictions.daily import passes
+from modules.predictions.daily.state import last_pass, parts_of
+from pipeline.results import published_predictions
+from pipeline.workflow_file import load_workflow
+from tests.daily.predictor import SHARD
+from tests.daily.shop import Shop, asked, day
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.mark.parametrize(
+    ("point", "number", "left"), [("predicted", 0, 30), ("settled", 1, 20), ("taken", 1, 10), ("ended", 0, 0)]
+)
+def test_what_was_noted_is_not_predicted_again(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch, point: str, number: int, left: int
+) -> None:
+    monkeypatch.setattr(passes, "SHARD", SHARD)
+    rows = day(30)
+    shop.predict(
+        {name: {**row, "title": "canvas tote"} for name, row in rows.items()}
+        | {"gone": {"id": "gone"} | day(1)["p0"] | {"id": "gone"}}
+    )
+    shop.write(rows.values())
+    command = [sys.executable, "-m", "tests.daily.predictor", str(shop.workflow), point, str(number)]
+    died = subprocess.run(command, check=False, cwd=Path(__file__).parents[2], capture_output=True)
+    assert died.returncode == -signal.SIGKILL, died.stderr
+    last = last_pass(shop.place)
+    assert last is not None and (last.ended is not None) == (point == "ended")
+    loaded = load_workflow(shop.workflow)
+    if point != "ended":
+        with pytest.raises(InputError, match="the last pass was cut off"):
+            published_predictions(loaded)
+    with asked(monkeypatch) as batches:
+        counts = shop.predict()
+    assert counts.predicted == left and sum(batch for batch in batches if batch > 1) == left
+    shop.check(rows)
+    assert not (shop.place / "spool").exists() and published_predictions(loaded).files.products() == 30
+    assert len(list(parts_of(shop.place).iterdir())) <= 6
