@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
@@ -15,26 +16,26 @@ from tests.daily.shop import Shop, day
 
 
 def test_bad_records_are_counted_and_named(shop: Shop) -> None:
-    rows = day(40)
+    rows = day(100)
     bad = ["{no json", json.dumps({"title": "no id"}), json.dumps({**rows["p3"], "title": "again"})]
     shop.write([*rows.values(), *bad])
     counts = shop.predict()
-    assert counts.quarantined == Counter(broken_json=1, no_id=1, duplicate_id=1) and counts.products == 40
+    assert counts.quarantined == Counter(broken_json=1, no_id=1, duplicate_id=1) and counts.products == 100
     shop.check(rows)
     with gzip.open(shop.place / "quarantine.jsonl.gz", "rt") as stream:
         kept = [json.loads(line) for line in stream]
-    assert {record["reason"]: record["line"] for record in kept} == {"broken_json": 41, "no_id": 42, "duplicate_id": 43}
+    assert {record["reason"]: record["line"] for record in kept} == {
+        "broken_json": 101, "no_id": 102, "duplicate_id": 103,
+    }  # fmt: skip
     assert kept[2]["detail"] == f"{shop.feed}:4 has this id already"
 
 
 def test_an_id_twice_in_two_files_is_the_first_files(shop: Shop) -> None:
-    rows = day(4)
-    names = []
-    for name, title in (("a.jsonl", "boot"), ("b.jsonl", "sandal")):
-        own = {**rows["p1"], "title": title}
-        more = rows["p2"] if name == "a.jsonl" else rows["p3"]
-        (shop.folder / name).write_text("".join(json.dumps(row) + "\n" for row in (own, more, {**more, "id": name})))
-        names.append(str(shop.folder / name))
+    rows = day(60)
+    names = [str(shop.folder / name) for name in ("a.jsonl", "b.jsonl")]
+    for name, title in zip(names, ("boot", "sandal"), strict=True):
+        own = [{**rows["p1"], "title": title}, *({**row, "id": f"{name}{at}"} for at, row in rows.items())]
+        Path(name).write_text("".join(json.dumps(row) + "\n" for row in own))
     counts = shop.predict(files=tuple(names))
     assert counts.quarantined == Counter(duplicate_id=1) and shop.table()["p1"]["title"] == "boot"
 
@@ -89,6 +90,9 @@ def test_published_is_the_newest_of_run_and_day(capsys, shop: Shop) -> None:
     # The run's products, one of them changed, and others.
     rows = day(5) | {f"d{i}": {**row, "id": f"d{i}"} for i, row in enumerate(day(20, seed=8).values())}
     rows["p0"]["title"] = "canvas tote carry" if "boot" in rows["p0"]["title"] else "boot leather ankle"
+    for row in rows.values():
+        # The run's table has none.
+        del row["retailer"]
     shop.predict(rows)
     assert "20 new, 1 changed, 0 gone, 4 as before" in publish()
     assert "0 new, 0 changed, 0 gone, 25 as before" in publish()
