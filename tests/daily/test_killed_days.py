@@ -28,10 +28,8 @@ def test_what_was_noted_is_not_predicted_again(
 ) -> None:
     monkeypatch.setattr(passes, "SHARD", SHARD)
     rows = day(30)
-    shop.predict(
-        {name: {**row, "title": "canvas tote"} for name, row in rows.items()}
-        | {"gone": {"id": "gone"} | day(1)["p0"] | {"id": "gone"}}
-    )
+    before = {name: {**row, "title": "canvas tote"} for name, row in rows.items()}
+    shop.predict(before | {"gone": {**rows["p0"], "id": "gone"}})
     shop.write(rows.values())
     command = [sys.executable, "-m", "tests.daily.predictor", str(shop.workflow), point, str(number)]
     died = subprocess.run(command, check=False, cwd=Path(__file__).parents[2], capture_output=True)
