@@ -83,6 +83,7 @@ def serve_similar(source: Source, options: ApiOptions, say: Callable[[str], None
     from api.gate import Access
     from api.similarity.engine import Engine, Limits
     from api.similarity.metrics import Metrics
+    from api.tokens import Client, Clients
 
     limits = Limits(max_batch=options.max_batch, max_wait=options.max_wait_ms / 1000.0)
     engine = Engine(source, Metrics(), limits, options.preload)
@@ -90,7 +91,8 @@ def serve_similar(source: Source, options: ApiOptions, say: Callable[[str], None
     catalogue = engine.current().catalogue
 
     def create(port: int) -> FastAPI:
-        access = Access(token, port if options.loopback and token is None else None)
+        clients = None if token is None else Clients([Client.of(token)])
+        access = Access(clients, port if options.loopback and token is None else None)
         return create_app(engine, access, options.poll)
 
     def announce(url: str) -> Iterator[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
@@ -11,9 +10,10 @@ from modules import examples
 from modules.category_text import Names
 from modules.counting import counted
 from modules.errors import Problem
-from modules.feeds.encoding import ByName, TextHeaders, bytes_entry, example_of, float_entry, float_header, int_entry
+from modules.feeds.encoding import ByName, TextHeaders, bytes_entry, example_of, float_entry, int_entry
 from modules.feeds.ids import LabelIds
 from modules.feeds.mapping import Product
+from modules.feeds.product_entries import ProductEntries
 from modules.feeds.truth import TrueCategories
 from modules.images.outcome import Picture
 from modules.labels.assignments import assigned
@@ -29,7 +29,6 @@ from modules.taxonomy import Category, Taxonomy
 _CACHE = 100_000
 _CACHED_NUMBERS = 1_000_000
 """Of labels that are kept serialised: one that says no to every other category of a large taxonomy is long."""
-_FLOAT = struct.Struct("<f")
 IMPORT = "import"
 RULES_SOURCE = "rules"
 ASSIGNED = "assigned"
@@ -195,7 +194,7 @@ class Joiner:
         self._by_rules = [name for name in objectives if name not in by_people]
         self._unreached_weight = {name: objective.unreached_weight for name, objective in objectives.items()}
         self._headers = ByName(TextHeaders)
-        self._float_headers = ByName(float_header)
+        self._product = ProductEntries()
         self._top = [taxonomy.top(category).name.encode() for category in taxonomy.exclusive]
         self._class = {category.id: i for i, category in enumerate(taxonomy.exclusive)}
         self._index = {category.id: category.index for category in taxonomy}
@@ -215,14 +214,7 @@ class Joiner:
         ``file`` and ``line`` say where the product stood, for problems with its true category, and ``source`` in the
         files of which feed; without ``picture`` the example has no feature for an image.
         """
-        data = product.id.encode()
-        entries = [self._headers[examples.ID][len(data)], data]
-        for name, text in product.text.items():
-            data = text.encode()
-            entries += self._headers[name][len(data)], data
-        for name, number in product.numbers.items():
-            entries += self._float_headers[name], _FLOAT.pack(number)
-        entries += [float_entry(name, vector) for name, vector in product.vectors.items()]
+        entries = self._product.entries(product)
         if picture is not None:
             entries.append(bytes_entry(examples.IMAGE_BYTES, [picture.data]))
         fired, rule_entries, top, implied = self._rules(product.text)
