@@ -47,7 +47,7 @@ class Access:
 
 
 class TokenGate(Gate):
-    """Refuses requests without a token of the right scope, too many of them, and those to a foreign name of loopback."""
+    """Refuses requests without a token of the right scope, too many, and those to a foreign name of loopback."""
 
     def __init__(self, app: ASGIApp, access: Access):
         super().__init__(app, None if access.port is None else loopback_hosts(access.port))

@@ -56,7 +56,7 @@ class Clients:
 
 
 def read_clients(file: Path) -> Clients:
-    """Reads a file of lines ``NAME SCOPE,SCOPE SHA-256``; blank lines and lines that begin with ``#`` count for nothing.
+    """Reads a file of lines ``NAME SCOPE,SCOPE SHA-256``; blank lines and comments (``#``) are passed over.
 
     Raises:
       InputError: The file cannot be read, or a line is wrong.

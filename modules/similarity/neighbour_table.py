@@ -51,6 +51,10 @@ class NeighbourTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Deletes the database."""
         self._database.close()
 
     def of(self, ids: list[str]) -> list[list[dict[str, Any]]]:

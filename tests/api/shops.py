@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import uvicorn
 
-from api.app import create_app
+from api.app import Services, create_app
 from api.gate import Access
 from api.similarity.engine import Engine, Limits, Source
 from api.similarity.metrics import Metrics
@@ -68,7 +68,9 @@ def serving(source: Source, access: Access = OPEN, limits: Limits = USUAL) -> It
     """A client of a real server on loopback, and the server's engine."""
     engine = Engine(source, Metrics(), limits)
     engine.load()
-    config = uvicorn.Config(create_app(engine, access), port=0, log_level="error", lifespan="on")
+    config = uvicorn.Config(
+        create_app(Services(engine.metrics, engine), access), port=0, log_level="error", lifespan="on"
+    )
     server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from api.bodies import MAX_BODY
 from api.gate import Access
 from api.similarity.engine import Limits
-from api.similarity.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
+from api.similarity.requests import MAX_DIMENSION, MAX_QUERIES, Similar
 from api.similarity.sources import FolderSource
 from api.tokens import Client, Clients
 from modules.similarity.catalogue import Catalogue, SimilarityQuery
