@@ -146,7 +146,8 @@ class ProductTable:
             database.executemany(
                 "insert into figures values (?, ?)", ((name, orjson.dumps(body)) for name, body in figures.items())
             )
-            database.executescript("commit;" + _INDEXES)
+            database.execute("commit")
+            database.executescript(_INDEXES)
             products: int = database.execute("select count(*) from product").fetchone()[0]
             return products
 

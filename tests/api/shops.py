@@ -68,9 +68,14 @@ def serving(source: Source, access: Access = OPEN, limits: Limits = USUAL) -> It
     """A client of a real server on loopback, and the server's engine."""
     engine = Engine(source, Metrics(), limits)
     engine.load()
-    config = uvicorn.Config(
-        create_app(Services(engine.metrics, engine), access), port=0, log_level="error", lifespan="on"
-    )
+    with serving_all(Services(engine.metrics, engine), access) as client:
+        yield client, engine
+
+
+@contextmanager
+def serving_all(services: Services, access: Access = OPEN, poll: float = 0.0) -> Iterator[httpx.Client]:
+    """A client of a real server on loopback."""
+    config = uvicorn.Config(create_app(services, access, poll), port=0, log_level="error", lifespan="on")
     server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -80,7 +85,7 @@ def serving(source: Source, access: Access = OPEN, limits: Limits = USUAL) -> It
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
-            yield client, engine
+            yield client
     finally:
         server.should_exit = True
         thread.join()
