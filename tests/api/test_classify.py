@@ -172,11 +172,12 @@ def test_what_does_not_fit_is_refused(server: httpx.Client, status: int, body: A
 
 
 def test_of_several_feeds_one_is_named(exported: tuple[Workflow, str], tmp_path: Path) -> None:  # noqa: F811
+    vector = {"image_vector": "vector"}
     feeds = [
-        {"retailer": "acme", "files": ["a.jsonl"], "fields": {"id": "sku", "title": "name"}},
-        {"retailer": "bolt", "files": ["b.jsonl"], "fields": {"id": "sku", "title": "text.title"}},
+        {"retailer": "acme", "files": ["a.jsonl"], "fields": {"id": "sku", "title": "name", **vector}},
+        {"retailer": "bolt", "files": ["b.jsonl"], "fields": {"id": "sku", "title": "text.title", **vector}},
     ]
-    workflow = exported[0].model_dump(mode="json") | {"feeds": feeds}
+    workflow = exported[0].model_dump(mode="json") | {"feed": {}, "feeds": feeds}
     push(tmp_path, 1, exported[1])
     with serving_all(services(tmp_path, Workflow.model_validate(workflow))) as client:
         product = {"sku": "1", "name": "canvas tote", "text": {"title": "ankle boot"}}
