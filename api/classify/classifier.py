@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -92,6 +93,7 @@ class PushedModels:
         if newest.name == version:
             return None
         with self._broken((newest.name, state_of(newest))):
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             from modules.predictions.live import LiveModel
 
             model = Model(LiveModel(newest), newest.name)

@@ -4,17 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import tensorflow as tf
 
 from modules.errors import InputError, Problem, reason
-from modules.examples import TAXONOMY_FILE
+from modules.examples import ID, TAXONOMY_FILE
+from modules.feeds.encoding import bytes_entry, example_of
 from modules.predictions.answering import guessed_classes, is_taught, settings_of, untaught_objectives
 from modules.predictions.predict import PredictingModel, PredictionColumns, as_arrays, devices
 from modules.settings.workflow import Workflow
 from modules.similarity.identity import fingerprint
 from modules.taxonomy import Taxonomy
+
+_NOTHING = example_of([bytes_entry(ID, [b""])])
 
 
 class LiveModel:
@@ -43,10 +48,15 @@ class LiveModel:
             raise InputError(Problem(str(folder), expected, hint="run the workflow again")) from None
         self.fingerprint = fingerprint(folder)
         self._columns = PredictionColumns(self.workflow, self.taxonomy, None, untaught, self.guessed)
-        self._spec, self._wanted = self._columns.parsing_spec(), self._columns.outputs()
+        self._wanted = self._columns.outputs()
+        # What the table shows of a product itself, labels above all, is nothing here, and parsing it for each request
+        # would take half as long as the model.
+        nothing = tf.io.parse_example(tf.constant([_NOTHING]), self._columns.parsing_spec())
+        self._nothing = {name: as_arrays(value) for name, value in nothing.items()}
 
     def predict(self, examples: Sequence[bytes]) -> pa.RecordBatch | None:
-        """The table of predictions (:class:`modules.predictions.predict.PredictionColumns`), without embeddings.
+        """What the model says (:class:`modules.predictions.predict.PredictionColumns`): neither embeddings, nor what
+        the table repeats of the products and their labels.
 
         Args:
           examples: serialised tf.Examples of raw products, at least one.
@@ -57,8 +67,15 @@ class LiveModel:
         serialised = tf.constant(examples, tf.string)
         try:
             outputs = self._model(serialised)
-            raw = tf.io.parse_example(serialised, self._spec)
         except (tf.errors.InvalidArgumentError, tf.errors.UnknownError):
             return None
-        arrays = {name: as_arrays(value) for name, value in raw.items()}
-        return self._columns.record_batch(arrays, {name: outputs[name].numpy() for name in self._wanted})
+        raw = {name: _repeated(value, len(examples)) for name, value in self._nothing.items()}
+        return self._columns.record_batch(raw, {name: outputs[name].numpy() for name in self._wanted})
+
+
+def _repeated(value: Any, count: int) -> Any:
+    """One product's column ``count`` times; of a ragged one, which has no value, the offsets of so many rows."""
+    if isinstance(value, tuple):
+        values, offsets = value
+        return values, np.zeros(count + 1, offsets.dtype)
+    return np.repeat(value, count, axis=0)
