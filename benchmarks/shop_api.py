@@ -4,9 +4,10 @@
 
 ``GET /v1/products/{id}`` at 100,000 products (``--products``) stands beside an empty answer of FastAPI behind the same
 guarded uvicorn: seconds per request of one client that keeps its connection, in turns. ``POST /v1/classify`` in batches
-of 64, four at a time, stands beside the exported model's own signature in this process, on the same texts, already encoded. The model
-is the small one that the tests train. Each server is a process of its own; goals: at most 3 times the empty answer's
-seconds, at least 0.7 of the bare model's products per second.
+of 64, four at a time, stands beside the exported model's own signature in this process, on the same texts, already
+encoded. The model is the small one that the tests train, so that what surrounds it weighs more than beside a real one.
+Each server is a process of its own. Goals: at most 3 times the empty answer's seconds, at least 0.7 of the bare model's
+products per second.
 """
 
 from __future__ import annotations
