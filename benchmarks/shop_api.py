@@ -81,7 +81,12 @@ def _document(i: int, leaves: Any) -> Any:
         "category_id": best.id, "category": best.text, "probability": i % 1000 / 1000, "categories": [best.id],
         "top": top,
     }  # fmt: skip
-    values = {"id": f"p{i:07}", "retailer": f"shop-{i % 7}", "objectives": {"exclusive": said}, "version": 1}
+    values: dict[str, Any] = {
+        "id": f"p{i:07}",
+        "retailer": f"shop-{i % 7}",
+        "objectives": {"exclusive": said},
+        "version": 1,
+    }
     return Document(values["id"], {**values, "run": "run-1", "model": "0" * 64}, None)
 
 
