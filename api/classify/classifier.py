@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,9 +70,7 @@ def _guesses(batch: pa.RecordBatch, objective: str) -> list[dict[str, Any] | Non
     parts = (CATEGORY_ID, CATEGORY, PROBABILITY)
     values = zip(*(batch.column(objective_column(objective, part)).to_pylist() for part in parts), strict=True)
     return [
-        {"category_id": category_id, "category": path, "probability": round(probability, DIGITS)}
-        if source == NAMES
-        else None
+        {CATEGORY_ID: category_id, CATEGORY: path, PROBABILITY: round(probability, DIGITS)} if source == NAMES else None
         for source, (category_id, path, probability) in zip(sources, values, strict=True)
     ]
 
@@ -93,7 +90,6 @@ class PushedModels:
         if newest.name == version:
             return None
         with self._broken((newest.name, state_of(newest))):
-            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             from modules.predictions.live import LiveModel
 
             model = Model(LiveModel(newest), newest.name)

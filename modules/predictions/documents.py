@@ -136,9 +136,9 @@ def objective_answers(
     ]
     return [
         {
-            "category_id": category_id,
-            "category": path,
-            "probability": None if path is None else probability,
+            CATEGORY_ID: category_id,
+            CATEGORY: path,
+            PROBABILITY: None if path is None else probability,
             "categories": _listed(member),
             "top": _best(known, best, their) if path is not None else [],
         }
@@ -150,7 +150,7 @@ def objective_answers(
 
 def _best(known: list[tuple[str, str] | None], classes: list[int], scores: list[float]) -> list[dict[str, Any]]:
     pairs = [(known[i], score) for i, score in zip(classes, scores, strict=True)]
-    return [{"category_id": pair[0], "category": pair[1], "probability": s} for pair, s in pairs if pair is not None]
+    return [{CATEGORY_ID: pair[0], CATEGORY: pair[1], PROBABILITY: s} for pair, s in pairs if pair is not None]
 
 
 def _listed(member: Any) -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable
@@ -83,6 +84,8 @@ def start(
     )  # fmt: skip
     clients_of(options)
     loaded = load(workflow, overrides)
+    # Before anything imports TensorFlow, whose notes are nobody's answer.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     from api.app import Services
     from api.classify.classifier import Classifier, PushedModels
     from api.classify.reading import ProductReader
