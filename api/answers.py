@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 
 class Problem(BaseModel):
@@ -27,8 +27,30 @@ class Health(BaseModel):
 
 
 class Ready(BaseModel):
-    """An index is loaded."""
+    """Something is loaded; what is not is left out."""
 
     ready: bool
-    version: str
-    methods: list[str]
+    version: str | None = Field(None, description="Of the index.")
+    methods: list[str] | None = Field(None, description="That the index searches by.")
+    model: str | None = Field(None, description="The version that classifies.")
+    run: str | None = Field(None, description="Whose predictions are answered.")
+
+
+class Category(BaseModel):
+    """A category, and how probable it is."""
+
+    category_id: str
+    category: str
+    probability: float
+
+
+class Objective(BaseModel):
+    """What is said of a product for one objective."""
+
+    category_id: str | None
+    category: str | None = Field(description='The names of the path, joined by " > "; null where there is no answer.')
+    probability: float | None
+    categories: list[str] = Field(
+        description="Ids of the categories that the product is put into: one at most, or those over their threshold."
+    )
+    top: list[Category] = Field(description="The most probable categories, best first.")

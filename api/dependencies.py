@@ -11,7 +11,7 @@ from api.similarity.engine import Engine
 
 
 async def _engine(request: Request) -> Engine:
-    engine: Engine = request.app.state.engine
+    engine: Engine = request.app.state.services.similar
     return engine
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import time
 from dataclasses import dataclass
 
@@ -10,12 +9,25 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from api.rate import RateLimit
 from api.refusals import Refused, refusal
 from api.similarity.metrics import Metrics
+from api.tokens import Clients
+from modules.counting import counted
 from modules.http_server.gate import Gate, loopback_hosts
 
 OPEN_PATHS = ("/healthz", "/readyz")
 """Paths that need no token."""
+
+
+SCOPE_OF = {
+    "/v1/classify": "classify",
+    "/v1/products": "read",
+    "/v1/categories": "read",
+    "/v1/similar": "similar",
+    "/v1/reload": "similar",
+}
+"""Beginning of a path to the scope that it needs; other paths need a token of any scope."""
 
 
 @dataclass(frozen=True)
@@ -23,36 +35,49 @@ class Access:
     """Who may ask.
 
     Attributes:
-      token: The token that every request must bring; None: none is needed.
+      clients: Who has a token; None: no token is needed.
       port: The server's port on loopback without a token, where only loopback's own names are answered; None: any name
         is.
+      rate: How many requests each client may send; None: as many as it likes.
     """
 
-    token: str | None = None
+    clients: Clients | None = None
     port: int | None = None
+    rate: RateLimit | None = None
 
 
 class TokenGate(Gate):
-    """Refuses requests without the server's token, and those to a foreign name of loopback."""
+    """Refuses requests without a token of the right scope, too many, and those to a foreign name of loopback."""
 
     def __init__(self, app: ASGIApp, access: Access):
         super().__init__(app, None if access.port is None else loopback_hosts(access.port))
-        self._token = access.token
+        self._access = access
 
     async def refusal(self, request: Request) -> Response | None:
-        """421 for a foreign name, 401 without the token."""
+        """421 for a foreign name, 401 without a token, 403 for one of another scope, 429 for too many requests."""
         if not self.knows_host(request):
             expected = "127.0.0.1 or localhost"
             return refusal(Refused(421, "this server is not called that", "header host", expected))
-        if self._token is None or request.url.path in OPEN_PATHS:
+        clients, path = self._access.clients, request.url.path
+        if clients is None or path in OPEN_PATHS:
             return None
         kind, _, token = request.headers.get("authorization", "").partition(" ")
-        is_right = hmac.compare_digest(token.strip().encode(), self._token.encode())
-        if kind.lower() == "bearer" and is_right:
-            return None
-        next_ = "send -H 'authorization: Bearer TOKEN'"
-        error = Refused(401, "no or a wrong token", "header authorization", "the server's token", next_)
-        return refusal(error, {"www-authenticate": "Bearer"})
+        client = clients.of_token(token.strip()) if kind.lower() == "bearer" else None
+        if client is None:
+            next_ = "send -H 'authorization: Bearer TOKEN'"
+            error = Refused(401, "no or a wrong token", "header authorization", "the server's token", next_)
+            return refusal(error, {"www-authenticate": "Bearer"})
+        scope = SCOPE_OF.get("/".join(path.split("/")[:3]))
+        if scope is not None and scope not in client.scopes:
+            expected = f"a token with the scope {scope}"
+            next_ = f"shelfmark serve token NAME --scope {scope} makes one"
+            return refusal(Refused(403, "the token is not for this", "header authorization", expected, next_))
+        wait = 0 if self._access.rate is None else self._access.rate.wait(client.name)
+        if wait:
+            next_ = f"try again in {counted(wait, 'second')}"
+            error = Refused(429, "too many requests with this token", "header authorization", "fewer a second", next_)
+            return refusal(error, {"retry-after": str(wait)})
+        return None
 
 
 class Measured:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from api.tokens import Client, Clients, read_clients
 from modules.counting import counted
 from modules.errors import InputError, Problem, reason
 from modules.http_server.start import ServerOptions, start
@@ -15,7 +16,8 @@ from modules.http_server.start import ServerOptions, start
 if TYPE_CHECKING:
     from fastapi import FastAPI
 
-    from api.similarity.engine import Source
+    from api.app import Services
+    from api.similarity.engine import Engine, Source
 
 TOKEN_VARIABLE = "SHELFMARK_SERVING_TOKEN"  # noqa: S105 - the name of an environment variable
 MIN_TOKEN = 16
@@ -27,6 +29,8 @@ class ApiOptions(ServerOptions):
 
     Attributes:
       token_file: A file with the token that requests must bring; None: the environment's, or none.
+      tokens: A file with the hashes of several tokens and their scopes, in place of the one token.
+      rate: Requests per second and token; None: as many as may come.
       poll: Seconds between looks for a new index; 0: never.
       preload: Whether the model is loaded together with each index, not at the first text or image.
       max_wait_ms: Milliseconds that a search waits for more queries.
@@ -35,6 +39,8 @@ class ApiOptions(ServerOptions):
 
     port: int = 8766
     token_file: Path | None = None
+    tokens: Path | None = None
+    rate: float | None = None
     poll: float = 5.0
     preload: bool = False
     max_wait_ms: float = 2.0
@@ -61,13 +67,25 @@ def token_of(options: ApiOptions) -> str | None:
         raise InputError(Problem(source, "expected a token; the file is empty", hint="openssl rand -hex 32 > FILE"))
     if not token and not options.loopback:
         expected = "listening on more than this machine needs a token that every request brings"
-        hint = f"openssl rand -hex 32 > FILE, then --token-file FILE (or set {TOKEN_VARIABLE})"
+        hint = f"set {TOKEN_VARIABLE} to what `openssl rand -hex 32` prints, or name a file (see --help)"
         raise InputError(Problem("--host", expected, value=options.host, hint=hint))
     return token or None
 
 
+def clients_of(options: ApiOptions) -> Clients | None:
+    """Who may ask, out of the file of tokens' hashes or the server's only token; None: whoever reaches loopback.
+
+    Raises:
+      InputError: as :func:`token_of`, or the file of hashes cannot be used.
+    """
+    if options.tokens is not None:
+        return read_clients(options.tokens)
+    token = token_of(options)
+    return None if token is None else Clients([Client.of(token)])
+
+
 def serve_similar(source: Source, options: ApiOptions, say: Callable[[str], None]) -> None:
-    """Serves the API until it is stopped.
+    """Serves similar products until it is stopped.
 
     Args:
       source: Opens what is to be searched.
@@ -78,25 +96,72 @@ def serve_similar(source: Source, options: ApiOptions, say: Callable[[str], None
       InputError: The server may not start, there is no index, or the port is taken.
     """
     options.check()
-    token = token_of(options)
-    from api.app import create_app
-    from api.gate import Access
-    from api.similarity.engine import Engine, Limits
-    from api.similarity.metrics import Metrics
+    clients = clients_of(options)
+    from api.app import Services
 
-    limits = Limits(max_batch=options.max_batch, max_wait=options.max_wait_ms / 1000.0)
-    engine = Engine(source, Metrics(), limits, options.preload)
+    engine = engine_of(source, options)
     engine.load()
     catalogue = engine.current().catalogue
-
-    def create(port: int) -> FastAPI:
-        access = Access(token, port if options.loopback and token is None else None)
-        return create_app(engine, access, options.poll)
 
     def announce(url: str) -> Iterator[str]:
         what = f"{counted(len(catalogue), 'product')} by {', '.join(catalogue.methods)}"
         yield f"similar products ({what}) at {url}/v1/similar (stop with Ctrl+C)"
-        if token is not None and not options.loopback:
-            yield "note: the token travels unencrypted, unless a proxy before this adds TLS"
 
-    start(options, create, announce, say)
+    _start(Services(engine.metrics, engine), clients, options, announce, say)
+
+
+def serve_shop(services: Services, options: ApiOptions, say: Callable[[str], None]) -> None:
+    """Serves what there is, and what comes later, until it is stopped.
+
+    Args:
+      services: What is asked about; nothing of it needs to be loaded.
+      options: Where and for whom to serve.
+      say: Shows a line to whoever started the server.
+
+    Raises:
+      InputError: The server may not start, or the port is taken.
+    """
+    options.check()
+    clients = clients_of(options)
+    missing = []
+    for name, loader in services.loaders().items():
+        try:
+            loader.load()
+        except InputError as error:
+            missing.append(f"no {name} yet: {error}")
+
+    def announce(url: str) -> Iterator[str]:
+        yield from missing
+        yield f"the shop's API at {url}, described in {url}/openapi.json (stop with Ctrl+C)"
+        yield f"next: curl {url}/readyz"
+
+    _start(services, clients, options, announce, say)
+
+
+def engine_of(source: Source, options: ApiOptions) -> Engine:
+    """The engine for similar products, nothing loaded yet."""
+    from api.similarity.engine import Engine, Limits
+    from api.similarity.metrics import Metrics
+
+    limits = Limits(max_batch=options.max_batch, max_wait=options.max_wait_ms / 1000.0)
+    return Engine(source, Metrics(), limits, options.preload)
+
+
+def _start(
+    services: Services, clients: Clients | None, options: ApiOptions, announce: Callable[[str], Iterator[str]],
+    say: Callable[[str], None],
+) -> None:  # fmt: skip
+    from api.app import create_app
+    from api.gate import Access
+    from api.rate import RateLimit
+
+    def create(port: int) -> FastAPI:
+        rate = None if options.rate is None else RateLimit(options.rate)
+        return create_app(services, Access(clients, port if clients is None else None, rate), options.poll)
+
+    def announce_all(url: str) -> Iterator[str]:
+        yield from announce(url)
+        if clients is not None and not options.loopback:
+            yield "note: the tokens travel unencrypted, unless a proxy before this adds TLS"
+
+    start(options, create, announce_all, say)

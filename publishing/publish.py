@@ -10,7 +10,7 @@ from itertools import islice
 from modules.counting import counted
 from modules.errors import InputError
 from modules.gone import refused
-from publishing.documents import Document, Documents, removal
+from modules.predictions.documents import Document, Documents, removal
 from publishing.log import DeadLetter, PublicationLog
 from publishing.pace import Closed, Pace
 from publishing.targets.base import Busy, Refused, Target, Unusable

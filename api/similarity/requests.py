@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Annotated, Any
 
-import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 
+from api.bodies import MAX_BODY, read_json
 from api.refusals import Refused
 from modules.errors import shorten
-from modules.http_server.gate import read_body
 
-MAX_BODY = 8 << 20
 MAX_QUERIES = 256
 MAX_IMAGES = 16
 """In a request: a small file may take long to decode."""
@@ -134,16 +132,7 @@ async def read_similar(request: Request) -> Similar:
     Raises:
       Refused: The body is too long, is no JSON, or asks for what cannot be had.
     """
-    require_json(request)
-    body = await read_body(request, MAX_BODY)
-    if body is None:
-        next_ = "send fewer queries at a time"
-        raise Refused(413, f"more than {MAX_BODY:,} bytes", "body", f"at most {MAX_BODY:,} bytes", next_)
-    try:
-        content = orjson.loads(body)
-    except orjson.JSONDecodeError as error:
-        next_ = "numbers must be finite: NaN and Infinity are no JSON"
-        raise Refused(400, f"no JSON: {error}", "body", "a JSON object", next_) from None
+    content = await read_json(request, "send fewer queries at a time")
     return valid(content)
 
 
@@ -160,15 +149,3 @@ def valid(content: Any) -> Similar:
         return Similar.model_validate(content)
     except ValidationError as error:
         raise Refused.invalid(error) from None
-
-
-def require_json(request: Request) -> None:
-    """Checks that a POST says that it is JSON, which a form of another site's page cannot.
-
-    Raises:
-      Refused: It says something else.
-    """
-    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if kind != "application/json":
-        next_ = "send -H 'content-type: application/json'"
-        raise Refused(415, f"content-type {kind[:80]!r}", "header content-type", "application/json", next_)

@@ -10,10 +10,11 @@ from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 
+from api.bodies import require_json
 from api.dependencies import SimilarityEngine
 from api.refusals import Refused, answer
 from api.similarity import answers
-from api.similarity.requests import PathParameters, Similar, read_similar, require_json
+from api.similarity.requests import PathParameters, Similar, read_similar
 from modules.errors import InputError
 
 router = APIRouter()

@@ -76,10 +76,15 @@ class FolderSource:
             return own if (own / _SAVED).is_file() else None
         if (folder / _SAVED).is_file():
             return folder
-        # The file that is written last: a version without it is half a push.
-        numbered = [version for version in folder.iterdir() if version.name.isdigit()] if folder.is_dir() else []
-        versions = [version for version in numbered if (version / _SAVED).is_file()]
-        return max(versions, key=lambda version: int(version.name), default=folder)
+        return newest_model(folder) or folder
+
+
+def newest_model(folder: Path) -> Path | None:
+    """The highest numbered folder in it that holds a SavedModel; None if there is none."""
+    # The file that is written last: a version without it is half a push.
+    numbered = [version for version in folder.iterdir() if version.name.isdigit()] if folder.is_dir() else []
+    versions = [version for version in numbered if (version / _SAVED).is_file()]
+    return max(versions, key=lambda version: int(version.name), default=None)
 
 
 def newest_version(folder: Path) -> Path | None:

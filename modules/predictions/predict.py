@@ -63,7 +63,7 @@ def devices() -> list[str | None]:
     return [gpu.name for gpu in tf.config.list_logical_devices("GPU")] or [None]
 
 
-class _Model:
+class PredictingModel:
     """A SavedModel's signature for predictions, on one device."""
 
     def __init__(self, folder: str, device: str | None):
@@ -82,8 +82,8 @@ class _Model:
 
 
 @functools.lru_cache(maxsize=1)
-def _models(folder: str) -> list[_Model]:
-    return [_Model(folder, device) for device in devices()]
+def _models(folder: str) -> list[PredictingModel]:
+    return [PredictingModel(folder, device) for device in devices()]
 
 
 def predict_file(
@@ -130,10 +130,10 @@ def predict_file(
     data = records.batch(settings.prediction.batch_size).map(load, num_parallel_calls=2).prefetch(2)
     wanted = [*columns.outputs(), *embeddings_in(models[0].outputs)]
 
-    def batch_of(serialised: tf.Tensor, raw: dict[str, Any], on: _Model) -> pa.RecordBatch:
+    def batch_of(serialised: tf.Tensor, raw: dict[str, Any], on: PredictingModel) -> pa.RecordBatch:
         outputs = on(serialised)
         return columns.record_batch(
-            {name: _arrays(value) for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
+            {name: as_arrays(value) for name, value in raw.items()}, {name: outputs[name].numpy() for name in wanted}
         )
 
     done = 0
@@ -151,7 +151,7 @@ def _empty_product() -> tf.Tensor:
     return tf.constant([tf.train.Example(features=tf.train.Features(feature=feature)).SerializeToString()])
 
 
-def _arrays(value: Any) -> Any:
+def as_arrays(value: Any) -> Any:
     """A tensor as an array; a ragged one as (values, offsets)."""
     if isinstance(value, tf.RaggedTensor):
         return value.values.numpy(), value.row_splits.numpy()

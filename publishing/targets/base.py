@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
-from publishing.documents import Document
+from modules.predictions.documents import Document
 
 MAX_REASON = 300
 """Characters of what a target says of a refusal."""

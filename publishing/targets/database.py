@@ -32,7 +32,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
 from modules.errors import InputError, Problem, reason, shorten
-from publishing.documents import Document
+from modules.predictions.documents import Document
 from publishing.targets.base import MAX_REASON, Busy, Options, Refused, Target, Unusable
 
 _DRIVERS = {

@@ -10,7 +10,7 @@ from typing import IO
 
 from modules.errors import InputError, Problem, reason
 from modules.paths import near
-from publishing.documents import Document
+from modules.predictions.documents import Document
 from publishing.targets.base import Busy, Options, Target, Unusable
 
 ENDING = ".jsonl"

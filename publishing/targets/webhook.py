@@ -20,8 +20,8 @@ from modules.images.connections import Connection, Connections, Deadlines
 from modules.images.hosts import Hosts
 from modules.images.outcome import PRIVATE_ADDRESS, ImageError
 from modules.images.references import WebAddress
+from modules.predictions.documents import Document
 from modules.retry_after import seconds_of
-from publishing.documents import Document
 from publishing.targets.base import MAX_REASON, Busy, Options, Refused, Target, Unusable
 
 TIMESTAMP, SIGNATURE, KEY = "Shelfmark-Timestamp", "Shelfmark-Signature", "Idempotency-Key"

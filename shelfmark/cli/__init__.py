@@ -35,6 +35,7 @@ from shelfmark.cli import (
     publish,
     rules,
     run,
+    serve,
     similar,
     statistics,
     validate,
@@ -67,6 +68,7 @@ app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")
 app.add_typer(label.app, name="label")
 app.add_typer(similar.app, name="similar")
+app.add_typer(serve.app, name="serve")
 app.add_typer(experiment.app, name="experiment")
 app.add_typer(encoder.app, name="encoder")
 

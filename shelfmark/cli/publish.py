@@ -18,9 +18,9 @@ from modules.paths import near
 from shelfmark.cli.options import SetOption, WorkflowOption, console, load
 
 if TYPE_CHECKING:
+    from modules.predictions.documents import Documents
     from pipeline.results import Published
     from pipeline.workflow_file import LoadedWorkflow
-    from publishing.documents import Documents
     from publishing.log import PublicationLog, Status
     from publishing.publish import Counts, Listener, Way
     from publishing.targets.base import Target
@@ -152,10 +152,10 @@ def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
 
 
 def _documents(predictions: Published, request: _Request, version: int, stack: ExitStack) -> Documents:
+    from modules.predictions.documents import Documents
     from modules.predictions.read import Query
     from modules.predictions.sinks.base import Delivery
-    from publishing.documents import Documents
-    from publishing.neighbours import NeighbourTable
+    from modules.similarity.neighbour_table import NeighbourTable
 
     near_ones = None
     if request.neighbours is not None:

@@ -13,7 +13,7 @@ import numpy as np
 import pyarrow as pa
 import uvicorn
 
-from api.app import create_app
+from api.app import Services, create_app
 from api.gate import Access
 from api.similarity.engine import Engine, Limits, Source
 from api.similarity.metrics import Metrics
@@ -68,7 +68,14 @@ def serving(source: Source, access: Access = OPEN, limits: Limits = USUAL) -> It
     """A client of a real server on loopback, and the server's engine."""
     engine = Engine(source, Metrics(), limits)
     engine.load()
-    config = uvicorn.Config(create_app(engine, access), port=0, log_level="error", lifespan="on")
+    with serving_all(Services(engine.metrics, engine), access) as client:
+        yield client, engine
+
+
+@contextmanager
+def serving_all(services: Services, access: Access = OPEN, poll: float = 0.0) -> Iterator[httpx.Client]:
+    """A client of a real server on loopback."""
+    config = uvicorn.Config(create_app(services, access, poll), port=0, log_level="error", lifespan="on")
     server = Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()
@@ -78,7 +85,7 @@ def serving(source: Source, access: Access = OPEN, limits: Limits = USUAL) -> It
     port = server.servers[0].sockets[0].getsockname()[1]
     try:
         with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
-            yield client, engine
+            yield client
     finally:
         server.should_exit = True
         thread.join()

@@ -18,10 +18,12 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from api.bodies import MAX_BODY
 from api.gate import Access
 from api.similarity.engine import Limits
-from api.similarity.requests import MAX_BODY, MAX_DIMENSION, MAX_QUERIES, Similar
+from api.similarity.requests import MAX_DIMENSION, MAX_QUERIES, Similar
 from api.similarity.sources import FolderSource
+from api.tokens import Client, Clients
 from modules.similarity.catalogue import Catalogue, SimilarityQuery
 from modules.similarity.changes import unit
 from modules.similarity.scann_index.index import ScannIndex
@@ -234,7 +236,7 @@ def test_metrics_say_when_a_rebuild_pays(tmp_path: Path) -> None:
 
 
 def test_a_token_is_needed_where_there_is_one(tmp_path: Path) -> None:
-    with serving(FolderSource(write(tmp_path / "i")), Access("s" * 20)) as (client, _):
+    with serving(FolderSource(write(tmp_path / "i")), Access(Clients([Client.of("s" * 20)]))) as (client, _):
         assert client.get("/healthz").status_code == client.get("/readyz").status_code == 200
         for headers in ({}, {"authorization": "Bearer wrong"}, {"authorization": "Basic " + "s" * 20}):
             answer = client.get("/v1/similar/p1", headers=headers)

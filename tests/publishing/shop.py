@@ -15,9 +15,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
+from modules.predictions.documents import Documents
 from modules.predictions.read import PredictionFiles, Query
 from modules.predictions.sinks.base import Delivery
-from publishing.documents import Documents
 from publishing.log import PublicationLog
 from publishing.pace import Pace
 from publishing.publish import Counts, Way, publish

@@ -11,8 +11,8 @@ import pytest
 
 from modules.objectives import kind_named
 from modules.predictions.read import PredictionFiles
+from modules.similarity.neighbour_table import NeighbourTable
 from modules.similarity.neighbours import SCHEMA
-from publishing.neighbours import NeighbourTable
 from tests.modules.reporting.sample import taxonomy, write_predictions
 from tests.publishing.shop import documents, expected, predict, rounded
 

@@ -16,7 +16,7 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import mysql
 
 from modules.errors import InputError
-from publishing.documents import Document
+from modules.predictions.documents import Document
 from publishing.log import PublicationLog
 from publishing.publish import Stopped
 from publishing.targets import TARGETS, target_for

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from modules.errors import InputError
-from publishing.documents import Document
+from modules.predictions.documents import Document
 from publishing.log import PublicationLog
 from publishing.pace import FIRST, LONGEST, MOST, Closed, Pace
 from publishing.publish import ATTEMPTS, MOST_REFUSED, Stopped

@@ -131,7 +131,7 @@ def _built() -> Built:
 
 
 @functools.cache
-def _exported() -> tuple[Workflow, str]:
+def exported_model() -> tuple[Workflow, str]:
     data = _built()
     settings = data.settings(model=WIDE_DEEP, training={**TRAINING, "epochs": 6})
     output = str(data.folder / "exported")
@@ -178,4 +178,4 @@ def built() -> Built:
 @pytest.fixture(scope="session")
 def exported(built: Built) -> tuple[Workflow, str]:
     """A wide & deep model, trained for some epochs, and its folder."""
-    return _exported()
+    return exported_model()

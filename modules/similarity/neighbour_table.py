@@ -51,10 +51,14 @@ class NeighbourTable:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Deletes the database."""
         self._database.close()
 
     def of(self, ids: list[str]) -> list[list[dict[str, Any]]]:
-        """See :class:`publishing.documents.Neighbours`; empty for a product that the table does not have."""
+        """See :class:`modules.predictions.documents.Neighbours`; empty for a product that the table does not have."""
         known: dict[str, str] = {}
         for start in range(0, len(ids), _CHUNK):
             chunk = ids[start : start + _CHUNK]

@@ -1,4 +1,5 @@
-"""What a target gets of a product: one JSON object, the same for all targets (docs/how_to/publishing.md)."""
+"""What leaves of a product: one JSON object, the same for all targets of publications and for the API
+(docs/how_to/publishing.md)."""
 
 from __future__ import annotations
 
@@ -24,6 +25,7 @@ from modules.predictions.columns import (
 )
 from modules.predictions.read import list_matrix
 from modules.predictions.sinks.base import Delivery
+from modules.taxonomy import Taxonomy
 
 SCHEMA = 1
 """Version of the documents' form; a new one publishes everything again."""
@@ -91,7 +93,13 @@ class Documents:
 
     def _documents(self, table: pa.Table) -> list[Document]:
         ids, retailers = (table.column(name).to_pylist() for name in (ID, RETAILER))
-        parts = {name: self._objective(table, name, kind_named(kind)) for name, kind in self._objectives()}
+        delivery, guessed = self._delivery, self._delivery.files.guessed
+        parts = {
+            name: objective_answers(
+                table, name, kind_named(kind), delivery.taxonomy, guessed.get(name, frozenset()), self._top
+            )
+            for name, kind in delivery.objectives.items()
+        }
         near = self._neighbours.of(ids) if self._neighbours is not None else None
         documents = []
         for row, (product, retailer) in enumerate(zip(ids, retailers, strict=True)):
@@ -103,42 +111,46 @@ class Documents:
             documents.append(Document(product, {**said, **self._same}, digest))
         return documents
 
-    def _objectives(self) -> Collection[tuple[str, str]]:
-        return self._delivery.objectives.items()
 
-    def _objective(self, table: pa.Table, objective: str, kind: ObjectiveKind) -> list[dict[str, Any]]:
-        """Per row an objective's part, worked out column by column, which is many times faster."""
+def objective_answers(
+    table: pa.Table, objective: str, kind: ObjectiveKind, taxonomy: Taxonomy, guessed: Collection[int], top: int = TOP
+) -> list[dict[str, Any]]:
+    """What a document says of one objective, per row; worked out column by column, which is many times faster.
 
-        def column(part: str) -> pa.ChunkedArray:
-            return table.column(objective_column(objective, part))
+    Args:
+      table: predictions, without guesses. guessed: the classes that the model knows by their names alone; ``top`` does
+        not name them.
+      top: categories per product.
+    """
 
-        paths, ids, members = (column(part).to_pylist() for part in (CATEGORY, CATEGORY_ID, kind.membership_column))
-        probabilities = _rounded(column(PROBABILITY).to_numpy())
-        k = min(self._top, column(CLASSES).type.list_size)
-        classes, scores = (list_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
-        guessed = self._delivery.files.guessed.get(objective, frozenset())
-        # Nobody has taught the model those that it guesses.
-        known = [
-            None if i in guessed else (category.id, category.text)
-            for i, category in enumerate(kind.classes(self._delivery.taxonomy))
-        ]
-        return [
-            {
-                "category_id": category_id,
-                "category": path,
-                "probability": None if path is None else probability,
-                "categories": _listed(member),
-                "top": _best(known, best, their) if path is not None else [],
-            }
-            for category_id, path, probability, member, best, their in zip(
-                ids, paths, probabilities, members, classes.tolist(), _rounded(scores), strict=True
-            )
-        ]
+    def column(part: str) -> pa.ChunkedArray:
+        return table.column(objective_column(objective, part))
+
+    paths, ids, members = (column(part).to_pylist() for part in (CATEGORY, CATEGORY_ID, kind.membership_column))
+    probabilities = _rounded(column(PROBABILITY).to_numpy())
+    k = min(top, column(CLASSES).type.list_size)
+    classes, scores = (list_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
+    # Nobody has taught the model those that it guesses.
+    known = [
+        None if i in guessed else (category.id, category.text) for i, category in enumerate(kind.classes(taxonomy))
+    ]
+    return [
+        {
+            CATEGORY_ID: category_id,
+            CATEGORY: path,
+            PROBABILITY: None if path is None else probability,
+            "categories": _listed(member),
+            "top": _best(known, best, their) if path is not None else [],
+        }
+        for category_id, path, probability, member, best, their in zip(
+            ids, paths, probabilities, members, classes.tolist(), _rounded(scores), strict=True
+        )
+    ]
 
 
 def _best(known: list[tuple[str, str] | None], classes: list[int], scores: list[float]) -> list[dict[str, Any]]:
     pairs = [(known[i], score) for i, score in zip(classes, scores, strict=True)]
-    return [{"category_id": pair[0], "category": pair[1], "probability": s} for pair, s in pairs if pair is not None]
+    return [{CATEGORY_ID: pair[0], CATEGORY: pair[1], PROBABILITY: s} for pair, s in pairs if pair is not None]
 
 
 def _listed(member: Any) -> list[str]:

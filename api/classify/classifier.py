@@ -1,0 +1,166 @@
+"""The pushed model behind batched requests; a newer one takes its place without a gap."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Hashable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pyarrow as pa
+
+from api.classify.reading import ProductReader, ReadProduct, Unusable
+from api.classify.requests import MAX_TOP, Classify
+from api.current import Current
+from api.refusals import Refused
+from api.similarity.batching import Batcher, Full
+from api.similarity.sources import Broken, newest_model, state_of
+from modules.errors import InputError, Problem
+from modules.examples import ID
+from modules.feeds.encoding import bytes_entry, example_of
+from modules.feeds.quarantine import REASONS
+from modules.objectives import kind_named
+from modules.predictions.columns import CATEGORY, CATEGORY_ID, PROBABILITY, SOURCE, objective_column
+from modules.predictions.documents import DIGITS, objective_answers
+from modules.predictions.guesses import NAMES, without_guesses
+
+if TYPE_CHECKING:
+    from modules.predictions.live import LiveModel
+
+MAX_BATCH = 256
+MAX_WAITING = 4096
+Answers = dict[str, dict[str, Any]]
+"""Objective to what is said of a product."""
+
+
+class Model:
+    """A pushed model, loaded, as :class:`api.current.Current` holds it. ``version``: of the push."""
+
+    def __init__(self, live: LiveModel, version: str):
+        self.live, self.version = live, version
+
+    def answers(self, examples: Sequence[bytes]) -> list[Answers | None]:
+        """What the model says of each product; None where it refuses the product."""
+        batch = self.live.predict(examples)
+        if batch is not None:
+            return list(self._answers(batch))
+        # One of them spoils the batch, and the others are to be answered: halving finds it in few calls.
+        middle = len(examples) // 2
+        return [*self.answers(examples[:middle]), *self.answers(examples[middle:])] if middle else [None]
+
+    def _answers(self, batch: pa.RecordBatch) -> list[Answers]:
+        live = self.live
+        table = pa.Table.from_batches([without_guesses(batch)])
+        columns: dict[str, list[dict[str, Any]]] = {}
+        for name, objective in live.workflow.objectives.items():
+            kind, guessed = kind_named(objective.kind), live.guessed.get(name, frozenset())
+            columns[name] = said = objective_answers(table, name, kind, live.taxonomy, guessed, MAX_TOP)
+            for answer, guess in zip(said, _guesses(batch, name), strict=True):
+                answer["is_answer"] = bool(answer["categories"])
+                answer["guess"] = guess
+        return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
+
+
+def _guesses(batch: pa.RecordBatch, objective: str) -> list[dict[str, Any] | None]:
+    """Per product the category that the model knows by its name alone; None where it was taught the category."""
+    source = objective_column(objective, SOURCE)
+    if source not in batch.schema.names or NAMES not in (sources := batch.column(source).to_pylist()):
+        return [None] * batch.num_rows
+    parts = (CATEGORY_ID, CATEGORY, PROBABILITY)
+    values = zip(*(batch.column(objective_column(objective, part)).to_pylist() for part in parts), strict=True)
+    return [
+        {CATEGORY_ID: category_id, CATEGORY: path, PROBABILITY: round(probability, DIGITS)} if source == NAMES else None
+        for source, (category_id, path, probability) in zip(sources, values, strict=True)
+    ]
+
+
+class PushedModels:
+    """Opens the newest version in the folder where runs push blessed models."""
+
+    def __init__(self, folder: Path):
+        self._folder, self._broken = folder, Broken()
+
+    def __call__(self, version: str | None) -> Model | None:
+        """See :class:`api.current.Current`."""
+        newest = newest_model(self._folder)
+        if newest is None:
+            hint = "run the workflow until a model is blessed: shelfmark run"
+            raise InputError(Problem("", "expected a pushed model; no model was blessed yet", hint=hint))
+        if newest.name == version:
+            return None
+        with self._broken((newest.name, state_of(newest))):
+            from modules.predictions.live import LiveModel
+
+            model = Model(LiveModel(newest), newest.name)
+            # What is done at the first need takes long; no request is to wait for it.
+            model.answers([example_of([bytes_entry(ID, [b""])])])
+            return model
+
+
+class Classifier:
+    """Answers requests; all methods run in the event loop."""
+
+    def __init__(self, models: Current[Model], reader: ProductReader):
+        self.models = models
+        self._reader = reader
+        # One call at a time: TensorFlow itself uses all cores.
+        self._predicting = ThreadPoolExecutor(1, "predict")
+        self._reading = ThreadPoolExecutor(2, "read")
+        self._predict: Batcher[bytes, Answers | None] = Batcher(
+            _predict, self._predicting, max_jobs=MAX_BATCH, max_waiting=MAX_WAITING
+        )
+
+    def close(self) -> None:
+        """Lets go of the threads."""
+        for pool in (self._predicting, self._reading):
+            pool.shutdown(wait=False, cancel_futures=True)
+
+    async def classify(self, asked: Classify) -> dict[str, Any]:
+        """The answer to a request.
+
+        Raises:
+          Refused: It cannot be answered, or its only product is none.
+        """
+        model = self.models.current()
+        records = asked.products if asked.products is not None else [asked.product]
+        loop = asyncio.get_running_loop()
+        products = await loop.run_in_executor(self._reading, self._reader.read, records, asked.retailer)
+        examples = [product.example for product in products if isinstance(product, ReadProduct)]
+        try:
+            answers = iter(await self._predict(model, examples) if examples else ())
+        except Full:
+            raise Refused(503, "too many requests wait", "", "", "try again in a second") from None
+        facts = {"model": model.live.fingerprint, "version": model.version}
+        if asked.product is not None:
+            return {**_single(products[0], answers, asked.top), **facts}
+        results = [_result(product, answers, asked.top, row) for row, product in enumerate(products)]
+        return {"results": results, **facts}
+
+
+def _predict(key: Hashable, examples: list[bytes]) -> list[Answers | None]:
+    assert isinstance(key, Model)
+    return key.answers(examples)
+
+
+def _single(product: ReadProduct | Unusable, answers: Any, top: int) -> dict[str, Any]:
+    result = _result(product, answers, top)
+    if "error" in result:
+        raise Refused(422, **{name: result["error"][name] for name in ("what", "where", "expected", "next")})
+    return result
+
+
+def _result(product: ReadProduct | Unusable, answers: Any, top: int, row: int | None = None) -> dict[str, Any]:
+    where = "product" if row is None else f"products.{row}"
+    if isinstance(product, Unusable):
+        return {"error": _error(product.reason, product.detail, where)}
+    answer: Answers | None = next(answers)
+    if answer is None:
+        return {"id": product.id, "error": _error("wrong_type", "the model cannot read a value of it", where)}
+    cut = {name: {**said, "top": said["top"][:top]} for name, said in answer.items()}
+    return {"id": product.id, "objectives": cut}
+
+
+def _error(reason: str, what: str, where: str) -> dict[str, str]:
+    next_ = "the fields are those that feed.fields and feed.attributes of the workflow name"
+    return {"reason": reason, "what": what, "where": where, "expected": REASONS[reason], "next": next_}

@@ -1,0 +1,51 @@
+"""What may be asked about products that come with the request."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from starlette.requests import Request
+
+from api.bodies import read_json
+from api.refusals import Refused
+
+MAX_PRODUCTS = 256
+MAX_TOP = 100
+
+
+class Classify(BaseModel):
+    """The body of ``POST /v1/classify``."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+    product: dict[str, Any] | None = Field(
+        None, description="A record with the fields that the workflow's feed mapping names.",
+        examples=[{"id": "42", "title": "Red suede boots", "brand": "Acme"}],
+    )  # fmt: skip
+    products: Annotated[list[Any], Field(min_length=1, max_length=MAX_PRODUCTS)] | None = Field(
+        None, description="Several records; what is wrong with one of them is said in its place."
+    )
+    retailer: Annotated[str, Field(max_length=1000)] | None = Field(
+        None, description="Whose feed the records are like, where the workflow has several."
+    )
+    top: Annotated[int, Field(ge=1, le=MAX_TOP)] = Field(5, description="Categories per objective, best first.")
+
+    @model_validator(mode="after")
+    def _some(self) -> Classify:
+        if (self.product is None) == (self.products is None):
+            raise ValueError("either product or products")
+        return self
+
+
+async def read_classify(request: Request) -> Classify:
+    """Reads the body of ``POST /v1/classify``.
+
+    Raises:
+      Refused: The body is too long, is no JSON, or asks for what cannot be had.
+    """
+    content = await read_json(request, "send fewer products at a time")
+    try:
+        return Classify.model_validate(content)
+    except ValidationError as error:
+        raise Refused.invalid(error) from None

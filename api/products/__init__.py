@@ -1,0 +1,1 @@
+"""What the last blessed run predicted: products, and categories with their numbers and metrics."""
