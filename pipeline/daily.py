@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modules.errors import InputError, Problem
-from modules.examples import TAXONOMY_FILE
 from modules.object_stores import is_remote
 from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
@@ -57,5 +56,5 @@ def predict(loaded: LoadedWorkflow, *, many_gone: bool = False) -> DailyCounts:
     located, _ = training_inputs(loaded, str(folder.encodings))
     settings_json, feed_folder = example_inputs(loaded, located)
     settings = ExampleSettings.model_validate_json(settings_json)
-    model = DailyModel.of(served, run.folder(PUBLISHED) / TAXONOMY_FILE, settings, feed_folder)
+    model = DailyModel.of(served, run.folder(PUBLISHED), settings, feed_folder)
     return predict_daily(folder.daily, settings, feed_folder, model, run.id, many_gone=many_gone)

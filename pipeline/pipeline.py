@@ -101,10 +101,13 @@ def create_pipeline(
         examples, model, tree, _settings("Evaluator", workflow), baseline_model=last_blessed
     ).with_id("Evaluator")
     blessing = evaluator.outputs["blessing"]
-    class_metrics = ClassMetrics(evaluator.outputs["evaluation"], tree, _settings("ClassMetrics", workflow))
     pusher = _pusher(model, blessing, places.pushed)
     predictor = Predictor(examples, model, tree, _settings("Predictor", workflow))
     predictions = predictor.outputs["predictions"]
+    accepts = any(objective.accepts is not None for objective in workflow.objectives.values())
+    class_metrics = ClassMetrics(
+        evaluator.outputs["evaluation"], tree, _settings("ClassMetrics", workflow), predictions if accepts else None
+    )
     published = PublishedPredictor(examples, model, blessing, predictions, tree, last_blessed)
     sampler = []
     if workflow.sampling is not None and (workflow.sampling.objectives or workflow.single_label_objectives):
@@ -131,7 +134,14 @@ def create_pipeline(
     )
 
 
+_ACCEPTING = {"Predictor", "ClassMetrics"}
+"""All others need not run again when another precision is asked for."""
+
+
 def _settings(component: str, workflow: Workflow) -> str:
+    if component not in _ACCEPTING:
+        objectives = {name: objective.with_acceptance(None) for name, objective in workflow.objectives.items()}
+        workflow = workflow.model_copy(update={"objectives": objectives})
     return workflow.model_dump_json(include=PARTS[component])
 
 

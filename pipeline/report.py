@@ -11,6 +11,7 @@ from modules.errors import reason
 from modules.metrics.per_retailer import EXAMPLES, by_retailer
 from modules.objectives import Objective
 from modules.predictions.read import PredictionFiles
+from modules.reporting.acceptance import acceptance_sentences
 from modules.reporting.collect import bad_examples, category_rows, counts_of, top_level, training_of, tuning_of
 from modules.reporting.model import (
     Blessing,
@@ -159,6 +160,7 @@ def _objective(
         predicted=predicted,
         top_level=top_level(taxonomy, objective.classes(taxonomy), predicted) if taxonomy and predicted else (),
         labelling=labelling,
+        acceptance=acceptance_sentences(values),
         imitates=objective.learns_from_rules,
         retailers=[
             RetailerRow(retailer, int(own.get(EXAMPLES, 0)), main_figures(own))

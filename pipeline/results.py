@@ -11,6 +11,7 @@ from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.paths import near
 from modules.predictions.columns import (
+    ACCEPTED,
     CATEGORY,
     ENTROPY,
     ID,
@@ -57,6 +58,7 @@ def show_predictions(
     """
     from rich.table import Table
 
+    from modules.predictions.documents import ACCEPT, REVIEW
     from modules.reporting.console import show, text
 
     selected_run, files, _, query = _query(loaded, run, limit or SHOWN, wanted)
@@ -68,6 +70,9 @@ def show_predictions(
     columns.append(objective_column(main, score))
     guessing = {name: objective_column(name, SOURCE) for name in names if files.guessed.get(name)}
     columns += guessing.values()
+    accepting = {name: objective_column(name, ACCEPTED) for name in names}
+    accepting = {name: column for name, column in accepting.items() if column in files.schema.names}
+    columns += accepting.values()
     table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     for heading in (ID, TITLE, RETAILER, SPLIT):
         table.add_column(heading, overflow="ellipsis", no_wrap=heading != TITLE)
@@ -76,6 +81,8 @@ def show_predictions(
         table.add_column("p", justify="right")
         if name in guessing:
             table.add_column(SOURCE)
+        if name in accepting:
+            table.add_column("decision")
     table.add_column(score.replace("_", " "), justify="right")
     count = 0
     for rows in files.select(query, columns):
@@ -86,6 +93,7 @@ def show_predictions(
                 category, probability = (row[objective_column(name, part)] for part in (CATEGORY, PROBABILITY))
                 cells += [text(category or ""), text("" if probability is None else f"{probability:.3f}")]
                 cells += [text(row[guessing[name]] or "")] if name in guessing else []
+                cells += [text(ACCEPT if row[accepting[name]] else REVIEW)] if name in accepting else []
             table.add_row(*cells, f"{row[objective_column(main, score)]:.3f}")
             count += 1
     if count:

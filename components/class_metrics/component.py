@@ -7,7 +7,7 @@ from tfx.dsl.components.base import base_component, executor_spec
 from tfx.types import standard_artifacts
 from tfx.types.component_spec import ChannelParameter, ComponentSpec, ExecutionParameter
 
-from components.artifact_types import CategoryMetrics, ProductTaxonomy, Record
+from components.artifact_types import CategoryMetrics, Predictions, ProductTaxonomy, Record
 from components.class_metrics.executor import ClassMetricsExecutor
 
 
@@ -18,6 +18,7 @@ class ClassMetricsSpec(ComponentSpec):
     INPUTS = {
         "evaluation": ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "taxonomy": ChannelParameter(type=ProductTaxonomy),
+        "predictions": ChannelParameter(type=Predictions, optional=True),
     }
     OUTPUTS = {
         "metrics": ChannelParameter(type=CategoryMetrics),
@@ -33,17 +34,25 @@ class ClassMetrics(base_component.BaseComponent):
       taxonomy: the one that the evaluation was configured with.
       workflow: the parts ``objectives`` and ``evaluation`` of the workflow, as JSON; categories that fall short of its
         thresholds are listed.
+      predictions: of the same model, of which some are accepted; None: no objective asks for it.
     """
 
     SPEC_CLASS = ClassMetricsSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(ClassMetricsExecutor)
 
-    def __init__(self, evaluation: types.BaseChannel, taxonomy: types.BaseChannel, workflow: str):
+    def __init__(
+        self,
+        evaluation: types.BaseChannel,
+        taxonomy: types.BaseChannel,
+        workflow: str,
+        predictions: types.BaseChannel | None = None,
+    ):
         super().__init__(
             ClassMetricsSpec(
                 evaluation=evaluation,
                 taxonomy=taxonomy,
                 workflow=workflow,
+                predictions=predictions,
                 metrics=types.Channel(type=CategoryMetrics),
                 metrics_record=types.Channel(type=Record),
             )

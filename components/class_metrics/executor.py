@@ -22,8 +22,13 @@ from components.properties import set_property
 from modules.examples import TAXONOMY_FILE
 from modules.metrics.checks import REST, check_categories
 from modules.metrics.per_retailer import retailer_figures
+from modules.predictions.acceptance import CATEGORY_FIGURES, acceptance_figures, read_acceptance
+from modules.predictions.read import PredictionFiles
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
+
+AcceptedFigures = Mapping[str, tuple[Mapping[str, float], Mapping[str, Mapping[str, float]]]]
+"""Objective to its figures about acceptance, and to those of its categories, by id."""
 
 REST_PATH = "(categories with few labels, together)"
 
@@ -38,7 +43,9 @@ class ClassMetricsExecutor(base_executor.BaseExecutor):
         objectives = objective_evals(workflow, Taxonomy.load(os.path.join(folder, TAXONOMY_FILE)))
         metrics = artifact_utils.get_single_instance(output_dict["metrics"])
         record = artifact_utils.get_single_instance(output_dict["metrics_record"])
-        write(metrics, record, evaluation[0], objectives, objective_thresholds(workflow))
+        predictions = input_dict.get("predictions")
+        accepted = accepted_figures(artifact_utils.get_single_uri(predictions)) if predictions else {}
+        write(metrics, record, evaluation[0], objectives, objective_thresholds(workflow), accepted)
         for name, value in figures_by_retailer(evaluation[1:], [objective.name for objective in objectives]):
             set_property(metrics, name, value)
 
@@ -49,13 +56,27 @@ def write(
     overall: Slice,
     objectives: Sequence[ObjectiveEval],
     thresholds: Mapping[str, ObjectiveThresholds],
+    accepted: AcceptedFigures,
 ) -> None:
     """Overall figures become properties of ``metrics``; those of categories its files, and ``record``'s property."""
+    for name, (figures_of_objective, _) in accepted.items():
+        for figure, value in figures_of_objective.items():
+            set_property(metrics, f"{name}/{figure}", value)
     for name, value in overall_figures(overall, [objective.name for objective in objectives]):
         set_property(metrics, name, value)
     per_category = category_figures(overall, objectives, thresholds)
-    write_figures(metrics.uri, per_category, figures.COLUMNS)
+    for category in per_category.categories:
+        # Only those that an evaluation knows: they have a labelled or predicted test product.
+        category.values.update(accepted.get(category.objective, ({}, {}))[1].get(category.id, {}))
+    write_figures(metrics.uri, per_category, [*figures.COLUMNS, *(CATEGORY_FIGURES if accepted else ())])
     set_property(record, FIGURES, pack_figures(per_category))
+
+
+def accepted_figures(folder: str) -> AcceptedFigures:
+    """What is accepted of the predictions in a folder."""
+    acceptance = read_acceptance(folder)
+    files = PredictionFiles(folder) if acceptance else None
+    return {name: acceptance_figures(own, files, name) for name, own in acceptance.items() if files is not None}
 
 
 def overall_figures(overall: Slice, objectives: Iterable[str]) -> Iterator[tuple[str, float]]:

@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from modules.predictions.acceptance import AUDITED, PICKED
+
 Figures = Mapping[str, float]
 
 
@@ -146,10 +148,14 @@ def category_cells(values: Figures) -> list[str]:
     return [_number(values.get("f1")), interval, *cells, f"{examples:.0f}"]
 
 
+_WHOLE = ("example_count", "weight", "categories_failed", "categories_worse", AUDITED, PICKED)
+"""Figures that are numbers of products or categories."""
+
+
 def shown(values: Figures, name: str) -> str:
     """A figure, with its interval where it has one."""
     value = values[name]
-    if name.rpartition("/")[2] in ("example_count", "weight", "categories_failed", "categories_worse"):
+    if name.rpartition("/")[2] in _WHOLE:
         return f"{value:,.0f}"
     low, high = values.get(f"{name}/lower"), values.get(f"{name}/upper")
     text = f"{value:.4f}"

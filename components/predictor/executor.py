@@ -14,13 +14,18 @@ from tfx.utils import path_utils
 from components.workers import workers_of
 from modules.examples import SPLIT_FOLDER, TAXONOMY_FILE
 from modules.settings.workflow import Workflow
+from modules.taxonomy import Taxonomy
+
+_TEST = f"{SPLIT_FOLDER}test"
 
 
 class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
     """Writes ``Split-<name>/part-<i>.parquet`` beside each other, one per example file, and the model's taxonomy."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        from modules.predictions.acceptance import write_acceptance
         from modules.predictions.answering import guessed_classes, taxonomy_of, untaught_objectives
+        from modules.predictions.audited import fitted_acceptance
 
         examples = artifact_utils.get_single_instance(input_dict["examples"])
         model = artifact_utils.get_single_instance(input_dict["model"])
@@ -39,15 +44,22 @@ class PredictorExecutor(base_beam_executor.BaseBeamExecutor):
         served, labels = path_utils.serving_model_path(model.uri), os.path.join(taxonomy.uri, TAXONOMY_FILE)
         own = taxonomy_of(served, labels)
         fileio.copy(own, os.path.join(output.uri, TAXONOMY_FILE), overwrite=True)
-        arguments = {
+        arguments: dict[str, Any] = {
             "model": served,
             "taxonomy": own,
             "labels_taxonomy": labels,
             "workflow": workflow.model_dump_json(),
             "untaught": untaught_objectives(served),
             "guessed": guessed_classes(served),
-            "files": len(work),
         }
+        test = [source for source, target in work if os.path.basename(os.path.dirname(target)) == _TEST]
+        acceptance = fitted_acceptance(
+            served, test, workflow, Taxonomy.load(own), Taxonomy.load(labels), arguments["untaught"],
+            arguments["guessed"],
+        )  # fmt: skip
+        write_acceptance(output.uri, acceptance)
+        arguments["accepted"] = {name: fitted.thresholds().tolist() for name, fitted in acceptance.items()}
+        arguments["files"] = len(work)
         if len(work) == 1 or workers_of(self._beam_pipeline_args) == 1:
             # One process: no need to send the loop through Beam's serialisation.
             counts = [predict_shard(pair, **arguments) for pair in work]

@@ -10,6 +10,7 @@ from tfx.types import artifact_utils
 from tfx.utils import path_utils
 
 from components.predictor.executor import PredictorExecutor
+from modules.settings.workflow import Workflow
 
 
 class PublishedPredictorExecutor(PredictorExecutor):
@@ -18,6 +19,7 @@ class PublishedPredictorExecutor(PredictorExecutor):
     Nothing as long as no model was blessed, or that one had no label to learn from."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        from modules.predictions.acceptance import read_acceptance
         from modules.predictions.answering import is_taught, settings_of
         from modules.predictions.guesses import remove_guesses
 
@@ -37,7 +39,14 @@ class PublishedPredictorExecutor(PredictorExecutor):
             output.set_int_custom_property("products", predictions.get_int_custom_property("products"))
         else:
             inputs = {**input_dict, "model": [model]}
-            settings = settings_of(path_utils.serving_model_path(model.uri))
+            workflow = Workflow.from_part(settings_of(path_utils.serving_model_path(model.uri)))
+            # An older model is held to what is asked for now, on the products that are audited by now.
+            asked = read_acceptance(artifact_utils.get_single_uri(input_dict["predictions"]))
+            objectives = {
+                name: objective.with_acceptance(asked[name].settings if name in asked else None)
+                for name, objective in workflow.objectives.items()
+            }
+            settings = workflow.model_copy(update={"objectives": objectives}).model_dump_json()
             super().Do(inputs, {"predictions": [output]}, {**exec_properties, "workflow": settings})
         remove_guesses(output.uri)
 

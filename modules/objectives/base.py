@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from modules.losses.base import Matrix
     from modules.objectives.class_tables import ClassTables
     from modules.objectives.sources import LabelSources
+    from modules.settings.acceptance import AcceptanceSettings
     from modules.taxonomy import Category, Taxonomy
 
 Ragged: TypeAlias = "tuple[Int64Array, Int64Array]"
@@ -108,6 +109,15 @@ class ObjectiveSettings(Settings):
     def asked_category(cls, category: str | None) -> str:
         """The category that an answer's question was about; empty: it was about the product alone."""
         return "" if cls.single_label else category or ""
+
+    @property
+    def accepts(self) -> AcceptanceSettings | None:
+        """Which of its predictions are accepted without a look; None: nobody asks."""
+        return None
+
+    def with_acceptance(self, acceptance: AcceptanceSettings | None) -> ObjectiveSettings:
+        """The same settings, but for what is accepted; of a kind that accepts nothing as they are."""
+        return self
 
     @property
     def learns_from_rules(self) -> bool:
@@ -308,6 +318,14 @@ class ObjectiveSettings(Settings):
         Args:
           raw: the parsed example, by :meth:`prediction_spec`.
           outputs: of the model, for the same products.
+        """
+        raise NotImplementedError
+
+    def label_classes(self, name: str, tables: ClassTables, raw: Mapping[str, Any]) -> npt.NDArray[np.int32]:
+        """The model's class of each product's label, -1 where there is none; of kinds that :attr:`accepts` is for.
+
+        Args:
+          raw: the parsed example, by :meth:`prediction_spec`.
         """
         raise NotImplementedError
 

@@ -17,6 +17,7 @@ from modules.objectives.base import (
 )
 from modules.objectives.sources import OBJECTIVE, PEOPLE, RULES, LabelSources
 from modules.predictions.columns import CATEGORY_ID, ENTROPY, LABEL, LEAST_CONFIDENCE, MARGIN, objective_column
+from modules.settings.acceptance import AcceptanceSettings
 from modules.settings.base import NotNegative, Positive, Probability, contradiction
 from modules.settings.losses import LossName
 
@@ -47,6 +48,8 @@ class ExclusiveObjective(ObjectiveSettings):
     ancestor_weight: NotNegative = 0.0
     """``liblinear`` only: each ancestor in the taxonomy gets a score of its own, learnt from the labels of all
     categories below it, and adds this much of it to theirs. Worth a try (0.2) with few labels per category."""
+    acceptance: AcceptanceSettings | None = None
+    """Which predictions are accepted without a look; null: no prediction says."""
 
     single_label: ClassVar[bool] = True
     main_metric: ClassVar[str] = "accuracy"
@@ -63,6 +66,13 @@ class ExclusiveObjective(ObjectiveSettings):
 
     def for_examples(self) -> ExclusiveObjective:
         return ExclusiveObjective(labels=self.labels)
+
+    @property
+    def accepts(self) -> AcceptanceSettings | None:
+        return self.acceptance
+
+    def with_acceptance(self, acceptance: AcceptanceSettings | None) -> ExclusiveObjective:
+        return self.model_copy(update={"acceptance": acceptance})
 
     @property
     def label_sources(self) -> LabelSources:
@@ -218,13 +228,16 @@ class ExclusiveObjective(ObjectiveSettings):
     def prediction_spec(self, name: str) -> dict[str, Any]:
         return self.label_spec(name)
 
+    def label_classes(self, name: str, tables: ClassTables, raw: Mapping[str, Any]) -> npt.NDArray[np.int32]:
+        return tables.class_of_label[raw[examples.label(name)]]
+
     def prediction_columns(
         self, name: str, tables: ClassTables, raw: Mapping[str, Any], outputs: Mapping[str, np.ndarray]
     ) -> dict[str, pa.Array]:
         """``label``: the class index in the model's taxonomy, or -1."""
         import pyarrow as pa
 
-        return {objective_column(name, LABEL): pa.array(tables.class_of_label[raw[examples.label(name)]])}
+        return {objective_column(name, LABEL): pa.array(self.label_classes(name, tables, raw))}
 
     @classmethod
     def answer_texts(cls, answers: pa.ChunkedArray, taxonomy: Taxonomy) -> pa.Array:

@@ -11,11 +11,11 @@ from typing import Final
 from modules.examples import AVAILABILITY, ID, PRICE, RETAILER, RULES, TITLE
 
 __all__ = [
-    "ANCESTORS", "ASSIGNED", "AVAILABILITY", "BALD", "CATEGORIES", "CATEGORY", "CATEGORY_ID", "CLASSES", "DISAGREEMENT",
-    "EMBEDDING", "EMBEDDING_IMAGE", "EMBEDDING_TEXT", "ENTROPY", "GIVEN", "ID", "KL_TO_CONSENSUS", "LABEL",
-    "LEAST_CONFIDENCE", "MARGIN", "MEMBERS", "MODEL_EMBEDDINGS", "PRICE", "PROBABILITIES", "PROBABILITY", "REST",
-    "RETAILER", "RULES", "SOURCE", "SPLIT", "THRESHOLDS", "TITLE", "UNCERTAINTIES", "VOTE_ENTROPY", "embedding_column",
-    "embedding_name", "embeddings_in", "objective_column", "objective_of", "objectives_of",
+    "ACCEPTED", "ANCESTORS", "ASSIGNED", "AVAILABILITY", "BALD", "CATEGORIES", "CATEGORY", "CATEGORY_ID", "CLASSES",
+    "DISAGREEMENT", "EMBEDDING", "EMBEDDING_IMAGE", "EMBEDDING_TEXT", "ENTROPY", "GIVEN", "ID", "KL_TO_CONSENSUS",
+    "LABEL", "LEAST_CONFIDENCE", "MARGIN", "MEMBERS", "MODEL_EMBEDDINGS", "PRICE", "PROBABILITIES", "PROBABILITY",
+    "REST", "RETAILER", "RULES", "SOURCE", "SPLIT", "THRESHOLDS", "TITLE", "UNCERTAINTIES", "VOTE_ENTROPY",
+    "embedding_column", "embedding_name", "embeddings_in", "objective_column", "objective_of", "objectives_of",
 ]  # fmt: skip
 
 # Columns of a product. ID, TITLE, RETAILER, AVAILABILITY, PRICE and RULES are named like the features that they show.
@@ -45,6 +45,8 @@ ASSIGNED: Final = "assigned"
 GIVEN: Final = "given"
 SOURCE: Final = "source"
 """What a product's category stands on, see :mod:`modules.predictions.guesses`."""
+ACCEPTED: Final = "accepted"
+"""Whether a product's category needs no look, see :mod:`modules.predictions.acceptance`."""
 
 CATEGORIES: Final = "categories"
 """An output of the model that the table leaves out: the ids that ``classes`` stands for."""

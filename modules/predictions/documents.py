@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from modules.objectives import ObjectiveKind, kind_named
 from modules.predictions.columns import (
+    ACCEPTED,
     CATEGORY,
     CATEGORY_ID,
     CLASSES,
@@ -30,6 +31,8 @@ from modules.taxonomy import Taxonomy
 SCHEMA = 1
 """Version of the documents' form; a new one publishes everything again."""
 TOP = 5
+ACCEPT, REVIEW = "accept", "review"
+"""Decisions about a product's category: it needs no look, or somebody is to look at it."""
 DIGITS = 4
 """Of probabilities: the order of sums moves the sixth one from run to run, which would make every product a changed
 one."""
@@ -87,7 +90,8 @@ class Documents:
         columns = [ID, RETAILER]
         for objective, kind in self._delivery.objectives.items():
             parts = (CATEGORY, CATEGORY_ID, PROBABILITY, CLASSES, PROBABILITIES, kind_named(kind).membership_column)
-            columns += [objective_column(objective, part) for part in parts]
+            accepted = (ACCEPTED,) if self._delivery.tells(objective, ACCEPTED) else ()
+            columns += [objective_column(objective, part) for part in (*parts, *accepted)]
         for table in self._delivery.tables(list(dict.fromkeys(columns))):
             yield self._documents(table)
 
@@ -131,6 +135,9 @@ def objective_answers(
     k = min(top, column(CLASSES).type.list_size)
     classes, scores = (list_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
     # Nobody has taught the model those that it guesses.
+    decisions: list[dict[str, str]] = [{}] * table.num_rows
+    if objective_column(objective, ACCEPTED) in table.schema.names:
+        decisions = [{"decision": ACCEPT if accepted else REVIEW} for accepted in column(ACCEPTED).to_pylist()]
     known = [
         None if i in guessed else (category.id, category.text) for i, category in enumerate(kind.classes(taxonomy))
     ]
@@ -140,10 +147,11 @@ def objective_answers(
             CATEGORY: path,
             PROBABILITY: None if path is None else probability,
             "categories": _listed(member),
+            **decision,
             "top": _best(known, best, their) if path is not None else [],
         }
-        for category_id, path, probability, member, best, their in zip(
-            ids, paths, probabilities, members, classes.tolist(), _rounded(scores), strict=True
+        for category_id, path, probability, member, decision, best, their in zip(
+            ids, paths, probabilities, members, decisions, classes.tolist(), _rounded(scores), strict=True
         )
     ]
 

@@ -18,7 +18,9 @@ import tensorflow as tf
 from modules import progress
 from modules.counting import counted
 from modules.objectives.class_tables import ClassTables
+from modules.predictions.acceptance import accepted_column
 from modules.predictions.columns import (
+    ACCEPTED,
     ANCESTORS,
     AVAILABILITY,
     CATEGORY,
@@ -82,7 +84,8 @@ class PredictingModel:
 
 
 @functools.lru_cache(maxsize=1)
-def _models(folder: str) -> list[PredictingModel]:
+def models_of(folder: str) -> list[PredictingModel]:
+    """A folder's model on each device."""
     return [PredictingModel(folder, device) for device in devices()]
 
 
@@ -97,6 +100,7 @@ def predict_file(
     labels_taxonomy: str | None = None,
     untaught: Sequence[str] = (),
     guessed: Mapping[str, Collection[int]] | None = None,
+    accepted: Mapping[str, Sequence[float]] | None = None,
 ) -> int:
     """Predicts every product of one TFRecord file of raw examples.
 
@@ -110,6 +114,7 @@ def predict_file(
       labels_taxonomy: file with the taxonomy of the examples' labels; None: the model's.
       untaught: objectives that the model learnt nothing for; no product gets a category of theirs.
       guessed: objective to the classes that the model knows by their names alone.
+      accepted: objective to each class's threshold, see :class:`modules.predictions.acceptance.Acceptance`.
 
     Returns:
       The number of products.
@@ -117,9 +122,9 @@ def predict_file(
     settings = Workflow.from_part(workflow)
     columns = PredictionColumns(
         settings, Taxonomy.load(taxonomy), Taxonomy.load(labels_taxonomy) if labels_taxonomy else None, untaught,
-        guessed,
+        guessed, accepted,
     )  # fmt: skip
-    models = _models(model)
+    models = models_of(model)
     spec = columns.parsing_spec()
 
     def load(serialised: tf.Tensor) -> tuple[tf.Tensor, dict[str, Any]]:
@@ -228,15 +233,17 @@ class PredictionColumns:
     learns from rules ``rules`` (ids of those that fired). Per objective o:
     ``o/category`` (path as text) and ``o/category_id``, ``o/ancestors`` (ids, root first, the category included),
     ``o/probability``, and where a product has one category ``o/source``, which says whether it is a guess
-    (:mod:`modules.predictions.guesses`); ``o/classes`` and ``o/probabilities`` (the top k, best first), ``o/rest``,
-    ``o/entropy``, ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``, ``o/kl_to_consensus``,
-    ``o/bald`` and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and
+    (:mod:`modules.predictions.guesses`); where the workflow asks for it ``o/accepted``, which says whether it needs no
+    look (:mod:`modules.predictions.acceptance`); ``o/classes`` and ``o/probabilities`` (the top k, best first),
+    ``o/rest``, ``o/entropy``, ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``,
+    ``o/kl_to_consensus``, ``o/bald`` and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and
     what the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
     """
 
     def __init__(
         self, workflow: Workflow, taxonomy: Taxonomy, labels_taxonomy: Taxonomy | None = None,
         untaught: Sequence[str] = (), guessed: Mapping[str, Collection[int]] | None = None,
+        accepted: Mapping[str, Sequence[float]] | None = None,
     ):  # fmt: skip
         """The columns for one model.
 
@@ -244,9 +251,11 @@ class PredictionColumns:
           taxonomy: the model's. labels_taxonomy: of the examples' labels, where it is another one.
           untaught: objectives whose category, ancestors and probability are null.
           guessed: objective to the classes whose source is their name.
+          accepted: objective to each class's threshold, of the objectives that ask for it.
         """
         self.untaught = frozenset(untaught)
         self.guessed = dict(guessed or {})
+        self.accepted = dict(accepted or {})
         self.objectives = workflow.objectives
         committee = workflow.committee
         self.scores = (*SCORES, *DISAGREEMENT) if committee and committee.answers else SCORES
@@ -291,6 +300,8 @@ class PredictionColumns:
             arrays[objective_column(name, PROBABILITY)] = pa.array(highest, mask=null)
             if objective.single_label:
                 arrays[objective_column(name, SOURCE)] = source_column(classes[:, 0], self.guessed.get(name, ()), null)
+            if name in self.accepted:
+                arrays[objective_column(name, ACCEPTED)] = accepted_column(classes[:, 0], highest, self.accepted[name])
             arrays[objective_column(name, CLASSES)] = _fixed(classes)
             arrays[objective_column(name, PROBABILITIES)] = _fixed(outputs[objective_column(name, PROBABILITIES)])
             for score in self.scores:

@@ -209,6 +209,8 @@ class ObjectiveReport:
     labelling: Sequence[str] = ()
     """Whether labelling on is worth it, in sentences, the verdict first."""
     imitates: bool = False
+    acceptance: Sequence[str] = ()
+    """What is accepted without a look, in sentences; none: nobody asks."""
     retailers: Sequence[RetailerRow] = ()
     """Those with labelled test products, the one with the most of them first."""
 

@@ -249,8 +249,7 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
 
     if not objective.figures:
         yield _facts([(objective.name, unmeasured_text(objective))])
-        yield from _guesses(objective)
-        yield from _labelling(objective)
+        yield from _sentences(objective)
         return
     yield text(f"{objective.name}, on {objective.stands_on}, {compared_text(report)}", "bold")
     table = Table(box=None, show_header=False, padding=(0, 2, 0, 0))
@@ -271,8 +270,7 @@ def _objective(report: Report, objective: ObjectiveReport) -> Iterator[Table | T
     for title, rows in (("best", best), ("worst", worst)):
         if rows:
             yield _categories(title, rows)
-    yield from _guesses(objective)
-    yield from _labelling(objective)
+    yield from _sentences(objective)
 
 
 def _retailers(retailers: Sequence[RetailerRow]) -> Table:
@@ -288,6 +286,13 @@ def _retailers(retailers: Sequence[RetailerRow]) -> Table:
     if len(retailers) > _RETAILERS:
         table.add_row(f"  and {len(retailers) - _RETAILERS:,} more", "", "in the report")
     return table
+
+
+def _sentences(objective: ObjectiveReport) -> Iterator[Text]:
+    for number, sentence in enumerate(objective.acceptance):
+        yield text(f"  {sentence}", "" if number else "bold")
+    yield from _guesses(objective)
+    yield from _labelling(objective)
 
 
 def _guesses(objective: ObjectiveReport) -> Iterator[Text]:

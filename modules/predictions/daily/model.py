@@ -11,10 +11,11 @@ import orjson
 
 from modules.encoders.files import fingerprint_of
 from modules.encoders.folder import read_settings
-from modules.examples import IMAGE, IMAGE_BYTES
+from modules.examples import IMAGE, IMAGE_BYTES, TAXONOMY_FILE
 from modules.feeds.files import resolve
 from modules.feeds.mapping import Product
 from modules.feeds.plan import ExampleSettings
+from modules.predictions.acceptance import read_acceptance
 from modules.predictions.answering import features_of, settings_of, taxonomy_of
 from modules.similarity.identity import fingerprint
 
@@ -27,6 +28,7 @@ class DailyModel:
       folder: of the SavedModel. taxonomy: the file that its classes are written in. settings: see
         :func:`modules.predictions.answering.settings_of`.
       columns: of the products that it reads.
+      accepted: objective to each class's threshold, see :class:`modules.predictions.acceptance.Acceptance`.
       key: another one for another model, or other encoders before it.
     """
 
@@ -34,14 +36,16 @@ class DailyModel:
     taxonomy: str
     settings: str
     columns: tuple[str, ...]
+    accepted: dict[str, list[float]]
     key: str
 
     @classmethod
-    def of(cls, folder: Path, taxonomy: Path, settings: ExampleSettings, feed_folder: str) -> DailyModel:
+    def of(cls, folder: Path, published: Path, settings: ExampleSettings, feed_folder: str) -> DailyModel:
         """The model in a folder.
 
         Args:
-          taxonomy: of the run, for a model that came without one. settings: how products are read.
+          published: the folder with the run's predictions by it: they have its taxonomy, and what is accepted.
+          settings: how products are read.
 
         Raises:
           InputError: an encoder that the workflow names is missing or broken.
@@ -55,9 +59,11 @@ class DailyModel:
             for name, encoding in sorted(settings.encodings.items())
             if name in features
         ]
-        key = hashlib.sha256(orjson.dumps([fingerprint(folder), encoders])).hexdigest()[:32]
-        model = str(folder)
-        return cls(model, taxonomy_of(model, str(taxonomy)), settings_of(model), tuple(sorted(columns)), key)
+        accepted = {name: own.thresholds().tolist() for name, own in read_acceptance(published).items()}
+        parts = [fingerprint(folder), encoders, *([repr(accepted)] if accepted else [])]
+        key = hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
+        model, taxonomy = str(folder), taxonomy_of(str(folder), str(published / TAXONOMY_FILE))
+        return cls(model, taxonomy, settings_of(model), tuple(sorted(columns)), accepted, key)
 
 
 def digest_of(product: Product, columns: Sequence[str]) -> bytes:

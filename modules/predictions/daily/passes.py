@@ -262,6 +262,7 @@ def _predict(state: DailyState, shard: int, shards: int, model: DailyModel) -> i
     predict_file(
         str(_spooled(state, shard)), str(made), model=model.folder, taxonomy=model.taxonomy, workflow=model.settings,
         files=shards, untaught=untaught_objectives(model.folder), guessed=guessed_classes(model.folder),
+        accepted=model.accepted,
     )  # fmt: skip
     remove_guesses(folder)
     files = PredictionFiles(folder)

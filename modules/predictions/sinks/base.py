@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from modules.errors import InputError, Problem
 from modules.predictions.columns import (
+    ACCEPTED,
     ID,
     PROBABILITY,
     RETAILER,
@@ -28,6 +29,8 @@ from modules.taxonomy import Taxonomy
 
 BASE = (ID, TITLE, RETAILER)
 SCORES = (PROBABILITY, *UNCERTAINTIES)
+OPTIONAL = (SOURCE, ACCEPTED)
+"""Parts of an objective that predictions of earlier runs, or of other workflows, lack."""
 
 
 @dataclass(frozen=True)
@@ -49,9 +52,13 @@ class Delivery:
         """Name to kind of the objectives that the query asks for."""
         return {name: kind for name, kind in self.files.kinds.items() if self.query.objective in (None, name)}
 
-    def tells_sources(self, objective: str) -> bool:
-        """Whether the predictions say what an objective's categories stand on."""
-        return objective_column(objective, SOURCE) in self.files.schema.names
+    def tells(self, objective: str, part: str) -> bool:
+        """Whether the predictions have a column that only some runs write, such as what categories stand on."""
+        return objective_column(objective, part) in self.files.schema.names
+
+    def told(self, objective: str) -> list[str]:
+        """Those of :data:`OPTIONAL` that the predictions have of an objective."""
+        return [part for part in OPTIONAL if self.tells(objective, part)]
 
     def tables(self, columns: list[str], skip: int = 0) -> Iterator[pa.Table]:
         """Streams the rows in their order, all but the first ``skip``, in tables of bounded size.

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 import pyarrow.csv as pa_csv
 
 from modules.objectives import kind_named
-from modules.predictions.columns import CATEGORY, CATEGORY_ID, SOURCE, SPLIT, objective_column
+from modules.predictions.columns import CATEGORY, CATEGORY_ID, SPLIT, objective_column
 from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink
 
 _FORMULA = r"^[\s\x0b\x00\p{Z}]*[=+\-@＝＋－＠]|^[\t\r\n]"
@@ -29,8 +29,8 @@ class CsvSink(FileSink):
     def columns(self) -> list[str]:
         columns = list(BASE)
         for objective, kind in self.delivery.objectives.items():
-            sources = (SOURCE,) if self.delivery.tells_sources(objective) else ()
-            parts = (CATEGORY, CATEGORY_ID, *SCORES, kind_named(kind).answer_column, *sources)
+            told = self.delivery.told(objective)
+            parts = (CATEGORY, CATEGORY_ID, *SCORES, kind_named(kind).answer_column, *told)
             columns += [objective_column(objective, part) for part in parts]
         return columns
 

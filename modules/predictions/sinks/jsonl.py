@@ -18,12 +18,11 @@ from modules.predictions.columns import (
     PROBABILITIES,
     PROBABILITY,
     REST,
-    SOURCE,
     SPLIT,
     objective_column,
 )
 from modules.predictions.read import list_matrix
-from modules.predictions.sinks.base import BASE, SCORES, Delivery, FileSink
+from modules.predictions.sinks.base import BASE, OPTIONAL, SCORES, Delivery, FileSink
 from modules.taxonomy import Taxonomy
 
 TOP = 5
@@ -41,7 +40,7 @@ class JsonLinesSink(FileSink):
         columns = list(BASE)
         for objective, kind in self.delivery.objectives.items():
             parts = [CATEGORY, CATEGORY_ID, ANCESTORS, *SCORES, REST, CLASSES, PROBABILITIES]
-            parts += [SOURCE] if self.delivery.tells_sources(objective) else []
+            parts += self.delivery.told(objective)
             columns += [objective_column(objective, part) for part in (*parts, kind_named(kind).answer_column)]
         return columns
 
@@ -88,8 +87,8 @@ def _objective_parts(
         top = ([] if category is None else best for category, best in zip(values[CATEGORY], top, strict=True))
     values |= {part: _rounded(column(part).to_numpy()) for part in (*SCORES, REST)}
     values["top"] = top
-    if objective_column(objective, SOURCE) in table.schema.names:
-        values[SOURCE] = column(SOURCE).to_pylist()
+    there = [part for part in OPTIONAL if objective_column(objective, part) in table.schema.names]
+    values |= {part: column(part).to_pylist() for part in there}
     values[kind.answer_column] = kind.answer_values(column(kind.answer_column), taxonomy)
     for row in zip(*values.values(), strict=True):
         yield dict(zip(values, row, strict=True))
