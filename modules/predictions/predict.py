@@ -236,8 +236,8 @@ class PredictionColumns:
     (:mod:`modules.predictions.guesses`); where the workflow asks for it ``o/accepted``, which says whether it needs no
     look (:mod:`modules.predictions.acceptance`); ``o/classes`` and ``o/probabilities`` (the top k, best first),
     ``o/rest``, ``o/entropy``, ``o/margin``, ``o/least_confidence``; of a committee ``o/vote_entropy``,
-    ``o/kl_to_consensus``, ``o/bald`` and ``o/members`` (each member's probabilities of the first of ``o/classes``, member after member); and
-    what the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
+    ``o/kl_to_consensus``, ``o/bald`` and ``o/members`` (each member's probabilities of the first of ``o/classes``,
+    member after member); and what the objective's kind adds (``prediction_columns`` of :mod:`modules.objectives`).
     """
 
     def __init__(
