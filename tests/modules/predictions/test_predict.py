@@ -66,15 +66,15 @@ def test_copies_of_the_model_take_turns(built, exported, predictions, tmp_path, 
     used = []
     monkeypatch.setattr(module, "devices", lambda: ["CPU:0", "CPU:0"])
     monkeypatch.setattr(
-        module._Model,
+        module.PredictingModel,
         "__call__",
-        lambda self, batch, call=module._Model.__call__: used.append(self) or call(self, batch),
+        lambda self, batch, call=module.PredictingModel.__call__: used.append(self) or call(self, batch),
     )
-    module._models.cache_clear()
+    module.models_of.cache_clear()
     try:
         table = predict(tmp_path, built.raw("eval"), exported)
     finally:
-        module._models.cache_clear()
+        module.models_of.cache_clear()
     # A batch that tells the schema, and the eval split's three.
     assert len(used) == 4 and len(set(used)) == 2
     # As text: prices that are not known are NaN.

@@ -47,11 +47,12 @@ def taxonomy() -> Taxonomy:
 def write_predictions(
     folder: Path, splits: dict[str, int], seed: int = 0, batch: int = 7, files: int = 2,
     guessed: dict[str, list[int]] | None = None, untaught: Sequence[str] = (),
+    accepted: dict[str, list[float]] | None = None,
 ) -> list[dict[str, Any]]:  # fmt: skip
     """Writes ``Split-<name>/part-*.parquet`` and returns what stands in them, in stored order."""
     rng = np.random.default_rng(seed)
     tree = taxonomy()
-    columns = PredictionColumns(WORKFLOW, tree, untaught=untaught, guessed=guessed)
+    columns = PredictionColumns(WORKFLOW, tree, untaught=untaught, guessed=guessed, accepted=accepted)
     found: list[dict[str, Any]] = []
     for split, number in splits.items():
         (folder / f"Split-{split}").mkdir(parents=True, exist_ok=True)
