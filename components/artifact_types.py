@@ -25,7 +25,8 @@ class ProductTaxonomy(Artifact):
 
 class Predictions(Artifact):
     """A folder of ``Split-<name>/part-*.parquet``: one row per product (``modules.predictions.predict``); beside
-    them the model's taxonomy (``modules.examples.TAXONOMY_FILE``). Custom properties: ``model`` (URI), ``products``."""
+    them the model's taxonomy (``modules.examples.TAXONOMY_FILE``), and where an objective asks for it what is accepted
+    (``modules.predictions.acceptance.ACCEPTANCE_FILE``). Custom properties: ``model`` (URI), ``products``."""
 
     TYPE_NAME = "components.Predictions"
 

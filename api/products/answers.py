@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 from api.answers import Objective
@@ -14,12 +16,20 @@ class Similar(BaseModel):
     score: float
 
 
+class Predicted(Objective):
+    """What the run says of a product for one objective."""
+
+    decision: Literal["accept", "review"] | None = Field(
+        None, description="Whether the category needs no look; only where the workflow asks for a precision."
+    )
+
+
 class Product(BaseModel):
     """What the run says of a product: the document that `shelfmark publish` sends."""
 
     id: str
     retailer: str
-    objectives: dict[str, Objective]
+    objectives: dict[str, Predicted]
     neighbours: list[Similar] | None = Field(None, description="Where the run has a table of neighbours.")
     version: int
     run: str

@@ -56,9 +56,10 @@ def write(
     overall: Slice,
     objectives: Sequence[ObjectiveEval],
     thresholds: Mapping[str, ObjectiveThresholds],
-    accepted: AcceptedFigures,
+    accepted: AcceptedFigures | None = None,
 ) -> None:
     """Overall figures become properties of ``metrics``; those of categories its files, and ``record``'s property."""
+    accepted = accepted or {}
     for name, (figures_of_objective, _) in accepted.items():
         for figure, value in figures_of_objective.items():
             set_property(metrics, f"{name}/{figure}", value)

@@ -1,0 +1,138 @@
+"""A run that accepts predictions at a precision: the table, the summary, the metrics and the documents agree."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+import yaml
+
+from pipeline.workflow_file import REPOSITORY
+
+pytestmark = pytest.mark.slow
+
+WORDS = {"Shoes > Boots": "boot", "Shoes > Sandals": "sandal", "Bags > Totes": "tote", "Bags > Packs": "pack"}
+FIELDS = (
+    "description", "brand", "raw_category", "gender", "size", "color", "price", "currency", "availability", "image",
+    "retailer", "url",
+)  # fmt: skip
+WORKFLOW: dict[str, Any] = {
+    "name": "trusted",
+    "feed": {
+        "files": ["feed.jsonl"],
+        "fields": {"id": "id", "title": "title", "truth": "kind", **dict.fromkeys(FIELDS)},
+        "split": {"eval_share": 0.1, "test_share": 0.4},
+    },
+    "taxonomy": {"file": "taxonomy.yaml"},
+    "labels": {"truth": {"evaluate": True}},
+    "features": {"title": {"kind": "text", "vocabulary": 200}},
+    "objectives": {"exclusive": {"kind": "exclusive", "acceptance": {"precision": 0.95, "least_audited": 100}}},
+    "evaluation": {"thresholds": {"exclusive": {"accuracy": 0.1}}},
+    "sampling": None,
+}
+
+
+class Shop:
+    """1,500 products, of which every fourth has a title that says nothing of its category."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+        rng = np.random.default_rng(3)
+        self.truth: dict[str, str] = {}
+        with (folder / "feed.jsonl").open("w") as stream:
+            for i in range(1500):
+                name = list(WORDS)[rng.integers(4)]
+                self.truth[f"p{i}"] = name
+                word = WORDS[name] if i % 4 else "thing"
+                stream.write(json.dumps({"id": f"p{i}", "title": f"{word} model {i}", "kind": name}) + "\n")
+        (folder / "taxonomy.yaml").write_text(
+            yaml.safe_dump({"categories": [{"path": path, "exclusive": True} for path in WORDS]})
+        )
+        (folder / "shop.yaml").write_text(yaml.safe_dump(WORKFLOW))
+
+    def shelfmark(self, *arguments: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "shelfmark", *arguments], cwd=self.folder, capture_output=True, text=True,
+            timeout=900, env={**os.environ, "PYTHONPATH": str(REPOSITORY), "NO_COLOR": "1", "COLUMNS": "200"},
+        )  # fmt: skip
+        said = done.stdout + done.stderr
+        assert done.returncode == code and "Traceback" not in said, said
+        return said
+
+    def figures(self) -> dict[str, float]:
+        said = self.shelfmark("metrics", "-w", "shop.yaml", "--json")
+        values: dict[str, float] = json.loads(said[said.index("{") : said.rindex("}") + 1])["values"]["exclusive"]
+        return values
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Shop:
+    made = Shop(tmp_path_factory.mktemp("shop"))
+    made.first = made.shelfmark("run", "shop.yaml")  # type: ignore[attr-defined]
+    return made
+
+
+def accepted(shop: Shop) -> dict[str, tuple[bool, str]]:
+    """Product to whether it is accepted, and its category, in the newest table of predictions."""
+    folders = (shop.folder / "runs" / "trusted" / "pipeline" / "Predictor" / "predictions").iterdir()
+    newest = max(folders, key=lambda folder: int(folder.name))
+    columns = ["id", "exclusive/accepted", "exclusive/category"]
+    rows = [row for file in newest.rglob("*.parquet") for row in pq.read_table(file, columns=columns).to_pylist()]
+    return {row["id"]: (row["exclusive/accepted"], row["exclusive/category"]) for row in rows}
+
+
+def test_what_is_accepted_is_right_so_often_and_everything_agrees(shop: Shop) -> None:
+    table = accepted(shop)
+    taken = {product: category for product, (is_accepted, category) in table.items() if is_accepted}
+    coverage = len(taken) / len(shop.truth)
+    # Three quarters of the titles say it all, and the others nothing.
+    assert table.keys() == shop.truth.keys() and 0.3 < coverage < 0.8
+    assert np.mean([shop.truth[product] == category for product, category in taken.items()]) >= 0.95
+    figures = shop.figures()
+    assert figures["accepted_coverage"] == pytest.approx(coverage) and figures["accepted_precision_bound"] >= 0.95
+    headline = f"Coverage at 95% precision: {coverage:.0%} of the catalogue (lower bound of precision"
+    assert headline in shop.first  # type: ignore[attr-defined]
+    report = (shop.folder / "runs" / "trusted" / "reports" / "latest.html").read_text()
+    assert headline in report
+    shop.shelfmark("publish", "out/", "-w", "shop.yaml")
+    (documents,) = (shop.folder / "out").glob("*.jsonl")
+    said = {row["id"]: row["objectives"]["exclusive"] for row in map(json.loads, documents.read_text().splitlines())}
+    assert {product: answer["decision"] == "accept" for product, answer in said.items()} == {
+        product: is_accepted for product, (is_accepted, _) in table.items()
+    }
+
+
+def test_the_next_days_feed_is_held_to_the_same_thresholds(shop: Shop) -> None:
+    shop.shelfmark("predict", "-w", "shop.yaml")
+    shop.shelfmark("predictions", "-w", "shop.yaml", "--published", "--output", "daily.jsonl")
+    rows = [json.loads(line) for line in (shop.folder / "daily.jsonl").read_text().splitlines()]
+    assert {row["split"] for row in rows} == {"daily"}
+    assert {row["id"]: row["exclusive"]["accepted"] for row in rows} == {
+        product: is_accepted for product, (is_accepted, _) in accepted(shop).items()
+    }
+
+
+def test_a_higher_precision_trains_nothing_and_accepts_a_subset(shop: Shop) -> None:
+    before = {product for product, (is_accepted, _) in accepted(shop).items() if is_accepted}
+    said = shop.shelfmark("run", "shop.yaml", "--set", "objectives.exclusive.acceptance.precision=0.999")
+    states = {line.split()[0]: line.split()[1] for line in said.splitlines() if line.endswith(" s")}
+    assert states["Trainer"] == "unchanged" and states["Predictor"] == "done"
+    after = {product for product, (is_accepted, _) in accepted(shop).items() if is_accepted}
+    assert (
+        after < before
+        and "Nothing is accepted at 99.9% precision." in said
+        and shop.figures()["accepted_precision_asked"] == pytest.approx(0.999)
+    )
+
+
+def test_a_multi_label_objective_cannot_ask_for_it(shop: Shop) -> None:
+    themes = "objectives.themes={kind: multi_label, labels: people, acceptance: {precision: 0.9}}"
+    said = " ".join(shop.shelfmark("validate", "shop.yaml", "--set", themes, code=2).split())
+    assert "objectives.themes.acceptance" in said and "only kind: exclusive has it" in said
