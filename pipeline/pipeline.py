@@ -104,10 +104,7 @@ def create_pipeline(
     pusher = _pusher(model, blessing, places.pushed)
     predictor = Predictor(examples, model, tree, _settings("Predictor", workflow))
     predictions = predictor.outputs["predictions"]
-    accepts = any(objective.accepts is not None for objective in workflow.objectives.values())
-    class_metrics = ClassMetrics(
-        evaluator.outputs["evaluation"], tree, _settings("ClassMetrics", workflow), predictions if accepts else None
-    )
+    class_metrics = _class_metrics(workflow, evaluator.outputs["evaluation"], tree, predictions)
     published = PublishedPredictor(examples, model, blessing, predictions, tree, last_blessed)
     sampler = []
     if workflow.sampling is not None and (workflow.sampling.objectives or workflow.single_label_objectives):
@@ -143,6 +140,15 @@ def _settings(component: str, workflow: Workflow) -> str:
         objectives = {name: objective.with_acceptance(None) for name, objective in workflow.objectives.items()}
         workflow = workflow.model_copy(update={"objectives": objectives})
     return workflow.model_dump_json(include=PARTS[component])
+
+
+def _class_metrics(
+    workflow: Workflow, evaluation: BaseChannel, taxonomy: BaseChannel, predictions: BaseChannel
+) -> ClassMetrics:
+    """Waits for the predictions only where some of them are accepted."""
+    accepts = any(objective.accepts is not None for objective in workflow.objectives.values())
+    settings = _settings("ClassMetrics", workflow)
+    return ClassMetrics(evaluation, taxonomy, settings, predictions if accepts else None)
 
 
 def _statistics(workflow: Workflow, examples: Any) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -58,7 +59,6 @@ def show_predictions(
     """
     from rich.table import Table
 
-    from modules.predictions.documents import ACCEPT, REVIEW
     from modules.reporting.console import show, text
 
     selected_run, files, _, query = _query(loaded, run, limit or SHOWN, wanted)
@@ -68,21 +68,16 @@ def show_predictions(
     columns = [ID, TITLE, RETAILER]
     columns += [objective_column(name, part) for name in names for part in (CATEGORY, PROBABILITY)]
     columns.append(objective_column(main, score))
-    guessing = {name: objective_column(name, SOURCE) for name in names if files.guessed.get(name)}
-    columns += guessing.values()
-    accepting = {name: objective_column(name, ACCEPTED) for name in names}
-    accepting = {name: column for name, column in accepting.items() if column in files.schema.names}
-    columns += accepting.values()
+    told = {name: _told(files, name) for name in names}
+    columns += [column for own in told.values() for _, column, _ in own]
     table = Table(box=None, padding=(0, 2, 0, 0), title_justify="left")
     for heading in (ID, TITLE, RETAILER, SPLIT):
         table.add_column(heading, overflow="ellipsis", no_wrap=heading != TITLE)
     for name in names:
         table.add_column(name, overflow="fold")
         table.add_column("p", justify="right")
-        if name in guessing:
-            table.add_column(SOURCE)
-        if name in accepting:
-            table.add_column("decision")
+        for heading, _, _ in told[name]:
+            table.add_column(heading)
     table.add_column(score.replace("_", " "), justify="right")
     count = 0
     for rows in files.select(query, columns):
@@ -92,8 +87,7 @@ def show_predictions(
             for name in names:
                 category, probability = (row[objective_column(name, part)] for part in (CATEGORY, PROBABILITY))
                 cells += [text(category or ""), text("" if probability is None else f"{probability:.3f}")]
-                cells += [text(row[guessing[name]] or "")] if name in guessing else []
-                cells += [text(ACCEPT if row[accepting[name]] else REVIEW)] if name in accepting else []
+                cells += [text(shown(row[column])) for _, column, shown in told[name]]
             table.add_row(*cells, f"{row[objective_column(main, score)]:.3f}")
             count += 1
     if count:
@@ -104,6 +98,18 @@ def show_predictions(
         text(f"run {selected_run.id}: {count:,} shown of {counted(files.products(query.split), 'prediction')}{of}"),
     )
     return count
+
+
+def _told(files: PredictionFiles, objective: str) -> list[tuple[str, str, Callable[[Any], str]]]:
+    """What only some runs say of an objective: heading, column, and how a value is shown."""
+    from modules.predictions.documents import ACCEPT, REVIEW
+
+    told: list[tuple[str, str, Callable[[Any], str]]] = []
+    if files.guessed.get(objective):
+        told.append((SOURCE, objective_column(objective, SOURCE), lambda source: source or ""))
+    if (column := objective_column(objective, ACCEPTED)) in files.schema.names:
+        told.append(("decision", column, lambda is_accepted: ACCEPT if is_accepted else REVIEW))
+    return told
 
 
 def export_predictions(

@@ -52,9 +52,8 @@ class Shop:
                 self.truth[f"p{i}"] = name
                 word = WORDS[name] if i % 4 else "thing"
                 stream.write(json.dumps({"id": f"p{i}", "title": f"{word} model {i}", "kind": name}) + "\n")
-        (folder / "taxonomy.yaml").write_text(
-            yaml.safe_dump({"categories": [{"path": path, "exclusive": True} for path in WORDS]})
-        )
+        tree = [{"path": "Shoes"}, {"path": "Bags"}, *({"path": path, "exclusive": True} for path in WORDS)]
+        (folder / "taxonomy.yaml").write_text(yaml.safe_dump({"categories": tree}))
         (folder / "shop.yaml").write_text(yaml.safe_dump(WORKFLOW))
 
     def shelfmark(self, *arguments: str, code: int = 0) -> str:
