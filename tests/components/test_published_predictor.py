@@ -18,6 +18,8 @@ from components.artifact_types import Predictions, ProductTaxonomy
 from components.predictor.executor import PredictorExecutor
 from components.published_predictor.executor import PublishedPredictorExecutor
 from modules.examples import TAXONOMY_FILE
+from modules.predictions.acceptance import read_acceptance
+from modules.settings.acceptance import AcceptanceSettings
 from modules.taxonomy import Taxonomy
 from modules.training.run import MODEL_FACTS
 from tests.modules.training.catalogue import TREE
@@ -184,3 +186,23 @@ def test_a_category_that_the_model_knows_by_its_name_alone_is_not_published(
     assert own["exclusive/source"].to_pylist() == ["names" if c in names else "labels" for c in categories]
     kept = [None if category in names else category for category in categories]
     assert published["exclusive/category_id"].to_pylist() == kept and None in kept and any(kept)
+
+
+def test_the_last_blessed_model_is_held_to_the_precision_that_is_asked_for_now(
+    run: Run,
+    exported,  # noqa: F811
+) -> None:
+    """Its own settings, which lie beside it, ask for none."""
+    asked = AcceptanceSettings(precision=0.75, least_audited=5)
+    objectives = {name: o.with_acceptance(asked) for name, o in exported[0].objectives.items()}
+    workflow = exported[0].model_copy(update={"objectives": objectives})
+    made = run.predictions(workflow.model_dump_json(include={"name", "objectives", "prediction", "committee"}))
+    output = run.published(made, blessed=False, before=True)
+    assert output.get_string_custom_property("model") == run.before.uri
+    for folder in (made.uri, output.uri):
+        (fitted,) = read_acceptance(folder).values()
+        table = pq.read_table(Path(folder) / "Split-test" / "part-00000.parquet")
+        # The labels of this catalogue were not drawn at random.
+        assert fitted.settings == asked and fitted.audited == 0
+        assert fitted.picked == sum(label >= 0 for label in table["exclusive/label"].to_pylist()) > 0
+        assert not any(table["exclusive/accepted"].to_pylist()) and "rule_based/accepted" not in table.column_names
