@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tensorflow as tf
 
 from modules import progress
@@ -40,13 +39,11 @@ from modules.predictions.columns import (
     objective_column,
 )
 from modules.predictions.guesses import source_column, with_guessed_classes
+from modules.predictions.table import TableWriter, as_written
 from modules.saved_models import load_saved_model
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.training.export import TABLE
-
-ROW_GROUP = 8192
-"""Rows per row group, at least: a reader of one column pays for each group."""
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 """Batches that are worked on at the same time."""
@@ -173,51 +170,6 @@ def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple[Any, ...
             yield waiting.popleft().result()
 
 
-class TableWriter:
-    """Parquet in row groups of at least ``ROW_GROUP`` rows; the columns that repeat are dictionaries."""
-
-    def __init__(self, target: str, schema: pa.Schema):
-        repeated = [
-            RETAILER,
-            AVAILABILITY,
-            *(f"{f.name}.list.element" for f in schema if f.type == pa.list_(pa.string())),
-        ]
-        repeated += [f.name for f in schema if pa.types.is_dictionary(f.type)]
-        # Numbers without repetition: nothing to win.
-        plain = {f"{name}.list.element" for name in embeddings_in(schema.names)}
-        leaves = [*_leaves(schema)]
-        self.writer = pq.ParquetWriter(
-            target, schema, use_dictionary=repeated, write_statistics=False,
-            compression={leaf: "NONE" if leaf in plain else "ZSTD" for leaf in leaves},
-        )  # fmt: skip
-        self.waiting: list[pa.RecordBatch] = []
-
-    def __enter__(self) -> TableWriter:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.flush()
-        self.writer.close()
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Takes a batch; writes when enough rows wait."""
-        self.waiting.append(batch)
-        if sum(one.num_rows for one in self.waiting) >= ROW_GROUP:
-            self.flush()
-
-    def flush(self) -> None:
-        """Writes what waits as one row group."""
-        if self.waiting:
-            self.writer.write_table(pa.Table.from_batches(self.waiting), row_group_size=2**20)
-            self.waiting = []
-
-
-def _leaves(schema: pa.Schema) -> Iterator[str]:
-    for field in schema:
-        nested = pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)
-        yield f"{field.name}.list.element" if nested else field.name
-
-
 class PredictionColumns:
     """The Parquet table's layout.
 
@@ -307,11 +259,6 @@ class PredictionColumns:
         for name in embeddings_in(outputs):
             arrays[name] = _fixed(outputs[name].astype(np.float32))
         return with_guessed_classes(pa.RecordBatch.from_pydict(arrays), self.guessed)
-
-
-def as_written(values: np.ndarray) -> np.ndarray:
-    """32-bit floats as the 64-bit ones of the same shortest decimal: 19.99, not 19.989999771118164."""
-    return values.astype(str).astype(np.float64)
 
 
 def _text(values: np.ndarray) -> pa.Array:

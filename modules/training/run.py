@@ -18,7 +18,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules import progress
-from modules.examples import TAXONOMY_FILE
+from modules.examples import MODEL_FACTS, TAXONOMY_FILE
 from modules.features import image_feature, without_towers
 from modules.models.build import InputSizes
 from modules.predictions.columns import EMBEDDING
@@ -38,9 +38,6 @@ from modules.training.methods.base import FitResult
 from modules.training.task import Report
 
 _log = logging.getLogger(__name__)
-
-MODEL_FACTS = "shelfmark.json"
-"""Beside the SavedModel: hyperparameters, classes, calibration, what training did."""
 
 
 def run_fn(fn_args: Any) -> None:

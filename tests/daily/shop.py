@@ -131,12 +131,12 @@ class Shop:
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Products of each batch that the model, which answers as ever, is asked about."""
     batches: list[int] = []
-    call = prediction._Model.__call__
+    call = prediction.PredictingModel.__call__
 
     def counted(self: Any, serialised: tf.Tensor) -> Any:
         batches.append(int(serialised.shape[0]))
         return call(self, serialised)
 
     with monkeypatch.context() as patch:
-        patch.setattr(prediction._Model, "__call__", counted)
+        patch.setattr(prediction.PredictingModel, "__call__", counted)
         yield batches
