@@ -66,9 +66,9 @@ def test_copies_of_the_model_take_turns(built, exported, predictions, tmp_path, 
     used = []
     monkeypatch.setattr(module, "devices", lambda: ["CPU:0", "CPU:0"])
     monkeypatch.setattr(
-        module._Model,
+        module.PredictingModel,
         "__call__",
-        lambda self, batch, call=module._Model.__call__: used.append(self) or call(self, batch),
+        lambda self, batch, call=module.PredictingModel.__call__: used.append(self) or call(self, batch),
     )
     module._models.cache_clear()
     try:
