@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -267,5 +268,5 @@ def write_facts(
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
     }
-    with tf.io.gfile.GFile(f"{output}/{MODEL_FACTS}", "w") as handle:
+    with tf.io.gfile.GFile(os.path.join(output, MODEL_FACTS), "w") as handle:
         handle.write(json.dumps(facts, indent=1))
