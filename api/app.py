@@ -25,8 +25,11 @@ from api.refusals import Refused, refusal
 from api.similarity import routes as similarity
 from api.similarity.engine import Engine
 from api.similarity.metrics import Metrics
+from api.tokens import FileClients
 from api.watching import Loader, watch
 
+TOKENS_POLL = 1.0
+"""Seconds between looks at the file of tokens: a token that is revoked is refused soon."""
 _log = logging.getLogger("shelfmark.api")
 
 
@@ -70,6 +73,8 @@ def create_app(services: Services, access: Access, poll: float = 0.0) -> FastAPI
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
         looks = services.loaders().items() if poll else ()
         watching = [asyncio.create_task(watch(loader, poll, name)) for name, loader in looks]
+        if isinstance(access.clients, FileClients):
+            watching.append(asyncio.create_task(watch(access.clients, TOKENS_POLL, "file of tokens")))
         yield
         for task in watching:
             task.cancel()

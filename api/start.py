@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from api.tokens import Client, Clients, read_clients
+from api.tokens import Client, Clients, FileClients
 from modules.counting import counted
 from modules.errors import InputError, Problem, reason
 from modules.http_server.start import ServerOptions, start
@@ -79,7 +79,7 @@ def clients_of(options: ApiOptions) -> Clients | None:
       InputError: as :func:`token_of`, or the file of hashes cannot be used.
     """
     if options.tokens is not None:
-        return read_clients(options.tokens)
+        return FileClients(options.tokens)
     token = token_of(options)
     return None if token is None else Clients([Client.of(token)])
 

@@ -55,17 +55,44 @@ class Clients:
         return known
 
 
-def read_clients(file: Path) -> Clients:
-    """Reads a file of lines ``NAME SCOPE,SCOPE SHA-256``; blank lines and comments (``#``) are passed over.
+class FileClients(Clients):
+    """All who may ask, as a file says in lines ``NAME SCOPE,SCOPE SHA-256``; blank lines and comments (``#``) are
+    passed over. A change of the file counts from :meth:`load` on.
 
     Raises:
       InputError: The file cannot be read, or a line is wrong.
     """
-    clients = _lines(file)
-    if not clients:
-        hint = "make one: shelfmark serve token NAME --scope read --tokens FILE"
-        raise InputError(Problem(str(file), "expected at least one token; the file has none", hint=hint))
-    return Clients(clients)
+
+    def __init__(self, file: Path):
+        self._file = file
+        self._state: tuple[int, ...] = ()
+        self.load()
+
+    def load(self) -> bool:
+        """Reads the file anew, if it has changed; False if it has not.
+
+        Raises:
+          InputError: The file cannot be read, or a line is wrong; who was there before still may ask.
+        """
+        state = _state_of(self._file)
+        if state == self._state:
+            return False
+        clients = _lines(self._file)
+        if not clients:
+            hint = "make one: shelfmark serve token NAME --scope read --tokens FILE"
+            raise InputError(Problem(str(self._file), "expected at least one token; the file has none", hint=hint))
+        super().__init__(clients)
+        self._state = state
+        return True
+
+
+def _state_of(file: Path) -> tuple[int, ...]:
+    """Another one after each change of the file."""
+    try:
+        status = file.stat()
+    except OSError:
+        return (-1,)  # Reading it will say what is wrong.
+    return status.st_mtime_ns, status.st_size, status.st_ino
 
 
 def add_client(file: Path, name: str, scopes: Sequence[str]) -> str:

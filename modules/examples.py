@@ -129,6 +129,9 @@ SPLIT_FOLDER = "Split-"
 TAXONOMY_FILE = "taxonomy.json"
 """The taxonomy as a run used it, in the ``taxonomy`` artifact's folder; ``Taxonomy.load`` reads it."""
 
+MODEL_FACTS = "shelfmark.json"
+"""Beside a SavedModel: hyperparameters, classes, calibration, what training did."""
+
 
 _LABEL, _LABEL_SOURCE, _EVAL_WEIGHT = "label/", "label_source/", "eval_weight/"
 _ENCODING = "encoding/"

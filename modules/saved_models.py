@@ -10,6 +10,9 @@ import tensorflow as tf
 # for: what is in the model is known only once it is loaded.
 import tensorflow_text as _tensorflow_text  # noqa: F401
 
+TABLE_SIGNATURE = "table"
+"""The signature that predictions for the table of all products come from."""
+
 
 def load_saved_model(folder: str) -> Any:
     """What ``tf.saved_model.load`` gives for the folder, with all ops known that a model of ours may have.

@@ -8,7 +8,8 @@ import os
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, Problems, did_you_mean
+from modules.examples import TAXONOMY_FILE
 from modules.object_stores import is_remote
 from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
@@ -20,21 +21,49 @@ if TYPE_CHECKING:
 def with_files(loaded: LoadedWorkflow, files: Sequence[str]) -> LoadedWorkflow:
     """The workflow with other files of its feed, named as a command line does; without any as it is.
 
+    Args:
+      files: ``RETAILER=FILE`` where the workflow has several feeds, with at least one file for each of them.
+
     Raises:
-      InputError: a file is not there, or the workflow has several feeds.
+      InputError: a file is not there, or the feeds are not named so.
     """
     if not files:
         return loaded
-    if loaded.workflow.feeds:
-        expected = "expected no file: this workflow has several feeds, and each knows its own files"
-        hint = "put today's files where `feeds` says, and leave out FEED"
-        raise InputError(Problem("", expected, key="FEED", value=files[0], hint=hint))
+    workflow = loaded.workflow
+    by_retailer = _by_retailer([own.retailer for own in workflow.feeds], files) if workflow.feeds else {"": files}
+    patterns = {retailer: _patterns(own) for retailer, own in by_retailer.items()}
+    feed = workflow.feed.model_copy(update={"outside": True, **({} if workflow.feeds else {"files": patterns[""]})})
+    feeds = tuple(own.model_copy(update={"files": patterns[own.retailer]}) for own in workflow.feeds)
+    return dataclasses.replace(loaded, workflow=workflow.model_copy(update={"feed": feed, "feeds": feeds}))
+
+
+def _by_retailer(retailers: Sequence[str], files: Sequence[str]) -> dict[str, list[str]]:
+    """Retailer to its files, of arguments ``RETAILER=FILE``."""
+    named: dict[str, list[str]] = {retailer: [] for retailer in retailers}
+    problems = Problems()
+    for text in files:
+        retailer, equals, file = text.partition("=")
+        if not equals or retailer not in named:
+            expected = f"expected RETAILER=FILE, where RETAILER is one of: {', '.join(retailers)}"
+            problems.add(Problem("", expected, key="FEED", value=text, hint=did_you_mean(retailer, retailers)))
+        else:
+            named[retailer].append(file)
+    missing = [retailer for retailer, own in named.items() if not own]
+    if missing and not len(problems):
+        expected = f"expected a file of each feed; there is none of: {', '.join(missing)}"
+        hint = "a feed that is left out would have lost all its products; name its last file"
+        problems.add(Problem("", expected, key="FEED", value=" ".join(files), hint=hint))
+    if len(problems):
+        raise InputError(problems)
+    return named
+
+
+def _patterns(files: Sequence[str]) -> tuple[str, ...]:
+    """Patterns that match these files alone, wherever the workflow's feed is."""
     missing = [file for file in files if not is_remote(file) and not os.path.isfile(file)]
     if missing:
         raise InputError(Problem(file, "expected a file of the feed; there is none", key="FEED") for file in missing)
-    patterns = tuple(file if is_remote(file) else glob.escape(os.path.abspath(file)) for file in files)
-    feed = loaded.workflow.feed.model_copy(update={"files": patterns, "outside": True})
-    return dataclasses.replace(loaded, workflow=loaded.workflow.model_copy(update={"feed": feed}))
+    return tuple(file if is_remote(file) else glob.escape(os.path.abspath(file)) for file in files)
 
 
 def predict(loaded: LoadedWorkflow, *, many_gone: bool = False) -> DailyCounts:

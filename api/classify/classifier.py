@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 
 from api.classify.reading import ProductReader, ReadProduct, Unusable
-from api.classify.requests import MAX_TOP, Classify
+from api.classify.requests import Classify
 from api.current import Current
 from api.refusals import Refused
 from api.similarity.batching import Batcher, Full
@@ -32,6 +32,8 @@ MAX_BATCH = 256
 MAX_WAITING = 4096
 Answers = dict[str, dict[str, Any]]
 """Objective to what is said of a product."""
+Job = tuple[bytes, int]
+"""A product as an example, and how many categories are asked for."""
 
 
 class Model:
@@ -40,22 +42,22 @@ class Model:
     def __init__(self, live: LiveModel, version: str):
         self.live, self.version = live, version
 
-    def answers(self, examples: Sequence[bytes]) -> list[Answers | None]:
-        """What the model says of each product; None where it refuses the product."""
+    def answers(self, examples: Sequence[bytes], top: int) -> list[Answers | None]:
+        """What the model says of each product, with ``top`` categories; None where it refuses the product."""
         batch = self.live.predict(examples)
         if batch is not None:
-            return list(self._answers(batch))
+            return list(self._answers(batch, top))
         # One of them spoils the batch, and the others are to be answered: halving finds it in few calls.
         middle = len(examples) // 2
-        return [*self.answers(examples[:middle]), *self.answers(examples[middle:])] if middle else [None]
+        return [*self.answers(examples[:middle], top), *self.answers(examples[middle:], top)] if middle else [None]
 
-    def _answers(self, batch: pa.RecordBatch) -> list[Answers]:
+    def _answers(self, batch: pa.RecordBatch, top: int) -> list[Answers]:
         live = self.live
         table = pa.Table.from_batches([without_guesses(batch)])
         columns: dict[str, list[dict[str, Any]]] = {}
         for name, objective in live.workflow.objectives.items():
             kind, guessed = kind_named(objective.kind), live.guessed.get(name, frozenset())
-            columns[name] = said = objective_answers(table, name, kind, live.taxonomy, guessed, MAX_TOP)
+            columns[name] = said = objective_answers(table, name, kind, live.taxonomy, guessed, top)
             for answer, guess in zip(said, _guesses(batch, name), strict=True):
                 answer["is_answer"] = bool(answer["categories"])
                 answer["guess"] = guess
@@ -94,7 +96,7 @@ class PushedModels:
 
             model = Model(LiveModel(newest), newest.name)
             # What is done at the first need takes long; no request is to wait for it.
-            model.answers([example_of([bytes_entry(ID, [b""])])])
+            model.answers([example_of([bytes_entry(ID, [b""])])], 1)
             return model
 
 
@@ -107,7 +109,7 @@ class Classifier:
         # One call at a time: TensorFlow itself uses all cores.
         self._predicting = ThreadPoolExecutor(1, "predict")
         self._reading = ThreadPoolExecutor(2, "read")
-        self._predict: Batcher[bytes, Answers | None] = Batcher(
+        self._predict: Batcher[Job, Answers | None] = Batcher(
             _predict, self._predicting, max_jobs=MAX_BATCH, max_waiting=MAX_WAITING
         )
 
@@ -126,9 +128,9 @@ class Classifier:
         records = asked.products if asked.products is not None else [asked.product]
         loop = asyncio.get_running_loop()
         products = await loop.run_in_executor(self._reading, self._reader.read, records, asked.retailer)
-        examples = [product.example for product in products if isinstance(product, ReadProduct)]
+        jobs = [(product.example, asked.top) for product in products if isinstance(product, ReadProduct)]
         try:
-            answers = iter(await self._predict(model, examples) if examples else ())
+            answers = iter(await self._predict(model, jobs) if jobs else ())
         except Full:
             raise Refused(503, "too many requests wait", "", "", "try again in a second") from None
         facts = {"model": model.live.fingerprint, "version": model.version}
@@ -138,9 +140,10 @@ class Classifier:
         return {"results": results, **facts}
 
 
-def _predict(key: Hashable, examples: list[bytes]) -> list[Answers | None]:
+def _predict(key: Hashable, jobs: list[Job]) -> list[Answers | None]:
     assert isinstance(key, Model)
-    return key.answers(examples)
+    examples, tops = zip(*jobs, strict=True)
+    return key.answers(examples, max(tops))
 
 
 def _single(product: ReadProduct | Unusable, answers: Any, top: int) -> dict[str, Any]:

@@ -5,14 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Mapping, Sequence
 
-import tensorflow as tf
-
 from modules.arrays import Float32Array
 from modules.encoders.passing import encode_texts
 from modules.examples import encoding
 from modules.feeds.files import resolve
 from modules.feeds.mapping import Product
-from modules.graph_ops.text import joined_texts
 from modules.progress import report
 from modules.settings.encodings import Encoding, EncodingSettings
 
@@ -83,5 +80,10 @@ def _texts_done(done: int, total: int) -> None:
 
 def _texts(products: Sequence[Product], columns: Sequence[str]) -> list[str]:
     """The text that stands for each product, joined as the exported model joins it."""
+    # A feed of which nothing is encoded needs no TensorFlow, whose import takes seconds.
+    import tensorflow as tf
+
+    from modules.graph_ops.text import joined_texts
+
     parts = [tf.constant([product.text.get(column, "") for product in products], tf.string) for column in columns]
     return [text.decode() for text in joined_texts(parts).numpy().tolist()]

@@ -6,7 +6,10 @@ import asyncio
 import contextlib
 import errno
 import logging
+import signal
 import socket
+import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import uvicorn
@@ -192,6 +195,25 @@ def serve(
         timeout_notify=1,
     )
     try:
-        Server(config, listener, limits, most).run()
+        with _termination_is_success():
+            Server(config, listener, limits, most).run()
     finally:
         handler.report(now=True)
+
+
+@contextlib.contextmanager
+def _termination_is_success() -> Iterator[None]:
+    """SIGTERM ends the process with 0: when it has ended in order, uvicorn raises the signal once more, which would
+    kill it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def end(_number: int, _frame: object) -> None:
+        raise SystemExit(0)
+
+    before = signal.signal(signal.SIGTERM, end)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

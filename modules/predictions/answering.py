@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Any
 
-import tensorflow as tf
 from pydantic import TypeAdapter
 
-from modules.examples import TAXONOMY_FILE
+from modules.examples import MODEL_FACTS, TAXONOMY_FILE
 from modules.features import Feature
 from modules.settings.committee import CommitteeSettings
-from modules.training.run import MODEL_FACTS
 
 
 def settings_of(model: str) -> str:
@@ -58,12 +57,11 @@ def _training_labels(model: str) -> dict[str, list[int]]:
 
 
 def _facts(model: str) -> dict[str, Any]:
-    with tf.io.gfile.GFile(f"{model}/{MODEL_FACTS}") as handle:
-        facts: dict[str, Any] = json.load(handle)
+    facts: dict[str, Any] = json.loads((Path(model) / MODEL_FACTS).read_text("utf-8"))
     return facts
 
 
 def taxonomy_of(model: str, default: str) -> str:
     """The file with the taxonomy that a model was trained on; ``default`` for a model that came without one."""
-    own = f"{model}/{TAXONOMY_FILE}"
-    return own if tf.io.gfile.exists(own) else default
+    own = Path(model) / TAXONOMY_FILE
+    return str(own) if own.exists() else default

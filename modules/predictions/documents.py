@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -26,7 +26,7 @@ from modules.predictions.columns import (
 )
 from modules.predictions.read import list_matrix
 from modules.predictions.sinks.base import Delivery
-from modules.taxonomy import Taxonomy
+from modules.taxonomy import Category, Taxonomy
 
 SCHEMA = 1
 """Version of the documents' form; a new one publishes everything again."""
@@ -130,17 +130,14 @@ def objective_answers(
     def column(part: str) -> pa.ChunkedArray:
         return table.column(objective_column(objective, part))
 
-    paths, ids, members = (column(part).to_pylist() for part in (CATEGORY, CATEGORY_ID, kind.membership_column))
+    paths, ids, members = (_values(column(part)) for part in (CATEGORY, CATEGORY_ID, kind.membership_column))
     probabilities = _rounded(column(PROBABILITY).to_numpy())
     k = min(top, column(CLASSES).type.list_size)
     classes, scores = (list_matrix(column(part))[:, :k] for part in (CLASSES, PROBABILITIES))
-    # Nobody has taught the model those that it guesses.
     decisions: list[dict[str, str]] = [{}] * table.num_rows
     if objective_column(objective, ACCEPTED) in table.schema.names:
         decisions = [{"decision": ACCEPT if accepted else REVIEW} for accepted in column(ACCEPTED).to_pylist()]
-    known = [
-        None if i in guessed else (category.id, category.text) for i, category in enumerate(kind.classes(taxonomy))
-    ]
+    known = kind.classes(taxonomy)
     return [
         {
             CATEGORY_ID: category_id,
@@ -148,7 +145,7 @@ def objective_answers(
             PROBABILITY: None if path is None else probability,
             "categories": _listed(member),
             **decision,
-            "top": _best(known, best, their) if path is not None else [],
+            "top": _best(known, guessed, best, their) if path is not None else [],
         }
         for category_id, path, probability, member, decision, best, their in zip(
             ids, paths, probabilities, members, decisions, classes.tolist(), _rounded(scores), strict=True
@@ -156,9 +153,22 @@ def objective_answers(
     ]
 
 
-def _best(known: list[tuple[str, str] | None], classes: list[int], scores: list[float]) -> list[dict[str, Any]]:
-    pairs = [(known[i], score) for i, score in zip(classes, scores, strict=True)]
-    return [{CATEGORY_ID: pair[0], CATEGORY: pair[1], PROBABILITY: s} for pair, s in pairs if pair is not None]
+def _best(
+    known: Sequence[Category], guessed: Collection[int], classes: list[int], scores: list[float]
+) -> list[dict[str, Any]]:
+    # Nobody has taught the model those that it guesses.
+    return [
+        {CATEGORY_ID: known[i].id, CATEGORY: known[i].text, PROBABILITY: score}
+        for i, score in zip(classes, scores, strict=True)
+        if i not in guessed
+    ]
+
+
+def _values(column: pa.ChunkedArray) -> list[Any]:
+    """The values; those of a dictionary one by one would take ten times as long."""
+    is_dictionary = pa.types.is_dictionary(column.type)
+    values: list[Any] = (column.cast(column.type.value_type) if is_dictionary else column).to_pylist()
+    return values
 
 
 def _listed(member: Any) -> list[str]:

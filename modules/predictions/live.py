@@ -48,15 +48,14 @@ class LiveModel:
             raise InputError(Problem(str(folder), expected, hint="run the workflow again")) from None
         self.fingerprint = fingerprint(folder)
         self._columns = PredictionColumns(self.workflow, self.taxonomy, None, untaught, self.guessed)
-        self._wanted = self._columns.outputs()
+        self._wanted = self._columns.answer_outputs()
         # What the table shows of a product itself, labels above all, is nothing here, and parsing it for each request
         # would take half as long as the model.
         nothing = tf.io.parse_example(tf.constant([_NOTHING]), self._columns.parsing_spec())
         self._nothing = {name: as_arrays(value) for name, value in nothing.items()}
 
     def predict(self, examples: Sequence[bytes]) -> pa.RecordBatch | None:
-        """What the model says (:class:`modules.predictions.predict.PredictionColumns`): neither embeddings, nor what
-        the table repeats of the products and their labels.
+        """What the model says (:meth:`modules.predictions.predict.PredictionColumns.answers`).
 
         Args:
           examples: serialised tf.Examples of raw products, at least one.
@@ -70,7 +69,7 @@ class LiveModel:
         except (tf.errors.InvalidArgumentError, tf.errors.UnknownError):
             return None
         raw = {name: _repeated(value, len(examples)) for name, value in self._nothing.items()}
-        return self._columns.record_batch(raw, {name: outputs[name].numpy() for name in self._wanted})
+        return self._columns.answers(raw, {name: outputs[name].numpy() for name in self._wanted})
 
 
 def _repeated(value: Any, count: int) -> Any:

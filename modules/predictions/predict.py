@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 import tensorflow as tf
 
 from modules import progress
@@ -42,13 +41,10 @@ from modules.predictions.columns import (
     objective_column,
 )
 from modules.predictions.guesses import source_column, with_guessed_classes
-from modules.saved_models import load_saved_model
+from modules.predictions.table import TableWriter, as_written
+from modules.saved_models import TABLE_SIGNATURE, load_saved_model
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
-from modules.training.export import TABLE
-
-ROW_GROUP = 8192
-"""Rows per row group, at least: a reader of one column pays for each group."""
 
 WORKERS = max(1, min(4, os.cpu_count() or 1))
 """Batches that are worked on at the same time."""
@@ -73,7 +69,7 @@ class PredictingModel:
         with tf.device(device):
             # The loaded object must stay alive as long as its signature is used.
             self._loaded = load_saved_model(folder)
-        name = TABLE if TABLE in self._loaded.signatures else "serving_default"
+        name = TABLE_SIGNATURE if TABLE_SIGNATURE in self._loaded.signatures else "serving_default"
         self._signature = self._loaded.signatures[name]
         self.outputs = set(self._signature.structured_outputs)
 
@@ -178,51 +174,6 @@ def _in_order(work: Callable[..., pa.RecordBatch], data: Iterable[tuple[Any, ...
             yield waiting.popleft().result()
 
 
-class TableWriter:
-    """Parquet in row groups of at least ``ROW_GROUP`` rows; the columns that repeat are dictionaries."""
-
-    def __init__(self, target: str, schema: pa.Schema):
-        repeated = [
-            RETAILER,
-            AVAILABILITY,
-            *(f"{f.name}.list.element" for f in schema if f.type == pa.list_(pa.string())),
-        ]
-        repeated += [f.name for f in schema if pa.types.is_dictionary(f.type)]
-        # Numbers without repetition: nothing to win.
-        plain = {f"{name}.list.element" for name in embeddings_in(schema.names)}
-        leaves = [*_leaves(schema)]
-        self.writer = pq.ParquetWriter(
-            target, schema, use_dictionary=repeated, write_statistics=False,
-            compression={leaf: "NONE" if leaf in plain else "ZSTD" for leaf in leaves},
-        )  # fmt: skip
-        self.waiting: list[pa.RecordBatch] = []
-
-    def __enter__(self) -> TableWriter:
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self.flush()
-        self.writer.close()
-
-    def add(self, batch: pa.RecordBatch) -> None:
-        """Takes a batch; writes when enough rows wait."""
-        self.waiting.append(batch)
-        if sum(one.num_rows for one in self.waiting) >= ROW_GROUP:
-            self.flush()
-
-    def flush(self) -> None:
-        """Writes what waits as one row group."""
-        if self.waiting:
-            self.writer.write_table(pa.Table.from_batches(self.waiting), row_group_size=2**20)
-            self.waiting = []
-
-
-def _leaves(schema: pa.Schema) -> Iterator[str]:
-    for field in schema:
-        nested = pa.types.is_list(field.type) or pa.types.is_fixed_size_list(field.type)
-        yield f"{field.name}.list.element" if nested else field.name
-
-
 class PredictionColumns:
     """The Parquet table's layout.
 
@@ -278,32 +229,32 @@ class PredictionColumns:
 
     def outputs(self) -> list[str]:
         """Names of the signature's outputs that the table is made of."""
-        parts = (CLASSES, PROBABILITIES, *self.scores, *((MEMBERS,) if len(self.scores) > len(SCORES) else ()))
+        parts = [*self.scores, *((MEMBERS,) if len(self.scores) > len(SCORES) else ())]
+        return self.answer_outputs() + [objective_column(name, part) for name in self.objectives for part in parts]
+
+    def answer_outputs(self) -> list[str]:
+        """Of these outputs those that :meth:`answers` is made of."""
         return [
             objective_column(name, part)
             for name, objective in self.objectives.items()
-            for part in (*parts, *objective.head_outputs)
+            for part in (CLASSES, PROBABILITIES, *objective.head_outputs)
         ]
+
+    def answers(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
+        """Of :meth:`record_batch` what says which categories the products are in: no scores, and nothing of the
+        products themselves."""
+        arrays: dict[str, pa.Array] = {}
+        for name, objective in self.objectives.items():
+            arrays |= self._answer_columns(name, outputs)
+            arrays |= objective.prediction_columns(name, self.tables[name], raw, outputs)
+        return with_guessed_classes(pa.RecordBatch.from_pydict(arrays), self.guessed)
 
     def record_batch(self, raw: dict[str, Any], outputs: dict[str, np.ndarray]) -> pa.RecordBatch:
         """One batch of signature outputs as a record batch."""
         arrays: dict[str, pa.Array] = {name: _text(raw[name]) for name in (ID, *SHOWN)}
         arrays[PRICE] = pa.array(as_written(raw[PRICE]))
         for name, objective in self.objectives.items():
-            tables, classes = self.tables[name], outputs[objective_column(name, CLASSES)].astype(np.int32)
-            null = np.full(len(classes), name in self.untaught)
-            best = pa.array(classes[:, 0], mask=null)
-            arrays[objective_column(name, CATEGORY)] = pa.DictionaryArray.from_arrays(best, tables.paths)
-            arrays[objective_column(name, CATEGORY_ID)] = pa.DictionaryArray.from_arrays(best, tables.ids)
-            arrays[objective_column(name, ANCESTORS)] = tables.lineages.take(best)
-            highest = outputs[objective_column(name, PROBABILITIES)][:, 0]
-            arrays[objective_column(name, PROBABILITY)] = pa.array(highest, mask=null)
-            if objective.single_label:
-                arrays[objective_column(name, SOURCE)] = source_column(classes[:, 0], self.guessed.get(name, ()), null)
-            if name in self.accepted:
-                arrays[objective_column(name, ACCEPTED)] = accepted_column(classes[:, 0], highest, self.accepted[name])
-            arrays[objective_column(name, CLASSES)] = _fixed(classes)
-            arrays[objective_column(name, PROBABILITIES)] = _fixed(outputs[objective_column(name, PROBABILITIES)])
+            arrays |= self._answer_columns(name, outputs)
             for score in self.scores:
                 arrays[objective_column(name, score)] = pa.array(outputs[objective_column(name, score)])
             if objective_column(name, MEMBERS) in outputs:
@@ -311,7 +262,7 @@ class PredictionColumns:
                 arrays[objective_column(name, MEMBERS)] = _fixed(
                     members.reshape(len(members), members.shape[1] * members.shape[2])
                 )
-            arrays |= objective.prediction_columns(name, tables, raw, outputs)
+            arrays |= objective.prediction_columns(name, self.tables[name], raw, outputs)
         if self.has_rules:
             values, offsets = raw[RULES]
             arrays[RULES] = pa.ListArray.from_arrays(offsets.astype(np.int32), _text(values))
@@ -319,10 +270,24 @@ class PredictionColumns:
             arrays[name] = _fixed(outputs[name].astype(np.float32))
         return with_guessed_classes(pa.RecordBatch.from_pydict(arrays), self.guessed)
 
-
-def as_written(values: np.ndarray) -> np.ndarray:
-    """32-bit floats as the 64-bit ones of the same shortest decimal: 19.99, not 19.989999771118164."""
-    return values.astype(str).astype(np.float64)
+    def _answer_columns(self, name: str, outputs: dict[str, np.ndarray]) -> dict[str, pa.Array]:
+        """An objective's best categories, whether they are guesses, and whether they are accepted."""
+        tables, classes = self.tables[name], outputs[objective_column(name, CLASSES)].astype(np.int32)
+        probabilities = outputs[objective_column(name, PROBABILITIES)]
+        null = np.full(len(classes), name in self.untaught)
+        best = pa.array(classes[:, 0], mask=null)
+        columns = {
+            CATEGORY: pa.DictionaryArray.from_arrays(best, tables.paths),
+            CATEGORY_ID: pa.DictionaryArray.from_arrays(best, tables.ids),
+            ANCESTORS: tables.lineages.take(best),
+            PROBABILITY: pa.array(probabilities[:, 0], mask=null),
+        }
+        if self.objectives[name].single_label:
+            columns[SOURCE] = source_column(classes[:, 0], self.guessed.get(name, ()), null)
+        if name in self.accepted:
+            columns[ACCEPTED] = accepted_column(classes[:, 0], probabilities[:, 0], self.accepted[name])
+        columns |= {CLASSES: _fixed(classes), PROBABILITIES: _fixed(probabilities)}
+        return {objective_column(name, part): array for part, array in columns.items()}
 
 
 def _text(values: np.ndarray) -> pa.Array:

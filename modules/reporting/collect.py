@@ -12,11 +12,10 @@ from typing import Any
 import numpy as np
 
 from modules.counting import counted
-from modules.examples import Counts
+from modules.examples import MODEL_FACTS, Counts
 from modules.reporting.model import BadExample, CategoryRow, Estimate, Predicted, Training, Tuning
 from modules.taxonomy import Category, Taxonomy
 
-MODEL_FACTS = "shelfmark.json"
 TUNER_RESULTS = "tuner_results.json"
 PER_REASON = 5
 _LINES = 50_000

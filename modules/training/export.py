@@ -18,6 +18,7 @@ from modules.predictions.columns import (
     embeddings_in,
     objective_column,
 )
+from modules.saved_models import TABLE_SIGNATURE
 from modules.settings.workflow import Workflow
 from modules.training.data import dense_inputs
 from modules.training.gather import Committee
@@ -25,9 +26,6 @@ from modules.training.text_vectors import MissingVectors
 
 MEMBER_TOP = 16
 """The number of top categories for which each member's own probability is kept."""
-
-TABLE = "table"
-"""The signature that predictions for the table of all products come from."""
 
 
 class ServingModule(tf.Module):
@@ -163,6 +161,6 @@ def export_model(module: ServingModule, transform_layer: Any, output: str) -> No
         archive.track(encoder.backbone)
     signature = [tf.TensorSpec([None], tf.string, name="examples")]
     archive.add_endpoint("serving_default", module.predict, input_signature=signature)
-    archive.add_endpoint(TABLE, module.table, input_signature=signature)
+    archive.add_endpoint(TABLE_SIGNATURE, module.table, input_signature=signature)
     archive.add_endpoint("evaluate", module.evaluate, input_signature=signature)
     archive.write_out(output, verbose=False)

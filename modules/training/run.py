@@ -6,6 +6,7 @@ import dataclasses
 import hashlib
 import json
 import logging
+import os
 import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from modules import progress
-from modules.examples import TAXONOMY_FILE
+from modules.examples import MODEL_FACTS, TAXONOMY_FILE
 from modules.features import image_feature, without_towers
 from modules.models.build import InputSizes
 from modules.predictions.columns import EMBEDDING
@@ -38,9 +39,6 @@ from modules.training.methods.base import FitResult
 from modules.training.task import Report
 
 _log = logging.getLogger(__name__)
-
-MODEL_FACTS = "shelfmark.json"
-"""Beside the SavedModel: hyperparameters, classes, calibration, what training did."""
 
 
 def run_fn(fn_args: Any) -> None:
@@ -270,5 +268,5 @@ def write_facts(
         "keras": keras.__version__,
         "tensorflow": tf.__version__,
     }
-    with tf.io.gfile.GFile(f"{output}/{MODEL_FACTS}", "w") as handle:
+    with tf.io.gfile.GFile(os.path.join(output, MODEL_FACTS), "w") as handle:
         handle.write(json.dumps(facts, indent=1))

@@ -22,7 +22,9 @@ if TYPE_CHECKING:
 _FeedArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[FEED ...]", help="Today's files, with all products; default: the workflow's.", show_default=False
+        metavar="[FEED ...]",
+        help="Today's files, with all products (of several feeds: RETAILER=FILE); default: the workflow's.",
+        show_default=False,
     ),
 ]
 _ManyGoneOption = Annotated[bool, typer.Option("--many-gone", help="Forget products even where most are gone.")]

@@ -134,17 +134,20 @@ def _heads(loaded: LoadedWorkflow) -> list[Head]:
 
 
 def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | None:
-    """The table of the last blessed run; None if it is the one of ``version``."""
+    """The last blessed run's table, or that of the days after it; None if it is the one of ``version``."""
     from api.products.table import ProductTable
+    from modules.predictions.daily.state import last_pass
     from modules.predictions.documents import Documents
     from modules.predictions.read import Query
     from modules.predictions.sinks.base import Delivery
     from modules.similarity.neighbour_table import NeighbourTable
     from pipeline.results import PUBLISHED, published_predictions
+    from pipeline.run_folder import RunFolder
     from pipeline.runs import Runs
 
     run = Runs.of(loaded).find(having=PUBLISHED)
-    newest = f"{run.id}-{run.outputs[PUBLISHED].id}"
+    last = last_pass(RunFolder.of(loaded.workflow).daily)
+    newest = f"{run.id}-{run.outputs[PUBLISHED].id}" + (f"-{last.ended}" if last and last.run == run.id else "")
     if newest == version:
         return None
     published = published_predictions(loaded)
@@ -154,8 +157,7 @@ def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | Non
     delivery = Delivery(published.files, Query(), published.taxonomy)
     documents = Documents(delivery, published.run.id, published.model, number, neighbours=table)
     try:
-        name = f"{published.run.id}-{number}"
-        return ProductTable(name, published.run.id, published.taxonomy, documents.batches(), _figures(loaded))
+        return ProductTable(newest, published.run.id, published.taxonomy, documents.batches(), _figures(loaded))
     finally:
         if table is not None:
             table.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import time
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
+from api import app as application
 from api.app import Services
 from api.current import Current
 from api.gate import Access
 from api.rate import RateLimit
 from api.similarity.metrics import Metrics
 from api.start import ApiOptions, clients_of
-from api.tokens import SCOPES, add_client, read_clients
+from api.tokens import SCOPES, FileClients, add_client
 from modules.errors import InputError
 from shelfmark.cli import app
 from tests.api.shops import serving_all
@@ -48,7 +50,7 @@ def bearer(token: str) -> dict[str, str]:
 def test_a_token_opens_what_its_scopes_name(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     reading, classifying = add_client(file, "web", ["read"]), add_client(file, "import", ["classify", "similar"])
-    with serving_all(SERVICES, Access(read_clients(file))) as client:
+    with serving_all(SERVICES, Access(FileClients(file))) as client:
         assert client.get("/healthz").status_code == 200
         for headers in ({}, bearer(reading[:-1]), {"authorization": f"Basic {reading}"}, bearer("ß" * 9)):
             raw = {name: value.encode() for name, value in headers.items()}
@@ -67,10 +69,39 @@ def test_a_token_opens_what_its_scopes_name(tmp_path: Path) -> None:
             assert client.get("/metrics", headers=bearer(token)).status_code == 200
 
 
+def test_a_changed_file_counts_without_a_restart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(application, "TOKENS_POLL", 0.05)
+    file = tmp_path / "tokens"
+    old = add_client(file, "web", ["read"])
+
+    def until(token: str, status: int) -> None:
+        """Asks until the answer has this status."""
+        give_up = time.monotonic() + 30
+        while client.get("/v1/products", headers=bearer(token)).status_code != status:
+            assert time.monotonic() < give_up
+
+    with serving_all(SERVICES, Access(FileClients(file))) as client:
+        until(old, 503)
+        new = add_client(file, "import", ["read"])
+        until(new, 503)
+        file.write_text("half a li")
+        give_up = time.monotonic() + 30
+        while "no newer file of tokens is taken" not in caplog.text:
+            assert time.monotonic() < give_up
+        assert ":1: expected NAME SCOPE,SCOPE HASH" in caplog.text
+        until(old, 503)
+        until(new, 503)
+        file.write_text(f"import read {hashlib.sha256(new.encode()).hexdigest()}\n")
+        until(old, 401)
+        until(new, 503)
+
+
 def test_too_many_requests_of_one_token_leave_the_other_alone(tmp_path: Path) -> None:
     file, clock = tmp_path / "tokens", Clock()
     first, second = add_client(file, "a", ["read"]), add_client(file, "b", ["read"])
-    with serving_all(SERVICES, Access(read_clients(file), rate=RateLimit(0.5, clock))) as client:
+    with serving_all(SERVICES, Access(FileClients(file), rate=RateLimit(0.5, clock))) as client:
         assert client.get("/v1/products", headers=bearer(first)).status_code == 503
         refused = client.get("/v1/products", headers=bearer(first))
         assert refused.status_code == 429 and refused.headers["retry-after"] == "2"
@@ -107,7 +138,7 @@ def test_the_file_has_hashes_alone_and_is_its_owners(tmp_path: Path) -> None:
     # As an editor leaves it.
     file.write_text("# who may ask\n\n" + file.read_text().rstrip())
     other = add_client(file, "import", ["classify"])
-    clients = read_clients(file)
+    clients = FileClients(file)
     known = clients.of_token(token)
     assert known is not None and (known.name, known.scopes) == ("web", {"read", "classify"})
     assert clients.of_token(other) is not None and clients.of_token(other + " ") is None
@@ -128,7 +159,7 @@ def test_a_file_that_is_wrong_says_where(tmp_path: Path, text: str, said: str) -
     file = tmp_path / "tokens"
     file.write_bytes(text.encode("latin-1"))
     with pytest.raises(InputError, match=said.replace("?", r"\?")):
-        read_clients(file)
+        FileClients(file)
 
 
 def test_other_machines_need_tokens(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +181,7 @@ def test_the_command_prints_a_token_that_the_file_knows(tmp_path: Path) -> None:
     done = CliRunner().invoke(app, ["serve", "token", "web", "--scope", "read", "--tokens", str(file)])
     assert done.exit_code == 0, done.output
     token = done.stdout.splitlines()[0]
-    assert read_clients(file).of_token(token) is not None
+    assert FileClients(file).of_token(token) is not None
     assert token not in file.read_text() and f"shelfmark serve --tokens {file}" in done.stderr
 
 

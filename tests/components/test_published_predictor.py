@@ -17,11 +17,10 @@ from tfx.types import standard_artifacts
 from components.artifact_types import Predictions, ProductTaxonomy
 from components.predictor.executor import PredictorExecutor
 from components.published_predictor.executor import PublishedPredictorExecutor
-from modules.examples import TAXONOMY_FILE
+from modules.examples import MODEL_FACTS, TAXONOMY_FILE
 from modules.predictions.acceptance import read_acceptance
 from modules.settings.acceptance import AcceptanceSettings
 from modules.taxonomy import Taxonomy
-from modules.training.run import MODEL_FACTS
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import Built, built, exported  # noqa: F401
 

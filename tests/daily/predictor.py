@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+from modules.predictions import predict as prediction
 from modules.predictions.daily import passes
 from modules.predictions.daily.state import DailyState
 from pipeline.daily import predict
@@ -19,7 +20,7 @@ from pipeline.workflow_file import load_workflow
 
 SHARD = 10
 POINTS = {
-    "predicted": (passes, "predict_file"),
+    "predicted": (prediction, "predict_file"),
     "settled": (passes, "_settle"),
     "taken": (DailyState, "take"),
     "ended": (DailyState, "end"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -63,6 +65,20 @@ def test_unchanged_products_do_not_reach_the_model(shop: Shop, monkeypatch: pyte
     assert batches == [1, 2]
     assert (counts.new, counts.changed, counts.same, counts.gone) == (1, 1, 38, 1)
     shop.check(rows)
+
+
+def test_an_unchanged_day_needs_no_tensorflow(shop: Shop) -> None:
+    shop.predict(day(20))
+    program = (
+        "import sys\n"
+        "sys.modules['tensorflow'] = None\n"
+        "from pipeline.daily import predict\n"
+        "from pipeline.workflow_file import load_workflow\n"
+        "print(predict(load_workflow(sys.argv[1])).same)\n"
+    )
+    command = [sys.executable, "-c", program, str(shop.workflow)]
+    done = subprocess.run(command, check=False, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "20\n"), done.stderr
 
 
 def test_many_days_leave_what_the_last_feed_holds_and_few_dead_rows(

@@ -8,9 +8,10 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+import yaml
 
 from modules.errors import InputError
-from modules.predictions.daily.state import parts_of
+from modules.predictions.daily.state import last_pass, parts_of
 from tests.cli.program import run
 from tests.daily.shop import Shop, day
 
@@ -124,3 +125,27 @@ def test_a_model_that_was_cleaned_away(capsys, shop: Shop) -> None:
 def test_bad_requests_leave_with_2(capsys, shop: Shop, arguments: list[str], words: str) -> None:
     code, out, err = run(capsys, "predict", *arguments, "-w", shop.workflow)
     assert (code, out) == (2, "") and words in err
+
+
+def test_each_of_several_feeds_needs_its_files(shop: Shop) -> None:
+    settings = yaml.safe_load(shop.workflow.read_text())
+    fields = settings.pop("feed")["fields"]
+    feeds = [{"retailer": name, "files": [f"{name}.jsonl"], "fields": fields} for name in ("acme", "bolt")]
+    shop.workflow.write_text(yaml.safe_dump({**settings, "feeds": feeds}))
+    rows, files = day(20), {name: shop.folder / f"today-{name}.jsonl" for name in ("acme", "bolt")}
+    for number, file in enumerate(files.values()):
+        own = list(rows.values())[number::2]
+        file.write_text("".join(json.dumps(row) + "\n" for row in own))
+    named = tuple(f"{name}={file}" for name, file in files.items())
+    assert shop.predict(files=named).new == 20
+    last = last_pass(shop.place)
+    assert shop.table().keys() == {f"{('acme', 'bolt')[at % 2]}:{name}" for at, name in enumerate(rows)}
+    for wrong, said in (
+        (named[:1], "there is none of: bolt"),
+        ((*named, str(files["acme"])), "expected RETAILER=FILE, where RETAILER is one of: acme, bolt"),
+        ((named[0], f"bold={files['bolt']}"), "did you mean 'bolt'"),
+        ((named[0], "bolt=nowhere.jsonl"), "nowhere.jsonl.*there is none"),
+    ):
+        with pytest.raises(InputError, match=said):
+            shop.predict(files=wrong)
+    assert last_pass(shop.place) == last

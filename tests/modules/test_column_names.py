@@ -232,7 +232,7 @@ def test_the_search_sees_what_it_forbids(source: str) -> None:
         'kind: Literal["least_confidence"] = "least_confidence"', 'router.get("/label")', 'row["id"]',
         '{"title": text}',
         'f"{folder}/model.json"', 'f"{strategy}/{figure}"', 'product.text.get("title")',
-        'from modules.predictions.columns import ENTROPY\nf"{folder}/{MODEL_FACTS}"',
+        'from modules.predictions.columns import ENTROPY\nf"{folder}/{TUNER_RESULTS}"',
     ],
 )  # fmt: skip
 def test_the_search_lets_other_words_through(source: str) -> None:

@@ -15,12 +15,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import orjson
 import pyarrow as pa
 import pyarrow.parquet as pq
-import tensorflow as tf
 
 from modules import gone
 from modules.errors import InputError, Problem
@@ -43,13 +43,15 @@ from modules.predictions.daily.files import DailyFiles, shown_of
 from modules.predictions.daily.model import DailyModel, digest_of
 from modules.predictions.daily.state import DAILY, DailyState, Row
 from modules.predictions.guesses import remove_guesses
-from modules.predictions.predict import TableWriter, as_written, predict_file
 from modules.predictions.read import PredictionFiles
+from modules.predictions.table import TableWriter, as_written
+
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 SHARD = 8192
 """Products that are predicted together, and noted in one transaction."""
 _LOOKED_UP = 1000
-_GZIP = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
 
 
 @dataclass
@@ -235,7 +237,11 @@ class _Reading:
 
     def _spool(self, product: str, example: bytes, is_final: bool) -> None:
         if self._writer is None:
-            self._writer = tf.io.TFRecordWriter(str(_spooled(self._state, self.shards)), _GZIP)
+            # Its import takes seconds, and a day without changes needs none of it.
+            import tensorflow as tf
+
+            options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
+            self._writer = tf.io.TFRecordWriter(str(_spooled(self._state, self.shards)), options)
         self._writer.write(example)
         self._waiting.append((product, is_final))
         if len(self._waiting) == SHARD:
@@ -259,6 +265,8 @@ def _predict(state: DailyState, shard: int, shards: int, model: DailyModel) -> i
     folder = state.spool / f"predicted-{shard:06d}"
     made = folder / f"{SPLIT_FOLDER}{DAILY}" / "part.parquet"
     made.parent.mkdir(parents=True)
+    from modules.predictions.predict import predict_file
+
     predict_file(
         str(_spooled(state, shard)), str(made), model=model.folder, taxonomy=model.taxonomy, workflow=model.settings,
         files=shards, untaught=untaught_objectives(model.folder), guessed=guessed_classes(model.folder),

@@ -13,11 +13,12 @@ import tensorflow as tf
 from scipy.special import expit, logit, xlogy
 
 from modules import models
+from modules.examples import MODEL_FACTS
 from modules.models.build import build_model
 from modules.settings.workflow import Workflow
 from modules.training.data import batches
 from modules.training.fit import compile_model
-from modules.training.run import MODEL_FACTS, input_sizes, train
+from modules.training.run import input_sizes, train
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import TRAINING, WIDE_DEEP, Built, class_counts, classes, heads_of
 

@@ -13,6 +13,7 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 from scipy.stats import entropy
 
+from modules.examples import MODEL_FACTS
 from modules.models.build import build_model
 from modules.models.consensus import disagreement, multi_label_disagreement
 from modules.objectives import ExclusiveObjective, MultiLabelObjective
@@ -20,7 +21,7 @@ from modules.query_strategies import committee as oracle
 from modules.training.committee import dropout_members
 from modules.training.data import batches
 from modules.training.member_weights import eval_loss, member_weights, mixture_weights, odds_powers, stacking_powers
-from modules.training.run import MODEL_FACTS, input_sizes, train
+from modules.training.run import input_sizes, train
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import SMALL, TRAINING, class_counts, tiny
 

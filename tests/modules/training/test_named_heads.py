@@ -14,7 +14,7 @@ import tensorflow_transform as tft
 from scipy.special import log_softmax
 
 from modules.arrays import Float32Array
-from modules.examples import encoding
+from modules.examples import MODEL_FACTS, encoding
 from modules.models.projection import embed, fit_projection, unit_rows
 from modules.objectives import ancestor_levels
 from modules.saved_models import load_saved_model
@@ -25,7 +25,7 @@ from modules.training.design import columns_of, design_matrix
 from modules.training.gaussian_process import LEAST_LABELS, Process
 from modules.training.liblinear import names_in_embedding
 from modules.training.named_products import NamedProducts, process_of
-from modules.training.run import MODEL_FACTS, input_sizes, train
+from modules.training.run import input_sizes, train
 from tests.encoders import tiny_encoder
 from tests.modules.training import catalogue
 from tests.modules.training.shared import FEATURES, IMAGE_START

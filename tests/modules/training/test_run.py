@@ -16,11 +16,12 @@ from apache_beam.testing.util import assert_that
 from tfx_bsl.public.beam import RunInference
 from tfx_bsl.public.proto import model_spec_pb2
 
+from modules.examples import MODEL_FACTS
 from modules.training import run as training
 from modules.training.data import batches, label_batches
 from modules.training.errors import TrainingError
 from modules.training.member import precision
-from modules.training.run import MODEL_FACTS, count_labels, train
+from modules.training.run import count_labels, train
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import SMALL, TRAINING, class_counts, tiny
 

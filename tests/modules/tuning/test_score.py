@@ -10,11 +10,12 @@ import pytest
 import tensorflow as tf
 from sklearn.metrics import f1_score
 
+from modules.examples import MODEL_FACTS
 from modules.objectives import MultiLabelObjective
 from modules.settings.tuning import with_values
 from modules.training.calibration import calibrate
 from modules.training.errors import TrainingError
-from modules.training.run import MODEL_FACTS, train
+from modules.training.run import train
 from modules.tuning.search import SettingsTuner, trial_score
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import SMALL, TRAINING, tiny
