@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from modules.errors import InputError, Problem, Problems, did_you_mean
-from modules.examples import TAXONOMY_FILE
 from modules.object_stores import is_remote
 from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
