@@ -33,7 +33,7 @@ def with_files(loaded: LoadedWorkflow, files: Sequence[str]) -> LoadedWorkflow:
     if missing:
         raise InputError(Problem(file, "expected a file of the feed; there is none", key="FEED") for file in missing)
     patterns = tuple(file if is_remote(file) else glob.escape(os.path.abspath(file)) for file in files)
-    feed = loaded.workflow.feed.model_copy(update={"files": patterns, "outside": True})
+    feed = loaded.workflow.feed.model_copy(update={"files": patterns, "outside": True, "source": None})
     return dataclasses.replace(loaded, workflow=loaded.workflow.model_copy(update={"feed": feed}))
 
 
