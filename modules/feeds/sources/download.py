@@ -33,6 +33,8 @@ if TYPE_CHECKING:
     from modules.feeds.sources.http import HttpSource
 
 ATTEMPTS = 5
+PAUSE = 1.0
+"""Seconds before the second attempt on average, twice as long before each further one."""
 LONGEST_WAIT = 300.0
 """Seconds between two attempts, at most; a host that asks for more is not waited for."""
 MAX_REDIRECTS = 5
@@ -97,14 +99,13 @@ class Download:
     Args:
       settings: limits.
       resolve, public, tls: as :class:`modules.images.http.WebImages` has them.
-      pause: seconds before the second attempt on average, twice as long before each further one.
     """
 
     def __init__(
         self, settings: HttpSource, asked: Request, *, resolve: Resolve = system_resolve,
-        public: Callable[[str], bool] = is_public, tls: ssl.SSLContext | None = None, pause: float = 1.0,
+        public: Callable[[str], bool] = is_public, tls: ssl.SSLContext | None = None,
     ):  # fmt: skip
-        self._settings, self._asked, self._resolve, self._pause = settings, asked, resolve, pause
+        self._settings, self._asked, self._resolve = settings, asked, resolve
         self._public = (lambda ip: True) if settings.allow_private else public
         self._connections = Connections(0, min(_CONNECT, settings.timeout), tls)
         self._deadlines = Deadlines()
@@ -125,7 +126,7 @@ class Download:
             except _Again as again:
                 wait = again.after
                 if wait is None:
-                    wait = random.uniform(0, 2 * self._pause * 2**attempt)  # noqa: S311 - nobody gains by guessing it
+                    wait = random.uniform(0, 2 * PAUSE * 2**attempt)  # noqa: S311 - nobody gains by guessing it
                 late = time.monotonic() + wait >= deadline
                 if late or wait > LONGEST_WAIT or attempt + 1 == ATTEMPTS:
                     raise Away(again.why if attempt == 0 else f"{again.why}, {attempt + 1} times in a row") from None

@@ -10,11 +10,11 @@ import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine
@@ -55,24 +55,44 @@ def write_rows(settings: SqlSource, url: URL, file: Path) -> None:
             result = connection.exec_driver_sql(settings.query)
             if not result.returns_rows:
                 raise InputError(Problem("", "expected a query that gives rows", key="source.query"))
-            # Neither a name nor a time in the file's header: they would make another snapshot of the same rows.
-            with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-                for lines in _lines(result):
-                    if time.monotonic() >= deadline:
-                        raise settings.too_late()
-                    write_to(packed, lines, file)
-                    if raw.tell() > settings.max_bytes:
-                        raise settings.too_large()
-            raw.flush()
-            os.fsync(raw.fileno())
-            if raw.tell() > settings.max_bytes:
-                raise settings.too_large()
+            try:
+                _pack(result, raw, settings, deadline, file)
+            except BaseException:
+                _abandon(engine, connection, result)
+                raise
     except (SQLAlchemyError, ImportError) as error:
         if time.monotonic() >= deadline:
             raise settings.too_late() from None
         raise Away(f"{title_of(url)}: {said_by(error, url, _MOST_SAID)}") from None
     finally:
         engine.dispose()
+
+
+def _pack(result: CursorResult[Any], raw: IO[bytes], settings: SqlSource, deadline: float, file: Path) -> None:
+    # Neither a name nor a time in the file's header: they would make another snapshot of the same rows.
+    with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
+        for lines in _lines(result):
+            if time.monotonic() >= deadline:
+                raise settings.too_late()
+            write_to(packed, lines, file)
+            if raw.tell() > settings.max_bytes:
+                raise settings.too_large()
+    raw.flush()
+    os.fsync(raw.fileno())
+    if raw.tell() > settings.max_bytes:
+        raise settings.too_large()
+
+
+def _abandon(engine: Engine, connection: Connection, result: CursorResult[Any]) -> None:
+    """Ends a query whose rows are not wanted any more: MySQL would send all of them before it takes a word."""
+    if engine.dialect.name != "mysql":
+        return
+    driver: Any = connection.connection.driver_connection
+    with suppress(SQLAlchemyError):
+        with engine.connect() as other:
+            other.exec_driver_sql(f"KILL QUERY {int(driver.thread_id())}")
+        while result.fetchmany(_ROWS):
+            pass
 
 
 def _lines(result: CursorResult[Any]) -> Iterator[bytes]:
