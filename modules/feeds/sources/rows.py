@@ -37,6 +37,7 @@ _CONNECT = 10
 _EXACT = 2**53
 """Larger integers are text: no reader of JSON numbers has to keep all of their digits."""
 _MOST_SAID = 500
+_MYSQL = ("mysql", "mariadb")
 _MYSQL_JSON = 245
 _STEPS = 100_000
 """SQLite's instructions between two looks at the clock."""
@@ -85,7 +86,7 @@ def _pack(result: CursorResult[Any], raw: IO[bytes], settings: SqlSource, deadli
 
 def _abandon(engine: Engine, connection: Connection, result: CursorResult[Any]) -> None:
     """Ends a query whose rows are not wanted any more: MySQL would send all of them before it takes a word."""
-    if engine.dialect.name != "mysql":
+    if engine.dialect.name not in _MYSQL:
         return
     driver: Any = connection.connection.driver_connection
     with suppress(SQLAlchemyError):
@@ -120,7 +121,7 @@ def _line(names: Sequence[str], row: Sequence[Any], converters: dict[int, Callab
 
 def _converters(result: CursorResult[Any]) -> dict[int, Callable[[Any], Any]]:
     """MySQL gives a JSON column's text; PostgreSQL's driver its content, and of SQLite it is text like any other."""
-    if result.dialect.name != "mysql":
+    if result.dialect.name not in _MYSQL:
         return {}
     return {number: _parsed for number, column in enumerate(result.cursor.description) if column[1] == _MYSQL_JSON}
 
@@ -169,7 +170,7 @@ def _reading(engine: Engine) -> Iterator[Connection]:
     if backend == "postgresql":
         options |= {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
     with engine.connect().execution_options(**options) as connection:
-        if backend in ("mysql", "mariadb"):
+        if backend in _MYSQL:
             plain = {"stream_results": False}
             connection.exec_driver_sql("SET SESSION TRANSACTION READ ONLY", execution_options=plain)
             start = "START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY"
