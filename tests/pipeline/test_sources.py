@@ -171,6 +171,35 @@ def test_secrets_are_in_no_file_and_in_no_output(capsys, tmp_path: Path, monkeyp
     assert SECRET not in settings and "SHOP_FEED" not in settings
 
 
+@pytest.mark.parametrize("named", ["address", "variable"])
+def test_init_writes_a_workflow_for_an_address(
+    capsys, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, named: str
+) -> None:
+    rows = [
+        b"%d,%s %d,%s" % (i, *((b"boot", i, b"Shoes/Boots") if i % 2 else (b"lamp", i, b"Home/Lamps")))
+        for i in range(200)
+    ]
+    with serving({"/export": status(200, b"id,title,category\n" + b"\n".join(rows), ETag='"1"')}) as server:
+        address = server.url("/export") if named == "address" else "env:SHOP_FEED"
+        monkeypatch.setenv("SHOP_FEED", f"{server.url('/export')}?key={SECRET}")
+        code, _, err = run(capsys, "init", address, "--name", "toys")
+        assert code == 2 and "not public" in err and err.startswith("FEED: feed.source: ") and not Path("toys").exists()
+        code, out, err = run(capsys, "init", address, "--name", "toys", "--allow-private")
+        assert (code, err) == (0, "") and "200 products looked at" in out
+        code, out, err = run(capsys, "validate", "toys/toys.yaml")
+    assert (code, err) == (0, "") and ", unchanged" in out
+    source = load_workflow("toys/toys.yaml").workflow.feed.source
+    assert source is not None and source.model_dump(exclude_defaults=True) == {"url": address, "allow_private": True}
+    assert SECRET not in Path("toys/toys.yaml").read_text()
+
+
+def test_init_takes_one_address_alone(capsys, tmp_path: Path) -> None:
+    code, _, err = run(capsys, "init", "https://shop.example/a.csv", "b.csv")
+    assert code == 2 and "no other feed beside an address" in err
+    code, _, err = run(capsys, "init", f"https://shop:{SECRET}@shop.example/a.csv")
+    assert code == 2 and "no user or password" in err and SECRET not in err and list(tmp_path.iterdir()) == []
+
+
 def test_clean_deletes_all_but_the_last_snapshot(capsys, tmp_path: Path) -> None:
     versions = iter(range(9))
     answers: dict[str, Callable[[BaseHTTPRequestHandler], None]] = {

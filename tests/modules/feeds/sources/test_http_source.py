@@ -15,9 +15,10 @@ from typing import Any
 import pytest
 
 from modules.errors import InputError
-from modules.feeds.sources import HttpSource, download
+from modules.feeds.sources import download
 from modules.feeds.sources.base import Away
 from modules.feeds.sources.download import Download, request
+from modules.feeds.sources.http import HttpSource
 from modules.feeds.sources.snapshots import KEPT, last_snapshot, take_snapshot
 from modules.images.addresses import is_public
 from tests.modules.images.pictures import Answer, Server, in_turn, serving, status

@@ -19,9 +19,9 @@ from modules.errors import InputError
 from modules.feeds.mapping import Mapper
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
-from modules.feeds.sources import SqlSource
 from modules.feeds.sources.base import Away
 from modules.feeds.sources.snapshots import last_snapshot, take_snapshot
+from modules.feeds.sources.sql import SqlSource
 from modules.settings.feed import FeedSettings
 from tests.servers import mysql_server, postgres_server
 
