@@ -88,8 +88,20 @@ class KubeflowRunner:
     every: float | None = None
 
     def with_sources(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
-        """See :func:`sources_for_pods`; nothing for a package that was compiled before."""
-        return loaded if self.package is not None else sources_for_pods(loaded, console)
+        """See :func:`sources_for_pods`; nothing for a package that was compiled before.
+
+        Raises:
+          InputError: as there; and on a schedule, since each of its runs would read the snapshot of now.
+        """
+        if self.package is not None:
+            return loaded
+        if self.cron is not None and any(feed.source is not None for feed in loaded.workflow.sources):
+            from modules.errors import InputError, Problem
+
+            expected = "expected a feed of files: each run of the schedule would read the source's snapshot of now"
+            hint = "schedule `shelfmark submit` itself on a machine that sees the source"
+            raise InputError(Problem("", expected, key="--cron", value=self.cron, hint=hint))
+        return sources_for_pods(loaded, console)
 
     def with_labels(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
         """See :class:`shelfmark.runners.base.Runner`: the cluster reads a snapshot that lies where it can reach it."""

@@ -227,6 +227,8 @@ def test_pods_need_the_snapshots_below_the_feed(tmp_path: Path) -> None:
         # Pods may see the feed's folder elsewhere.
         assert settings.snapshots == (str(snapshot.relative_to(tmp_path)),)
         assert [file.path for file in settings.feed_files("/data")] == [f"/data/{settings.snapshots[0]}"]
+        with pytest.raises(InputError, match="--cron.*snapshot of now"):
+            KubeflowRunner(None, cron="0 0 3 * * *").with_sources(loaded, quiet())  # type: ignore[arg-type]
         elsewhere = load_workflow(path, ["feed.folder=data"])
         with pytest.raises(InputError, match=r"runners\.local\.folder.*below the feed's"):
             runner.with_sources(elsewhere, quiet())

@@ -276,14 +276,14 @@ class _Gunzip:
         """Unpacks a piece; False: it does not fit.
 
         Raises:
-          ValueError: it is no gzip.
+          Away: it is no gzip.
         """
         while data:
             self._begun = True
             try:
                 part = self._member.decompress(data, _BLOCK)
             except zlib.error:
-                raise ValueError("no gzip") from None
+                raise Away("what came is no gzip, although its Content-Encoding says so") from None
             self._left -= len(part)
             if self._left < 0:
                 return False

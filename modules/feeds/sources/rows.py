@@ -87,6 +87,7 @@ def _pack(result: CursorResult[Any], raw: IO[bytes], settings: SqlSource, deadli
 def _abandon(engine: Engine, connection: Connection, result: CursorResult[Any]) -> None:
     """Ends a query whose rows are not wanted any more: MySQL would send all of them before it takes a word."""
     if engine.dialect.name not in _MYSQL:
+        result.close()
         return
     driver: Any = connection.connection.driver_connection
     with suppress(SQLAlchemyError):
