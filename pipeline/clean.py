@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 
 from modules.counting import counted
 from modules.errors import InputError, Problem, reason
+from modules.feeds.sources.snapshots import remove as remove_snapshots
 from modules.paths import near
 from modules.settings.retention import RetentionSettings
 from pipeline.cleaning import Retention, removable, remove
 from pipeline.run_folder import RunFolder
+from pipeline.sources import obsolete
 from pipeline.workflow_file import LoadedWorkflow
 
 if TYPE_CHECKING:
@@ -67,6 +69,24 @@ def clean_encodings(loaded: LoadedWorkflow, console: Console, *, dry_run: bool =
             raise InputError(Problem(str(cache), f"cannot be deleted: {reason(error)}")) from error
     done = "would be deleted" if dry_run else "deleted"
     console.print(f"cache of texts' vectors: {_size(size)} {done}", soft_wrap=True)
+
+
+def clean_sources(loaded: LoadedWorkflow, console: Console, *, dry_run: bool = False) -> None:
+    """Deletes all snapshots of feeds' sources but the last one of each.
+
+    Raises:
+      InputError: a file cannot be deleted.
+    """
+    files = obsolete(RunFolder.of(loaded.workflow))
+    size = sum(file.stat().st_size for file in files)
+    if not dry_run:
+        try:
+            remove_snapshots(files)
+        except OSError as error:
+            place = str(error.filename or "")
+            raise InputError(Problem(place, f"cannot be deleted: {reason(error)}")) from error
+    done = "would be deleted" if dry_run else "deleted"
+    console.print(f"snapshots of sources: {counted(len(files), 'file')} {done}, {_size(size)}", soft_wrap=True)
 
 
 def _size(count: int) -> str:

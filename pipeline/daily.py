@@ -31,8 +31,9 @@ def with_files(loaded: LoadedWorkflow, files: Sequence[str]) -> LoadedWorkflow:
     workflow = loaded.workflow
     by_retailer = _by_retailer([own.retailer for own in workflow.feeds], files) if workflow.feeds else {"": files}
     patterns = {retailer: _patterns(own) for retailer, own in by_retailer.items()}
-    feed = workflow.feed.model_copy(update={"outside": True, **({} if workflow.feeds else {"files": patterns[""]})})
-    feeds = tuple(own.model_copy(update={"files": patterns[own.retailer]}) for own in workflow.feeds)
+    own_files = {} if workflow.feeds else {"files": patterns[""], "source": None}
+    feed = workflow.feed.model_copy(update={"outside": True, **own_files})
+    feeds = tuple(own.model_copy(update={"files": patterns[own.retailer], "source": None}) for own in workflow.feeds)
     return dataclasses.replace(loaded, workflow=workflow.model_copy(update={"feed": feed, "feeds": feeds}))
 
 

@@ -17,6 +17,7 @@ from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from modules.taxonomy.merging import MergedTrees, merge_trees
 from pipeline.run_folder import RunFolder
+from pipeline.sources import snapshot_files
 from pipeline.workflow_file import LoadedWorkflow
 
 
@@ -37,9 +38,12 @@ def example_settings(loaded: LoadedWorkflow) -> ExampleSettings:
         cache = feed.images.cache or RunFolder.of(loaded.workflow).images
         images = feed.images.model_copy(update={"cache": os.path.abspath(cache)})
         feed = feed.model_copy(update={"images": images})
+    # ML Metadata has no use for a source's address either, and the run reads the snapshot alone.
     return settings.model_copy(
         update={
-            "feed": feed,
+            "feed": feed.model_copy(update={"source": None}),
+            "feeds": tuple(own.model_copy(update={"source": None}) for own in settings.feeds),
+            "snapshots": snapshot_files(loaded),
             "taxonomy": settings.taxonomy.model_copy(update={"file": named(settings.taxonomy.file)}),
             "rules": settings.rules.model_copy(update={"file": named(settings.rules.file)}),
             "objectives": {

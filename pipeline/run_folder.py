@@ -69,6 +69,11 @@ class RunFolder:
         return self.path / "daily"
 
     @property
+    def sources(self) -> Path:
+        """Snapshots of feeds that are no files here, a folder per feed."""
+        return self.path / "sources"
+
+    @property
     def logs(self) -> Path:
         return self.path / "logs"
 

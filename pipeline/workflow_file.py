@@ -26,6 +26,7 @@ from modules.settings.workflow import Workflow, features_for
 from modules.taxonomy.documents import dotted
 from pipeline.migrations import with_command
 from pipeline.settings_errors import validate_data
+from pipeline.sources import snapshot_files
 from pipeline.yaml_tree import MAX_BYTES, KeyPath, read_tree
 
 OVERRIDE = "--set"
@@ -82,16 +83,17 @@ class LoadedWorkflow:
 
     def feed_files(self) -> list[FeedFile]:
         """The files that the feeds' patterns match, feed by feed and sorted, each once; taxonomy, rules and label
-        files are none of them.
+        files are none of them. Of a source its last snapshot.
 
         Raises:
-          InputError: a pattern without a match, or a file of two feeds.
+          InputError: a pattern without a match, a file of two feeds, or a source without a snapshot.
         """
         objectives = self.workflow.objectives.values()
         assignments = [self.find(file) for objective in objectives for file in objective.label_sources.files]
         others = [self.taxonomy_file, self.rules_file, *self.label_files, *assignments]
         exclude = [str(path) for path in others if path]
-        return find_feed_files(self.workflow.sources, str(self.folder), exclude, listed=bool(self.workflow.feeds))
+        listed, snapshots = bool(self.workflow.feeds), snapshot_files(self)
+        return find_feed_files(self.workflow.sources, str(self.folder), exclude, listed, snapshots)
 
     @property
     def taxonomy_file(self) -> Path | None:

@@ -103,8 +103,11 @@ def _checked(
     from pipeline.workflow_file import DEMO_WORKFLOW
     from shelfmark.cli.options import console, load
     from shelfmark.runners.base import checked
+    from shelfmark.runners.kubeflow import sources_for_pods
     from shelfmark.runners.local import LocalRunner
 
     file = Path(near(DEMO_WORKFLOW) if workflow is None else workflow)
     loaded = load(file, list(overrides), None if feed is None else Path(feed), products=True)
-    return checked(LocalRunner().with_labels(loaded, console(stderr=True)) if labels else loaded)
+    runner, screen = LocalRunner(), console(stderr=True)
+    loaded = runner.with_sources(loaded, screen) if labels else sources_for_pods(loaded, screen)
+    return checked(runner.with_labels(loaded, screen) if labels else loaded)

@@ -13,6 +13,7 @@ from pydantic import BaseModel
 
 from modules.features import Feature
 from modules.feeds.formats import FORMATS
+from modules.feeds.sources import Source
 from modules.models import KINDS as MODELS
 from modules.objectives import KINDS as OBJECTIVES
 from modules.predictions.sinks import SINKS
@@ -83,6 +84,7 @@ SEAMS = (
         "experiments/learners.py": "keeps the design matrix of LIBLINEAR for all rounds",
     }),
     Seam("modules/feeds/formats", "format", dict(FORMATS.builtin), {}),
+    Seam("modules/feeds/sources", "kind", by_tag("kind", get_args(get_args(Source)[0])), {}),
     Seam("modules/predictions/sinks", "", dict(SINKS.builtin), {}),
     Seam("modules/query_strategies", "kind", dict(STRATEGIES), {"modules/settings/sampling.py": "has a default"}),
 )  # fmt: skip

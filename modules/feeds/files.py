@@ -47,13 +47,16 @@ class FeedFile(NamedTuple):
 
 
 def find_feed_files(
-    sources: Sequence[FeedSettings], folder: str, exclude: Iterable[str] = (), listed: bool = False
-) -> list[FeedFile]:
+    sources: Sequence[FeedSettings], folder: str, exclude: Iterable[str] = (), listed: bool = False,
+    snapshots: Sequence[str | None] = (),
+) -> list[FeedFile]:  # fmt: skip
     """The files of all feeds, feed by feed, each as :func:`find_files` has them.
 
     Args:
       folder, exclude: as there.
       listed: the workflow has them as a list, ``feeds``, for a message.
+      snapshots: of each feed the file that its source's snapshot is, relative to ``folder`` or a full path; None of a
+        feed of files; empty: no feed has one.
 
     Raises:
       InputError: as there; and a file that two feeds match.
@@ -64,8 +67,9 @@ def find_feed_files(
     problems: list[Problem] = []
     for number, settings in enumerate(sources):
         key = f"feeds[{number}].files" if listed else "feed.files"
+        snapshot = snapshots[number] if snapshots else None
         try:
-            paths = find_files(settings, folder, others, key)
+            paths = find_files(settings, folder, others, key) if snapshot is None else [resolve(folder, snapshot)]
         except InputError as error:
             problems += error.problems
             continue
@@ -90,8 +94,10 @@ def find_files(settings: FeedSettings, folder: str, exclude: Iterable[str] = (),
 
     Raises:
       InputError: a pattern matches nothing (of the default patterns, all of them), or a file that lies outside of the
-        folder, and ``settings.outside`` does not allow that.
+        folder, and ``settings.outside`` does not allow that; or products come from a source.
     """
+    if settings.source is not None:
+        raise InputError(Problem("", "expected a snapshot of the source; there is none", key=key))
     others = {os.path.normpath(path) for path in exclude}
     paths: set[str] = set()
     problems = []

@@ -57,6 +57,8 @@ class ExampleSettings(Settings):
     encodings: dict[str, Encoding] = Field(default_factory=dict)
     """Feature to what a pretrained encoder makes of the products for it; encoders' folders are full paths, or relative
     to the feed's folder."""
+    snapshots: tuple[str | None, ...] = ()
+    """Of each feed the file that its source's snapshot is; see :func:`modules.feeds.files.find_feed_files`."""
     encoding_cache: EncodingSettings | None = None
     """Where vectors of texts are kept; None, or no folder in it: nowhere."""
 
@@ -111,7 +113,8 @@ class ExampleSettings(Settings):
         Raises:
           InputError: a pattern matches nothing, or two feeds match the same file.
         """
-        return find_feed_files(self.sources, folder, self.side_files(folder), listed=bool(self.feeds))
+        side = self.side_files(folder)
+        return find_feed_files(self.sources, folder, side, listed=bool(self.feeds), snapshots=self.snapshots)
 
 
 def load_taxonomy(settings: ExampleSettings, folder: str, truths: Iterable[tuple[str, ...]] = ()) -> Taxonomy:

@@ -92,7 +92,12 @@ def host_allowed(host: str, patterns: tuple[str, ...]) -> bool:
     )
 
 
-def _web(reference: str, settings: ImageSettings) -> WebAddress:
+def web_address(reference: str) -> WebAddress:
+    """The parts of an http or https address.
+
+    Raises:
+      ImageError: ``bad_reference``; ``not_allowed`` for addresses with a user's name in them.
+    """
     try:
         url = parse_url(reference)
         # Names with letters of other scripts come out as xn--..., so that patterns and certificates match them.
@@ -102,6 +107,13 @@ def _web(reference: str, settings: ImageSettings) -> WebAddress:
         raise ImageError(BAD_REFERENCE) from None
     if not host or not host.isascii() or not host.isprintable() or " " in host:
         raise ImageError(BAD_REFERENCE)
-    if url.auth is not None or port not in settings.ports or not host_allowed(host, settings.hosts):
+    if url.auth is not None:
         raise ImageError(NOT_ALLOWED)
     return WebAddress(url.scheme or "", host, port, url.request_uri)
+
+
+def _web(reference: str, settings: ImageSettings) -> WebAddress:
+    address = web_address(reference)
+    if address.port not in settings.ports or not host_allowed(address.host, settings.hosts):
+        raise ImageError(NOT_ALLOWED)
+    return address

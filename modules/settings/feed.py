@@ -1,10 +1,10 @@
-"""Where products come from: files, field mapping, split, quarantine."""
+"""Where products come from: files or a source, field mapping, split, quarantine."""
 
 from __future__ import annotations
 
 import codecs
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -12,6 +12,7 @@ from modules.category_text import CategoryCells
 from modules.errors import Problem
 from modules.examples import RESERVED, RETAILER
 from modules.feeds.formats import FORMATS
+from modules.feeds.sources import Source
 from modules.plugins import KindName
 from modules.settings.base import Settings, contradiction
 from modules.settings.images import ImageSettings
@@ -119,6 +120,9 @@ class FileSettings(Settings):
         if not packed or suffix not in (".parquet", ".xlsx")
     )
     """Glob patterns. The format follows from the name unless ``format`` says otherwise."""
+    source: Source | None = None
+    """In place of files: an address (``http``) or a database's query (``sql``) whose content is taken as a snapshot
+    when a run starts."""
     format: Annotated[str, KindName(FORMATS, "auto")] = "auto"
     """The name of a format that comes with Shelfmark or is provided by an installed distribution; ``auto``: the format
     that each file's name tells."""
@@ -140,12 +144,6 @@ class FileSettings(Settings):
     truth_numbered: bool = False
     """A number and a dash before a path (``166 - Apparel & Accessories``) belong to no name."""
 
-    @model_validator(mode="after")
-    def _files(self) -> Self:
-        if not self.files:
-            raise ValueError("files must name at least one pattern")
-        return self
-
     @property
     def truth_cells(self) -> CategoryCells:
         """How the column with the true category is read."""
@@ -164,10 +162,17 @@ class FileSettings(Settings):
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
+        yield from self._check_files(place)
         yield from self._check_attributes(place)
         if self.truth_paths_separator == self.truth_separator:
             expected = "another text than truth_separator, or null"
             yield contradiction(f"{place}.truth_paths_separator", repr(self.truth_paths_separator), expected)
+
+    def _check_files(self, place: str) -> Iterator[Problem]:
+        if self.source is None and not self.files:
+            yield contradiction(f"{place}.files", self.files, "at least one pattern, or a source in place of files")
+        elif self.source is not None and self.files not in ((), FileSettings.model_fields["files"].default):
+            yield contradiction(f"{place}.files", self.files, f"no files, since {place}.source says where products are")
 
     def _check_attributes(self, place: str) -> Iterator[Problem]:
         for name, column in self.attributes.items():
@@ -189,7 +194,7 @@ class RetailerFeed(FileSettings):
 
     retailer: RetailerName
     """Another one for each feed; the ids of its products start with it (``retailer:id``)."""
-    files: tuple[str, ...]
+    files: tuple[str, ...] = ()
     """Glob patterns, relative to ``feed.folder``. No file may be in two feeds."""
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from modules.errors import InputError, Problem
 from modules.examples import NUMBER_FIELDS
 from modules.feeds.identifiers import ITEM_GROUP
 from modules.feeds.prices.reader import count_untold, untold_notes
+from modules.feeds.sources import Source
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
 from pipeline.init.attributes import AttributeGuess, common_attributes, guess_attributes, vector_column
@@ -68,6 +69,7 @@ class Guess:
       notes: what somebody should know before they trust the result.
       paths: categories as the feed has them, and how many of the counted products each has.
       retailer: whose feed it is, of several.
+      source: the settings of the address that the feed came from; None: it is files.
       feeds: of several retailers, the guess of each; all other attributes then say what is true of them together.
     """
 
@@ -85,6 +87,7 @@ class Guess:
     paths: Mapping[Names, int] = field(default_factory=dict)
     retailer: str | None = None
     feeds: tuple[Guess, ...] = ()
+    source: Source | None = None
     attributes: tuple[AttributeGuess, ...] = ()
 
     def mean_characters(self, field_name: str) -> float:

@@ -15,6 +15,7 @@ from modules.examples import BRAND, DESCRIPTION, GENDER, RAW_CATEGORY, RETAILER,
 from modules.feeds.files import leaves
 from modules.feeds.identifiers import VARIANT_FIELDS
 from modules.objectives import DEFAULT_OBJECTIVE
+from modules.settings.base import as_yaml
 from modules.settings.similarity import IndexSettings
 from modules.settings.workflow import SLICES, EvaluationSettings
 from pipeline.init.attributes import CATEGORICAL, NUMBER, TEXT, VECTOR
@@ -123,9 +124,10 @@ def render_workflow(guess: Guess, output: Path, name: str, with_rules: bool, ima
         f"name: {name}",
         "",
         "feed:" + (" # what all feeds have in common" if guess.feeds else ""),
-        f"  folder: {_quote(_folder(parent, output))}",
     ]
-    if any(leaves(str(path), str(parent)) for path in paths):
+    if guess.source is None:
+        lines.append(f"  folder: {_quote(_folder(parent, output))}")
+    if guess.source is None and any(leaves(str(path), str(parent)) for path in paths):
         lines.append("  outside: true # a file is a link that leads out of the folder")
     if not guess.feeds:
         lines += _files(guess, parent)
@@ -184,7 +186,7 @@ def _later_steps() -> list[str]:
 def _files(guess: Guess, parent: Path) -> list[str]:
     """What is true of a feed's files alone, as lines of a section."""
     files = [Path(os.path.abspath(path)).relative_to(parent).as_posix() for path in guess.files.paths]
-    lines = ["  files:", *[f"    - {_quote(glob.escape(file))}" for file in files]]
+    lines = _source(guess) or ["  files:", *[f"    - {_quote(glob.escape(file))}" for file in files]]
     for key, value in guess.files.settings.model_dump(exclude_defaults=True).items():
         lines.append(f"  {key}: {_quote(value)}")
     lines += ["  fields: # product field: column of the feed (null: the feed has none)"]
@@ -201,6 +203,14 @@ def _files(guess: Guess, parent: Path) -> list[str]:
         lines += [f"    {attribute.name}: {_quote(attribute.column)}" for attribute in guess.attributes]
         return lines + truth[1:]
     return lines + truth
+
+
+def _source(guess: Guess) -> list[str]:
+    if guess.source is None:
+        return []
+    settings = guess.source.model_dump(exclude_defaults=True).items()
+    lines = [f"    {key}: {as_yaml(value) if isinstance(value, bool) else _quote(value)}" for key, value in settings]
+    return ["  source: # asked when a run starts", f"    kind: {guess.source.kind}", *lines]
 
 
 def _truth(guess: Guess) -> list[str]:

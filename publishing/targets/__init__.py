@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from modules.errors import InputError, Problem, did_you_mean
-from publishing.secrets import address_behind
+from modules.secrets import text_behind
 from publishing.targets.base import Options, Target
 from publishing.targets.database import DatabaseTarget
 from publishing.targets.folder import FolderTarget
@@ -18,7 +18,7 @@ def target_for(text: str, options: Options) -> Target:
     Raises:
       InputError: no kind has such addresses, or the address cannot be used.
     """
-    address, is_hidden = address_behind(text)
+    address, is_hidden = text_behind(text, "TARGET")
     scheme, separator, _ = address.partition("://")
     # What stands before a plus sign is the database, behind it Python's driver.
     scheme = scheme.partition("+")[0].lower() if separator else ""

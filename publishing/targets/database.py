@@ -28,17 +28,14 @@ from sqlalchemy import (
     delete,
 )
 from sqlalchemy.dialects import mysql, postgresql, sqlite
-from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, SQLAlchemyError
 
-from modules.errors import InputError, Problem, reason, shorten
+from modules.databases import DRIVERS, database_url, said_by, title_of
+from modules.errors import InputError, Problem
 from modules.predictions.documents import Document
 from publishing.targets.base import MAX_REASON, Busy, Options, Refused, Target, Unusable
 
-_DRIVERS = {
-    "sqlite": "sqlite+pysqlite", "postgresql": "postgresql+psycopg", "postgres": "postgresql+psycopg",
-    "mysql": "mysql+pymysql", "mariadb": "mariadb+pymysql",
-}  # fmt: skip
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _CONNECTIONS = 64
 _ID = 512
@@ -50,7 +47,7 @@ class DatabaseTarget(Target):
     A row is replaced by a document of the same or a larger version alone, so that what comes late changes nothing.
     """
 
-    schemes: ClassVar[tuple[str, ...]] = tuple(_DRIVERS)
+    schemes: ClassVar[tuple[str, ...]] = tuple(DRIVERS)
 
     def __init__(self, address: str, options: Options, is_hidden: bool):
         self._url = _parsed(address, is_hidden)
@@ -58,8 +55,7 @@ class DatabaseTarget(Target):
             expected = "expected a table's name: letters, digits and underscores, 63 at most"
             raise InputError(Problem("", expected, key="--table", value=options.table))
         self._timeout = options.timeout
-        shown = URL.create(self._backend, host=self._url.host, port=self._url.port, database=self._url.database)
-        self.name = f"{shown.render_as_string()}, table {options.table}"
+        self.name = f"{title_of(self._url)}, table {options.table}"
         database = self._url.database or ""
         place = str(Path(database).absolute()) if self._backend == "sqlite" else f"{self._url.host}:{self._url.port}"
         self.identity = "\n".join((self._backend, place, database, options.table))
@@ -114,10 +110,7 @@ class DatabaseTarget(Target):
             self._engine = None
 
     def _said(self, error: BaseException) -> str:
-        """What the database says, in one line and without the password."""
-        text = reason(getattr(error, "orig", None) or error, MAX_REASON)
-        password = self._url.password
-        return shorten(text.replace(str(password), "***") if password else text, MAX_REASON)
+        return said_by(error, self._url, MAX_REASON)
 
 
 def _table(name: str) -> Table:
@@ -168,16 +161,9 @@ def _row(document: Document) -> dict[str, Any]:
 
 
 def _parsed(address: str, is_hidden: bool) -> URL:
-    expected = "expected an address like postgresql://USER@HOST/DATABASE or sqlite:///FILE"
-    try:
-        url = make_url(address)
-    except (ArgumentError, ValueError):
-        # It may hold a password.
-        raise InputError(Problem("", expected, key="TARGET")) from None
-    if not url.database:
-        raise InputError(Problem("", expected, key="TARGET"))
+    url = database_url(address, "TARGET")
     if not is_hidden and (url.password is not None or url.query):
         hint = "set a variable to the address, and name it as env:NAME, or a file as file:PATH"
         what = "no password or parameter on the command line, where other users of the machine see it"
         raise InputError(Problem("", what, key="TARGET", hint=hint))
-    return url.set(drivername=_DRIVERS[url.drivername.partition("+")[0]])
+    return url

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from modules.counting import counted
-from modules.errors import visible
+from modules.errors import InputError, Problem, visible
+from shelfmark.cli.options import console
 
 if TYPE_CHECKING:
     from pipeline.init import Guess
@@ -17,9 +19,10 @@ if TYPE_CHECKING:
 
 def init(
     feeds: Annotated[
-        list[Path],
+        list[str],
         typer.Argument(
-            metavar="FEED...", help="Feed files or folders: CSV, JSON, Parquet, Excel, Google Merchant's XML."
+            metavar="FEED...",
+            help="Feed files or folders (CSV, JSON, Parquet, Excel, Google Merchant's XML), or one http(s) address.",
         ),
     ],
     output: Annotated[
@@ -44,20 +47,29 @@ def init(
     together: Annotated[
         bool, typer.Option("--together", help="All files are one retailer's, whatever they are called.")
     ] = False,
+    allow_private: Annotated[
+        bool, typer.Option("--allow-private", help="The address may be of a host that is not public.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files of an earlier init.")] = False,
 ) -> None:
     """Look at your own feed files and write a first workflow for them."""
     from pipeline.init import detect, write_workflow
+    from pipeline.init.address import take_address
     from pipeline.init.detect import WRITE_TREE
     from pipeline.init.images import feed_folder
     from pipeline.init.output import slug
     from pipeline.init.retailers import stem_of
 
-    guess = detect(feeds, category, separator, together)
-    first = feeds[0].resolve()
-    if guess.feeds and len(feeds) > 1:
+    paths, source = [Path(feed) for feed in feeds], None
+    if any(map(_is_address, feeds)):
+        name = slug(name or _stem_of_address(feeds))
+        source, file = take_address(feeds[0], name, allow_private, console())
+        paths, together = [file], True
+    guess = replace(detect(paths, category, separator, together), source=source)
+    first = paths[0].resolve()
+    if guess.feeds and len(paths) > 1:
         # No one file's name is that of all.
-        first = feed_folder(feeds).resolve()
+        first = feed_folder(paths).resolve()
     name = slug(name or (stem_of(first) if first.is_file() else first.stem))
     files = write_workflow(guess, output if output is not None else Path(name), name, force, images, taxonomy)
     show(guess)
@@ -65,6 +77,25 @@ def init(
         _say(f"note: {note if taxonomy is None else note.replace(WRITE_TREE, 'label products')}")
     _say("wrote " + ", ".join(str(path) for path in files))
     _say_next(files[0])
+
+
+def _is_address(feed: str) -> bool:
+    return feed.startswith(("http://", "https://", "env:"))
+
+
+def _stem_of_address(feeds: list[str]) -> str:
+    """A name for the workflow of an address: its file's.
+
+    Raises:
+      InputError: there are other feeds beside it.
+    """
+    if len(feeds) > 1:
+        hint = "write the others into the workflow's `feeds`, each with its source"
+        raise InputError(Problem("", "expected no other feed beside an address", key="FEED", hint=hint))
+    if feeds[0].startswith("env:"):
+        return "shop"
+    host, _, path = feeds[0].partition("://")[2].partition("?")[0].partition("/")
+    return path.rpartition("/")[2].partition(".")[0] or host.rpartition("@")[2].partition(":")[0]
 
 
 def _say_next(workflow: Path) -> None:

@@ -32,8 +32,9 @@ def compile(
 ) -> None:
     """Compile a workflow for Kubeflow Pipelines (YAML) or Vertex AI (JSON)."""
     from shelfmark.runners import base, compile_package
+    from shelfmark.runners.kubeflow import sources_for_pods
 
-    loaded = base.checked(load(workflow, overrides, feed, products=True))
+    loaded = base.checked(sources_for_pods(load(workflow, overrides, feed, products=True), console()))
     started = time.monotonic()
     compile_package(loaded, output, console(), target=target.value)
     seconds, size = time.monotonic() - started, output.stat().st_size

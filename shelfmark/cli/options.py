@@ -29,6 +29,9 @@ SetOption = Annotated[
 FeedOption = Annotated[
     Path | None, typer.Option("--feed", metavar="DIR", help="Folder with the feed files, in place of the workflow's.")
 ]
+LastSnapshotOption = Annotated[
+    bool, typer.Option("--last-snapshot", help="Ask no source of a feed: read its last snapshot.")
+]
 ConnectionsOption = Annotated[
     int | None,
     typer.Option(

@@ -14,7 +14,7 @@ import typer
 from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.paths import near
-from shelfmark.cli.options import SetOption, WorkflowOption, console, load
+from shelfmark.cli.options import LastSnapshotOption, SetOption, WorkflowOption, console, load
 
 if TYPE_CHECKING:
     from pipeline.workflow_file import LoadedWorkflow
@@ -35,16 +35,19 @@ def predict(
     many_gone: _ManyGoneOption = False,
     workflow: WorkflowOption = None,
     overrides: SetOption = None,
+    last_snapshot: LastSnapshotOption = False,
 ) -> None:
     """Predict new and changed products of a feed with the last blessed model; nothing is trained."""
     from pipeline.daily import with_files
+    from pipeline.sources import take_sources
 
     for file in feed or ():
         if file.endswith((".yaml", ".yml")):
             raise InputError(Problem("", "expected a file of the feed; this is a workflow", key="FEED", value=file,
                                      hint=f"shelfmark predict --workflow {shlex.quote(file)}"))  # fmt: skip
     loaded = load(workflow, overrides, products=True)
-    _predict(loaded, with_files(loaded, feed or ()), many_gone)
+    today = take_sources(with_files(loaded, feed or ()), console(), last=last_snapshot)
+    _predict(loaded, today, many_gone)
 
 
 def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> None:

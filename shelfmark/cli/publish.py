@@ -85,7 +85,7 @@ def publish(
     overrides: SetOption = None,
 ) -> None:
     """Send what changed in the last blessed model's predictions to the shop: a folder, a database or a webhook."""
-    from publishing.secrets import signing_secret
+    from modules.secrets import signing_secret
     from publishing.targets import target_for
     from publishing.targets.base import Options
 

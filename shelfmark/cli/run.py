@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, console, load
+from shelfmark.cli.options import FeedOption, LastSnapshotOption, SetOption, WorkflowOption, console, load
 
 
 def run(
@@ -19,10 +19,11 @@ def run(
         typer.Option("--from", metavar="COMPONENT", help="First component to run, on the last run's results."),
     ] = None,
     cache: Annotated[bool, typer.Option("--cache/--no-cache", help="Reuse results whose inputs are unchanged.")] = True,
+    last_snapshot: LastSnapshotOption = False,
 ) -> None:
     """Run a workflow on this machine."""
     from shelfmark.runners import LocalRunner, start
 
     loaded = load(workflow, overrides, feed, products=True)
-    if not start(loaded, LocalRunner(to, from_, cache), console()):
+    if not start(loaded, LocalRunner(to, from_, cache, last_snapshot), console()):
         raise typer.Exit(1)

@@ -13,6 +13,13 @@ if TYPE_CHECKING:
 class Runner(Protocol):
     """A place where a workflow runs."""
 
+    def with_sources(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
+        """Takes a snapshot of each feed that is no file here; see :func:`pipeline.sources.take_sources`.
+
+        Raises:
+          InputError: a source gives no feed, or the run could not see the snapshot.
+        """
+
     def with_labels(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
         """The workflow with the labels of its store, as a snapshot: annotators work on while it runs.
 
@@ -44,7 +51,7 @@ def checked(loaded: LoadedWorkflow) -> LoadedWorkflow:
 
 
 def start(loaded: LoadedWorkflow, runner: Runner, console: Console) -> bool:
-    """Takes the label store's snapshot, checks the workflow with it, and starts the run.
+    """Takes the snapshots of sources and of the label store, checks the workflow with them, and starts the run.
 
     ``shelfmark run``, ``shelfmark submit`` and programs call this::
 
@@ -63,6 +70,6 @@ def start(loaded: LoadedWorkflow, runner: Runner, console: Console) -> bool:
       Whether all went well, as far as is known when it returns.
 
     Raises:
-      InputError: what is wrong with the workflow, its files, or its label store. Nothing was started.
+      InputError: what is wrong with the workflow, its files, its sources or its label store. Nothing was started.
     """
-    return runner.run(checked(runner.with_labels(loaded, console)), console)
+    return runner.run(checked(runner.with_labels(runner.with_sources(loaded, console), console)), console)

@@ -21,6 +21,29 @@ SNAPSHOT = "label_snapshot"
 """The run parameter that names the folder of a label store's snapshot."""
 
 
+def sources_for_pods(loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
+    """Takes a snapshot of each source where pods see the feed's folder.
+
+    Raises:
+      InputError: a source gives no feed, or snapshots lie outside of the feed's folder.
+    """
+    from modules.errors import InputError
+    from pipeline.run_folder import RunFolder
+    from pipeline.sources import take_sources
+
+    if any(feed.source is not None for feed in loaded.workflow.sources):
+        run_folder = RunFolder.of(loaded.workflow).path
+        if not run_folder.is_relative_to(loaded.folder):
+            expected = (
+                f"expected a folder below the feed's ({loaded.folder}), which pods see, for the sources' snapshots"
+            )
+            hint = "or put the feed there as files, and name them in place of the source"
+            raise InputError(
+                loaded.problem("runners.local.folder", expected, loaded.workflow.runners.local.folder, hint)
+            )
+    return take_sources(loaded, console)
+
+
 def compile_package(
     loaded: LoadedWorkflow, output: Path, console: Console, *, target: Literal["kubeflow", "vertex"] = "kubeflow"
 ) -> None:
@@ -63,6 +86,22 @@ class KubeflowRunner:
     namespace: str | None = None
     cron: str | None = None
     every: float | None = None
+
+    def with_sources(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
+        """See :func:`sources_for_pods`; nothing for a package that was compiled before.
+
+        Raises:
+          InputError: as there; and on a schedule, since each of its runs would read the snapshot of now.
+        """
+        if self.package is not None:
+            return loaded
+        if self.cron is not None and any(feed.source is not None for feed in loaded.workflow.sources):
+            from modules.errors import InputError, Problem
+
+            expected = "expected a feed of files: each run of the schedule would read the source's snapshot of now"
+            hint = "schedule `shelfmark submit` itself on a machine that sees the source"
+            raise InputError(Problem("", expected, key="--cron", value=self.cron, hint=hint))
+        return sources_for_pods(loaded, console)
 
     def with_labels(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
         """See :class:`shelfmark.runners.base.Runner`: the cluster reads a snapshot that lies where it can reach it."""

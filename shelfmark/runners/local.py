@@ -25,11 +25,19 @@ class LocalRunner:
       to: the last component to run; None: all.
       from_: the first component to run, on the last run's results; None: all.
       cache: take a component's results from an earlier run if its inputs and settings are the same.
+      last_snapshot: read the sources' last snapshots, and ask no source.
     """
 
     to: str | None = None
     from_: str | None = None
     cache: bool = True
+    last_snapshot: bool = False
+
+    def with_sources(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
+        """See :class:`shelfmark.runners.base.Runner`."""
+        from pipeline.sources import take_sources
+
+        return take_sources(loaded, console, last=self.last_snapshot)
 
     def with_labels(self, loaded: LoadedWorkflow, console: Console) -> LoadedWorkflow:
         """See :class:`shelfmark.runners.base.Runner`; a SQLite file that is not there yet is an empty store."""

@@ -76,7 +76,7 @@ def test_a_single_feed_is_its_own_only_source() -> None:
         ("retailer: south", "retailer: North", "feeds[1].retailer", 9, "another retailer"),
         ("retailer: south", "retailer: 'a:b'", "feeds[1].retailer", 9, "text that matches"),
         ("retailer: south", "retailer: ''", "feeds[1].retailer", 9, "text that matches"),
-        ("files: [north.csv]", "files: []", "feeds[0]", 5, "at least one pattern"),
+        ("files: [north.csv]", "files: []", "feeds[0].files", 6, "at least one pattern"),
         ("retailer: null", "retailer: shop", "feeds[0].fields.retailer", 7, "no column"),
         ("  - retailer: south\n    files", "  - files", "feeds[1].retailer", 9, "required"),
     ],

@@ -46,17 +46,21 @@ def from_file(path: str | Path, key: str) -> str:
     return text
 
 
-def address_behind(target: str) -> tuple[str, bool]:
-    """What ``env:NAME`` and ``file:PATH`` stand for, and whether the address was kept from the command line.
+def text_behind(text: str, key: str) -> tuple[str, bool]:
+    """What ``env:NAME`` and ``file:PATH`` stand for, and whether the text was kept from where others would see it.
+
+    Args:
+      text: such a reference, or the text itself.
+      key: the argument or setting that holds it, for messages.
 
     Raises:
       InputError: as for :func:`from_environment` and :func:`from_file`.
     """
-    if target.startswith(ENVIRONMENT):
-        return from_environment(target.removeprefix(ENVIRONMENT), "TARGET"), True
-    if target.startswith(FILE):
-        return from_file(target.removeprefix(FILE), "TARGET"), True
-    return target, False
+    if text.startswith(ENVIRONMENT):
+        return from_environment(text.removeprefix(ENVIRONMENT), key), True
+    if text.startswith(FILE):
+        return from_file(text.removeprefix(FILE), key), True
+    return text, False
 
 
 def signing_secret(variable: str | None, file: Path | None) -> bytes | None:
