@@ -167,10 +167,10 @@ def test_a_state_of_another_version_says_how_to_go_on(shop: Shop) -> None:
     shop.check(rows)
 
 
-@pytest.mark.parametrize("limit", [0, 2000, 20_000])
+@pytest.mark.parametrize("limit", [0, 8_000, 60_000, 150_000])
 def test_a_full_disk_is_said_and_the_same_command_goes_on(shop: Shop, limit: int) -> None:
-    rows = day(200)
-    shop.predict(day(20))
+    # In the state's log, in the spool, and in the predictions.
+    rows = day(1500)
     shop.write(rows.values())
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
