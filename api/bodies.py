@@ -49,7 +49,7 @@ async def read_json(request: Request, shorter: str) -> Any:
     try:
         return orjson.loads(body)
     except orjson.JSONDecodeError as error:
-        next_ = "send one JSON document in UTF-8; NaN and Infinity are no JSON"
+        next_ = "send one JSON document in UTF-8 with finite numbers: NaN and Infinity are no JSON"
         raise Refused(400, f"no JSON: {error}", "body", "a JSON object", next_) from None
 
 
