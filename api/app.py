@@ -110,9 +110,7 @@ async def _refuse(_request: Request, error: Exception) -> Response:
 
 async def _refuse_invalid(_request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return refusal(Refused(422, "it does not fit", where, first["msg"], "see /openapi.json"))
+    return refusal(Refused.invalid(error))
 
 
 async def _leave_unanswered(_request: Request, _error: Exception) -> Response:

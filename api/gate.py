@@ -58,7 +58,9 @@ class TokenGate(Gate):
         if not self.knows_host(request):
             expected = "127.0.0.1 or localhost"
             return refusal(Refused(421, "this server is not called that", "header host", expected))
-        clients, path = self._access.clients, request.url.path
+        # The path that the routes see, never the URL's, which is put together with the client's Host header.
+        path: str = request.scope["path"]
+        clients = self._access.clients
         if clients is None or path in OPEN_PATHS:
             return None
         kind, _, token = request.headers.get("authorization", "").partition(" ")

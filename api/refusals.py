@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import orjson
+from fastapi.exceptions import RequestValidationError
 from pydantic import ValidationError
 from starlette.responses import Response
 
@@ -34,10 +35,13 @@ class Refused(Exception):
         return cls(status, value or "it does not fit", place, problem.expected, problem.hint)
 
     @classmethod
-    def invalid(cls, error: ValidationError, where: str = "") -> Refused:
+    def invalid(cls, error: ValidationError | RequestValidationError) -> Refused:
         """What pydantic says of a request's first mistake."""
-        mistake = error.errors(include_url=False, include_context=False)[0]
-        place = ".".join([*([where] if where else []), *(str(part) for part in mistake["loc"])]) or "body"
+        if isinstance(error, ValidationError):
+            mistake: Any = error.errors(include_url=False, include_context=False)[0]
+        else:
+            mistake = error.errors()[0]
+        place = shorten(".".join(str(part) for part in mistake["loc"])) or "body"
         expected = "a JSON object" if mistake["type"] == "model_type" else mistake["msg"].removeprefix("Value error, ")
         return cls(422, f"got {_shown(mistake['input'])}", place, expected, "see /openapi.json for what may be asked")
 

@@ -72,13 +72,14 @@ class FileClients(Clients):
         """Reads the file anew, if it has changed; False if it has not.
 
         Raises:
-          InputError: The file cannot be read, or a line is wrong; who was there before still may ask.
+          InputError: The file cannot be read, or a line is wrong; who was there before still may ask. A server does not
+            start with a file without tokens; one that loses its last line while it runs has revoked all.
         """
         state = _state_of(self._file)
         if state == self._state:
             return False
         clients = _lines(self._file)
-        if not clients:
+        if not clients and not self._state:
             hint = "make one: shelfmark serve token NAME --scope read --tokens FILE"
             raise InputError(Problem(str(self._file), "expected at least one token; the file has none", hint=hint))
         super().__init__(clients)
@@ -127,11 +128,12 @@ def add_client(file: Path, name: str, scopes: Sequence[str]) -> str:
 def _lines(file: Path) -> list[Client]:
     try:
         with file.open("rb") as stream:
-            text = stream.read(_MAX_FILE + 1).decode()
+            content = stream.read(_MAX_FILE + 1)
+        if len(content) > _MAX_FILE:
+            raise InputError(Problem(str(file), f"expected a file of at most {_MAX_FILE:,} bytes"))
+        text = content.decode()
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(Problem(str(file), f"expected a file with tokens' hashes: {reason(error)}")) from None
-    if len(text) > _MAX_FILE:
-        raise InputError(Problem(str(file), f"expected a file of at most {_MAX_FILE:,} bytes"))
     clients: dict[str, Client] = {}
     problems = Problems()
     for number, line in enumerate(text.splitlines(), 1):

@@ -60,13 +60,14 @@ def aside_command(file: Path) -> str:
     return " && ".join(f"mv {shlex.quote(near(source))} {shlex.quote(near(target))}" for source, target in pairs)
 
 
-def damaged(path: Path, what: str, then: str) -> Problem:
+def damaged(path: Path, what: str, then: str, how: str = "is damaged") -> Problem:
     """That a database cannot be used, and how to do without it.
 
     Args:
       what: the database's name, such as ``the publication log``. then: what becomes of it when it is put aside.
+      how: what is wrong with it.
     """
-    return Problem(near(path), f"{what} is damaged", hint=f"put it aside: {aside_command(path)}; {then}")
+    return Problem(near(path), f"{what} {how}", hint=f"put it aside: {aside_command(path)}; {then}")
 
 
 @contextmanager
@@ -75,9 +76,15 @@ def usable(path: Path, what: str, then: str) -> Iterator[None]:
     try:
         yield
     except sqlite3.DatabaseError as error:
-        if code_of(error) in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+        code = code_of(error)
+        if code in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
             raise InputError(damaged(path, what, then)) from None
-        raise InputError(Problem(near(path), f"{what} cannot be used: {reason(error)}")) from None
+        if code == sqlite3.SQLITE_ERROR:
+            # A statement names a table or column that the file does not have.
+            raise InputError(damaged(path, what, then, "was written by another version of Shelfmark")) from None
+        is_full = code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR)
+        hint = "is there room on the disk? then repeat the command" if is_full else ""
+        raise InputError(Problem(near(path), f"{what} cannot be used: {reason(error)}", hint=hint)) from None
 
 
 @contextmanager

@@ -4,20 +4,18 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 from starlette.requests import Request
 
-from api.bodies import read_json
+from api.bodies import Asked, read_json
 from api.refusals import Refused
 
 MAX_PRODUCTS = 256
 MAX_TOP = 100
 
 
-class Classify(BaseModel):
+class Classify(Asked):
     """The body of ``POST /v1/classify``."""
-
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
     product: dict[str, Any] | None = Field(
         None, description="A record with the fields that the workflow's feed mapping names.",

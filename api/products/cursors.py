@@ -37,8 +37,13 @@ def read_cursor(cursor: str | None, question: Hashable) -> str:
             return raw[_CHECK:].decode()
     except (binascii.Error, ValueError):
         pass
+    raise wrong_cursor()
+
+
+def wrong_cursor() -> Refused:
+    """That a cursor is damaged, or belongs to another question."""
     expected = "the cursor of an answer to the same question"
-    raise Refused(422, "this cursor is no such one", "cursor", expected, "begin again without a cursor")
+    return Refused(422, "the cursor is damaged, or of another question", "cursor", expected, "begin again without it")
 
 
 def _check(data: bytes, question: Hashable) -> bytes:

@@ -13,7 +13,7 @@ from starlette.responses import Response
 
 from api.current import Current
 from api.products import answers
-from api.products.cursors import cursor_after, read_cursor
+from api.products.cursors import cursor_after, read_cursor, wrong_cursor
 from api.products.table import Filters, ProductTable
 from api.refusals import Refused, answer
 from modules.errors import InputError, shorten
@@ -82,7 +82,7 @@ async def category(id: str, table: Table) -> Response:
 
 
 def _products(asked: ProductsAsked, table: ProductTable) -> dict[str, Any]:
-    category = None if asked.category is None else _found(asked.category, table, 422).id
+    category = None if asked.category is None else _category_of(asked.category, table, 422).id
     filters = Filters(category, asked.retailer, asked.min_probability, asked.max_probability)
     after = read_cursor(asked.cursor, filters)
     # One more than asked for tells whether there is another page.
@@ -96,15 +96,23 @@ def _categories(asked: _Page, table: ProductTable) -> dict[str, Any]:
     question = "categories", table.version
     after = read_cursor(asked.cursor, question)
     every = list(table.taxonomy)
-    start = int(after) if after else 0
+    start = _place(after, len(every))
     page = every[start : start + asked.limit]
     end = start + len(page)
     next_ = cursor_after(str(end), question) if end < len(every) else None
     return {"categories": [_plain(category, table) for category in page], "next": next_, "run": table.run}
 
 
+def _place(after: str, categories: int) -> int:
+    """Where a page begins, out of a cursor: its checksum is no signature, so that anybody may have made it up."""
+    place = int(after) if after.isascii() and after.isdigit() and len(after) <= len(str(categories)) else 0
+    if after and not 0 < place < categories:
+        raise wrong_cursor()
+    return place
+
+
 def _category(text: str, table: ProductTable) -> dict[str, Any]:
-    category = _found(text, table, 404)
+    category = _category_of(text, table, 404)
     history = table.figures(category.id)
     return {
         **_plain(category, table),
@@ -115,11 +123,13 @@ def _category(text: str, table: ProductTable) -> dict[str, Any]:
     }
 
 
-def _found(text: str, table: ProductTable, status: int) -> Category:
+def _category_of(text: str, table: ProductTable, status: int) -> Category:
     try:
         return table.taxonomy.find(text)
     except InputError as error:
-        raise Refused.of(error, status=status) from None
+        expected = "the id or the path of a category in the taxonomy"
+        next_ = error.problems[0].hint or "GET /v1/categories lists them"
+        raise Refused(status, f"no category {shorten(text)!r}", "category", expected, next_) from None
 
 
 def _plain(category: Category, table: ProductTable) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.requests import Request
 
-from api.bodies import MAX_BODY, read_json
+from api.bodies import MAX_BODY, Asked, read_json
 from api.refusals import Refused
 from modules.errors import shorten
 
@@ -28,11 +28,7 @@ Number = Annotated[float, Field(allow_inf_nan=False, ge=-3e38, le=3e38)]
 Price = Annotated[float, Field(allow_inf_nan=False, ge=0.0)]
 
 
-class _Model(BaseModel):
-    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
-
-
-class Query(_Model):
+class Query(Asked):
     """What neighbours are looked for of: an id, or a vector, or a text or an image (or both)."""
 
     id: Name | None = Field(None, description="Of a product in the index.", examples=["D0000042"])
@@ -52,7 +48,7 @@ class Query(_Model):
         return self
 
 
-class Within(_Model):
+class Within(Asked):
     """Which products may be answers; what is left out restricts nothing."""
 
     category: Names | None = Field(None, description="Ids or paths; all below them count, too.")
@@ -62,7 +58,7 @@ class Within(_Model):
     price_to: Price | None = None
 
 
-class Similar(_Model):
+class Similar(Asked):
     """The body of ``POST /v1/similar``."""
 
     query: Query | None = None

@@ -19,6 +19,7 @@ from shelfmark.cli.options import (
     PerAddressOption,
     SetOption,
     WorkflowOption,
+    console,
     load,
 )
 
@@ -84,8 +85,7 @@ def start(
     )  # fmt: skip
     clients_of(options)
     loaded = load(workflow, overrides)
-    # Before anything imports TensorFlow, whose notes are nobody's answer.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    _import_tensorflow()
     from api.app import Services
     from api.classify.classifier import Classifier, PushedModels
     from api.classify.reading import ProductReader
@@ -98,6 +98,15 @@ def start(
     classifier = Classifier(models, ProductReader(loaded.workflow, _heads(loaded)))
     products = Current(partial(_products, loaded), "no run has published predictions yet")
     serve_shop(Services(engine.metrics, engine, classifier, products), options, typer.echo)
+
+
+def _import_tensorflow() -> None:
+    """Here rather than with the first model, so that what it prints does not stand among the server's lines."""
+    from pipeline.quiet import everything_else_to
+
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    with open(os.devnull, "w") as log, everything_else_to(log, console(stderr=True)):
+        import tensorflow  # noqa: F401
 
 
 @app.command("token")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shutil
 import threading
@@ -12,12 +13,14 @@ from typing import Any
 import httpx
 import pytest
 import tensorflow as tf
+from pydantic import ValidationError
 
 from api.app import Services
 from api.classify.classifier import Classifier, Model, PushedModels
 from api.classify.reading import ProductReader
-from api.classify.requests import MAX_PRODUCTS
+from api.classify.requests import MAX_PRODUCTS, Classify
 from api.current import Current
+from api.refusals import Refused
 from api.similarity.metrics import Metrics
 from modules.errors import InputError
 from modules.settings.workflow import Workflow
@@ -265,3 +268,21 @@ def test_a_newer_model_takes_the_place_without_a_failed_request(
             thread.join(60)
         assert newest.is_set() and set(statuses) == {200} and seen <= {"1", "3"}
         assert client.post("/v1/classify", json=body).json()["model"] == fingerprint(folder)
+
+
+def test_unknown_keys_are_one_short_mistake() -> None:
+    known = {"product": {"id": "1", "title": "boot"}}
+    for unknown in ({f"k{i}": 1 for i in range(10_000)}, {"k" * 1_000_000: 1}):
+        with pytest.raises(ValidationError) as raised:
+            Classify.model_validate({**known, **unknown})
+        assert raised.value.error_count() == 1
+        refused = Refused.invalid(raised.value)
+        assert "product, products, retailer, top" in refused.expected
+        assert len(refused.what) + len(refused.where) + len(refused.expected) < 500
+
+
+def test_a_compressed_body_is_refused_and_not_unpacked(server: httpx.Client) -> None:
+    body = gzip.compress(b'{"product": {"id": "1", "title": "boot"}}')
+    headers = {"content-type": "application/json", "content-encoding": "gzip"}
+    refused = server.post("/v1/classify", content=body, headers=headers)
+    assert refused.status_code == 415 and refused.json()["error"]["where"] == "header content-encoding"

@@ -218,3 +218,19 @@ def test_a_failure_while_reading_leaves_no_file(tmp_path: Path, monkeypatch: pyt
     with pytest.raises(InputError):
         ProductTable("1", "run-1", taxonomy(), batches())
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("place", ["abc", "-3", "9" * 5000, "1e3", " 5", "1_0", "٣", "0", "100"])
+def test_a_cursor_that_somebody_made_up_is_refused(shop: tuple[httpx.Client, Documents], place: str) -> None:
+    forged = cursor_after(place, ("categories", "1"))
+    refused = shop[0].get("/v1/categories", params={"cursor": forged})
+    assert refused.status_code == 422 and refused.json()["error"]["where"] == "cursor"
+
+
+def test_refusals_say_what_came_and_are_short(shop: tuple[httpx.Client, Documents]) -> None:
+    unknown = shop[0].get("/v1/products", params={"k" * 5000: "1"})
+    assert unknown.status_code == 422 and len(unknown.content) < 1000
+    error = shop[0].get("/v1/products", params={"limit": "-1"}).json()["error"]
+    assert error["where"] == "query.limit" and "-1" in error["what"] and "1" in error["expected"]
+    error = shop[0].get("/v1/products", params={"category": "%"}).json()["error"]
+    assert error["where"] == "category" and "%" in error["what"] and error["expected"].startswith("the id or the path")

@@ -98,6 +98,19 @@ def test_a_changed_file_counts_without_a_restart(
         until(new, 503)
 
 
+def test_the_last_token_can_be_revoked(tmp_path: Path) -> None:
+    file = tmp_path / "tokens"
+    token = add_client(file, "web", ["read"])
+    clients = FileClients(file)
+    assert clients.of_token(token) is not None
+    file.write_text("# nobody\n")
+    assert clients.load() and clients.of_token(token) is None
+    assert not clients.load()
+    file.unlink()
+    with pytest.raises(InputError, match="tokens"):
+        clients.load()
+
+
 def test_too_many_requests_of_one_token_leave_the_other_alone(tmp_path: Path) -> None:
     file, clock = tmp_path / "tokens", Clock()
     first, second = add_client(file, "a", ["read"]), add_client(file, "b", ["read"])
@@ -153,6 +166,7 @@ def test_the_file_has_hashes_alone_and_is_its_owners(tmp_path: Path) -> None:
         ("web read zz", "64 hexadecimal"), (f"web reed {'0' * 64}", "did you mean 'read'?"),
         (f"web read {'0' * 64}\nweb read {'1' * 64}", ":2 = 'web'"), (f"web read, {'0' * 64}", "expected a scope"),
         ("\xff", "is not UTF-8"), ("a" * (1 << 20) + "b", "1,048,576 bytes"),
+        ("#" + "\xc3\xa4" * (1 << 20), "1,048,576 bytes"),
     ],
 )  # fmt: skip
 def test_a_file_that_is_wrong_says_where(tmp_path: Path, text: str, said: str) -> None:

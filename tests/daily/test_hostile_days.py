@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import gzip
 import json
+import resource
+import sqlite3
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 import yaml
 
 from modules.errors import InputError
-from modules.predictions.daily.state import last_pass, parts_of
+from modules.predictions.daily.state import database_of, last_pass, parts_of
 from tests.cli.program import run
 from tests.daily.shop import Shop, day
 
@@ -149,3 +152,32 @@ def test_each_of_several_feeds_needs_its_files(shop: Shop) -> None:
         with pytest.raises(InputError, match=said):
             shop.predict(files=wrong)
     assert last_pass(shop.place) == last
+
+
+def test_a_state_of_another_version_says_how_to_go_on(shop: Shop) -> None:
+    rows = day(20)
+    shop.predict(rows)
+    with closing(sqlite3.connect(database_of(shop.place))) as database:
+        database.execute("alter table products rename column shown to displayed")
+    for _ in range(2):
+        with pytest.raises(InputError, match="by another version of Shelfmark; put it aside: mv .*predicted anew"):
+            shop.predict()
+    database_of(shop.place).rename(shop.folder / "aside")
+    assert shop.predict().new == 20
+    shop.check(rows)
+
+
+@pytest.mark.parametrize("limit", [0, 8_000, 60_000, 150_000])
+def test_a_full_disk_is_said_and_the_same_command_goes_on(shop: Shop, limit: int) -> None:
+    # In the state's log, in the spool, and in the predictions.
+    rows = day(1500)
+    shop.write(rows.values())
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    try:
+        with pytest.raises(InputError, match="is there room on the disk"):
+            shop.predict()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    shop.predict()
+    shop.check(rows)

@@ -6,12 +6,14 @@ as examples, so that memory does not grow with the feed.
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import os
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -23,7 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modules import gone
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.examples import PRICE, RETAILER, SPLIT_FOLDER
 from modules.feeds.encoding import example_of
 from modules.feeds.files import FeedFile, format_of
@@ -37,6 +39,7 @@ from modules.images.loader import ImageLoader
 from modules.images.outcome import MISSING, OK
 from modules.objectives import kind_named
 from modules.parquet import readable
+from modules.paths import near
 from modules.predictions.answering import guessed_classes, untaught_objectives
 from modules.predictions.columns import ID, objective_column
 from modules.predictions.daily.files import DailyFiles, shown_of
@@ -100,7 +103,7 @@ def predict_daily(
       InputError: a file cannot be read, too many records are bad, no product is good, or more than half are gone:
         nothing has changed then; or somebody else uses the predictions.
     """
-    with DailyState(place) as state:
+    with _room_for(place), DailyState(place) as state:
         reading = _Reading(state, settings, folder, model)
         try:
             reading.read()
@@ -122,6 +125,22 @@ def predict_daily(
         if state.dead() > state.products():
             _compact(state)
     return counts
+
+
+@contextmanager
+def _room_for(place: Path) -> Iterator[None]:
+    """Raises an InputError in place of an operating system's error that says that the disk is full."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+            raise
+        raise InputError(_no_room(place, error)) from None
+
+
+def _no_room(place: Path, error: Exception) -> Problem:
+    hint = "is there room on the disk? then repeat the command"
+    return Problem(near(place), f"expected a folder that can be written: {reason(error)}", hint=hint)
 
 
 class _Reading:
@@ -147,10 +166,9 @@ class _Reading:
 
     def close(self) -> None:
         """Ends what reading has begun."""
-        if self._writer is not None:
-            self._writer.close()
         if self._images is not None:
             self._images.close()
+        self._close_spool()
 
     def read(self) -> None:
         """Reads everything; raises as :func:`predict_daily` does where the feed cannot be used."""
@@ -242,18 +260,35 @@ class _Reading:
 
             options = tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)
             self._writer = tf.io.TFRecordWriter(str(_spooled(self._state, self.shards)), options)
-        self._writer.write(example)
+        with self._spooling():
+            self._writer.write(example)
         self._waiting.append((product, is_final))
         if len(self._waiting) == SHARD:
             self._end_shard()
 
     def _end_shard(self) -> None:
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        if self._close_spool():
             self._state.spooled(self.shards, self._waiting)
             self._waiting = []
             self.shards += 1
+
+    def _close_spool(self) -> bool:
+        """Whether a file of the spool was open."""
+        writer, self._writer = self._writer, None
+        if writer is None:
+            return False
+        with self._spooling():
+            writer.close()
+        return True
+
+    @contextmanager
+    def _spooling(self) -> Iterator[None]:
+        import tensorflow as tf
+
+        try:
+            yield
+        except tf.errors.OpError as error:
+            raise InputError(_no_room(self._state.place, error)) from None
 
 
 def _spooled(state: DailyState, shard: int) -> Path:
