@@ -8,6 +8,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from scipy import sparse
 
 from experiments.catalogue import LabelledCatalogue
 from modules.arrays import Float32Array, Int64Array
@@ -97,9 +98,10 @@ class ExactLearner:
         lengths = [len(next(iter(batch.values()))) for batch in inputs]
         unlabelled = [(batch, {OBJECTIVE: np.full(n, -1)}) for n, batch in zip(lengths, inputs, strict=True)]
         self.design, _ = design_matrix(unlabelled, workflow.features, sizes.features, seed=workflow.seed)
-        self.kind = ""
+        self.taken: ModelSettings | None = None
         self.process: Process | None = None
         self.known: NamedProducts | None = None
+        self.words: sparse.csr_matrix | None = None
         self._take(workflow.model.chosen(0, workflow.reads_names)[0])
         self.table, self.bias = (
             np.zeros((self.matrix.shape[1], self.classes), np.float32),
@@ -111,10 +113,10 @@ class ExactLearner:
 
     def _take(self, settings: ModelSettings) -> None:
         """Embeds all products as this kind of model does, and lets the head read what its head reads."""
-        if settings.kind == self.kind:
+        if settings == self.taken:
             return
-        self.kind, self.settings, seed = settings.kind, settings, self.workflow.seed
-        self.known = None
+        self.taken, self.settings, seed = settings, settings, self.workflow.seed
+        self.known, self.words = None, None
         ranges = columns_of(self.workflow.features, self.sizes.features)
         if isinstance(settings, LatentModelSettings):
             columns = EmbeddingColumns.of(ranges, embedding_features(self.workflow.features), self.design.shape[1])
@@ -123,6 +125,8 @@ class ExactLearner:
                 seen = seen[np.random.default_rng(seed).choice(len(self.pool), ROWS, replace=False)]
             projection = fit_projection(seen, settings.embedding_width or WIDTH, seed)
             self._embeddings = columns.embed(self.design, projection)
+            if settings.compares_words and len(columns.projected):
+                self.words = self.design[:, columns.projected]
             self.matrix = self._embeddings
         else:
             model = build_model(self.workflow.model_copy(update={"model": settings}), self.sizes)
@@ -146,7 +150,8 @@ class ExactLearner:
         """The head that starts from categories' names, which sees the pool's products and these labels."""
         if self.known is None:
             names = names_in_embedding(self.sizes.names[OBJECTIVE], self.workflow.features, self.matrix.shape[1])
-            self.known = NamedProducts.of(np.asarray(self.matrix)[self.pool], names)
+            words = None if self.words is None else self.words[self.pool]
+            self.known = NamedProducts.of(np.asarray(self.matrix)[self.pool], names, words)
         given = np.full(len(self.matrix), -1)
         given[rows] = labels
         self.process = process_of(
@@ -155,7 +160,7 @@ class ExactLearner:
 
     def logits(self, rows: Int64Array) -> Float32Array:
         if self.process is not None:
-            return self.process.logits(self._embeddings[rows])
+            return self.process.logits(self._embeddings[rows], None if self.words is None else self.words[rows])
         return np.asarray(self.matrix[rows] @ self.table + self.bias, np.float32)
 
     def embeddings(self, rows: Int64Array) -> Float32Array:

@@ -21,6 +21,10 @@ FEW_LABELS = 2000
 (docs/explanation/results/default_model.md)."""
 
 
+WORDS_FROM = 500
+"""From so many labels on the Gaussian process compares words, too (docs/explanation/results/default_model.md)."""
+
+
 class AutoModel(ModelSettings):
     """``gaussian_process``, ``lsa`` or ``linear``, as the number of labels wants it, and as there is an encoder that
     reads categories' names: Trainer chooses, and says what it took and why."""
@@ -52,7 +56,8 @@ class AutoModel(ModelSettings):
         are = counted(labels, "label is", "labels are")
         dropout, width = self.modality_dropout, self.embedding_width
         if labels < FEW_LABELS and named:
-            process = GaussianProcessModel(modality_dropout=dropout, embedding_width=width)
+            compares = labels >= WORDS_FROM
+            process = GaussianProcessModel(modality_dropout=dropout, embedding_width=width, words=compares)
             return process, f"{are} fewer than {FEW_LABELS:,}, and an encoder reads categories' names"
         if labels < FEW_LABELS:
             few = LsaModel(modality_dropout=dropout, embedding_width=width)

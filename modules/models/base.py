@@ -57,6 +57,11 @@ class ModelSettings(Settings):
     """Whether its heads read the embedding in unit length, in place of what it is scaled from."""
 
     @property
+    def compares_words(self) -> bool:
+        """Whether what it learns in closed form compares products by their words, too, beside the embedding."""
+        return False
+
+    @property
     def token_dropout(self) -> float:
         """Share of the tokens that training leaves out of each product."""
         return 0.0

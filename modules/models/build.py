@@ -78,6 +78,11 @@ def build_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
         return keras.Model(inputs=inputs, outputs=outputs, name=settings.kind)
 
 
+def words_layer(objective: str) -> str:
+    """How the layers' names begin by which an objective's process compares words; a feature's name follows."""
+    return f"{objective}_words"
+
+
 class Builder:
     """The layers that kinds of models are put together from.
 
@@ -158,6 +163,14 @@ class Builder:
             parts.append(layer(towers.image))
         values = parts[0] if len(parts) == 1 else keras.layers.Add(name=f"{name}_with_image")(parts)
         return Bias(name=f"{objective}_bias")(values)
+
+    def words(self, inputs: Mapping[str, Any], objective: str) -> list[Any]:
+        """An objective's logits straight from the features that are no embeddings themselves, where there are any."""
+        others = {key: feature for key, feature in self.features.items() if not feature.is_embedding}
+        if not others or self.image is not None:
+            return []
+        name, classes = words_layer(objective), self.objectives[objective]
+        return [self.summed(inputs, classes, name, initializer="zeros", features=others)]
 
     def concatenated(self, inputs: Mapping[str, Any]) -> Any:
         """All features' encodings side by side, (batch, width)."""

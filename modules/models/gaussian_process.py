@@ -24,7 +24,16 @@ class GaussianProcessModel(LatentModelSettings):
 
     kind: Literal["gaussian_process"] = "gaussian_process"
 
+    words: bool = False
+    """Whether products are compared by their words, too, beside the embedding, as loudly as the labels want it: what
+    the few labels of a category say of words that no other one has. With more than 10,000 labels, or beside an image
+    feature, they are compared by the embedding alone. ``auto`` takes it from 500 labels on."""
+
     knows_names: ClassVar[bool] = True
+
+    @property
+    def compares_words(self) -> bool:
+        return self.words
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
@@ -43,4 +52,6 @@ class GaussianProcessModel(LatentModelSettings):
         for name in builder.single_label:
             names = CategoryNames(builder.objectives[name], LEAST_DEVIATION, name=names_layer(name))
             parts[name].append(names(shared))
+            if self.words:
+                parts[name] += builder.words(inputs, name)
         return parts

@@ -27,7 +27,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-from scipy import linalg
+from scipy import linalg, sparse
 
 from modules.arrays import Float32Array, Float64Array, IntpArray
 from modules.models.name_prior import SHARPNESS, NamePrior
@@ -41,6 +41,8 @@ TEMPERATURES = (0.32, 0.16, 0.08, 0.04)
 """Each half of the one before: the exponentials of one are the squares of the last one's."""
 LOUDNESS = (1.0, 0.5)
 """Factors of the encoder's columns in the kernel: of a language that it does not read it knows less than the SVD."""
+WORDS = (0.0, 0.1, 0.3, 1.0)
+"""Factors of the words' own kernel beside the embedding's."""
 STEP = 1.0
 """What each step away from :data:`BEFORE_LABELS` costs: nats of the likelihood of all labels together."""
 LEAST_LABELS = 10
@@ -50,6 +52,11 @@ ROWS = 2000
 """Labels that the free numbers are chosen by, at most."""
 CELLS = 800_000
 """Scores, of these labels for all categories, at most: some hundred choices are compared by them."""
+
+WORD_ROWS = 1000
+"""Labels that the words' factor is chosen by, at most."""
+MOST_LABELS = 10_000
+"""With more labels words are not compared: that takes a matrix of all pairs of labels."""
 
 _CONSTANT = 0.1
 """The kernel's constant: how far categories may differ in frequency."""
@@ -75,6 +82,7 @@ class Numbers(NamedTuple):
       fade: the labels of a category with which its prior counts half.
       whitened: whether the prior is the one on partly whitened vectors.
       levelled: whether the prior gives all categories equal shares of the catalogue.
+      words: factor of the words' own kernel.
     """
 
     noise: float
@@ -86,6 +94,7 @@ class Numbers(NamedTuple):
     fade: float
     whitened: bool
     levelled: bool
+    words: float = 0.0
 
     def faded(self, counts: Float64Array) -> Float64Array:
         """The prior's weight for categories with so many labels."""
@@ -93,7 +102,7 @@ class Numbers(NamedTuple):
 
     def steps(self) -> float:
         """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, a quarter of the prior, a place in
-        :data:`FADES`, or the other prior. Whether categories are levelled costs nothing."""
+        :data:`FADES` or :data:`WORDS`, or the other prior. Whether categories are levelled costs nothing."""
         first = BEFORE_LABELS
         pairs = ((self.noise, first.noise), (self.sharpness, first.sharpness), (self.temperature, first.temperature),
                  (self.loudness, first.loudness))  # fmt: skip
@@ -102,6 +111,7 @@ class Numbers(NamedTuple):
             doublings
             + 4.0 * abs(self.weight - first.weight)
             + FADES.index(self.fade)
+            + WORDS.index(self.words)
             + float(self.whitened != first.whitened)
         )
 
@@ -128,6 +138,7 @@ class Process:
         relatives'.
       numbers: what was chosen.
       likelihood: mean log likelihood of the labels, each without itself; nan before there are labels.
+      words: float32 (words, classes), what each word adds to the logits; None: words are not compared.
     """
 
     table: Float32Array
@@ -136,11 +147,20 @@ class Process:
     named: Float32Array
     numbers: Numbers
     likelihood: float
+    words: Float32Array | None = None
 
-    def logits(self, embeddings: Float32Array) -> Float32Array:
-        """float32 (n, classes); what the model's graph computes."""
+    def logits(self, embeddings: Float32Array, words: sparse.csr_matrix | None = None) -> Float32Array:
+        """float32 (n, classes); what the model's graph computes.
+
+        Args:
+          words: float32 (n, words), which a process that compares words needs.
+        """
         said = self.prior.probabilities(embeddings, self.numbers.sharpness, self.numbers.levelled)
-        return embeddings @ self.table + self.bias + said @ self.named
+        logits = embeddings @ self.table + self.bias + said @ self.named
+        if self.words is None:
+            return logits
+        assert words is not None
+        return np.asarray(logits + words @ self.words, np.float32)
 
 
 @dataclass(frozen=True)
@@ -151,16 +171,19 @@ class Labelled:
       embeddings: float32 (n, width). labels: intp (n,), the classes.
       groups: intp (n,): rows that show one product, and are left out together, have the same number.
       weights: float64 (n,): how often each counts.
+      words: float32 (n, words), by which they are compared, too; None: they are not.
     """
 
     embeddings: Float32Array
     labels: IntpArray
     groups: IntpArray
     weights: Float64Array
+    words: sparse.csr_matrix | None = None
 
     def at(self, rows: IntpArray | slice) -> Labelled:
         """Some of the rows."""
-        return Labelled(self.embeddings[rows], self.labels[rows], self.groups[rows], self.weights[rows])
+        words = None if self.words is None else self.words[rows]
+        return Labelled(self.embeddings[rows], self.labels[rows], self.groups[rows], self.weights[rows], words)
 
     def with_names(self, names: Float32Array, every: bool) -> Labelled:
         """With names of classes as one more row of the class each, at the end.
@@ -171,10 +194,14 @@ class Labelled:
         classes = np.arange(len(names), dtype=np.intp)
         if not every:
             classes = np.setdiff1d(classes, self.labels)
-        after = self.groups.max(initial=-1) + 1
+        after, words = self.groups.max(initial=-1) + 1, self.words
+        if words is not None:
+            # A name is compared by what it means alone.
+            words = sparse.vstack([words, sparse.csr_matrix((len(classes), words.shape[1]), dtype=words.dtype)], "csr")
         return Labelled(
             np.concatenate([self.embeddings, names[classes]]), np.concatenate([self.labels, classes]),
             np.concatenate([self.groups, after + classes]), np.concatenate([self.weights, np.ones(len(classes))]),
+            words,
         )  # fmt: skip
 
     def inputs(self, factors: Float64Array) -> Float64Array:
@@ -218,15 +245,22 @@ def fit_process(
     if count >= LEAST_LABELS:
         some = labelled.at(np.random.default_rng(seed).permutation(count)[: min(ROWS, CELLS // classes)])
         numbers, likelihood = _chosen(some, names, priors, spread)
-    prior = priors[numbers.whitened]
+        if some.words is not None and count <= MOST_LABELS:
+            numbers, likelihood = _with_words(some.at(slice(WORD_ROWS)), names, priors, spread, numbers)
+    prior, words, scale = priors[numbers.whitened], None, temperature / numbers.temperature
     if count:
         factors, weights = _factors(names, numbers.loudness), numbers.faded(labelled.counts(classes))
-        solved = _coefficients(labelled.with_names(names, numbers.examples), factors, prior, numbers, weights) @ spread
+        rows = labelled.with_names(names, numbers.examples)
+        if numbers.words:
+            solved, worded = _coefficients_of_both(rows, factors, prior, numbers, weights)
+            words = (scale * (worded @ spread)).astype(np.float32)
+        else:
+            solved = _coefficients(rows, factors, prior, numbers, weights)
+        solved = solved @ spread
         solved[:-1] *= factors[:, None]
-    scale = temperature / numbers.temperature
     return Process(
         (scale * solved[:-1]).astype(np.float32), (scale * _CONSTANT**0.5 * solved[-1]).astype(np.float32), prior,
-        (scale * weights[:, None] * spread).astype(np.float32), numbers, likelihood,
+        (scale * weights[:, None] * spread).astype(np.float32), numbers, likelihood, words,
     )  # fmt: skip
 
 
@@ -256,6 +290,34 @@ def _coefficients(
     return coefficients
 
 
+def _coefficients_of_both(
+    rows: Labelled, factors: Float64Array, prior: NamePrior, numbers: Numbers, weights: Float64Array
+) -> tuple[Float64Array, Float64Array]:
+    """As :func:`_coefficients`, with the words' kernel beside the embedding's: by the matrix of all pairs of rows.
+
+    Returns:
+      Coefficients of the embedding and the constant (width + 1, classes), and of the words (words, classes).
+    """
+    inputs, words = _rooted(rows, factors)
+    kernel = inputs @ inputs.T + numbers.words * _pairs(words)
+    kernel[np.diag_indices_from(kernel)] += numbers.noise
+    named = weights * prior.probabilities(rows.embeddings, numbers.sharpness, numbers.levelled)
+    errors = np.sqrt(rows.weights)[:, None] * (rows.targets(len(prior.directions)) - named)
+    solved = linalg.solve(kernel, errors, assume_a="pos", overwrite_a=True)
+    return inputs.T @ solved, numbers.words * np.asarray(words.T @ solved)
+
+
+def _rooted(rows: Labelled, factors: Float64Array) -> tuple[Float64Array, sparse.csr_matrix]:
+    """Inputs and words, each row times the square root of its weight."""
+    root = np.sqrt(rows.weights)
+    return root[:, None] * rows.inputs(factors), sparse.diags(root) @ rows.words
+
+
+def _pairs(words: sparse.csr_matrix) -> Float64Array:
+    """The words' kernel of all pairs of rows."""
+    return np.asarray((words @ words.T).toarray(), np.float64)
+
+
 @dataclass(frozen=True)
 class _Smoother:
     """X X' by its eigenvectors: from it all fits follow, for any noise.
@@ -275,6 +337,13 @@ class _Smoother:
         kept = values > 1e-9 * max(float(values[-1]), 1e-12)
         values, vectors = values[kept], vectors[:, kept]
         return cls(vectors if rows <= columns else inputs @ (vectors / np.sqrt(values)), values)
+
+    @classmethod
+    def of_pairs(cls, kernel: Float64Array) -> _Smoother:
+        """Of a kernel's values for all pairs of rows, in place of X X'."""
+        values, vectors = np.linalg.eigh(kernel)
+        kept = values > 1e-9 * max(float(values[-1]), 1e-12)
+        return cls(vectors[:, kept], values[kept])
 
     def left_out(self, targets: Float64Array, noise: float, groups: IntpArray) -> Float64Array:
         """What the targets of the first rows differ by from a fit without their group; (rows, outputs).
@@ -332,6 +401,33 @@ def _chosen(labelled: Labelled, names: Float32Array, priors: Priors, spread: Flo
                     value = likelihood - STEP * numbers.steps() / float(labelled.weights.sum())
                     if value > most + 1e-9:
                         best, most = (numbers, likelihood), value
+    return best
+
+
+def _with_words(
+    labelled: Labelled, names: Float32Array, priors: Priors, spread: Float32Array, numbers: Numbers
+) -> tuple[Numbers, float]:
+    """The numbers with the words' factor, the noise and the temperature that the labels are likeliest by, and that
+    likelihood; the others were chosen without words and stay."""
+    rows, count = labelled.with_names(names, numbers.examples), len(labelled.labels)
+    inputs, words = _rooted(rows, _factors(names, numbers.loudness))
+    embedded, worded = inputs @ inputs.T, _pairs(words)
+    said = priors[numbers.whitened].probabilities(rows.embeddings, numbers.sharpness, numbers.levelled)
+    shares = numbers.weight * _share(numbers.fade, labelled.counts_without(len(names)))
+    root, targets = np.sqrt(rows.weights)[:, None], rows.targets(len(names))
+    best, most = (numbers, float("nan")), -np.inf
+    for factor in WORDS:
+        smoother = _Smoother.of_pairs(embedded + factor * worded)
+        for noise in NOISE:
+            errors = smoother.left_out(root * targets, noise, labelled.groups) / root[:count]
+            named = smoother.left_out(root * said, noise, labelled.groups) / root[:count]
+            scores = ((targets[:count] - errors + shares * named) @ spread).astype(np.float32)
+            for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
+                chosen = numbers._replace(noise=noise, temperature=temperature, words=factor)
+                likelihood = float(np.average(own, weights=labelled.weights))
+                value = likelihood - STEP * chosen.steps() / float(labelled.weights.sum())
+                if value > most + 1e-9:
+                    best, most = (chosen, likelihood), value
     return best
 
 

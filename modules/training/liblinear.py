@@ -17,8 +17,9 @@ from scipy import sparse
 from modules.arrays import Float32Array, IntpArray
 from modules.features import Feature, embedding_features, image_feature
 from modules.losses.base import Matrix
+from modules.models.build import words_layer
 from modules.models.name_prior import names_layer
-from modules.models.projection import unit_rows
+from modules.models.projection import EmbeddingColumns, unit_rows
 from modules.objectives import ancestor_levels
 from modules.training.design import Design, columns_of, design_matrix
 from modules.training.image_columns import embedder, shown_alone
@@ -117,14 +118,30 @@ def _fit_named_head(
     """The head of an objective that starts from categories' names."""
     objective, columns = task.objectives[name], np.asarray(matrix, np.float32)
     names = names_in_embedding(task.sizes.names[name], task.features, columns.shape[1], design.image_columns)
+    compared = _compared_words(task, design)
+    known = NamedProducts.of(columns, names, None if compared is None else design.matrix[:, compared])
     process = process_of(
-        objective, NamedProducts.of(columns, names), objective.labelled(labels), labels,
+        objective, known, objective.labelled(labels), labels,
         ancestor_levels(objective.classes(task.taxonomy), task.taxonomy), task.seed, products,
     )  # fmt: skip
     task.model.set_head(model, name, process.table, process.bias, design)
     layer = model.get_layer(names_layer(name))
     offsets = process.prior.offsets(process.numbers.sharpness, process.numbers.levelled)
     layer.set_weights([process.prior.directions.T, process.named, np.float32(process.numbers.sharpness), offsets])
+    if compared is not None:
+        words = np.zeros((len(compared), len(process.bias)), np.float32) if process.words is None else process.words
+        for feature, ends in design.columns.items():
+            if feature not in design.embeddings:
+                part = words[slice(*np.searchsorted(compared, ends))]
+                model.get_layer(f"{words_layer(name)}_{feature}").set_weights([part])
+
+
+def _compared_words(task: TrainingTask, design: Design) -> IntpArray | None:
+    """The columns of the design by which the model compares products beside the embedding; None: by none."""
+    if not task.model.compares_words or image_feature(task.features) is not None:
+        return None
+    compared = EmbeddingColumns.of(design.columns, design.embeddings, design.text_columns).projected
+    return compared if len(compared) else None
 
 
 def names_in_embedding(

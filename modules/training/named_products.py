@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from scipy import sparse
 
 from modules.arrays import Float32Array, IntpArray
 from modules.models.name_prior import name_prior
@@ -26,17 +27,19 @@ class NamedProducts:
       embeddings: float32 (n, width), of all products of the train split, labelled or not.
       names: float32 (classes, width), the names as products of that text would be embedded.
       priors: what they say of products, whitened and as they are.
+      words: float32 (n, words), by which products are compared, too; None: they are not.
     """
 
     embeddings: Float32Array
     names: Float32Array
     priors: Priors
+    words: sparse.csr_matrix | None = None
 
     @classmethod
-    def of(cls, embeddings: Float32Array, names: Float32Array) -> NamedProducts:
+    def of(cls, embeddings: Float32Array, names: Float32Array, words: sparse.csr_matrix | None = None) -> NamedProducts:
         """From embeddings and names as the model's graph has them, rows of unit length."""
         priors = {whitened: name_prior(names, embeddings, whitened=whitened) for whitened in (True, False)}
-        return cls(embeddings, names, priors)
+        return cls(embeddings, names, priors, words)
 
 
 def process_of(
@@ -57,8 +60,10 @@ def process_of(
     if objective.class_weights == "balanced":
         weights = np.array(balanced_weights(np.bincount(own, minlength=len(known.names))))[own]
     shown = rows if products is None else products[rows]
+    groups = _equal_rows(known.embeddings, shown)
+    words = None if known.words is None else known.words[rows]
     return fit_process(
-        Labelled(known.embeddings[rows], own, _equal_rows(known.embeddings, shown), weights), known.names, known.priors,
+        Labelled(known.embeddings[rows], own, groups, weights, words), known.names, known.priors,
         spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
     )  # fmt: skip
 

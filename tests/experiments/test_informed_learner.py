@@ -11,7 +11,7 @@ import pytest
 
 from experiments.catalogue import LabelledCatalogue, catalogue_of
 from experiments.label_efficiency import Settings, memory_learner, run
-from experiments.learners import Learner
+from experiments.learners import ExactLearner, Learner
 from experiments.play import Game
 from modules.models import auto
 from modules.query_strategies import Pool, strategy
@@ -130,3 +130,20 @@ def test_its_first_batch_sees_no_embedding_that_others_labels_made(
     second.resume([])
     assert not second.fitted
     np.testing.assert_allclose(learner.embeddings(pool), fresh, atol=1e-6)
+
+
+def test_it_compares_words_when_there_are_labels_enough(
+    catalogue: LabelledCatalogue, workflow: Workflow, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(auto, "WORDS_FROM", 40)
+    pool, held_out = catalogue.held_out(0.2, 1)
+    chosen = workflow.model_copy(update={"model": auto.AutoModel(embedding_width=2)})
+    learner = memory_learner(chosen, catalogue, pool)
+    assert isinstance(learner, ExactLearner)
+    accuracies = []
+    for count, compares in ((39, False), (40, True), (39, False)):
+        learner.fit(pool[:count], catalogue.truth[pool[:count]], 3)
+        assert learner.settings.compares_words == compares == (learner.words is not None)
+        accuracies.append((learner.logits(held_out).argmax(axis=1) == catalogue.truth[held_out]).mean())
+    assert learner.process is not None and learner.process.words is None
+    assert accuracies[1] > accuracies[0] == accuracies[2]

@@ -61,9 +61,12 @@ def fitted(rows: Labelled, names, priors: Priors, spread=None, temperature: floa
     return fit_process(rows, names, priors, spread=spread, temperature=temperature, seed=1)
 
 
-def posterior(rows: Labelled, names, priors, numbers, at):
-    """Posterior means by scikit-learn, before relatives' scores are added; a row that counts w times has noise / w."""
-    noise, sharpness, weight, _, examples, loudness, fade, whitened, levelled = numbers
+def posterior(rows: Labelled, names, priors, numbers, at, words=None):
+    """Posterior means by scikit-learn, before relatives' scores are added; a row that counts w times has noise / w.
+
+    The words' kernel is that of further inputs, ``words`` those of ``at``; names have none of them.
+    """
+    noise, sharpness, weight, _, examples, loudness, fade, whitened, levelled, factor = numbers
     prior = priors[whitened]
     counts = np.array([rows.weights[rows.labels == category].sum() for category in range(len(names))])
     weight = weight * np.ones(len(names)) if np.isinf(fade) else weight * fade / (fade + counts)
@@ -72,12 +75,17 @@ def posterior(rows: Labelled, names, priors, numbers, at):
     targets = np.eye(len(names))[np.concatenate([rows.labels, added])]
     own = weight * prior.probabilities(inputs.astype(np.float32), sharpness, levelled)
     loud = np.where(names.any(axis=0), loudness, 1.0)
+    inputs, asked = inputs * loud, at * loud
+    if words is not None:
+        of_rows = np.concatenate([rows.words.toarray(), np.zeros((len(added), words.shape[1]))])
+        inputs = np.concatenate([inputs, factor**0.5 * of_rows], axis=1)
+        asked = np.concatenate([asked, factor**0.5 * words.toarray()], axis=1)
     each = noise / np.concatenate([rows.weights, np.ones(len(added))])
     kernel = DotProduct(CONSTANT**0.5, "fixed")
     means = []
     for column in range(len(names)):
         oracle = GaussianProcessRegressor(kernel, alpha=each, optimizer=None)
-        means.append(oracle.fit(inputs * loud, targets[:, column] - own[:, column]).predict(at * loud))
+        means.append(oracle.fit(inputs, targets[:, column] - own[:, column]).predict(asked))
     return np.stack(means, axis=1) + weight * prior.probabilities(at, sharpness, levelled)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from scipy import sparse
 from scipy.special import log_softmax
 
 from modules.arrays import Float32Array
@@ -105,17 +106,25 @@ def names_of(settings: Workflow, width: int) -> Float32Array:
     return names_in_embedding(encoded_names(settings, catalogue.TREE)["exclusive"], settings.features, width)
 
 
-def process_on(settings: Workflow, embeddings: Float32Array, labels: np.ndarray) -> Process:
+def process_on(
+    settings: Workflow, embeddings: Float32Array, labels: np.ndarray, words: sparse.csr_matrix | None = None
+) -> Process:
     objective = settings.objectives["exclusive"]
     levels = ancestor_levels(objective.classes(catalogue.TREE), catalogue.TREE)
-    return process_of(
-        objective, NamedProducts.of(embeddings, names_of(settings, embeddings.shape[1])), np.flatnonzero(labels >= 0),
-        labels, levels, settings.seed,
-    )  # fmt: skip
+    known = NamedProducts.of(embeddings, names_of(settings, embeddings.shape[1]), words)
+    return process_of(objective, known, np.flatnonzero(labels >= 0), labels, levels, settings.seed)
 
 
 def embedded(shop: Shop, settings: Workflow, split: str) -> tuple[Float32Array, np.ndarray]:
     """The embedding in NumPy, by what the SVD of the train split gives, and the labels."""
+    embeddings, labels, _ = embedded_and_words(shop, settings, split)
+    return embeddings, labels
+
+
+def embedded_and_words(
+    shop: Shop, settings: Workflow, split: str
+) -> tuple[Float32Array, np.ndarray, sparse.csr_matrix]:
+    """As :func:`embedded`, and the title's words."""
     counts = {"exclusive": len(catalogue.TREE.exclusive)}
     sizes = input_sizes(settings, shop.transform, counts)
     pairs = {
@@ -128,11 +137,12 @@ def embedded(shop: Shop, settings: Workflow, split: str) -> tuple[Float32Array, 
         for part in ("train", split)
     }  # fmt: skip
     start, end = columns_of(settings.features, sizes.features)["title"]
-    projection = fit_projection(pairs["train"][0][:, start:end], 12, settings.seed)
+    width = settings.model.model_dump()["embedding_width"]
+    projection = fit_projection(pairs["train"][0][:, start:end], width, settings.seed)
     matrix, labels = pairs[split]
     rest = np.delete(matrix.toarray(), np.s_[start:end], axis=1)
     both = np.concatenate([embed(matrix[:, start:end], projection), rest], axis=1)
-    return unit_rows(both).astype(np.float32), labels["exclusive"]
+    return unit_rows(both).astype(np.float32), labels["exclusive"], matrix[:, start:end]
 
 
 @pytest.mark.parametrize("features", [TEXT, ("meaning", "title"), ("meaning",)], ids="-".join)
@@ -182,6 +192,20 @@ def test_the_exported_model_answers_as_the_process(shop: Shop, tmp_path: Path, l
         assert (answered.argmax(axis=1) == known)[titled].mean() > 0.9
 
 
+@pytest.mark.parametrize("features", [TEXT, ("meaning", "title")], ids="-".join)
+def test_the_exported_model_compares_words(shop: Shop, tmp_path: Path, features: tuple[str, ...]) -> None:
+    # Two directions of the SVD leave it to the words to tell categories apart.
+    settings = shop.settings(features, model={**PROCESS, "embedding_width": 2, "words": True})
+    facts = shop.trained(settings, tmp_path)
+    embeddings, truth, words = embedded_and_words(shop, settings, "train")
+    others, _, asked = embedded_and_words(shop, settings, "eval")
+    process = process_on(settings, embeddings, truth, words)
+    assert process.words is not None and np.abs(asked @ process.words).max() > 0.1
+    answered = shop.answers(tmp_path, "eval", "evaluate")["exclusive/probabilities"]
+    logits = process.logits(others, asked) / facts["calibration"]["temperature"]["exclusive"]
+    np.testing.assert_allclose(np.log(answered), log_softmax(logits, axis=1), atol=0.05)
+
+
 KINDS: dict[str, dict[str, Any]] = {
     "no label at all": {"labels": (0, 0)},
     "a label for evaluation alone": {"labels": (0, 1)},
@@ -193,6 +217,11 @@ KINDS: dict[str, dict[str, Any]] = {
     "bootstrap": {"committee": {"by": "bootstrap", "members": 2, "combine": "average"}, "labels": (40, 20)},
     "other kinds": {"committee": {"by": "kinds", "combine": "weighted", "kinds": [
         {"model": {"kind": "linear"}, "training": TRAINING}, {"model": {"kind": "auto"}, "training": TRAINING}]}},
+    "words": {"model": {**PROCESS, "words": True}},
+    "words, no label": {"model": {**PROCESS, "words": True}, "labels": (0, 0)},
+    "words, refitted": {"model": {**PROCESS, "words": True}, "training": {**TRAINING, "refit_on_eval": True}},
+    "words that there are none of": {"model": {**PROCESS, "words": True}, "features": ("meaning",), "labels": (20, None)},
+    "words beside a picture": {"model": {**PROCESS, "words": True}, "features": (*TEXT, "picture")},
     "a picture": {"features": (*TEXT, "picture"), "objectives": BOTH, "labels": (40, None)},
     "a picture, no label": {"features": (*TEXT, "picture"), "labels": (0, 0)},
 }  # fmt: skip
