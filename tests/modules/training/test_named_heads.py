@@ -220,7 +220,7 @@ KINDS: dict[str, dict[str, Any]] = {
     "words": {"model": {**PROCESS, "words": True}},
     "words, no label": {"model": {**PROCESS, "words": True}, "labels": (0, 0)},
     "words, refitted": {"model": {**PROCESS, "words": True}, "training": {**TRAINING, "refit_on_eval": True}},
-    "words that there are none of": {"model": {**PROCESS, "words": True}, "features": ("meaning",), "labels": (20, None)},
+    "no words": {"model": {**PROCESS, "words": True}, "features": ("meaning",), "labels": (20, None)},
     "words beside a picture": {"model": {**PROCESS, "words": True}, "features": (*TEXT, "picture")},
     "a picture": {"features": (*TEXT, "picture"), "objectives": BOTH, "labels": (40, None)},
     "a picture, no label": {"features": (*TEXT, "picture"), "labels": (0, 0)},
