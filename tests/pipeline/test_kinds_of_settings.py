@@ -86,7 +86,7 @@ def test_a_kind_refuses_each_key_of_the_others_and_says_whose_it_is(
         assert (
             f"only {tag}: {', '.join(owners[:-1])}{' or ' if owners[1:] else ''}{owners[-1]} has it" in problem.expected
         )
-        # No older workflow has a kind that chooses or reads names, nor a key of these alone: there is nothing to migrate.
+        # No older workflow has a kind that chooses or reads names, nor a key of such kinds alone: nothing is migrated.
         owning = [other for other in kinds if key in other.model_fields]
         newer = issubclass(kind, ModelSettings) and (
             kind.chooses or kind.knows_names or all(issubclass(o, ModelSettings) and o.knows_names for o in owning)
