@@ -17,7 +17,7 @@ from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
 from modules.features import embedding_features
 from modules.graph_ops.layers import PADDING
 from modules.models.base import ModelSettings
-from modules.models.build import InputSizes, build_model
+from modules.models.build import InputSizes, build_model, compares_words
 from modules.models.latent import WIDTH, LatentModelSettings
 from modules.models.projection import ROWS, EmbeddingColumns, embed, fit_projection
 from modules.objectives import DEFAULT_OBJECTIVE, ancestor_levels
@@ -125,7 +125,7 @@ class ExactLearner:
                 seen = seen[np.random.default_rng(seed).choice(len(self.pool), ROWS, replace=False)]
             projection = fit_projection(seen, settings.embedding_width or WIDTH, seed)
             self._embeddings = columns.embed(self.design, projection)
-            if settings.compares_words and len(columns.projected):
+            if compares_words(settings, self.workflow.features, self.classes):
                 self.words = self.design[:, columns.projected]
             self.matrix = self._embeddings
         else:

@@ -18,6 +18,7 @@ from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TE
 if TYPE_CHECKING:
     import numpy as np
 
+    from modules.models.base import ModelSettings
     from modules.settings.workflow import Workflow
 
 
@@ -76,6 +77,18 @@ def build_model(workflow: Workflow, sizes: InputSizes) -> keras.Model:
         # Layer names may not hold the slash that Transform's output names have.
         warnings.filterwarnings("ignore", message="When providing `inputs` as a dict")
         return keras.Model(inputs=inputs, outputs=outputs, name=settings.kind)
+
+
+MOST_COMPARED = 1500
+"""With more categories, no words are compared: their table, and the matrix of all pairs of labels and names, would be
+too large."""
+
+
+def compares_words(model: ModelSettings, features: Mapping[str, FeatureSettings], classes: int) -> bool:
+    """Whether the head of an objective with so many classes has :func:`words_layer`."""
+    read = [feature for feature in features.values() if not feature.is_embedding]
+    pictured = any(feature.has_tower for feature in read)
+    return model.compares_words and classes <= MOST_COMPARED and bool(read) and not pictured
 
 
 def words_layer(objective: str) -> str:
@@ -165,12 +178,13 @@ class Builder:
         return Bias(name=f"{objective}_bias")(values)
 
     def words(self, inputs: Mapping[str, Any], objective: str) -> list[Any]:
-        """An objective's logits straight from the features that are no embeddings themselves, where there are any."""
-        others = {key: feature for key, feature in self.features.items() if not feature.is_embedding}
-        if not others or self.image is not None:
+        """An objective's logits straight from the features that are no embeddings themselves, as the one part of a
+        list, which is empty where words are not compared."""
+        classes = self.objectives[objective]
+        if self.image is not None or not compares_words(self.settings, self.features, classes):
             return []
-        name, classes = words_layer(objective), self.objectives[objective]
-        return [self.summed(inputs, classes, name, initializer="zeros", features=others)]
+        others = {key: feature for key, feature in self.features.items() if not feature.is_embedding}
+        return [self.summed(inputs, classes, words_layer(objective), initializer="zeros", features=others)]
 
     def concatenated(self, inputs: Mapping[str, Any]) -> Any:
         """All features' encodings side by side, (batch, width)."""

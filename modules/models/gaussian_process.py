@@ -26,8 +26,9 @@ class GaussianProcessModel(LatentModelSettings):
 
     words: bool = False
     """Whether products are compared by their words, too, beside the embedding, as loudly as the labels want it: what
-    the few labels of a category say of words that no other one has. With more than 10,000 labels, or beside an image
-    feature, they are compared by the embedding alone. ``auto`` takes it from 500 labels on."""
+    the few labels of a category say of words that no other one has. With more than 10,000 labels or 1,500
+    categories, or beside an image feature, they are compared by the embedding alone. ``auto`` takes it from 500
+    labels on."""
 
     knows_names: ClassVar[bool] = True
 
@@ -52,6 +53,5 @@ class GaussianProcessModel(LatentModelSettings):
         for name in builder.single_label:
             names = CategoryNames(builder.objectives[name], LEAST_DEVIATION, name=names_layer(name))
             parts[name].append(names(shared))
-            if self.words:
-                parts[name] += builder.words(inputs, name)
+            parts[name] += builder.words(inputs, name)
         return parts

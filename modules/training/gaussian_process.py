@@ -17,6 +17,9 @@ the likelihood of each label under the process fitted without it, which has a cl
 that mislead get a smaller a, down to none, and are then no rows, either. A label is left out with all rows that show
 the same product, else these would answer for it. A few labels
 fit many choices by chance, so each step away from the choice before any label has to earn its keep.
+
+The words may have a linear kernel of their own beside the embedding's, b W W' of all pairs of labelled products: the
+embedding's directions are those that all products share, and leave out what few have. The labels choose b last.
 """
 
 from __future__ import annotations

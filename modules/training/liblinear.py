@@ -17,7 +17,7 @@ from scipy import sparse
 from modules.arrays import Float32Array, IntpArray
 from modules.features import Feature, embedding_features, image_feature
 from modules.losses.base import Matrix
-from modules.models.build import words_layer
+from modules.models.build import compares_words, words_layer
 from modules.models.name_prior import names_layer
 from modules.models.projection import EmbeddingColumns, unit_rows
 from modules.objectives import ancestor_levels
@@ -118,7 +118,9 @@ def _fit_named_head(
     """The head of an objective that starts from categories' names."""
     objective, columns = task.objectives[name], np.asarray(matrix, np.float32)
     names = names_in_embedding(task.sizes.names[name], task.features, columns.shape[1], design.image_columns)
-    compared = _compared_words(task, design)
+    compared: IntpArray | None = None
+    if compares_words(task.model, task.features, task.sizes.classes[name]):
+        compared = EmbeddingColumns.of(design.columns, design.embeddings, design.text_columns).projected
     known = NamedProducts.of(columns, names, None if compared is None else design.matrix[:, compared])
     process = process_of(
         objective, known, objective.labelled(labels), labels,
@@ -134,14 +136,6 @@ def _fit_named_head(
             if feature not in design.embeddings:
                 part = words[slice(*np.searchsorted(compared, ends))]
                 model.get_layer(f"{words_layer(name)}_{feature}").set_weights([part])
-
-
-def _compared_words(task: TrainingTask, design: Design) -> IntpArray | None:
-    """The columns of the design by which the model compares products beside the embedding; None: by none."""
-    if not task.model.compares_words or image_feature(task.features) is not None:
-        return None
-    compared = EmbeddingColumns.of(design.columns, design.embeddings, design.text_columns).projected
-    return compared if len(compared) else None
 
 
 def names_in_embedding(

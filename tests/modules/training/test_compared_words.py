@@ -9,7 +9,10 @@ import pytest
 from scipy import sparse
 from scipy.special import log_softmax
 
+from modules.features.text import TextFeature
 from modules.models.auto import FEW_LABELS, WORDS_FROM, AutoModel
+from modules.models.build import MOST_COMPARED, compares_words
+from modules.models.gaussian_process import GaussianProcessModel
 from modules.training import gaussian_process
 from modules.training.gaussian_process import NOISE, TEMPERATURES, WORDS, Labelled, spread_over
 from tests.modules.training.test_gaussian_process import (
@@ -106,3 +109,10 @@ def test_with_very_many_labels_words_are_left_out(monkeypatch: pytest.MonkeyPatc
 def test_auto_compares_words_from_so_many_labels_on(labels: int, compares: bool) -> None:
     model, _ = AutoModel().chosen(labels, True)
     assert model.kind == "gaussian_process" and model.compares_words == compares
+
+
+@pytest.mark.parametrize("classes", [MOST_COMPARED, MOST_COMPARED + 1])
+def test_a_table_of_words_for_very_many_categories_is_not_made(classes: int) -> None:
+    model = GaussianProcessModel(words=True)
+    assert compares_words(model, {"title": TextFeature()}, classes) == (classes <= MOST_COMPARED)
+    assert not compares_words(GaussianProcessModel(), {"title": TextFeature()}, classes)
