@@ -22,7 +22,8 @@ from components.properties import set_property
 from modules.examples import TAXONOMY_FILE
 from modules.metrics.checks import REST, check_categories
 from modules.metrics.per_retailer import retailer_figures
-from modules.predictions.acceptance import CATEGORY_FIGURES, acceptance_figures, read_acceptance
+from modules.predictions.acceptance import acceptance_figures, read_acceptance
+from modules.predictions.accepted_figures import CATEGORY_FIGURES
 from modules.predictions.read import PredictionFiles
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy

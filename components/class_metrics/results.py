@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from modules.predictions.acceptance import AUDITED, PICKED
+from modules.predictions.accepted_figures import AUDITED, PICKED
 
 Figures = Mapping[str, float]
 

@@ -10,7 +10,6 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 import pyarrow as pa
@@ -20,26 +19,13 @@ from pydantic import TypeAdapter, ValidationError
 from modules.arrays import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
 from modules.errors import InputError, Problem
 from modules.metrics.acceptance import Fit, Pool, fit_threshold, needed, pools_of
+from modules.predictions.accepted_figures import ASKED, AUDITED, COVERAGE, LOWER, PICKED, POOL_LEVEL, THRESHOLD
 from modules.predictions.columns import ACCEPTED, CATEGORY_ID, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.settings.acceptance import AcceptanceSettings
 
 ACCEPTANCE_FILE = "acceptance.json"
 """In a folder of predictions; only where an objective asks for it."""
-
-COVERAGE: Final = "accepted_coverage"
-ASKED: Final = "accepted_precision_asked"
-LOWER: Final = "accepted_precision_bound"
-AUDITED: Final = "accepted_audited"
-PICKED: Final = "accepted_picked"
-"""Figures of an objective: share of the products that are accepted; the precision that was asked for; its lower bound;
-the audited products; labelled test products that were picked, not drawn at random, and so do not count."""
-THRESHOLD: Final = "accepted_threshold"
-POOL_LEVEL: Final = "accepted_pool_level"
-"""Figures of a category beside its :data:`COVERAGE`, :data:`AUDITED` and :data:`LOWER`: from which probability on its
-products are accepted, missing where none is; level in the taxonomy of the category under which the threshold is shared,
-1 for a root, 0 for the whole taxonomy."""
-CATEGORY_FIGURES = (COVERAGE, THRESHOLD, AUDITED, LOWER, POOL_LEVEL)
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from modules.counting import counted
-from modules.predictions.acceptance import ASKED, AUDITED, COVERAGE, LOWER, PICKED
+from modules.predictions.accepted_figures import ASKED, AUDITED, COVERAGE, LOWER, PICKED
 
 
 def acceptance_sentences(values: Mapping[str, float]) -> list[str]:

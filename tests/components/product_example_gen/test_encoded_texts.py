@@ -57,7 +57,7 @@ def flow(**more: Any) -> Workflow:
 
 @pytest.mark.parametrize("batch", [1, 7, 1024])
 def test_whoever_has_a_text_has_its_vector(feed: Path, tmp_path: Path, monkeypatch: Any, batch: int) -> None:
-    monkeypatch.setattr("components.product_example_gen.tasks.BATCH", batch)
+    monkeypatch.setattr("modules.feeds.products.BATCH", batch)
     made = execute(feed, tmp_path / "out", flow(encoder="encoders/tiny"))
     assert len(made.all) == PRODUCTS - 1 and [row["line"] for row in made.bad] == [6]
     assert "p4" in made.all and NAME not in made.all["p4"]
