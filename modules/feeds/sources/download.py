@@ -18,6 +18,7 @@ import urllib3.exceptions as errors
 from urllib3.response import HTTPResponse
 from urllib3.util import parse_url
 
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.feeds.formats import FORMATS
 from modules.feeds.sources.base import Away, Fetched, write_to
@@ -256,7 +257,7 @@ class Download:
             stream.flush()
             os.fsync(stream.fileno())
         if announced is not None and size != announced:
-            raise _Again(f"{self._asked.title} ends after {size:,} of {announced:,} bytes")
+            raise _Again(f"{self._asked.title} ends after {size:,} of {counted(announced, 'byte')}")
 
 
 class _Gunzip:
