@@ -17,6 +17,16 @@ def counted(count: int, singular: str, plural: str | None = None) -> str:
     return f"{count:,} {_plural(singular) if plural is None else plural}"
 
 
+def sized(count: int) -> str:
+    """Bytes for people: ``512 B``, ``12.3 kB``, ``1.2 GB``."""
+    value, unit = float(count), "B"
+    for unit in ("B", "kB", "MB", "GB", "TB"):
+        if value < 1000 or unit == "TB":
+            break
+        value /= 1000
+    return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
+
+
 def _plural(noun: str) -> str:
     if noun.endswith(_WITH_ES):
         return noun + "es"

@@ -6,7 +6,7 @@ import shutil
 import time
 from typing import TYPE_CHECKING
 
-from modules.counting import counted
+from modules.counting import counted, sized
 from modules.errors import InputError, Problem, reason
 from modules.feeds.sources.snapshots import remove as remove_snapshots
 from modules.paths import near
@@ -44,12 +44,12 @@ def clean_folder(
             table.add_column(heading, justify="right" if heading == "size" else "left")
         table.add_column("folder", overflow="fold")
         for removed in folders:
-            table.add_row(text(removed.what), text(removed.run), _size(removed.bytes), text(near(removed.path)))
+            table.add_row(text(removed.what), text(removed.run), sized(removed.bytes), text(near(removed.path)))
         show(console, table)
     if not dry_run:
         remove(folder, folders)
     if folders or not short:
-        total = _size(sum(removed.bytes for removed in folders))
+        total = sized(sum(removed.bytes for removed in folders))
         done = "would be deleted" if dry_run else "deleted"
         console.print(f"retention: {counted(len(folders), 'folder')} of older runs {done}, {total}", soft_wrap=True)
 
@@ -68,7 +68,7 @@ def clean_encodings(loaded: LoadedWorkflow, console: Console, *, dry_run: bool =
         except OSError as error:
             raise InputError(Problem(str(cache), f"cannot be deleted: {reason(error)}")) from error
     done = "would be deleted" if dry_run else "deleted"
-    console.print(f"cache of texts' vectors: {_size(size)} {done}", soft_wrap=True)
+    console.print(f"cache of texts' vectors: {sized(size)} {done}", soft_wrap=True)
 
 
 def clean_sources(loaded: LoadedWorkflow, console: Console, *, dry_run: bool = False) -> None:
@@ -86,13 +86,4 @@ def clean_sources(loaded: LoadedWorkflow, console: Console, *, dry_run: bool = F
             place = str(error.filename or "")
             raise InputError(Problem(place, f"cannot be deleted: {reason(error)}")) from error
     done = "would be deleted" if dry_run else "deleted"
-    console.print(f"snapshots of sources: {counted(len(files), 'file')} {done}, {_size(size)}", soft_wrap=True)
-
-
-def _size(count: int) -> str:
-    value, unit = float(count), "B"
-    for unit in ("B", "KB", "MB", "GB", "TB"):
-        if value < 1000 or unit == "TB":
-            break
-        value /= 1000
-    return f"{value:,.0f} {unit}" if unit == "B" else f"{value:,.1f} {unit}"
+    console.print(f"snapshots of sources: {counted(len(files), 'file')} {done}, {sized(size)}", soft_wrap=True)

@@ -6,6 +6,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from modules.counting import sized
 from modules.errors import InputError, Problem
 from modules.feeds.sources.base import Away
 from modules.feeds.sources.snapshots import last_snapshot, old_snapshots, take_snapshot
@@ -93,7 +94,7 @@ def _take(loaded: LoadedWorkflow, number: int, source: Source, console: Console)
             hint = f"{hint}; {used}" if hint else used
         raise InputError(Problem("", away.why, key="source", hint=hint)) from None
     state = "" if is_new else ", unchanged"
-    console.print(f"{_name(loaded, number)}: {_size(snapshot.bytes)} from {source.title()}{state}", soft_wrap=True)
+    console.print(f"{_name(loaded, number)}: {sized(snapshot.bytes)} from {source.title()}{state}", soft_wrap=True)
 
 
 def _say_last(loaded: LoadedWorkflow, number: int, console: Console) -> None:
@@ -118,7 +119,3 @@ def _key(loaded: LoadedWorkflow, number: int) -> str:
 
 def _name(loaded: LoadedWorkflow, number: int) -> str:
     return f"feed {loaded.workflow.sources[number].retailer}" if loaded.workflow.feeds else "feed"
-
-
-def _size(count: int) -> str:
-    return f"{count / 1e6:,.1f} MB" if count >= 1e5 else f"{count / 1e3:,.1f} kB"

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from modules.counting import counted
+from modules.counting import counted, sized
 from modules.errors import InputError, Problem, reason
 from modules.examples import PRODUCT_FIELDS, ProductColumns
 from modules.feeds.files import NO_MATCH, format_of
@@ -278,9 +278,7 @@ def _check_source(loaded: LoadedWorkflow, number: int, paths: list[str], report:
     if any(is_remote(path) for path in paths):
         report.counts[name] = f"{counted(len(paths), 'file')}, not looked into"
         return []
-    size = sum(size_of(path) for path in paths)
-    shown = f"{size / 1e6:,.1f} MB" if size >= 1e5 else f"{size / 1e3:,.1f} kB"
-    report.counts[name] = f"{counted(len(paths), 'file')}, {shown}"
+    report.counts[name] = f"{counted(len(paths), 'file')}, {sized(sum(size_of(path) for path in paths))}"
     peeks: list[Peek] = []
     for path in paths:
         kind = _collect(report, lambda path=path: format_of(path, source))  # type: ignore[misc]

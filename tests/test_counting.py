@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modules.counting import counted
+from modules.counting import counted, sized
 from modules.rules.english import plural, singular
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -111,3 +111,11 @@ def test_no_message_counts_one_as_several(folder: str) -> None:
         str(file.relative_to(ROOT)): list(plurals_by_hand(file.read_text())) for file in (ROOT / folder).rglob("*.py")
     }
     assert {name: texts for name, texts in told.items() if texts} == {}
+
+
+@pytest.mark.parametrize(
+    ("count", "shown"),
+    [(0, "0 B"), (999, "999 B"), (1000, "1.0 kB"), (12_345, "12.3 kB"), (5 * 10**9, "5.0 GB"), (10**16, "10,000.0 TB")],
+)
+def test_bytes_have_the_unit_that_suits_them(count: int, shown: str) -> None:
+    assert sized(count) == shown

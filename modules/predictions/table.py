@@ -44,7 +44,7 @@ class TableWriter:
     def add(self, batch: pa.RecordBatch) -> None:
         """Takes a batch; writes when enough rows wait."""
         self.waiting.append(batch)
-        if sum(one.num_rows for one in self.waiting) >= ROW_GROUP:
+        if sum(batch.num_rows for batch in self.waiting) >= ROW_GROUP:
             self.flush()
 
     def flush(self) -> None:

@@ -336,10 +336,10 @@ class _Smoother:
     def of(cls, inputs: Float64Array) -> _Smoother:
         """By the smaller one of the two matrices of products."""
         rows, columns = inputs.shape
-        values, vectors = np.linalg.eigh(inputs @ inputs.T if rows <= columns else inputs.T @ inputs)
-        kept = values > 1e-9 * max(float(values[-1]), 1e-12)
-        values, vectors = values[kept], vectors[:, kept]
-        return cls(vectors if rows <= columns else inputs @ (vectors / np.sqrt(values)), values)
+        if rows <= columns:
+            return cls.of_pairs(inputs @ inputs.T)
+        other = cls.of_pairs(inputs.T @ inputs)
+        return cls(inputs @ (other.vectors / np.sqrt(other.values)), other.values)
 
     @classmethod
     def of_pairs(cls, kernel: Float64Array) -> _Smoother:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,6 +81,25 @@ def load(
     if products:
         write_demo_products(loaded)
     return loaded
+
+
+def refuse_workflow(text: str, key: str, expected: str, command: str) -> None:
+    """Refuses a workflow file as an argument that is something else.
+
+    Args:
+      text: what stands there.
+      key: the argument.
+      expected: what it is.
+      command: beside which the workflow is an option.
+
+    Raises:
+      InputError: it is one.
+    """
+    from modules.errors import InputError, Problem
+
+    if Path(text).suffix in (".yaml", ".yml"):
+        hint = f"{command} --workflow {shlex.quote(text)}"
+        raise InputError(Problem("", f"expected {expected}; this is a workflow", key=key, value=text, hint=hint))
 
 
 def write_demo_products(loaded: LoadedWorkflow) -> None:

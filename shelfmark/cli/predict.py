@@ -12,9 +12,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from modules.counting import counted
-from modules.errors import InputError, Problem
 from modules.paths import near
-from shelfmark.cli.options import LastSnapshotOption, SetOption, WorkflowOption, console, load
+from shelfmark.cli.options import LastSnapshotOption, SetOption, WorkflowOption, console, load, refuse_workflow
 
 if TYPE_CHECKING:
     from pipeline.workflow_file import LoadedWorkflow
@@ -42,9 +41,7 @@ def predict(
     from pipeline.sources import take_sources
 
     for file in feed or ():
-        if file.endswith((".yaml", ".yml")):
-            raise InputError(Problem("", "expected a file of the feed; this is a workflow", key="FEED", value=file,
-                                     hint=f"shelfmark predict --workflow {shlex.quote(file)}"))  # fmt: skip
+        refuse_workflow(file, "FEED", "a file of the feed", "shelfmark predict")
     loaded = load(workflow, overrides, products=True)
     today = take_sources(with_files(loaded, feed or ()), console(), last=last_snapshot)
     _predict(loaded, today, many_gone)

@@ -15,7 +15,7 @@ import typer
 from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.paths import near
-from shelfmark.cli.options import SetOption, WorkflowOption, console, load
+from shelfmark.cli.options import SetOption, WorkflowOption, console, load, refuse_workflow
 
 if TYPE_CHECKING:
     from modules.predictions.documents import Documents
@@ -95,9 +95,7 @@ def publish(
     if target is None:
         raise InputError(Problem("", "expected a target: a folder, or the address of a database or a webhook",
                                  key="TARGET", hint="see `shelfmark publish --help`"))  # fmt: skip
-    if Path(target).suffix in (".yaml", ".yml"):
-        raise InputError(Problem("", "expected a target; this is a workflow", key="TARGET", value=target,
-                                 hint=f"shelfmark publish TARGET --workflow {target}"))  # fmt: skip
+    refuse_workflow(target, "TARGET", "a target", "shelfmark publish TARGET")
     options = Options(signing_secret(secret_env, secret_file), table, timeout, allow_private)
     # Before the workflow is read: what cannot be published to is told at once.
     place = target_for(target, options)

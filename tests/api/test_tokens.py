@@ -9,15 +9,20 @@ from typing import Any
 
 import httpx
 import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from hypothesis import given
 from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from api import app as application
 from api.app import Services
+from api.classify import routes as classify
 from api.current import Current
-from api.gate import Access
+from api.gate import SCOPE_OF, Access
+from api.products import routes as products
 from api.rate import RateLimit
+from api.similarity import routes as similarity
 from api.similarity.metrics import Metrics
 from api.start import ApiOptions, clients_of
 from api.tokens import SCOPES, FileClients, add_client
@@ -203,3 +208,10 @@ def test_without_tokens_only_loopbacks_own_names_are_answered() -> None:
     with serving_all(SERVICES, Access(None, 1)) as client:
         answer = client.get("/v1/products", headers={"host": "evil.example"})
         assert answer.status_code == 421 and isinstance(client, httpx.Client)
+
+
+@pytest.mark.parametrize("router", [classify.router, products.router, similarity.router])
+def test_each_route_needs_a_scope(router: APIRouter) -> None:
+    """Other paths are open to a token of any scope."""
+    paths = [route.path for route in router.routes if isinstance(route, APIRoute)]
+    assert paths and all(SCOPE_OF.get("/".join(path.split("/")[:3])) in SCOPES for path in paths), paths

@@ -62,9 +62,9 @@ def test_the_cache_of_texts_vectors_goes_when_it_is_asked_for(tmp_path: Path) ->
     cache = shop.runs / "encodings"
     cache.mkdir(parents=True)
     (cache / "vectors.sqlite").write_bytes(bytes(12_345))
-    assert "12.3 KB would be deleted" in shop.shelfmark("clean", "--encodings", "--dry-run")
+    assert "12.3 kB would be deleted" in shop.shelfmark("clean", "--encodings", "--dry-run")
     assert cache.exists()
-    assert "12.3 KB deleted" in shop.shelfmark("clean", "--encodings")
+    assert "12.3 kB deleted" in shop.shelfmark("clean", "--encodings")
     assert not cache.exists()
     assert "0 B deleted" in shop.shelfmark("clean", "--encodings")
 

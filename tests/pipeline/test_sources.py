@@ -124,10 +124,10 @@ def test_validate_takes_the_snapshot_and_says_so(capsys, tmp_path: Path) -> None
         path = write(tmp_path, HTTP, url=server.url("/feed.csv"))
         code, out, err = run(capsys, "validate", path)
         assert (code, err) == (0, "")
-        assert f"feed: 0.1 kB from {server.url('/feed.csv')}\n" in out and out.endswith("ok\n")
+        assert f"feed: {len(FEED)} B from {server.url('/feed.csv')}\n" in out and out.endswith("ok\n")
         (first,) = snapshots(tmp_path)
         code, out, _ = run(capsys, "validate", path)
-        assert code == 0 and f"feed: 0.1 kB from {server.url('/feed.csv')}, unchanged\n" in out
+        assert code == 0 and f"feed: {len(FEED)} B from {server.url('/feed.csv')}, unchanged\n" in out
         assert snapshots(tmp_path) == [first] and first.read_bytes() == FEED
 
 

@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -29,6 +29,7 @@ from modules.errors import InputError, Problem, reason
 from modules.examples import PRICE, RETAILER, SPLIT_FOLDER
 from modules.feeds.encoding import example_of
 from modules.feeds.files import FeedFile, format_of
+from modules.feeds.mapping import Product
 from modules.feeds.plan import ExampleSettings, find_dimensions
 from modules.feeds.product_features import ProductFeatures
 from modules.feeds.products import Numbered, numbered_products, with_pictures, with_vectors
@@ -220,8 +221,9 @@ class _Reading:
     def _unknown(self, number: int, file: FeedFile, numbered: Iterator[Numbered]) -> Iterator[Numbered]:
         """Bad records, among them those whose id an earlier one has, and the products that are to be predicted."""
         while batch := list(islice(numbered, _LOOKED_UP)):
-            ids = [item[1].id for item in batch if isinstance(item, tuple)]
-            seen, known = self._state.places(ids), self._state.known(ids)
+            products = [item[1] for item in batch if isinstance(item, tuple)]
+            ids = [product.id for product in products]
+            seen, known, shown = self._state.places(ids), self._state.known(ids), iter(_shown(products))
             rows: list[Row] = []
             wanted: list[Numbered] = []
             for item in batch:
@@ -229,18 +231,15 @@ class _Reading:
                     wanted.append(item)
                     continue
                 line, product = item
+                own_shown = next(shown)
                 if product.id in seen:
                     first, at = seen[product.id]
                     detail = f"{self._files[first].path}:{at} has this id already"
                     wanted.append(BadRecord(file.path, line, "duplicate_id", detail, product.id))
                     continue
                 seen[product.id] = number, line
-                price = product.numbers.get(PRICE)
-                shown = shown_of(
-                    product, None if price is None else float(as_written(np.array([price], np.float32))[0])
-                )
                 digest = digest_of(product, self._model.columns)
-                rows.append(Row(product.id, number, line, digest, product.text.get(RETAILER, ""), shown))
+                rows.append(Row(product.id, number, line, digest, product.text.get(RETAILER, ""), own_shown))
                 before = known.get(product.id)
                 is_same = before is not None and before.digest == digest
                 has_model = before is not None and before.model == self._model.key
@@ -289,6 +288,15 @@ class _Reading:
             yield
         except tf.errors.OpError as error:
             raise InputError(_no_room(self._state.place, error)) from None
+
+
+def _shown(products: Sequence[Product]) -> list[str]:
+    """What predictions show of each product; prices are told all at once, which is many times faster."""
+    prices = as_written(np.array([product.numbers.get(PRICE, np.nan) for product in products], np.float32)).tolist()
+    return [
+        shown_of(product, price if PRICE in product.numbers else None)
+        for product, price in zip(products, prices, strict=True)
+    ]
 
 
 def _spooled(state: DailyState, shard: int) -> Path:
