@@ -18,6 +18,12 @@ that mislead get a smaller a, down to none, and are then no rows, either. A labe
 the same product, else these would answer for it. A few labels
 fit many choices by chance, so each step away from the choice before any label has to earn its keep.
 
+Where words are not compared, products without a label are rows as well, of what the process says of them
+(:mod:`modules.training.self_training`).
+
+Where words are not compared, products without a label are rows as well, of what the process says of them
+(:mod:`modules.training.self_training`).
+
 The words may have a linear kernel of their own beside the embedding's, b W W' of all pairs of labelled products: the
 embedding's directions are those that all products share, and leave out what few have. The labels choose b last.
 """
@@ -33,7 +39,8 @@ import numpy as np
 from scipy import linalg, sparse
 
 from modules.arrays import Float32Array, Float64Array, IntpArray
-from modules.models.name_prior import SHARPNESS, NamePrior
+from modules.models.name_prior import SHARPNESS, NamePrior, softmax_rows
+from modules.training.self_training import OVERCONFIDENCE, guesses
 
 NOISE = (0.05, 0.1, 0.2, 0.4, 0.8)
 NAME_WEIGHTS = (1.0, 0.5, 0.25, 0.0)
@@ -207,6 +214,14 @@ class Labelled:
             words,
         )  # fmt: skip
 
+    def with_guesses(self, guessed: Labelled) -> Labelled:
+        """With other products at the end; by words none is compared any more."""
+        after = self.groups.max(initial=-1) + 1
+        return Labelled(
+            np.concatenate([self.embeddings, guessed.embeddings]), np.concatenate([self.labels, guessed.labels]),
+            np.concatenate([self.groups, after + guessed.groups]), np.concatenate([self.weights, guessed.weights]),
+        )  # fmt: skip
+
     def inputs(self, factors: Float64Array) -> Float64Array:
         """float64 (n, width + 1): the embeddings, column by column times ``factors``, and the kernel's constant."""
         constant = np.full((len(self.labels), 1), _CONSTANT**0.5)
@@ -231,8 +246,9 @@ class Labelled:
 
 
 def fit_process(
-    labelled: Labelled, names: Float32Array, priors: Priors, *, spread: Float32Array, temperature: float, seed: int
-) -> Process:
+    labelled: Labelled, names: Float32Array, priors: Priors, *, spread: Float32Array, temperature: float, seed: int,
+    unlabelled: Float32Array | None = None,
+) -> Process:  # fmt: skip
     """The process after the labels.
 
     Args:
@@ -241,30 +257,48 @@ def fit_process(
       spread: :func:`spread_over`.
       temperature: what the logits will be divided by before any calibration; they are scaled to suit it.
       seed: draws the labels that the free numbers are chosen by, where there are very many.
+      unlabelled: float32 (m, width), products whose guessed categories are learnt as well.
     """
     classes, count = len(names), len(labelled.labels)
     numbers, likelihood = BEFORE_LABELS, float("nan")
-    solved, weights = np.zeros((names.shape[1] + 1, classes)), np.full(classes, numbers.weight)
     if count >= LEAST_LABELS:
         some = labelled.at(np.random.default_rng(seed).permutation(count)[: min(ROWS, CELLS // classes)])
         numbers, likelihood = _chosen(some, names, priors, spread)
         if some.words is not None and count <= MOST_LABELS:
             numbers, likelihood = _with_words(some.at(slice(WORD_ROWS)), names, priors, spread, numbers)
-    prior, words, scale = priors[numbers.whitened], None, temperature / numbers.temperature
-    if count:
-        factors, weights = _factors(names, numbers.loudness), numbers.faded(labelled.counts(classes))
-        rows = labelled.with_names(names, numbers.examples)
-        if numbers.words:
-            solved, worded = _coefficients_of_both(rows, factors, prior, numbers, weights)
-            words = (scale * (worded @ spread)).astype(np.float32)
-        else:
-            solved = _coefficients(rows, factors, prior, numbers, weights)
-        solved = solved @ spread
+    prior, factors = priors[numbers.whitened], _factors(names, numbers.loudness)
+    weights, scale = numbers.faded(labelled.counts(classes)), temperature / numbers.temperature
+
+    def process(scale: float, solved: Float64Array, worded: Float64Array | None = None) -> Process:
+        solved = scale * (solved @ spread)
         solved[:-1] *= factors[:, None]
-    return Process(
-        (scale * solved[:-1]).astype(np.float32), (scale * _CONSTANT**0.5 * solved[-1]).astype(np.float32), prior,
-        (scale * weights[:, None] * spread).astype(np.float32), numbers, likelihood, words,
-    )  # fmt: skip
+        words = None if worded is None else (scale * (worded @ spread)).astype(np.float32)
+        return Process(
+            solved[:-1].astype(np.float32), (_CONSTANT**0.5 * solved[-1]).astype(np.float32), prior,
+            (scale * weights[:, None] * spread).astype(np.float32), numbers, likelihood, words,
+        )  # fmt: skip
+
+    rows = labelled.with_names(names, numbers.examples)
+    if numbers.words:
+        return process(scale, *_coefficients_of_both(rows, factors, prior, numbers, weights))
+    first = np.zeros((names.shape[1] + 1, classes))
+    if count:
+        first = _coefficients(rows, factors, prior, numbers, weights)
+    taught = process(scale, first)
+    guessed = None if unlabelled is None else _guessed(taught, unlabelled, temperature)
+    if guessed is None:
+        return taught
+    return process(scale / OVERCONFIDENCE, _coefficients(rows.with_guesses(guessed), factors, prior, numbers, weights))
+
+
+def _guessed(process: Process, embeddings: Float32Array, temperature: float) -> Labelled | None:
+    """Products with the classes that the process finds likeliest; None where it says nothing of any.
+
+    A product without text or picture shows nothing that could be learnt.
+    """
+    embeddings = embeddings[embeddings.any(axis=1)]
+    rows, classes, weights = guesses(softmax_rows(process.logits(embeddings) / np.float32(temperature)))
+    return Labelled(embeddings[rows], classes, np.arange(len(rows)), weights) if len(rows) else None
 
 
 def _factors(names: Float32Array, loudness: float) -> Float64Array:

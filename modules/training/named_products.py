@@ -14,6 +14,7 @@ from modules.arrays import Float32Array, IntpArray
 from modules.models.name_prior import name_prior
 from modules.training.fit import balanced_weights
 from modules.training.gaussian_process import Labelled, Priors, Process, fit_process, spread_over
+from modules.training.self_training import MOST_GUESSED
 
 if TYPE_CHECKING:
     from modules.objectives.base import ObjectiveSettings
@@ -65,7 +66,16 @@ def process_of(
     return fit_process(
         Labelled(known.embeddings[rows], own, groups, weights, words), known.names, known.priors,
         spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
+        unlabelled=known.embeddings[_others(len(known.embeddings), shown, seed)],
     )  # fmt: skip
+
+
+def _others(count: int, rows: IntpArray, seed: int) -> IntpArray:
+    """Some of the rows up to ``count`` that are none of these, in order."""
+    others = np.setdiff1d(np.arange(count), rows)
+    if len(others) > MOST_GUESSED:
+        others = np.sort(np.random.default_rng(seed).choice(others, MOST_GUESSED, replace=False))
+    return others
 
 
 def _equal_rows(embeddings: Float32Array, rows: IntpArray) -> IntpArray:
