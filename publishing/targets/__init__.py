@@ -7,9 +7,11 @@ from modules.secrets import text_behind
 from publishing.targets.base import Options, Target
 from publishing.targets.database import DatabaseTarget
 from publishing.targets.folder import FolderTarget
+from publishing.targets.parquet import ParquetTarget
+from publishing.targets.rabbitmq import RabbitTarget
 from publishing.targets.webhook import WebhookTarget
 
-TARGETS: tuple[type[Target], ...] = (FolderTarget, DatabaseTarget, WebhookTarget)
+TARGETS: tuple[type[Target], ...] = (FolderTarget, ParquetTarget, DatabaseTarget, WebhookTarget, RabbitTarget)
 
 
 def target_for(text: str, options: Options) -> Target:

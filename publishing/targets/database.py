@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -35,6 +34,7 @@ from modules.databases import DRIVERS, database_url, said_by, title_of
 from modules.errors import InputError, Problem
 from modules.predictions.documents import Document
 from publishing.targets.base import MAX_REASON, Busy, Options, Refused, Target, Unusable
+from publishing.targets.rows import row_of
 
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _CONNECTIONS = 64
@@ -81,7 +81,7 @@ class DatabaseTarget(Target):
 
     def send(self, documents: Sequence[Document]) -> None:
         assert self._engine is not None
-        rows = [_row(document) for document in documents if document.digest is not None]
+        rows = [row_of(document.values) for document in documents if document.digest is not None]
         gone = [
             {"gone_id": document.id, "gone_version": document.values["version"]}
             for document in documents
@@ -148,16 +148,6 @@ def upsert(table: Table, backend: str) -> Insert:
 def removing(table: Table) -> Delete:
     """Deletes rows that are not newer."""
     return delete(table).where(table.c.id == bindparam("gone_id"), table.c.version <= bindparam("gone_version"))
-
-
-def _row(document: Document) -> dict[str, Any]:
-    values = document.values
-    first: dict[str, Any] = next(iter(values["objectives"].values()), {})
-    return {
-        "id": document.id, "version": values["version"], "retailer": values["retailer"],
-        **{name: first.get(name) for name in ("category_id", "category", "probability")},
-        "document": orjson.dumps(values).decode(),
-    }  # fmt: skip
 
 
 def _parsed(address: str, is_hidden: bool) -> URL:
