@@ -203,10 +203,10 @@ class _Publication:
             except Refused as refused:
                 self._refused(batch, refused)
             except PartlyRefused as partly:
-                self._acknowledged([document for document in batch if document.id not in partly.reasons])
+                self._acknowledged([document for document in batch if document.id not in partly.refusals])
                 for document in batch:
-                    if document.id in partly.reasons:
-                        self._bury(document, Refused(partly.reasons[document.id]))
+                    if document.id in partly.refusals:
+                        self._bury(document, partly.refusals[document.id])
             except Unusable as error:
                 failure = error
             else:

@@ -32,11 +32,11 @@ class Refused(Exception):
 
 
 class PartlyRefused(Exception):
-    """The target has the batch for good, but for some products that it can never take: id to why."""
+    """The target has the batch for good, but for some products that it can never take: id to the refusal."""
 
-    def __init__(self, reasons: Mapping[str, str]):
-        self.reasons = reasons
-        super().__init__("; ".join(sorted(set(reasons.values()))))
+    def __init__(self, refusals: Mapping[str, Refused]):
+        self.refusals = refusals
+        super().__init__("; ".join(sorted({refusal.why for refusal in refusals.values()})))
 
 
 class Unusable(Exception):

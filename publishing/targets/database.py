@@ -33,6 +33,7 @@ from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, Operationa
 from modules.databases import DRIVERS, database_url, said_by, title_of
 from modules.errors import InputError, Problem
 from modules.predictions.documents import Document
+from publishing.targets.addresses import refuse_visible_password
 from publishing.targets.base import MAX_REASON, Busy, Options, Refused, Target, Unusable
 from publishing.targets.rows import row_of
 
@@ -153,7 +154,5 @@ def removing(table: Table) -> Delete:
 def _parsed(address: str, is_hidden: bool) -> URL:
     url = database_url(address, "TARGET")
     if not is_hidden and (url.password is not None or url.query):
-        hint = "set a variable to the address, and name it as env:NAME, or a file as file:PATH"
-        what = "no password or parameter on the command line, where other users of the machine see it"
-        raise InputError(Problem("", what, key="TARGET", hint=hint))
+        raise refuse_visible_password("password or parameter")
     return url

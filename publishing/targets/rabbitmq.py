@@ -7,13 +7,14 @@ import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
-from urllib.parse import parse_qsl, unquote, urlsplit
+from urllib.parse import parse_qsl, unquote
 
 import orjson
 
 from modules.errors import InputError, Problem, did_you_mean
 from modules.predictions.documents import Document
-from publishing.targets.base import Options, PartlyRefused, Target
+from publishing.targets.addresses import authority, split_address
+from publishing.targets.base import Options, PartlyRefused, Refused, Target
 
 if TYPE_CHECKING:
     from publishing.targets.amqp import Link, Message, Route
@@ -38,15 +39,13 @@ class RabbitTarget(Target):
             raise InputError(
                 Problem("", "expected the package pika beside Shelfmark", key="TARGET", hint=hint)
             ) from None
-        self._route = _parsed(address, is_hidden)
+        route = self._route = _parsed(address, is_hidden)
         self._timeout = options.timeout
-        host = f"[{self._route.host}]" if ":" in self._route.host else self._route.host
-        scheme = "amqps" if self._route.is_encrypted else "amqp"
-        place = f"{scheme}://{host}:{self._route.port}/{self._route.virtual_host.removeprefix('/')}"
-        target = f"exchange {self._route.exchange}, " if self._route.exchange else ""
-        self.name = f"{place}, {target}routing key {self._route.routing_key!r}"
-        parts = host, str(self._route.port), self._route.virtual_host, self._route.exchange, self._route.routing_key
-        self.identity = "\n".join(("amqp", *parts))
+        place = f"{authority(route.host, route.port)}/{route.virtual_host.removeprefix('/')}"
+        exchange = f"exchange {route.exchange}, " if route.exchange else ""
+        scheme = "amqps" if route.is_encrypted else "amqp"
+        self.name = f"{scheme}://{place}, {exchange}routing key {route.routing_key!r}"
+        self.identity = "\n".join(("amqp", place, route.exchange, route.routing_key))
         self._lock = threading.Lock()
         self._link: Link | None = None
 
@@ -56,7 +55,7 @@ class RabbitTarget(Target):
     def send(self, documents: Sequence[Document]) -> None:
         refused = self._connected().publish([_message(document) for document in documents])
         if refused:
-            raise PartlyRefused(refused)
+            raise PartlyRefused({product: Refused(why) for product, why in refused.items()})
 
     def finish(self) -> None:
         if self._link is not None:
@@ -90,19 +89,15 @@ def _message(document: Document) -> Message:
 def _parsed(address: str, is_hidden: bool) -> Route:
     from publishing.targets.amqp import Route
 
-    expected = "expected an address like amqps://USER:PASSWORD@HOST/VHOST?exchange=NAME&routing_key=KEY"
+    expected = "amqps://USER:PASSWORD@HOST/VHOST?exchange=NAME&routing_key=KEY"
+    url = split_address(address, is_hidden, expected)
     try:
-        url = urlsplit(address)
-        port, settings = url.port, parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
+        settings = parse_qsl(url.query, keep_blank_values=True, strict_parsing=bool(url.query))
     except ValueError:
-        raise InputError(Problem("", expected, key="TARGET")) from None
-    if url.password is not None and not is_hidden:
-        hint = "set a variable to the address, and name it as env:NAME, or a file as file:PATH"
-        what = "no password on the command line, where other users of the machine see it"
-        raise InputError(Problem("", what, key="TARGET", hint=hint))
-    if not url.hostname or not url.username or not url.password or url.fragment or "/" in url.path[1:]:
+        raise InputError(Problem("", f"expected an address like {expected}", key="TARGET")) from None
+    if not url.username or not url.password or "/" in url.path[1:]:
         hint = "a slash in the name of a virtual host is %2F"
-        raise InputError(Problem("", expected, key="TARGET", hint=hint))
+        raise InputError(Problem("", f"expected an address like {expected}", key="TARGET", hint=hint))
     given = dict(settings)
     for name in given:
         if name not in _KEYS:
@@ -119,6 +114,6 @@ def _parsed(address: str, is_hidden: bool) -> Route:
         raise InputError(Problem("", what, key="TARGET", value=kind, hint=did_you_mean(kind, _TYPES)))
     scheme = url.scheme.lower()
     return Route(
-        url.hostname, port or _PORTS[scheme], unquote(url.username), unquote(url.password),
+        str(url.hostname), url.port or _PORTS[scheme], unquote(url.username), unquote(url.password),
         unquote(url.path[1:]) or "/", scheme == "amqps", exchange, kind, key,
     )  # fmt: skip

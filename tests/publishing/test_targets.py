@@ -25,9 +25,11 @@ from publishing.targets import database as databases
 from publishing.targets.base import Options, Refused, Target
 from publishing.targets.database import DatabaseTarget
 from publishing.targets.folder import FolderTarget
+from publishing.targets.opensearch import OpenSearchTarget
 from publishing.targets.parquet import ParquetTarget
 from publishing.targets.rabbitmq import RabbitTarget
 from publishing.targets.webhook import WebhookTarget
+from tests.opensearch_server import SearchServer
 from tests.publishing import shop
 from tests.publishing.shop import State, answers, expected, predict, publish_to, rounded
 from tests.rabbitmq import Broker
@@ -86,6 +88,18 @@ def check_columns(row: Any) -> None:
     assert row["probability"] == pytest.approx(answer.get("probability"), abs=1e-6)
 
 
+@dataclass
+class Index:
+    """What a search server has."""
+
+    server: SearchServer
+    index: str
+
+    @property
+    def state(self) -> State:
+        return self.server.documents(self.index)
+
+
 class Consumer:
     """What a consumer of a queue keeps of its messages."""
 
@@ -101,7 +115,12 @@ class Consumer:
         return self._state
 
 
-SERVERS = {"rabbitmq": pytest.mark.rabbitmq, "postgresql": pytest.mark.postgres, "mysql": pytest.mark.mysql}
+SERVERS = {
+    "rabbitmq": pytest.mark.rabbitmq,
+    "opensearch": pytest.mark.opensearch,
+    "postgresql": pytest.mark.postgres,
+    "mysql": pytest.mark.mysql,
+}
 KINDS = ["folder", "parquet", "sqlite", "webhook", *(pytest.param(name, marks=mark) for name, mark in SERVERS.items())]
 
 
@@ -117,6 +136,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
         broker.queue(name)
         monkeypatch.setenv("SHOP_BROKER", f"{broker.url}?routing_key={name}")
         yield Place(RabbitTarget, "env:SHOP_BROKER", Options(), Consumer(broker, name))
+    elif request.param == "opensearch":
+        server, index = request.getfixturevalue("search_server"), tmp_path.name.lower()
+        yield Place(OpenSearchTarget, server.address(index), Options(), Index(server, index))
     elif request.param == "webhook":
         with shop.receiver() as receiver:
             options = Options(secret=shop.SECRET.encode(), allow_private=True)
@@ -133,7 +155,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_kind_is_tried_here() -> None:
-    assert {FolderTarget, ParquetTarget, DatabaseTarget, WebhookTarget, RabbitTarget} == set(TARGETS)
+    assert {FolderTarget, ParquetTarget, DatabaseTarget, WebhookTarget, RabbitTarget, OpenSearchTarget} == set(TARGETS)
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
