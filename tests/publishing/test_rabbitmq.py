@@ -161,7 +161,9 @@ def test_tls_asks_for_a_certificate_that_can_be_trusted(
 
 
 @pytest.mark.rabbitmq
-def test_what_cannot_work_stops_at_once_and_tells_no_password(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_cannot_work_stops_at_once_and_tells_no_password(
+    broker: Broker, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
     port, tls_port = str(broker.port), str(broker.tls_port)
     for url, query, words in (
         (broker.url.replace("wood", "hunter22"), "routing_key=x", "denies access"),
@@ -177,6 +179,7 @@ def test_what_cannot_work_stops_at_once_and_tells_no_password(broker: Broker, mo
         assert words in said and "hunter22" not in said and PASSWORD not in said
     with pytest.raises(Busy, match="cannot be reached: Connection refused"):
         target(broker.url.replace(port, "1"), "routing_key=x", monkeypatch).start(1)
+    assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.rabbitmq

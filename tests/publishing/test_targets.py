@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -303,3 +304,15 @@ def test_a_refusal_is_told_from_an_outage(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="NOT NULL constraint failed"):
         target.send([Document("a", {**wrong.values, "version": None}, b"d")])
     target.finish()
+
+
+@pytest.mark.parametrize(
+    ("package", "address", "extra"),
+    [("pika", "amqps://host/?routing_key=q", "rabbitmq"), ("opensearchpy", "opensearch://host/index", "opensearch")],
+)
+def test_a_client_library_that_is_not_there_is_named(
+    package: str, address: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=rf"pip install 'shelfmark\[{extra}\]'"):
+        target_for(address, Options())
