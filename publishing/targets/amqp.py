@@ -187,13 +187,17 @@ class Link:
 
     def _check_exchange(self, channel: Any) -> None:
         if not self._route.exchange:
-            self._opened.set_result(None)
+            self._on_ready()
             return
         kind = self._route.exchange_type
         channel.exchange_declare(
             self._route.exchange, kind or "direct", passive=kind is None, durable=True,
-            callback=lambda _: self._opened.set_result(None),
+            callback=lambda _: self._on_ready(),
         )  # fmt: skip
+
+    def _on_ready(self) -> None:
+        if not self._opened.done():
+            self._opened.set_result(None)
 
     def _on_channel_closed(self, channel: Any, error: Exception) -> None:
         if isinstance(error, errors.ChannelClosedByBroker):
@@ -207,6 +211,9 @@ class Link:
                 self._start(batch, messages)
 
     def _start(self, batch: _Batch, messages: Sequence[Message]) -> None:
+        if self.failure is not None:
+            # The loop still calls what had been asked for before it was stopped; the batch has its answer.
+            return
         if self._is_blocked:
             self._held.append((batch, messages))
             return
