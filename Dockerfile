@@ -12,7 +12,7 @@ COPY docker/uv.txt pyproject.toml requirements.lock docker/cuda.lock ./
 RUN pip install --no-cache-dir --require-hashes -r uv.txt \
     && python -m venv --without-pip /opt/shelfmark
 # The lock also names what only tests need; as constraints it gives versions and checksums to what the product asks for.
-RUN uv pip install --require-hashes --compile-bytecode --requirement pyproject.toml --group build \
+RUN uv pip install --require-hashes --compile-bytecode --requirement pyproject.toml --all-extras --group build \
       --constraint requirements.lock --python /opt/shelfmark/bin/python
 # CUDA's libraries come as wheels, so the base is the same for both; the driver is the node's.
 ARG VARIANT

@@ -40,7 +40,7 @@ run: $(READY) ## the main job on the demo catalogue; with a pretrained text enco
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
-test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB, buildah, debootstrap (Debian packages), Label Studio (into .label-studio) and Flink's job server if absent, then runs every test
+test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB, RabbitMQ, buildah, debootstrap (Debian packages), Label Studio (into .label-studio) Flink's job server and OpenSearch if absent, then runs every test
 	@bash tests/install_servers.sh
 	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -54,7 +54,7 @@ bench: $(READY) ## the benchmarks; see benchmarks/README.md
 	@$(BIN)/python -m benchmarks.all
 
 lock: ## resolves requirements.lock anew
-	@.uv/bin/uv pip compile pyproject.toml --group build --group dev --group docs --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
+	@.uv/bin/uv pip compile pyproject.toml --all-extras --group build --group dev --group docs --python-version 3.11 --generate-hashes --no-header --quiet -o requirements.lock
 
 	@.uv/bin/uv pip compile docker/uv.in --python-version 3.11 --universal --generate-hashes --no-header --quiet -o docker/uv.txt
 	@.uv/bin/uv pip compile docker/cuda.in --python-version 3.11 --python-platform x86_64-unknown-linux-gnu --generate-hashes --no-header --quiet -o docker/cuda.lock
@@ -64,4 +64,4 @@ image: ## the container image for Kubeflow: make image IMAGE=registry/shelfmark:
 	@docker build --build-arg VARIANT=$(VARIANT) --build-arg VERSION="$$($(BIN)/python -m setuptools_scm 2>/dev/null)" --tag $(IMAGE) .
 
 clean: ## removes the environment; runs/ stays
-	@rm -rf .venv .uv .label-studio .flink build site *.egg-info
+	@rm -rf .venv .uv .label-studio .flink .opensearch build site *.egg-info

@@ -13,7 +13,7 @@ from modules.gone import refused
 from modules.predictions.documents import Document, Documents, removal
 from publishing.log import DeadLetter, PublicationLog
 from publishing.pace import Closed, Pace
-from publishing.targets.base import Busy, Refused, Target, Unusable
+from publishing.targets.base import Busy, PartlyRefused, Refused, Target, Unusable
 
 ATTEMPTS = 8
 MOST_REFUSED = 1000
@@ -202,13 +202,15 @@ class _Publication:
                 future.result()
             except Refused as refused:
                 self._refused(batch, refused)
+            except PartlyRefused as partly:
+                self._acknowledged([document for document in batch if document.id not in partly.refusals])
+                for document in batch:
+                    if document.id in partly.refusals:
+                        self._bury(document, partly.refusals[document.id])
             except Unusable as error:
                 failure = error
             else:
-                self.log.acknowledge([(document.id, document.digest) for document in batch], self.version)
-                removed = sum(document.digest is None for document in batch)
-                self.counts.removed += removed
-                self.counts.sent += len(batch) - removed
+                self._acknowledged(batch)
             self.tell(self.counts)
         if failure is not None:
             raise Stopped(failure.why, failure.hint)
@@ -226,7 +228,15 @@ class _Publication:
             middle = len(batch) // 2
             self._halves += [batch[middle:], batch[:middle]]
             return
-        document = batch[0]
+        self._bury(batch[0], refused)
+
+    def _acknowledged(self, documents: Batch) -> None:
+        self.log.acknowledge([(document.id, document.digest) for document in documents], self.version)
+        removed = sum(document.digest is None for document in documents)
+        self.counts.removed += removed
+        self.counts.sent += len(documents) - removed
+
+    def _bury(self, document: Document, refused: Refused) -> None:
         self.counts.refused += 1
         self.log.bury(DeadLetter(document.id, refused.status, refused.why, document.as_json()), self.version)
         if self.counts.refused >= MOST_REFUSED:

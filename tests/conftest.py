@@ -14,6 +14,8 @@ NEEDS = {
     "browser": "Chromium",
     "postgres": "a PostgreSQL server",
     "mysql": "a MariaDB server",
+    "rabbitmq": "a RabbitMQ broker",
+    "opensearch": "an OpenSearch server",
     "job_server": "Beam's job service in a process of its own",
     "flink": "Beam's Flink job server",
     "label_studio": "a Label Studio server",

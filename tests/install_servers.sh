@@ -9,6 +9,7 @@ debian() {
   command -v chromium >/dev/null || need+=(chromium)
   { command -v initdb || ls /usr/lib/postgresql/*/bin/initdb; } >/dev/null 2>&1 || need+=(postgresql)
   command -v mariadbd >/dev/null || need+=(mariadb-server)
+  command -v rabbitmq-server >/dev/null || [ -x /usr/sbin/rabbitmq-server ] || need+=(rabbitmq-server)
   command -v buildah >/dev/null || need+=(buildah)
   command -v debootstrap >/dev/null || need+=(debootstrap)
   [ ${#need[@]} -eq 0 ] && return
@@ -49,7 +50,20 @@ flink() {
   echo "could not fetch the libraries of tests/flink/pom.xml with Maven: the test on Flink will be skipped"
 }
 
+# OpenSearch's libraries (80 jars, 60 MB).
+opensearch() {
+  [ -f .opensearch/.complete ] && return
+  if command -v mvn >/dev/null && command -v java >/dev/null &&
+    mvn -B -q -f tests/opensearch_server/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/.opensearch" >/dev/null; then
+    touch .opensearch/.complete
+    return
+  fi
+  rm -rf .opensearch
+  echo "could not fetch the libraries of tests/opensearch_server/pom.xml with Maven: the tests with OpenSearch will be skipped"
+}
+
 debian
 label_studio
+opensearch
 flink
 exit 0

@@ -15,7 +15,11 @@ REPOSITORY = Path(__file__).parents[1]
 PROJECT = tomllib.loads((REPOSITORY / "pyproject.toml").read_text("utf-8"))
 DECLARED = {
     canonicalize_name(Requirement(line).name)
-    for lines in (PROJECT["project"]["dependencies"], *PROJECT["dependency-groups"].values())
+    for lines in (
+        PROJECT["project"]["dependencies"],
+        *PROJECT["project"]["optional-dependencies"].values(),
+        *PROJECT["dependency-groups"].values(),
+    )
     for line in lines
 }
 

@@ -10,7 +10,19 @@ import pytest
 
 from pipeline.workflow_file import REPOSITORY
 
-SKIPPED = {".venv", ".uv", ".git", ".flink", ".label-studio", "runs", "build", "site", "__pycache__", "node_modules"}
+SKIPPED = {
+    ".venv",
+    ".uv",
+    ".git",
+    ".flink",
+    ".opensearch",
+    ".label-studio",
+    "runs",
+    "build",
+    "site",
+    "__pycache__",
+    "node_modules",
+}
 GENERATED = {"settings", "commands", "query_strategies", "components", "python"}
 """Pages of docs/reference that exist on the site alone (docs/hooks/reference.py)."""
 

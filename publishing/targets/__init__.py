@@ -7,9 +7,19 @@ from modules.secrets import text_behind
 from publishing.targets.base import Options, Target
 from publishing.targets.database import DatabaseTarget
 from publishing.targets.folder import FolderTarget
+from publishing.targets.opensearch import OpenSearchTarget
+from publishing.targets.parquet import ParquetTarget
+from publishing.targets.rabbitmq import RabbitTarget
 from publishing.targets.webhook import WebhookTarget
 
-TARGETS: tuple[type[Target], ...] = (FolderTarget, DatabaseTarget, WebhookTarget)
+TARGETS: tuple[type[Target], ...] = (
+    FolderTarget,
+    ParquetTarget,
+    DatabaseTarget,
+    WebhookTarget,
+    RabbitTarget,
+    OpenSearchTarget,
+)
 
 
 def target_for(text: str, options: Options) -> Target:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -29,6 +29,14 @@ class Refused(Exception):
     def __init__(self, why: str, status: int | None = None):
         self.why, self.status = why, status
         super().__init__(why)
+
+
+class PartlyRefused(Exception):
+    """The target has the batch for good, but for some products that it can never take: id to the refusal."""
+
+    def __init__(self, refusals: Mapping[str, Refused]):
+        self.refusals = refusals
+        super().__init__("; ".join(sorted({refusal.why for refusal in refusals.values()})))
 
 
 class Unusable(Exception):
@@ -104,7 +112,7 @@ class Target(ABC):
         """Delivers a batch; returns when the target has it for good.
 
         Raises:
-          Busy, Refused, Unusable.
+          Busy, Refused, PartlyRefused, Unusable.
         """
 
     @abstractmethod

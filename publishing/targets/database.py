@@ -9,7 +9,6 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any, ClassVar
 
-import orjson
 from sqlalchemy import (
     BigInteger,
     Column,
@@ -34,7 +33,9 @@ from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, Operationa
 from modules.databases import DRIVERS, database_url, said_by, title_of
 from modules.errors import InputError, Problem
 from modules.predictions.documents import Document
+from publishing.targets.addresses import refuse_visible_password
 from publishing.targets.base import MAX_REASON, Busy, Options, Refused, Target, Unusable
+from publishing.targets.rows import row_of
 
 _TABLE = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,62}")
 _CONNECTIONS = 64
@@ -81,7 +82,7 @@ class DatabaseTarget(Target):
 
     def send(self, documents: Sequence[Document]) -> None:
         assert self._engine is not None
-        rows = [_row(document) for document in documents if document.digest is not None]
+        rows = [row_of(document.values) for document in documents if document.digest is not None]
         gone = [
             {"gone_id": document.id, "gone_version": document.values["version"]}
             for document in documents
@@ -150,20 +151,8 @@ def removing(table: Table) -> Delete:
     return delete(table).where(table.c.id == bindparam("gone_id"), table.c.version <= bindparam("gone_version"))
 
 
-def _row(document: Document) -> dict[str, Any]:
-    values = document.values
-    first: dict[str, Any] = next(iter(values["objectives"].values()), {})
-    return {
-        "id": document.id, "version": values["version"], "retailer": values["retailer"],
-        **{name: first.get(name) for name in ("category_id", "category", "probability")},
-        "document": orjson.dumps(values).decode(),
-    }  # fmt: skip
-
-
 def _parsed(address: str, is_hidden: bool) -> URL:
     url = database_url(address, "TARGET")
     if not is_hidden and (url.password is not None or url.query):
-        hint = "set a variable to the address, and name it as env:NAME, or a file as file:PATH"
-        what = "no password or parameter on the command line, where other users of the machine see it"
-        raise InputError(Problem("", what, key="TARGET", hint=hint))
+        raise refuse_visible_password("password or parameter")
     return url

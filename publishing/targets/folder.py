@@ -6,14 +6,13 @@ import os
 import threading
 from collections.abc import Sequence
 from pathlib import Path
-from typing import IO
+from typing import IO, ClassVar
 
 from modules.errors import InputError, Problem, reason
 from modules.paths import near
 from modules.predictions.documents import Document
 from publishing.targets.base import Busy, Options, Target, Unusable
 
-ENDING = ".jsonl"
 PART = ".part"
 _BLOCK = 1 << 16
 
@@ -23,7 +22,12 @@ class FolderTarget(Target):
 
     Each batch is on the disk before it is acknowledged. A publication that was killed leaves a part; the next one shows
     it, cut after its last whole line, before its own, so that the files in the order of their names are all there was.
+
+    Attributes:
+      ending: of the files' names. Parts have one more, and lines of JSON, whatever is made of them.
     """
+
+    ending: ClassVar[str] = ".jsonl"
 
     def __init__(self, address: str, options: Options, is_hidden: bool):
         self._folder = Path(address).absolute()
@@ -39,9 +43,9 @@ class FolderTarget(Target):
     def start(self, version: int) -> None:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
-            for left in sorted(self._folder.glob(f"products-*{ENDING}{PART}")):
-                _show(left, left.with_suffix(""))
-            self._file = self._folder / f"products-{version}{ENDING}"
+            for left in sorted(self._folder.glob(f"products-*{self.ending}{PART}")):
+                self._show(left, left.with_suffix(""))
+            self._file = self._folder / f"products-{version}{self.ending}"
             self._part = self._file.with_name(self._file.name + PART)
             self._stream = open(self._part, "xb", buffering=0)  # noqa: SIM115 - finish closes it
         except OSError as error:
@@ -68,22 +72,34 @@ class FolderTarget(Target):
         self._stream.close()
         self._stream = None
         try:
-            _show(self._part, self._file)
+            self._show(self._part, self._file)
         except OSError as error:
             raise Unusable(f"{self._file} cannot be written: {reason(error)}") from None
 
+    def _show(self, part: Path, file: Path) -> None:
+        """Makes the file of a part; nothing is left of one without a line."""
+        with part.open("r+b") as stream:
+            length = _whole_lines(stream)
+            stream.truncate(length)
+            os.fsync(stream.fileno())
+        if length:
+            self.make(part, file)
+        else:
+            part.unlink()
 
-def _show(part: Path, file: Path) -> None:
-    """Gives a part its name; nothing is left of one without a line."""
-    with part.open("r+b") as stream:
-        length = _whole_lines(stream)
-        stream.truncate(length)
-        os.fsync(stream.fileno())
-    if not length:
-        part.unlink()
-        return
-    os.replace(part, file)
-    handle = os.open(file.parent, os.O_RDONLY | os.O_DIRECTORY)
+    def make(self, part: Path, file: Path) -> None:
+        """Puts the complete file in the place of the part.
+
+        Raises:
+          OSError: it cannot be written; the part is still there.
+        """
+        os.replace(part, file)
+        sync(file.parent)
+
+
+def sync(folder: Path) -> None:
+    """Returns when the names of a folder's files are on the disk."""
+    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:
         os.fsync(handle)
     finally:

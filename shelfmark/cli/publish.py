@@ -29,7 +29,7 @@ _TargetArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[TARGET]",
-        help="A folder, a database's or a webhook's address, or env:NAME or file:FILE that hold one.",
+        help="A folder, the address of a database, webhook, broker or index, or env:NAME or file:FILE that hold one.",
         show_default=False,
     ),
 ]
@@ -84,7 +84,7 @@ def publish(
     workflow: WorkflowOption = None,
     overrides: SetOption = None,
 ) -> None:
-    """Send what changed in the last blessed model's predictions to the shop: a folder, a database or a webhook."""
+    """Send what changed in the last blessed model's predictions to a folder, database, webhook, broker or index."""
     from modules.secrets import signing_secret
     from publishing.targets import target_for
     from publishing.targets.base import Options
@@ -93,7 +93,7 @@ def publish(
         _show_status(load(workflow, overrides), target)
         return
     if target is None:
-        raise InputError(Problem("", "expected a target: a folder, or the address of a database or a webhook",
+        raise InputError(Problem("", "expected a target: a folder, or an address such as postgresql://…, amqps://… or https://…",
                                  key="TARGET", hint="see `shelfmark publish --help`"))  # fmt: skip
     refuse_workflow(target, "TARGET", "a target", "shelfmark publish TARGET")
     options = Options(signing_secret(secret_env, secret_file), table, timeout, allow_private)

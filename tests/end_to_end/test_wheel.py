@@ -25,7 +25,20 @@ PACKAGES = (
     "api", "components", "experiments", "labelling", "modules", "pipeline", "publishing", "schemas", "shelfmark",
     "workflows",
 )  # fmt: skip
-LEFT_OUT = {".venv", ".uv", ".git", ".flink", ".label-studio", "runs", "build", "site", "__pycache__", "tests", "docs"}
+LEFT_OUT = {
+    ".venv",
+    ".uv",
+    ".git",
+    ".flink",
+    ".opensearch",
+    ".label-studio",
+    "runs",
+    "build",
+    "site",
+    "__pycache__",
+    "tests",
+    "docs",
+}
 SETTINGS = (
     *("feed.demo.products=200", "feed.demo.images=false", "training.epochs=2"),
     *("similarity=null", "evaluation.thresholds={}"),

@@ -60,10 +60,11 @@ def test_a_webhook_gets_the_rows_that_it_has_not_acknowledged(tmp_path: Path, wh
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["folder", "sqlite"])
+@pytest.mark.parametrize("kind", ["folder", "parquet", "sqlite"])
 @pytest.mark.parametrize(("point", "number"), [("sent", 0), ("noted", 1), ("sent", 4), ("noted", 8)])
 def test_folders_and_databases_too(tmp_path: Path, kind: str, point: str, number: int) -> None:
-    address = str(tmp_path / "out") if kind == "folder" else f"sqlite:///{tmp_path / 'shop.sqlite'}"
+    out = tmp_path / "out"
+    address = {"folder": str(out), "parquet": f"parquet://{out}", "sqlite": f"sqlite:///{out}.sqlite"}[kind]
     predict(tmp_path / "p", {"train": 40, "test": 20})
     log = tmp_path / "log"
     # What it has already may change or go as well.
@@ -75,8 +76,8 @@ def test_folders_and_databases_too(tmp_path: Path, kind: str, point: str, number
     place = Place(type(target_for(address, Options())), address, Options())
     assert answers(place.state()) == rounded(expected(rows))
     assert before <= noted(log, rows) == {row["id"] for row in rows}
-    if place.kind is FolderTarget:
-        assert not list((tmp_path / "out").glob("*.part"))
+    if kind != "sqlite":
+        assert not [file for file in out.iterdir() if file.suffix not in (".jsonl", ".parquet")]
 
 
 def test_predictions_may_change_between_the_kill_and_the_next_publication(tmp_path: Path) -> None:

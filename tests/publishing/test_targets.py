@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+import pyarrow.parquet as pq
 import pytest
 from sqlalchemy import create_engine, text
 from sqlalchemy.dialects import mysql
@@ -24,9 +26,14 @@ from publishing.targets import database as databases
 from publishing.targets.base import Options, Refused, Target
 from publishing.targets.database import DatabaseTarget
 from publishing.targets.folder import FolderTarget
+from publishing.targets.opensearch import OpenSearchTarget
+from publishing.targets.parquet import ParquetTarget
+from publishing.targets.rabbitmq import RabbitTarget
 from publishing.targets.webhook import WebhookTarget
+from tests.opensearch_server import SearchServer
 from tests.publishing import shop
 from tests.publishing.shop import State, answers, expected, predict, publish_to, rounded
+from tests.rabbitmq import Broker
 from tests.servers import mysql_server, postgres_server
 
 
@@ -50,22 +57,72 @@ class Place:
             for file in sorted(Path(self.address).glob("*.jsonl")):
                 shop.apply(state, [json.loads(line) for line in file.read_text("utf-8").splitlines()])
             return state
+        if self.kind is ParquetTarget:
+            return self._of_parquet()
         engine = create_engine(self.target()._url)  # type: ignore[attr-defined]
         with engine.connect() as connection:
             rows = connection.execute(text("select * from shelfmark_products")).mappings().all()
         engine.dispose()
-        documents = {row["id"]: json.loads(row["document"]) for row in rows}
         for row in rows:
-            document = documents[row["id"]]
-            assert (row["version"], row["retailer"]) == (document["version"], document["retailer"])
-            answer = document["objectives"]["exclusive"]
-            assert (row["category_id"], row["category"]) == (answer["category_id"], answer["category"])
-            assert row["probability"] == pytest.approx(answer["probability"], abs=1e-6)
-        return documents
+            check_columns(row)
+        return {row["id"]: json.loads(row["document"]) for row in rows}
+
+    def _of_parquet(self) -> State:
+        state: State = {}
+        for file in sorted(Path(self.address.removeprefix("parquet://")).glob("*.parquet")):
+            rows = pq.read_table(file).to_pylist()
+            for row in rows:
+                assert row["deleted"] == json.loads(row["document"]).get("deleted", False)
+                check_columns(row)
+            shop.apply(state, [json.loads(row["document"]) for row in rows])
+        return state
 
 
-KINDS = ["folder", "sqlite", "webhook", pytest.param("postgresql", marks=pytest.mark.postgres),
-         pytest.param("mysql", marks=pytest.mark.mysql)]  # fmt: skip
+def check_columns(row: Any) -> None:
+    """Columns beside the document say the same as the document."""
+    document = json.loads(row["document"])
+    answer = document.get("objectives", {}).get("exclusive", {})
+    assert (row["id"], row["version"], row["retailer"]) == (
+        document["id"], document["version"], document.get("retailer")
+    )  # fmt: skip
+    assert (row["category_id"], row["category"]) == (answer.get("category_id"), answer.get("category"))
+    assert row["probability"] == pytest.approx(answer.get("probability"), abs=1e-6)
+
+
+@dataclass
+class Index:
+    """What a search server has."""
+
+    server: SearchServer
+    index: str
+
+    @property
+    def state(self) -> State:
+        return self.server.documents(self.index)
+
+
+class Consumer:
+    """What a consumer of a queue keeps of its messages."""
+
+    def __init__(self, broker: Broker, queue: str):
+        self._broker, self._queue = broker, queue
+        self._state: State = {}
+
+    @property
+    def state(self) -> State:
+        shop.apply(self._state, [json.loads(body) for _, body in self._broker.take(self._queue)])
+        for document in self._state.values():
+            document.pop("@timestamp", None), document.pop("@version", None)
+        return self._state
+
+
+SERVERS = {
+    "rabbitmq": pytest.mark.rabbitmq,
+    "opensearch": pytest.mark.opensearch,
+    "postgresql": pytest.mark.postgres,
+    "mysql": pytest.mark.mysql,
+}
+KINDS = ["folder", "parquet", "sqlite", "webhook", *(pytest.param(name, marks=mark) for name, mark in SERVERS.items())]
 
 
 @pytest.fixture(params=KINDS)
@@ -73,6 +130,16 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     servers = {"postgresql": postgres_server, "mysql": mysql_server}
     if request.param == "folder":
         yield Place(FolderTarget, str(tmp_path / "out"), Options())
+    elif request.param == "parquet":
+        yield Place(ParquetTarget, f"parquet://{tmp_path / 'out'}", Options())
+    elif request.param == "rabbitmq":
+        broker, name = request.getfixturevalue("broker"), tmp_path.name
+        broker.queue(name)
+        monkeypatch.setenv("SHOP_BROKER", f"{broker.url}?routing_key={name}")
+        yield Place(RabbitTarget, "env:SHOP_BROKER", Options(), Consumer(broker, name))
+    elif request.param == "opensearch":
+        server, index = request.getfixturevalue("search_server"), tmp_path.name.lower()
+        yield Place(OpenSearchTarget, server.address(index), Options(), Index(server, index))
     elif request.param == "webhook":
         with shop.receiver() as receiver:
             options = Options(secret=shop.SECRET.encode(), allow_private=True)
@@ -89,7 +156,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_kind_is_tried_here() -> None:
-    assert {FolderTarget, DatabaseTarget, WebhookTarget} == set(TARGETS)
+    assert {FolderTarget, ParquetTarget, DatabaseTarget, WebhookTarget, RabbitTarget, OpenSearchTarget} == set(TARGETS)
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
@@ -159,7 +226,7 @@ def _document(name: str, version: int = 1) -> Document:
         ("postgresql://shop:hunter22@db/shop", "no password or parameter on the command line"),
         ("mysql://db/shop?ssl_key=hunter22", "no password or parameter on the command line"),
         ("postgres://shop@db", "expected an address like"),
-        ("kafka://hunter22", r"kafka://…: expected a folder, or an address that begins with sqlite://"),
+        ("kafka://hunter22", r"kafka://…: expected a folder, or an address that begins with parquet://"),
         ("https://user:hunter22@shop.example/", "without a user's name in it"),
         ("http://hunter22.example/x", "would travel unencrypted"),
         ("https://shop.example/hunter22", "expected a secret that signs"),
@@ -237,3 +304,15 @@ def test_a_refusal_is_told_from_an_outage(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="NOT NULL constraint failed"):
         target.send([Document("a", {**wrong.values, "version": None}, b"d")])
     target.finish()
+
+
+@pytest.mark.parametrize(
+    ("package", "address", "extra"),
+    [("pika", "amqps://host/?routing_key=q", "rabbitmq"), ("opensearchpy", "opensearch://host/index", "opensearch")],
+)
+def test_a_client_library_that_is_not_there_is_named(
+    package: str, address: str, extra: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=rf"pip install 'shelfmark\[{extra}\]'"):
+        target_for(address, Options())
