@@ -17,6 +17,7 @@ from tfx.types import standard_artifacts
 from components.artifact_types import Predictions, ProductTaxonomy
 from components.predictor.executor import PredictorExecutor
 from components.published_predictor.executor import PublishedPredictorExecutor
+from modules.drift.profile import FEED_PROFILE
 from modules.examples import MODEL_FACTS, TAXONOMY_FILE
 from modules.predictions.acceptance import read_acceptance
 from modules.settings.acceptance import AcceptanceSettings
@@ -97,7 +98,8 @@ def predictions(run: Run, exported) -> Any:  # noqa: F811
 def test_a_blessed_newest_model_is_published_without_predicting_again(run: Run, predictions: Any) -> None:
     output = run.published(predictions, blessed=True, before=True)
     files = sorted(path.relative_to(output.uri) for path in Path(output.uri).rglob("*") if path.is_file())
-    assert len(files) == 3 and Path(TAXONOMY_FILE) in files
+    assert len(files) == 4 and {Path(TAXONOMY_FILE), Path(FEED_PROFILE)} <= set(files)
+    files.remove(Path(FEED_PROFILE))
     for file in files:
         copy, original = Path(output.uri) / file, Path(predictions.uri) / file
         # Not a link: what damages the one would damage the other.
