@@ -62,9 +62,9 @@ def _write_profile(examples: types.Artifact, folder: str) -> None:
     from modules.predictions.read import PredictionFiles
 
     splits = artifact_utils.decode_split_names(examples.split_names)
-    folders = [Path(artifact_utils.get_split_uri([examples], split)) for split in splits]
-    columns = count_columns(sorted(file for split in folders for file in split.glob("*.gz")))
-    profile_of(PredictionFiles(folder), columns).write(Path(folder) / FEED_PROFILE)
+    folders = [artifact_utils.get_split_uri([examples], split) for split in splits]
+    files = sorted(str(file) for split in folders for file in fileio.glob(os.path.join(split, "*.gz")))
+    profile_of(PredictionFiles(folder), count_columns(files)).write(Path(folder) / FEED_PROFILE)
 
 
 def _take_over(source: str, target: str) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
@@ -77,7 +76,7 @@ def build_profile(
     return FeedProfile(tables.retailers(columns), len(names) == len(sizes), words, prototypes)
 
 
-def count_columns(files: Sequence[Path]) -> ColumnCounts:
+def count_columns(files: Sequence[str]) -> ColumnCounts:
     """Which columns products have, of a run's examples.
 
     Args:
@@ -87,8 +86,7 @@ def count_columns(files: Sequence[Path]) -> ColumnCounts:
     from tfx_bsl.coders.example_coder import ExamplesToRecordBatchDecoder
 
     counts, decoder = ColumnCounts(), ExamplesToRecordBatchDecoder()
-    names = [str(file) for file in files]
-    for batch in tf.data.TFRecordDataset(names, compression_type="GZIP", buffer_size=1 << 20).batch(_BATCH):
+    for batch in tf.data.TFRecordDataset(list(files), compression_type="GZIP", buffer_size=1 << 20).batch(_BATCH):
         decoded = decoder.DecodeBatch(batch.numpy().tolist())
         rows = {
             name: np.asarray(pc.fill_null(pc.list_value_length(column), 0)) > 0
