@@ -157,7 +157,7 @@ class _Tested:
     """A comparison before it is judged.
 
     Attributes:
-      wanted: whether the difference is one that matters: its direction, or its factor.
+      wanted: whether the difference is large enough, where that is not told by the distance.
       rare: p-values of shares of single categories, of which one by itself is an alarm where ``moved`` says so.
     """
 
@@ -211,13 +211,14 @@ def _words(name: str, before: RetailerProfile, after: RetailerProfile) -> _Teste
     if not before.words or not after.words:
         return _Tested(Comparison(name, "words"))
     old, new = before.unknown_words / before.words, after.unknown_words / after.words
+    if new <= old:
+        # Products that were there in training have no unknown word, so that fewer than of fresh products is the rule.
+        return _Tested(Comparison(name, "words", before=old, after=new, distance=0.0))
     known = (np.array([own.words - own.unknown_words, own.unknown_words]) for own in (before, after))
     # The words of a title come together, so products are what is permuted.
     p_value = histogram_test(before.unknown, after.unknown)[1]
     distance = math.sqrt(float(distances(*known)))
-    # Products that were there in training have no unknown word, so that fewer than expected is the rule.
-    row = Comparison(name, "words", before=old, after=new, distance=distance, p_value=p_value)
-    return _Tested(row, new > old)
+    return _Tested(Comparison(name, "words", before=old, after=new, distance=distance, p_value=p_value))
 
 
 def _missing(name: str, before: RetailerProfile, after: RetailerProfile) -> Iterator[_Tested]:
