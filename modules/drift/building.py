@@ -58,7 +58,7 @@ def build_profile(
     words = reference.words if reference is not None else np.zeros(SLOTS, np.uint8)
     sample = _Sample()
     first = [RETAILER] if reference is not None else [RETAILER, TITLE, *([embedding] if embedding else [])]
-    for batch in scan(first):
+    for batch in _filled(scan(first)):
         for value in pc.value_counts(_texts(batch.column(RETAILER))).to_pylist():
             sizes[value["values"]] += value["counts"]
         if reference is None:
@@ -70,7 +70,7 @@ def build_profile(
     # A word of the training feed is unknown where its product alone has it: so are words of fresh products.
     unknown_at = 0 if reference is not None else 1
     tables = _Tables(names, words == unknown_at, prototypes)
-    for batch in scan([RETAILER, TITLE, PRICE, category, *([embedding] if embedding else [])]):
+    for batch in _filled(scan([RETAILER, TITLE, PRICE, category, *([embedding] if embedding else [])])):
         tables.add(batch, category, embedding if len(prototypes) else None)
         progress.report(int(tables.products.sum()), sizes.total(), "products compared")
     return FeedProfile(tables.retailers(columns), len(names) == len(sizes), words, prototypes)
@@ -181,6 +181,11 @@ class _Tables:
             )
             for i, name in enumerate(self._names)
         }  # fmt: skip
+
+
+def _filled(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """Those with rows: a split may have no product."""
+    return (batch for batch in batches if batch.num_rows)
 
 
 def _count(table: Int64Array, codes: Int64Array, bins: Int64Array) -> None:

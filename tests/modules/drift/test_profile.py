@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modules.drift import building
+from modules.drift.building import build_profile
+from modules.drift.comparing import compare
 from modules.drift.profile import ColumnCounts, FeedProfile, price_bins, price_of
 from modules.drift.words import title_words
 from modules.errors import InputError
@@ -117,3 +121,43 @@ def test_a_bin_tells_its_prices_within_three_percent(price: float) -> None:
 def test_prices_beyond_the_scale_have_a_bin() -> None:
     bins = price_bins(np.array([-1.0, 0.0, 1e-9, 1e300]))
     assert bins.tolist() == [0, 0, 1, 400]
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from("ab"), st.one_of(st.none(), st.lists(st.sampled_from("xyz"))))),
+    st.integers(1, 5),
+)
+def test_categories_of_several_a_product_are_each_counted(
+    products: list[tuple[str, list[str] | None]], size: int
+) -> None:
+    table = pa.table(
+        {
+            RETAILER: pa.array([retailer for retailer, _ in products], pa.string()),
+            TITLE: pa.array([None] * len(products), pa.string()),
+            PRICE: pa.array([None] * len(products), pa.float64()),
+            "c": pa.array([own for _, own in products], pa.list_(pa.string())),
+        }
+    )
+    empty = table.slice(0, 0).to_batches() or [pa.RecordBatch.from_pylist([], schema=table.schema)]
+
+    def scan(columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
+        yield from [*table.to_batches(max_chunksize=size), *empty]
+
+    profile = build_profile(scan, "c", None, ColumnCounts())
+    assert profile.retailers.keys() == {retailer for retailer, _ in products}
+    for name, own in profile.retailers.items():
+        lists = [categories or [""] for retailer, categories in products if retailer == name]
+        assert own.categories == Counter(category for categories in lists for category in categories)
+        assert own.products == len(lists) and own.words == 0 and own.prices.sum() == 0
+
+
+def test_of_very_many_retailers_the_largest_are_told_apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(building, "MAX_RETAILERS", 2)
+    feed = Feed().add("small", 3, 1).add("large", 30, 2).add("middle", 10, 3)
+    profile = feed.profile()
+    assert not profile.is_whole and [*profile.retailers] == ["large", "middle"]
+    assert profile.retailers["large"].categories == Counter(feed.rows[CATEGORY][3:33])
+    other = Feed().add("small", 30, 1).add("large", 30, 2)
+    kinds = {row.kind for row in compare(profile, other.profile(profile), 0.01, 0.15)}
+    # Nobody knows whether a retailer that was left out is new.
+    assert "new_retailer" not in kinds and "gone_retailer" in kinds
