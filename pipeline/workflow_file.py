@@ -59,6 +59,11 @@ class LoadedWorkflow:
         """The command that runs this workflow, for a message."""
         return shlex.join(["shelfmark", "run", *self.arguments])
 
+    def command(self, *words: str) -> str:
+        """The command line of another command with this workflow."""
+        named = self.arguments if self.arguments[0] == "--demo" else ("--workflow", *self.arguments)
+        return shlex.join(["shelfmark", *words, *named])
+
     def place(self, key: str) -> tuple[str, int | None]:
         """File and line of the dotted ``key``, or of the nearest key around it that the file has."""
         while key and key not in self.lines:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from pathlib import Path
 from typing import Any
 
+from tfx import types
 from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import path_utils
@@ -37,6 +39,8 @@ class PublishedPredictorExecutor(PredictorExecutor):
             for name in ("split_names", "model"):
                 output.set_string_custom_property(name, predictions.get_string_custom_property(name))
             output.set_int_custom_property("products", predictions.get_int_custom_property("products"))
+            remove_guesses(output.uri)
+            _write_profile(artifact_utils.get_single_instance(input_dict["examples"]), output.uri)
         else:
             inputs = {**input_dict, "model": [model]}
             workflow = Workflow.from_part(settings_of(path_utils.serving_model_path(model.uri)))
@@ -48,7 +52,19 @@ class PublishedPredictorExecutor(PredictorExecutor):
             }
             settings = workflow.model_copy(update={"objectives": objectives}).model_dump_json()
             super().Do(inputs, {"predictions": [output]}, {**exec_properties, "workflow": settings})
-        remove_guesses(output.uri)
+            remove_guesses(output.uri)
+
+
+def _write_profile(examples: types.Artifact, folder: str) -> None:
+    """Only of the feed that the model was trained on: what later feeds are compared with."""
+    from modules.drift.building import count_columns, profile_of
+    from modules.drift.profile import FEED_PROFILE
+    from modules.predictions.read import PredictionFiles
+
+    splits = artifact_utils.decode_split_names(examples.split_names)
+    folders = [artifact_utils.get_split_uri([examples], split) for split in splits]
+    files = sorted(str(file) for split in folders for file in fileio.glob(os.path.join(split, "*.gz")))
+    profile_of(PredictionFiles(folder), count_columns(files)).write(Path(folder) / FEED_PROFILE)
 
 
 def _take_over(source: str, target: str) -> None:

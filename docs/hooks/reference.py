@@ -111,7 +111,8 @@ def commands_page() -> str:
 
     from shelfmark.cli import app
 
-    lines = ["# Commands", "", "Exit codes: 0 done, 1 the run failed, 2 bad input. `-h` prints the same.", ""]
+    codes = "Exit codes: 0 done, 1 the run failed, 2 bad input, 3 drift (`shelfmark drift` alone)."
+    lines = ["# Commands", "", f"{codes} `-h` prints the same.", ""]
     for path, command in _commands(typer.main.get_command(app), ("shelfmark",)):
         lines += [f"## {' '.join(path)}", "", _one_line(command.help or ""), ""]
         if command.params:

@@ -17,6 +17,7 @@ from modules.objectives import DEFAULT_OBJECTIVE, Objective, default_objectives,
 from modules.settings.base import NotNegative, Settings, contradiction
 from modules.settings.beam import BeamSettings
 from modules.settings.committee import CommitteeSettings
+from modules.settings.drift import DriftSettings
 from modules.settings.encodings import EncodingSettings
 from modules.settings.feed import FeedSettings, RetailerFeed, Split, sources_of
 from modules.settings.images import ImageSettings
@@ -202,6 +203,8 @@ class Workflow(Settings):
     validation: ValidationSettings = ValidationSettings()
     prediction: PredictionSettings = PredictionSettings()
     push: PushSettings = PushSettings()
+    drift: DriftSettings = DriftSettings()
+    """When `shelfmark drift` warns of a day's feed."""
     sampling: SamplingSettings | None = SamplingSettings()
     """Which products people are asked about next; null: none."""
     similarity: SimilaritySettings | None = None

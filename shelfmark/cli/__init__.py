@@ -1,7 +1,7 @@
 """The ``shelfmark`` program.
 
-Exit codes: 0 done, 1 the run (or the program) failed, 2 bad input. What a command needs is imported when it runs, so
-that ``--help`` and bad input answer at once.
+Exit codes: 0 done, 1 the run (or the program) failed, 2 bad input, 3 drift (``shelfmark drift`` alone). What a command
+needs is imported when it runs, so that ``--help`` and bad input answer at once.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from modules.errors import InputError, reason
 from shelfmark.cli import (
     clean,
     demo,
+    drift,
     encoder,
     evaluation,
     experiment,
@@ -62,6 +63,7 @@ app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
 app.command("statistics")(statistics.statistics)
 app.command("predict")(predict.predict)
+app.command("drift")(drift.drift)
 app.command("predictions")(predictions.predictions)
 app.command("publish")(publish.publish)
 app.command("demo")(demo.demo)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shlex
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -52,7 +51,7 @@ def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> 
     from pipeline.run_folder import RunFolder
 
     started = time.monotonic()
-    with _progress():
+    with reading_progress():
         counts = daily.predict(today, many_gone=many_gone)
     seconds = time.monotonic() - started
     place = RunFolder.of(loaded.workflow).daily
@@ -68,12 +67,11 @@ def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> 
         each = counts.seconds / counts.predicted
         said = f"{counted(counts.predicted, 'product')} predicted, {each:.2g} s each; {seconds:.1f} s in all"
         typer.echo(f"{said}; {counted(counts.moved, 'product')} changed categories")
-    named = loaded.arguments if loaded.arguments[0] == "--demo" else ("--workflow", *loaded.arguments)
-    typer.echo(f"next: {shlex.join(['shelfmark', 'publish', 'TARGET', *named])}")
+    typer.echo(f"next: {loaded.command('drift')}")
 
 
 @contextmanager
-def _progress() -> Iterator[None]:
+def reading_progress() -> Iterator[None]:
     """What libraries print stays away from the user; on a terminal a line says how far it is."""
     from modules.progress import listening
     from pipeline.quiet import everything_else_to

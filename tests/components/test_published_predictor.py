@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from tfx.types import standard_artifacts
 from components.artifact_types import Predictions, ProductTaxonomy
 from components.predictor.executor import PredictorExecutor
 from components.published_predictor.executor import PublishedPredictorExecutor
+from modules.drift.profile import FEED_PROFILE, FeedProfile
 from modules.examples import MODEL_FACTS, TAXONOMY_FILE
 from modules.predictions.acceptance import read_acceptance
 from modules.settings.acceptance import AcceptanceSettings
@@ -97,7 +99,8 @@ def predictions(run: Run, exported) -> Any:  # noqa: F811
 def test_a_blessed_newest_model_is_published_without_predicting_again(run: Run, predictions: Any) -> None:
     output = run.published(predictions, blessed=True, before=True)
     files = sorted(path.relative_to(output.uri) for path in Path(output.uri).rglob("*") if path.is_file())
-    assert len(files) == 3 and Path(TAXONOMY_FILE) in files
+    assert len(files) == 4 and {Path(TAXONOMY_FILE), Path(FEED_PROFILE)} <= set(files)
+    files.remove(Path(FEED_PROFILE))
     for file in files:
         copy, original = Path(output.uri) / file, Path(predictions.uri) / file
         # Not a link: what damages the one would damage the other.
@@ -205,3 +208,24 @@ def test_the_last_blessed_model_is_held_to_the_precision_that_is_asked_for_now(
         assert fitted.settings == asked and fitted.audited == 0
         assert fitted.picked == sum(label >= 0 for label in table["exclusive/label"].to_pylist()) > 0
         assert not any(table["exclusive/accepted"].to_pylist()) and "rule_based/accepted" not in table.column_names
+
+
+def test_the_profile_is_of_the_feed_that_the_model_was_trained_on(run: Run, predictions: Any) -> None:
+    output = run.published(predictions, blessed=True, before=False)
+    profile = FeedProfile.read(Path(output.uri) / FEED_PROFILE, "run again")
+    (own,) = profile.retailers.values()
+    parsed = [
+        tf.train.Example.FromString(data.numpy())
+        for file in Path(run.examples.uri).rglob("*.gz")
+        for data in tf.data.TFRecordDataset(str(file), compression_type="GZIP")
+    ]
+    assert own.products == own.counted == len(parsed) == 85
+    for name in ("title", "brand", "price", "image_vector"):
+        assert own.present[name] == sum(name in example.features.feature for example in parsed)
+    assert not own.present.keys() - {"title", "brand", "price", "image_vector", "rating"}
+    files = Path(output.uri).rglob("*.parquet")
+    ids = [value for file in files for value in pq.read_table(file)["exclusive/category_id"].to_pylist()]
+    assert own.categories == Counter(value or "" for value in ids) and own.cells.sum() == 85
+    # An older model's predictions of this run's feed say nothing of the feed that it was trained on.
+    later = run.published(predictions, blessed=False, before=True)
+    assert not (Path(later.uri) / FEED_PROFILE).exists()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 import shutil
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -73,15 +73,17 @@ class Shop:
         self.recorder: Recorder | None = None
         self.record("run-1", day(5))
 
-    def record(self, name: str, rows: Rows, blessed: bool = True) -> None:
-        """A run that has published predictions of these products."""
+    def record(
+        self, name: str, rows: Rows, blessed: bool = True, example: Callable[[dict[str, Any]], bytes] = raw_example
+    ) -> None:
+        """A run that has published predictions of these products, of which ``example`` makes examples."""
         published = self.runs.root / name / "published"
         (published / "Split-train").mkdir(parents=True)
         TREE.write(published / TAXONOMY_FILE)
         source = self.folder / f"{name}.gz"
         with tf.io.TFRecordWriter(str(source), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
             for row in rows.values():
-                writer.write(raw_example(row))
+                writer.write(example(row))
         served = str(self.model / "Format-Serving")
         predict_file(
             str(source), str(published / "Split-train" / "part.parquet"), model=served,

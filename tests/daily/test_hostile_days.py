@@ -71,7 +71,7 @@ def test_a_day_by_the_command_line(capsys, shop: Shop) -> None:
     code, out, err = run(capsys, "predict", "-w", shop.workflow)
     assert (code, err) == (0, "")
     assert "30 products: 30 new, 0 changed, 0 unchanged, 0 gone; 0 records in quarantine" in out
-    assert f"next: shelfmark publish TARGET --workflow {shop.workflow}" in out
+    assert f"next: shelfmark drift --workflow {shop.workflow}" in out
     today = shop.folder / "today [1].jsonl"
     rows["p1"]["title"] = "canvas tote carry" if "boot" in rows["p1"]["title"] else "boot leather ankle"
     today.write_text("".join(json.dumps(row) + "\n" for row in rows.values()) + "{no json\n")

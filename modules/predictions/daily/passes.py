@@ -25,6 +25,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from modules import gone
+from modules.drift.profile import COLUMN_COUNTS, ColumnCounts
 from modules.errors import InputError, Problem, reason
 from modules.examples import PRICE, RETAILER, SPLIT_FOLDER
 from modules.feeds.encoding import example_of
@@ -118,6 +119,7 @@ def predict_daily(
         if refusal is not None:
             raise refusal
         state.begin(run, model.key)
+        reading.columns.write(place / COLUMN_COUNTS)
         started = time.monotonic()
         for shard in range(reading.shards):
             counts.moved += _predict(state, shard, reading.shards, model)
@@ -156,6 +158,7 @@ class _Reading:
         self._vectors = TextVectors(settings.encodings, folder, settings.encoding_cache)
         self._images = ImageLoader(settings.feed.images, folder) if settings.feed.images is not None else None
         self._features = ProductFeatures()
+        self.columns = ColumnCounts()
         self._writer: tf.io.TFRecordWriter | None = None
         self._waiting: list[tuple[str, bool]] = []
         self.shards = 0
@@ -239,7 +242,9 @@ class _Reading:
                     continue
                 seen[product.id] = number, line
                 digest = digest_of(product, self._model.columns)
-                rows.append(Row(product.id, number, line, digest, product.text.get(RETAILER, ""), own_shown))
+                retailer = product.text.get(RETAILER, "")
+                self.columns.add(retailer, (*product.text, *product.numbers, *product.vectors))
+                rows.append(Row(product.id, number, line, digest, retailer, own_shown))
                 before = known.get(product.id)
                 is_same = before is not None and before.digest == digest
                 has_model = before is not None and before.model == self._model.key
