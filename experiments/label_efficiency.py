@@ -157,14 +157,15 @@ def memory_learner(workflow: Workflow, catalogue: LabelledCatalogue, pool: Int64
     import tempfile
 
     from experiments.features import analysed, model_inputs
-    from modules.training.category_names import encoded_names
+    from modules.training.category_names import name_inputs
     from modules.training.run import input_sizes
 
     with tempfile.TemporaryDirectory() as folder:
         graph = analysed([catalogue.products[row] for row in pool], workflow, Path(folder))
         inputs = model_inputs(catalogue.products, workflow, graph)
         sizes = input_sizes(workflow, graph, {OBJECTIVE: catalogue.classes})
-        sizes = dataclasses.replace(sizes, names=encoded_names(workflow, catalogue.taxonomy))
+        names = name_inputs(workflow, catalogue.taxonomy, graph, sizes.features)
+        sizes = dataclasses.replace(sizes, names=names)
     return learner_of(workflow, catalogue, inputs, sizes, pool)
 
 

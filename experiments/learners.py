@@ -102,6 +102,8 @@ class ExactLearner:
         self.process: Process | None = None
         self.known: NamedProducts | None = None
         self.words: sparse.csr_matrix | None = None
+        self.columns: EmbeddingColumns | None = None
+        self.projection = np.zeros((0, 0), np.float32)
         self._take(workflow.model.chosen(0, workflow.reads_names)[0])
         self.table, self.bias = (
             np.zeros((self.matrix.shape[1], self.classes), np.float32),
@@ -119,11 +121,12 @@ class ExactLearner:
         self.known, self.words = None, None
         ranges = columns_of(self.workflow.features, self.sizes.features)
         if isinstance(settings, LatentModelSettings):
-            columns = EmbeddingColumns.of(ranges, embedding_features(self.workflow.features), self.design.shape[1])
+            encoders = embedding_features(self.workflow.features)
+            self.columns = columns = EmbeddingColumns.of(ranges, encoders, self.design.shape[1])
             seen = self.design[self.pool][:, columns.projected]
             if len(self.pool) > ROWS:
                 seen = seen[np.random.default_rng(seed).choice(len(self.pool), ROWS, replace=False)]
-            projection = fit_projection(seen, settings.embedding_width or WIDTH, seed)
+            self.projection = projection = fit_projection(seen, settings.embedding_width or WIDTH, seed)
             self._embeddings = columns.embed(self.design, projection)
             if compares_words(settings, self.workflow.features, self.classes):
                 self.words = self.design[:, columns.projected]
@@ -149,7 +152,10 @@ class ExactLearner:
     def _fit_process(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
         """The head that starts from categories' names, which sees the pool's products and these labels."""
         if self.known is None:
-            names = names_in_embedding(self.sizes.names[OBJECTIVE], self.workflow.features, self.matrix.shape[1])
+            assert self.columns is not None
+            names = names_in_embedding(
+                self.sizes.names[OBJECTIVE], self.workflow.features, self.columns.projected, self.projection
+            )
             words = None if self.words is None else self.words[self.pool]
             self.known = NamedProducts.of(np.asarray(self.matrix)[self.pool], names, words)
         given = np.full(len(self.matrix), -1)

@@ -111,6 +111,9 @@ class FeatureSettings(Settings):
     is_embedding: ClassVar[bool] = False
     """Whether it is an embedding of the product already, from which no further one is to be made."""
 
+    reads_names: ClassVar[bool] = False
+    """Whether it reads text, so that it can read a category's name as well."""
+
     reads: ClassVar[Holds] = "text"
     """What the columns hold that a feature of this kind can read; so it says what an attribute holds."""
 

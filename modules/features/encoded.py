@@ -37,6 +37,7 @@ class EncodedFeature(NumericFeature):
 
     suffix: ClassVar[str] = VECTOR
     is_embedding: ClassVar[bool] = True
+    reads_names: ClassVar[bool] = True
 
     kind: Literal["encoded"] = "encoded"
     column: str | None = None

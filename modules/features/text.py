@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field, model_validator
 
@@ -36,6 +36,8 @@ class HashedNgrams(Settings):
 
 class TextFeature(FeatureSettings):
     """Unicode words, lower-cased; top-k vocabulary, TF-IDF weights."""
+
+    reads_names: ClassVar[bool] = True
 
     kind: Literal["text"] = "text"
     column: str | None = None

@@ -26,8 +26,8 @@ WORDS_FROM = 500
 
 
 class AutoModel(ModelSettings):
-    """``gaussian_process``, ``lsa`` or ``linear``, as the number of labels wants it, and as there is an encoder that
-    reads categories' names: Trainer chooses, and says what it took and why."""
+    """``gaussian_process``, ``lsa`` or ``linear``, as the number of labels wants it, and as there is text to compare
+    categories' names with: Trainer chooses, and says what it took and why."""
 
     kind: Literal["auto"] = "auto"
     embedding_width: Width | None = None
@@ -48,7 +48,7 @@ class AutoModel(ModelSettings):
 
         Args:
           labels: of the train split, of the objective that has the most and does not learn from rules alone.
-          named: whether an encoder reads categories' names.
+          named: whether a feature reads categories' names.
 
         Returns:
           Its settings, and why it was chosen, as the end of a sentence.
@@ -58,7 +58,7 @@ class AutoModel(ModelSettings):
         if labels < FEW_LABELS and named:
             compares = labels >= WORDS_FROM
             process = GaussianProcessModel(modality_dropout=dropout, embedding_width=width, words=compares)
-            return process, f"{are} fewer than {FEW_LABELS:,}, and an encoder reads categories' names"
+            return process, f"{are} fewer than {FEW_LABELS:,}, and categories' names can be read"
         if labels < FEW_LABELS:
             few = LsaModel(modality_dropout=dropout, embedding_width=width)
             return few, f"{are} fewer than {FEW_LABELS:,}"

@@ -86,7 +86,7 @@ class ModelSettings(Settings):
         """The kind that is trained, with this many labels in the train split, and why.
 
         Args:
-          named: whether an encoder reads categories' names (``Workflow.reads_names``).
+          named: whether a feature reads categories' names (``Workflow.reads_names``).
         """
         return self, ""
 

@@ -17,9 +17,24 @@ from modules.predictions.columns import EMBEDDING, EMBEDDING_IMAGE, EMBEDDING_TE
 
 if TYPE_CHECKING:
     import numpy as np
+    from scipy import sparse
 
     from modules.models.base import ModelSettings
     from modules.settings.workflow import Workflow
+
+
+@dataclass(frozen=True)
+class NameInputs:
+    """The names of an objective's categories, read as if each were the text of a product.
+
+    Attributes:
+      encoded: feature to what its encoder makes of the names, float32 (classes, width), centred, rows of unit length
+        times the feature's scale.
+      words: float32 (classes, columns of the design matrix but an image feature's), without encoders' columns.
+    """
+
+    encoded: Mapping[str, np.ndarray]
+    words: sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -29,13 +44,12 @@ class InputSizes:
     Attributes:
       features: of each feature but those with a tower, what Transform has found.
       classes: objective to number of classes.
-      names: of objectives with one category a product, where encoders read categories' names: feature to what its
-        encoder makes of them, float32 (classes, width), centred, rows of unit length times the feature's scale.
+      names: of objectives with one category a product, where a model reads categories' names.
     """
 
     features: Mapping[str, Learned]
     classes: Mapping[str, int]
-    names: Mapping[str, Mapping[str, np.ndarray]] = field(default_factory=dict)
+    names: Mapping[str, NameInputs] = field(default_factory=dict)
 
 
 def model_inputs(features: Mapping[str, Feature]) -> dict[str, keras.KerasTensor]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from modules.errors import Problem
-from modules.features import embedding_features
 from modules.models.latent import LatentModelSettings
 from modules.settings.base import contradiction
 
@@ -17,10 +16,11 @@ if TYPE_CHECKING:
 
 
 class GaussianProcessModel(LatentModelSettings):
-    """As ``lsa``, but objectives of one category a product start from what a pretrained encoder makes of categories'
-    names, and labels correct it.
+    """As ``lsa``, but objectives of one category a product start from what categories' names say, and labels correct
+    it: a name is read as a product of that text would be, by a pretrained encoder and by the words that the shop itself
+    uses, whichever of the two the features have.
 
-    The one for the first labels, and for none at all. Needs a feature of kind ``encoded``."""
+    The one for the first labels, and for none at all. Needs a feature that reads text."""
 
     kind: Literal["gaussian_process"] = "gaussian_process"
 
@@ -38,10 +38,8 @@ class GaussianProcessModel(LatentModelSettings):
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
-        if not embedding_features(workflow.features):
-            yield contradiction(
-                f"{place}.kind", self.kind, "lsa, or a feature of kind encoded, whose encoder reads names"
-            )
+        if not any(feature.reads_names for feature in workflow.features.values()):
+            yield contradiction(f"{place}.kind", self.kind, "lsa, or a feature that reads text, and so names as well")
 
     def logits(
         self, builder: Builder, inputs: Mapping[str, Any], shared: Any, towers: Joined | None

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from modules.errors import Problem
 from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY, Holds, ProductColumns
-from modules.features import Feature, default_features, embedding_features, image_feature
+from modules.features import Feature, default_features, image_feature
 from modules.models import Model, solver_problems
 from modules.models.auto import AutoModel
 from modules.models.wide_deep import WideDeepModel
@@ -277,8 +277,8 @@ class Workflow(Settings):
 
     @property
     def reads_names(self) -> bool:
-        """Whether an encoder can read categories' names for an objective with one category a product."""
-        return bool(embedding_features(self.features) and self.single_label_objectives)
+        """Whether a feature can read categories' names for an objective with one category a product."""
+        return bool(self.single_label_objectives) and any(own.reads_names for own in self.features.values())
 
     @property
     def searched_features(self) -> list[str]:

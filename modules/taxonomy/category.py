@@ -50,6 +50,11 @@ class Category:
         return SEPARATOR.join(self.path)
 
     @property
+    def words(self) -> str:
+        """All that is said of it as one text: the path's names, the synonyms and the description."""
+        return " ".join(filter(None, (*self.path, *self.synonyms, self.description)))
+
+    @property
     def texts(self) -> tuple[str, ...]:
         """What tells a reader which category it is: the path, the path with each synonym at its end, and the
         description behind the name, which it may not mention. Each once; without either, the path alone."""

@@ -38,7 +38,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from modules.arrays import Float32Array, Float64Array, IntpArray
+from modules.arrays import BoolArray, Float32Array, Float64Array, IntpArray
 from modules.models.name_prior import SHARPNESS, NamePrior, softmax_rows
 from modules.training.self_training import OVERCONFIDENCE, guesses
 
@@ -51,6 +51,9 @@ TEMPERATURES = (0.32, 0.16, 0.08, 0.04)
 """Each half of the one before: the exponentials of one are the squares of the last one's."""
 LOUDNESS = (1.0, 0.5)
 """Factors of the encoder's columns in the kernel: of a language that it does not read it knows less than the SVD."""
+LEXICAL = (0.5, 1.0, 0.0)
+"""Factors of what the shop's own words make of a name, where an encoder reads it as well. A name in the shop's language
+says more by its words than one that no product repeats."""
 WORDS = (0.0, 0.1, 0.3, 1.0)
 """Factors of the words' own kernel beside the embedding's."""
 STEP = 1.0
@@ -76,6 +79,27 @@ _AT_ONCE = 4096
 
 Priors = Mapping[bool, NamePrior]
 """What names say, by whether vectors are partly whitened first."""
+
+
+@dataclass(frozen=True)
+class Named:
+    """Categories' names and what follows from them and the catalogue.
+
+    Attributes:
+      names: float32 (classes, width), the names as products of that text would be embedded.
+      priors: what they say of products.
+      encoder: bool (width,), the columns that a pretrained encoder has filled.
+    """
+
+    names: Float32Array
+    priors: Priors
+    encoder: BoolArray
+
+    def factors(self, loudness: float) -> Float64Array:
+        """Of each column of the embedding: ``loudness`` of an encoder's, 1 of others."""
+        return np.where(self.encoder, loudness, 1.0)
+
+
 _Said = tuple[bool, float, bool]
 """Whether whitened, how sharp, and whether levelled."""
 
@@ -92,6 +116,7 @@ class Numbers(NamedTuple):
       fade: the labels of a category with which its prior counts half.
       whitened: whether the prior is the one on partly whitened vectors.
       levelled: whether the prior gives all categories equal shares of the catalogue.
+      lexical: factor of what the shop's own words make of names.
       words: factor of the words' own kernel.
     """
 
@@ -104,6 +129,7 @@ class Numbers(NamedTuple):
     fade: float
     whitened: bool
     levelled: bool
+    lexical: float = LEXICAL[0]
     words: float = 0.0
 
     def faded(self, counts: Float64Array) -> Float64Array:
@@ -112,7 +138,8 @@ class Numbers(NamedTuple):
 
     def steps(self) -> float:
         """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, a quarter of the prior, a place in
-        :data:`FADES` or :data:`WORDS`, or the other prior. Whether categories are levelled costs nothing."""
+        :data:`FADES` or :data:`WORDS`, the other prior, or names that are read otherwise. Whether categories are
+        levelled costs nothing."""
         first = BEFORE_LABELS
         pairs = ((self.noise, first.noise), (self.sharpness, first.sharpness), (self.temperature, first.temperature),
                  (self.loudness, first.loudness))  # fmt: skip
@@ -123,6 +150,7 @@ class Numbers(NamedTuple):
             + FADES.index(self.fade)
             + WORDS.index(self.words)
             + float(self.whitened != first.whitened)
+            + float(self.lexical != first.lexical)
         )
 
 
@@ -246,27 +274,27 @@ class Labelled:
 
 
 def fit_process(
-    labelled: Labelled, names: Float32Array, priors: Priors, *, spread: Float32Array, temperature: float, seed: int,
+    labelled: Labelled, known: Mapping[float, Named], *, spread: Float32Array, temperature: float, seed: int,
     unlabelled: Float32Array | None = None,
 ) -> Process:  # fmt: skip
     """The process after the labels.
 
     Args:
-      names: float32 (classes, width), the names as products of that text would be embedded.
-      priors: what they say of products, on whitened vectors (True) and on vectors as they are (False).
+      known: names with their words as loud as each key, one of :data:`LEXICAL`; before labels the first counts.
       spread: :func:`spread_over`.
       temperature: what the logits will be divided by before any calibration; they are scaled to suit it.
       seed: draws the labels that the free numbers are chosen by, where there are very many.
-      unlabelled: float32 (m, width), products whose guessed categories are learnt as well.
+      unlabelled: float32 (m, width), products whose guessed categories are learnt as well; None: none.
     """
-    classes, count = len(names), len(labelled.labels)
-    numbers, likelihood = BEFORE_LABELS, float("nan")
+    classes, count = len(spread), len(labelled.labels)
+    numbers, likelihood = BEFORE_LABELS._replace(lexical=next(iter(known))), float("nan")
     if count >= LEAST_LABELS:
         some = labelled.at(np.random.default_rng(seed).permutation(count)[: min(ROWS, CELLS // classes)])
-        numbers, likelihood = _chosen(some, names, priors, spread)
+        numbers, likelihood = _chosen(some, known, spread)
         if some.words is not None and count <= MOST_LABELS:
-            numbers, likelihood = _with_words(some.at(slice(WORD_ROWS)), names, priors, spread, numbers)
-    prior, factors = priors[numbers.whitened], _factors(names, numbers.loudness)
+            numbers, likelihood = _with_words(some.at(slice(WORD_ROWS)), known[numbers.lexical], spread, numbers)
+    named = known[numbers.lexical]
+    prior, factors = named.priors[numbers.whitened], named.factors(numbers.loudness)
     weights, scale = numbers.faded(labelled.counts(classes)), temperature / numbers.temperature
 
     def process(scale: float, solved: Float64Array, worded: Float64Array | None = None) -> Process:
@@ -278,10 +306,10 @@ def fit_process(
             (scale * weights[:, None] * spread).astype(np.float32), numbers, likelihood, words,
         )  # fmt: skip
 
-    rows = labelled.with_names(names, numbers.examples)
+    rows = labelled.with_names(named.names, numbers.examples)
     if numbers.words:
         return process(scale, *_coefficients_of_both(rows, factors, prior, numbers, weights))
-    first = np.zeros((names.shape[1] + 1, classes))
+    first = np.zeros((len(factors) + 1, classes))
     if count:
         first = _coefficients(rows, factors, prior, numbers, weights)
     taught = process(scale, first)
@@ -299,11 +327,6 @@ def _guessed(process: Process, embeddings: Float32Array, temperature: float) -> 
     embeddings = embeddings[embeddings.any(axis=1)]
     rows, classes, weights = guesses(softmax_rows(process.logits(embeddings) / np.float32(temperature)))
     return Labelled(embeddings[rows], classes, np.arange(len(rows)), weights) if len(rows) else None
-
-
-def _factors(names: Float32Array, loudness: float) -> Float64Array:
-    """Of each column of the embedding: ``loudness`` of an encoder's, in which alone names have numbers, 1 of others."""
-    return np.where(names.any(axis=0), loudness, 1.0)
 
 
 def _coefficients(
@@ -408,57 +431,56 @@ def _by_size(groups: IntpArray) -> Iterator[IntpArray]:
         yield order[starts[sizes == size][:, None] + np.arange(size)]
 
 
-def _chosen(labelled: Labelled, names: Float32Array, priors: Priors, spread: Float32Array) -> tuple[Numbers, float]:
+def _chosen(labelled: Labelled, known: Mapping[float, Named], spread: Float32Array) -> tuple[Numbers, float]:
     """The numbers of the greatest leave-one-out likelihood less their cost, and that likelihood.
 
     Of equal ones the first, which trust names most.
     """
-    best, most = (BEFORE_LABELS, -np.inf), -np.inf
-    shares = {fade: _share(fade, labelled.counts_without(len(names))).astype(np.float32) for fade in FADES}
-    for examples in (True, False):
+    best, most, classes, counted = (BEFORE_LABELS, -np.inf), -np.inf, len(spread), float(labelled.weights.sum())
+    shares = {fade: _share(fade, labelled.counts_without(classes)).astype(np.float32) for fade in FADES}
+    for (lexical, named), examples in itertools.product(known.items(), (True, False)):
         # Names that are no examples beside labels are no prior, either: what the labels say alone.
-        rows = labelled.with_names(names, examples)
+        rows = labelled.with_names(named.names, examples)
         said = {
-            key: priors[key[0]].probabilities(rows.embeddings, *key[1:])
-            for key in itertools.product(priors, SHARPNESS if examples else (), (False, True))
+            key: named.priors[key[0]].probabilities(rows.embeddings, *key[1:])
+            for key in itertools.product(named.priors, SHARPNESS if examples else (), (False, True))
         }
-        for loudness, noise, learnt, named in _left_out_scores(rows, names, len(labelled.labels), said):
+        for loudness, noise, learnt, parts in _left_out_scores(rows, named, len(labelled.labels), said):
             taught = learnt @ spread
-            parts = {(key, fade): (shares[fade] * named[key]) @ spread for key, fade in itertools.product(said, FADES)}
+            faded = {(key, fade): (shares[fade] * parts[key]) @ spread for key, fade in itertools.product(said, FADES)}
             for key, weight, fade in _uses_of(said):
                 scores = taught
                 if weight:
-                    scores = (taught + weight * parts[key, fade]).astype(np.float32, copy=False)
+                    scores = (taught + weight * faded[key, fade]).astype(np.float32, copy=False)
                 for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
                     likelihood = float(np.average(own, weights=labelled.weights))
                     whitened, sharpness, levelled = key
                     numbers = Numbers(
-                        noise, sharpness, weight, temperature, examples, loudness, fade, whitened, levelled
+                        noise, sharpness, weight, temperature, examples, loudness, fade, whitened, levelled, lexical
                     )
-                    value = likelihood - STEP * numbers.steps() / float(labelled.weights.sum())
+                    value = likelihood - STEP * numbers.steps() / counted
                     if value > most + 1e-9:
                         best, most = (numbers, likelihood), value
     return best
 
 
-def _with_words(
-    labelled: Labelled, names: Float32Array, priors: Priors, spread: Float32Array, numbers: Numbers
-) -> tuple[Numbers, float]:
+def _with_words(labelled: Labelled, named: Named, spread: Float32Array, numbers: Numbers) -> tuple[Numbers, float]:
     """The numbers with the words' factor, the noise and the temperature that the labels are likeliest by, and that
     likelihood; the others were chosen without words and stay."""
-    rows, count = labelled.with_names(names, numbers.examples), len(labelled.labels)
-    inputs, words = _rooted(rows, _factors(names, numbers.loudness))
+    classes = len(spread)
+    rows, count = labelled.with_names(named.names, numbers.examples), len(labelled.labels)
+    inputs, words = _rooted(rows, named.factors(numbers.loudness))
     embedded, worded = inputs @ inputs.T, _pairs(words)
-    said = priors[numbers.whitened].probabilities(rows.embeddings, numbers.sharpness, numbers.levelled)
-    shares = numbers.weight * _share(numbers.fade, labelled.counts_without(len(names)))
-    root, targets = np.sqrt(rows.weights)[:, None], rows.targets(len(names))
+    said = named.priors[numbers.whitened].probabilities(rows.embeddings, numbers.sharpness, numbers.levelled)
+    shares = numbers.weight * _share(numbers.fade, labelled.counts_without(classes))
+    root, targets = np.sqrt(rows.weights)[:, None], rows.targets(classes)
     best, most = (numbers, float("nan")), -np.inf
     for factor in WORDS:
         smoother = _Smoother.of_pairs(embedded + factor * worded)
         for noise in NOISE:
             errors = smoother.left_out(root * targets, noise, labelled.groups) / root[:count]
-            named = smoother.left_out(root * said, noise, labelled.groups) / root[:count]
-            scores = ((targets[:count] - errors + shares * named) @ spread).astype(np.float32)
+            prior = smoother.left_out(root * said, noise, labelled.groups) / root[:count]
+            scores = ((targets[:count] - errors + shares * prior) @ spread).astype(np.float32)
             for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
                 chosen = numbers._replace(noise=noise, temperature=temperature, words=factor)
                 likelihood = float(np.average(own, weights=labelled.weights))
@@ -487,16 +509,16 @@ def _log_likelihoods(scores: Float32Array, labels: IntpArray) -> Iterator[Float3
 
 
 def _left_out_scores(
-    rows: Labelled, names: Float32Array, count: int, said: Mapping[_Said, Float32Array]
+    rows: Labelled, named: Named, count: int, said: Mapping[_Said, Float32Array]
 ) -> Iterator[tuple[float, float, Float32Array, dict[_Said, Float32Array]]]:
     """For each loudness and noise what the labels, and each prior, give to each class of the first ``count`` rows.
 
     Each row's are those without its group (Rasmussen and Williams, equation 5.12), and so the errors' complement.
     """
     root, groups = np.sqrt(rows.weights)[:, None], rows.groups[:count]
-    targets = rows.targets(len(names))
-    for loudness in LOUDNESS:
-        smoother = _Smoother.of(root * rows.inputs(_factors(names, loudness)))
+    targets = rows.targets(len(named.names))
+    for loudness in LOUDNESS if named.encoder.any() else LOUDNESS[:1]:
+        smoother = _Smoother.of(root * rows.inputs(named.factors(loudness)))
         for noise in NOISE:
             taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
             errors = {key: smoother.left_out(root * p, noise, groups) / root[:count] for key, p in said.items()}

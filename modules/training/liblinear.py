@@ -17,13 +17,14 @@ from scipy import sparse
 from modules.arrays import Float32Array, IntpArray
 from modules.features import Feature, embedding_features, image_feature
 from modules.losses.base import Matrix
-from modules.models.build import compares_words, words_layer
+from modules.models.build import NameInputs, compares_words, words_layer
 from modules.models.name_prior import names_layer
-from modules.models.projection import EmbeddingColumns, unit_rows
+from modules.models.projection import EmbeddingColumns, embed, unit_rows
 from modules.objectives import ancestor_levels
 from modules.training.design import Design, columns_of, design_matrix
+from modules.training.gaussian_process import LEXICAL
 from modules.training.image_columns import embedder, shown_alone
-from modules.training.named_products import NamedProducts, process_of
+from modules.training.named_products import NamedProducts, NamesInEmbedding, process_of
 from modules.training.penalty import LinearHead, cross_validated_penalty
 from modules.training.task import TrainingTask
 from modules.vision.networks import tower_name
@@ -116,12 +117,19 @@ def _fit_named_head(
     design: Design,
 ) -> None:  # fmt: skip
     """The head of an objective that starts from categories' names."""
-    objective, columns = task.objectives[name], np.asarray(matrix, np.float32)
-    names = names_in_embedding(task.sizes.names[name], task.features, columns.shape[1], design.image_columns)
-    compared: IntpArray | None = None
-    if compares_words(task.model, task.features, task.sizes.classes[name]):
-        compared = EmbeddingColumns.of(design.columns, design.embeddings, design.text_columns).projected
-    known = NamedProducts.of(columns, names, None if compared is None else design.matrix[:, compared])
+    objective, embeddings = task.objectives[name], np.asarray(matrix, np.float32)
+    columns = EmbeddingColumns.of(design.columns, design.embeddings, design.text_columns)
+    tables = [
+        model.get_layer(f"projection_{feature}").get_weights()[0]
+        for feature, (_, end) in design.columns.items()
+        if end <= design.text_columns and feature not in design.embeddings
+    ]
+    projection = np.concatenate(tables) if tables else np.zeros((0, 0), np.float32)
+    names = names_in_embedding(
+        task.sizes.names[name], task.features, columns.projected, projection, design.image_columns
+    )
+    compared = columns.projected if compares_words(task.model, task.features, task.sizes.classes[name]) else None
+    known = NamedProducts.of(embeddings, names, None if compared is None else design.matrix[:, compared])
     process = process_of(
         objective, known, objective.labelled(labels), labels,
         ancestor_levels(objective.classes(task.taxonomy), task.taxonomy), task.seed, products,
@@ -139,19 +147,30 @@ def _fit_named_head(
 
 
 def names_in_embedding(
-    names: Mapping[str, Float32Array], features: Mapping[str, Feature], width: int, image_columns: int = 0
-) -> Float32Array:
-    """Categories' names where products of that text would be in the embedding; float32 (classes, width).
-
-    What only a shop's own products tell, the SVD's directions and pictures, is 0 of a name.
+    names: NameInputs, features: Mapping[str, Feature], projected: IntpArray, projection: Float32Array,
+    image_columns: int = 0,
+) -> NamesInEmbedding:  # fmt: skip
+    """Categories' names where products of that text would be in the embedding, with their words as loud as each of
+    :data:`LEXICAL`; pictures are 0 of a name.
 
     Args:
-      names: of each feature with an encoder, what it makes of the names, (classes, its width).
+      projected: the columns of the design matrix that the SVD reads.
+      projection: its directions, float32 (projected, width).
       image_columns: how many columns of the embedding, the last ones, are the image feature's.
     """
-    embeddings = frozenset(embedding_features(features))
-    encoded = np.concatenate([names[feature] for feature in features if feature in embeddings], axis=1)
-    placed = np.zeros((len(encoded), width), np.float32)
-    end = width - image_columns
-    placed[:, end - encoded.shape[1] : end] = encoded
-    return unit_rows(placed)
+    embeddings = embedding_features(features)
+    encoded = np.concatenate(
+        [np.zeros((names.words.shape[0], 0), np.float32), *(names.encoded[f] for f in features if f in embeddings)], 1
+    )
+    width, end = projection.shape[1], projection.shape[1] + encoded.shape[1]
+    worded = embed(names.words[:, projected], projection)
+    encoder = np.zeros(end + image_columns, bool)
+    encoder[width:end] = True
+    loudness = LEXICAL if worded.any() and encoded.any() else LEXICAL[:1]
+    placed = {}
+    for loud in loudness:
+        placed[loud] = np.zeros((len(encoded), len(encoder)), np.float32)
+        placed[loud][:, :width] = np.float32(loud) * worded
+        placed[loud][:, width:end] = encoded
+        placed[loud] = unit_rows(placed[loud])
+    return NamesInEmbedding(placed, encoder)

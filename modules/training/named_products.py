@@ -3,21 +3,37 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple, Self
 
 import numpy as np
 from scipy import sparse
 
-from modules.arrays import Float32Array, IntpArray
+from modules.arrays import BoolArray, Float32Array, IntpArray
 from modules.models.name_prior import name_prior
 from modules.training.fit import balanced_weights
-from modules.training.gaussian_process import Labelled, Priors, Process, fit_process, spread_over
+from modules.training.gaussian_process import Labelled, Named, Process, fit_process, spread_over
 from modules.training.self_training import MOST_GUESSED
 
 if TYPE_CHECKING:
     from modules.objectives.base import ObjectiveSettings
+
+
+MOST_SEEN = 20_000
+"""Products that tell where names lie among them, at most."""
+
+
+class NamesInEmbedding(NamedTuple):
+    """Categories' names as products of that text would be embedded.
+
+    Attributes:
+      by_loudness: factor of the names' words to float32 (classes, width).
+      encoder: bool (width,), the columns that a pretrained encoder has filled.
+    """
+
+    by_loudness: Mapping[float, Float32Array]
+    encoder: BoolArray
 
 
 @dataclass(frozen=True)
@@ -26,21 +42,27 @@ class NamedProducts:
 
     Attributes:
       embeddings: float32 (n, width), of all products of the train split, labelled or not.
-      names: float32 (classes, width), the names as products of that text would be embedded.
-      priors: what they say of products, whitened and as they are.
+      named: the names, and what they say of products, by how loud their words are.
       words: float32 (n, words), by which products are compared, too; None: they are not.
     """
 
     embeddings: Float32Array
-    names: Float32Array
-    priors: Priors
+    named: Mapping[float, Named]
     words: sparse.csr_matrix | None = None
 
     @classmethod
-    def of(cls, embeddings: Float32Array, names: Float32Array, words: sparse.csr_matrix | None = None) -> NamedProducts:
+    def of(cls, embeddings: Float32Array, names: NamesInEmbedding, words: sparse.csr_matrix | None = None) -> Self:
         """From embeddings and names as the model's graph has them, rows of unit length."""
-        priors = {whitened: name_prior(names, embeddings, whitened=whitened) for whitened in (True, False)}
-        return cls(embeddings, names, priors, words)
+        seen = embeddings
+        if len(embeddings) > MOST_SEEN:
+            seen = embeddings[np.sort(np.random.default_rng(0).choice(len(embeddings), MOST_SEEN, replace=False))]
+        named = {
+            loudness: Named(
+                own, {whitened: name_prior(own, seen, whitened=whitened) for whitened in (True, False)}, names.encoder
+            )
+            for loudness, own in names.by_loudness.items()
+        }
+        return cls(embeddings, named, words)
 
 
 def process_of(
@@ -54,17 +76,18 @@ def process_of(
       rows: those that have a label. labels: (n,), the classes.
       products: (n,), the row that each row shows, where some are copies; None: each its own.
     """
-    spread = spread_over(ancestors, len(known.names), getattr(objective, "ancestor_weight", 0.0))
+    classes = len(next(iter(known.named.values())).names)
+    spread = spread_over(ancestors, classes, getattr(objective, "ancestor_weight", 0.0))
     temperature = objective.uncalibrated().temperature
     own = np.asarray(labels[rows], np.intp)
     weights = np.ones(len(own))
     if objective.class_weights == "balanced":
-        weights = np.array(balanced_weights(np.bincount(own, minlength=len(known.names))))[own]
+        weights = np.array(balanced_weights(np.bincount(own, minlength=classes)))[own]
     shown = rows if products is None else products[rows]
     groups = _equal_rows(known.embeddings, shown)
     words = None if known.words is None else known.words[rows]
     return fit_process(
-        Labelled(known.embeddings[rows], own, groups, weights, words), known.names, known.priors,
+        Labelled(known.embeddings[rows], own, groups, weights, words), known.named,
         spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
         unlabelled=known.embeddings[_others(len(known.embeddings), shown, seed)],
     )  # fmt: skip

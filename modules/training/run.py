@@ -26,7 +26,7 @@ from modules.predictions.columns import EMBEDDING
 from modules.settings.tuning import decoded, with_values
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
-from modules.training.category_names import encoded_names
+from modules.training.category_names import name_inputs
 from modules.training.choice import Chosen, with_chosen_model
 from modules.training.committee import member_workflow, resampled
 from modules.training.data import label_batches
@@ -126,11 +126,10 @@ def prepared(
         for name, objective in workflow.objectives.items()
         if objective.class_weights == "balanced"
     }
+    sizes = input_sizes(workflow, transform_output, counts)
     data = TrainingData(
         train_files, eval_files, examples, eval_examples, any(c.sum() for c in eval_counts.values()),
-        dataclasses.replace(
-            input_sizes(workflow, transform_output, counts), names=encoded_names(workflow, taxonomy)
-        ),
+        dataclasses.replace(sizes, names=name_inputs(workflow, taxonomy, transform_output, sizes.features)),
         losses_of(workflow.objectives, weights),
     )  # fmt: skip
     return Prepared(chosen, data, classes, label_counts, eval_counts)

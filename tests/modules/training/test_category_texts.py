@@ -8,11 +8,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from modules.arrays import Float32Array
 from modules.encoders.cache import VectorCache
 from modules.encoders.folder import fingerprint_of, read_settings
 from modules.encoders.passing import encode_texts
+from modules.models.build import NameInputs
 from modules.models.name_prior import name_prior
 from modules.models.projection import unit_rows
 from modules.settings.workflow import Workflow
@@ -122,7 +124,10 @@ def test_synonyms_turn_wrong_guesses_before_any_label_into_right_ones(encoder: s
 
     def guessed(tree: Taxonomy) -> np.ndarray:
         flow = workflow(encoder)
-        names = names_in_embedding(encoded_names(flow, tree)["exclusive"], flow.features, 16)
+        none = sparse.csr_matrix((len(tree), 16), dtype=np.float32)
+        inputs = NameInputs(encoded_names(flow, tree)["exclusive"], none)
+        placed = names_in_embedding(inputs, flow.features, np.zeros(0, np.intp), np.zeros((0, 0), np.float32))
+        (names,) = placed.by_loudness.values()
         return np.asarray(name_prior(names, embeddings, whitened=True).scores(embeddings).argmax(axis=1))
 
     alone = guessed(codes)

@@ -18,9 +18,22 @@ def workflow(**sections: Any) -> Workflow:
     return Workflow.model_validate({"name": "shop", **sections})
 
 
-@pytest.mark.parametrize(("labels", "kind"), [(0, "lsa"), (FEW_LABELS - 1, "lsa"), (FEW_LABELS, "linear")])
-def test_the_kind_follows_the_labels(labels: int, kind: str) -> None:
-    settings = workflow(model={"kind": "auto", "embedding_width": 32})
+PICTURES = {"picture": {"kind": "image"}}
+
+
+@pytest.mark.parametrize(
+    ("labels", "features", "kind"),
+    [
+        (0, {}, "gaussian_process"),
+        (FEW_LABELS - 1, {}, "gaussian_process"),
+        (FEW_LABELS, {}, "linear"),
+        (0, PICTURES, "lsa"),
+        (FEW_LABELS - 1, PICTURES, "lsa"),
+        (FEW_LABELS, PICTURES, "linear"),
+    ],
+)
+def test_the_kind_follows_the_labels(labels: int, features: dict[str, Any], kind: str) -> None:
+    settings = workflow(model={"kind": "auto", "embedding_width": 32}, **({"features": features} if features else {}))
     counts = {"exclusive": np.array([labels, 0])}
     chosen = with_chosen_model(settings, counts)
     assert (chosen.workflow.model.kind, chosen.workflow.model.embedding_width) == (kind, 32)
@@ -35,7 +48,7 @@ def test_labels_of_rules_do_not_count() -> None:
     settings = workflow(rules={"file": "r.yaml"}, objectives=objectives)
     many, few = np.array([9 * FEW_LABELS]), np.array([5])
     chosen = with_chosen_model(settings, {"exclusive": few, "rule_based": many})
-    assert chosen.workflow.model.kind == "lsa" and "5 labels" in chosen.reason
+    assert chosen.workflow.model.kind == "gaussian_process" and "5 labels" in chosen.reason
     alone = workflow(rules={"file": "r.yaml"}, objectives={"rule_based": objectives["rule_based"]})
     assert with_chosen_model(alone, {"rule_based": many}).workflow.model.kind == "linear"
 

@@ -17,18 +17,20 @@ from modules.training.gaussian_process import (
     BEFORE_LABELS,
     FADES,
     LEAST_LABELS,
+    LEXICAL,
     LOUDNESS,
     NAME_WEIGHTS,
     NOISE,
     TEMPERATURES,
     Labelled,
+    Named,
     Numbers,
     Priors,
     Process,
     fit_process,
     spread_over,
 )
-from modules.training.named_products import NamedProducts, process_of
+from modules.training.named_products import NamedProducts, NamesInEmbedding, process_of
 
 CONSTANT = 0.1
 CLASSES = 4
@@ -52,13 +54,21 @@ def labelled(embeddings, labels, groups=None, weights=None) -> Labelled:
     )  # fmt: skip
 
 
+def products_of(embeddings, names) -> NamedProducts:
+    """With names that an encoder alone has read."""
+    return NamedProducts.of(embeddings, NamesInEmbedding({LEXICAL[0]: names}, names.any(axis=0)))
+
+
 def priors_of(names, embeddings) -> Priors:
-    return NamedProducts.of(embeddings, names).priors
+    return products_of(embeddings, names).named[LEXICAL[0]].priors
 
 
-def fitted(rows: Labelled, names, priors: Priors, spread=None, temperature: float = 1.0) -> Process:
+def fitted(
+    rows: Labelled, names, priors: Priors, spread=None, temperature: float = 1.0, unlabelled=None
+) -> Process:  # fmt: skip
     spread = np.eye(len(names), dtype=np.float32) if spread is None else spread
-    return fit_process(rows, names, priors, spread=spread, temperature=temperature, seed=1)
+    known = {LEXICAL[0]: Named(names, priors, names.any(axis=0))}
+    return fit_process(rows, known, spread=spread, temperature=temperature, seed=1, unlabelled=unlabelled)
 
 
 def posterior(rows: Labelled, names, priors, numbers, at, words=None):
@@ -66,7 +76,7 @@ def posterior(rows: Labelled, names, priors, numbers, at, words=None):
 
     The words' kernel is that of further inputs, ``words`` those of ``at``; names have none of them.
     """
-    noise, sharpness, weight, _, examples, loudness, fade, whitened, levelled, factor = numbers
+    noise, sharpness, weight, _, examples, loudness, fade, whitened, levelled, _, factor = numbers
     prior = priors[whitened]
     counts = np.array([rows.weights[rows.labels == category].sum() for category in range(len(names))])
     weight = weight * np.ones(len(names)) if np.isinf(fade) else weight * fade / (fade + counts)
@@ -229,16 +239,16 @@ def test_copies_of_a_product_do_not_answer_for_it() -> None:
     apart = fitted(labelled(everything, np.tile(truth, 3)), names, priors)
     objective = ExclusiveObjective(loss="cross_entropy")
     rows = np.arange(120)
-    together = process_of(objective, NamedProducts.of(everything, names), rows, np.tile(truth, 3), [], 1)
+    together = process_of(objective, products_of(everything, names), rows, np.tile(truth, 3), [], 1)
     assert apart.likelihood > -0.2 > once.likelihood
     assert abs(together.likelihood - once.likelihood) < 0.3
     # The same where the copies are other rows: shown by a part of their columns.
     changed = everything.copy()
     changed[40:80, :100], changed[80:, 100:] = 0.0, 0.0
     shown = process_of(
-        objective, NamedProducts.of(changed, names), rows, np.tile(truth, 3), [], 1, np.tile(np.arange(40), 3)
+        objective, products_of(changed, names), rows, np.tile(truth, 3), [], 1, np.tile(np.arange(40), 3)
     )
-    loose = process_of(objective, NamedProducts.of(changed, names), rows, np.tile(truth, 3), [], 1)
+    loose = process_of(objective, products_of(changed, names), rows, np.tile(truth, 3), [], 1)
     assert shown.likelihood < loose.likelihood - 0.2
 
 
@@ -250,7 +260,7 @@ def test_balanced_classes_count_alike() -> None:
     recalls = {}
     for setting in ("none", "balanced"):
         process = process_of(
-            ExclusiveObjective(class_weights=setting), NamedProducts.of(embeddings, names), kept, truth, [], 1
+            ExclusiveObjective(class_weights=setting), products_of(embeddings, names), kept, truth, [], 1
         )
         rare = truth > 0
         recalls[setting] = accuracy(process, embeddings[rare], truth[rare])
