@@ -35,7 +35,7 @@ def write_mapping(comparison: Comparison, path: Path) -> None:
         row = f"{{old: {_quoted(change.old.text)}, new: {_quoted(new)}}}"
         lines.append(f"- {row}  # {change.state}: {change.kind}, {visible(change.why)}\n")
     if len(lines) == 1:
-        lines.append("[]\n")
+        lines.append("  []\n")
     path.write_text("".join(lines), "utf-8")
 
 
@@ -117,7 +117,8 @@ def _declared(root: Node, old: Taxonomy, new: Taxonomy, complaints: Complaints) 
     rows = root.items
     if root.entries is not None:
         complaints.unknown_keys(root, ("changes",))
-        rows = root.entries["changes"].items if "changes" in root.entries else None
+        listed = root.entries.get("changes")
+        rows = None if listed is None else [] if listed.is_null else listed.items
     if rows is None:
         complaints.stop("expected a list under 'changes:'; shelfmark taxonomy diff writes one")
     declared: dict[str, tuple[str, ...]] = {}
