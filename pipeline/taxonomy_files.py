@@ -177,7 +177,9 @@ def stage(loaded: LoadedWorkflow, moves: Moves) -> Journal:
         target = old_file if old_file.suffix.lower() in WRITTEN else old_file.with_name(f"{old_file.stem}.yaml")
         settings = _workflow(loaded, moves, None if target == old_file else target.name)
         if settings is not None:
-            contents.append(_staged(loaded.path, settings, "thresholds" if target == old_file else "the taxonomy's file"))
+            contents.append(
+                _staged(loaded.path, settings, "thresholds" if target == old_file else "the taxonomy's file")
+            )
         contents.append((target.resolve(), _beside(target), counted(len(moves.new), "category")))
         moves.new.write(contents[-1][1])
         if Taxonomy.load(contents[-1][1]) != moves.new:

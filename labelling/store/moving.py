@@ -9,12 +9,14 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, insert, select, update
+from sqlalchemy import Connection, Row, bindparam, func, insert, select, update
 
 from labelling.content import Batch, Item
 from labelling.store import accounts, importing, status
 from labelling.store import tables as t
 from labelling.store.rows import CHUNK
+from modules.counting import counted
+from modules.errors import InputError, Problem, Problems
 from modules.labels.model import MODEL
 from modules.labels.moving import Reading, Said, readings
 from modules.objectives import DEFAULT_KIND, kind_named
@@ -54,7 +56,12 @@ class Plan:
 
 
 def plan(connection: Connection, moves: Moves, rules: Rules | None = None) -> Plan:
-    """How every label reads in the new taxonomy; changes nothing. Memory grows with the labels that change."""
+    """How every label reads in the new taxonomy; changes nothing. Memory grows with the labels that change.
+
+    Raises:
+      InputError: labels name categories that are in neither taxonomy.
+    """
+    _check_categories(connection, moves)
     result = Plan()
     kinds = status.kinds(connection)
     unsourced = any(not sources for sources in moves.sources.values())
@@ -77,6 +84,19 @@ def plan(connection: Connection, moves: Moves, rules: Rules | None = None) -> Pl
         if (items := [item for item in questions if item.product_id in known])
     }
     return result
+
+
+def _check_categories(connection: Connection, moves: Moves) -> None:
+    problems = Problems()
+    named = t.as_read.c.category
+    query = select(named, func.count()).where(named.is_not(None)).group_by(named).order_by(named)
+    for category, count in connection.execute(query):
+        if category not in moves.old and category not in moves.new:
+            hint = "migrate from the taxonomy that they were given in"
+            expected = f"{counted(count, 'label has', 'labels have')} this category, which is in neither taxonomy"
+            problems.add(Problem("", expected, key="category", value=category, hint=hint))
+    if problems:
+        raise InputError(problems)
 
 
 def _groups(connection: Connection) -> Iterator[Sequence[Row[Any]]]:
@@ -137,19 +157,27 @@ def _ask(questions: list[Item], row: Row[Any], reading: Reading, single_label: b
         questions.append(item)
 
 
-def carry(connection: Connection, moves: Moves, planned: Plan, identity: str, now: int) -> Mapping[str, int]:
-    """Does what was planned; in the writing transaction that the plan was made in. The same one is done once.
+def carry(
+    connection: Connection, moves: Moves, identity: str, now: int, rules: Rules | None = None
+) -> Mapping[str, int]:
+    """Carries the labels over; in a writing transaction. The same migration is done once.
 
     Args:
+      moves: where the products of each category are now.
       identity: of the migration.
+      now: microseconds since 1970. rules: they decide about labels of split categories.
 
     Returns:
-      ``planned.facts``, of the first time.
+      The plan's facts, of the first time.
+
+    Raises:
+      InputError: as :func:`plan`.
     """
     migrations = t.taxonomy_migrations
     before = connection.execute(select(migrations.c.counts).where(migrations.c.id == identity)).scalar()
     if before is not None:
         return dict(before)
+    planned = plan(connection, moves, rules)
     row = {
         "id": identity, "old": moves.old.fingerprint(), "new": moves.new.fingerprint(), "time": now,
         "targets": {old: list(new) for old, new in moves.targets.items() if not moves.unchanged(old)},

@@ -66,23 +66,23 @@ def _of_single_label(answer: Said, moves: Moves, decided: Mapping[str, str]) -> 
     if value not in ("yes", "no"):
         state: State = "same" if moves.unchanged(category) and same_exclusive else "moved"
         return Reading(state, (Said(value, possible[0] if same_exclusive else None),))
-    if same_exclusive and (value == "yes" or moves.sources[possible[0]] == (category,)):
+    if same_exclusive and (value == "yes" or moves.unchanged(category) or moves.sources[possible[0]] == (category,)):
         state = "same" if possible[0] == category else "moved"
         return Reading(state, (Said(value, possible[0]),))
-    if value == "yes" and moves.targets[category]:
+    if value == "yes" and moves.of(category):
         return Reading("open", (_WITHDRAWN,), possible or _below(category, moves))
     return Reading("dropped", (_WITHDRAWN,))
 
 
 def _below(category: str, moves: Moves) -> tuple[str, ...]:
     """The exclusive categories below the targets of one that are not exclusive themselves."""
-    below = (c for target in moves.targets[category] for c in moves.new.descendants(target) if c.exclusive)
+    below = (c for target in moves.of(category) for c in moves.new.descendants(target) if c.exclusive)
     return tuple(dict.fromkeys(c.id for c in below))
 
 
 def _targets(answer: Said, moves: Moves, decided: Mapping[str, str]) -> tuple[str, ...]:
     category = answer.category or ""
-    return (decided[category],) if answer.value == "yes" and category in decided else moves.targets[category]
+    return (decided[category],) if answer.value == "yes" and category in decided else moves.of(category)
 
 
 def _of_multi_label(answers: Sequence[Said], moves: Moves, decided: Mapping[str, str]) -> list[Reading]:
@@ -103,7 +103,7 @@ def _of_multi_label(answers: Sequence[Said], moves: Moves, decided: Mapping[str,
         elif value == "yes" and len(targets) > 1 and newest[category] == number:
             result.append(Reading("open", _above_all(targets, moves), targets))
         elif value == "no" and newest[category] == number:
-            denied_now = [t for t in moves.targets[category] if set(moves.sources[t]) <= denied]
+            denied_now = [t for t in moves.of(category) if set(moves.sources[t]) <= denied]
             result.append(Reading("moved" if denied_now else "dropped", tuple(Said("no", t) for t in denied_now)))
         else:
             # What was taken back later, or takes back what does not stand any more.

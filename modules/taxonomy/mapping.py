@@ -67,8 +67,14 @@ class Moves:
         return sources
 
     def unchanged(self, category: str) -> bool:
-        """Whether an old id means the same in the new tree."""
-        return self.targets.get(category) == (category,) and self.sources[category] == (category,)
+        """Whether an id means the same in the new tree; one that only the new tree has does."""
+        if category not in self.targets:
+            return category in self.new
+        return self.targets[category] == (category,) and self.sources[category] == (category,)
+
+    def of(self, category: str) -> tuple[str, ...]:
+        """Where the products of an id are now; that of neither tree is nowhere."""
+        return self.targets.get(category, (category,) if category in self.new else ())
 
     def to_json(self) -> str:
         """Everything, as one line of JSON."""

@@ -207,8 +207,8 @@ def _finish(loaded: LoadedWorkflow, journal: Journal, store: str | None) -> None
     facts = None
     if opened is not None:
         with opened, opened.write() as connection:
-            planned = moving.plan(connection, journal.moves, _fired(journal, loaded))
-            facts = dict(moving.carry(connection, journal.moves, planned, journal.identity, now()))
+            rules = _fired(journal, loaded)
+            facts = dict(moving.carry(connection, journal.moves, journal.identity, now(), rules))
     copies = journal.finish()
     _tell(journal.moves, journal, facts)
     if copies:

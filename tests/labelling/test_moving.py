@@ -42,8 +42,7 @@ def say(store: Store, product: str, value: str, category: str | None, time: int,
 
 def carried(store: Store, moves: Moves, identity: str, rules: moving.Rules | None = None) -> dict[str, int]:
     with store.write() as connection:
-        planned = moving.plan(connection, moves, rules)
-        return dict(moving.carry(connection, moves, planned, identity, NOW + 1000))
+        return dict(moving.carry(connection, moves, identity, NOW + 1000, rules))
 
 
 def read(store: Store) -> list[tuple[str, str, str | None]]:
@@ -83,9 +82,19 @@ def test_the_same_migration_is_done_once(store: Store) -> None:
     filled(store)
     facts = carried(store, MOVES, "first")
     after = read(store)
-    with store.write() as connection:
-        again = moving.carry(connection, MOVES, moving.Plan(), "first", NOW + 2000)
-    assert (dict(again), read(store)) == (facts, after)
+    assert carried(store, MOVES, "first") == facts
+    assert read(store) == after
+
+
+def test_labels_of_another_taxonomy_are_refused(store: Store) -> None:
+    filled(store)
+    before = read(store)
+    other = Taxonomy.from_paths(["Toys"])
+    moves = Moves(other, other, {category.id: (category.id,) for category in other})
+    with pytest.raises(InputError) as raised:
+        carried(store, moves, "first")
+    assert [problem.value for problem in raised.value.problems] == sorted([BOOTS, SANDALS, TOTES, WALLETS])
+    assert read(store) == before
 
 
 def test_open_labels_come_first_and_keep_how_they_were_drawn(store: Store) -> None:
