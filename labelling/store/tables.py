@@ -1,7 +1,8 @@
 """The store's tables. The migrations make them; a test holds both together.
 
 Times are whole microseconds since 1970 (UTC): exact in both databases, and in order without a thought of time zones.
-``labels``, ``triplets`` and ``audit`` are append-only, which triggers hold against everybody.
+``labels``, ``triplets`` and ``audit`` are append-only, which triggers hold against everybody; what reads answers reads
+``as_read``.
 """
 
 from __future__ import annotations

@@ -96,9 +96,7 @@ class _Matcher:
             if category.id in several:
                 changes.append(several[category.id])
             elif category.id not in self._to:
-                near = self._new.find(category.path[:-1], suggest=False).text if self._has_parent(category) else ""
-                why = f"nothing like it; its parent {near!r} is still there" if near else "nothing like it"
-                changes.append(Change(category, (), "gone", "open", why))
+                changes.append(Change(category, (), "gone", "open", "nothing like it"))
             elif (kind := self._kind(category, self._to[category.id])) is not None:
                 changes.append(Change(category, (self._to[category.id],), kind, *self._why[category.id]))
             else:
@@ -108,9 +106,6 @@ class _Matcher:
             Change(None, (category,), "added", "certain", "") for category in self._new if category.id not in named
         )
         return Comparison((*changes, *added), same)
-
-    def _has_parent(self, category: Category) -> bool:
-        return len(category.path) > 1 and any(c.path == category.path[:-1] for c in self._new)
 
     @staticmethod
     def _kind(old: Category, new: Category) -> Kind | None:
@@ -231,13 +226,19 @@ class _Matcher:
         for category in self._new:
             neighbours[category.parent or ""].append(category)
         added_ids = {category.id for category in added}
+        by_word: dict[str, list[Category]] = defaultdict(list)
+        for category in added:
+            for word in _words(category):
+                by_word[word].append(category)
         changes: dict[str, Change] = {}
         for category in gone:
             parent = self._to.get(category.parent or "")
-            if parent is None and category.parent is not None:
-                continue
-            near = neighbours[parent.id if parent is not None else ""]
             words = _words(category)
+            if parent is None and category.parent is not None:
+                # Its neighbours are gone, too, so that any new category may have taken its products.
+                near = min((by_word.get(word, []) for word in words), key=len, default=[])
+            else:
+                near = neighbours[parent.id if parent is not None else ""]
             # Of "Boots" and "Work boots" either may be the other's part, so that the added ones decide.
             parts = [c for c in near if c.id in added_ids and _words(c) & words]
             holders = [c for c in near if words and words < _words(c)]

@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from labelling.store import Store
     from modules.taxonomy import Taxonomy
     from modules.taxonomy.changes import Change, Comparison
-    from modules.taxonomy.mapping import Moves
     from pipeline.taxonomy_files import Journal
     from pipeline.workflow_file import LoadedWorkflow
 
@@ -153,7 +152,7 @@ def migrate(
             _finish(loaded, journal, store)
             return
         try:
-            _tell(moves, journal, _planned(loaded, journal, store))
+            _tell(loaded, journal, _planned(loaded, journal, store))
         finally:
             journal.discard()
         typer.echo("not done yet: --write does it")
@@ -210,23 +209,27 @@ def _finish(loaded: LoadedWorkflow, journal: Journal, store: str | None) -> None
             rules = _fired(journal, loaded)
             facts = dict(moving.carry(connection, journal.moves, journal.identity, now(), rules))
     copies = journal.finish()
-    _tell(journal.moves, journal, facts)
+    _tell(loaded, journal, facts)
     if copies:
         typer.echo(f"the old files: {', '.join(near(copy) for copy in copies)}")
     typer.echo("the model knows the old categories; the next run trains a new one from the labels carried over")
     if facts is not None and facts["asked"]:
-        typer.echo(f"next: {loaded.command('label')}, to answer the open ones, then {loaded.run_command}")
+        typer.echo(f"next: {loaded.command('label', 'serve')}, to answer the open ones, then {loaded.run_command}")
     else:
         typer.echo(f"next: {loaded.run_command}")
 
 
-def _tell(moves: Moves, journal: Journal, facts: dict[str, int] | None) -> None:
+def _tell(loaded: LoadedWorkflow, journal: Journal, facts: dict[str, int] | None) -> None:
+    moves = journal.moves
     changed = sum(not moves.unchanged(category.id) for category in moves.old)
     typer.echo(
         f"{counted(len(moves.new), 'category')}; {changed:,} of the {len(moves.old):,} old ones have changed ids"
     )
     for new in journal.files:
         typer.echo(f"changes: {near(new.target)} ({new.note})")
+    for objective in loaded.workflow.objectives.values():
+        for file in objective.label_sources.files:
+            typer.echo(f"note: {file} stays as it is; export it anew with the new categories")
     if facts is None:
         typer.echo("there is no label store yet")
         return
@@ -236,7 +239,8 @@ def _tell(moves: Moves, journal: Journal, facts: dict[str, int] | None) -> None:
         f"({facts['by_rule']:,} of a split category by a rule), {facts['open']:,} open, {facts['dropped']:,} dropped"
     )
     if facts["asked"]:
-        typer.echo(f"{counted(facts['asked'], 'product')} with open labels come first in the queue")
+        first = ("product with an open label comes first", "products with open labels come first")
+        typer.echo(f"{counted(facts['asked'], *first)} in the queue, after what is queued already")
     if facts["none_of_these"]:
         said = counted(facts["none_of_these"], "label says", "labels say")
         typer.echo(f"note: {said} 'none of these', and was given before there were the new categories")
