@@ -173,10 +173,10 @@ def carry(
     Raises:
       InputError: as :func:`plan`.
     """
-    migrations = t.taxonomy_migrations
-    before = connection.execute(select(migrations.c.counts).where(migrations.c.id == identity)).scalar()
+    before = done(connection, identity)
     if before is not None:
-        return dict(before)
+        return before
+    migrations = t.taxonomy_migrations
     planned = plan(connection, moves, rules)
     row = {
         "id": identity, "old": moves.old.fingerprint(), "new": moves.new.fingerprint(), "time": now,
@@ -191,6 +191,12 @@ def carry(
         importing.batch(connection, Batch(f"taxonomy-{number}-{objective}", objective, questions), now)
     accounts.record(connection, now, "", "taxonomy", {"migration": number, **planned.facts})
     return planned.facts
+
+
+def done(connection: Connection, identity: str) -> Mapping[str, int] | None:
+    """The facts of a migration that was done already; None: it was not."""
+    query = select(t.taxonomy_migrations.c.counts).where(t.taxonomy_migrations.c.id == identity)
+    return connection.execute(query).scalar()
 
 
 def _relabel(connection: Connection, relabelled: Mapping[int, Sequence[Said]], number: int) -> None:

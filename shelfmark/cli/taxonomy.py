@@ -203,12 +203,18 @@ def _finish(loaded: LoadedWorkflow, journal: Journal, store: str | None) -> None
     from labelling.store.database import now
 
     opened = _opened(loaded, store)
-    facts = None
+    facts: dict[str, int] | None = None
+    copies: list[Path] = []
     if opened is not None:
-        with opened, opened.write() as connection:
-            rules = _fired(journal, loaded)
-            facts = dict(moving.carry(connection, journal.moves, journal.identity, now(), rules))
-    copies = journal.finish()
+        with opened:
+            with opened.read() as connection:
+                is_done = moving.done(connection, journal.identity) is not None
+            if not is_done and (copy := opened.copy_beside()) is not None:
+                copies.append(copy)
+            with opened.write() as connection:
+                rules = _fired(journal, loaded)
+                facts = dict(moving.carry(connection, journal.moves, journal.identity, now(), rules))
+    copies += journal.finish()
     _tell(loaded, journal, facts)
     if copies:
         typer.echo(f"the old files: {', '.join(near(copy) for copy in copies)}")

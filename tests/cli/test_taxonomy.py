@@ -167,6 +167,8 @@ def test_everything_that_names_a_category_is_carried_over(tmp_path: Path, capsys
     merged = taxonomy.find("Luggage > Wallets and totes").id
     assert state(folder)["labels"] == [("p0", "retracted", None), ("p1", "yes", SANDALS), ("p2", "yes", merged)]
     assert (folder / "shop.yaml.bak").read_text() == old_text
+    with Store(str(folder / "labels.sqlite.bak")) as copy, copy.read() as connection:
+        assert [row.category for row in rows.read(connection)] == [BOOTS, SANDALS, TOTES]
     assert "the next run trains a new one" in out
     assert "next: shelfmark label" in out
     after = state(folder)
