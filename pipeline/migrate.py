@@ -81,7 +81,7 @@ def write_file(migrated: MigratedFile) -> Path:
         mark = _MARK if before.startswith(_MARK) else b""
         if before != mark + migrated.old.encode():
             raise InputError(Problem(str(migrated.path), "changed while it was migrated", hint="run the command again"))
-        backup = _kept(path, before)
+        backup = keep_copy(path, before)
         handle, temporary = tempfile.mkstemp(prefix=f".{path.name}-", dir=path.parent)
         try:
             with os.fdopen(handle, "wb") as file:
@@ -98,7 +98,7 @@ def write_file(migrated: MigratedFile) -> Path:
     return backup
 
 
-def _kept(path: Path, content: bytes) -> Path:
+def keep_copy(path: Path, content: bytes) -> Path:
     """Writes the copy of the old file under a name that is free, with the rights of the file."""
     for number in count():
         backup = path.with_name(f"{path.name}.bak{number or ''}")

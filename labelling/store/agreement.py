@@ -10,7 +10,7 @@ import numpy.typing as npt
 from sqlalchemy import Connection, func, select
 
 from labelling.store import rows
-from labelling.store.tables import labels
+from labelling.store.tables import as_read
 from modules.labels.model import MODEL
 from modules.metrics.agreement import cohen_kappa, krippendorff_alpha, one_against_rest
 from modules.objectives import DEFAULT_KIND, kind_named, multi_label_names
@@ -64,13 +64,13 @@ def agreement(connection: Connection, objective: str, kind: str = DEFAULT_KIND) 
     Answers of a multi-label objective are about (product, category), and are yes or no.
     """
     several = (
-        select(labels.c.product_id)
-        .where(labels.c.objective == objective, labels.c.source != MODEL)
-        .group_by(labels.c.product_id)
-        .having(func.count(labels.c.annotator.distinct()) > 1)
+        select(as_read.c.product_id)
+        .where(as_read.c.objective == objective, as_read.c.source != MODEL)
+        .group_by(as_read.c.product_id)
+        .having(func.count(as_read.c.annotator.distinct()) > 1)
     )
-    query = select(labels).where(labels.c.objective == objective, labels.c.source != MODEL)
-    query = query.where(labels.c.product_id.in_(several)).order_by(labels.c.time, labels.c.id)
+    query = select(as_read).where(as_read.c.objective == objective, as_read.c.source != MODEL)
+    query = query.where(as_read.c.product_id.in_(several)).order_by(as_read.c.time, as_read.c.id)
     label_rows = rows.standing(connection.execute(query), multi_label_names({objective: kind}))
     single_label = kind_named(kind).single_label
     if single_label:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, func, insert, select
 
 from labelling.store import queue
-from labelling.store.tables import items, labels, neighbours, objectives, products
+from labelling.store.tables import as_read, items, labels, neighbours, objectives, products
 from modules.labels import VALUES
 from modules.objectives import kind_named
 
@@ -168,15 +168,16 @@ def undo(connection: Connection, annotator: str, request: str, now: int) -> Undo
         item = connection.scalar(select(labels.c.item).where(labels.c.id == before.undoes))
         return Undone(item, before.product_id, before.objective)
     undone = labels.alias("undone")
-    taken_back = select(undone.c.id).where(undone.c.undoes == labels.c.id).exists()
-    mine = (labels.c.annotator == annotator, labels.c.request.is_not(None), labels.c.value != "retracted")
+    taken_back = select(undone.c.id).where(undone.c.undoes == as_read.c.id).exists()
+    mine = (as_read.c.annotator == annotator, as_read.c.request.is_not(None), as_read.c.value != "retracted")
     # What undoing restored was no answer of its own.
     last = connection.execute(
-        select(labels).where(*mine, labels.c.undoes.is_(None), ~taken_back).order_by(labels.c.id.desc()).limit(1)
+        select(as_read).where(*mine, as_read.c.undoes.is_(None), ~taken_back).order_by(as_read.c.id.desc()).limit(1)
     ).first()
     if last is None:
         return None
-    group = connection.execute(select(labels).where(labels.c.request == last.request).order_by(labels.c.part)).all()
+    same_request = select(as_read).where(as_read.c.request == last.request)
+    group = connection.execute(same_request.order_by(as_read.c.part)).all()
     part = 0
     for row in group:
         part = _retract(connection, row, request, part, now)
@@ -186,9 +187,9 @@ def undo(connection: Connection, annotator: str, request: str, now: int) -> Undo
 def _retract(connection: Connection, row: Row[Any], request: str, part: int, now: int) -> int:
     """Takes one row back; returns the number of the next part."""
     same = (
-        labels.c.product_id == row.product_id,
-        labels.c.objective == row.objective,
-        labels.c.annotator == row.annotator,
+        as_read.c.product_id == row.product_id,
+        as_read.c.objective == row.objective,
+        as_read.c.annotator == row.annotator,
     )
     time = _after(connection, row.product_id, row.objective, row.annotator, now)
     values = {
@@ -197,11 +198,11 @@ def _retract(connection: Connection, row: Row[Any], request: str, part: int, now
     }
     values |= {"value": "retracted", "time": time, "item": row.item, "undoes": row.id, "request": request}
     connection.execute(insert(labels).values(values | {"part": part}))
-    before = select(labels).where(*same, labels.c.id < row.id).order_by(labels.c.time.desc(), labels.c.id.desc())
+    before = select(as_read).where(*same, as_read.c.id < row.id).order_by(as_read.c.time.desc(), as_read.c.id.desc())
     kind = connection.scalar(select(objectives.c.kind).where(objectives.c.name == row.objective))
     if kind is not None and not kind_named(kind).single_label:
         # Answers about other categories stand beside this one.
-        before = before.where(labels.c.category.is_not_distinct_from(row.category))
+        before = before.where(as_read.c.category.is_not_distinct_from(row.category))
     earlier = connection.execute(before.limit(1)).first()
     if earlier is not None and earlier.value not in ("skip", "retracted"):
         again = {c.name: getattr(earlier, c.name) for c in labels.c if c.name not in ("id", "seconds", "part")}

@@ -11,7 +11,7 @@ import os
 import sqlite3
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,7 +23,7 @@ from labelling.store.check import check_sqlite
 from labelling.store.line import STEP, Line, Refused
 from labelling.store.migrate import LOCK, upgrade
 from labelling.store.outages import Unavailable, has_room, identity, outage_of
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 
 FOREVER = 1 << 30
 
@@ -159,6 +159,32 @@ class Store:
                     yield connection
                     # What goes into a file that has lost its name is lost with it.
                     self._unmoved()
+
+    def copy_beside(self) -> Path | None:
+        """A copy of SQLite's file as it is now, under a free name that ends in ``.bak``; None: PostgreSQL has none.
+
+        Raises:
+          InputError: it cannot be written.
+        """
+        if self._file is None:
+            return None
+        fresh = self._file.with_name(f".new-{self._file.name}")
+        number = 0
+        while (copy := self._file.with_name(f"{self._file.name}.bak{number or ''}")).exists():
+            number += 1
+        try:
+            fresh.unlink(missing_ok=True)
+            with (
+                closing(sqlite3.connect(f"{self._file.as_uri()}?mode=ro", uri=True)) as source,
+                closing(sqlite3.connect(fresh)) as target,
+            ):
+                source.backup(target)
+            os.chmod(fresh, self._file.stat().st_mode)
+            os.replace(fresh, copy)
+        except (OSError, sqlite3.Error) as error:
+            fresh.unlink(missing_ok=True)
+            raise InputError(Problem(str(copy), f"the copy cannot be written: {reason(error)}")) from None
+        return copy
 
     def writable(self) -> None:
         """Whether writing is worth a try: at once as long as the last writer could, else by a short try.

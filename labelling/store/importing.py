@@ -34,7 +34,17 @@ class Imported:
 
 
 def taxonomy(connection: Connection, tree: Taxonomy, now: int) -> None:
-    """Keeps the taxonomy; the pages show the one that came last."""
+    """Keeps the taxonomy; the pages show the one that came last.
+
+    Raises:
+      InputError: the labels were carried over from it to another one.
+    """
+    migrations = t.taxonomy_migrations
+    newest = connection.scalar(select(migrations.c.new).order_by(migrations.c.number.desc()).limit(1))
+    left = connection.scalar(select(migrations.c.number).where(migrations.c.old == tree.fingerprint()).limit(1))
+    if left is not None and newest != tree.fingerprint():
+        expected = "this was made before the labels were carried over to a newer taxonomy"
+        raise InputError(Problem("", expected, hint="run the workflow again: shelfmark run"))
     row = {"fingerprint": tree.fingerprint(), "content": tree.to_json(), "time": now}
     upsert(connection, t.taxonomies, [row])
 

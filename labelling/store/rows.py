@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, func, insert, select
 
-from labelling.store.tables import labels
+from labelling.store.tables import as_read, labels
 from modules.labels.model import MODEL
 from modules.objectives import multi_label_names
 
@@ -82,23 +82,23 @@ def append(connection: Connection, rows: Iterable[Label]) -> tuple[int, int]:
 
 
 def _keys(connection: Connection, products: set[str]) -> set[tuple[Any, ...]]:
-    wanted = (labels.c.product_id, labels.c.objective, labels.c.annotator, labels.c.time, labels.c.category)
-    query = select(*wanted, labels.c.value).where(labels.c.product_id.in_(sorted(products)))
+    wanted = (as_read.c.product_id, as_read.c.objective, as_read.c.annotator, as_read.c.time, as_read.c.category)
+    query = select(*wanted, as_read.c.value).where(as_read.c.product_id.in_(sorted(products)))
     return {tuple(row) for row in connection.execute(query)}
 
 
 def read(connection: Connection, objectives: Iterable[str] | None = None) -> Iterator[Row[Any]]:
     """All rows in the order of their time (of equal times, in that of their arrival); streams."""
-    query = select(labels).order_by(labels.c.time, labels.c.id)
+    query = select(as_read).order_by(as_read.c.time, as_read.c.id)
     if objectives is not None:
-        query = query.where(labels.c.objective.in_(sorted(objectives)))
+        query = query.where(as_read.c.objective.in_(sorted(objectives)))
     # yield_per asks PostgreSQL for a cursor on the server; the option must not outlive the statement.
     yield from connection.execute(query, execution_options={"yield_per": CHUNK})
 
 
 def of_product(connection: Connection, product: str) -> list[Row[Any]]:
     """A product's history, the oldest first."""
-    query = select(labels).where(labels.c.product_id == product).order_by(labels.c.time, labels.c.id)
+    query = select(as_read).where(as_read.c.product_id == product).order_by(as_read.c.time, as_read.c.id)
     return list(connection.execute(query))
 
 
@@ -128,7 +128,7 @@ def standing_of(
     several = multi_label_names(kinds)
     for start in range(0, len(wanted), CHUNK):
         some = wanted[start : start + CHUNK]
-        query = select(labels).where(labels.c.product_id.in_(some)).order_by(labels.c.time, labels.c.id)
+        query = select(as_read).where(as_read.c.product_id.in_(some)).order_by(as_read.c.time, as_read.c.id)
         for row in standing(connection.execute(query), several, models):
             rows_of_product.setdefault(row.product_id, []).append(row)
     return rows_of_product
@@ -136,8 +136,8 @@ def standing_of(
 
 def counts(connection: Connection) -> list[Row[Any]]:
     """(objective, source, value, rows, products), sorted."""
-    columns = (labels.c.objective, labels.c.source, labels.c.value)
-    query = select(*columns, func.count(), func.count(labels.c.product_id.distinct())).group_by(*columns)
+    columns = (as_read.c.objective, as_read.c.source, as_read.c.value)
+    query = select(*columns, func.count(), func.count(as_read.c.product_id.distinct())).group_by(*columns)
     return list(connection.execute(query.order_by(*columns)))
 
 

@@ -13,7 +13,7 @@ from typing import Any, Literal
 from sqlalchemy import Connection, Row, func, insert, select
 
 from labelling.store import accounts, rows
-from labelling.store.tables import batches, items, labels, predictions, products, runs, suggestion_requests
+from labelling.store.tables import as_read, batches, items, predictions, products, runs, suggestion_requests
 from modules.errors import InputError, Problem
 from modules.labels.model import MODEL
 from modules.metrics.intervals import wilson, z_of
@@ -97,7 +97,7 @@ def check_name(connection: Connection, name: str) -> None:
     """
     if not name.strip() or name != name.strip() or len(name) > MAX_NAME or not name.isprintable():
         raise InputError(Problem("", f"expected a name of 1 to {MAX_NAME} characters", key="--by", value=name))
-    persons = select(labels.c.id).where(labels.c.annotator == name, labels.c.source != MODEL).limit(1)
+    persons = select(as_read.c.id).where(as_read.c.annotator == name, as_read.c.source != MODEL).limit(1)
     is_account = any(account.name.casefold() == name.casefold() for account in accounts.everybody(connection))
     if is_account or connection.execute(persons).first() is not None:
         hint = "name the model, like 'my-model-3'"
@@ -122,16 +122,16 @@ def _in_scope(connection: Connection, objective: str, scope: Scope) -> Iterable[
         query = select(items.c.product_id).join(batches).where(items.c.objective == objective, items.c.category == "")
         query = query.where(items.c.state == "open", batches.c.state == "open", batches.c.kind == "batch")
         return dict.fromkeys(connection.scalars(query.order_by(items.c.batch, items.c.rank, items.c.id)))
-    query = select(labels.c.product_id).distinct().join(products, products.c.id == labels.c.product_id)
-    query = query.where(labels.c.objective == objective, labels.c.source != MODEL)
-    return connection.scalars(query.order_by(labels.c.product_id))
+    query = select(as_read.c.product_id).distinct().join(products, products.c.id == as_read.c.product_id)
+    query = query.where(as_read.c.objective == objective, as_read.c.source != MODEL)
+    return connection.scalars(query.order_by(as_read.c.product_id))
 
 
 def _answered(connection: Connection, annotator: str, objective: str, categories: Collection[str]) -> set[str]:
     newest: dict[str, Any] = {}
-    columns = (labels.c.product_id, labels.c.value, labels.c.category)
-    query = select(*columns).where(labels.c.annotator == annotator, labels.c.objective == objective)
-    for row in connection.execute(query.where(labels.c.source == MODEL).order_by(labels.c.time, labels.c.id)):
+    columns = (as_read.c.product_id, as_read.c.value, as_read.c.category)
+    query = select(*columns).where(as_read.c.annotator == annotator, as_read.c.objective == objective)
+    for row in connection.execute(query.where(as_read.c.source == MODEL).order_by(as_read.c.time, as_read.c.id)):
         newest[row.product_id] = row
     return {
         product
@@ -146,8 +146,8 @@ def questions(connection: Connection, objective: str, ids: Sequence[str]) -> lis
     A model has learnt what people say of a product, so that what it predicts for one that they have labelled would give
     their labels away; then only what it said when the product was queued is sent.
     """
-    told = select(labels.c.product_id).distinct().where(labels.c.product_id.in_(ids), labels.c.source != MODEL)
-    labelled = set(connection.scalars(told.where(labels.c.objective == objective)))
+    told = select(as_read.c.product_id).distinct().where(as_read.c.product_id.in_(ids), as_read.c.source != MODEL)
+    labelled = set(connection.scalars(told.where(as_read.c.objective == objective)))
     fields = dict(
         connection.execute(select(products.c.id, products.c.fields).where(products.c.id.in_(ids))).tuples().all()
     )
@@ -226,25 +226,25 @@ def _keys(connection: Connection, annotator: str, objective: str, ids: Sequence[
     """Product to value and category of the newest answer."""
     known = {}
     for start in range(0, len(ids), _CHUNK):
-        query = select(labels.c.product_id, labels.c.value, labels.c.category)
-        query = query.where(labels.c.product_id.in_(ids[start : start + _CHUNK]), labels.c.annotator == annotator)
-        query = query.where(labels.c.objective == objective, labels.c.source == MODEL)
-        for product, value, category in connection.execute(query.order_by(labels.c.time, labels.c.id)):
+        query = select(as_read.c.product_id, as_read.c.value, as_read.c.category)
+        query = query.where(as_read.c.product_id.in_(ids[start : start + _CHUNK]), as_read.c.annotator == annotator)
+        query = query.where(as_read.c.objective == objective, as_read.c.source == MODEL)
+        for product, value, category in connection.execute(query.order_by(as_read.c.time, as_read.c.id)):
             known[product] = (value, category)
     return known
 
 
 def of_product(connection: Connection, product: str, objective: str) -> list[Row[Any]]:
     """The categories that classifiers suggest for a product, the newest first."""
-    query = select(labels).where(labels.c.product_id == product, labels.c.objective == objective)
-    query = query.where(labels.c.source == MODEL).order_by(labels.c.time, labels.c.id)
+    query = select(as_read).where(as_read.c.product_id == product, as_read.c.objective == objective)
+    query = query.where(as_read.c.source == MODEL).order_by(as_read.c.time, as_read.c.id)
     standing = rows.standing(connection.execute(query), models=True)
     return sorted((row for row in standing if row.value == "yes"), key=lambda row: (-row.time, -row.id))
 
 
 def agreements(connection: Connection, kinds: dict[str, str]) -> list[Agreement]:
     """Every classifier's agreement with people, per objective with one category per product."""
-    query = select(labels.c.objective, labels.c.annotator).where(labels.c.source == MODEL).distinct()
+    query = select(as_read.c.objective, as_read.c.annotator).where(as_read.c.source == MODEL).distinct()
     known = sorted(connection.execute(query).tuples().all())
     return [
         agreement(connection, annotator, objective)
@@ -255,8 +255,8 @@ def agreements(connection: Connection, kinds: dict[str, str]) -> list[Agreement]
 
 def agreement(connection: Connection, annotator: str, objective: str) -> Agreement:
     """A classifier's agreement with people: with the majority of those who answered a product; a tie says nothing."""
-    own = select(labels).where(labels.c.objective == objective, labels.c.annotator == annotator)
-    own = own.where(labels.c.source == MODEL).order_by(labels.c.time, labels.c.id)
+    own = select(as_read).where(as_read.c.objective == objective, as_read.c.annotator == annotator)
+    own = own.where(as_read.c.source == MODEL).order_by(as_read.c.time, as_read.c.id)
     said = {row.product_id: row for row in rows.standing(connection.execute(own), models=True)}
     compared = earlier = same = same_earlier = 0
     by_people = rows.standing_of(connection, said, {objective: DEFAULT_KIND})

@@ -1,7 +1,8 @@
 """The store's tables. The migrations make them; a test holds both together.
 
 Times are whole microseconds since 1970 (UTC): exact in both databases, and in order without a thought of time zones.
-``labels``, ``triplets`` and ``audit`` are append-only, which triggers hold against everybody.
+``labels``, ``triplets`` and ``audit`` are append-only, which triggers hold against everybody; what reads answers reads
+``as_read``.
 """
 
 from __future__ import annotations
@@ -20,7 +21,11 @@ from sqlalchemy import (
     Table,
     Text,
     UniqueConstraint,
+    case,
+    or_,
+    select,
 )
+from sqlalchemy.sql.selectable import Subquery
 
 # Constraints have names, so that a migration can speak of them in either database.
 metadata = MetaData(
@@ -330,3 +335,46 @@ suggestion_requests = Table(
     Column("seconds", Double, nullable=False),
     Index("ix_suggestion_requests_annotator", "annotator", "objective"),
 )
+
+# Taxonomies that the labels were carried over to; see moving.py.
+taxonomy_migrations = Table(
+    "taxonomy_migrations",
+    metadata,
+    Column("number", Key, primary_key=True, autoincrement=True),
+    Column("id", String(64), nullable=False, unique=True),  # SHA-256 of what was declared
+    Column("old", String(64), nullable=False),  # fingerprints
+    Column("new", String(64), nullable=False),
+    Column("targets", JSON, nullable=False),  # old category's id to the ids of the new ones
+    Column("counts", JSON, nullable=False),
+    Column("time", Time, nullable=False),
+)
+
+# How rows of the log read since a migration: the log itself stays as it was said.
+relabelled = Table(
+    "relabelled",
+    metadata,
+    Column("label", Key, ForeignKey("labels.id"), primary_key=True),
+    Column("migration", Key, ForeignKey("taxonomy_migrations.number"), primary_key=True),
+    Column("part", Integer, primary_key=True),  # a no to a category that was split is a no to several
+    Column("until", Key),  # the migration that replaced this reading
+    Column("category", Text),
+    Column("value", String(20)),  # null: nothing is left of the answer
+)
+
+
+def _as_read() -> Subquery:
+    """The columns of ``labels``, with category and value as they read in the newest taxonomy."""
+    newest = (relabelled.c.label == labels.c.id) & relabelled.c.until.is_(None)
+    moved = {"category": relabelled.c.category, "value": relabelled.c.value}
+    columns = [
+        case((relabelled.c.label.is_(None), column), else_=moved[column.name]).label(column.name)
+        if column.name in moved
+        else column
+        for column in labels.c
+    ]
+    stands = or_(relabelled.c.label.is_(None), relabelled.c.value.is_not(None))
+    return select(*columns).select_from(labels.outerjoin(relabelled, newest)).where(stands).subquery("as_read")
+
+
+as_read = _as_read()
+"""What all that asks for answers reads, in place of the log."""

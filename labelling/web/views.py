@@ -30,8 +30,8 @@ def batch(connection: Connection, name: str, names: Names, hosts: Sequence[str],
     items = connection.execute(select(t.items).where(mine).order_by(t.items.c.rank).offset(start).limit(PAGE)).all()
     thumb_of_id = {thumb.id: thumb for thumb in thumbs(connection, [item.product_id for item in items], hosts)}
     given: dict[int, list[str]] = {}
-    query = select(t.answers.c.item, t.answers.c.annotator, t.labels.c.value, t.labels.c.category)
-    query = query.join(t.labels, t.labels.c.id == t.answers.c.label)
+    query = select(t.answers.c.item, t.answers.c.annotator, t.as_read.c.value, t.as_read.c.category)
+    query = query.join(t.as_read, t.as_read.c.id == t.answers.c.label)
     for item, annotator, value, category in connection.execute(
         query.where(t.answers.c.item.in_([item.id for item in items]))
     ):
@@ -195,8 +195,8 @@ def categories(connection: Connection, names: Names) -> list[dict[str, Any]]:
     figures = of_objective.get(shown, {})
     labelled: dict[str | None, int] = dict(
         connection.execute(
-            select(t.labels.c.category, func.count(t.labels.c.product_id.distinct()))
-            .where(t.labels.c.value == "yes", t.labels.c.source != MODEL).group_by(t.labels.c.category)
+            select(t.as_read.c.category, func.count(t.as_read.c.product_id.distinct()))
+            .where(t.as_read.c.value == "yes", t.as_read.c.source != MODEL).group_by(t.as_read.c.category)
         ).tuples().all()
     )  # fmt: skip
     opened: Counter[str] = Counter()
@@ -243,9 +243,9 @@ def category(connection: Connection, name: str, names: Names, hosts: Sequence[st
     rules_run = connection.scalar(select(t.rules.c.run).join(t.runs).order_by(t.runs.c.time.desc()).limit(1))
     of_rules = select(t.rules).where(t.rules.c.run == rules_run, t.rules.c.category == name)
     gaps = select(t.category_rules).where(t.category_rules.c.run == rules_run, t.category_rules.c.category == name)
-    labelled = select(t.labels.c.product_id).where(t.labels.c.category == name, t.labels.c.value == "yes")
-    labelled = labelled.where(t.labels.c.source != MODEL)
-    recent = list(connection.scalars(labelled.order_by(t.labels.c.id.desc()).limit(24)))
+    labelled = select(t.as_read.c.product_id).where(t.as_read.c.category == name, t.as_read.c.value == "yes")
+    labelled = labelled.where(t.as_read.c.source != MODEL)
+    recent = list(connection.scalars(labelled.order_by(t.as_read.c.id.desc()).limit(24)))
 
     def pairs(query: Any, other: str) -> list[dict[str, Any]]:
         rows_ = connection.execute(query.limit(WORSE)).all()

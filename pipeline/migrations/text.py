@@ -6,8 +6,9 @@ and compared with what was meant, which also tells where an anchor that goes is 
 
 from __future__ import annotations
 
+import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -176,3 +177,22 @@ def _added(text: str, root: _Span, addition: Addition) -> Cut:
     line = max(text.rfind("\n", 0, first), text.rfind("\r", 0, first)) + 1
     new_line = "\r\n" if "\r\n" in text else "\n"
     return first, first, entry + (", " if span.flow else new_line + " " * (first - line))
+
+
+def with_values(text: str, values: Mapping[KeyPath, Any]) -> str:
+    """The text with other values at some paths, written as JSON; comments inside a collection go with it.
+
+    The caller reads the result again and compares it with what was meant.
+    """
+    root = _spans(text)
+    cuts = []
+    for path, value in values.items():
+        span = root
+        for part in path:
+            span = span.entries[part][1]
+        written = json.dumps(value, ensure_ascii=False)
+        # YAML folds or refuses some characters that JSON takes.
+        cuts.append((span.start, span.end, written if written.isprintable() else json.dumps(value)))
+    for start, end, new in sorted(cuts, reverse=True):
+        text = text[:start] + new + text[end:]
+    return text

@@ -1,7 +1,8 @@
 """The ``shelfmark`` program.
 
-Exit codes: 0 done, 1 the run (or the program) failed, 2 bad input, 3 drift (``shelfmark drift`` alone). What a command
-needs is imported when it runs, so that ``--help`` and bad input answer at once.
+Exit codes: 0 done, 1 the run (or the program) failed, 2 bad input, 3 drift (``shelfmark drift``) or open changes
+(``shelfmark taxonomy diff``). What a command needs is imported when it runs, so that ``--help`` and bad input answer at
+once.
 """
 
 from __future__ import annotations
@@ -39,6 +40,7 @@ from shelfmark.cli import (
     serve,
     similar,
     statistics,
+    taxonomy,
     validate,
 )
 from shelfmark.cli.commands import Commands
@@ -68,6 +70,7 @@ app.command("predictions")(predictions.predictions)
 app.command("publish")(publish.publish)
 app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")
+app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(label.app, name="label")
 app.add_typer(similar.app, name="similar")
 app.add_typer(serve.app, name="serve")

@@ -122,7 +122,7 @@ def test_waits_grow_to_a_bound(kind: throttle.Kind, failures: int) -> None:
 def test_a_store_that_counted_attempts_is_brought_up_to_date(place: str) -> None:
     with Store(place) as store, store.write() as connection:
         accounts.put(connection, "ann", NOW, password=PASSWORD)
-        for table in ("sign_in_failures", "devices", "suggestion_requests"):
+        for table in ("sign_in_failures", "devices", "suggestion_requests", "relabelled", "taxonomy_migrations"):
             connection.execute(text(f"DROP TABLE {table}"))
         connection.execute(text("ALTER TABLE labels DROP COLUMN confidence"))
         connection.execute(text("CREATE TABLE sign_ins (id INTEGER, account TEXT, address TEXT, time BIGINT)"))
