@@ -69,6 +69,11 @@ class RunFolder:
         return self.path / "daily"
 
     @property
+    def rollback(self) -> Path:
+        """Which earlier model is published by in place of the newest one."""
+        return self.path / "rollback.json"
+
+    @property
     def sources(self) -> Path:
         """Snapshots of feeds that are no files here, a folder per feed."""
         return self.path / "sources"

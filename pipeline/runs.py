@@ -16,6 +16,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
 
 LATEST = "latest"
+PUBLISHED = "published_predictions"
 
 PRODUCED_BY = {
     "examples": "ProductExampleGen",

@@ -145,18 +145,14 @@ def _heads(loaded: LoadedWorkflow) -> list[Head]:
 def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | None:
     """The last blessed run's table, or that of the days after it; None if it is the one of ``version``."""
     from api.products.table import ProductTable
-    from modules.predictions.daily.state import last_pass
     from modules.predictions.documents import Documents
     from modules.predictions.read import Query
     from modules.predictions.sinks.base import Delivery
     from modules.similarity.neighbour_table import NeighbourTable
-    from pipeline.results import PUBLISHED, published_predictions
-    from pipeline.run_folder import RunFolder
-    from pipeline.runs import Runs
+    from pipeline.results import published_predictions, published_version
+    from pipeline.runs import PUBLISHED
 
-    run = Runs.of(loaded).find(having=PUBLISHED)
-    last = last_pass(RunFolder.of(loaded.workflow).daily)
-    newest = f"{run.id}-{run.outputs[PUBLISHED].id}" + (f"-{last.ended}" if last and last.run == run.id else "")
+    newest = published_version(loaded)
     if newest == version:
         return None
     published = published_predictions(loaded)
