@@ -78,8 +78,12 @@ def model_of(output: Output | None) -> str:
     return "" if output is None else str(output.properties.get("model", ""))
 
 
-def lift(folder: RunFolder) -> bool:
+def lift(folder: RunFolder, place: Path | None) -> bool:
     """Ends the rollback, and takes the versions that it has pushed away from servers; whether there was one.
+
+    Args:
+      folder: the run folder.
+      place: see :func:`pipeline.run_folder.pushed_models`.
 
     Raises:
       InputError: a file cannot be deleted.
@@ -91,8 +95,8 @@ def lift(folder: RunFolder) -> bool:
         pushed = ()
     try:
         for version in pushed:
-            # Nothing but a version of the run folder's own place, whatever the file says.
-            if Path(version).parent == folder.pushed and Path(version).name.isdigit():
+            # Nothing but a version in this place, whatever the file says.
+            if Path(version).parent == place and Path(version).name.isdigit():
                 shutil.rmtree(version, ignore_errors=True)
         folder.rollback.unlink()
     except FileNotFoundError:
@@ -151,24 +155,27 @@ class Earlier:
         )
 
 
-def carry_out(folder: RunFolder, rollback: Rollback, output: Output) -> None:
+def carry_out(folder: RunFolder, rollback: Rollback, output: Output, place: Path | None) -> None:
     """Notes the rollback, and pushes its model as the newest version for servers; what a kill cut off goes on here.
 
     Args:
+      folder: the run folder.
+      rollback: what is noted.
       output: the published predictions of the rollback's run.
+      place: see :func:`pipeline.run_folder.pushed_models`; None: nothing is pushed.
 
     Raises:
       InputError: the disk is full, or a file cannot be written.
     """
     _write(folder, rollback)
-    if rollback.is_pushed:
+    if rollback.is_pushed or place is None:
         return
     served = folder_of(model_of(output)) / SERVING
     try:
-        version = _push(served, folder.pushed)
+        version = _push(served, place)
     except OSError as error:
         hint = "make room, and repeat the command"
-        raise InputError(Problem(near(folder.pushed), f"cannot be written: {reason(error)}", hint=hint)) from None
+        raise InputError(Problem(near(place), f"cannot be written: {reason(error)}", hint=hint)) from None
     pushed = _still_there((*rollback.pushed, version))
     _write(folder, rollback.model_copy(update={"pushed": pushed, "is_pushed": True}))
 

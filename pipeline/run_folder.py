@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.errors import InputError, Problem
+from modules.object_stores import is_remote
 from modules.settings.workflow import Workflow
 from pipeline.checksums import Checksums
 
@@ -121,3 +122,11 @@ class RunFolder:
             handle.write(str(os.getpid()))
             handle.flush()
             yield
+
+
+def pushed_models(workflow: Workflow) -> Path | None:
+    """Where blessed models go; None: into an object store."""
+    given = workflow.push.folder
+    if given is not None and is_remote(given):
+        return None
+    return Path(os.path.abspath(given)) if given is not None else RunFolder.of(workflow).pushed

@@ -97,7 +97,7 @@ def carry_out(loaded: LoadedWorkflow, published: Published) -> None:
     """Notes the rollback that these predictions were found through, and gives its model to servers."""
     from pipeline.rollback import carry_out as note
     from pipeline.rollback import read_rollback
-    from pipeline.run_folder import RunFolder
+    from pipeline.run_folder import RunFolder, pushed_models
     from pipeline.runs import PUBLISHED
 
     assert published.rollback is not None
@@ -110,7 +110,7 @@ def carry_out(loaded: LoadedWorkflow, published: Published) -> None:
 
     # The import of TFX prints.
     with open(os.devnull, "w") as log, everything_else_to(log, console(stderr=True)):
-        note(folder, published.rollback, published.run.outputs[PUBLISHED])
+        note(folder, published.rollback, published.run.outputs[PUBLISHED], pushed_models(loaded.workflow))
 
 
 def tell_standing(loaded: LoadedWorkflow, published: Published) -> None:
@@ -131,9 +131,9 @@ def tell_rollback(loaded: LoadedWorkflow) -> None:
 def lift(loaded: LoadedWorkflow) -> None:
     """Ends the rollback."""
     from pipeline.rollback import lift as end
-    from pipeline.run_folder import RunFolder
+    from pipeline.run_folder import RunFolder, pushed_models
 
-    if end(RunFolder.of(loaded.workflow)):
+    if end(RunFolder.of(loaded.workflow), pushed_models(loaded.workflow)):
         typer.echo("the rollback is lifted: `predict`, `publish` and `serve` go by the newest blessed model again")
         typer.echo(f"next: {loaded.command('predict')}, then `shelfmark publish` to each target")
     else:
