@@ -20,7 +20,15 @@ from modules.objectives import kind_named
 from modules.paths import near
 from modules.reporting.model import Figure, ObjectiveReport, Report
 from modules.reporting.model_card import MISSING, CardSection, CardTable, ModelCard, write_model_card
-from modules.reporting.text import interval_text, label_lines, products_line, quarantine_line, rules_line, tuning_line
+from modules.reporting.text import (
+    disparity_text,
+    interval_text,
+    label_lines,
+    products_line,
+    quarantine_line,
+    rules_line,
+    tuning_line,
+)
 from modules.similarity.identity import fingerprint
 from pipeline.blessing_report import is_pushed
 from pipeline.measured import metrics_until
@@ -227,6 +235,10 @@ def _metrics(report: Report) -> CardSection:
         tables.append(CardTable(caption, ("figure", "value", "interval"), rows))
         if objective.retailers:
             tables.append(_retailers(objective))
+        for disparity in objective.disparities:
+            caption = f"{objective.name}, {disparity_text(disparity)}"
+            slices = [(own.name, f"{own.products:,}", f"{own.rate.value:.4f}") for own in disparity.slices]
+            tables.append(CardTable(caption, (disparity.column, "products", "rate"), slices))
     history = report.training.history if report.training is not None else {}
     best = report.training.best_epoch - 1 if report.training is not None else -1
     rows = [
