@@ -158,7 +158,7 @@ def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
         total = predictions.files.products()
         if predictions.rollback is not None and not request.dry_run:
             carry_out(loaded, predictions)
-            tell_standing(loaded, predictions)
+            tell_standing(loaded, predictions.rollback)
         back_to = None if earlier is None else earlier.number
         version = 0 if request.dry_run else log.begin(
             predictions.run.id, model=predictions.model, rows=predictions.rows, back_to=back_to

@@ -113,11 +113,11 @@ def carry_out(loaded: LoadedWorkflow, published: Published) -> None:
         note(folder, published.rollback, published.run.outputs[PUBLISHED], pushed_models(loaded.workflow))
 
 
-def tell_standing(loaded: LoadedWorkflow, published: Published) -> None:
+def tell_standing(loaded: LoadedWorkflow, rollback: Rollback | None) -> None:
     """A line for each command that goes by a rollback."""
-    if published.rollback is not None:
+    if rollback is not None:
         lift = f"{loaded.command('publish')} --lift"
-        typer.echo(f"rolled back to the model of run {published.run.id} since {_day(published.rollback.since)}; "
+        typer.echo(f"rolled back to the model of run {rollback.run} since {_day(rollback.since)}; "
                    f"until a run blesses a new model, or: {lift}")  # fmt: skip
 
 

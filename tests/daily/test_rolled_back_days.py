@@ -41,5 +41,7 @@ def test_the_older_model_predicts_the_day(capsys: Any, shop: Shop, tmp_path: Pat
     assert {row["model"] for row in arrived_later} == {fingerprint(older / "Format-Serving")}
     assert {row["run"] for row in arrived_later} == {"run-1"}
 
+    code, said, _ = run(capsys, "predict", "-w", shop.workflow)
+    assert code == 0 and "rolled back to the model of run run-1 since" in said and "20 unchanged" in said
     assert run(capsys, "publish", "--lift", "-w", shop.workflow)[0] == 0
     assert shop.predict(rows).by_new_model == 20
