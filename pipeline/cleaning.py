@@ -11,8 +11,9 @@ from typing import Any
 from components.class_metrics.store import open_store
 from modules.errors import InputError, Problem
 from pipeline.checksums import folder_of
+from pipeline.rollback import read_rollback, standing
 from pipeline.run_folder import RunFolder
-from pipeline.runs import CLEANED
+from pipeline.runs import CLEANED, PUBLISHED
 
 HISTORY = frozenset(
     ("metrics", "metrics_record", "labelling_batch", "batch_record", "index_record", "blessing", "schema")
@@ -59,10 +60,11 @@ def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float
     """The folders that the retention no longer keeps, the largest first.
 
     Kept are, with all that they read and wrote, taken from the cache or not: the runs of the retention; of each output
-    the newest run that has it (what commands and servers look for); the newest run that published predictions; of the
-    last blessed model, each output's newest run among those that made the model or took it from the cache. Of pushed
-    versions, only those of runs that go, and never the highest. Figures over time (:data:`HISTORY`) stay. Nothing
-    outside the run folder, no label and no label store is ever looked at.
+    the newest run that has it (what commands and servers look for); the newest run that published predictions, and
+    the one that a standing rollback went back to; of the last blessed model, each output's newest run among those that
+    made the model or took it from the cache. Of pushed versions, only those of runs that go, and never the highest.
+    Figures over time (:data:`HISTORY`) stay. Nothing outside the run folder, no label and no label store is ever
+    looked at.
 
     Args:
       now: seconds since the epoch.
@@ -78,7 +80,10 @@ def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float
         if folder_of(artifact.uri).is_relative_to(folder.root)
     }
     live = {identity for identity, artifact in artifacts.items() if _is_live(artifact)}
+    rollback = read_rollback(folder)
     kept = _kept(runs, artifacts, live, retention, now)
+    if rollback is not None and standing(rollback, _published_by(runs, artifacts, live)):
+        kept.add(rollback.run)
     used = {identity for run in runs if run.name in kept for identity in {*run.outputs, *run.inputs}} & live
     # Executions with several outputs are taken from the cache as a whole, so one folder that stays keeps no other: what
     # is looked at is the folder, which two records may share.
@@ -91,7 +96,8 @@ def removable(folder: RunFolder, pipeline: str, retention: Retention, now: float
                 continue
             component = path.relative_to(folder.root).parts[0]
             removables[path] = Removable(path, f"{component} {key}", run.name, _size(path), identity)
-    removables |= {pushed.path: pushed for pushed in _pushed(folder, runs, artifacts, kept)}
+    went_back = {} if rollback is None else {Path(version): [rollback.run] for version in rollback.pushed}
+    removables |= {pushed.path: pushed for pushed in _pushed(folder, runs, artifacts, kept, went_back)}
     return sorted(removables.values(), key=lambda obsolete: (-obsolete.bytes, str(obsolete.path)))
 
 
@@ -190,6 +196,17 @@ def _newest(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[in
     return set(newest.values())
 
 
+def _published_by(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[int]) -> str:
+    """The address of the model that the newest run with published predictions has published by."""
+    published = [
+        artifacts[identity].custom_properties["model"].string_value
+        for run in runs
+        for identity, key in run.outputs.items()
+        if key == PUBLISHED and identity in live
+    ]
+    return published[-1] if published else ""
+
+
 def _blessed(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[int]) -> set[int]:
     """The last blessed model as Evaluator and PublishedPredictor look it up, and the one that was blessed last.
 
@@ -205,9 +222,14 @@ def _blessed(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[i
     return {max(live_models), live_models[-1]} if live_models else set()
 
 
-def _pushed(folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept: set[str]) -> Iterator[Removable]:
-    """Versions in the run folder's own places whose runs all go; never the highest one, nor one of unknown origin."""
-    origins: dict[Path, list[str]] = {}
+def _pushed(
+    folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept: set[str], origins: dict[Path, list[str]]
+) -> Iterator[Removable]:
+    """Versions in the run folder's own places whose runs all go; never the highest one, nor one of unknown origin.
+
+    Args:
+      origins: versions that no run has pushed, and the runs that they are of.
+    """
     for run in runs:
         for identity in run.outputs:
             if identity in artifacts:

@@ -75,7 +75,8 @@ def predict(loaded: LoadedWorkflow, *, many_gone: bool = False) -> DailyCounts:
     """
     from modules.feeds.plan import ExampleSettings
     from pipeline.inputs import example_inputs, training_inputs
-    from pipeline.results import PUBLISHED, published_model
+    from pipeline.results import published_model
+    from pipeline.runs import PUBLISHED
 
     run, served = published_model(loaded)
     from modules.predictions.daily.model import DailyModel

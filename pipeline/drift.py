@@ -12,9 +12,9 @@ from modules.drift.profile import COLUMN_COUNTS, FEED_PROFILE, ColumnCounts, Fee
 from modules.errors import InputError, Problem
 from modules.paths import near
 from modules.taxonomy import Taxonomy
-from pipeline.results import PUBLISHED, published_predictions
+from pipeline.results import published_predictions
 from pipeline.run_folder import RunFolder
-from pipeline.runs import Run, Runs
+from pipeline.runs import PUBLISHED, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
 _LOOKED_BACK = 1000

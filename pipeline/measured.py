@@ -10,8 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from components.class_metrics.properties import CategoryFigures, overall
-from pipeline.runs import Output
+from components.class_metrics.properties import CategoryFigures, figures_of, overall
+from pipeline.runs import Output, Run, Runs
+
+HISTORY = 20
+"""Runs in the report's history."""
 
 
 @dataclass(frozen=True)
@@ -41,3 +44,16 @@ class Measured:
     def categories(self, objective: str) -> dict[str, tuple[str, dict[str, float]]]:
         """Category id to its path and figures."""
         return self.figures.of(objective)
+
+
+def metrics_until(runs: Runs, run: Run) -> list[tuple[str, Measured]]:
+    """(run, metrics) of the run and those before it, the run itself last if it has any."""
+    outputs = runs.until(run.id, "metrics", HISTORY)
+    # Single categories are compared with those of one run before.
+    records = dict(runs.until(run.id, "metrics_record", 2))
+    figures: dict[int, CategoryFigures] = {}
+    for name, output in outputs[-2:]:
+        if output.id not in figures:
+            record = records.get(name)
+            figures[output.id] = figures_of(output.properties, None if record is None else record.properties)
+    return [(name, Measured.of(output, figures.get(output.id))) for name, output in outputs]

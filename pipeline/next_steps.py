@@ -6,8 +6,7 @@ import shlex
 
 from modules.predictions.read import PredictionFiles
 from pipeline.report import attempt
-from pipeline.results import PUBLISHED
-from pipeline.runs import Run
+from pipeline.runs import PUBLISHED, Run
 from pipeline.workflow_file import LoadedWorkflow
 
 

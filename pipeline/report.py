@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
 
 from modules.errors import reason
+from modules.metrics.disparity import disparities
 from modules.metrics.per_retailer import EXAMPLES, by_retailer
 from modules.objectives import Objective
 from modules.predictions.read import PredictionFiles
@@ -161,6 +162,7 @@ def _objective(
         top_level=top_level(taxonomy, objective.classes(taxonomy), predicted) if taxonomy and predicted else (),
         labelling=labelling,
         acceptance=acceptance_sentences(values),
+        disparities=disparities(values),
         imitates=objective.learns_from_rules,
         retailers=[
             RetailerRow(retailer, int(own.get(EXAMPLES, 0)), main_figures(own))

@@ -23,9 +23,11 @@ from modules.predictions.columns import (
     TITLE,
     objective_column,
 )
+from modules.predictions.daily.state import LastPass, last_pass
 from pipeline.checksums import DamagedArtifact, folder_of
+from pipeline.rollback import OF_RUN, SERVING, Rollback, model_of, read_rollback, standing
 from pipeline.run_folder import RunFolder
-from pipeline.runs import LATEST, Run, Runs
+from pipeline.runs import LATEST, PUBLISHED, Run, Runs
 from pipeline.workflow_file import LoadedWorkflow
 
 if TYPE_CHECKING:
@@ -35,7 +37,6 @@ if TYPE_CHECKING:
     from modules.taxonomy import Taxonomy
 
 SHOWN = 20
-PUBLISHED = "published_predictions"
 _TITLE, _RETAILER = 60, 30
 
 
@@ -134,8 +135,10 @@ class Published:
     """The predictions of the last blessed model.
 
     Attributes:
-      run: the newest one that has them. model: fingerprint of the model that made them; empty where its folder is gone.
+      run: the newest one that has them, or the one that a rollback went back to.
+      model: fingerprint of the model that made them; empty where its folder is gone.
       neighbours: tables of neighbours of the same run, by the names of their indexes.
+      rollback: the one that stands. rows: see :meth:`pipeline.rollback.Earlier.missing`.
     """
 
     run: Run
@@ -143,10 +146,15 @@ class Published:
     taxonomy: Taxonomy
     model: str
     neighbours: dict[str, Path]
+    rollback: Rollback | None
+    rows: str
 
 
-def published_predictions(loaded: LoadedWorkflow) -> Published:
+def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> Published:
     """What may leave the newest run, or what `shelfmark predict` has made of a later feed by the same model.
+
+    Args:
+      going_back: look through this rollback, which nothing has noted yet.
 
     Raises:
       InputError: there is no run, no model was blessed yet, a file is damaged, or the daily predictions are not whole.
@@ -154,22 +162,47 @@ def published_predictions(loaded: LoadedWorkflow) -> Published:
     from modules.similarity.identity import fingerprint
     from modules.similarity.make import NEIGHBOURS
 
-    run, files, taxonomy = _predictions(loaded, LATEST, PUBLISHED)
+    run, rollback = published_run(loaded, going_back)
+    files, taxonomy = _files(run, PUBLISHED)
+    last = _last_pass(loaded, run, rollback)
+    daily = None if last is None else _daily(loaded, last)
     index = "similarity_index"
     tables = sorted((run.folder(index) / NEIGHBOURS).glob("*.parquet")) if index in run.outputs else []
     served = _served(run)
     # A retention may have deleted it.
     made_by = fingerprint(served) if served is not None and served.is_dir() else ""
-    return Published(run, files, taxonomy, made_by, {table.stem: table for table in tables})
+    neighbours = {table.stem: table for table in tables}
+    rows = OF_RUN if last is None else repr(last.ended)
+    return Published(run, daily or files, taxonomy, made_by, neighbours, rollback, rows)
+
+
+def published_version(loaded: LoadedWorkflow) -> str:
+    """Another one whenever :func:`published_predictions` are others."""
+    run, rollback = published_run(loaded)
+    last = _last_pass(loaded, run, rollback)
+    return f"{run.id}-{run.outputs[PUBLISHED].id}" + ("" if last is None else f"-{last.ended}")
+
+
+def published_run(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> tuple[Run, Rollback | None]:
+    """The newest run with published predictions, or the one that a rollback went back to, and that rollback.
+
+    Raises:
+      InputError: as :func:`published_predictions`.
+    """
+    runs = Runs.of(loaded)
+    newest = runs.find(having=PUBLISHED)
+    rollback = going_back or standing(read_rollback(RunFolder.of(loaded.workflow)), model_of(newest.outputs[PUBLISHED]))
+    run = newest if rollback is None else runs.find(rollback.run, PUBLISHED)
+    return _blessed(run), rollback
 
 
 def published_model(loaded: LoadedWorkflow) -> tuple[Run, Path]:
-    """The newest run with published predictions, and the folder of the model that made them.
+    """The run of :func:`published_run`, and the folder of the model that made its predictions.
 
     Raises:
       InputError: there is no run, no model was blessed yet, or the model is gone or damaged.
     """
-    run = _run(loaded, LATEST, PUBLISHED)
+    run, _ = published_run(loaded)
     served = _served(run)
     hint = f"a new run makes another: {loaded.run_command}"
     if served is None or not served.is_dir():
@@ -183,8 +216,8 @@ def published_model(loaded: LoadedWorkflow) -> tuple[Run, Path]:
 
 def _served(run: Run) -> Path | None:
     """The folder of the model behind a run's published predictions, which need not be there any longer."""
-    model = run.outputs[PUBLISHED].properties.get("model")
-    return folder_of(str(model)) / "Format-Serving" if model else None
+    model = model_of(run.outputs[PUBLISHED])
+    return folder_of(model) / SERVING if model else None
 
 
 def _query(
@@ -201,36 +234,46 @@ def _query(
     return selected_run, files, taxonomy, query
 
 
-def _run(loaded: LoadedWorkflow, run: str, key: str) -> Run:
-    selected_run = Runs.of(loaded).find(run, key)
-    if key == PUBLISHED and not selected_run.outputs[key].properties.get("products"):
+def _blessed(run: Run) -> Run:
+    """The run, if it has published a model's predictions."""
+    if not run.outputs[PUBLISHED].properties.get("products"):
         expected = "a run by whose time a model was blessed; none was, so that nothing may be published"
         hint = "see evaluation.thresholds, `shelfmark metrics`"
         raise InputError(Problem("", expected, key="published", hint=hint))
-    return selected_run
+    return run
 
 
 def _predictions(loaded: LoadedWorkflow, run: str, key: str) -> tuple[Run, PredictionFiles, Taxonomy]:
+    if (run, key) == (LATEST, PUBLISHED):
+        published = published_predictions(loaded)
+        return published.run, published.files, published.taxonomy
+    selected_run = Runs.of(loaded).find(run, key)
+    if key == PUBLISHED:
+        _blessed(selected_run)
+    return selected_run, *_files(selected_run, key)
+
+
+def _files(run: Run, key: str) -> tuple[PredictionFiles, Taxonomy]:
     from modules.predictions.read import PredictionFiles
     from modules.taxonomy import Taxonomy
 
-    selected_run = _run(loaded, run, key)
-    folder = selected_run.folder(key)
+    folder = run.folder(key)
     own = folder / TAXONOMY_FILE
-    taxonomy = Taxonomy.load(own) if own.is_file() else selected_run.taxonomy()
-    daily = _daily(loaded, selected_run) if (run, key) == (LATEST, PUBLISHED) else None
-    return selected_run, daily or PredictionFiles(folder), taxonomy
+    return PredictionFiles(folder), Taxonomy.load(own) if own.is_file() else run.taxonomy()
 
 
-def _daily(loaded: LoadedWorkflow, run: Run) -> PredictionFiles | None:
-    """The daily predictions, if none but this run has come before them."""
+def _last_pass(loaded: LoadedWorkflow, run: Run, rollback: Rollback | None) -> LastPass | None:
+    """The last pass, if its predictions stand in place of the run's."""
+    last = last_pass(RunFolder.of(loaded.workflow).daily)
+    if last is None or last.run != run.id or (rollback is not None and not rollback.counts(last)):
+        return None
+    return last
+
+
+def _daily(loaded: LoadedWorkflow, last: LastPass) -> PredictionFiles:
     from modules.predictions.daily.files import DailyFiles
-    from modules.predictions.daily.state import last_pass
 
     place = RunFolder.of(loaded.workflow).daily
-    last = last_pass(place)
-    if last is None or last.run != run.id:
-        return None
     if last.ended is None:
         hint = "the same `shelfmark predict` goes on where it ended"
         raise InputError(Problem(near(place), "expected whole daily predictions; the last pass was cut off", hint=hint))

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from modules.errors import InputError, Problem
+from modules.object_stores import is_remote
 from modules.settings.workflow import Workflow
 from pipeline.checksums import Checksums
 
@@ -69,6 +70,11 @@ class RunFolder:
         return self.path / "daily"
 
     @property
+    def rollback(self) -> Path:
+        """Which earlier model is published by in place of the newest one."""
+        return self.path / "rollback.json"
+
+    @property
     def sources(self) -> Path:
         """Snapshots of feeds that are no files here, a folder per feed."""
         return self.path / "sources"
@@ -116,3 +122,11 @@ class RunFolder:
             handle.write(str(os.getpid()))
             handle.flush()
             yield
+
+
+def pushed_models(workflow: Workflow) -> Path | None:
+    """Where blessed models go; None: into an object store."""
+    given = workflow.push.folder
+    if given is not None and is_remote(given):
+        return None
+    return Path(os.path.abspath(given)) if given is not None else RunFolder.of(workflow).pushed

@@ -16,6 +16,7 @@ from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import LoadedWorkflow
 
 LATEST = "latest"
+PUBLISHED = "published_predictions"
 
 PRODUCED_BY = {
     "examples": "ProductExampleGen",
@@ -201,6 +202,18 @@ class Runs:
                 break
         outputs = self._outputs({artifact for _, artifact in ids})
         return [(name, outputs[artifact]) for name, artifact in reversed(ids) if artifact in outputs]
+
+    def parameters(self, run: Run, key: str) -> dict[str, Value]:
+        """What the component behind an output was given in this run; empty without the output."""
+        from ml_metadata.proto import metadata_store_pb2
+
+        pb: Any = metadata_store_pb2
+        if key not in run.outputs:
+            return {}
+        executions = {own.id: own for own in self.store.get_executions_by_context(self._contexts[run.id])}
+        events = self.store.get_events_by_artifact_ids([run.outputs[key].id])
+        makers = [event.execution_id for event in events if event.type == pb.Event.OUTPUT]
+        return next((_properties(executions[maker]) for maker in makers if maker in executions), {})
 
     def _read(self, name: str) -> Run:
         keys = self._output_ids(name)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from components.class_metrics.properties import CategoryFigures, figures_of
 from modules.paths import near
 from modules.reporting.model import Report, Timing
 from modules.reporting.page import write_report
 from modules.reporting.text import print_summary
 from pipeline.labelling_gain import labelling_gain
-from pipeline.measured import Measured
+from pipeline.measured import HISTORY, Measured, metrics_until
+from pipeline.model_card import card_place, write_card_of
 from pipeline.next_steps import next_steps
 from pipeline.report import attempt, report_of
 from pipeline.runs import Run, Runs
@@ -23,9 +24,6 @@ if TYPE_CHECKING:
     from rich.console import Console
 
     from pipeline.local import RunResult
-
-HISTORY = 20
-"""Runs in the report's history."""
 
 
 def summarise(loaded: LoadedWorkflow, result: RunResult, console: Console) -> Path | None:
@@ -39,6 +37,9 @@ def summarise(loaded: LoadedWorkflow, result: RunResult, console: Console) -> Pa
     missing: list[str] = []
     runs = attempt("ML Metadata", lambda: Runs.of(loaded), missing)
     report = collect(loaded, result, runs, missing) if runs is not None else _bare(loaded, result, missing)
+    card = attempt("the model card", lambda: _write_card(loaded, result, runs), missing) if runs is not None else None
+    if card is not None:
+        report = replace(report, places=[*report.places, ("model card", near(card))], missing=tuple(missing))
     path = result.folder.reports / f"{result.run_id.replace(':', '-')}.html"
     written = attempt("the HTML report", lambda: _write(report, path), missing)
     run = attempt("what to do next", lambda: runs.find(result.run_id), missing) if runs is not None else None
@@ -52,7 +53,7 @@ def collect(loaded: LoadedWorkflow, result: RunResult, runs: Runs, missing: list
     run = attempt("the run in ML Metadata", lambda: runs.find(result.run_id), missing)
     if run is None:
         return _bare(loaded, result, missing)
-    metrics = attempt("the metrics", lambda: _metrics(runs, run), missing) or []
+    metrics = attempt("the metrics", lambda: metrics_until(runs, run), missing) or []
     return report_of(
         loaded.workflow.name,
         loaded.workflow.objectives,
@@ -68,19 +69,6 @@ def collect(loaded: LoadedWorkflow, result: RunResult, runs: Runs, missing: list
 def _bare(loaded: LoadedWorkflow, result: RunResult, missing: list[str]) -> Report:
     seconds = sum(step.seconds for step in result.steps)
     return Report(loaded.workflow.name, result.run_id, seconds, steps=_timings(result), missing=tuple(missing))
-
-
-def _metrics(runs: Runs, run: Run) -> list[tuple[str, Measured]]:
-    """(run, metrics) of the run and those before it, the run itself last if it has any."""
-    outputs = runs.until(run.id, "metrics", HISTORY)
-    # Single categories are compared with those of one run before.
-    records = dict(runs.until(run.id, "metrics_record", 2))
-    figures: dict[int, CategoryFigures] = {}
-    for name, output in outputs[-2:]:
-        if output.id not in figures:
-            record = records.get(name)
-            figures[output.id] = figures_of(output.properties, None if record is None else record.properties)
-    return [(name, Measured.of(output, figures.get(output.id))) for name, output in outputs]
 
 
 def _gains(
@@ -133,6 +121,17 @@ def _places(run: Run, result: RunResult) -> list[tuple[str, str]]:
     shown = near(Path(url)) if "://" not in url else f"{url.partition('://')[0]}://{url.rpartition('@')[2]}"
     places += [("metadata", shown), ("log", near(result.log))]
     return places
+
+
+def _write_card(loaded: LoadedWorkflow, result: RunResult, runs: Runs) -> Path | None:
+    """Of a model that the run pushed, beside it; None: it pushed none, or took the push from the cache."""
+    run = runs.find(result.run_id)
+    place = card_place(result.folder, run)
+    if place is None or place.exists():
+        return place
+    place.parent.mkdir(parents=True, exist_ok=True)
+    write_card_of(loaded, run, place)
+    return place
 
 
 def _write(report: Report, path: Path) -> Path:

@@ -9,8 +9,8 @@ from __future__ import annotations
 import sqlite3
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, closing, contextmanager, nullcontext
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import IO
@@ -29,10 +29,13 @@ create table if not exists dead_letters (
   id text primary key, version integer not null, status integer, reason text not null, document blob not null
 ) without rowid;
 create table if not exists publications (
-  version integer primary key, run text not null, started real not null, ended real, sent integer, gone integer
+  version integer primary key, run text not null, started real not null, ended real, sent integer, gone integer,
+  number integer, model text, rows text, products integer, back_to integer
 );
 create temp table seen (id text primary key) without rowid;
 """
+_ADDED = {"number": "integer", "model": "text", "rows": "text", "products": "integer", "back_to": "integer"}
+"""Columns that publications of an older version lack."""
 _WHAT, _THEN = "the publication log", "everything is then published once more, which doubles nothing"
 _CHUNK = 500
 _PAGE = 1000
@@ -74,6 +77,31 @@ class Status:
     gone: int | None = None
 
 
+@dataclass(frozen=True)
+class Publication:
+    """One publication.
+
+    Attributes:
+      number: counts up for each target. started, ended: seconds since 1970; ``ended`` None: it was cut off.
+      sent, gone, products: documents and removals that were sent, and products of the feed; None while it is not over.
+      model: fingerprint. rows: where the predictions were read from, as whoever published said.
+      back_to: number of the publication that it went back to.
+      All four are None where nobody said so.
+    """
+
+    version: int
+    run: str
+    started: float
+    ended: float | None
+    sent: int | None
+    gone: int | None
+    number: int
+    model: str | None
+    rows: str | None
+    products: int | None
+    back_to: int | None
+
+
 class PublicationLog:
     """One target's log; a context manager. One thread uses it, and one process at a time.
 
@@ -100,6 +128,7 @@ class PublicationLog:
                 self._database.execute("pragma synchronous = full")
                 self._database.executescript(_TABLES)
                 with self._transaction():
+                    _add_columns(self._database)
                     self._database.execute("delete from target")
                     self._database.execute("insert into target values (?)", (target,))
         except BaseException:
@@ -120,8 +149,13 @@ class PublicationLog:
             self._lock.close()
             self._lock = None
 
-    def begin(self, run: str, clock: Callable[[], float] = time.time) -> int:
+    def begin(
+        self, run: str, clock: Callable[[], float] = time.time, *, model: str | None = None, rows: str | None = None,
+        back_to: int | None = None,
+    ) -> int:  # fmt: skip
         """Opens a publication; its version is larger than that of any before, also of a log that was lost.
+
+        What is said of it beside its run is for :class:`Publication`.
 
         Returns:
           Microseconds since 1970, unless the clock went back.
@@ -131,17 +165,23 @@ class PublicationLog:
             (last,) = self._database.execute("select coalesce(max(version), 0) from publications").fetchone()
             version = max(last + 1, int(now * 1e6))
             self._database.execute(
-                "insert into publications (version, run, started) values (?, ?, ?)", (version, run, now)
+                "insert into publications (version, run, started, model, rows, back_to, number) values"
+                " (?, ?, ?, ?, ?, ?, (select coalesce(max(number), 0) + 1 from publications))",
+                (version, run, now, model, rows, back_to),
             )
             oldest = "select version from publications order by version desc limit -1 offset ?"
             self._database.execute(f"delete from publications where version in ({oldest})", (_KEPT,))  # noqa: S608 - of a constant
         return version
 
-    def end(self, version: int, sent: int, gone: int, clock: Callable[[], float] = time.time) -> None:
+    def end(
+        self, version: int, sent: int, gone: int, clock: Callable[[], float] = time.time, *, products: int | None = None
+    ) -> None:
         """The publication has seen every product. Refusals of products that the feed has no longer are forgotten."""
         with said(self.path), self._transaction():
-            self._database.execute("update publications set ended = ?, sent = ?, gone = ? where version = ?",
-                                   (clock(), sent, gone, version))  # fmt: skip
+            self._database.execute(
+                "update publications set ended = ?, sent = ?, gone = ?, products = ? where version = ?",
+                (clock(), sent, gone, products, version),
+            )
             # What the target refused to remove is still published, and stays in the list.
             self._database.execute("delete from dead_letters where id not in (select id from temp.seen)"
                                    " and id not in (select id from products)")  # fmt: skip
@@ -217,6 +257,11 @@ class PublicationLog:
         with said(self.path):
             return _status(self._database)
 
+    def publications(self) -> list[Publication]:
+        """Those that are remembered, oldest first."""
+        with said(self.path):
+            return _publications(self._database)
+
     def _transaction(self) -> AbstractContextManager[None]:
         return sqlite.transaction(self._database)
 
@@ -227,14 +272,48 @@ def status_of(path: Path) -> Status:
     Raises:
       InputError: the file is damaged or cannot be read.
     """
+    with _reading(path) as database:
+        return _status(database)
+
+
+def publications_of(path: Path) -> list[Publication]:
+    """A log's publications, oldest first; as :func:`status_of`."""
+    with _reading(path) as database:
+        return _publications(database)
+
+
+@contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     with said(path):
         if not {"target", "products", "publications"} <= (tables_of(path, mode="ro") or set()):
             raise InputError(damaged(path))
-        database = sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)
-        try:
-            return _status(database)
-        finally:
-            database.close()
+        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True)) as database:
+            yield database
+
+
+def _columns(database: sqlite3.Connection) -> list[str]:
+    return [row[1] for row in database.execute("pragma table_info(publications)")]
+
+
+def _add_columns(database: sqlite3.Connection) -> None:
+    """Gives a log of an older version the columns of this one, and its publications numbers."""
+    have = _columns(database)
+    for name, kind in _ADDED.items():
+        if name not in have:
+            database.execute(f"alter table publications add column {name} {kind}")
+    if "number" not in have:
+        earlier = "select count(*) from publications as p where p.version <= publications.version"
+        database.execute(f"update publications set number = ({earlier})")  # noqa: S608 - of a constant
+
+
+def _publications(database: sqlite3.Connection) -> list[Publication]:
+    have = _columns(database)
+    columns = ", ".join(name if name in have else f"null as {name}" for name in Publication.__dataclass_fields__)
+    rows = database.execute(f"select {columns} from publications order by version").fetchall()  # noqa: S608 - of constants
+    publications = [Publication(*row) for row in rows]
+    if "number" in have:
+        return publications
+    return [replace(publication, number=at) for at, publication in enumerate(publications, 1)]
 
 
 def _status(database: sqlite3.Connection) -> Status:

@@ -118,7 +118,7 @@ def publish(documents: Documents, log: PublicationLog, target: Target, pace: Pac
         except Unusable as error:
             raise Stopped(error.why, error.hint) from None
     counts = publication.counts
-    log.end(documents.version, counts.sent, counts.removed)
+    log.end(documents.version, counts.sent, counts.removed, products=counts.seen)
     return counts
 
 

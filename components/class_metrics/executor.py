@@ -21,8 +21,9 @@ from components.evaluation.reading import Slice, read_evaluation
 from components.properties import set_property
 from modules.examples import TAXONOMY_FILE
 from modules.metrics.checks import REST, check_categories
+from modules.metrics.disparity import disparity_figures
 from modules.metrics.per_retailer import retailer_figures
-from modules.predictions.acceptance import acceptance_figures, read_acceptance
+from modules.predictions.acceptance import acceptance_figures, accepted_shares, read_acceptance
 from modules.predictions.accepted_figures import CATEGORY_FIGURES
 from modules.predictions.read import PredictionFiles
 from modules.settings.workflow import Workflow
@@ -49,6 +50,12 @@ class ClassMetricsExecutor(base_executor.BaseExecutor):
         write(metrics, record, evaluation[0], objectives, objective_thresholds(workflow), accepted)
         for name, value in figures_by_retailer(evaluation[1:], [objective.name for objective in objectives]):
             set_property(metrics, name, value)
+        columns = workflow.evaluation.disparity
+        for objective in objectives if columns else ():
+            shares = accepted_shares(artifact_utils.get_single_uri(predictions), objective.name) if predictions else {}
+            own = ((item.name, item.values.get(objective.name, {})) for item in evaluation[1:])
+            for name, value in disparity_figures(own, columns, shares).items():
+                set_property(metrics, f"{objective.name}/{name}", value)
 
 
 def write(

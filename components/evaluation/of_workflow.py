@@ -44,7 +44,7 @@ def eval_config(workflow: Workflow, taxonomy: Taxonomy) -> Any:
     try:
         return build_eval_config(
             objective_evals(workflow, taxonomy),
-            workflow.evaluation.slices,
+            tuple(dict.fromkeys([*workflow.evaluation.slices, *workflow.evaluation.disparity])),
             objective_thresholds(workflow),
             top_k=workflow.evaluation.top_k,
             confidence=workflow.evaluation.confidence,

@@ -18,7 +18,9 @@ from pydantic import TypeAdapter, ValidationError
 
 from modules.arrays import BoolArray, Float32Array, Float64Array, Int64Array, IntArray
 from modules.errors import InputError, Problem
+from modules.examples import RETAILER
 from modules.metrics.acceptance import Fit, Pool, fit_threshold, needed, pools_of
+from modules.metrics.intervals import Interval, wilson, z_of
 from modules.predictions.accepted_figures import ASKED, AUDITED, COVERAGE, LOWER, PICKED, POOL_LEVEL, THRESHOLD
 from modules.predictions.columns import ACCEPTED, CATEGORY_ID, objective_column
 from modules.predictions.read import PredictionFiles
@@ -193,6 +195,30 @@ def acceptance_figures(
     if accepted.any():
         figures[LOWER] = float(bounded / accepted.sum())
     return {name: float(value) for name, value in figures.items()}, categories
+
+
+def accepted_shares(folder: str, objective: str) -> dict[str, dict[str, tuple[int, Interval]]]:
+    """Column to its values, each with its products and Wilson's 95% interval of the share that is accepted.
+
+    Of the columns that metrics are sliced by, a table of predictions has the retailer alone. Empty where nothing was
+    asked to be accepted.
+    """
+    files = PredictionFiles(Path(folder))
+    column = objective_column(objective, ACCEPTED)
+    if column not in files.schema.names:
+        return {}
+    counts: dict[str, list[int]] = {}
+    for batch in files.scan([RETAILER, column]):
+        table = pa.Table.from_batches([batch]).group_by(RETAILER)
+        for row in table.aggregate([(column, "sum"), (column, "count")]).to_pylist():
+            own = counts.setdefault(row[RETAILER] or "", [0, 0])
+            own[0] += row[f"{column}_sum"] or 0
+            own[1] += row[f"{column}_count"]
+    shares = {}
+    for name, (accepted, products) in counts.items():
+        lower, upper = wilson(accepted / products, products, z_of(0.95))
+        shares[name] = products, Interval(accepted / products, float(lower), float(upper))
+    return {RETAILER: shares}
 
 
 def _counts(acceptance: Acceptance, files: PredictionFiles, objective: str) -> tuple[Int64Array, Int64Array]:

@@ -13,6 +13,7 @@ from typing import Literal
 from modules.arrays import BoolArray, Float64Array, Int64Array
 from modules.counting import counted
 from modules.examples import Counts
+from modules.metrics.disparity import Disparity
 
 MAIN_FIGURES = (
     "accuracy", "level_{k}_accuracy", "top_{k}_accuracy", "micro_f1", "macro_f1", "weighted_f1", "hierarchical_f1",
@@ -211,6 +212,8 @@ class ObjectiveReport:
     imitates: bool = False
     acceptance: Sequence[str] = ()
     """What is accepted without a look, in sentences; none: nobody asks."""
+    disparities: Sequence[Disparity] = ()
+    """Rates compared over the slices of a column; none: nobody asks."""
     retailers: Sequence[RetailerRow] = ()
     """Those with labelled test products, the one with the most of them first."""
 

@@ -26,6 +26,7 @@ from modules.reporting.svg import Series, bar, heat_map, line_chart, reliability
 from modules.reporting.text import (
     change_text,
     compared_text,
+    disparity_text,
     guesses_text,
     images_line,
     index_line,
@@ -82,6 +83,7 @@ def render_report(report: Report) -> str:
         compared=compared_text(report),
         change=change_text,
         interval=interval_text,
+        disparity=disparity_text,
         index_line=index_line,
         tuning_line=tuning_line,
     )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from typing import TYPE_CHECKING
 
 from modules.counting import counted
 from modules.examples import PRODUCTS, READ, Counts
 from modules.images.outcome import OK
+from modules.metrics.disparity import LEAST_PRODUCTS, Disparity
 from modules.objectives import kind_named
 from modules.reporting.console import show, text
 from modules.reporting.model import (
@@ -288,7 +290,22 @@ def _retailers(retailers: Sequence[RetailerRow]) -> Table:
     return table
 
 
+def disparity_text(disparity: Disparity) -> str:
+    """The p% rule in a sentence."""
+    what = f"{disparity.figure.replace('_', ' ')} by {disparity.column}"
+    few = sum(not own.counts for own in disparity.slices)
+    marked = f"; {counted(few, 'slice')} with fewer than {LEAST_PRODUCTS} products left out" if few else ""
+    ratio, smallest, greatest = disparity.ratio, disparity.smallest, disparity.greatest
+    if ratio is None or smallest is None or greatest is None:
+        return f"{what}: fewer than two slices to compare{marked}"
+    interval = f" ({ratio.lower:.0%} - {ratio.upper:.0%})" if isfinite(ratio.lower + ratio.upper) else ""
+    ends = " over ".join(f"{own.rate.value:.3f} of {own.name}" for own in (smallest, greatest))
+    return f"{what}: smallest over greatest {ratio.value:.0%}{interval}: {ends}{marked}"
+
+
 def _sentences(objective: ObjectiveReport) -> Iterator[Text]:
+    for disparity in objective.disparities:
+        yield text(f"  {disparity_text(disparity)}")
     for number, sentence in enumerate(objective.acceptance):
         yield text(f"  {sentence}", "" if number else "bold")
     yield from _guesses(objective)

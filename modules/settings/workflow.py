@@ -129,6 +129,8 @@ SLICES = (RETAILER, TOP_CATEGORY, BRAND, GENDER, AVAILABILITY)
 
 class EvaluationSettings(Settings):
     slices: tuple[str, ...] = (RETAILER, TOP_CATEGORY)
+    disparity: tuple[str, ...] = ()
+    """Columns whose slices are compared by the p% rule: smallest over greatest rate. They are sliced by as well."""
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
     thresholds: dict[str, ThresholdSettings] = Field(default_factory=dict)
     """Objective to its thresholds."""
@@ -138,9 +140,10 @@ class EvaluationSettings(Settings):
         for name in self.thresholds:
             if name not in workflow.objectives:
                 yield contradiction(f"{place}.thresholds.{name}", name, f"one of: {', '.join(workflow.objectives)}")
-        for name in self.slices:
-            if name not in SLICES:
-                yield contradiction(f"{place}.slices", name, f"one of: {', '.join(SLICES)}")
+        for key, names in (("slices", self.slices), ("disparity", self.disparity)):
+            for name in names:
+                if name not in SLICES:
+                    yield contradiction(f"{place}.{key}", name, f"one of: {', '.join(SLICES)}")
 
 
 class ValidationSettings(Settings):

@@ -32,6 +32,7 @@ from shelfmark.cli import (
     label,
     metrics,
     migrate,
+    model_card,
     predict,
     predictions,
     publish,
@@ -63,6 +64,7 @@ app.command("validate")(validate.validate)
 app.command("migrate")(migrate.migrate)
 app.command("metrics")(metrics.metrics)
 app.command("evaluation")(evaluation.evaluation)
+app.command("model-card")(model_card.model_card)
 app.command("statistics")(statistics.statistics)
 app.command("predict")(predict.predict)
 app.command("drift")(drift.drift)

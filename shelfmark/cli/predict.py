@@ -48,8 +48,11 @@ def predict(
 
 def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> None:
     from pipeline import daily
+    from pipeline.results import published_run
     from pipeline.run_folder import RunFolder
+    from shelfmark.cli.rollback import tell_standing
 
+    tell_standing(loaded, published_run(loaded)[1])
     started = time.monotonic()
     with reading_progress():
         counts = daily.predict(today, many_gone=many_gone)

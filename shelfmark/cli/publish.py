@@ -36,6 +36,15 @@ _TargetArgument = Annotated[
 _AllOption = Annotated[bool, typer.Option("--all", help="Also what has not changed since the last time.")]
 _DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Count what would be sent; send nothing.")]
 _StatusOption = Annotated[bool, typer.Option("--status", help="How far each target's publications are.")]
+_RollbackOption = Annotated[
+    bool, typer.Option("--rollback", help="Go back to an earlier publication, and to its model from now on.")
+]
+_ToOption = Annotated[
+    int | None,
+    typer.Option("--to", min=1, metavar="NUMBER", help="Of --list; default: the last one by another model."),
+]
+_ListOption = Annotated[bool, typer.Option("--list", help="Each target's publications.")]
+_LiftOption = Annotated[bool, typer.Option("--lift", help="End the rollback: the newest blessed model counts again.")]
 _RateOption = Annotated[float | None, typer.Option("--rate", min=0.01, metavar="N", help="Products a second, at most.")]
 _ParallelOption = Annotated[int, typer.Option("--parallel", min=1, max=64, metavar="N", help="Batches in flight.")]
 _BatchOption = Annotated[int, typer.Option("--batch", min=1, max=5000, metavar="N", help="Products per batch.")]
@@ -69,6 +78,10 @@ def publish(
     everything: _AllOption = False,
     dry_run: _DryRunOption = False,
     status: _StatusOption = False,
+    rollback: _RollbackOption = False,
+    to: _ToOption = None,
+    list_all: _ListOption = False,
+    lift: _LiftOption = False,
     rate: _RateOption = None,
     parallel: _ParallelOption = 4,
     batch: _BatchOption = 500,
@@ -88,10 +101,18 @@ def publish(
     from modules.secrets import signing_secret
     from publishing.targets import target_for
     from publishing.targets.base import Options
+    from shelfmark.cli.rollback import lift as end_rollback
+    from shelfmark.cli.rollback import show_publications
 
-    if status:
-        _show_status(load(workflow, overrides), target)
+    if status or list_all or lift:
+        if target is not None or rollback or to is not None or status + list_all + lift > 1:
+            expected = "expected --status, --list or --lift alone: they are about all targets"
+            raise InputError(Problem("", expected, key="TARGET", value=target))
+        about_all = _show_status if status else show_publications if list_all else end_rollback
+        about_all(load(workflow, overrides))
         return
+    if to is not None and not rollback:
+        raise InputError(Problem("", "expected --rollback beside it", key="--to", value=str(to)))
     if target is None:
         raise InputError(Problem("", "expected a target: a folder, or an address such as postgresql://…, amqps://… or https://…",
                                  key="TARGET", hint="see `shelfmark publish --help`"))  # fmt: skip
@@ -103,7 +124,8 @@ def publish(
 
     # A batch is sent at once, and at most a second's products are.
     size = batch if rate is None else max(1, min(batch, int(rate)))
-    request = _Request(place, Way(everything, many_gone, size, parallel), rate, top, neighbours, index, dry_run)
+    way = Way(everything, many_gone, size, parallel)
+    request = _Request(place, way, rate, top, neighbours, index, dry_run, rollback, to)
     _publish(load(workflow, overrides), request)
 
 
@@ -116,6 +138,8 @@ class _Request:
     neighbours: int | None
     index: str | None
     dry_run: bool
+    rollback: bool
+    to: int | None
 
 
 def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
@@ -124,19 +148,29 @@ def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
     from publishing.log import PublicationLog
     from publishing.pace import Pace
     from publishing.publish import Stopped, compare, publish
+    from shelfmark.cli.rollback import carry_out, choose, tell_standing
 
-    predictions = published_predictions(loaded)
     file = RunFolder.of(loaded.workflow).publications / f"{request.target.slug}.sqlite"
     is_new = request.dry_run and not file.exists()
     with PublicationLog(None if is_new else file, request.target.name) as log, ExitStack() as stack:
+        chosen, earlier = choose(loaded, log, request.to) if request.rollback else (None, None)
+        predictions = published_predictions(loaded, chosen)
         total = predictions.files.products()
-        version = 0 if request.dry_run else log.begin(predictions.run.id)
+        if predictions.rollback is not None and not request.dry_run:
+            carry_out(loaded, predictions)
+            tell_standing(loaded, predictions.rollback)
+        back_to = None if earlier is None else earlier.number
+        version = 0 if request.dry_run else log.begin(
+            predictions.run.id, model=predictions.model, rows=predictions.rows, back_to=back_to
+        )  # fmt: skip
         documents = _documents(predictions, request, version, stack)
         tell = stack.enter_context(_progress(total))
         if request.dry_run:
             counts = compare(documents, log, tell)
             stack.close()
             typer.echo(f"{request.target.name}: {_differences(counts)}; nothing was sent")
+            if chosen is not None:
+                typer.echo(f"by the model of run {predictions.run.id}; without --dry-run it is gone back to")
             return
         try:
             counts = publish(documents, log, request.target, Pace(request.rate), request.way, tell)
@@ -146,7 +180,7 @@ def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
             typer.echo("what was acknowledged is noted: the same command goes on from there", err=True)
             raise typer.Exit(1) from None
         stack.close()
-        _tell(loaded, request.target, counts, log)
+        _tell(loaded, request, counts, log)
 
 
 def _documents(predictions: Published, request: _Request, version: int, stack: ExitStack) -> Documents:
@@ -184,9 +218,11 @@ def _differences(counts: Counts) -> str:
     return f"{counts.new:,} new, {counts.changed:,} changed, {counts.gone:,} gone, {counts.same:,} as before"
 
 
-def _tell(loaded: LoadedWorkflow, target: Target, counts: Counts, log: PublicationLog) -> None:
+def _tell(loaded: LoadedWorkflow, request: _Request, counts: Counts, log: PublicationLog) -> None:
     """The summary; leaves with 1 if there are dead letters."""
-    typer.echo(f"{target.name}: {_differences(counts)}")
+    from shelfmark.cli.rollback import tell_rollback
+
+    typer.echo(f"{request.target.name}: {_differences(counts)}")
     typer.echo(f"{counted(counts.sent, 'document')} sent, {counted(counts.removed, 'product')} removed")
     letters = _dead_letters(log)
     if letters:
@@ -196,6 +232,9 @@ def _tell(loaded: LoadedWorkflow, target: Target, counts: Counts, log: Publicati
         typer.echo(f"{refused}; {file} has each with the reason", err=True)
         typer.echo("when the cause is mended, the same command sends what was refused again", err=True)
         raise typer.Exit(1)
+    if request.rollback:
+        tell_rollback(loaded)
+        return
     typer.echo(f"next: {shlex.join(['shelfmark', 'run', *loaded.arguments])}, then the same command again")
 
 
@@ -220,15 +259,13 @@ def _dead_letters(log: PublicationLog) -> int:
     return count
 
 
-def _show_status(loaded: LoadedWorkflow, target: str | None) -> None:
+def _show_status(loaded: LoadedWorkflow) -> None:
     from rich.table import Table
 
     from modules.reporting.console import show, text
     from pipeline.run_folder import RunFolder
     from publishing.log import status_of
 
-    if target is not None:
-        raise InputError(Problem("", "expected no target beside --status, which shows all", key="TARGET", value=target))
     files = sorted(RunFolder.of(loaded.workflow).publications.glob("*.sqlite"))
     if not files:
         typer.echo(f"{loaded.workflow.name}: nothing was published yet")

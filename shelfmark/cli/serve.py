@@ -90,11 +90,12 @@ def start(
     from api.classify.classifier import Classifier, PushedModels
     from api.classify.reading import ProductReader
     from api.current import Current
-    from pipeline.run_folder import RunFolder
+    from pipeline.run_folder import RunFolder, pushed_models
     from shelfmark.cli.similar.source import source_of
 
     engine = engine_of(source_of(None, None, loaded.path, overrides), options)
-    models = Current(PushedModels(RunFolder.of(loaded.workflow).pushed), "no model was blessed yet")
+    pushed = pushed_models(loaded.workflow) or RunFolder.of(loaded.workflow).pushed
+    models = Current(PushedModels(pushed), "no model was blessed yet")
     classifier = Classifier(models, ProductReader(loaded.workflow, _heads(loaded)))
     products = Current(partial(_products, loaded), "no run has published predictions yet")
     serve_shop(Services(engine.metrics, engine, classifier, products), options, typer.echo)
@@ -145,18 +146,14 @@ def _heads(loaded: LoadedWorkflow) -> list[Head]:
 def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | None:
     """The last blessed run's table, or that of the days after it; None if it is the one of ``version``."""
     from api.products.table import ProductTable
-    from modules.predictions.daily.state import last_pass
     from modules.predictions.documents import Documents
     from modules.predictions.read import Query
     from modules.predictions.sinks.base import Delivery
     from modules.similarity.neighbour_table import NeighbourTable
-    from pipeline.results import PUBLISHED, published_predictions
-    from pipeline.run_folder import RunFolder
-    from pipeline.runs import Runs
+    from pipeline.results import published_predictions, published_version
+    from pipeline.runs import PUBLISHED
 
-    run = Runs.of(loaded).find(having=PUBLISHED)
-    last = last_pass(RunFolder.of(loaded.workflow).daily)
-    newest = f"{run.id}-{run.outputs[PUBLISHED].id}" + (f"-{last.ended}" if last and last.run == run.id else "")
+    newest = published_version(loaded)
     if newest == version:
         return None
     published = published_predictions(loaded)

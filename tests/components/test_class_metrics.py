@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from components.class_metrics.files import read_figures
-from components.class_metrics.properties import figures_of
+from components.class_metrics.properties import figures_of, overall
 from components.record import properties_of
 from tests.components import evaluation_data as small
 
@@ -103,11 +103,23 @@ def test_the_executor_takes_the_categories_from_the_taxonomy(evaluation: str, tm
     metrics, record = CategoryMetrics(), Record()
     given.uri, taxonomy.uri, metrics.uri, record.uri = evaluation, str(tmp_path), str(tmp_path / "metrics"), "/gone"
     objectives = {"exclusive": {"kind": "exclusive"}}
-    bounds = {"thresholds": {"exclusive": {"every_category_f1": 1.0, "category_min_support": 1}}}
+    bounds: dict[str, Any] = {"thresholds": {"exclusive": {"every_category_f1": 1.0, "category_min_support": 1}}}
+    bounds["disparity"] = ["retailer"]
     part = json.dumps({"name": "shop", "objectives": objectives, "evaluation": bounds})
     outputs = {"metrics": [metrics], "metrics_record": [record]}
     ClassMetricsExecutor().Do({"evaluation": [given], "taxonomy": [taxonomy]}, outputs, {"workflow": part})
     assert metrics.has_custom_property("exclusive/accuracy") and not metrics.has_custom_property("tags/micro_f1")
+    from components.evaluation.reading import read_evaluation
+    from modules.metrics.disparity import disparities
+
+    values = overall(properties_of(metrics.mlmd_artifact))["exclusive"]
+    (disparity,) = disparities(values)
+    sliced = {item.name: item.values["exclusive"] for item in read_evaluation(evaluation)[1:]}
+    assert {f"retailer:{own.name}": (own.products, own.rate.value, own.rate.upper) for own in disparity.slices} == {
+        name: (own["example_count"], own["accuracy"], own["accuracy/upper"]) for name, own in sliced.items()
+    }
+    rates = [own["accuracy"] for own in sliced.values() if own["example_count"] >= 30]
+    assert len(rates) > 1 and values["disparity_ratio/retailer/accuracy"] == min(rates) / max(rates)
     found = unpack_figures(record.get_string_custom_property(FIGURES))
     assert {row["path"] for row in found.failed["exclusive"]} <= set(small.PATHS) and found.failed["exclusive"]
     assert {one.path for one in found.categories} <= set(small.PATHS) and found.categories
