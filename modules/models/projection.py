@@ -31,15 +31,17 @@ def fit_projection(matrix: sparse.csr_matrix, width: int, seed: int) -> Float32A
     """
     from sklearn.utils.extmath import randomized_svd
 
-    rank = min(width, *matrix.shape)
+    # Most of the hashed columns are empty in a small catalogue, and cost as much as others do.
+    used = np.flatnonzero(matrix.getnnz(axis=0))
+    rank = min(width, matrix.shape[0], len(used))
     table = np.zeros((matrix.shape[1], width), np.float32)
     if rank:
         _, values, rows = randomized_svd(
-            matrix, rank, n_iter=POWER_ITERATIONS, random_state=seed, power_iteration_normalizer="QR"
+            matrix[:, used], rank, n_iter=POWER_ITERATIONS, random_state=seed, power_iteration_normalizer="QR"
         )
         # Directions without any variance are noise.
         kept = values > 1e-6 * max(values[0], 1e-12)
-        table[:, : kept.sum()] = rows[kept].T
+        table[np.ix_(used, np.flatnonzero(kept))] = rows[kept].T
     return table
 
 

@@ -68,12 +68,8 @@ class _Reader:
         self.column = TITLE if TITLE in columns else next(iter(columns), None)
         if self.column is None:
             return
-        layer, used = transform_output.transform_features_layer(), set(columns)
-        spec = {name: own for name, own in transform_output.raw_feature_spec().items() if name in used}
-        self.transformed = tf.function(
-            lambda serialised: dense_inputs(layer(tf.io.parse_example(serialised, spec)), self.read),
-            input_signature=[tf.TensorSpec([None], tf.string)],
-        )
+        self.transform, used = transform_output.transform_features_layer(), set(columns)
+        self.spec = {name: own for name, own in transform_output.raw_feature_spec().items() if name in used}
 
     def rows(self, texts: Sequence[str]) -> sparse.csr_matrix:
         """float32 (texts, columns)."""
@@ -85,8 +81,9 @@ class _Reader:
     def _rows(self, texts: Sequence[str]) -> sparse.csr_matrix:
         inputs = {}
         if self.column is not None:
-            serialised = tf.constant([_example(self.column, text) for text in texts])
-            inputs = {key: value.numpy() for key, value in self.transformed(serialised).items()}
+            raw = tf.io.parse_example([_example(self.column, text) for text in texts], self.spec)
+            # A function of its own would be traced for seconds, for one call or two.
+            inputs = {key: value.numpy() for key, value in dense_inputs(self.transform(raw), self.read).items()}
         blocks = [
             feature.design_block(name, inputs, self.sizes[name])
             if name in self.read

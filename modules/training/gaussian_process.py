@@ -89,11 +89,13 @@ class Named:
       names: float32 (classes, width), the names as products of that text would be embedded.
       priors: what they say of products.
       encoder: bool (width,), the columns that a pretrained encoder has filled.
+      words: float32 (classes, words), the names' own; needed where products are compared by words.
     """
 
     names: Float32Array
     priors: Priors
     encoder: BoolArray
+    words: sparse.csr_matrix | None = None
 
     def factors(self, loudness: float) -> Float64Array:
         """Of each column of the embedding: ``loudness`` of an encoder's, 1 of others."""
@@ -223,21 +225,21 @@ class Labelled:
         words = None if self.words is None else self.words[rows]
         return Labelled(self.embeddings[rows], self.labels[rows], self.groups[rows], self.weights[rows], words)
 
-    def with_names(self, names: Float32Array, every: bool) -> Labelled:
+    def with_names(self, named: Named, every: bool) -> Labelled:
         """With names of classes as one more row of the class each, at the end.
 
         Args:
           every: also of classes that have labels; a class without any always has its name.
         """
-        classes = np.arange(len(names), dtype=np.intp)
+        classes = np.arange(len(named.names), dtype=np.intp)
         if not every:
             classes = np.setdiff1d(classes, self.labels)
         after, words = self.groups.max(initial=-1) + 1, self.words
         if words is not None:
-            # A name is compared by what it means alone.
-            words = sparse.vstack([words, sparse.csr_matrix((len(classes), words.shape[1]), dtype=words.dtype)], "csr")
+            assert named.words is not None
+            words = sparse.vstack([words, named.words[classes]], "csr")
         return Labelled(
-            np.concatenate([self.embeddings, names[classes]]), np.concatenate([self.labels, classes]),
+            np.concatenate([self.embeddings, named.names[classes]]), np.concatenate([self.labels, classes]),
             np.concatenate([self.groups, after + classes]), np.concatenate([self.weights, np.ones(len(classes))]),
             words,
         )  # fmt: skip
@@ -306,7 +308,7 @@ def fit_process(
             (scale * weights[:, None] * spread).astype(np.float32), numbers, likelihood, words,
         )  # fmt: skip
 
-    rows = labelled.with_names(named.names, numbers.examples)
+    rows = labelled.with_names(named, numbers.examples)
     if numbers.words:
         return process(scale, *_coefficients_of_both(rows, factors, prior, numbers, weights))
     first = np.zeros((len(factors) + 1, classes))
@@ -440,7 +442,7 @@ def _chosen(labelled: Labelled, known: Mapping[float, Named], spread: Float32Arr
     shares = {fade: _share(fade, labelled.counts_without(classes)).astype(np.float32) for fade in FADES}
     for (lexical, named), examples in itertools.product(known.items(), (True, False)):
         # Names that are no examples beside labels are no prior, either: what the labels say alone.
-        rows = labelled.with_names(named.names, examples)
+        rows = labelled.with_names(named, examples)
         said = {
             key: named.priors[key[0]].probabilities(rows.embeddings, *key[1:])
             for key in itertools.product(named.priors, SHARPNESS if examples else (), (False, True))
@@ -468,7 +470,7 @@ def _with_words(labelled: Labelled, named: Named, spread: Float32Array, numbers:
     """The numbers with the words' factor, the noise and the temperature that the labels are likeliest by, and that
     likelihood; the others were chosen without words and stay."""
     classes = len(spread)
-    rows, count = labelled.with_names(named.names, numbers.examples), len(labelled.labels)
+    rows, count = labelled.with_names(named, numbers.examples), len(labelled.labels)
     inputs, words = _rooted(rows, named.factors(numbers.loudness))
     embedded, worded = inputs @ inputs.T, _pairs(words)
     said = named.priors[numbers.whitened].probabilities(rows.embeddings, numbers.sharpness, numbers.levelled)

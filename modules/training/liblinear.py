@@ -163,7 +163,8 @@ def names_in_embedding(
         [np.zeros((names.words.shape[0], 0), np.float32), *(names.encoded[f] for f in features if f in embeddings)], 1
     )
     width, end = projection.shape[1], projection.shape[1] + encoded.shape[1]
-    worded = embed(names.words[:, projected], projection)
+    words = names.words[:, projected]
+    worded = embed(words, projection)
     encoder = np.zeros(end + image_columns, bool)
     encoder[width:end] = True
     loudness = LEXICAL if worded.any() and encoded.any() else LEXICAL[:1]
@@ -173,4 +174,4 @@ def names_in_embedding(
         placed[loud][:, :width] = np.float32(loud) * worded
         placed[loud][:, width:end] = encoded
         placed[loud] = unit_rows(placed[loud])
-    return NamesInEmbedding(placed, encoder)
+    return NamesInEmbedding(placed, encoder, words)

@@ -30,10 +30,12 @@ class NamesInEmbedding(NamedTuple):
     Attributes:
       by_loudness: factor of the names' words to float32 (classes, width).
       encoder: bool (width,), the columns that a pretrained encoder has filled.
+      words: float32 (classes, words), the columns that the SVD reads.
     """
 
     by_loudness: Mapping[float, Float32Array]
     encoder: BoolArray
+    words: sparse.csr_matrix
 
 
 @dataclass(frozen=True)
@@ -58,10 +60,11 @@ class NamedProducts:
             seen = embeddings[np.sort(np.random.default_rng(0).choice(len(embeddings), MOST_SEEN, replace=False))]
         named = {
             loudness: Named(
-                own, {whitened: name_prior(own, seen, whitened=whitened) for whitened in (True, False)}, names.encoder
+                own, {whitened: name_prior(own, seen, whitened=whitened) for whitened in (True, False)},
+                names.encoder, names.words,
             )
             for loudness, own in names.by_loudness.items()
-        }
+        }  # fmt: skip
         return cls(embeddings, named, words)
 
 

@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import pytest
+from scipy import sparse
 from scipy.special import log_softmax
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import DotProduct
@@ -56,25 +57,35 @@ def labelled(embeddings, labels, groups=None, weights=None) -> Labelled:
 
 def products_of(embeddings, names) -> NamedProducts:
     """With names that an encoder alone has read."""
-    return NamedProducts.of(embeddings, NamesInEmbedding({LEXICAL[0]: names}, names.any(axis=0)))
+    none = sparse.csr_matrix((len(names), 0), dtype=np.float32)
+    return NamedProducts.of(embeddings, NamesInEmbedding({LEXICAL[0]: names}, names.any(axis=0), none))
 
 
 def priors_of(names, embeddings) -> Priors:
     return products_of(embeddings, names).named[LEXICAL[0]].priors
 
 
+def named_words(names, rows: Labelled) -> sparse.csr_matrix | None:
+    """Words of the names, where rows have some: one of all products' words each."""
+    if rows.words is None:
+        return None
+    categories, width = np.arange(len(names)), rows.words.shape[1]
+    ones = np.full(len(names), 0.5, np.float32)
+    return sparse.csr_matrix((ones, (categories, 3 * categories % max(width, 1))), (len(names), width))
+
+
 def fitted(
     rows: Labelled, names, priors: Priors, spread=None, temperature: float = 1.0, unlabelled=None
 ) -> Process:  # fmt: skip
     spread = np.eye(len(names), dtype=np.float32) if spread is None else spread
-    known = {LEXICAL[0]: Named(names, priors, names.any(axis=0))}
+    known = {LEXICAL[0]: Named(names, priors, names.any(axis=0), named_words(names, rows))}
     return fit_process(rows, known, spread=spread, temperature=temperature, seed=1, unlabelled=unlabelled)
 
 
 def posterior(rows: Labelled, names, priors, numbers, at, words=None):
     """Posterior means by scikit-learn, before relatives' scores are added; a row that counts w times has noise / w.
 
-    The words' kernel is that of further inputs, ``words`` those of ``at``; names have none of them.
+    The words' kernel is that of further inputs, ``words`` those of ``at``.
     """
     noise, sharpness, weight, _, examples, loudness, fade, whitened, levelled, _, factor = numbers
     prior = priors[whitened]
@@ -87,7 +98,7 @@ def posterior(rows: Labelled, names, priors, numbers, at, words=None):
     loud = np.where(names.any(axis=0), loudness, 1.0)
     inputs, asked = inputs * loud, at * loud
     if words is not None:
-        of_rows = np.concatenate([rows.words.toarray(), np.zeros((len(added), words.shape[1]))])
+        of_rows = np.concatenate([rows.words.toarray(), named_words(names, rows)[added].toarray()])
         inputs = np.concatenate([inputs, factor**0.5 * of_rows], axis=1)
         asked = np.concatenate([asked, factor**0.5 * words.toarray()], axis=1)
     each = noise / np.concatenate([rows.weights, np.ones(len(added))])
