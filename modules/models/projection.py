@@ -19,6 +19,9 @@ ROWS = 100_000
 
 POWER_ITERATIONS = 3
 
+EXACT_ROWS = 1500
+"""Products up to which the matrix of all pairs is solved in its place: that is exact, and many times as fast."""
+
 
 def fit_projection(matrix: sparse.csr_matrix, width: int, seed: int) -> Float32Array:
     """The right singular vectors of the ``width`` largest singular values.
@@ -29,20 +32,34 @@ def fit_projection(matrix: sparse.csr_matrix, width: int, seed: int) -> Float32A
     Returns:
       float32 array of shape (inputs, width). A matrix of smaller rank leaves the last columns zero.
     """
-    from sklearn.utils.extmath import randomized_svd
-
     # Most of the hashed columns are empty in a small catalogue, and cost as much as others do.
     used = np.flatnonzero(matrix.getnnz(axis=0))
     rank = min(width, matrix.shape[0], len(used))
     table = np.zeros((matrix.shape[1], width), np.float32)
     if rank:
-        _, values, rows = randomized_svd(
-            matrix[:, used], rank, n_iter=POWER_ITERATIONS, random_state=seed, power_iteration_normalizer="QR"
-        )
+        values, rows = _leading(matrix[:, used], rank, seed)
         # Directions without any variance are noise.
         kept = values > 1e-6 * max(values[0], 1e-12)
         table[np.ix_(used, np.flatnonzero(kept))] = rows[kept].T
     return table
+
+
+def _leading(matrix: sparse.csr_matrix, rank: int, seed: int) -> tuple[Float32Array, Float32Array]:
+    """The largest singular values, the greatest first, and their right singular vectors as rows."""
+    if matrix.shape[0] > EXACT_ROWS:
+        from sklearn.utils.extmath import randomized_svd
+
+        _, values, rows = randomized_svd(
+            matrix, rank, n_iter=POWER_ITERATIONS, random_state=seed, power_iteration_normalizer="QR"
+        )
+        return values, rows
+    from scipy import linalg
+
+    pairs = (matrix @ matrix.T).toarray().astype(np.float64)
+    squares, left = linalg.eigh(pairs, subset_by_index=[len(pairs) - rank, len(pairs) - 1])
+    values = np.sqrt(np.maximum(squares[::-1], 0.0)).astype(np.float32)
+    rows = np.asarray(matrix.T @ left[:, ::-1].astype(np.float32)).T
+    return values, rows / np.maximum(values, np.finfo(np.float32).tiny)[:, None]
 
 
 def embed(matrix: sparse.csr_matrix, projection: Float32Array) -> Float32Array:
