@@ -70,11 +70,11 @@ class DailyFiles(PredictionFiles):
                 living = self._database.execute(query, (self._parts[file], start, end)).fetchall()
             if living:
                 rows = batch.take(pa.array([row - start for row, _, _ in living]))
-                yield _renewed(rows, [retailer for _, retailer, _ in living], [shown for _, _, shown in living])
+                yield renewed(rows, [retailer for _, retailer, _ in living], [shown for _, _, shown in living])
             start = end
 
 
-def _renewed(rows: pa.RecordBatch, retailers: list[str], shown: list[str]) -> pa.RecordBatch:
+def renewed(rows: pa.RecordBatch, retailers: list[str], shown: list[str]) -> pa.RecordBatch:
     """The rows with what the last feed shows of the products."""
     names = rows.schema.names
     values = {RETAILER: pa.array(retailers, pa.string())} if RETAILER in names else {}
