@@ -21,6 +21,8 @@ from modules.similarity.items import SCHEMA, Items, column
 from modules.sqlite import usable
 
 _BLOCK = 1 << 16
+_HALF, _ATOL = 2.0**-10, 1e-5
+"""Of a half the last binary digit, and what a sum in single precision may be off."""
 
 
 class OutdatedFiles(DailyFiles):
@@ -98,8 +100,9 @@ def _texts(ids: pa.StringArray, mask: BoolArray) -> list[str]:
 
 
 def _same_vectors(vectors: npt.NDArray[np.floating], others: npt.NDArray[np.floating]) -> BoolArray:
-    same: BoolArray = (np.asarray(vectors) == np.asarray(others)).all(axis=1)
-    return same
+    """Per row whether both are the same but for rounding: a model answers by a hair otherwise in another batch."""
+    wide, other = np.asarray(vectors, np.float32), np.asarray(others, np.float32)
+    return np.isclose(wide, other, rtol=_HALF, atol=_ATOL).all(axis=1)
 
 
 def _same(values: pa.Array, others: pa.Array) -> BoolArray:
