@@ -28,6 +28,7 @@ from modules.predictions.daily.files import DailyFiles
 from modules.predictions.daily.outdated import OutdatedFiles, differing
 from modules.predictions.daily.state import DailyState
 from modules.settings.similarity import IndexSettings
+from modules.settings.workflow import Workflow
 from modules.similarity.changes import Rows
 from modules.similarity.daily import DAILY_FILE, DailyVersion, base_of, model_of_version, read_daily, seal, write_layer
 from modules.similarity.folder import Manifest, indexes_in, read_manifest
@@ -91,19 +92,31 @@ def renew_index(loaded: LoadedWorkflow) -> Renewed | None:
     if base is None:
         return None
     with _writable(folder), DailyState(RunFolder.of(loaded.workflow).daily) as state:
-        return _Renewal(loaded, state, base, DailyVersion(run.id, model, base.name)).renew()
+        return renew_over(base, state, DailyVersion(run.id, model, base.name), loaded.workflow)
+
+
+def renew_over(base: Path, state: DailyState, daily: DailyVersion, workflow: Workflow) -> Renewed:
+    """Publishes what the products of ``state`` are, beside the whole version ``base`` and as far as possible over it.
+
+    Args:
+      daily: of a layer over ``base``. workflow: whose settings indexes that are built anew get.
+
+    Raises:
+      InputError: the index or the predictions are damaged.
+    """
+    return _Renewal(workflow, state, base, daily).renew()
 
 
 class _Renewal:
     """One renewal, of the version ``base``."""
 
-    def __init__(self, loaded: LoadedWorkflow, state: DailyState, base: Path, daily: DailyVersion):
+    def __init__(self, workflow: Workflow, state: DailyState, base: Path, daily: DailyVersion):
         self._state, self._base, self._daily = state, base, daily
         self._folder = base.parent
-        self._seed = loaded.workflow.seed
+        self._seed = workflow.seed
         self._taxonomy = Taxonomy.load(base / TAXONOMY_FILE)
         self._manifests = {name: read_manifest(path, verify=False) for name, path in indexes_in(base).items()}
-        given = loaded.workflow.similarity.indexes if loaded.workflow.similarity is not None else {}
+        given = workflow.similarity.indexes if workflow.similarity is not None else {}
         self._settings = {name: _settings_of(given.get(name), manifest) for name, manifest in self._manifests.items()}
 
     def renew(self) -> Renewed:
