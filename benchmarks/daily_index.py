@@ -4,8 +4,8 @@
 
 The products are random vectors around centres, in the files and the database of `shelfmark predict`; no model is asked.
 Of them 1% change. Measured are the layer, as the command writes it, the opening of the version by a server, and
-searches by 1,000 products, changed ones first, for 10 neighbours. Bar: the layer in a tenth of the time of an index built anew.
-Results are kept in benchmarks/results/daily_index.md (--write).
+searches by 1,000 products, changed ones first, for 10 neighbours. Bar: the layer in a tenth of the time of an index
+built anew. Results are kept in benchmarks/results/daily_index.md (--write).
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ from modules.predictions.daily.state import DAILY, THEN, WHAT, database_of, part
 from modules.predictions.read import PredictionFiles
 from modules.sqlite import usable
 
+_CHUNK = 500
 _SHOWN = (TITLE, AVAILABILITY, PRICE)
 
 
@@ -60,6 +61,17 @@ class DailyFiles(PredictionFiles):
         """How many there are."""
         with usable(self._path, WHAT, THEN):
             return int(self._database.execute("select count(*) from products").fetchone()[0])
+
+    def there(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids whose products today's feed has."""
+        there: set[str] = set()
+        with usable(self._path, WHAT, THEN):
+            for start in range(0, len(ids), _CHUNK):
+                chunk = ids[start : start + _CHUNK]
+                marks = ",".join("?" * len(chunk))
+                query = f"select id from products where id in ({marks})"  # noqa: S608 - of question marks alone
+                there.update(name for (name,) in self._database.execute(query, chunk))
+        return there
 
     def _read(self, file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         query = "select row, retailer, shown from products where part = ? and row >= ? and row < ? order by row"
