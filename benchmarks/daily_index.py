@@ -17,6 +17,7 @@ import resource
 import tempfile
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -127,13 +128,17 @@ def measure(products: int, folder: Path) -> Iterator[tuple[str, str]]:
     yield "bytes of the layer, and of its base", f"{size / 1e6:.1f} MB, {whole / 1e6:.1f} MB"
     asked = np.concatenate([changed, np.arange(1, products, 7)])[:QUERIES]
     for name, place in (("base and layer", version), ("index built anew", anew)):
-        yield f"{name}: opened in", _seconds(lambda place=place: Catalogue.open(place, TREE).prepare())
+        yield f"{name}: opened in", _seconds(partial(_open, place))
         catalogue = Catalogue.open(place, TREE)
         yield f"{name}: recall at {K}", f"{recall(catalogue, vectors, asked):.4f}"
         queries = [catalogue.asked(f"p{number}", "joint") for number in asked.tolist()]
-        spent = timed(lambda catalogue=catalogue, queries=queries: catalogue.search("joint", queries, K))
+        spent = timed(partial(catalogue.search, "joint", queries, K))
         yield f"{name}: milliseconds a query, in one batch of {len(queries):,}", f"{1000 * spent / len(queries):.3f}"
     yield "memory at its highest", f"{resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20:.1f} GiB"
+
+
+def _open(place: Path) -> None:
+    Catalogue.open(place, TREE).prepare()
 
 
 def _seconds(action: Callable[[], object]) -> str:

@@ -39,7 +39,7 @@ from modules.similarity.make import PUSHED_MODEL, make_index
 from modules.taxonomy import Taxonomy
 from modules.versions import numbers_of, settle
 from pipeline.results import published_model
-from pipeline.run_folder import RunFolder, pushed_indexes
+from pipeline.run_folder import pushed_indexes
 from pipeline.runs import Run
 from pipeline.workflow_file import LoadedWorkflow
 
@@ -72,8 +72,8 @@ class Renewed:
     reasons: tuple[str, ...] = ()
 
 
-def renew_index(loaded: LoadedWorkflow) -> Renewed | None:
-    """Publishes the indexes with today's products, after :func:`pipeline.daily.predict`.
+def renew_index(loaded: LoadedWorkflow, state: DailyState) -> Renewed | None:
+    """Publishes the indexes with today's products; ``then`` of :func:`pipeline.daily.predict`.
 
     After a kill, the next call does what is left to do. Where nothing has changed, no version is made.
 
@@ -81,7 +81,7 @@ def renew_index(loaded: LoadedWorkflow) -> Renewed | None:
       None: no index of the published model was pushed into a folder here.
 
     Raises:
-      InputError: the index or the predictions are damaged or in use, or the folder cannot be written.
+      InputError: the index or the predictions are damaged, or the folder cannot be written.
     """
     folder = pushed_indexes(loaded.workflow)
     if folder is None or not folder.is_dir():
@@ -91,7 +91,7 @@ def renew_index(loaded: LoadedWorkflow) -> Renewed | None:
     base = _newest_base(folder, model)
     if base is None:
         return None
-    with _writable(folder), DailyState(RunFolder.of(loaded.workflow).daily) as state:
+    with _writable(folder):
         return renew_over(base, state, DailyVersion(run.id, model, base.name), loaded.workflow)
 
 

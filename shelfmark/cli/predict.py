@@ -15,6 +15,7 @@ from modules.paths import near
 from shelfmark.cli.options import LastSnapshotOption, SetOption, WorkflowOption, console, load, refuse_workflow
 
 if TYPE_CHECKING:
+    from modules.predictions.daily.state import DailyState
     from pipeline.daily_index import Renewed
     from pipeline.workflow_file import LoadedWorkflow
 
@@ -56,9 +57,14 @@ def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> 
 
     tell_standing(loaded, published_run(loaded)[1])
     started = time.monotonic()
+    indexes: Renewed | None = None
+
+    def renew(state: DailyState) -> None:
+        nonlocal indexes
+        indexes = renew_index(today, state)
+
     with reading_progress():
-        counts = daily.predict(today, many_gone=many_gone)
-        indexes = renew_index(today)
+        counts = daily.predict(today, many_gone=many_gone, then=renew)
     seconds = time.monotonic() - started
     place = RunFolder.of(loaded.workflow).daily
     bad = counts.quarantined.total()

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from modules.examples import TAXONOMY_FILE
+from modules.predictions.daily.state import DailyState
 from modules.predictions.read import PredictionFiles
 from modules.settings.similarity import IndexSettings
 from modules.similarity.catalogue import Catalogue
@@ -50,7 +51,8 @@ def push(shop: Shop, run: str, number: int = 1) -> Path:
 
 def renew(shop: Shop) -> Renewed:
     """What `shelfmark predict` does after the predictions."""
-    renewed = renew_index(load_workflow(shop.workflow))
+    with DailyState(shop.place) as state:
+        renewed = renew_index(load_workflow(shop.workflow), state)
     assert renewed is not None
     return renewed
 

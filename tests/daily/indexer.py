@@ -8,9 +8,10 @@ SHARE: of outdated products, from which on indexes are built anew.
 from __future__ import annotations
 
 import sys
+from functools import partial
 
 from modules.predictions.daily.state import DailyState
-from pipeline import daily_index
+from pipeline import daily, daily_index
 from pipeline.workflow_file import load_workflow
 from tests.daily.predictor import dying
 
@@ -27,4 +28,4 @@ if __name__ == "__main__":
     daily_index.REBUILD_SHARE = float(share)
     where, name, number = POINTS[point]
     setattr(where, name, dying(getattr(where, name), number))
-    daily_index.renew_index(load_workflow(workflow))
+    daily.predict(load_workflow(workflow), then=partial(daily_index.renew_index, load_workflow(workflow)))

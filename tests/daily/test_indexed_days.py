@@ -14,6 +14,7 @@ import pytest
 
 from api.similarity.sources import FolderSource
 from modules.errors import InputError
+from modules.predictions.daily.state import DailyState
 from modules.similarity.catalogue import Catalogue
 from modules.similarity.daily import read_daily
 from pipeline import daily_index
@@ -77,7 +78,9 @@ def test_days_of_any_changes(indexed: tuple[Shop, Rows], seed: int) -> None:
             if what == "go":
                 del rows[name]
             elif what != "nothing":
-                rows[name] |= {"title": f"tote {chance.random()}"} if what == "title" else {"price": chance.random()}
+                rows[name] |= (
+                    {"title": f"tote {chance.random()}"} if what == "title" else {"price": chance.randrange(200) / 2}
+                )
         for row in (fresh.pop() for _ in range(chance.randrange(4))):
             rows[row["id"]] = row
         shop.predict(rows)
@@ -135,10 +138,13 @@ def test_a_run_that_pushes_replaces_the_layer(indexed: tuple[Shop, Rows]) -> Non
 
 def test_without_an_index_of_the_published_model_there_is_nothing_to_do(shop: Shop) -> None:
     shop.predict(day(10))
-    assert renew_index(load_workflow(shop.workflow)) is None
+    with DailyState(shop.place) as state:
+        assert renew_index(load_workflow(shop.workflow), state) is None
     other = push(shop, "run-1")
     (shop.model / "Format-Serving" / "more.txt").write_text("another model", "utf-8")
-    assert renew_index(load_workflow(shop.workflow)) is None and versions(shop) == [other.name]
+    with DailyState(shop.place) as state:
+        assert renew_index(load_workflow(shop.workflow), state) is None
+    assert versions(shop) == [other.name]
 
 
 def test_a_day_without_changes_needs_no_tensorflow(indexed: tuple[Shop, Rows]) -> None:
@@ -149,9 +155,11 @@ def test_a_day_without_changes_needs_no_tensorflow(indexed: tuple[Shop, Rows]) -
     program = (
         "import sys\n"
         "sys.modules['tensorflow'] = sys.modules['scann'] = None\n"
+        "from pipeline.daily import predict\n"
         "from pipeline.daily_index import renew_index\n"
         "from pipeline.workflow_file import load_workflow\n"
-        "print(renew_index(load_workflow(sys.argv[1])).version)\n"
+        "loaded = load_workflow(sys.argv[1])\n"
+        "predict(loaded, then=lambda state: print(renew_index(loaded, state).version))\n"
     )
     command = [sys.executable, "-c", program, str(shop.workflow)]
     done = subprocess.run(command, check=False, cwd=Path(__file__).parents[2], capture_output=True, text=True)

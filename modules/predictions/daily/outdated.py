@@ -102,7 +102,8 @@ def _texts(ids: pa.StringArray, mask: BoolArray) -> list[str]:
 def _same_vectors(vectors: npt.NDArray[np.floating], others: npt.NDArray[np.floating]) -> BoolArray:
     """Per row whether both are the same but for rounding: a model answers by a hair otherwise in another batch."""
     wide, other = np.asarray(vectors, np.float32), np.asarray(others, np.float32)
-    return np.isclose(wide, other, rtol=_HALF, atol=_ATOL).all(axis=1)
+    same: BoolArray = np.logical_and.reduce(np.isclose(wide, other, rtol=_HALF, atol=_ATOL), axis=1)
+    return same
 
 
 def _same(values: pa.Array, others: pa.Array) -> BoolArray:
