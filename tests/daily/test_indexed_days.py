@@ -22,6 +22,7 @@ from pipeline.daily_index import renew_index
 from pipeline.workflow_file import load_workflow
 from shelfmark.cli.similar.source import source_of
 from tests.api.shops import serving
+from tests.cli.program import run
 from tests.daily.indexed import check, example, push, renew
 from tests.daily.shop import Rows, Shop, day
 
@@ -63,6 +64,17 @@ def test_products_come_change_and_go(indexed: tuple[Shop, Rows]) -> None:
     # The same day again makes no other version.
     shop.predict(rows)
     assert renew(shop).version == renewed.version and versions(shop) == ["1", renewed.version.name]
+
+
+def test_the_command_says_where_the_indexes_are(capsys: pytest.CaptureFixture[str], indexed: tuple[Shop, Rows]) -> None:
+    shop, rows = indexed
+    change(rows)
+    shop.write(rows.values())
+    code, out, err = run(capsys, "predict", "-w", shop.workflow)
+    version = versions(shop)[-1]
+    assert (code, err) == (0, "") and f"{version}; 4 new or changed and 1 gone since they were built" in out
+    assert "similarity indexes: 60 products in " in out
+    check(shop, shop.runs.pushed_indexes / version, rows)
 
 
 @pytest.mark.slow
