@@ -6,8 +6,8 @@ import subprocess
 import sys
 
 BENCHMARKS = (
-    "rules", "per_class_metrics", "prediction", "serving", "shop_api", "images", "active_sampler", "daily_predictions",
-    "similarity_memory", "scale",
+    "rules", "per_class_metrics", "prediction", "serving", "shop_api", "images", "active_sampler", "daily_index",
+    "daily_predictions", "similarity_memory", "scale",
 )  # fmt: skip
 """The quick ones first."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from components.class_metrics.store import open_store
 from modules.errors import InputError, Problem
+from modules.similarity.daily import base_of
 from pipeline.checksums import folder_of
 from pipeline.rollback import read_rollback, standing
 from pipeline.run_folder import RunFolder
@@ -225,7 +226,8 @@ def _blessed(runs: Iterable[_Run], artifacts: dict[int, Any], live: Collection[i
 def _pushed(
     folder: RunFolder, runs: list[_Run], artifacts: dict[int, Any], kept: set[str], origins: dict[Path, list[str]]
 ) -> Iterator[Removable]:
-    """Versions in the run folder's own places whose runs all go; never the highest one, nor one of unknown origin.
+    """Versions in the run folder's own places whose runs all go; never the highest one and what it is a layer over, nor
+    one of unknown origin.
 
     Args:
       origins: versions that no run has pushed, and the runs that they are of.
@@ -238,9 +240,12 @@ def _pushed(
     for place, what in ((folder.pushed, "pushed model"), (folder.pushed_indexes, "pushed index")):
         versions = [version for version in place.iterdir() if version.name.isdigit()] if place.is_dir() else []
         newest = max(versions, key=lambda version: int(version.name), default=None)
+        base = base_of(newest) if newest is not None else None
         for path in versions:
             its = origins.get(path)
-            if path != newest and its and not kept.intersection(its) and path.is_dir() and not path.is_symlink():
+            if path in (newest, base) or path.is_symlink() or not path.is_dir():
+                continue
+            if its and not kept.intersection(its):
                 yield Removable(path, what, its[-1], _size(path))
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import glob
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from modules.errors import InputError, Problem, Problems, did_you_mean
@@ -15,6 +15,7 @@ from pipeline.workflow_file import LoadedWorkflow
 
 if TYPE_CHECKING:
     from modules.predictions.daily.passes import DailyCounts
+    from modules.predictions.daily.state import DailyState
 
 
 def with_files(loaded: LoadedWorkflow, files: Sequence[str]) -> LoadedWorkflow:
@@ -66,7 +67,9 @@ def _patterns(files: Sequence[str]) -> tuple[str, ...]:
     return tuple(file if is_remote(file) else glob.escape(os.path.abspath(file)) for file in files)
 
 
-def predict(loaded: LoadedWorkflow, *, many_gone: bool = False) -> DailyCounts:
+def predict(
+    loaded: LoadedWorkflow, *, many_gone: bool = False, then: Callable[[DailyState], object] | None = None
+) -> DailyCounts:
     """Predicts what is new or has changed in the workflow's feeds; see
     :func:`modules.predictions.daily.passes.predict_daily`.
 
@@ -87,4 +90,4 @@ def predict(loaded: LoadedWorkflow, *, many_gone: bool = False) -> DailyCounts:
     settings_json, feed_folder = example_inputs(loaded, located)
     settings = ExampleSettings.model_validate_json(settings_json)
     model = DailyModel.of(served, run.folder(PUBLISHED), settings, feed_folder)
-    return predict_daily(folder.daily, settings, feed_folder, model, run.id, many_gone=many_gone)
+    return predict_daily(folder.daily, settings, feed_folder, model, run.id, many_gone=many_gone, then=then)

@@ -33,6 +33,7 @@ from pipeline.workflow_file import LoadedWorkflow
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from modules.predictions.daily.files import DailyFiles
     from modules.predictions.read import PredictionFiles, Query
     from modules.taxonomy import Taxonomy
 
@@ -138,6 +139,7 @@ class Published:
       run: the newest one that has them, or the one that a rollback went back to.
       model: fingerprint of the model that made them; empty where its folder is gone.
       neighbours: tables of neighbours of the same run, by the names of their indexes.
+      there: see :class:`modules.similarity.neighbour_table.NeighbourTable`.
       rollback: the one that stands. rows: see :meth:`pipeline.rollback.Earlier.missing`.
     """
 
@@ -148,6 +150,7 @@ class Published:
     neighbours: dict[str, Path]
     rollback: Rollback | None
     rows: str
+    there: Callable[[list[str]], set[str]] | None = None
 
 
 def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> Published:
@@ -173,7 +176,8 @@ def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = 
     made_by = fingerprint(served) if served is not None and served.is_dir() else ""
     neighbours = {table.stem: table for table in tables}
     rows = OF_RUN if last is None else repr(last.ended)
-    return Published(run, daily or files, taxonomy, made_by, neighbours, rollback, rows)
+    there = None if daily is None else daily.there
+    return Published(run, daily or files, taxonomy, made_by, neighbours, rollback, rows, there)
 
 
 def published_version(loaded: LoadedWorkflow) -> str:
@@ -270,7 +274,7 @@ def _last_pass(loaded: LoadedWorkflow, run: Run, rollback: Rollback | None) -> L
     return last
 
 
-def _daily(loaded: LoadedWorkflow, last: LastPass) -> PredictionFiles:
+def _daily(loaded: LoadedWorkflow, last: LastPass) -> DailyFiles:
     from modules.predictions.daily.files import DailyFiles
 
     place = RunFolder.of(loaded.workflow).daily

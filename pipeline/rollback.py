@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from modules.errors import InputError, Problem, reason
 from modules.paths import near
 from modules.predictions.daily.state import LastPass, last_pass
+from modules.versions import open_part, settle
 from pipeline.checksums import folder_of
 from pipeline.run_folder import RunFolder
 from pipeline.runs import PUBLISHED, Output, Runs
@@ -181,7 +182,7 @@ def carry_out(folder: RunFolder, rollback: Rollback, output: Output, place: Path
 
 
 def _push(served: Path, place: Path) -> str:
-    from components.pusher.versions import open_part, remove_old_parts, settle
+    from components.pusher.versions import remove_old_parts
 
     part = Path(open_part(str(place)))
     try:

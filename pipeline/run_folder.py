@@ -126,7 +126,15 @@ class RunFolder:
 
 def pushed_models(workflow: Workflow) -> Path | None:
     """Where blessed models go; None: into an object store."""
-    given = workflow.push.folder
+    return _pushed(workflow.push.folder, RunFolder.of(workflow).pushed)
+
+
+def pushed_indexes(workflow: Workflow) -> Path | None:
+    """Where blessed similarity indexes go; None: into an object store."""
+    return _pushed(workflow.push.indexes, RunFolder.of(workflow).pushed_indexes)
+
+
+def _pushed(given: str | None, default: Path) -> Path | None:
     if given is not None and is_remote(given):
         return None
-    return Path(os.path.abspath(given)) if given is not None else RunFolder.of(workflow).pushed
+    return Path(os.path.abspath(given)) if given is not None else default

@@ -10,6 +10,7 @@ from api.similarity.embedder import Embedder
 from api.similarity.engine import Loaded
 from modules.errors import InputError, Problem
 from modules.similarity.catalogue import Catalogue
+from modules.similarity.daily import base_of
 from modules.similarity.folder import MANIFEST, indexes_in
 from modules.similarity.make import PUSHED_MODEL
 from modules.similarity.version import VERSION_FILE
@@ -63,7 +64,7 @@ class FolderSource:
         if stamp == version:
             return None
         # A file that is put right, or comes late, makes a broken version worth another try.
-        with self._broken((stamp, state_of(newest), state_of(self._model))):
+        with self._broken((stamp, *map(state_of, (newest, _base(newest), self._model)))):
             catalogue = Catalogue.open(newest)
             catalogue.version = stamp
             folder = self._model_of(newest)
@@ -72,11 +73,24 @@ class FolderSource:
     def _model_of(self, newest: Path) -> Path | None:
         folder = self._model
         if folder is None:
-            own = newest / PUSHED_MODEL
-            return own if (own / _SAVED).is_file() else None
+            return pushed_model(newest)
         if (folder / _SAVED).is_file():
             return folder
         return newest_model(folder) or folder
+
+
+def pushed_model(version: Path) -> Path | None:
+    """The SavedModel that was pushed with a version, or with the one that it is a layer over; None: there is none."""
+    model = (_base(version) or version) / PUSHED_MODEL
+    return model if (model / _SAVED).is_file() else None
+
+
+def _base(version: Path) -> Path | None:
+    """See :func:`modules.similarity.daily.base_of`; None: what is damaged is told when it is opened."""
+    try:
+        return base_of(version)
+    except InputError:
+        return None
 
 
 def newest_model(folder: Path) -> Path | None:

@@ -12,11 +12,12 @@ from tfx.dsl.io import fileio
 from tfx.types import artifact_utils
 from tfx.utils import io_utils, path_utils
 
-from components.pusher.versions import PART, next_version, open_part, remove_old_parts, settle
+from components.pusher.versions import next_version, remove_old_parts
 from modules.similarity.folder import files_of
 from modules.similarity.identity import fingerprint
 from modules.similarity.make import NEIGHBOURS, PUSHED_MODEL
 from modules.similarity.version import VERSION_FILE, version_text
+from modules.versions import PART, open_part, settle
 
 
 class IndexPusherExecutor(base_executor.BaseExecutor):

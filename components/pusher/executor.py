@@ -11,7 +11,8 @@ from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils
 from tfx.utils import proto_utils
 
-from components.pusher.versions import open_part, remove_old_parts, settle
+from components.pusher.versions import remove_old_parts
+from modules.versions import open_part, settle
 
 _DESTINATION = "pushed_destination"
 _VERSION = "pushed_version"

@@ -1,71 +1,20 @@
-"""Numbered versions in a folder that servers look into: each appears as a whole, and none twice in a row."""
+"""Numbered versions (:mod:`modules.versions`) on any file system."""
 
 from __future__ import annotations
 
-import errno
-import filecmp
-import os
-import shutil
 import time
 
 from tfx.dsl.io import fileio
 
-PART = ".part"
+from modules.versions import PART, next_number, numbers_of
+
 _OLD = 24 * 60 * 60
 """Seconds after which no push still writes."""
-_TAKEN = (errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR)
-
-
-def open_part(folder: str) -> str:
-    """Makes a temporary folder for a version; ``folder`` is one of a file system, made if absent."""
-    os.makedirs(folder, exist_ok=True)
-    number = int(time.time())
-    while True:
-        part = f"{folder}/.{number}{PART}"
-        try:
-            os.mkdir(part)
-        except FileExistsError:
-            number += 1
-        else:
-            return part
-
-
-def settle(whole: str, folder: str) -> str:
-    """Gives a version that is whole its number, higher than all that are there.
-
-    A push that was killed before ML Metadata knew of it is made again; nothing then tells the two apart. So if the
-    newest version has the same files, byte for byte, that one is taken, and ``whole`` is removed.
-
-    Args:
-      whole: on the same file system as ``folder``.
-      folder: where the versions lie.
-
-    Returns:
-      The version's folder.
-    """
-    numbers = _numbers(folder)
-    if numbers:
-        newest = f"{folder}/{max(numbers)}"
-        if _same_files(newest, whole):
-            shutil.rmtree(whole)
-            return newest
-    number = _next_number(numbers)
-    while True:
-        target = f"{folder}/{number}"
-        try:
-            os.rename(whole, target)
-        except OSError as error:
-            # Another push was faster.
-            if error.errno not in _TAKEN:
-                raise
-            number += 1
-        else:
-            return target
 
 
 def next_version(folder: str) -> str:
-    """The folder of the next version, named by the time, higher than all that are there; on any file system."""
-    return f"{folder}/{_next_number(_numbers(folder))}"
+    """The folder of the next version, named by the time, higher than all that are there."""
+    return f"{folder}/{next_number(numbers_of(_names(folder)))}"
 
 
 def remove_old_parts(folder: str) -> None:
@@ -76,29 +25,6 @@ def remove_old_parts(folder: str) -> None:
             fileio.rmtree(f"{folder}/{name}")
 
 
-def _numbers(folder: str) -> list[int]:
-    return [int(name) for name in _names(folder) if name.isdigit()]
-
-
-def _next_number(numbers: list[int]) -> int:
-    return max(int(time.time()), max(numbers, default=0) + 1)
-
-
 def _names(folder: str) -> list[str]:
     # Object stores put a slash behind folders.
     return [str(name).rstrip("/") for name in fileio.listdir(folder)]
-
-
-def _same_files(folder: str, other: str) -> bool:
-    names = _sizes(folder)
-    if names != _sizes(other):
-        return False
-    return all(filecmp.cmp(f"{folder}/{name}", f"{other}/{name}", shallow=False) for name in names)
-
-
-def _sizes(folder: str) -> dict[str, int]:
-    return {
-        os.path.relpath(f"{place}/{name}", folder): os.path.getsize(f"{place}/{name}")
-        for place, _, names in os.walk(folder)
-        for name in names
-    }

@@ -19,10 +19,11 @@ from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
 from modules.predictions.columns import embedding_name
 from modules.similarity.card import ProductCard, cards_of
+from modules.similarity.daily import base_of, layer_over
 from modules.similarity.folder import MANIFEST, indexes_in, read_manifest
 from modules.similarity.items import Embedding, Restriction, below, column
 from modules.similarity.loading import load_index, rows_of, vector_of
-from modules.similarity.protocol import Index, Queries
+from modules.similarity.protocol import Queries, Searchable
 from modules.similarity.row_of_id import RowOfId
 from modules.similarity.version import check_version
 from modules.taxonomy import Taxonomy
@@ -71,7 +72,7 @@ class Catalogue:
       taxonomy: of the categories; None: products show no category, and no search is restricted to one.
     """
 
-    def __init__(self, indexes: Mapping[str, Index], taxonomy: Taxonomy | None = None, version: str = ""):
+    def __init__(self, indexes: Mapping[str, Searchable], taxonomy: Taxonomy | None = None, version: str = ""):
         order = {name: place for place, name in enumerate(METHODS)}
         self.indexes = dict(sorted(indexes.items(), key=lambda pair: order.get(pair[0], len(order))))
         self.taxonomy, self.version = taxonomy, version
@@ -83,6 +84,8 @@ class Catalogue:
     def open(cls, folder: str | Path, taxonomy: Taxonomy | None = None) -> Catalogue:
         """The index in ``folder``, or the indexes in its folders (their names are those of the methods).
 
+        Of a layer that a day has put over a version, both together (:mod:`modules.similarity.daily`).
+
         Args:
           taxonomy: None: that of ``taxonomy.json`` in the folder, if there is one.
 
@@ -91,6 +94,10 @@ class Catalogue:
         """
         path = Path(folder)
         check_version(path)
+        layer, base = path, base_of(path)
+        if base is not None:
+            check_version(base)
+            path = base
         if (path / MANIFEST).is_file():
             manifest = read_manifest(path, verify=False)
             paths = {embedding_name(manifest.embedding.column): path}
@@ -101,7 +108,10 @@ class Catalogue:
             raise InputError(Problem(str(path), "a folder with an index; there is none", hint=hint))
         if taxonomy is None and (path / TAXONOMY_FILE).is_file():
             taxonomy = Taxonomy.load(path / TAXONOMY_FILE)
-        return cls({name: load_index(index_folder) for name, index_folder in paths.items()}, taxonomy, path.name)
+        loaded = {name: load_index(index_folder) for name, index_folder in paths.items()}
+        if base is None:
+            return cls(loaded, taxonomy, path.name)
+        return cls({name: layer_over(index, layer / name) for name, index in loaded.items()}, taxonomy, layer.name)
 
     def __len__(self) -> int:
         return max(map(len, self.indexes.values()))

@@ -12,7 +12,7 @@ from modules.errors import InputError, Problem, shorten
 from modules.similarity.changes import Rows, unit
 from modules.similarity.folder import MANIFEST, read_manifest
 from modules.similarity.items import Embedding
-from modules.similarity.protocol import Index
+from modules.similarity.protocol import Index, Searchable
 
 KINDS = {
     "exact": "modules.similarity.exact:ExactIndex",
@@ -37,7 +37,7 @@ def load_index(folder: str | Path, embedding: Embedding | None = None) -> Index:
     return loaded
 
 
-def rows_of(index: Index) -> Rows:
+def rows_of(index: Searchable) -> Rows:
     """The products of an index; every kind keeps them as ``rows``."""
     rows: Rows = index.rows  # type: ignore[attr-defined]
     return rows

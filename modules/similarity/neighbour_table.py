@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -26,12 +26,16 @@ class NeighbourTable:
 
     Args:
       file: of :data:`modules.similarity.neighbours.SCHEMA`. count: neighbours per product, at most.
+      there: gives those of some ids whose products there still are; None: all are. The next ones of the table take the
+        places of the others.
 
     Raises:
       InputError: the file is damaged.
     """
 
-    def __init__(self, file: Path, count: int):
+    def __init__(self, file: Path, count: int, there: Callable[[list[str]], set[str]] | None = None):
+        self._count, self._there = count, there
+        kept = count if there is None else None
         # An empty name is a temporary database, which SQLite deletes by itself.
         self._database = sqlite3.connect("", isolation_level=None)
         self._database.execute("create table neighbours (id text primary key, nearest text not null) without rowid")
@@ -41,7 +45,7 @@ class NeighbourTable:
                 self._database.execute("begin")
                 self._database.executemany(
                     "insert or replace into neighbours values (?, ?)",
-                    ((product, _json(ids[:count], scores[:count])) for product, ids, scores in rows),
+                    ((product, _json(ids[:kept], scores[:kept])) for product, ids, scores in rows),
                 )
                 self._database.execute("commit")
 
@@ -65,7 +69,11 @@ class NeighbourTable:
             marks = ",".join("?" * len(chunk))
             query = f"select id, nearest from neighbours where id in ({marks})"  # noqa: S608 - of question marks alone
             known.update(self._database.execute(query, chunk))
-        return [orjson.loads(known[name]) if name in known else [] for name in ids]
+        rows: list[list[dict[str, Any]]] = [orjson.loads(known[name]) if name in known else [] for name in ids]
+        if self._there is None:
+            return rows
+        there = self._there(sorted({near["id"] for row in rows for near in row}))
+        return [[near for near in row if near["id"] in there][: self._count] for row in rows]
 
 
 def _batches(table: pq.ParquetFile) -> Iterator[pa.RecordBatch]:

@@ -53,8 +53,35 @@ class SearchResult:
 
 
 @runtime_checkable
-class Index(Protocol):
-    """Products that can be searched.
+class Searchable(Protocol):
+    """Products that can be searched, and no more."""
+
+    def search(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
+        """The best ``k`` products of each query, only those ``within``.
+
+        Raises:
+          ValueError: k below 1, vectors of another dimension or not finite, a mask of another length.
+        """
+        ...
+
+    @property
+    def ids(self) -> pa.Array:
+        """Ids by row, removed products included."""
+        ...
+
+    @property
+    def settings(self) -> Settings:
+        """The settings that the index was built with."""
+        ...
+
+    def __len__(self) -> int:
+        """How many products there are, those without embedding included, which no comparison finds."""
+        ...
+
+
+@runtime_checkable
+class Index(Searchable, Protocol):
+    """Products that can be searched, and that come and go.
 
     Rows are stable: adding appends rows, removing leaves holes that no search returns, until the index is built anew.
     """
@@ -83,14 +110,6 @@ class Index(Protocol):
         """Writes the index into a new or empty folder: ``manifest.json`` and files of Arrow, npy or the engine's."""
         ...
 
-    def search(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
-        """The best ``k`` products of each query, only those ``within``.
-
-        Raises:
-          ValueError: k below 1, vectors of another dimension or not finite, a mask of another length.
-        """
-        ...
-
     def add(self, items: Items) -> None:
         """Appends products; one whose id is there already takes the old one's place (under a new row).
 
@@ -101,20 +120,6 @@ class Index(Protocol):
 
     def remove(self, ids: Sequence[str]) -> int:
         """Removes products and returns how many it removed; unknown ids are ignored."""
-        ...
-
-    @property
-    def ids(self) -> pa.Array:
-        """Ids by row, removed products included."""
-        ...
-
-    @property
-    def settings(self) -> Settings:
-        """The settings that the index was built with."""
-        ...
-
-    def __len__(self) -> int:
-        """How many products there are, those without embedding included, which no comparison finds."""
         ...
 
 

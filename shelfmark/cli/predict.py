@@ -15,6 +15,8 @@ from modules.paths import near
 from shelfmark.cli.options import LastSnapshotOption, SetOption, WorkflowOption, console, load, refuse_workflow
 
 if TYPE_CHECKING:
+    from modules.predictions.daily.state import DailyState
+    from pipeline.daily_index import Renewed
     from pipeline.workflow_file import LoadedWorkflow
 
 _FeedArgument = Annotated[
@@ -48,14 +50,21 @@ def predict(
 
 def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> None:
     from pipeline import daily
+    from pipeline.daily_index import renew_index
     from pipeline.results import published_run
     from pipeline.run_folder import RunFolder
     from shelfmark.cli.rollback import tell_standing
 
     tell_standing(loaded, published_run(loaded)[1])
     started = time.monotonic()
+    indexes: Renewed | None = None
+
+    def renew(state: DailyState) -> None:
+        nonlocal indexes
+        indexes = renew_index(today, state)
+
     with reading_progress():
-        counts = daily.predict(today, many_gone=many_gone)
+        counts = daily.predict(today, many_gone=many_gone, then=renew)
     seconds = time.monotonic() - started
     place = RunFolder.of(loaded.workflow).daily
     bad = counts.quarantined.total()
@@ -70,7 +79,20 @@ def _predict(loaded: LoadedWorkflow, today: LoadedWorkflow, many_gone: bool) -> 
         each = counts.seconds / counts.predicted
         said = f"{counted(counts.predicted, 'product')} predicted, {each:.2g} s each; {seconds:.1f} s in all"
         typer.echo(f"{said}; {counted(counts.moved, 'product')} changed categories")
+    if indexes is not None:
+        _tell_indexes(indexes)
     typer.echo(f"next: {loaded.command('drift')}")
+
+
+def _tell_indexes(indexes: Renewed) -> None:
+    what = f"similarity indexes: {counted(indexes.products, 'product')} in {near(indexes.version)}"
+    if indexes.is_anew:
+        typer.echo(f"{what}, built anew")
+        return
+    gone = indexes.outdated - indexes.newer
+    typer.echo(f"{what}; {indexes.newer:,} new or changed and {gone:,} gone since they were built")
+    if indexes.reasons:
+        typer.echo(f"they were built anew, and not taken: {'; '.join(indexes.reasons)}; a run makes others")
 
 
 @contextmanager

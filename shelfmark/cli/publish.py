@@ -197,7 +197,7 @@ def _documents(predictions: Published, request: _Request, version: int, stack: E
             expected = f"expected an index with a table of neighbours: {', '.join(tables) or 'the run has none'}"
             hint = "" if tables else "set similarity.indexes.NAME.neighbours, and run"
             raise InputError(Problem("", expected, key="--index", value=request.index, hint=hint))
-        near_ones = stack.enter_context(NeighbourTable(tables[name], request.neighbours))
+        near_ones = stack.enter_context(NeighbourTable(tables[name], request.neighbours, predictions.there))
     delivery = Delivery(predictions.files, Query(), predictions.taxonomy)
     return Documents(delivery, predictions.run.id, predictions.model, version, request.top, near_ones)
 

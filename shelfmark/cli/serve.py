@@ -158,7 +158,7 @@ def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | Non
         return None
     published = published_predictions(loaded)
     near = next(iter(published.neighbours.values()), None)
-    table = NeighbourTable(near, NEIGHBOURS) if near is not None else None
+    table = NeighbourTable(near, NEIGHBOURS, published.there) if near is not None else None
     number = published.run.outputs[PUBLISHED].id
     delivery = Delivery(published.files, Query(), published.taxonomy)
     documents = Documents(delivery, published.run.id, published.model, number, neighbours=table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from dataclasses import dataclass
 from io import StringIO
@@ -16,6 +17,7 @@ from rich.console import Console
 
 from modules.errors import InputError
 from modules.settings.retention import RetentionSettings
+from modules.similarity.daily import DAILY_FILE
 from pipeline.clean import clean_folder
 from pipeline.cleaning import Retention, removable, remove
 from pipeline.run_folder import RunFolder
@@ -191,6 +193,20 @@ def test_what_somebody_needs_never_goes(plans: list[Plan], runs: int | None, you
 def simple(path: Path, count: int = 4) -> Shop:
     """Runs that make everything anew; the last two are not blessed."""
     return Shop(path, [Plan(None, None, number < count - 2, True, 9) for number in range(count)])
+
+
+def test_the_base_of_the_newest_layer_stays(tmp_path: Path) -> None:
+    shop = simple(tmp_path)
+
+    def indexes() -> set[Path]:
+        several = removable(shop.folder, "shop", Retention(1), 0.0)
+        return {obsolete.path for obsolete in several if obsolete.what == "pushed index"}
+
+    base = min(indexes())
+    layer = shop.folder.pushed_indexes / "9999999999"
+    layer.mkdir()
+    (layer / DAILY_FILE).write_text(json.dumps({"run": "run-1", "model": "m", "base": base.name}), "utf-8")
+    assert base not in indexes() and layer not in indexes()
 
 
 def test_old_runs_go(tmp_path: Path) -> None:

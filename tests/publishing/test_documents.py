@@ -82,6 +82,9 @@ def test_neighbours_come_by_id_whatever_their_order(tmp_path: Path) -> None:
     two = [{"id": ids[0], "score": 0.9877}, {"id": ids[1], "score": 0.5}]
     assert [made[name]["neighbours"] for name in ids] == [two] * len(ids)
     assert made[rows[0]["id"]]["neighbours"] == []
+    # The third one takes the place of the first, whose product is gone.
+    with NeighbourTable(tmp_path / "n.parquet", 2, lambda asked: set(asked) - {ids[0]}) as near:
+        assert near.of([ids[5], "new"]) == [[{"id": ids[1], "score": 0.5}, {"id": ids[2], "score": 0.1}], []]
 
 
 def test_a_document_cannot_be_changed(tmp_path: Path) -> None:

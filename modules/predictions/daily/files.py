@@ -18,6 +18,7 @@ from modules.predictions.daily.state import DAILY, THEN, WHAT, database_of, part
 from modules.predictions.read import PredictionFiles
 from modules.sqlite import usable
 
+_CHUNK = 500
 _SHOWN = (TITLE, AVAILABILITY, PRICE)
 
 
@@ -61,6 +62,17 @@ class DailyFiles(PredictionFiles):
         with usable(self._path, WHAT, THEN):
             return int(self._database.execute("select count(*) from products").fetchone()[0])
 
+    def there(self, ids: Sequence[str]) -> set[str]:
+        """Those of the ids whose products today's feed has."""
+        there: set[str] = set()
+        with usable(self._path, WHAT, THEN):
+            for start in range(0, len(ids), _CHUNK):
+                chunk = ids[start : start + _CHUNK]
+                marks = ",".join("?" * len(chunk))
+                query = f"select id from products where id in ({marks})"  # noqa: S608 - of question marks alone
+                there.update(name for (name,) in self._database.execute(query, chunk))
+        return there
+
     def _read(self, file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         query = "select row, retailer, shown from products where part = ? and row >= ? and row < ? order by row"
         start = 0
@@ -70,11 +82,11 @@ class DailyFiles(PredictionFiles):
                 living = self._database.execute(query, (self._parts[file], start, end)).fetchall()
             if living:
                 rows = batch.take(pa.array([row - start for row, _, _ in living]))
-                yield _renewed(rows, [retailer for _, retailer, _ in living], [shown for _, _, shown in living])
+                yield renewed(rows, [retailer for _, retailer, _ in living], [shown for _, _, shown in living])
             start = end
 
 
-def _renewed(rows: pa.RecordBatch, retailers: list[str], shown: list[str]) -> pa.RecordBatch:
+def renewed(rows: pa.RecordBatch, retailers: list[str], shown: list[str]) -> pa.RecordBatch:
     """The rows with what the last feed shows of the products."""
     names = rows.schema.names
     values = {RETAILER: pa.array(retailers, pa.string())} if RETAILER in names else {}

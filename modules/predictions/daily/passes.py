@@ -12,7 +12,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -91,8 +91,9 @@ class DailyCounts:
 
 
 def predict_daily(
-    place: Path, settings: ExampleSettings, folder: str, model: DailyModel, run: str, *, many_gone: bool = False
-) -> DailyCounts:
+    place: Path, settings: ExampleSettings, folder: str, model: DailyModel, run: str, *, many_gone: bool = False,
+    then: Callable[[DailyState], object] | None = None,
+) -> DailyCounts:  # fmt: skip
     """Brings the daily predictions to what the feed holds.
 
     Args:
@@ -100,6 +101,7 @@ def predict_daily(
       settings: how a run reads the feeds. folder: that of the feeds.
       run: whose published model it is.
       many_gone: forget products even where most are gone.
+      then: what is to be done with the new predictions before anybody else may use them.
 
     Raises:
       InputError: a file cannot be read, too many records are bad, no product is good, or more than half are gone:
@@ -127,6 +129,8 @@ def predict_daily(
         state.end(run, model.key)
         if state.dead() > state.products():
             _compact(state)
+        if then is not None:
+            then(state)
     return counts
 
 

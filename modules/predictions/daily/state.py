@@ -37,12 +37,19 @@ create table if not exists products (
   part integer not null, row integer not null, categories blob not null
 ) without rowid;
 create index if not exists places on products (part, row);
+create table if not exists base (number integer primary key check (number = 1), name text not null, refused integer);
+create table if not exists outdated (id text primary key) without rowid;
 create temp table seen (
   id text primary key, file integer not null, line integer not null, digest blob not null, retailer text not null,
   shown text not null, shard integer, row integer
 ) without rowid;
 create index temp.shards on seen (shard, row) where shard is not null;
 """
+_OUTDATED = "insert or ignore into outdated select id from {} and exists (select 1 from base)"
+_SHOWN_ANEW = (
+    "select s.id from temp.seen as s join products using (id)"
+    " where s.retailer <> products.retailer or s.shown <> products.shown"
+)
 _CHUNK = 500
 
 
@@ -79,6 +86,17 @@ class LastPass:
 
     run: str
     ended: float | None
+
+
+class Base(NamedTuple):
+    """A published version of the indexes.
+
+    Attributes:
+      name: of its folder. refused: so many products were outdated when it was last built anew in vain; None: never.
+    """
+
+    name: str
+    refused: int | None
 
 
 def database_of(place: Path) -> Path:
@@ -173,6 +191,7 @@ class DailyState:
                 file.unlink()
         lost = [(number,) for file, number in named.items() if not file.exists()]
         with transaction(self._database):
+            self._database.executemany(_OUTDATED.format("products where part = ?"), lost)
             self._database.executemany("delete from products where part = ?", lost)
             self._database.executemany("delete from parts where number = ?", lost)
 
@@ -234,6 +253,7 @@ class DailyState:
             before = dict(self._of("id, categories", "products", [row[0] for row in rows]))
             with transaction(self._database):
                 self._database.execute("insert into parts values (?, ?)", (part, len(rows)))
+                self._database.execute(_OUTDATED.format("temp.seen where shard = ?"), (shard,))
                 self._database.executemany(
                     "insert or replace into products values (?, ?, ?, ?, ?, ?, ?, ?)",
                     (
@@ -246,14 +266,40 @@ class DailyState:
     def end(self, run: str, model: str) -> None:
         """Every product of the feed is predicted: forgets those that are gone, and renews what is shown of the rest."""
         with usable(database_of(self.place), WHAT, THEN):
+            gone = "products where id not in (select id from temp.seen)"
             with transaction(self._database):
-                self._database.execute("delete from products where id not in (select id from temp.seen)")
+                self._database.execute(_OUTDATED.format(gone))
+                self._database.execute(f"delete from {gone}")  # noqa: S608 - of words in this file
+                self._database.execute(_OUTDATED.format(f"({_SHOWN_ANEW}) where true"))
                 self._database.execute(
                     "update products set retailer = s.retailer, shown = s.shown from temp.seen as s"
                     " where s.id = products.id and (s.retailer <> products.retailer or s.shown <> products.shown)"
                 )
                 self._database.execute("insert or replace into pass values (1, ?, ?, ?)", (run, model, time.time()))
             self.forget_dead_parts()
+
+    def base(self) -> Base | None:
+        """The version of the indexes that :meth:`outdated` compares the products with; None: none yet."""
+        with usable(database_of(self.place), WHAT, THEN):
+            row = self._database.execute("select name, refused from base").fetchone()
+        return Base(*row) if row else None
+
+    def take_base(self, name: str, outdated: Iterable[str]) -> None:
+        """From here on products are compared with the version ``name``, which has not ``outdated`` as they are."""
+        with usable(database_of(self.place), WHAT, THEN), transaction(self._database):
+            self._database.execute("delete from outdated")
+            self._database.executemany("insert into outdated values (?)", ((id,) for id in outdated))
+            self._database.execute("insert or replace into base values (1, ?, null)", (name,))
+
+    def refuse(self, outdated: int) -> None:
+        """Notes that indexes were built anew when so many products were outdated, and were not good enough."""
+        with usable(database_of(self.place), WHAT, THEN), transaction(self._database):
+            self._database.execute("update base set refused = ?", (outdated,))
+
+    def outdated(self) -> list[str]:
+        """Ids, in their order, of all products that came, changed or went since the base was made."""
+        with usable(database_of(self.place), WHAT, THEN):
+            return [name for (name,) in self._database.execute("select id from outdated order by id")]
 
     def dead(self) -> int:
         """Rows of the files that are no product's prediction any longer."""

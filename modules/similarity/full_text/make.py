@@ -10,9 +10,12 @@ import numpy as np
 import pyarrow as pa
 
 from modules.similarity.changes import Rows
+from modules.similarity.daily import DAILY_FILE, base_of, layer_over
+from modules.similarity.exact import ExactIndex, ExactSettings
 from modules.similarity.folder import MANIFEST, files_of, indexes_in, new_folder
 from modules.similarity.full_text.engine import FullTextIndex, FullTextSettings
 from modules.similarity.items import Items
+from modules.similarity.loading import load_index
 from modules.similarity.make import PUSHED_MODEL
 from modules.similarity.version import VERSION_FILE, version_text
 
@@ -50,12 +53,21 @@ def write_full_text(
       InputError: there is something in ``folder``.
     """
     target = new_folder(folder)
-    if beside is not None:
+    base = base_of(beside) if beside is not None else None
+    if base is not None and beside is not None:
+        # A layer goes with its base alone: what both hold becomes one index.
+        for name, path in indexes_in(base).items():
+            if name not in ways:
+                layered = layer_over(load_index(path), beside / name)
+                ExactIndex.build(living(layered.rows), ExactSettings()).save(target / name)
+        beside = base
+    elif beside is not None:
         for name, path in indexes_in(beside).items():
             if name not in ways:
                 shutil.copytree(path, target / name)
+    if beside is not None:
         for path in sorted(beside.glob("*.json")):
-            if path.is_file() and path.name not in (MANIFEST, VERSION_FILE):
+            if path.is_file() and path.name not in (DAILY_FILE, MANIFEST, VERSION_FILE):
                 shutil.copyfile(path, target / path.name)
     if model is not None:
         shutil.copytree(model, target / PUSHED_MODEL)

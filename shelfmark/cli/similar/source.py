@@ -13,8 +13,6 @@ if TYPE_CHECKING:
     from api.similarity.engine import Loaded, Source
     from pipeline.runs import Run
 
-INDEX = "similarity_index"
-"""The output of a run that the indexes lie in."""
 _SAVED = "saved_model.pb"
 
 IndexOption = Annotated[
@@ -52,13 +50,15 @@ def source_of(index: Path | None, model: Path | None, workflow: Path | None, ove
         from api.similarity.embedder import Embedder
         from api.similarity.engine import Loaded
         from modules.similarity.catalogue import Catalogue
+        from pipeline.daily_index import INDEX, of_run
         from pipeline.runs import Runs
 
         run = Runs.of(loaded).find(having=INDEX)
-        name = f"{run.id}-{run.outputs[INDEX].id}"
+        daily = of_run(loaded, run)
+        name = f"{run.id}-{run.outputs[INDEX].id}" + (f"-{daily.name}" if daily is not None else "")
         if name == version:
             return None
-        indexes = run.folder(INDEX)
+        indexes = daily or run.folder(INDEX)
         with broken((name, state_of(indexes))):
             catalogue = Catalogue.open(indexes, run.taxonomy())
             catalogue.version = name
@@ -77,18 +77,18 @@ def folders_of(index: Path | None, workflow: Path | None, overrides: list[str] |
     from modules.errors import InputError, Problem
 
     if index is None:
+        from pipeline.daily_index import INDEX, of_run
         from pipeline.runs import Runs
 
-        run = Runs.of(load(workflow, overrides)).find(having=INDEX)
-        return run.folder(INDEX), _model_of(run)
-    from api.similarity.sources import newest_version
-    from modules.similarity.make import PUSHED_MODEL
+        loaded = load(workflow, overrides)
+        run = Runs.of(loaded).find(having=INDEX)
+        return of_run(loaded, run) or run.folder(INDEX), _model_of(run)
+    from api.similarity.sources import newest_version, pushed_model
 
     newest = newest_version(index)
     if newest is None:
         raise InputError(Problem(str(index), "a folder with an index; there is none"))
-    model = newest / PUSHED_MODEL
-    return newest, model if (model / _SAVED).is_file() else None
+    return newest, pushed_model(newest)
 
 
 def _model_of(run: Run) -> Path | None:
