@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+NOT_COMPARED = "not_compared_with"
+"""Of a blessing: the address of the last blessed model, where that one tells other categories apart."""
+
 
 def set_property(artifact: Any, name: str, value: int | float | str) -> None:
     """Sets a custom property of the value's type."""

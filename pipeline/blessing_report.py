@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from components.properties import NOT_COMPARED
 from modules.errors import InputError
 from modules.reporting.model import Blessing, Estimate, Figure
 from pipeline.measured import Measured
@@ -26,10 +27,15 @@ def blessing_of(run: Run, metrics: Measured | None) -> Blessing:
     if state == 1:
         baseline = output.properties.get("baseline_model")
         against = "the thresholds and the last blessed model" if baseline else "the thresholds"
+        if output.properties.get(NOT_COMPARED):
+            against += " (the last blessed model has other categories, and says nothing of these)"
         pushed = ", and is pushed" if is_pushed(run) else ""
         return Blessing("blessed", f"the model holds against {against}{pushed}")
     if state != 0:
-        sentence = "the workflow has no evaluation.thresholds, so the model is neither blessed nor pushed"
+        why = "the workflow has no evaluation.thresholds"
+        if output.properties.get(NOT_COMPARED):
+            why += " but those that compare with the last blessed model, which has other categories"
+        sentence = f"{why}, so the model is neither blessed nor pushed"
         return Blessing("not checked", sentence)
     reasons = []
     if "evaluation" in run.outputs:

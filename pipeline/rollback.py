@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -94,17 +94,25 @@ def lift(folder: RunFolder, place: Path | None) -> bool:
     except InputError:
         # Damaged: what it has pushed is unknown, and the next blessed model is pushed above it.
         pushed = ()
-    try:
-        for version in pushed:
-            # Nothing but a version in this place, whatever the file says.
-            if Path(version).parent == place and Path(version).name.isdigit():
-                shutil.rmtree(version, ignore_errors=True)
-        folder.rollback.unlink()
-    except FileNotFoundError:
+    for version in map(Path, pushed):
+        # Nothing but a version in this place, whatever the file says.
+        if version.parent == place and version.name.isdigit():
+            _delete(version, shutil.rmtree)
+    if not folder.rollback.exists():
         return False
-    except OSError as error:
-        raise InputError(Problem(near(folder.rollback), f"cannot be deleted: {reason(error)}")) from None
+    _delete(folder.rollback, Path.unlink)
     return True
+
+
+def _delete(path: Path, delete: Callable[[Path], None]) -> None:
+    """Deletes what may be gone already."""
+    try:
+        delete(path)
+    except FileNotFoundError:
+        pass
+    except OSError as error:
+        hint = "servers go on with the older model; mend it, and repeat the command"
+        raise InputError(Problem(near(path), f"cannot be deleted: {reason(error)}", hint=hint)) from None
 
 
 class Earlier:
@@ -154,6 +162,11 @@ class Earlier:
             daily_from=now if rows == OF_RUN else float(rows),
             pushed=before.pushed if before is not None else (),
         )
+
+
+def is_cut_off(rollback: Rollback | None, output: Output) -> bool:
+    """Whether servers may have the model of a rollback that does not know it, since a kill came in between."""
+    return rollback is not None and not rollback.is_pushed and (folder_of(model_of(output)) / SERVING).is_dir()
 
 
 def carry_out(folder: RunFolder, rollback: Rollback, output: Output, place: Path | None) -> None:

@@ -72,25 +72,45 @@ class Journal:
 
     @classmethod
     def found_in(cls, loaded: LoadedWorkflow) -> Journal | None:
-        """The one that a stopped migration of this workflow has left."""
+        """The one that a stopped migration of this workflow has left.
+
+        Raises:
+          InputError: the file is damaged or cannot be read.
+        """
         file = _journal_file(loaded)
         try:
             data = json.loads(file.read_text("utf-8"))
+            files = tuple(NewFile(Path(target), Path(staged), *facts) for target, staged, *facts in data["files"])
+            return cls(file, data["identity"], Moves.from_json(data["moves"]), files, data["rules"])
         except FileNotFoundError:
             return None
-        files = tuple(NewFile(Path(target), Path(staged), *facts) for target, staged, *facts in data["files"])
-        return cls(file, data["identity"], Moves.from_json(data["moves"]), files, data["rules"])
+        except OSError as error:
+            raise InputError(Problem(near(file), f"cannot be read: {reason(error)}")) from None
+        except (ValueError, KeyError, TypeError, AttributeError, InputError):
+            expected = "expected what a stopped migration has left to do; the file is damaged"
+            hint = (
+                "restore it; or delete it, put the .bak files back (the label store's, too), and run the command again"
+            )
+            raise InputError(Problem(near(file), expected, hint=hint)) from None
 
     def write(self) -> None:
-        """From here on the migration is brought to its end."""
+        """From here on the migration is brought to its end.
+
+        Raises:
+          InputError: the file cannot be written; nothing was done.
+        """
         rows = [[str(new.target), str(new.staged), new.before, new.note] for new in self.files]
         data = {"identity": self.identity, "moves": self.moves.to_json(), "files": rows, "rules": self.rules}
         fresh = self.file.with_name(f"{self.file.name}.new")
-        with fresh.open("w", encoding="utf-8") as stream:
-            json.dump(data, stream, ensure_ascii=True)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.replace(fresh, self.file)
+        try:
+            with fresh.open("w", encoding="utf-8") as stream:
+                json.dump(data, stream, ensure_ascii=True)
+                stream.flush()
+                os.fsync(stream.fileno())
+            os.replace(fresh, self.file)
+        except OSError as error:
+            self.discard()
+            raise InputError(Problem(near(self.file), f"cannot be written: {reason(error)}")) from None
 
     @property
     def rules_file(self) -> Path | None:

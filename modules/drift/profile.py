@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import io
 import os
+import struct
+import tokenize
 import zipfile
+import zlib
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -16,7 +19,7 @@ import orjson
 
 from modules.arrays import Float32Array, Int64Array, Uint8Array
 from modules.drift.words import SLOTS
-from modules.errors import InputError, Problem
+from modules.errors import InputError, Problem, reason
 from modules.examples import RETAILER
 from modules.paths import near
 
@@ -35,6 +38,11 @@ CELLS = 32
 """Products by the nearest of so many products' embeddings."""
 _MAX_BYTES = 1 << 28
 _LAYOUT = 1
+_DAMAGE = (
+    ValueError, KeyError, TypeError, AttributeError, IndexError, EOFError, MemoryError, RuntimeError, SyntaxError,
+    zlib.error, zipfile.BadZipFile, struct.error, tokenize.TokenError,
+)  # fmt: skip
+"""What NumPy and the archive raise at bytes that were changed."""
 
 
 class ColumnCounts:
@@ -83,9 +91,11 @@ class ColumnCounts:
         try:
             read = orjson.loads(path.read_bytes())
             for retailer, own in read["present"].items():
-                counts.add_many(retailer, int(read["products"][retailer]), {c: int(n) for c, n in own.items()})
+                counts.add_many(retailer, *_counted(read["products"][retailer], own))
         except FileNotFoundError:
             raise InputError(Problem(near(path), "expected counts of the last feed's columns", hint=again)) from None
+        except OSError as error:
+            raise InputError(Problem(near(path), f"cannot be read: {reason(error)}", hint=again)) from None
         except (ValueError, KeyError, TypeError, AttributeError):
             expected = "expected counts of columns; the file is damaged"
             raise InputError(Problem(near(path), expected, hint=again)) from None
@@ -169,20 +179,44 @@ class FeedProfile:
             if path.stat().st_size > _MAX_BYTES:
                 raise ValueError
             with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as parts:
-                head = orjson.loads(parts["head"].tobytes())
-                words = np.unpackbits(parts["words"])
-                prototypes = np.asarray(parts["prototypes"], np.float32)
-                tables = {name: np.asarray(parts[name], np.int64) for name in ("unknown", "prices", "cells")}
-            if head["layout"] != _LAYOUT or words.shape != (SLOTS,) or prototypes.ndim != 2:
-                raise ValueError
-            retailers = {
-                name: RetailerProfile(*facts, *(tables[part][row] for part in ("unknown", "prices", "cells")))
-                for row, (name, facts) in enumerate(head["retailers"].items())
-            }
-        except (ValueError, KeyError, TypeError, IndexError, EOFError, OSError, zipfile.BadZipFile):
+                return cls._of(parts)
+        except OSError as error:
+            raise InputError(Problem(near(path), f"cannot be read: {reason(error)}", hint=again)) from None
+        except _DAMAGE:
             expected = "expected a feed's profile; the file is damaged, or another version of Shelfmark wrote it"
             raise InputError(Problem(near(path), expected, hint=again)) from None
+
+    @classmethod
+    def _of(cls, parts: Mapping[str, np.ndarray]) -> FeedProfile:
+        """What a file's arrays say; any error means that they are not those of :meth:`write`."""
+        head = orjson.loads(parts["head"].tobytes())
+        words, prototypes = np.unpackbits(parts["words"]), np.asarray(parts["prototypes"], np.float32)
+        if head["layout"] != _LAYOUT or words.shape != (SLOTS,) or prototypes.ndim != 2 or len(prototypes) > CELLS:
+            raise ValueError
+        facts: Mapping[str, Any] = head["retailers"]
+        widths = {"unknown": UNKNOWN_BINS, "prices": PRICE_BINS, "cells": CELLS}
+        tables = {name: np.asarray(parts[name], np.int64) for name in widths}
+        if any(tables[name].shape != (len(facts), widths[name]) or (tables[name] < 0).any() for name in widths):
+            raise ValueError
+        retailers = {}
+        for row, (name, (products, counted, present, categories, all_words, unknown_words)) in enumerate(facts.items()):
+            retailers[name] = RetailerProfile(
+                int(products), *_counted(counted, present), {identity: int(n) for identity, n in categories.items()},
+                int(all_words), int(unknown_words), *(tables[part][row] for part in widths),
+            )  # fmt: skip
         return cls(retailers, bool(head["is_whole"]), words, prototypes)
+
+
+def _counted(products: Any, present: Any) -> tuple[int, dict[str, int]]:
+    """Products, and those of them that have a value in each column.
+
+    Raises:
+      ValueError, TypeError, AttributeError: they are no such counts.
+    """
+    counts = {column: int(n) for column, n in present.items()}
+    if any(not 0 <= n <= int(products) for n in counts.values()):
+        raise ValueError
+    return int(products), counts
 
 
 def price_bins(prices: np.ndarray) -> Int64Array:

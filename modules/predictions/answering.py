@@ -29,6 +29,12 @@ def features_of(model: str) -> dict[str, Feature]:
     return known
 
 
+def classes_of(model: str) -> dict[str, list[str]]:
+    """Objective to the ids of the categories that a model tells apart, in the order of its outputs."""
+    classes: dict[str, list[str]] = _facts(model)["classes"]
+    return classes
+
+
 def untaught_objectives(model: str) -> list[str]:
     """The model's objectives for which it had neither label nor names to learn from: their heads say nothing."""
     named = _facts(model).get("from_names", ())

@@ -11,6 +11,7 @@ import functools
 import hashlib
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,8 +19,10 @@ from typing import TYPE_CHECKING, Any
 from markupsafe import Markup
 
 from modules.counting import counted
+from modules.errors import InputError, Problem, reason
 from modules.images.outcome import REASONS
 from modules.objectives import kind_named
+from modules.paths import near
 from modules.reporting.collect import bins_of
 from modules.reporting.model import HistoryPoint, ObjectiveReport, Report, Training
 from modules.reporting.svg import Series, bar, heat_map, line_chart, reliability_chart
@@ -56,15 +59,22 @@ def write_report(report: Report, path: str | Path) -> None:
 
 
 def write_page(path: str | Path, text: str) -> None:
-    """Writes a page; a reader never sees half of it."""
+    """Writes a page; a reader never sees half of it.
+
+    Raises:
+      InputError: it cannot be written; one that was there is as it was.
+    """
     path = Path(path)
     part = path.with_name(f".{path.name}.part")
     try:
         # A lone surrogate (from a feed's JSON) is no UTF-8; it must not cost the page.
         part.write_text(text, "utf-8", errors="backslashreplace")
         os.replace(part, path)
-    except BaseException:
-        part.unlink(missing_ok=True)
+    except BaseException as error:
+        with suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            raise InputError(Problem(near(path), f"cannot be written: {reason(error)}")) from None
         raise
 
 

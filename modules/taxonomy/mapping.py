@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
-from modules.errors import visible
+from modules.errors import InputError, Problem, reason, visible
 from modules.taxonomy.category import Category, default_id
 from modules.taxonomy.changes import Comparison
 from modules.taxonomy.documents import Complaints, Node, read_document
@@ -26,7 +28,11 @@ changes:
 
 
 def write_mapping(comparison: Comparison, path: Path) -> None:
-    """Writes a line for each changed category of the old tree, with its state and reason as a comment."""
+    """Writes a line for each changed category of the old tree, with its state and reason as a comment.
+
+    Raises:
+      InputError: the file cannot be written; one that was there is as it was.
+    """
     lines = [_HEAD]
     for change in comparison.changes:
         if change.old is None:
@@ -36,7 +42,14 @@ def write_mapping(comparison: Comparison, path: Path) -> None:
         lines.append(f"- {row}  # {change.state}: {change.kind}, {visible(change.why)}\n")
     if len(lines) == 1:
         lines.append("  []\n")
-    path.write_text("".join(lines), "utf-8")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        part.write_text("".join(lines), "utf-8")
+        os.replace(part, path)
+    except OSError as error:
+        with suppress(OSError):
+            part.unlink()
+        raise InputError(Problem(str(path), f"cannot be written: {reason(error)}")) from None
 
 
 def _quoted(value: object) -> str:

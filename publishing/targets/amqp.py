@@ -6,6 +6,7 @@ the confirmations of whole batches, of several threads, are under way together.
 
 from __future__ import annotations
 
+import logging
 import ssl
 import threading
 from collections.abc import Iterator, Sequence
@@ -75,6 +76,9 @@ class Link:
     """
 
     def __init__(self, route: Route, name: str, timeout: float):
+        # What pika writes of a failure are classes of errors; what is to be said is said by the publication.
+        logging.getLogger("pika").addHandler(logging.NullHandler())
+        logging.getLogger("pika").propagate = False
         self._route, self._name, self._timeout = route, name, timeout
         self.failure: Exception | None = None
         self._opened: Future[None] = Future()

@@ -30,6 +30,9 @@ class FolderTarget(Target):
     ending: ClassVar[str] = ".jsonl"
 
     def __init__(self, address: str, options: Options, is_hidden: bool):
+        if not address:
+            hint = "`.` is the folder that this program was started in"
+            raise InputError(Problem("", "expected a folder; nothing is named", key="TARGET", hint=hint))
         self._folder = Path(address).absolute()
         if self._folder.exists() and not self._folder.is_dir():
             hint = "`shelfmark predictions --published --output FILE` writes one file"

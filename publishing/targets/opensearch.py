@@ -46,7 +46,9 @@ class OpenSearchTarget(Target):
             what = "expected an index' name: small letters, digits, dots, dashes and underscores, and no parameters"
             hint = f"{plain}:// is for a server without TLS"
             raise InputError(Problem("", what, key="TARGET", value=f"{url.scheme}://…/{self._index}", hint=hint))
-        self._user = (unquote(url.username), unquote(url.password or "")) if url.username else None
+        # urllib3 takes Latin-1 alone; read as that, UTF-8 goes out as it is.
+        user = (text.encode().decode("latin-1") for text in (unquote(url.username or ""), unquote(url.password or "")))
+        self._user = tuple(user) if url.username else None
         self._scheme = "http" if url.scheme == plain else "https"
         place = authority(str(url.hostname), url.port or _PORT)
         self._address = f"{self._scheme}://{place}"
@@ -85,10 +87,14 @@ class OpenSearchTarget(Target):
             answer = self._client.bulk(body=body, params={"filter_path": _SAID})
         except OpenSearchException as error:
             raise self._judged(error) from None
-        if answer["errors"]:
+        try:
+            if len(answer["items"]) != len(documents):
+                raise ValueError
             refused = {name: refusal for item in answer["items"] for name, refusal in self._refusals(item)}
-            if refused:
-                raise PartlyRefused(refused)
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise self._not_meant() from None
+        if refused:
+            raise PartlyRefused(refused)
 
     def finish(self) -> None:
         if self._client is not None:
@@ -118,11 +124,16 @@ class OpenSearchTarget(Target):
             raise Unusable(f"{self.name}: {why}", "are index and permissions right?")
         yield said["_id"], Refused(why, status)
 
+    def _not_meant(self) -> Unusable:
+        return Unusable(f"{self.name} answers as no OpenSearch does", "is the address right?")
+
     def _judged(self, error: Exception) -> Exception:
         from opensearchpy import exceptions as errors
 
         if isinstance(error, errors.SSLError):
             return Unusable(f"{self.name} has no certificate that can be trusted", "SSL_CERT_FILE names another one")
+        if isinstance(error, errors.SerializationError):
+            return self._not_meant()
         status = getattr(error, "status_code", None)
         if not isinstance(status, int):
             late = isinstance(error, errors.ConnectionTimeout)

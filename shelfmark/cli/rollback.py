@@ -14,6 +14,7 @@ from shelfmark.cli.options import console
 if TYPE_CHECKING:
     from pipeline.results import Published
     from pipeline.rollback import Earlier, Rollback
+    from pipeline.runs import Run
     from pipeline.workflow_file import LoadedWorkflow
     from publishing.log import Publication, PublicationLog
 
@@ -95,22 +96,25 @@ def _earlier(loaded: LoadedWorkflow) -> Earlier:
 
 def carry_out(loaded: LoadedWorkflow, published: Published) -> None:
     """Notes the rollback that these predictions were found through, and gives its model to servers."""
-    from pipeline.rollback import carry_out as note
     from pipeline.rollback import read_rollback
-    from pipeline.run_folder import RunFolder, pushed_models
-    from pipeline.runs import PUBLISHED
+    from pipeline.run_folder import RunFolder
 
     assert published.rollback is not None
-    folder = RunFolder.of(loaded.workflow)
-    if published.rollback.is_pushed and read_rollback(folder) == published.rollback:
-        return
+    if not published.rollback.is_pushed or read_rollback(RunFolder.of(loaded.workflow)) != published.rollback:
+        _note(loaded, published.rollback, published.run)
+
+
+def _note(loaded: LoadedWorkflow, rollback: Rollback, run: Run) -> None:
     import os
 
     from pipeline.quiet import everything_else_to
+    from pipeline.rollback import carry_out as note
+    from pipeline.run_folder import RunFolder, pushed_models
+    from pipeline.runs import PUBLISHED
 
     # The import of TFX prints.
     with open(os.devnull, "w") as log, everything_else_to(log, console(stderr=True)):
-        note(folder, published.rollback, published.run.outputs[PUBLISHED], pushed_models(loaded.workflow))
+        note(RunFolder.of(loaded.workflow), rollback, run.outputs[PUBLISHED], pushed_models(loaded.workflow))
 
 
 def tell_standing(loaded: LoadedWorkflow, rollback: Rollback | None) -> None:
@@ -129,10 +133,20 @@ def tell_rollback(loaded: LoadedWorkflow) -> None:
 
 
 def lift(loaded: LoadedWorkflow) -> None:
-    """Ends the rollback."""
+    """Ends the rollback; one that a kill cut off is brought to its end first, so that no version of it stays."""
+    from pipeline.results import published_run
+    from pipeline.rollback import is_cut_off
     from pipeline.rollback import lift as end
     from pipeline.run_folder import RunFolder, pushed_models
+    from pipeline.runs import PUBLISHED
 
+    try:
+        run, rollback = published_run(loaded)
+    except InputError:
+        # Damaged, or its run is gone: what it has pushed is unknown.
+        rollback = None
+    if rollback is not None and is_cut_off(rollback, run.outputs[PUBLISHED]):
+        _note(loaded, rollback, run)
     if end(RunFolder.of(loaded.workflow), pushed_models(loaded.workflow)):
         typer.echo("the rollback is lifted: `predict`, `publish` and `serve` go by the newest blessed model again")
         typer.echo(f"next: {loaded.command('predict')}, then `shelfmark publish` to each target")

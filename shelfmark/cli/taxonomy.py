@@ -56,7 +56,8 @@ def diff(
         raise InputError(Problem("", "expected one or two taxonomy files"))
     if output is not None and output.exists() and not force:
         raise InputError(Problem(str(output), "expected no such file yet", hint="--force overwrites it"))
-    old = Taxonomy.load(taxonomies[0]) if len(taxonomies) == 2 else _current(load(workflow, overrides))
+    loaded = load(workflow, overrides) if len(taxonomies) == 1 else None
+    old = Taxonomy.load(taxonomies[0]) if loaded is None else _current(loaded)
     comparison = compare(old, Taxonomy.load(taxonomies[-1]))
     if output is not None:
         write_mapping(comparison, output)
@@ -64,7 +65,7 @@ def diff(
         document = {"same": len(comparison.same), "changes": [_row(change) for change in comparison.changes]}
         typer.echo(json.dumps(document, ensure_ascii=False, indent=2))
     else:
-        _show(comparison, output, taxonomies[-1])
+        _show(comparison, output, taxonomies[-1], loaded)
     if comparison.count("open"):
         raise typer.Exit(OPEN)
 
@@ -92,7 +93,7 @@ def _row(change: Change) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _show(comparison: Comparison, output: Path | None, new: Path) -> None:
+def _show(comparison: Comparison, output: Path | None, new: Path, loaded: LoadedWorkflow | None) -> None:
     from modules.errors import visible
 
     for change in comparison.changes:
@@ -110,7 +111,8 @@ def _show(comparison: Comparison, output: Path | None, new: Path) -> None:
     if output is None:
         typer.echo("next: the same with --output mapping.yaml, which writes the mapping to be looked through")
     else:
-        migrate_command = shlex.join(["shelfmark", "taxonomy", "migrate", "--to", str(new), "--mapping", str(output)])
+        words = ("taxonomy", "migrate", "--to", str(new), "--mapping", str(output))
+        migrate_command = shlex.join(["shelfmark", *words]) if loaded is None else loaded.command(*words)
         typer.echo(f"next: look through {near(output)}, then {migrate_command}")
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import os
+import shlex
 import signal
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +16,7 @@ import yaml
 from labelling.store import Store, rows
 from modules.rules import load_rules
 from modules.taxonomy import Taxonomy
+from pipeline.run_folder import RunFolder
 from pipeline.workflow_file import load_workflow
 from shelfmark import cli
 from tests.cli.program import run
@@ -125,6 +127,24 @@ def test_diff_overwrites_no_mapping(tmp_path: Path, capsys: pytest.CaptureFixtur
     code, _, err = run(capsys, "taxonomy", "diff", workflow.parent / "new.txt", "-w", workflow, "-o", mapping)
     assert (code, mapping.read_text()) == (2, MAPPING)
     assert "--force overwrites it" in err
+
+
+def test_diff_says_where_a_mapping_cannot_be_written(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workflow = shop_in(tmp_path / "shop")
+    asked = ["taxonomy", "diff", workflow.parent / "new.txt", "--workflow", workflow, "--force", "--output"]
+    for output in (tmp_path, tmp_path / "absent" / "mapping.yaml"):
+        code, _, err = run(capsys, *asked, output)
+        assert code == 2 and f"{output}: cannot be written: " in err
+
+
+def test_the_next_command_names_the_workflow(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workflow = shop_in(tmp_path / "shop")
+    new, output = workflow.parent / "new.txt", tmp_path / "mapping.yaml"
+    _, out, _ = run(capsys, "taxonomy", "diff", new, "--workflow", workflow, "--output", output)
+    command = shlex.split(out.splitlines()[-1].partition(", then ")[2])
+    assert command[:3] == ["shelfmark", "taxonomy", "migrate"]
+    code, _, err = run(capsys, *command[1:])
+    assert code == 2 and "this change is open" in err
 
 
 def test_without_write_nothing_changes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -316,3 +336,31 @@ def test_a_file_that_changed_after_a_kill_is_not_overwritten(
     assert code == 2
     assert "rules.yaml: changed while the taxonomy was migrated" in err
     assert (workflow.parent / "rules.yaml").read_text().endswith("# mine\n")
+
+
+@pytest.mark.parametrize(
+    "content", ['{"identity": "x", "fil', "[]", "{}", '{"identity": 1, "moves": "{}", "files": [], "rules": 0}']
+)
+def test_a_damaged_journal_is_said_and_touches_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], content: str
+) -> None:
+    workflow = shop_in(tmp_path / "shop")
+    before = state(workflow.parent)
+    journal = RunFolder.of(load_workflow(workflow).workflow).path / "taxonomy-migration.json"
+    journal.parent.mkdir(parents=True, exist_ok=True)
+    journal.write_text(content)
+    code, _, err = run(capsys, *arguments(workflow, "--write"))
+    assert code == 2 and str(journal) in err and "damaged" in err and ".bak" in err
+    assert state(workflow.parent) == before and journal.read_text() == content
+
+
+def test_a_journal_that_cannot_be_written_leaves_nothing_behind(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    workflow = shop_in(tmp_path / "shop")
+    before = state(workflow.parent)
+    place = RunFolder.of(load_workflow(workflow).workflow).path / "taxonomy-migration.json.new"
+    place.mkdir(parents=True)
+    code, _, err = run(capsys, *arguments(workflow, "--write"))
+    assert code == 2 and "taxonomy-migration.json: cannot be written: " in err
+    assert state(workflow.parent) == before

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import signal
 import subprocess
 import sys
@@ -88,8 +89,10 @@ def test_a_kill_loses_and_doubles_nothing(search_server: SearchServer, tmp_path:
 
 
 @contextmanager
-def answering(status: int) -> Iterator[str]:
-    """The address of a server that has the index, and answers each batch with a status."""
+def answering(
+    status: int, content: bytes = b"", kind: str = "application/json", users: list[str] | None = None
+) -> Iterator[str]:
+    """The address of a server that has the index, and answers each batch with a status; who asked goes to ``users``."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_HEAD(self) -> None:
@@ -98,9 +101,13 @@ def answering(status: int) -> Iterator[str]:
 
         def do_POST(self) -> None:
             self.rfile.read(int(self.headers["content-length"]))
+            if users is not None:
+                users.append(base64.b64decode(self.headers["authorization"].removeprefix("Basic ")).decode())
             self.send_response(status)
-            self.send_header("content-length", "0")
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(content)))
             self.end_headers()
+            self.wfile.write(content)
 
         def log_message(self, *_: Any) -> None:
             pass
@@ -129,6 +136,43 @@ def test_what_a_status_means(status: int, kind: type[Exception], capfd: pytest.C
         place.finish()
     # The client's own account of a failure would hold the documents.
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    ("content", "kind"),
+    [
+        (b"", "text/plain"),
+        (b"it works", "text/html"),
+        (b"{", "application/json"),
+        (b"{}", "application/json"),
+        (b"null", "application/json"),
+        (b'{"errors": true}', "application/json"),
+        (b'{"errors": true, "items": [{}]}', "application/json"),
+        (b'{"errors": true, "items": [{"index": {"_id": "a", "error": "no"}}]}', "application/json"),
+        (b'{"errors": true, "items": [{"index": {"_id": "a", "status": 400, "error": "no"}}]}', "application/json"),
+        # Nobody knows what became of the product.
+        (b'{"errors": false, "items": []}', "application/json"),
+    ],
+)
+def test_a_server_that_is_no_opensearch_has_taken_nothing(content: bytes, kind: str) -> None:
+    with answering(200, content, kind) as address:
+        place = target_for(address, Options())
+        place.start(1)
+        with pytest.raises(Unusable, match="answers as no OpenSearch does"):
+            place.send([Document("a", {"id": "a", "version": 1}, b"d")])
+        place.finish()
+
+
+def test_a_password_may_have_any_character(monkeypatch: pytest.MonkeyPatch) -> None:
+    taken = b'{"errors": false, "items": [{"index": {"_id": "a", "status": 201}}]}'
+    users: list[str] = []
+    with answering(200, taken, users=users) as address:
+        monkeypatch.setenv("SHOP_SEARCH", address.replace("://", "://käufer:p%E2%82%AC@"))
+        place = target_for("env:SHOP_SEARCH", Options())
+        place.start(1)
+        place.send([Document("a", {"id": "a", "version": 1}, b"d")])
+        place.finish()
+    assert users == ["käufer:p€"]
 
 
 def test_a_server_that_is_away_is_told_from_one_without_tls() -> None:

@@ -337,3 +337,14 @@ def test_a_name_says_where_without_user_and_password(monkeypatch: pytest.MonkeyP
     assert place.name == "amqps://broker:5671/a/b, exchange e, routing key 'k'"
     # A new password is no new target.
     assert place.slug == target("amqps://x:y@broker/a%2Fb", "exchange=e&routing_key=k", monkeypatch).slug
+
+
+def test_a_broker_that_is_away_is_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    code = (
+        "import logging, sys; logging.basicConfig(); from publishing.targets import target_for;"
+        "from publishing.targets.base import Busy, Options; place = target_for('env:BROKER', Options())\n"
+        "try: place.start(1)\nexcept Busy as error: print(error)"
+    )
+    monkeypatch.setenv("BROKER", "amqp://shop:hunter22@127.0.0.1:1/?routing_key=q")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert "cannot be reached: Connection refused" in done.stdout and done.stderr == ""

@@ -230,6 +230,9 @@ def _document(name: str, version: int = 1) -> Document:
         ("https://user:hunter22@shop.example/", "without a user's name in it"),
         ("http://hunter22.example/x", "would travel unencrypted"),
         ("https://shop.example/hunter22", "expected a secret that signs"),
+        # An unset variable of a script must not publish to the folder that it stands in.
+        ("", "expected a folder; nothing is named"),
+        ("parquet://", "expected a folder; nothing is named"),
         ("env:NOT_SET", "NOT_SET"),
         ("file:/nowhere", "/nowhere: TARGET: expected a file with a secret"),
     ],

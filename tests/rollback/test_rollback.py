@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from modules.paths import near
 from modules.predictions.daily.state import DailyState
 from pipeline.cleaning import Retention, removable
 from pipeline.results import published_model, published_version
@@ -87,6 +88,19 @@ def test_lifting_returns_to_the_newest_model_for_servers_too(capsys: Any, shop: 
     publish(capsys, shop)
     assert shop.arrived() == shop.said["run-2"]
     assert "no rollback to lift" in run(capsys, "publish", "--lift", "-w", shop.workflow)[1]
+
+
+def test_a_version_that_cannot_be_taken_from_servers_keeps_the_rollback(capsys: Any, shop: Shop) -> None:
+    two_models(capsys, shop)
+    publish(capsys, shop, "--rollback")
+    newest = max(shop.folder.pushed.glob("[0-9]*"), key=lambda path: int(path.name))
+    shutil.rmtree(newest)
+    newest.write_text("no folder")
+    code, out, err = run(capsys, "publish", "--lift", "-w", shop.workflow)
+    assert code == 2 and f"{near(newest)}: cannot be deleted: " in err and "lifted" not in out
+    assert shop.folder.rollback.exists()
+    newest.unlink()
+    assert run(capsys, "publish", "--lift", "-w", shop.workflow)[0] == 0 and shop.served() == "m2"
 
 
 def test_any_publication_can_be_named_and_the_list_has_them(capsys: Any, shop: Shop) -> None:
@@ -216,3 +230,14 @@ def test_after_a_kill_the_same_command_ends_it(capsys: Any, shop: Shop, point: s
     assert len(versions) == 3, "the model was pushed once"
     run(capsys, "publish", "--lift", "-w", shop.workflow)
     assert shop.served() == "m2"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("point", ["noted", "pushed"])
+def test_a_rollback_that_was_cut_off_can_be_lifted(capsys: Any, shop: Shop, point: str) -> None:
+    two_models(capsys, shop)
+    command = [sys.executable, "-m", "tests.rollback.killed", str(shop.workflow), str(shop.out), point]
+    assert subprocess.run(command, cwd=Path(__file__).parents[2]).returncode == -signal.SIGKILL
+    assert run(capsys, "publish", "--lift", "-w", shop.workflow)[0] == 0
+    assert shop.served() == "m2" and not shop.folder.rollback.exists()
+    assert len([path for path in shop.folder.pushed.iterdir() if path.name.isdigit()]) == 2

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -106,10 +108,61 @@ def test_counts_of_columns_come_back_and_damage_is_said(tmp_path: Path) -> None:
     counts.write(file)
     back = ColumnCounts.read(file, "predict again")
     assert back.products == {"acme": 2} and back.present == {"acme": {TITLE: 2, PRICE: 1}}
-    for text in ("[]", '{"products": {}, "present": {"acme": 3}}', "{", '{"products": {}, "present": {"a": {"b": 1}}}'):
+    more_than_there_are = '{"products": {"acme": 2}, "present": {"acme": {"title": 3}}}'
+    for text in (
+        "[]", '{"products": {}, "present": {"acme": 3}}', "{", '{"products": {}, "present": {"a": {"b": 1}}}',
+        more_than_there_are, more_than_there_are.replace("3", "-1"),
+    ):  # fmt: skip
         file.write_text(text)
         with pytest.raises(InputError, match="damaged"):
             ColumnCounts.read(file, "predict again")
+    file.unlink()
+    file.mkdir()
+    with pytest.raises(InputError, match=r"cannot be read: .*predict again"):
+        ColumnCounts.read(file, "predict again")
+
+
+def test_every_damage_of_a_profile_is_said(tmp_path: Path) -> None:
+    whole, file = tmp_path / "whole.npz", tmp_path / "feed_profile.npz"
+    Feed().add("acme", 40, 1).profile().write(whole)
+    content = whole.read_bytes()
+    damaged = 0
+    for place in range(0, len(content), max(1, len(content) // 1500)):
+        for bit in (1, 128):
+            file.write_bytes(content[:place] + bytes([content[place] ^ bit]) + content[place + 1 :])
+            try:
+                FeedProfile.read(file, "run again")
+            except InputError as error:
+                assert "damaged" in str(error) and "run again" in str(error)
+                damaged += 1
+    # What is left over are names and times of the archive, which nobody reads.
+    assert damaged > 1500
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"head": {"layout": 1, "is_whole": True, "retailers": [1]}},
+        {"head": {"layout": 1, "is_whole": True, "retailers": {"acme": "abcdef"}}},
+        {"head": {"layout": 1, "is_whole": True, "retailers": {"acme": [1, 1, [], [], 1, 1]}}},
+        {"head": {"layout": 1, "is_whole": True, "retailers": {"acme": [1, 1, {"title": 2}, {}, 1, 1]}}},
+        {"unknown": np.zeros((1, 2), np.int64)},
+        {"prices": np.zeros((2, 401), np.int64)},
+        {"cells": np.full((1, 32), -1)},
+        {"prototypes": np.zeros((33, 4), np.float32)},
+    ],
+    ids=lambda change: str(next(iter(change))),
+)
+def test_a_profile_of_another_shape_is_damaged(tmp_path: Path, change: dict[str, Any]) -> None:
+    file = tmp_path / "feed_profile.npz"
+    Feed().add("acme", 40, 1).profile().write(file)
+    with np.load(file) as parts:
+        content = dict(parts)
+    if "head" in change:
+        change = {"head": np.frombuffer(json.dumps(change["head"]).encode(), np.uint8)}
+    np.savez(file, **{**content, **change})
+    with pytest.raises(InputError, match="damaged"):
+        FeedProfile.read(file, "run again")
 
 
 @given(st.floats(0.011, 9e7))

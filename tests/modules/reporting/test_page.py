@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import itertools
+import re
+import resource
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from modules.errors import InputError
 from modules.examples import Counts
 from modules.reporting.model import (
     BadExample,
@@ -154,3 +157,20 @@ def test_half_a_page_is_never_seen(tmp_path: Path) -> None:
 )
 def test_durations(seconds: float, text: str) -> None:
     assert duration_text(seconds) == text
+
+
+def test_a_page_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    for target in (tmp_path, tmp_path / "absent" / "page.html"):
+        with pytest.raises(InputError, match=f"^{re.escape(str(target))}: cannot be written: "):
+            write_page(target, "text")
+    # What a full disk says has no file's name of its own.
+    file = tmp_path / "page.html"
+    write_page(file, "before")
+    limit = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, limit[1]))
+    try:
+        with pytest.raises(InputError, match=r"page\.html: cannot be written: File too large"):
+            write_page(file, "x" * 10_000)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limit)
+    assert file.read_text() == "before" and [*tmp_path.iterdir()] == [file]
