@@ -209,7 +209,9 @@ def _features(report: Report, facts: _Facts) -> CardSection:
 
 
 def _encoder_of(feature: Mapping[str, Any]) -> str:
-    return str(feature.get("encoder") or feature.get("weights") or "") if isinstance(feature, Mapping) else ""
+    """The pretrained encoder that a feature names, of texts or, as the weights of a backbone, of pictures; else ""."""
+    given = feature.get("weights") if "backbone" in feature else feature.get("encoder")
+    return str(given) if given and given != "none" else ""
 
 
 def _encoder(feature: Mapping[str, Any]) -> str:
@@ -312,7 +314,7 @@ def _limits(report: Report, facts: _Facts) -> CardSection:
         predicted = objective.predicted
         if predicted is not None and predicted.guessed_categories:
             number = counted(predicted.guessed_categories, "category", "categories")
-            rows.append((objective.name, f"{number} are known by their names alone"))
+            rows.append((objective.name, f"known by name alone: {number}"))
         if objective.imitates:
             rows.append((objective.name, "its figures say how well it imitates the rules, not how right it is"))
         measured = {row.name for row in objective.retailers}

@@ -105,11 +105,9 @@ def training_of(model: Path) -> Training | None:
         solver += f", C {chosen if given is None else given}"
     # Old facts have hidden layers of every kind.
     kind, hidden = settings.get("kind", "?"), " x ".join(map(str, settings.get("hidden", ())))
+    layers = f", hidden {hidden}" if hidden and kind not in ("linear", "lsa") else ""
     shown = [
-        (
-            "model",
-            f"{kind}{f', hidden {hidden}' if kind not in ('linear', 'lsa') else ''}",
-        ),
+        ("model", f"{kind}{layers}"),
         *([("chosen", facts["chosen"])] if facts.get("chosen") else []),
         ("parameters", f"{facts.get('parameters', 0):,}"),
         ("features", ", ".join(facts.get("features", {}))),

@@ -49,7 +49,11 @@ def record(recorder: Recorder, folder: RunFolder, name: str = FIRST, **changed: 
     )
     facts = {
         "seed": 41, "parameters": 1234, "tensorflow": "2.16.2", "model": {"kind": "linear"},
-        "features": {"title": {"kind": "text"}, "vector": {"kind": "encoded", "encoder": str(encoder)}},
+        "features": {
+            "title": {"kind": "text", "weights": "tfidf"},
+            "vector": {"kind": "encoded", "encoder": str(encoder)},
+            "picture": {"kind": "image", "backbone": "small_cnn", "weights": "none", "encoder": {"depths": []}},
+        },
         "classes": {"exclusive": classes}, "training_labels": {"exclusive": LABELS},
         "calibration": {"temperature": {"exclusive": 1.25}}, "result": {"epochs": 2, "best_epoch": 2, "seconds": 1.0,
         "history": {"loss": [2.0, 1.0], "val_loss": [2.5, 1.5]}},
@@ -82,6 +86,7 @@ def test_the_facts_are_those_of_the_artifacts(loaded: LoadedWorkflow, folder, re
     assert few.tables[0].rows == [(path, str(count)) for count, path in expected]
     assert few.facts[0][1] == "2 of 6 categories have no training label, 2 have fewer than 5"
     features = dict(section(card, "Model and features").facts)
+    assert [name for name in features if name.startswith("encoder of")] == ["encoder of vector"]
     assert features["encoder of vector"] == "mini, licence MIT <b>, made of a package | of mine"
     assert dict(section(card, "Thresholds and calibration").facts)["temperature of exclusive"] == "1.250"
     assert dict(section(card, "How to reproduce it").facts)["seed"] == "41"
