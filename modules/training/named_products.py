@@ -92,7 +92,7 @@ def process_of(
     return fit_process(
         Labelled(known.embeddings[rows], own, groups, weights, words), known.named,
         spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
-        unlabelled=known.embeddings[_others(len(known.embeddings), shown, seed)],
+        unlabelled=known.embeddings[_others(len(known.embeddings), np.union1d(rows, shown), seed)],
     )  # fmt: skip
 
 

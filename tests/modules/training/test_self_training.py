@@ -103,6 +103,12 @@ def test_products_with_a_label_are_not_guessed_and_of_very_many_some_are(monkeyp
         monkeypatch.setattr(named_products, "MOST_GUESSED", most)
         process_of(ExclusiveObjective(), products_of(embeddings, names), rows, truth, [], seed=1)
     others = np.delete(embeddings, rows, axis=0)
+    # Copies of a labelled product, which show a part of it, have its label.
+    monkeypatch.setattr(named_products, "MOST_GUESSED", 1000)
+    twice, copies = np.concatenate([embeddings, 0.5 * embeddings]), np.concatenate([rows, rows + 90])
+    products = np.tile(np.arange(90), 2)
+    process_of(ExclusiveObjective(), products_of(twice, names), copies, np.tile(truth, 2), [], 1, products)
+    np.testing.assert_array_equal(seen.pop(), np.delete(twice, copies, axis=0))
     np.testing.assert_array_equal(seen[0], others)
     assert len(seen[1]) == 25 and {row.tobytes() for row in seen[1]} <= {row.tobytes() for row in others}
 
