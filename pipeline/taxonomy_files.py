@@ -166,6 +166,22 @@ def alone(loaded: LoadedWorkflow) -> Iterator[None]:
         yield
 
 
+def refuse_unfinished(loaded: LoadedWorkflow) -> None:
+    """Keeps whatever reads labels and files from the half-way state that a stopped migration has left.
+
+    Raises:
+      InputError: there is one.
+    """
+    if _journal_file(loaded).exists():
+        finish = loaded.command("taxonomy", "migrate", "--write", "--to", "NEW", "--mapping", "MAPPING")
+        raise InputError(
+            Problem(
+                near(loaded.path), "a migration of its taxonomy was stopped half-way",
+                hint=f"{finish}, with the same two files, brings it to its end",
+            )
+        )  # fmt: skip
+
+
 def _journal_file(loaded: LoadedWorkflow) -> Path:
     return RunFolder.of(loaded.workflow).path / "taxonomy-migration.json"
 

@@ -22,8 +22,10 @@ def run(
     last_snapshot: LastSnapshotOption = False,
 ) -> None:
     """Run a workflow on this machine."""
+    from pipeline.taxonomy_files import refuse_unfinished
     from shelfmark.runners import LocalRunner, start
 
     loaded = load(workflow, overrides, feed, products=True)
+    refuse_unfinished(loaded)
     if not start(loaded, LocalRunner(to, from_, cache, last_snapshot), console()):
         raise typer.Exit(1)

@@ -17,6 +17,7 @@ from labelling.store import Store, rows
 from modules.rules import load_rules
 from modules.taxonomy import Taxonomy
 from pipeline.run_folder import RunFolder
+from pipeline.taxonomy_files import refuse_unfinished
 from pipeline.workflow_file import load_workflow
 from shelfmark import cli
 from tests.cli.program import run
@@ -324,6 +325,17 @@ def test_a_killed_migration_is_brought_to_its_end(
         assert {name: content for name, content in after.items() if name in expected} == expected
         assert not list(workflow.parent.glob(".new-*"))
     raise AssertionError("it was killed every time")
+
+
+def test_nothing_runs_on_a_migration_that_was_stopped(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    workflow = shop_in(tmp_path / "shop")
+    refuse_unfinished(load_workflow(workflow))
+    assert killed(lambda: migrate_killed(workflow, os, "replace", 1))
+    code, out, err = run(capsys, "run", str(workflow))
+    assert (code, out) == (2, "")
+    assert "a migration of its taxonomy was stopped half-way" in err and "taxonomy migrate --write" in err
+    assert run(capsys, *arguments(workflow, "--write"))[0] == 0
+    refuse_unfinished(load_workflow(workflow))
 
 
 def test_a_file_that_changed_after_a_kill_is_not_overwritten(
