@@ -73,7 +73,9 @@ def test_the_run_goes_through_all_components_and_pushes(shop: Shop) -> None:
     }  # fmt: skip
     assert set(said) == expected
     assert set(said.values()) == {"done"}
-    assert len(list((shop.runs / "pushed").iterdir())) == 1
+    (version,) = (path for path in (shop.runs / "pushed").iterdir() if path.is_dir())
+    beside = {path.name for path in version.parent.iterdir() if path != version}
+    assert beside == {f"{version.name}.model_card{end}" for end in (".md", ".html")}
     assert len(list((shop.runs / "pushed_indexes").iterdir())) == 1
     assert (shop.runs / "reports" / "latest.html").is_file()
 
