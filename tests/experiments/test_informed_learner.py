@@ -128,7 +128,7 @@ def test_its_first_batch_sees_no_embedding_that_others_labels_made(
     recorder = Recorder()
     second = game_of(learner, catalogue, recorder)
     second.resume([])
-    assert not second.fitted
+    assert second.fitted == learner.informed == (kind == "chosen by the labels")
     np.testing.assert_allclose(learner.embeddings(pool), fresh, atol=1e-6)
 
 
