@@ -54,13 +54,15 @@ def fit_temperature(
 ) -> float:
     """The temperature T that minimises the cross-entropy of softmax(logits / T) (Guo et al. 2017, section 4.2).
 
-    The loss is convex in 1 / T, so its derivative has one root: safeguarded Newton steps on 1 / T.
+    Of n labels each counts (n + 1) / (n + 2), and the rest is the likeliest other class's (Platt, Probabilistic outputs
+    for support vector machines, 1999, section 2.2): n products that are all predicted right do not show that no other
+    one is wrong. The loss is convex in 1 / T, so its derivative has one root: safeguarded Newton steps on 1 / T.
 
     Args:
       logits: float array of shape (n, n_classes).
       labels: int, shape (n,), below 0 unlabelled.
       weights: shape (n,).
-      bounds: where T is looked for. Labels that are all predicted right would take T to 0.
+      bounds: where T is looked for.
 
     Returns:
       T within ``bounds``; 1.0 without a labelled row.
@@ -69,7 +71,12 @@ def fit_temperature(
     if not len(rows):
         return 1.0
     z = z - z.max(axis=1, keepdims=True)
-    of_label = z[np.arange(len(y)), y]
+    others = z.copy()
+    others[np.arange(len(y)), y] = -np.inf
+    doubt = 1.0 / (len(rows) + 2.0) if z.shape[1] > 1 else 0.0
+    of_label = (1.0 - doubt) * z[np.arange(len(y)), y]
+    if doubt:
+        of_label += doubt * others.max(axis=1)
     low, high = 1.0 / bounds[1], 1.0 / bounds[0]
 
     def slopes(beta: float) -> tuple[float, float]:

@@ -40,9 +40,14 @@ def test_temperature_minimises_the_loss(true_temperature: float) -> None:
     labels = np.array([rng.choice(6, p=row) for row in p])
     logits, weights = clean * true_temperature, rng.uniform(0.2, 3, 800)
     found = fit_temperature(logits, labels, weights)
+    # The same, of doubled rows: the label, and with the rest of its weight the likeliest other class.
+    others = np.where(np.arange(6) == labels[:, None], -np.inf, logits).argmax(axis=1)
+    both, share = np.concatenate([labels, others]), 801 / 802
+    shares = np.concatenate([share * weights, (1 - share) * weights])
     oracle = minimize_scalar(
-        lambda t: log_loss(logits / t, labels, weights), bounds=(0.05, 20), method="bounded", options={"xatol": 1e-9}
-    ).x
+        lambda t: log_loss(np.tile(logits / t, (2, 1)), both, shares), bounds=(0.05, 20), method="bounded",
+        options={"xatol": 1e-9},
+    ).x  # fmt: skip
     assert found == pytest.approx(oracle, rel=1e-4)
     assert found == pytest.approx(true_temperature, rel=0.15)
     masked = np.concatenate([labels, np.full(50, -1)])
@@ -50,9 +55,18 @@ def test_temperature_minimises_the_loss(true_temperature: float) -> None:
     assert fit_temperature(more, masked, np.append(weights, np.ones(50))) == pytest.approx(found, rel=1e-9)
 
 
+@pytest.mark.parametrize("count", [1, 10, 300])
+def test_products_that_are_all_predicted_right_leave_a_doubt(count: int) -> None:
+    logits = np.repeat([[7.0, 0.0]], count, axis=0)
+    wrong = 1 / (1 + np.exp(7.0 / fit_temperature(logits, [0] * count)))
+    assert wrong == pytest.approx(1 / (count + 2))
+    # Of one class alone there is no doubt to spread.
+    assert fit_temperature(np.zeros((count, 1)), [0] * count) > 0
+
+
 def test_temperature_stays_within_its_bounds() -> None:
     right = np.eye(3) * 5
-    assert fit_temperature(right, [0, 1, 2]) == pytest.approx(0.05)
+    assert fit_temperature(right * 0.01, [0, 1, 2]) == pytest.approx(0.05)
     assert fit_temperature(right, [1, 2, 0]) == pytest.approx(20.0)
     assert fit_temperature(right, [-1, -1, -1]) == 1.0
     with pytest.raises(ValueError, match="belong together"):
