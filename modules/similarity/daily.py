@@ -15,6 +15,7 @@ import pyarrow as pa
 from pydantic import Field, TypeAdapter, ValidationError
 
 from modules.errors import InputError, Problem, reason
+from modules.examples import ID
 from modules.similarity.changes import Rows
 from modules.similarity.folder import files_of, indexes_in, map_table, read_manifest, write_table
 from modules.similarity.items import Items
@@ -107,7 +108,7 @@ def write_layer(folder: Path, daily: DailyVersion, newer: Mapping[str, Items], o
         place = folder / name
         place.mkdir()
         Rows.of(items).write(place)
-        write_table(place / _OUTDATED, pa.table({"id": outdated}))
+        write_table(place / _OUTDATED, pa.table({ID: outdated}))
     seal(folder, daily)
 
 
@@ -121,4 +122,4 @@ def layer_over(base: Index, folder: Path) -> LayeredIndex:
         raise InputError(Problem(str(folder), "expected a layer for each index of its base", hint=_AGAIN))
     below = rows_of(base).base
     newer = Rows.map(folder, below.embedding, below.dimension).base
-    return LayeredIndex(base, newer, map_table(folder / _OUTDATED).column("id").to_pylist())
+    return LayeredIndex(base, newer, map_table(folder / _OUTDATED).column(ID).to_pylist())
