@@ -24,6 +24,7 @@ from modules.reporting.text import (
     disparity_text,
     interval_text,
     label_lines,
+    leaks_line,
     products_line,
     quarantine_line,
     rules_line,
@@ -279,8 +280,9 @@ def _categories(report: Report, facts: _Facts) -> CardSection:
         paths = {row.id: row.path for row in objective.categories}
         few = sorted((count, paths.get(name, name)) for name, count in zip(classes, counts, strict=True) if count < FEW)
         none = sum(1 for count, _ in few if not count)
-        rows.append((objective.name, f"{none:,} of {len(classes):,} categories have no training label, "
-                                     f"{len(few) - none:,} have fewer than {FEW}"))  # fmt: skip
+        without = counted(none, "category", "categories")
+        rows.append((objective.name, f"{without} of {len(classes):,} without a training label, "
+                                     f"{counted(len(few) - none, 'more', 'more')} with fewer than {FEW}"))  # fmt: skip
         if few:
             tables.append(CardTable(
                 f"Categories of {objective.name} with too few training labels", ("category", "labels"),
@@ -324,7 +326,7 @@ def _limits(report: Report, facts: _Facts) -> CardSection:
             rows.append((objective.name, f"without a labelled test product: {', '.join(unmeasured[:_NAMED])}{more}"))
         rows += [(objective.name, text) for text in objective.failed[:_NAMED]]
     if counts is not None and counts.leaked_titles:
-        rows.append(("split", f"{counts.leaked_titles:,} titles stand in more than one of the feed's own splits"))
+        rows.append(("split", leaks_line(counts)))
     rows.append(("ethical considerations and recommendations", MISSING))
     return CardSection("Limits", rows)
 

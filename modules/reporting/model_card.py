@@ -11,6 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from modules.counting import counted
 from modules.errors import shorten
 from modules.reporting.page import render, write_page
 
@@ -77,7 +78,7 @@ def _lines(card: ModelCard) -> Iterable[str]:
             yield "|" + " --- |" * len(table.headings)
             yield from map(_row, table.rows)
             if table.left_out:
-                yield f"\n{table.left_out:,} more rows have no place here."
+                yield f"\nNot shown: {counted(table.left_out, 'row')} more."
     if card.missing:
         yield "\n## Could not be read\n"
         yield from (f"- {_escaped(sentence)}" for sentence in card.missing)

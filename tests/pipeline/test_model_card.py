@@ -84,7 +84,7 @@ def test_the_facts_are_those_of_the_artifacts(loaded: LoadedWorkflow, folder, re
     paths = [category.text for category in CLASSES]
     expected = sorted((count, path) for count, path in zip(LABELS, paths, strict=True) if count < 5)
     assert few.tables[0].rows == [(path, str(count)) for count, path in expected]
-    assert few.facts[0][1] == "2 of 6 categories have no training label, 2 have fewer than 5"
+    assert few.facts[0][1] == "2 categories of 6 without a training label, 2 more with fewer than 5"
     features = dict(section(card, "Model and features").facts)
     assert [name for name in features if name.startswith("encoder of")] == ["encoder of vector"]
     assert features["encoder of vector"] == "mini, licence MIT <b>, made of a package | of mine"
