@@ -230,7 +230,7 @@ def _finish(loaded: LoadedWorkflow, journal: Journal, store: str | None) -> None
 def _tell(loaded: LoadedWorkflow, journal: Journal, facts: dict[str, int] | None) -> None:
     moves = journal.moves
     changed = sum(not moves.unchanged(category.id) for category in moves.old)
-    typer.echo(f"{counted(len(moves.new), 'category')}; of the {len(moves.old):,} old ones {changed:,} with another id")
+    typer.echo(f"{counted(len(moves.new), 'category')}; with another id than before: {changed:,}")
     for new in journal.files:
         typer.echo(f"changes: {near(new.target)} ({new.note})")
     for objective in loaded.workflow.objectives.values():
