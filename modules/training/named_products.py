@@ -13,7 +13,8 @@ from scipy import sparse
 from modules.arrays import BoolArray, Float32Array, IntpArray
 from modules.models.name_prior import name_prior
 from modules.training.fit import balanced_weights
-from modules.training.gaussian_process import Labelled, Named, Process, fit_process, spread_over
+from modules.training.gaussian_process import Process, fit_process, spread_over
+from modules.training.labelled import Labelled, Named
 from modules.training.self_training import MOST_GUESSED
 
 if TYPE_CHECKING:

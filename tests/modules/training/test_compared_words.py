@@ -14,7 +14,8 @@ from modules.models.auto import FEW_LABELS, WORDS_FROM, AutoModel
 from modules.models.build import MOST_COMPARED, compares_words
 from modules.models.gaussian_process import GaussianProcessModel
 from modules.training import gaussian_process
-from modules.training.gaussian_process import NOISE, TEMPERATURES, WORDS, Labelled, spread_over
+from modules.training.gaussian_process import NOISE, TEMPERATURES, WORDS, spread_over
+from modules.training.labelled import Labelled
 from tests.modules.training.test_gaussian_process import (
     CLASSES,
     clusters,

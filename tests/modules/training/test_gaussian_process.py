@@ -23,14 +23,12 @@ from modules.training.gaussian_process import (
     NAME_WEIGHTS,
     NOISE,
     TEMPERATURES,
-    Labelled,
-    Named,
     Numbers,
-    Priors,
     Process,
     fit_process,
     spread_over,
 )
+from modules.training.labelled import Labelled, Named, Priors
 from modules.training.named_products import NamedProducts, NamesInEmbedding, process_of
 
 CONSTANT = 0.1

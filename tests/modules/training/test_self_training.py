@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from modules.models.projection import unit_rows
 from modules.objectives import ExclusiveObjective
 from modules.training import named_products
-from modules.training.gaussian_process import LEXICAL, Named, fit_process
+from modules.training.gaussian_process import LEXICAL, fit_process
+from modules.training.labelled import Named
 from modules.training.named_products import process_of
 from modules.training.self_training import BALANCE, OVERCONFIDENCE, WEIGHT, guesses
 from tests.modules.training.test_gaussian_process import (
