@@ -72,9 +72,9 @@ def products(n: int = 240) -> list[dict[str, Any]]:
         name, material, weight = KINDS[i % 4]
         grams = round(weight * 1000 * rng.uniform(0.8, 1.2))
         row: dict[str, Any] = {"id": f"p{i}", "title": f"Article {i}", "kind": name, "Material": material, "price": 5}
-        row["specs"] = {
-            "weight": f"{grams} g" if i % 3 else f"{grams / 1000:.3f} kg".replace(".", "," if i % 2 else ".")
-        }
+        # Four digits behind the mark leave no doubt that it is the decimal one, in a column that writes both.
+        kilograms = f"{grams / 1000:.4f} kg".replace(".", "," if i % 2 else ".")
+        row["specs"] = {"weight": f"{grams} g" if i % 3 else kilograms}
         row |= {
             "rrp": f"{i}.50 EUR",
             "shape_vector": rng.normal(size=4).tolist(),
