@@ -21,9 +21,6 @@ fit many choices by chance, so each step away from the choice before any label h
 Where words are not compared, products without a label are rows as well, of what the process says of them
 (:mod:`modules.training.self_training`).
 
-Where words are not compared, products without a label are rows as well, of what the process says of them
-(:mod:`modules.training.self_training`).
-
 The words may have a linear kernel of their own beside the embedding's, b W W' of all pairs of labelled products: the
 embedding's directions are those that all products share, and leave out what few have. The labels choose b last.
 """
@@ -287,10 +284,10 @@ class _Smoother:
     """X X' by its eigenvectors: from it all fits follow, for any noise.
 
     Attributes:
-      vectors: (n, rank), orthonormal columns. values: (rank,), the eigenvalues, positive.
+      vectors: float32 (n, rank), orthonormal columns. values: (rank,), the eigenvalues, positive.
     """
 
-    vectors: Float64Array
+    vectors: Float32Array
     values: Float64Array
 
     @classmethod
@@ -300,31 +297,36 @@ class _Smoother:
         if rows <= columns:
             return cls.of_pairs(inputs @ inputs.T)
         other = cls.of_pairs(inputs.T @ inputs)
-        return cls(inputs @ (other.vectors / np.sqrt(other.values)), other.values)
+        return cls((inputs @ (other.vectors / np.sqrt(other.values))).astype(np.float32), other.values)
 
     @classmethod
     def of_pairs(cls, kernel: Float64Array) -> _Smoother:
         """Of a kernel's values for all pairs of rows, in place of X X'."""
         values, vectors = np.linalg.eigh(kernel)
         kept = values > 1e-9 * max(float(values[-1]), 1e-12)
-        return cls(vectors[:, kept], values[kept])
+        return cls(vectors[:, kept].astype(np.float32), values[kept])
 
-    def left_out(self, targets: Float64Array, noise: float, groups: IntpArray) -> Float64Array:
-        """What the targets of the first rows differ by from a fit without their group; (rows, outputs).
+    def left_out(self, targets: Float32Array, noises: Iterable[float], groups: IntpArray) -> Iterator[Float32Array]:
+        """For each noise what the targets of the first rows differ by from a fit without their group; (rows, outputs).
 
         With the fit H t, that is (I - H_gg)^-1 (t - H t)_g for the rows g of a group.
 
         Args:
+          targets: (n, outputs); all that is wanted side by side, since what does not hang on them is found once.
           groups: of the first rows; the others are never left out.
         """
-        count, shrunk = len(groups), self.values / (self.values + noise)
-        vectors = self.vectors[:count]
-        errors: Float64Array = targets[:count] - vectors @ (shrunk[:, None] * (self.vectors.T @ targets))
-        for rows in _by_size(groups):
-            of_group = vectors[rows]
-            own = (of_group * shrunk) @ of_group.transpose(0, 2, 1)
-            errors[rows] = np.linalg.solve(np.eye(rows.shape[1]) - own, errors[rows])
-        return errors
+        vectors, projected = self.vectors[: len(groups)], self.vectors.T @ targets
+        by_size = list(_by_size(groups))
+        for noise in noises:
+            shrunk = (self.values / (self.values + noise)).astype(np.float32)
+            errors = targets[: len(groups)] - vectors @ (shrunk[:, None] * projected)
+            for rows in by_size:
+                of_group = vectors[rows]
+                own = (of_group * shrunk) @ of_group.transpose(0, 2, 1)
+                left = np.eye(rows.shape[1], dtype=np.float32) - own
+                # Most groups are single rows, for which a division does.
+                errors[rows] = errors[rows] / left if rows.shape[1] == 1 else np.linalg.solve(left, errors[rows])
+            yield errors
 
 
 def _by_size(groups: IntpArray) -> Iterator[IntpArray]:
@@ -379,11 +381,11 @@ def _with_words(labelled: Labelled, named: Named, spread: Float32Array, numbers:
     shares = numbers.weight * _share(numbers.fade, labelled.counts_without(classes))
     root, targets = np.sqrt(rows.weights)[:, None], rows.targets(classes)
     best, most = (numbers, float("nan")), -np.inf
+    both = (root * np.concatenate([targets, said], axis=1)).astype(np.float32)
     for factor in WORDS:
         smoother = _Smoother.of_pairs(embedded + factor * worded)
-        for noise in NOISE:
-            errors = smoother.left_out(root * targets, noise, labelled.groups) / root[:count]
-            prior = smoother.left_out(root * said, noise, labelled.groups) / root[:count]
+        for noise, left_out in zip(NOISE, smoother.left_out(both, NOISE, labelled.groups), strict=True):
+            errors, prior = np.split(left_out / root[:count], 2, axis=1)
             scores = ((targets[:count] - errors + shares * prior) @ spread).astype(np.float32)
             for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
                 chosen = numbers._replace(noise=noise, temperature=temperature, words=factor)
@@ -419,14 +421,15 @@ def _left_out_scores(
 
     Each row's are those without its group (Rasmussen and Williams, equation 5.12), and so the errors' complement.
     """
-    root, groups = np.sqrt(rows.weights)[:, None], rows.groups[:count]
-    targets = rows.targets(len(named.names))
+    root, groups = np.sqrt(rows.weights)[:, None].astype(np.float32), rows.groups[:count]
+    targets = rows.targets(len(named.names)).astype(np.float32)
+    stacked = np.concatenate([targets, *said.values()], axis=1)
+    stacked *= root
     for loudness in LOUDNESS if named.encoder.any() else LOUDNESS[:1]:
-        smoother = _Smoother.of(root * rows.inputs(named.factors(loudness)))
-        for noise in NOISE:
-            taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
-            errors = {key: smoother.left_out(root * p, noise, groups) / root[:count] for key, p in said.items()}
-            yield loudness, noise, taught.astype(np.float32), {k: e.astype(np.float32) for k, e in errors.items()}
+        smoother = _Smoother.of(np.sqrt(rows.weights)[:, None] * rows.inputs(named.factors(loudness)))
+        for noise, errors in zip(NOISE, smoother.left_out(stacked, NOISE, groups), strict=True):
+            own, *others = np.split(errors / root[:count], len(said) + 1, axis=1)
+            yield loudness, noise, targets[:count] - own, dict(zip(said, others, strict=True))
 
 
 def spread_over(ancestors: Sequence[Sequence[int]], classes: int, weight: float) -> Float32Array:
