@@ -33,6 +33,7 @@ from pipeline.workflow_file import LoadedWorkflow
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from modules.predictions.acceptance import ModelAcceptance
     from modules.predictions.daily.files import DailyFiles
     from modules.predictions.read import PredictionFiles, Query
     from modules.taxonomy import Taxonomy
@@ -162,7 +163,6 @@ def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = 
     Raises:
       InputError: there is no run, no model was blessed yet, a file is damaged, or the daily predictions are not whole.
     """
-    from modules.similarity.identity import fingerprint
     from modules.similarity.make import NEIGHBOURS
 
     run, rollback = published_run(loaded, going_back)
@@ -171,13 +171,10 @@ def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = 
     daily = None if last is None else _daily(loaded, last)
     index = "similarity_index"
     tables = sorted((run.folder(index) / NEIGHBOURS).glob("*.parquet")) if index in run.outputs else []
-    served = _served(run)
-    # A retention may have deleted it.
-    made_by = fingerprint(served) if served is not None and served.is_dir() else ""
     neighbours = {table.stem: table for table in tables}
     rows = OF_RUN if last is None else repr(last.ended)
     there = None if daily is None else daily.there
-    return Published(run, daily or files, taxonomy, made_by, neighbours, rollback, rows, there)
+    return Published(run, daily or files, taxonomy, _made_by(run), neighbours, rollback, rows, there)
 
 
 def published_version(loaded: LoadedWorkflow) -> str:
@@ -185,6 +182,25 @@ def published_version(loaded: LoadedWorkflow) -> str:
     run, rollback = published_run(loaded)
     last = _last_pass(loaded, run, rollback)
     return f"{run.id}-{run.outputs[PUBLISHED].id}" + ("" if last is None else f"-{last.ended}")
+
+
+def published_acceptance(loaded: LoadedWorkflow, version: str | None) -> ModelAcceptance | None:
+    """What the published predictions are held to; None if that has this version, or nothing is published.
+
+    Raises:
+      InputError: the thresholds are gone or damaged.
+    """
+    from modules.predictions.acceptance import ModelAcceptance, thresholds_in
+
+    try:
+        run, _ = published_run(loaded)
+    except InputError:
+        # A server may stand where models are pushed to, and no run is known.
+        return None
+    newest = str(run.outputs[PUBLISHED].id)
+    if newest == version:
+        return None
+    return ModelAcceptance(newest, _made_by(run), thresholds_in(run.folder(PUBLISHED)))
 
 
 def published_run(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> tuple[Run, Rollback | None]:
@@ -222,6 +238,14 @@ def _served(run: Run) -> Path | None:
     """The folder of the model behind a run's published predictions, which need not be there any longer."""
     model = model_of(run.outputs[PUBLISHED])
     return folder_of(model) / SERVING if model else None
+
+
+def _made_by(run: Run) -> str:
+    """Fingerprint of that model; empty where a retention has deleted it."""
+    from modules.similarity.identity import fingerprint
+
+    served = _served(run)
+    return fingerprint(served) if served is not None and served.is_dir() else ""
 
 
 def _query(

@@ -94,6 +94,29 @@ class Acceptance:
         return values
 
 
+@dataclass(frozen=True)
+class ModelAcceptance:
+    """The thresholds that a model's published predictions are held to.
+
+    Attributes:
+      version: another one for other thresholds. model: the model's fingerprint.
+      thresholds: objective to each class's threshold (:meth:`Acceptance.thresholds`), of those that have any.
+    """
+
+    version: str
+    model: str
+    thresholds: Mapping[str, Sequence[float]]
+
+    def of(self, model: str, classes: Mapping[str, Sequence[str]]) -> dict[str, Sequence[float]]:
+        """The thresholds for a model. Nothing is accepted of another one, whose predictions nobody has audited.
+
+        Args:
+          model: its fingerprint. classes: objective to the classes that it tells apart.
+        """
+        own = {name: values for name, values in self.thresholds.items() if name in classes}
+        return own if model == self.model else {name: [math.inf] * len(classes[name]) for name in own}
+
+
 _FILE = TypeAdapter(dict[str, Acceptance])
 
 
@@ -151,6 +174,15 @@ def read_acceptance(folder: str | Path) -> dict[str, Acceptance]:
     except (OSError, ValidationError):
         hint = "predict again with `shelfmark run --from Predictor`"
         raise InputError(Problem(str(file), "expected thresholds as a run writes them", hint=hint)) from None
+
+
+def thresholds_in(folder: str | Path) -> dict[str, list[float]]:
+    """Objective to each class's threshold, as :class:`modules.predictions.predict.PredictionColumns` takes them.
+
+    Raises:
+      InputError: as :func:`read_acceptance`.
+    """
+    return {name: own.thresholds().tolist() for name, own in read_acceptance(folder).items()}
 
 
 def accepted_column(

@@ -90,12 +90,13 @@ def start(
     from api.classify.classifier import Classifier, PushedModels
     from api.classify.reading import ProductReader
     from api.current import Current
+    from pipeline.results import published_acceptance
     from pipeline.run_folder import RunFolder, pushed_models
     from shelfmark.cli.similar.source import source_of
 
     engine = engine_of(source_of(None, None, loaded.path, overrides), options)
     pushed = pushed_models(loaded.workflow) or RunFolder.of(loaded.workflow).pushed
-    models = Current(PushedModels(pushed), "no model was blessed yet")
+    models = Current(PushedModels(pushed, partial(published_acceptance, loaded)), "no model was blessed yet")
     classifier = Classifier(models, ProductReader(loaded.workflow, _heads(loaded)))
     products = Current(partial(_products, loaded), "no run has published predictions yet")
     serve_shop(Services(engine.metrics, engine, classifier, products), options, typer.echo)

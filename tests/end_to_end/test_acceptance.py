@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,11 @@ import pyarrow.parquet as pq
 import pytest
 import yaml
 
-from pipeline.workflow_file import REPOSITORY
+from api.classify.classifier import MAX_BATCH, PushedModels
+from api.classify.reading import ProductReader, ReadProduct
+from pipeline.results import published_acceptance
+from pipeline.run_folder import RunFolder
+from pipeline.workflow_file import REPOSITORY, load_workflow
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +121,30 @@ def test_the_next_days_feed_is_held_to_the_same_thresholds(shop: Shop) -> None:
     assert {row["id"]: row["exclusive"]["accepted"] for row in rows} == {
         product: is_accepted for product, (is_accepted, _) in accepted(shop).items()
     }
+
+
+def classified(shop: Shop) -> dict[str, bool]:
+    """Product to whether the API's model accepts it, of the records as the feed has them."""
+    loaded = load_workflow(shop.folder / "shop.yaml")
+    # Apart from its queue this is all that `POST /v1/classify` does.
+    model = PushedModels(RunFolder.of(loaded.workflow).pushed, partial(published_acceptance, loaded))(None)
+    assert model is not None
+    records = [json.loads(line) for line in (shop.folder / "feed.jsonl").read_text().splitlines()]
+    products = ProductReader(loaded.workflow, [tuple]).read(records, None)
+    read = [product for product in products if isinstance(product, ReadProduct)]
+    said = [
+        answer for start in range(0, len(read), MAX_BATCH)
+        for answer in model.answers([product.example for product in read[start : start + MAX_BATCH]], 1)
+    ]  # fmt: skip
+    return {
+        product.id: answer["exclusive"]["decision"] == "accept"
+        for product, answer in zip(read, said, strict=True)
+        if answer is not None
+    }
+
+
+def test_the_api_accepts_what_the_runs_table_accepts(shop: Shop) -> None:
+    assert classified(shop) == {product: is_accepted for product, (is_accepted, _) in accepted(shop).items()}
 
 
 def test_a_higher_precision_trains_nothing_and_accepts_a_subset(shop: Shop) -> None:
