@@ -140,7 +140,6 @@ class Published:
       run: the newest one that has them, or the one that a rollback went back to.
       model: fingerprint of the model that made them; empty where its folder is gone.
       neighbours: tables of neighbours of the same run, by the names of their indexes.
-      there: see :class:`modules.similarity.neighbour_table.NeighbourTable`.
       rollback: the one that stands. rows: see :meth:`pipeline.rollback.Earlier.missing`.
     """
 
@@ -151,7 +150,6 @@ class Published:
     neighbours: dict[str, Path]
     rollback: Rollback | None
     rows: str
-    there: Callable[[list[str]], set[str]] | None = None
 
 
 def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> Published:
@@ -173,8 +171,7 @@ def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = 
     tables = sorted((run.folder(index) / NEIGHBOURS).glob("*.parquet")) if index in run.outputs else []
     neighbours = {table.stem: table for table in tables}
     rows = OF_RUN if last is None else repr(last.ended)
-    there = None if daily is None else daily.there
-    return Published(run, daily or files, taxonomy, _made_by(run), neighbours, rollback, rows, there)
+    return Published(run, daily or files, taxonomy, _made_by(run), neighbours, rollback, rows)
 
 
 def published_version(loaded: LoadedWorkflow) -> str:

@@ -6,6 +6,7 @@ import os
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -150,7 +151,7 @@ def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | Non
     from modules.predictions.documents import Documents
     from modules.predictions.read import Query
     from modules.predictions.sinks.base import Delivery
-    from modules.similarity.neighbour_table import NeighbourTable
+    from pipeline.daily_neighbours import neighbours_of
     from pipeline.results import published_predictions, published_version
     from pipeline.runs import PUBLISHED
 
@@ -158,16 +159,12 @@ def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | Non
     if newest == version:
         return None
     published = published_predictions(loaded)
-    near = next(iter(published.neighbours.values()), None)
-    table = NeighbourTable(near, NEIGHBOURS, published.there) if near is not None else None
+    index = next(iter(published.neighbours), None)
     number = published.run.outputs[PUBLISHED].id
     delivery = Delivery(published.files, Query(), published.taxonomy)
-    documents = Documents(delivery, published.run.id, published.model, number, neighbours=table)
-    try:
+    with neighbours_of(loaded, published, index, NEIGHBOURS) if index is not None else nullcontext() as near:
+        documents = Documents(delivery, published.run.id, published.model, number, neighbours=near)
         return ProductTable(newest, published.run.id, published.taxonomy, documents.batches(), _figures(loaded))
-    finally:
-        if table is not None:
-            table.close()
 
 
 def _figures(loaded: LoadedWorkflow) -> dict[str, list[dict[str, Any]]]:

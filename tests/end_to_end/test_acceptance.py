@@ -125,7 +125,7 @@ def test_the_next_days_feed_is_held_to_the_same_thresholds(shop: Shop) -> None:
 
 def classified(shop: Shop) -> dict[str, bool]:
     """Product to whether the API's model accepts it, of the records as the feed has them."""
-    loaded = load_workflow(shop.folder / "shop.yaml")
+    loaded = load_workflow(Path("shop.yaml"))
     # Apart from its queue this is all that `POST /v1/classify` does.
     model = PushedModels(RunFolder.of(loaded.workflow).pushed, partial(published_acceptance, loaded))(None)
     assert model is not None
@@ -143,7 +143,8 @@ def classified(shop: Shop) -> dict[str, bool]:
     }
 
 
-def test_the_api_accepts_what_the_runs_table_accepts(shop: Shop) -> None:
+def test_the_api_accepts_what_the_runs_table_accepts(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shop.folder)
     assert classified(shop) == {product: is_accepted for product, (is_accepted, _) in accepted(shop).items()}
 
 
