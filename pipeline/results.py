@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modules.audit.record import Audits
 from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from modules.predictions.acceptance import ModelAcceptance
     from modules.predictions.daily.files import DailyFiles
     from modules.predictions.read import PredictionFiles, Query
+    from modules.predictions.withdrawn import Withdrawn
     from modules.taxonomy import Taxonomy
 
 SHOWN = 20
@@ -171,14 +173,17 @@ def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = 
     tables = sorted((run.folder(index) / NEIGHBOURS).glob("*.parquet")) if index in run.outputs else []
     neighbours = {table.stem: table for table in tables}
     rows = OF_RUN if last is None else repr(last.ended)
-    return Published(run, daily or files, taxonomy, _made_by(run), neighbours, rollback, rows)
+    chosen = daily or files
+    chosen.withdrawn = _withdrawn(loaded, run)
+    return Published(run, chosen, taxonomy, _made_by(run), neighbours, rollback, rows)
 
 
 def published_version(loaded: LoadedWorkflow) -> str:
     """Another one whenever :func:`published_predictions` are others."""
     run, rollback = published_run(loaded)
     last = _last_pass(loaded, run, rollback)
-    return f"{run.id}-{run.outputs[PUBLISHED].id}" + ("" if last is None else f"-{last.ended}")
+    parts = [run.id, str(run.outputs[PUBLISHED].id), "" if last is None else str(last.ended)]
+    return "-".join(filter(None, [*parts, _withdrawn(loaded, run).version]))
 
 
 def published_acceptance(loaded: LoadedWorkflow, version: str | None) -> ModelAcceptance | None:
@@ -194,10 +199,16 @@ def published_acceptance(loaded: LoadedWorkflow, version: str | None) -> ModelAc
     except InputError:
         # A server may stand where models are pushed to, and no run is known.
         return None
-    newest = str(run.outputs[PUBLISHED].id)
+    withdrawn = _withdrawn(loaded, run)
+    newest = "-".join(filter(None, [str(run.outputs[PUBLISHED].id), withdrawn.version]))
     if newest == version:
         return None
-    return ModelAcceptance(newest, _made_by(run), thresholds_in(run.folder(PUBLISHED)))
+    return ModelAcceptance(newest, _made_by(run), thresholds_in(run.folder(PUBLISHED)), withdrawn)
+
+
+def _withdrawn(loaded: LoadedWorkflow, run: Run) -> Withdrawn:
+    """What audits of the model behind a run's published predictions have taken back."""
+    return Audits(RunFolder.of(loaded.workflow).audits).withdrawn(model_of(run.outputs[PUBLISHED]))
 
 
 def published_run(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> tuple[Run, Rollback | None]:

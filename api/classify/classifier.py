@@ -22,7 +22,7 @@ from modules.feeds.encoding import bytes_entry, example_of
 from modules.feeds.quarantine import REASONS
 from modules.objectives import kind_named
 from modules.predictions.columns import CATEGORY, CATEGORY_ID, PROBABILITY, SOURCE, objective_column
-from modules.predictions.documents import DIGITS, objective_answers
+from modules.predictions.documents import DIGITS, REVIEW, objective_answers
 from modules.predictions.guesses import NAMES, without_guesses
 
 if TYPE_CHECKING:
@@ -146,8 +146,8 @@ class Classifier:
             raise Refused(503, "too many requests wait", "", "", "try again in a second") from None
         facts = {"model": model.live.fingerprint, "version": model.push}
         if asked.product is not None:
-            return {**_single(products[0], answers, asked.top), **facts}
-        results = [_result(product, answers, asked.top, row) for row, product in enumerate(products)]
+            return {**_single(products[0], answers, model, asked.top), **facts}
+        results = [_result(product, answers, model, asked.top, row) for row, product in enumerate(products)]
         return {"results": results, **facts}
 
 
@@ -157,14 +157,16 @@ def _predict(key: Hashable, jobs: list[Job]) -> list[Answers | None]:
     return key.answers(examples, max(tops))
 
 
-def _single(product: ReadProduct | Unusable, answers: Any, top: int) -> dict[str, Any]:
-    result = _result(product, answers, top)
+def _single(product: ReadProduct | Unusable, answers: Any, model: Model, top: int) -> dict[str, Any]:
+    result = _result(product, answers, model, top)
     if "error" in result:
         raise Refused(422, **{name: result["error"][name] for name in ("what", "where", "expected", "next")})
     return result
 
 
-def _result(product: ReadProduct | Unusable, answers: Any, top: int, row: int | None = None) -> dict[str, Any]:
+def _result(
+    product: ReadProduct | Unusable, answers: Any, model: Model, top: int, row: int | None = None
+) -> dict[str, Any]:
     where = "product" if row is None else f"products.{row}"
     if isinstance(product, Unusable):
         return {"error": _error(product.reason, product.detail, where)}
@@ -172,6 +174,9 @@ def _result(product: ReadProduct | Unusable, answers: Any, top: int, row: int | 
     if answer is None:
         return {"id": product.id, "error": _error("wrong_type", "the model cannot read a value of it", where)}
     cut = {name: {**said, "top": said["top"][:top]} for name, said in answer.items()}
+    for name, retailers in model.live.withdrawn.retailers.items():
+        if product.retailer in retailers and "decision" in cut.get(name, ()):
+            cut[name]["decision"] = REVIEW
     return {"id": product.id, "objectives": cut}
 
 

@@ -24,6 +24,7 @@ from modules.metrics.intervals import Interval, wilson, z_of
 from modules.predictions.accepted_figures import ASKED, AUDITED, COVERAGE, LOWER, PICKED, POOL_LEVEL, THRESHOLD
 from modules.predictions.columns import ACCEPTED, CATEGORY_ID, objective_column
 from modules.predictions.read import PredictionFiles
+from modules.predictions.withdrawn import Withdrawn
 from modules.settings.acceptance import AcceptanceSettings
 
 ACCEPTANCE_FILE = "acceptance.json"
@@ -101,11 +102,13 @@ class ModelAcceptance:
     Attributes:
       version: another one for other thresholds. model: the model's fingerprint.
       thresholds: objective to each class's threshold (:meth:`Acceptance.thresholds`), of those that have any.
+      withdrawn: what is not accepted whatever its probability.
     """
 
     version: str
     model: str
     thresholds: Mapping[str, Sequence[float]]
+    withdrawn: Withdrawn = Withdrawn()
 
     def of(self, model: str, classes: Mapping[str, Sequence[str]]) -> dict[str, Sequence[float]]:
         """The thresholds for a model. Nothing is accepted of another one, whose predictions nobody has audited.
@@ -114,7 +117,9 @@ class ModelAcceptance:
           model: its fingerprint. classes: objective to the classes that it tells apart.
         """
         own = {name: values for name, values in self.thresholds.items() if name in classes}
-        return own if model == self.model else {name: [math.inf] * len(classes[name]) for name in own}
+        if model != self.model:
+            return {name: [math.inf] * len(classes[name]) for name in own}
+        return dict(self.withdrawn.thresholds(own, classes))
 
 
 _FILE = TypeAdapter(dict[str, Acceptance])

@@ -16,6 +16,7 @@ from modules.feeds.encoding import bytes_entry, example_of
 from modules.predictions.acceptance import ModelAcceptance
 from modules.predictions.answering import classes_of, guessed_classes, is_taught, settings_of, untaught_objectives
 from modules.predictions.predict import PredictingModel, PredictionColumns, as_arrays, devices
+from modules.predictions.withdrawn import Withdrawn
 from modules.settings.workflow import Workflow
 from modules.similarity.identity import fingerprint
 from modules.taxonomy import Taxonomy
@@ -29,6 +30,7 @@ class LiveModel:
     Attributes:
       workflow: the sections that its answers depend on. taxonomy: that it was trained on.
       guessed: objective to the classes that it knows by their names alone. fingerprint: of its files.
+      withdrawn: what is not accepted; of its categories nothing is, of its retailers the caller says so.
 
     Args:
       acceptance: what the published predictions are held to; None: no run has published any.
@@ -51,6 +53,7 @@ class LiveModel:
             expected = f"expected a model that this version pushed, with its facts and taxonomy ({reason(error, 200)})"
             raise InputError(Problem(str(folder), expected, hint="run the workflow again")) from None
         self.fingerprint = fingerprint(folder)
+        self.withdrawn = Withdrawn() if acceptance is None else acceptance.withdrawn
         accepted = {} if acceptance is None else acceptance.of(self.fingerprint, classes)
         self._columns = PredictionColumns(self.workflow, self.taxonomy, None, untaught, self.guessed, accepted)
         self._wanted = self._columns.answer_outputs()
