@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -108,7 +108,7 @@ class ModelAcceptance:
     version: str
     model: str
     thresholds: Mapping[str, Sequence[float]]
-    withdrawn: Withdrawn = Withdrawn()
+    withdrawn: Withdrawn = field(default_factory=Withdrawn)
 
     def of(self, model: str, classes: Mapping[str, Sequence[str]]) -> dict[str, Sequence[float]]:
         """The thresholds for a model. Nothing is accepted of another one, whose predictions nobody has audited.

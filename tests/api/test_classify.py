@@ -27,6 +27,7 @@ from api.similarity.metrics import Metrics
 from modules.errors import InputError
 from modules.predictions.acceptance import ModelAcceptance
 from modules.predictions.predict import predict_file
+from modules.predictions.withdrawn import Withdrawn
 from modules.settings.workflow import Workflow
 from modules.similarity.identity import fingerprint
 from tests.api.shops import serving_all
@@ -265,6 +266,17 @@ def test_what_is_accepted_is_what_the_runs_table_accepts(exported: tuple[Workflo
         # Other thresholds are taken without another push; of a model that they are not of, nothing is accepted.
         held.append(ModelAcceptance("b", fingerprint(pushed), {"exclusive": [0.0] * classes}))
         assert served.classifier.models.load() and set(decisions(client).values()) == {"accept"}
+        # What an audit has taken back is for review: a category, and the products that come from a retailer.
+        first = exported[0].objectives["exclusive"].classes(catalogue.TREE)[0].id
+        taken = Withdrawn({"exclusive": frozenset({first})}, {})
+        held.append(ModelAcceptance("w", fingerprint(pushed), {"exclusive": [0.0] * classes}, taken))
+        assert served.classifier.models.load()
+        by_category = {name: row["exclusive/category_id"] for name, row in wanted.items()}
+        assert decisions(client) == {n: "review" if c == first else "accept" for n, c in by_category.items()}
+        assert first in by_category.values()
+        taken = Withdrawn({}, {"exclusive": frozenset({""})})
+        held.append(ModelAcceptance("v", fingerprint(pushed), {"exclusive": [0.0] * classes}, taken))
+        assert served.classifier.models.load() and set(decisions(client).values()) == {"review"}
         held.append(ModelAcceptance("c", "another", {"exclusive": [0.0] * classes}))
         assert served.classifier.models.load() and set(decisions(client).values()) == {"review"}
         assert client.get("/readyz").json()["model"] == "1"

@@ -155,7 +155,7 @@ def test_the_api_accepts_what_the_runs_table_accepts(shop: Shop, monkeypatch: py
 
 
 def answer(shop: Shop, batch: str, wrong: str = "") -> set[str]:
-    """Labels a batch by the truth, but for products of one category, which all get another one; returns its products."""
+    """Labels a batch by the truth, but for those of one category; returns its products."""
     with Store(shop.folder / "labels.sqlite") as store:
         with store.read() as connection:
             row = connection.execute(select(items).join(batches).where(batches.c.id == batch)).all()
