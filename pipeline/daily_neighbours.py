@@ -13,6 +13,7 @@ from modules.examples import TAXONOMY_FILE
 from modules.paths import near
 from modules.predictions.daily.files import DailyFiles
 from modules.predictions.daily.outdated import OutdatedFiles
+from modules.similarity.daily import model_of_version
 from modules.similarity.folder import read_manifest
 from modules.similarity.neighbour_table import NeighbourTable
 from pipeline.daily_index import INDEX, newest_base, nothing, settings_of
@@ -51,11 +52,12 @@ def _base(loaded: LoadedWorkflow, published: Published, files: DailyFiles, name:
     if folder is None or newest is None or not (newest / name).is_dir():
         return None
     known = files.base()
-    if known is None or not (folder / known / name).is_dir():
+    base = None if known is None else folder / known
+    if base is None or not (base / name).is_dir() or model_of_version(base) != published.model:
         expected = "expected similarity indexes of the last pass; it ended before they followed"
         hint = f"the same `{loaded.command('predict')}` goes on where it ended"
         raise InputError(Problem(near(folder), expected, hint=hint))
-    return folder / known
+    return base
 
 
 @contextmanager

@@ -237,3 +237,14 @@ def test_before_the_indexes_have_followed_the_first_day_nothing_is_published(
     assert code == 2 and "it ended before they followed" in err and "shelfmark predict" in err
     renew(shop)
     check(shop, published(shop, capsys), 0, rows)
+
+
+def test_indexes_of_another_model_are_not_compared_with(
+    shop: Shop, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop, rows = with_table(shop, 0)
+    # As if the last pass had ended before the indexes of a new model were taken as base.
+    monkeypatch.setattr("pipeline.daily_neighbours.model_of_version", lambda _folder: "another model")
+    shop.predict(rows)
+    code, _, err = run(capsys, "publish", str(shop.folder / "out"), "--neighbours", str(K), "-w", shop.workflow)
+    assert code == 2 and "it ended before they followed" in err
