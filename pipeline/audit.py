@@ -26,6 +26,8 @@ from pipeline.run_folder import RunFolder
 from pipeline.runs import PUBLISHED
 from pipeline.workflow_file import LoadedWorkflow
 
+ACCEPTED_COLUMNS = (ID, CATEGORY_ID, RETAILER)
+
 
 @dataclass(frozen=True)
 class Report:
@@ -103,22 +105,24 @@ class Auditing:
         number = max((audit.number for audit in every), default=0) + 1
         table = _accepted(self._published.files, objective)
         fresh = ~_seen(table, list(self.audits.seen(self.model, objective)))
-        fresh &= ~np.asarray(pc.is_in(table.column("id"), value_set=pa.array(sorted(known), pa.string())))
+        fresh &= ~np.asarray(pc.is_in(table.column(ID), value_set=pa.array(sorted(known), pa.string())))
         table = table.filter(pa.array(fresh)).combine_chunks()
-        codes = [table.column(name).combine_chunks().dictionary_encode() for name in ("category", "retailer")]
+        codes = [table.column(name).combine_chunks().dictionary_encode() for name in (CATEGORY_ID, RETAILER)]
         indices = [code.indices.to_numpy(zero_copy_only=False).astype(np.int64) for code in codes]
         _, strata = np.unique(indices[0] * (len(codes[1].dictionary) + 1) + indices[1], return_inverse=True)
         probability = inclusion_probabilities(strata, size)
         rng = np.random.default_rng([self._loaded.workflow.seed, number])
         picked = drawn(strata, probability, rng)
         chosen = table.take(pa.array(picked))
-        titles = _titles(self._published.files, chosen.column("id"))
+        titles = _titles(self._published.files, chosen.column(ID))
         rows = [
             Drawn(
-                id=row["id"], title=titles.get(row["id"], ""), retailer=row["retailer"], category=row["category"],
-                inclusion_probability=p,
+                id=product, title=titles.get(product, ""), retailer=retailer, category=category, inclusion_probability=p
             )
-            for row, p in zip(chosen.to_pylist(), np.minimum(probability[picked], 1.0).tolist(), strict=True)
+            for product, category, retailer, p in zip(
+                *(chosen.column(name).to_pylist() for name in ACCEPTED_COLUMNS),
+                np.minimum(probability[picked], 1.0).tolist(), strict=True,
+            )
         ]  # fmt: skip
         run = self._published.run.id
         audit = Audit(
@@ -160,13 +164,13 @@ class Auditing:
 
 
 def _accepted(files: PredictionFiles, objective: str) -> pa.Table:
-    """``id``, ``category`` and ``retailer`` of the products whose category is accepted."""
+    """:data:`ACCEPTED_COLUMNS` of the products whose category is accepted."""
     columns = [ID, objective_column(objective, CATEGORY_ID), RETAILER, objective_column(objective, ACCEPTED)]
-    parts = [pa.table({name: pa.array([], pa.string()) for name in ("id", "category", "retailer")})]
+    parts = [pa.table({name: pa.array([], pa.string()) for name in ACCEPTED_COLUMNS})]
     for batch in files.scan(columns):
         kept = batch.filter(pc.and_(batch.column(3), pc.is_valid(batch.column(1))))
         texts = [column.cast(pa.string()) for column in kept.columns[:3]]
-        parts.append(pa.table([texts[0], texts[1], texts[2].fill_null("")], names=["id", "category", "retailer"]))
+        parts.append(pa.table([texts[0], texts[1], texts[2].fill_null("")], names=list(ACCEPTED_COLUMNS)))
     return pa.concat_tables(parts).combine_chunks()
 
 
@@ -174,8 +178,8 @@ def _seen(table: pa.Table, before: Sequence[pa.Table]) -> np.ndarray:
     """bool (n,): whether an earlier audit knew that the product was accepted in this category."""
     was = np.zeros(len(table), bool)
     for part in before:
-        place = pc.index_in(table.column("id"), value_set=part.column("id").combine_chunks())
-        same = pc.equal(part.column("category").take(place), table.column("category")).fill_null(False)
+        place = pc.index_in(table.column(ID), value_set=part.column(ID).combine_chunks())
+        same = pc.equal(part.column(CATEGORY_ID).take(place), table.column(CATEGORY_ID)).fill_null(False)
         was |= np.asarray(same)
     return was
 

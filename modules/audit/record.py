@@ -15,9 +15,11 @@ from modules.audit.estimate import CATEGORY, RETAILER
 from modules.errors import InputError, Problem, reason
 from modules.parquet import readable
 from modules.paths import near
+from modules.predictions.columns import CATEGORY_ID, ID
 from modules.predictions.withdrawn import Withdrawn
 
-POPULATION = pa.schema([("id", pa.string()), ("category", pa.string())])
+POPULATION = pa.schema([(ID, pa.string()), (CATEGORY_ID, pa.string())])
+"""What an audit knew to be accepted: products with their categories."""
 _ENDING = ".json"
 
 

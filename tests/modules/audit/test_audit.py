@@ -149,7 +149,7 @@ def test_what_is_taken_back_comes_again_by_a_later_audit_or_another_model(tmp_pa
 
 def test_a_damaged_audit_is_named(tmp_path: Path) -> None:
     audits = Audits(tmp_path)
-    audits.write(audit(1), pa.table({"id": ["p1"], "category": ["boots"]}, schema=POPULATION))
+    audits.write(audit(1), pa.table({"id": ["p1"], "category_id": ["boots"]}, schema=POPULATION))
     assert [table.num_rows for table in audits.seen("m", "exclusive")] == [1]
     (tmp_path / "1.json").write_text("{")
     with pytest.raises(InputError, match=r"1\.json.*damaged"):
