@@ -104,7 +104,7 @@ class ExactLearner:
         self.words: sparse.csr_matrix | None = None
         self.columns: EmbeddingColumns | None = None
         self.projection = np.zeros((0, 0), np.float32)
-        self._take(workflow.model.chosen(0, workflow.reads_names)[0])
+        self._take(workflow.model.chosen(0, 0, workflow)[0])
         self.table, self.bias = (
             np.zeros((self.matrix.shape[1], self.classes), np.float32),
             np.zeros(self.classes, np.float32),
@@ -138,7 +138,7 @@ class ExactLearner:
             self.matrix = self.design
 
     def fit(self, rows: Int64Array, labels: Int64Array, seed: int) -> None:
-        self._take(self.workflow.model.chosen(len(rows), self.workflow.reads_names)[0])
+        self._take(self.workflow.model.chosen(len(rows), len(np.unique(labels)), self.workflow)[0])
         if self.settings.knows_names:
             self._fit_process(rows, labels, seed)
             return

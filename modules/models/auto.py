@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 
 from modules.counting import counted
 from modules.errors import Problem
+from modules.features import image_feature
 from modules.models.base import ModelSettings, Width
-from modules.models.gaussian_process import GaussianProcessModel
+from modules.models.gaussian_process import MOST_LABELS, GaussianProcessModel
 from modules.models.linear import LinearModel
 from modules.models.lsa import LsaModel
 from modules.settings.base import contradiction
@@ -20,6 +21,10 @@ FEW_LABELS = 2000
 """With fewer labels in the train split, heads on the embedding of all products do as well or better
 (docs/explanation/results/default_model.md)."""
 
+
+LABELS_PER_CATEGORY = 40
+"""Where categories' names and words are compared, with fewer labels of each category on average that is as good or
+better even if all together are many, up to as many as words are compared for."""
 
 WORDS_FROM = 500
 """From so many labels on the Gaussian process compares words, too (docs/explanation/results/default_model.md)."""
@@ -43,24 +48,26 @@ class AutoModel(ModelSettings):
             kinds = " or ".join(kind.model_fields["kind"].default for kind in (LsaModel, LinearModel))
             yield contradiction(f"{place}.kind", self.kind, f"{kinds}, since tuning compares settings of one kind")
 
-    def chosen(self, labels: int, named: bool) -> tuple[ModelSettings, str]:
+    def chosen(self, labels: int, categories: int, workflow: Workflow) -> tuple[ModelSettings, str]:
         """The kind for this many labels.
 
         Args:
           labels: of the train split, of the objective that has the most and does not learn from rules alone.
-          named: whether a feature reads categories' names.
+          categories: how many have one of these labels; 0 where a product may be in several.
 
         Returns:
           Its settings, and why it was chosen, as the end of a sentence.
         """
         are = counted(labels, "label is", "labels are")
+        few, named = FEW_LABELS, workflow.reads_names
+        if named and image_feature(workflow.features) is None:
+            few = max(few, min(LABELS_PER_CATEGORY * categories, MOST_LABELS))
         dropout, width = self.modality_dropout, self.embedding_width
-        if labels < FEW_LABELS and named:
+        if labels < few and named:
             compares = labels >= WORDS_FROM
             process = GaussianProcessModel(modality_dropout=dropout, embedding_width=width, words=compares)
-            return process, f"{are} fewer than {FEW_LABELS:,}, and categories' names can be read"
-        if labels < FEW_LABELS:
-            few = LsaModel(modality_dropout=dropout, embedding_width=width)
-            return few, f"{are} fewer than {FEW_LABELS:,}"
-        many = LinearModel(modality_dropout=dropout, embedding_width=width)
-        return many, f"{are} {FEW_LABELS:,} or more"
+            of = f" for {counted(categories, 'category', 'categories')}" if labels >= FEW_LABELS else ""
+            return process, f"{are} fewer than {few:,}{of}, and categories' names can be read"
+        if labels < few:
+            return LsaModel(modality_dropout=dropout, embedding_width=width), f"{are} fewer than {few:,}"
+        return LinearModel(modality_dropout=dropout, embedding_width=width), f"{are} {few:,} or more"

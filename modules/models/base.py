@@ -82,11 +82,11 @@ class ModelSettings(Settings):
                 expected = f"0, which training.solver: {training.solver} would not heed: {reason}"
                 yield contradiction(f"{place}.{key}", f"{value:g}", expected)
 
-    def chosen(self, labels: int, named: bool) -> tuple[ModelSettings, str]:
+    def chosen(self, labels: int, categories: int, workflow: Workflow) -> tuple[ModelSettings, str]:
         """The kind that is trained, with this many labels in the train split, and why.
 
         Args:
-          named: whether a feature reads categories' names (``Workflow.reads_names``).
+          categories: how many have one of these labels.
         """
         return self, ""
 

@@ -27,12 +27,21 @@ def with_chosen_model(workflow: Workflow, label_counts: Mapping[str, np.ndarray]
     """
     # Rules reach thousands of products before anybody has labelled one: they say nothing of how much people taught.
     taught = [name for name, objective in workflow.objectives.items() if not objective.learns_from_rules]
-    labels = max((int(label_counts[name].sum()) for name in taught or label_counts), default=0)
-    named, committee = workflow.reads_names, workflow.committee
+    labels, categories = max(
+        (
+            (int(counts.sum()), int(np.count_nonzero(counts)) if workflow.objectives[name].single_label else 0)
+            for name, counts in label_counts.items()
+            if name in taught or not taught
+        ),
+        default=(0, 0),
+    )
+    committee = workflow.committee
     if committee is not None:
-        kinds = tuple(m.model_copy(update={"model": m.model.chosen(labels, named)[0]}) for m in committee.kinds)
+        kinds = tuple(
+            m.model_copy(update={"model": m.model.chosen(labels, categories, workflow)[0]}) for m in committee.kinds
+        )
         committee = committee.model_copy(update={"kinds": kinds})
-    model, reason = workflow.model.chosen(labels, named)
+    model, reason = workflow.model.chosen(labels, categories, workflow)
     update: dict[str, object] = {"model": model, "committee": committee}
     if workflow.model.chooses:
         update["objectives"] = {name: o.for_exact_solver() for name, o in workflow.objectives.items()}

@@ -36,6 +36,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from modules.arrays import Float32Array, Float64Array
+from modules.models.gaussian_process import MOST_LABELS
 from modules.models.name_prior import SHARPNESS, NamePrior, softmax_rows
 from modules.training.labelled import CONSTANT, Labelled, Named
 from modules.training.left_out import NOISE, TEMPERATURES, Smoother, log_likelihoods
@@ -50,8 +51,9 @@ LOUDNESS = (1.0, 0.5)
 LEXICAL = (0.5, 1.0, 0.0)
 """Factors of what the shop's own words make of a name, where an encoder reads it as well. A name in the shop's language
 says more by its words than one that no product repeats."""
-WORDS = (0.0, 0.1, 0.3, 1.0)
-"""Factors of the words' own kernel beside the embedding's."""
+WORDS = (0.1, 0.3, 1.0)
+"""Factors of the words' own kernel beside the embedding's. None is not one of them: the likelihood may prefer it where
+the classes are better told with some, since what words say of rare categories is right more often than it is sure."""
 STEP = 1.0
 """What each step away from :data:`BEFORE_LABELS` costs: nats of the likelihood of all labels together."""
 LEAST_LABELS = 10
@@ -64,9 +66,6 @@ CELLS = 800_000
 
 WORD_ROWS = 1000
 """Labels that the words' factor is chosen by, at most."""
-MOST_LABELS = 10_000
-"""With more labels words are not compared: that takes a matrix of all pairs of labels."""
-
 _AT_ONCE = 4096
 """Labels whose targets, one per category, are held at once."""
 
@@ -119,7 +118,7 @@ class Numbers(NamedTuple):
             doublings
             + 4.0 * abs(self.weight - first.weight)
             + FADES.index(self.fade)
-            + WORDS.index(self.words)
+            + (WORDS.index(self.words) if self.words else 0)
             + float(self.whitened != first.whitened)
             + float(self.lexical != first.lexical)
         )

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from modules.models.auto import FEW_LABELS
+from modules.models.auto import FEW_LABELS, LABELS_PER_CATEGORY
+from modules.models.gaussian_process import MOST_LABELS
 from modules.objectives.exclusive import ExclusiveObjective
 from modules.settings.workflow import Workflow
 from modules.training.choice import with_chosen_model
@@ -41,6 +42,31 @@ def test_the_kind_follows_the_labels(labels: int, features: dict[str, Any], kind
     objective = chosen.workflow.objectives["exclusive"]
     assert isinstance(objective, ExclusiveObjective)
     assert (objective.loss, objective.ancestor_weight) == ("squared_hinge", 0.2)
+
+
+@pytest.mark.parametrize(
+    ("categories", "features", "most"),
+    [
+        (10, {}, FEW_LABELS),
+        (100, {}, 100 * LABELS_PER_CATEGORY),
+        (900, {}, MOST_LABELS),
+        (100, {"brand": {"kind": "categorical"}}, FEW_LABELS),
+        (100, {"title": {"kind": "text"}} | PICTURES, FEW_LABELS),
+    ],
+)
+def test_many_categories_want_more_labels_before_names_are_left(
+    categories: int, features: dict[str, Any], most: int
+) -> None:
+    settings = workflow(model={"kind": "auto"}, **({"features": features} if features else {}))
+    kinds = []
+    for labels in (most - 1, most):
+        # Categories without a label ask for none.
+        counts = np.r_[np.ones(categories, np.int64), np.zeros(500, np.int64)]
+        counts[0] = labels - categories + 1
+        chosen = with_chosen_model(settings, {"exclusive": counts})
+        kinds.append(chosen.workflow.model.kind)
+        assert f"{most:,}" in chosen.reason
+    assert kinds == ["lsa" if "brand" in features else "gaussian_process", "linear"]
 
 
 def test_labels_of_rules_do_not_count() -> None:

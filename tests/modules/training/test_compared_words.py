@@ -13,6 +13,7 @@ from modules.features.text import TextFeature
 from modules.models.auto import FEW_LABELS, WORDS_FROM, AutoModel
 from modules.models.build import MOST_COMPARED, compares_words
 from modules.models.gaussian_process import GaussianProcessModel
+from modules.settings.workflow import Workflow
 from modules.training import gaussian_process
 from modules.training.gaussian_process import NOISE, TEMPERATURES, WORDS, spread_over
 from modules.training.labelled import Labelled
@@ -57,7 +58,7 @@ def test_it_is_the_posterior_with_both_kernels(told: float) -> None:
     numbers = process.numbers
     expected = posterior(some, names, priors, numbers, rows.embeddings, words) @ spread * 0.7 / numbers.temperature
     np.testing.assert_allclose(process.logits(rows.embeddings, words), expected, atol=2e-3)
-    assert (numbers.words > 0) == (told == 1.0) == (process.words is not None)
+    assert (numbers.words > WORDS[0]) == (told == 1.0)
 
 
 def test_words_are_as_loud_as_the_labels_want_it() -> None:
@@ -83,7 +84,7 @@ def test_words_are_as_loud_as_the_labels_want_it() -> None:
     process = fitted(rows, names, priors, spread)
     assert base.examples
     assert values[process.numbers] == pytest.approx(max(values.values()), abs=1e-4)
-    assert process.numbers.words > 0
+    assert process.numbers.words > WORDS[0]
 
 
 def test_words_help_where_they_tell_what_the_embedding_does_not() -> None:
@@ -108,7 +109,7 @@ def test_with_very_many_labels_words_are_left_out(monkeypatch: pytest.MonkeyPatc
     ("labels", "compares"), [(0, False), (WORDS_FROM - 1, False), (WORDS_FROM, True), (FEW_LABELS - 1, True)]
 )
 def test_auto_compares_words_from_so_many_labels_on(labels: int, compares: bool) -> None:
-    model, _ = AutoModel().chosen(labels, True)
+    model, _ = AutoModel().chosen(labels, 10, Workflow.model_validate({"name": "shop"}))
     assert model.kind == "gaussian_process" and model.compares_words == compares
 
 
