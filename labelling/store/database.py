@@ -57,13 +57,16 @@ class Store:
       url: with its password. name: for people, without it.
     """
 
-    def __init__(self, place: str | Path, *, create: bool = True, patience: Patience = Patience()):
+    def __init__(
+        self, place: str | Path, *, create: bool = True, patience: Patience = Patience(), schema: str = "head"
+    ):
         """Opens the store and brings its tables up to date.
 
         Args:
           place: a file (SQLite), ``sqlite:///file`` or ``postgresql://user:password@host/database``.
           create: make a SQLite file that is not there yet.
           patience: how long reading and writing wait for other programs.
+          schema: the revision of a new store's tables; only one that a backup is restored into has an older one.
 
         Raises:
           InputError: there is no such store, it cannot be reached, or a newer version of Shelfmark made it.
@@ -77,7 +80,7 @@ class Store:
         self._identity = self._files()
         self.engine = self._engine()
         try:
-            upgrade(self.engine, self.name)
+            upgrade(self.engine, self.name, schema)
         except DBAPIError as error:
             self.engine.dispose()
             kind = outage_of(error, self._file)
