@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import warnings
 from dataclasses import dataclass
 
 import numpy as np
 
-from modules.arrays import FloatArray, Int64Array
+from modules.arrays import Float32Array, FloatArray, Int64Array
+from modules.models.name_prior import softmax_rows
+from modules.training.labelled import CONSTANT
+from modules.training.left_out import NOISE, TEMPERATURES, Smoother, equal_rows, log_likelihoods
 
-FOLDS = 5
-C = 30.0
 MAX_LABELS = 20_000
 """The number of labels that are checked at most; of more, a random sample is drawn."""
 
@@ -29,27 +29,32 @@ class Suspects:
     score: FloatArray
 
 
-def out_of_sample(vectors: FloatArray, labels: Int64Array, seed: int) -> tuple[FloatArray, Int64Array]:
-    """Probabilities of each labelled product by logistic regressions that have not seen its label.
+def out_of_sample(vectors: Float32Array, labels: Int64Array) -> tuple[Float32Array, Int64Array]:
+    """Probabilities of each labelled product by a regression that has not seen its label.
+
+    One linear regression per class on the targets 1 and 0, each product's answer without its own label and without
+    those of products with the same vector; their softmax at the temperature, with the noise, that the labels are
+    likeliest by.
 
     Args:
-      vectors: (n, d) embeddings of unit length.
-      labels: (n,), each class at least twice.
+      vectors: float32 (n, d), embeddings of unit length.
+      labels: (n,).
 
     Returns:
-      Probabilities (n, present) and the classes (present,) that the columns stand for.
+      Probabilities, float32 (n, present), and the classes (present,) that the columns stand for.
     """
-    from sklearn.linear_model import LogisticRegression
-    from sklearn.model_selection import StratifiedKFold, cross_val_predict
-
     present, codes = np.unique(labels, return_inverse=True)
-    # A class with fewer labels than folds is spread over some of them, and so always in the others.
-    folds = StratifiedKFold(min(FOLDS, int(np.bincount(codes).max())), shuffle=True, random_state=seed)
-    # Few labels and unit vectors: a weak penalty.
-    model = LogisticRegression(C=C, max_iter=200)
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")
-        return cross_val_predict(model, vectors, codes, cv=folds, method="predict_proba"), present
+    targets = np.zeros((len(codes), len(present)), np.float32)
+    targets[np.arange(len(codes)), codes] = 1.0
+    inputs = np.column_stack([vectors, np.full(len(vectors), CONSTANT**0.5)]).astype(np.float64)
+    groups = equal_rows(vectors, np.arange(len(vectors)))
+    best, most = targets, -np.inf
+    for errors in Smoother.of(inputs).left_out(targets, NOISE, groups):
+        scores = targets - errors
+        for temperature, own in zip(TEMPERATURES, log_likelihoods(scores, codes), strict=True):
+            if (likelihood := float(own.mean())) > most:
+                best, most = scores / np.float32(temperature), likelihood
+    return softmax_rows(best), present
 
 
 def suspects(probabilities: FloatArray, labels: Int64Array) -> Suspects:
@@ -76,24 +81,27 @@ def suspects(probabilities: FloatArray, labels: Int64Array) -> Suspects:
 
 
 def suspected_labels(vectors: FloatArray, labels: Int64Array, seed: int) -> Suspects:
-    """:func:`suspects` of labelled products; classes that have only one label cannot be judged.
+    """:func:`suspects` of labelled products; a class that only one product shows, or equal ones, cannot be judged.
 
     Args:
       vectors: (n, d) embeddings.
       labels: (n,) classes.
+      seed: draws the labels that are checked, where there are more than :data:`MAX_LABELS`.
 
     Returns:
       Rows of the arguments, suggested classes by their own numbers.
     """
-    nothing = Suspects(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    counts = np.bincount(labels) if len(labels) else np.zeros(1, np.int64)
-    rows = np.flatnonzero(counts[labels] >= 2) if len(labels) else np.zeros(0, np.int64)
+    rows = np.arange(len(labels))
     if len(rows) > MAX_LABELS:
         rows = np.sort(np.random.default_rng(seed).choice(rows, MAX_LABELS, replace=False))
-        counts = np.bincount(labels[rows], minlength=len(counts))
-        rows = rows[counts[labels[rows]] >= 2]
+    checked = np.asarray(vectors[rows], np.float32)
+    groups = equal_rows(checked, np.arange(len(rows)))
+    shown = np.unique(np.column_stack([labels[rows], groups]), axis=0)[:, 0]
+    classes, counts = np.unique(shown, return_counts=True)
+    kept = np.isin(labels[rows], classes[counts >= 2])
+    rows, checked = rows[kept], checked[kept]
     if len(np.unique(labels[rows])) < 2:
-        return nothing
-    probabilities, present = out_of_sample(np.asarray(vectors[rows], np.float32), labels[rows], seed)
+        return Suspects(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
+    probabilities, present = out_of_sample(checked, labels[rows])
     suspected = suspects(probabilities, np.searchsorted(present, labels[rows]))
     return Suspects(rows[suspected.rows], present[suspected.suggested], suspected.score)

@@ -21,9 +21,6 @@ fit many choices by chance, so each step away from the choice before any label h
 Where words are not compared, products without a label are rows as well, of what the process says of them
 (:mod:`modules.training.self_training`).
 
-Where words are not compared, products without a label are rows as well, of what the process says of them
-(:mod:`modules.training.self_training`).
-
 The words may have a linear kernel of their own beside the embedding's, b W W' of all pairs of labelled products: the
 embedding's directions are those that all products share, and leave out what few have. The labels choose b last.
 """
@@ -38,18 +35,16 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg, sparse
 
-from modules.arrays import Float32Array, Float64Array, IntpArray
+from modules.arrays import Float32Array, Float64Array
 from modules.models.name_prior import SHARPNESS, NamePrior, softmax_rows
 from modules.training.labelled import CONSTANT, Labelled, Named
+from modules.training.left_out import NOISE, TEMPERATURES, Smoother, log_likelihoods
 from modules.training.self_training import OVERCONFIDENCE, guesses
 
-NOISE = (0.05, 0.1, 0.2, 0.4, 0.8)
 NAME_WEIGHTS = (1.0, 0.5, 0.25, 0.0)
 """Shares of the prior, the greatest first: of equal likelihoods the first one wins."""
 FADES = (np.inf, 20.0, 5.0)
 """Labels of a category with which its prior counts half."""
-TEMPERATURES = (0.32, 0.16, 0.08, 0.04)
-"""Each half of the one before: the exponentials of one are the squares of the last one's."""
 LOUDNESS = (1.0, 0.5)
 """Factors of the encoder's columns in the kernel: of a language that it does not read it knows less than the SVD."""
 LEXICAL = (0.5, 1.0, 0.0)
@@ -282,59 +277,6 @@ def _pairs(words: sparse.csr_matrix) -> Float64Array:
     return np.asarray((words @ words.T).toarray(), np.float64)
 
 
-@dataclass(frozen=True)
-class _Smoother:
-    """X X' by its eigenvectors: from it all fits follow, for any noise.
-
-    Attributes:
-      vectors: (n, rank), orthonormal columns. values: (rank,), the eigenvalues, positive.
-    """
-
-    vectors: Float64Array
-    values: Float64Array
-
-    @classmethod
-    def of(cls, inputs: Float64Array) -> _Smoother:
-        """By the smaller one of the two matrices of products."""
-        rows, columns = inputs.shape
-        if rows <= columns:
-            return cls.of_pairs(inputs @ inputs.T)
-        other = cls.of_pairs(inputs.T @ inputs)
-        return cls(inputs @ (other.vectors / np.sqrt(other.values)), other.values)
-
-    @classmethod
-    def of_pairs(cls, kernel: Float64Array) -> _Smoother:
-        """Of a kernel's values for all pairs of rows, in place of X X'."""
-        values, vectors = np.linalg.eigh(kernel)
-        kept = values > 1e-9 * max(float(values[-1]), 1e-12)
-        return cls(vectors[:, kept], values[kept])
-
-    def left_out(self, targets: Float64Array, noise: float, groups: IntpArray) -> Float64Array:
-        """What the targets of the first rows differ by from a fit without their group; (rows, outputs).
-
-        With the fit H t, that is (I - H_gg)^-1 (t - H t)_g for the rows g of a group.
-
-        Args:
-          groups: of the first rows; the others are never left out.
-        """
-        count, shrunk = len(groups), self.values / (self.values + noise)
-        vectors = self.vectors[:count]
-        errors: Float64Array = targets[:count] - vectors @ (shrunk[:, None] * (self.vectors.T @ targets))
-        for rows in _by_size(groups):
-            of_group = vectors[rows]
-            own = (of_group * shrunk) @ of_group.transpose(0, 2, 1)
-            errors[rows] = np.linalg.solve(np.eye(rows.shape[1]) - own, errors[rows])
-        return errors
-
-
-def _by_size(groups: IntpArray) -> Iterator[IntpArray]:
-    """The rows of all groups of the same size, (groups, size), for each size."""
-    order = np.argsort(groups, kind="stable")
-    _, starts, sizes = np.unique(groups[order], return_index=True, return_counts=True)
-    for size in np.unique(sizes):
-        yield order[starts[sizes == size][:, None] + np.arange(size)]
-
-
 def _chosen(labelled: Labelled, known: Mapping[float, Named], spread: Float32Array) -> tuple[Numbers, float]:
     """The numbers of the greatest leave-one-out likelihood less their cost, and that likelihood.
 
@@ -356,7 +298,7 @@ def _chosen(labelled: Labelled, known: Mapping[float, Named], spread: Float32Arr
                 scores = taught
                 if weight:
                     scores = (taught + weight * faded[key, fade]).astype(np.float32, copy=False)
-                for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
+                for temperature, own in zip(TEMPERATURES, log_likelihoods(scores, labelled.labels), strict=True):
                     likelihood = float(np.average(own, weights=labelled.weights))
                     whitened, sharpness, levelled = key
                     numbers = Numbers(
@@ -379,13 +321,13 @@ def _with_words(labelled: Labelled, named: Named, spread: Float32Array, numbers:
     shares = numbers.weight * _share(numbers.fade, labelled.counts_without(classes))
     root, targets = np.sqrt(rows.weights)[:, None], rows.targets(classes)
     best, most = (numbers, float("nan")), -np.inf
+    both = (root * np.concatenate([targets, said], axis=1)).astype(np.float32)
     for factor in WORDS:
-        smoother = _Smoother.of_pairs(embedded + factor * worded)
-        for noise in NOISE:
-            errors = smoother.left_out(root * targets, noise, labelled.groups) / root[:count]
-            prior = smoother.left_out(root * said, noise, labelled.groups) / root[:count]
+        smoother = Smoother.of_pairs(embedded + factor * worded)
+        for noise, left_out in zip(NOISE, smoother.left_out(both, NOISE, labelled.groups), strict=True):
+            errors, prior = np.split(left_out / root[:count], 2, axis=1)
             scores = ((targets[:count] - errors + shares * prior) @ spread).astype(np.float32)
-            for temperature, own in zip(TEMPERATURES, _log_likelihoods(scores, labelled.labels), strict=True):
+            for temperature, own in zip(TEMPERATURES, log_likelihoods(scores, labelled.labels), strict=True):
                 chosen = numbers._replace(noise=noise, temperature=temperature, words=factor)
                 likelihood = float(np.average(own, weights=labelled.weights))
                 value = likelihood - STEP * chosen.steps() / float(labelled.weights.sum())
@@ -401,17 +343,6 @@ def _uses_of(said: Iterable[_Said]) -> Iterator[tuple[_Said, float, float]]:
     yield (first.whitened, first.sharpness, first.levelled), 0.0, first.fade
 
 
-def _log_likelihoods(scores: Float32Array, labels: IntpArray) -> Iterator[Float32Array]:
-    """Of each row's label at each of :data:`TEMPERATURES`; the exponentials are taken once, for the flattest."""
-    scores = scores - scores.max(axis=1, keepdims=True)
-    own = scores[np.arange(len(labels)), labels]
-    shares = np.exp(scores / np.float32(TEMPERATURES[0]))
-    for temperature in TEMPERATURES:
-        if temperature != TEMPERATURES[0]:
-            np.square(shares, out=shares)
-        yield np.maximum(own / np.float32(temperature) - np.log(shares.sum(axis=1)), np.log(1e-12))
-
-
 def _left_out_scores(
     rows: Labelled, named: Named, count: int, said: Mapping[_Said, Float32Array]
 ) -> Iterator[tuple[float, float, Float32Array, dict[_Said, Float32Array]]]:
@@ -419,14 +350,15 @@ def _left_out_scores(
 
     Each row's are those without its group (Rasmussen and Williams, equation 5.12), and so the errors' complement.
     """
-    root, groups = np.sqrt(rows.weights)[:, None], rows.groups[:count]
-    targets = rows.targets(len(named.names))
+    root, groups = np.sqrt(rows.weights)[:, None].astype(np.float32), rows.groups[:count]
+    targets = rows.targets(len(named.names)).astype(np.float32)
+    stacked = np.concatenate([targets, *said.values()], axis=1)
+    stacked *= root
     for loudness in LOUDNESS if named.encoder.any() else LOUDNESS[:1]:
-        smoother = _Smoother.of(root * rows.inputs(named.factors(loudness)))
-        for noise in NOISE:
-            taught = targets[:count] - smoother.left_out(root * targets, noise, groups) / root[:count]
-            errors = {key: smoother.left_out(root * p, noise, groups) / root[:count] for key, p in said.items()}
-            yield loudness, noise, taught.astype(np.float32), {k: e.astype(np.float32) for k, e in errors.items()}
+        smoother = Smoother.of(np.sqrt(rows.weights)[:, None] * rows.inputs(named.factors(loudness)))
+        for noise, errors in zip(NOISE, smoother.left_out(stacked, NOISE, groups), strict=True):
+            own, *others = np.split(errors / root[:count], len(said) + 1, axis=1)
+            yield loudness, noise, targets[:count] - own, dict(zip(said, others, strict=True))
 
 
 def spread_over(ancestors: Sequence[Sequence[int]], classes: int, weight: float) -> Float32Array:

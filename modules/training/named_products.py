@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple, Self
@@ -15,6 +14,7 @@ from modules.models.name_prior import name_prior
 from modules.training.fit import balanced_weights
 from modules.training.gaussian_process import Process, fit_process, spread_over
 from modules.training.labelled import Labelled, Named
+from modules.training.left_out import equal_rows
 from modules.training.self_training import MOST_GUESSED
 
 if TYPE_CHECKING:
@@ -88,7 +88,7 @@ def process_of(
     if objective.class_weights == "balanced":
         weights = np.array(balanced_weights(np.bincount(own, minlength=classes)))[own]
     shown = rows if products is None else products[rows]
-    groups = _equal_rows(known.embeddings, shown)
+    groups = equal_rows(known.embeddings, shown)
     words = None if known.words is None else known.words[rows]
     return fit_process(
         Labelled(known.embeddings[rows], own, groups, weights, words), known.named,
@@ -103,10 +103,3 @@ def _others(count: int, rows: IntpArray, seed: int) -> IntpArray:
     if len(others) > MOST_GUESSED:
         others = np.sort(np.random.default_rng(seed).choice(others, MOST_GUESSED, replace=False))
     return others
-
-
-def _equal_rows(embeddings: Float32Array, rows: IntpArray) -> IntpArray:
-    """A number per row, the same for equal ones: a product that a resample has drawn twice, or a variant."""
-    numbers: dict[bytes, int] = {}
-    digests = (hashlib.blake2b(embeddings[row].tobytes(), digest_size=16).digest() for row in rows)
-    return np.array([numbers.setdefault(digest, len(numbers)) for digest in digests], np.intp)
