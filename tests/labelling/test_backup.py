@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import inspect, select, text
+from sqlalchemy import select, text
 
 from labelling.store import Store, accounts, queue, rows
 from labelling.store import tables as t
@@ -29,18 +29,8 @@ from modules.errors import InputError
 from modules.progress import listening
 from tests.cli.program import run
 from tests.labelling import shop
+from tests.labelling.cells import rows_of
 from tests.labelling.shop import BOOTS, NOW, SANDALS
-
-
-def _rows(place: str) -> dict[str, list[str]]:
-    """Table to its rows as the database itself writes them, JSON as its text."""
-    with Store(place, create=False) as store, store.read() as connection:
-        kept = {}
-        for name in inspect(connection).get_table_names():
-            columns = [column["name"] for column in inspect(connection).get_columns(name)]
-            texts = ", ".join(f"CAST({column} AS TEXT)" for column in columns)
-            kept[name] = sorted(map(repr, connection.execute(text(f"SELECT {texts} FROM {name}"))))
-    return kept
 
 
 def _work(place: str) -> None:
@@ -81,11 +71,11 @@ def test_the_same_rows_come_back(place: str, other: str, tmp_path: Path) -> None
 
 def test_a_store_moves_from_a_file_into_either_database(place: str, other: str, tmp_path: Path) -> None:
     _work(other)
-    before = _rows(other)
+    before = rows_of(other)
     with Store(other) as store:
         back_up(store, tmp_path / "backup.jsonl.gz")
     restore(place, tmp_path / "backup.jsonl.gz")
-    after = _rows(place)
+    after = rows_of(place)
     # PostgreSQL writes true where SQLite writes 1.
     assert after.pop("accounts")[0].replace("'true'", "'1'") == before.pop("accounts")[0]
     after_numbers, before_numbers = after.pop("labels"), before.pop("labels")
@@ -129,7 +119,7 @@ def test_any_rows_come_back(
                 connection.execute(t.runs.insert().values(id=f"{number}", workflow="w", time=number, facts=fact))
         back_up(store, folder / "b.gz")
     restore(str(folder / "c.sqlite"), folder / "b.gz")
-    assert _rows(str(folder / "a.sqlite")) == _rows(str(folder / "c.sqlite"))
+    assert rows_of(str(folder / "a.sqlite")) == rows_of(str(folder / "c.sqlite"))
 
 
 def _label_on(place: str, who: str, stop: Any) -> None:
@@ -188,10 +178,10 @@ def backup(tmp_path: Path) -> Path:
 def test_a_store_with_rows_is_refused_and_stays(backup: Path, place: str) -> None:
     with Store(place) as store:
         shop.fill(store, shop.batch(1))
-    before = _rows(place)
+    before = rows_of(place)
     with pytest.raises(InputError, match="expected an empty label store: this one has rows"):
         restore(place, backup)
-    assert _rows(place) == before
+    assert rows_of(place) == before
 
 
 def _changed(content: bytes) -> Iterator[tuple[str, bytes]]:
@@ -290,7 +280,7 @@ def test_a_killed_command_is_repeated(place: str, other: str, tmp_path: Path) ->
     assert restore(place, file).rows["items"] == 2500
 
 
-def test_progress_ends_at_all_rows(other: str, tmp_path: Path) -> None:
+def test_progress_ends_at_allrows_of(other: str, tmp_path: Path) -> None:
     with Store(other) as store:
         shop.fill(store, shop.batch(1200))
         told: list[tuple[int, int]] = []
