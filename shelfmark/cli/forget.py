@@ -117,7 +117,7 @@ def _elsewhere(loaded: LoadedWorkflow, *, of_product: bool) -> Iterator[str]:
         yield f"{near(folder.root)}, artifacts of runs: `{loaded.command('run')}`, then `{cleaned}`"
         batches = folder.root / "ActiveSampler"
         if of_product and batches.is_dir():
-            yield f"{near(batches)}, the batches that runs have picked: no command deletes them; delete the folder"
+            yield f"{near(batches)} and ML Metadata, which products each run has picked: no command deletes that"
     if folder.reports.is_dir():
         yield f"{near(folder.reports)}, reports of runs: delete the folder"
 
