@@ -16,7 +16,7 @@ from labelling.store import Store, accounts, queue
 from labelling.store import tables as t
 from labelling.store.agreement import agreement
 from labelling.store.answering import Answer, give
-from labelling.store.database import Patience
+from labelling.store.database import Patience, now
 from labelling.store.forgetting import forget_annotator, forget_product
 from labelling.store.snapshot import write_snapshot
 from modules.errors import InputError
@@ -24,8 +24,10 @@ from modules.labels import read_labels, resolve
 from tests.cli.program import run
 from tests.labelling import shop
 from tests.labelling.cells import rows_of
+from tests.labelling.serving import Annotator, serving
 from tests.labelling.shop import BOOTS, KINDS, NOW, SANDALS, TREE
 
+PASSWORD = "a long horse of battery"
 # An id and a name that a database escapes, that a pattern could take for more, and that begin another one.
 PRODUCT, ANNOTATOR = "x_1%'\"\\ü", "o'näomi_%"
 
@@ -183,7 +185,7 @@ def _labelled(place: str) -> None:
             }
             connection.execute(insert(t.triplets).values(triplet))
             queue.assign(connection, "round-1", annotator="ann", count=1)
-            accounts.put(connection, "ann", NOW, password="a long horse of battery")
+            accounts.put(connection, "ann", NOW, password=PASSWORD)
             accounts.sign_in(connection, "ann", NOW, "192.0.2.7")
             for number in range(1, 6):
                 for who, category in (("ann", BOOTS), ("ben", BOOTS if number < 4 else SANDALS), ("cem", SANDALS)):
@@ -211,7 +213,7 @@ def test_labels_and_agreement_are_the_same_without_the_name(place: str, tmp_path
         assert _agreed(store, tmp_path / "after") == before and len(before[0]) == 3
         assert forgotten.notes == 15
         with store.write() as connection:
-            assert accounts.check(connection, "ann", "a long horse of battery") is None
+            assert accounts.check(connection, "ann", PASSWORD) is None
             assert queue.take(connection, "dan", NOW + 10) is not None
         assert '"annotator":"ann"' not in (tmp_path / "after" / "labels.jsonl").read_text("utf-8")
         again = forget_annotator(store, "ann")
@@ -286,6 +288,35 @@ def test_no_byte_of_the_file_holds_it(tmp_path: Path) -> None:
         assert name.encode() not in _bytes(tmp_path)
         with store.read() as connection:
             assert len(connection.scalars(select(t.labels.c.annotator)).all()) == 199
+
+
+@pytest.mark.slow
+def test_the_pages_go_on_meanwhile(place: str) -> None:
+    with Store(place) as store:
+        shop.fill(store, shop.batch(6))
+        with store.write() as connection:
+            for who, role in (("ann", "labeller"), ("ben", "admin")):
+                accounts.put(connection, who, now(), password=PASSWORD, role=role)
+        with serving(place, "--accounts") as server:
+            ann, ben = Annotator(server.url), Annotator(server.url)
+            for annotator, who in ((ann, "ann"), (ben, "ben")):
+                assert annotator.sign_in(who, PASSWORD).status_code == 303
+            card, kept = ann.next(), ben.next()
+            assert card is not None and kept is not None
+            forget_product(store, card["product"])
+            store.scrub()
+            refused = ann.say(card, BOOTS)
+            assert refused.status_code == 400 and "there is no such item" in refused.text
+            other = ann.next()
+            assert other is not None and ann.say(other, BOOTS).json()["labels"] == 1
+            token = forget_annotator(store, "ann").token
+            store.scrub()
+            assert ann.http.get("/").headers["location"].startswith("/sign-in")
+            assert ann.sign_in("ann", PASSWORD).status_code != 303
+            assert ben.say(kept, SANDALS).json()["labels"] == 1
+        with store.read() as connection:
+            said = connection.execute(select(t.labels.c.product_id, t.labels.c.annotator)).all()
+    assert sorted(map(tuple, said)) == sorted([(other["product"], token), (kept["product"], "ben")])
 
 
 @pytest.mark.parametrize("held", ["", "a\0b", "\udcff"])
