@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -60,7 +61,7 @@ def forget(
     if loaded is None:
         typer.echo("  runs and publications: name their workflow by --workflow FILE to see them")
         return
-    for line in _elsewhere(loaded, of_product=product is not None):
+    for line in _elsewhere(loaded, product):
         typer.echo(f"  {line}")
 
 
@@ -93,7 +94,7 @@ def _forget_snapshots(loaded: LoadedWorkflow, dry_run: bool) -> None:
     place = folder.path / SNAPSHOTS
     if not place.is_dir():
         return
-    with folder.locked():
+    with nullcontext() if dry_run else folder.locked():
         count = sum(1 for _ in place.iterdir())
         if not dry_run:
             try:
@@ -103,32 +104,43 @@ def _forget_snapshots(loaded: LoadedWorkflow, dry_run: bool) -> None:
     typer.echo(f"{near(place)}: {counted(count, 'snapshot')} of labels {'would be ' if dry_run else ''}deleted")
 
 
-def _elsewhere(loaded: LoadedWorkflow, *, of_product: bool) -> Iterator[str]:
+def _elsewhere(loaded: LoadedWorkflow, product: str | None) -> Iterator[str]:
     """What is left to do, in the order in which it has to be done."""
     from pipeline.run_folder import RunFolder
 
     folder = RunFolder.of(loaded.workflow)
     for name in loaded.workflow.labels.files:
         yield f"{near(loaded.find(name))}, a file of labels that the workflow names: delete its lines there"
-    if of_product:
-        yield from _of_products(loaded, folder)
+    if product is not None:
+        yield from _of_products(loaded, folder, product)
     if folder.root.is_dir():
         cleaned = loaded.command("clean", "--keep-runs", "1")
         yield f"{near(folder.root)}, artifacts of runs: `{loaded.command('run')}`, then `{cleaned}`"
         batches = folder.root / "ActiveSampler"
-        if of_product and batches.is_dir():
+        if product is not None and batches.is_dir():
             yield f"{near(batches)} and ML Metadata, which products each run has picked: no command deletes that"
     if folder.reports.is_dir():
         yield f"{near(folder.reports)}, reports of runs: delete the folder"
 
 
-def _of_products(loaded: LoadedWorkflow, folder: RunFolder) -> Iterator[str]:
-    daily = f"`{loaded.command('predict')}`, then `{loaded.command('publish', 'TARGET')}` for each target"
+def _of_products(loaded: LoadedWorkflow, folder: RunFolder, product: str) -> Iterator[str]:
+    from modules.predictions.daily.state import holds
+    from publishing.log import holds as is_published
+    from publishing.log import status_of
+
     yield "the feed: take the product out of it; one that is in it again is a new product, without labels"
-    yield f"daily predictions, similarity indexes and what is published: out of the feed, {daily}"
+    predicted = f"without it in the feed, `{loaded.command('predict')}`"
+    if holds(folder.daily, product):
+        yield f"{near(folder.daily)}, daily predictions, which have it: {predicted}"
+    for log in sorted(folder.publications.glob("*.sqlite")):
+        if is_published(log, product):
+            published = f"`{loaded.command('publish', 'TARGET')}`"
+            yield f"{status_of(log).target}, where it is published: {predicted}, then {published}"
+    if folder.pushed_indexes.is_dir():
+        yield f"{near(folder.pushed_indexes)}, similarity indexes: {predicted} hides it until a run pushes others"
     if folder.sources.is_dir():
         cleaned = loaded.command("clean", "--sources")
-        yield f"{near(folder.sources)}, snapshots of feeds: after that `{cleaned}`"
+        yield f"{near(folder.sources)}, snapshots of feeds: after the next one, `{cleaned}`"
     if folder.encodings.is_dir():
         cleaned = loaded.command("clean", "--encodings")
         yield f"{near(folder.encodings)}, vectors of texts, without ids: `{cleaned}`"

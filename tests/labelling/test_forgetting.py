@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +23,9 @@ from labelling.store.forgetting import forget_annotator, forget_product
 from labelling.store.snapshot import write_snapshot
 from modules.errors import InputError
 from modules.labels import read_labels, resolve
+from modules.predictions.daily.state import DailyState, database_of
+from pipeline.run_folder import RunFolder
+from publishing.log import PublicationLog
 from tests.cli.program import run
 from tests.labelling import shop
 from tests.labelling.cells import rows_of
@@ -334,8 +339,15 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "name: shop\nfeed: {files: [feed.csv]}\nlabels: {store: labels.sqlite, files: [more.csv]}\n"
     )
     _labelled("labels.sqlite")
-    for folder in ("labels/17", "pipeline/ActiveSampler", "sources", "reports"):
+    for folder in ("labels/17", "pipeline/ActiveSampler", "sources", "reports", "publications", "daily"):
         (tmp_path / "runs/shop" / folder).mkdir(parents=True)
+    for name, product in (("first", "p1"), ("second", "p2")):
+        with PublicationLog(tmp_path / f"runs/shop/publications/{name}.sqlite", f"the {name} table") as log:
+            log.acknowledge([(product, b"digest")], 1)
+    with DailyState(tmp_path / "runs/shop/daily"):
+        pass
+    with closing(sqlite3.connect(database_of(tmp_path / "runs/shop/daily"))) as state, state:
+        state.execute("insert into products values ('p1', x'00', 'm', 'r', '', 1, 1, x'00')")
     with Store("labels.sqlite") as store:
         store.copy_beside()
     return tmp_path
@@ -346,15 +358,22 @@ def test_the_command(workflow: Path, capsys: pytest.CaptureFixture[str]) -> None
     code, out, err = run(capsys, "forget", "--product", "p1", "--dry-run")
     assert code == 0 and "rows would be deleted: answers 3, items 1, labels 3, products 1" in out, err
     assert rows_of("labels.sqlite") == before and (workflow / "runs/shop/labels/17").is_dir()
+    with RunFolder(workflow / "runs/shop").locked():
+        code, _, err = run(capsys, "forget", "--product", "p0")
+    assert code == 2 and "another run of this workflow is under way" in err
     code, out, err = run(capsys, "forget", "--product", "p1")
     assert code == 0 and "rows deleted" in out and not (workflow / "runs/shop/labels").exists(), err
     for said in (
-        "labels.sqlite.bak, a copy", "more.csv", "shelfmark predict --workflow w.yaml", "shelfmark publish TARGET",
+        "labels.sqlite.bak, a copy", "more.csv", "runs/shop/daily, daily predictions, which have it: without it in",
+        "the first table, where it is published", "shelfmark predict --workflow w.yaml`, then `shelfmark publish",
         "shelfmark clean --sources", "shelfmark clean --keep-runs 1", "runs/shop/pipeline/ActiveSampler", "reports",
     ):  # fmt: skip
         assert said in out
+    assert "the second table" not in out
+    code, out, err = run(capsys, "forget", "--product", "p4")
+    assert code == 0 and " table, where" not in out and "which have it" not in out, err
     code, out, err = run(capsys, "forget", "--annotator", "ann", "--store", "labels.sqlite")
-    assert code == 0 and "now bear the name annotator-" in out and "12 notes of labels contain" in out, err
+    assert code == 0 and "now bear the name annotator-" in out and "6 notes of labels contain" in out, err
     code, out, err = run(capsys, "forget", "--annotator", "ann", "--store", "labels.sqlite")
     assert code == 0 and "labels.sqlite: no row holds it" in out and "--workflow FILE" in out, err
 
