@@ -18,7 +18,7 @@ from sqlalchemy import JSON, Column, Connection, Table, Text, cast, delete, func
 
 from labelling.store import accounts, throttle
 from labelling.store import tables as t
-from labelling.store.database import Store, now
+from labelling.store.database import Store, name_of, now
 from modules.errors import InputError, Problem
 
 
@@ -181,6 +181,7 @@ def _append_only_lifted(connection: Connection) -> Iterator[None]:
     """Takes away what holds the log, and puts it back: within the transaction, so that others never see it gone."""
     names = {f"{table}_no_{action}": table for table in t.APPEND_ONLY for action in ("update", "delete")}
     if connection.dialect.name == "postgresql":
+        _refuse_others(connection)
         for name, table in names.items():
             connection.execute(text(f"ALTER TABLE {table} DISABLE TRIGGER {name}"))
         yield
@@ -194,3 +195,14 @@ def _append_only_lifted(connection: Connection) -> Iterator[None]:
     yield
     for sql in made.values():
         connection.exec_driver_sql(sql)
+
+
+def _refuse_others(connection: Connection) -> None:
+    """PostgreSQL lets nobody but a table's owner lift its triggers."""
+    owner, is_owner = connection.execute(
+        text("SELECT tableowner, pg_has_role(tableowner, 'USAGE') FROM pg_tables WHERE tablename = 'labels'"
+             " AND schemaname = ANY (current_schemas(false))")
+    ).one()  # fmt: skip
+    if not is_owner:
+        expected = f"expected the role {owner!r}, which owns the store's tables: the log is append-only for all others"
+        raise InputError(Problem(name_of(connection.engine.url), expected, hint="connect as that role (--store)"))

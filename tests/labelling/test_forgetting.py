@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import JSON, Boolean, Column, Float, Integer, String, insert, select, text
+from sqlalchemy import JSON, Boolean, Column, Float, Integer, String, insert, make_url, select, text
 
 from labelling.store import Store, accounts, queue
 from labelling.store import tables as t
@@ -249,6 +249,23 @@ def test_a_dry_run_counts_and_changes_nothing(place: str) -> None:
             done = forget(store, held)
             assert (done.deleted, done.changed) == (planned.deleted, planned.changed) and done.deleted
             before = rows_of(place)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("place", ["postgresql"], indirect=True)
+def test_only_the_owner_of_the_tables_may(place: str) -> None:
+    _labelled(place)
+    with Store(place) as store, store.write() as connection:
+        for statement in (
+            "DROP ROLE IF EXISTS clerk", "CREATE ROLE clerk LOGIN", "GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk",
+            "GRANT ALL ON ALL SEQUENCES IN SCHEMA public TO clerk",
+        ):  # fmt: skip
+            connection.execute(text(statement))
+    before = rows_of(place)
+    url = make_url(place).set(username="clerk").render_as_string(hide_password=False)
+    with Store(url) as store, pytest.raises(InputError, match="which owns the store's tables.*connect as that role"):
+        forget_product(store, "p1")
+    assert rows_of(place) == before
 
 
 _KILLED = """
