@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import BaseModel, Field
 
 
@@ -52,5 +54,8 @@ class Objective(BaseModel):
     probability: float | None
     categories: list[str] = Field(
         description="Ids of the categories that the product is put into: one at most, or those over their threshold."
+    )
+    decision: Literal["accept", "review"] | None = Field(
+        None, description="Whether the category needs no look; only where the last blessed run has thresholds for it."
     )
     top: list[Category] = Field(description="The most probable categories, best first.")

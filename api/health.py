@@ -32,7 +32,7 @@ async def ready(request: Request) -> Response:
         catalogue = services.similar.loaded.catalogue
         served |= {"version": catalogue.version, "methods": list(catalogue.methods)}
     if services.classifier is not None and services.classifier.models.loaded is not None:
-        served["model"] = services.classifier.models.loaded.version
+        served["model"] = services.classifier.models.loaded.push
     if services.products is not None and services.products.loaded is not None:
         served["run"] = services.products.loaded.run
     if not served:

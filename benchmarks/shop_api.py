@@ -100,7 +100,7 @@ def classify_app(pushed: str, workflow: str) -> Any:
     from api.similarity.metrics import Metrics
     from modules.settings.workflow import Workflow
 
-    models: Current[Model] = Current(PushedModels(Path(pushed)), "")
+    models: Current[Model] = Current(PushedModels(Path(pushed), lambda _version: None), "")
     models.load()
     reader = ProductReader(Workflow.model_validate_json(workflow), [tuple])
     return create_app(Services(Metrics(), classifier=Classifier(models, reader)), Access())

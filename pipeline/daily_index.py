@@ -88,7 +88,7 @@ def renew_index(loaded: LoadedWorkflow, state: DailyState) -> Renewed | None:
         return None
     run, served = published_model(loaded)
     model = fingerprint(served)
-    base = _newest_base(folder, model)
+    base = newest_base(folder, model)
     if base is None:
         return None
     with _writable(folder):
@@ -117,7 +117,7 @@ class _Renewal:
         self._taxonomy = Taxonomy.load(base / TAXONOMY_FILE)
         self._manifests = {name: read_manifest(path, verify=False) for name, path in indexes_in(base).items()}
         given = workflow.similarity.indexes if workflow.similarity is not None else {}
-        self._settings = {name: _settings_of(given.get(name), manifest) for name, manifest in self._manifests.items()}
+        self._settings = {name: settings_of(given.get(name), manifest) for name, manifest in self._manifests.items()}
 
     def renew(self) -> Renewed:
         known = self._state.base()
@@ -162,7 +162,7 @@ class _Renewal:
     def _newer(self) -> Mapping[str, Items]:
         """Per index the outdated products as they are today, in the order of their ids."""
         if not OutdatedFiles.living(self._state.place):
-            return {name: _nothing(manifest) for name, manifest in self._manifests.items()}
+            return {name: nothing(manifest) for name, manifest in self._manifests.items()}
         files = OutdatedFiles(self._state.place)
         newer = {}
         for name in self._manifests:
@@ -182,9 +182,8 @@ class _Renewal:
         files = DailyFiles(self._state.place, is_held=True)
         reasons: list[str] = []
         for name, settings in self._settings.items():
-            # Tables of neighbours are for batch jobs, which read the run's artifact.
-            own = settings.model_copy(update={"neighbours": 0})
-            reasons += make_index(files, self._taxonomy, own, self._daily.model, self._seed, part, name).reasons
+            # The run's table of neighbours is of the base before.
+            reasons += make_index(files, self._taxonomy, settings, self._daily.model, self._seed, part, name).reasons
         return tuple(reasons)
 
     def _complete(self, part: Path) -> None:
@@ -227,7 +226,7 @@ def _base_of(version: Path) -> Path | None:
         return None
 
 
-def _newest_base(folder: Path, model: str) -> Path | None:
+def newest_base(folder: Path, model: str) -> Path | None:
     """The newest whole version of a model's indexes; None: there is none."""
     for version in reversed(_versions(folder)):
         # A layer holds no whole index.
@@ -236,14 +235,15 @@ def _newest_base(folder: Path, model: str) -> Path | None:
     return None
 
 
-def _settings_of(given: IndexSettings | None, manifest: Manifest) -> IndexSettings:
-    """The workflow's settings of an index, if they are of the same embedding."""
+def settings_of(given: IndexSettings | None, manifest: Manifest) -> IndexSettings:
+    """The workflow's settings of an index, if they are of the same embedding; else without a table of neighbours."""
     if given is not None and embedding_column(given.embedding) == manifest.embedding.column:
         return given
-    return IndexSettings(embedding=embedding_name(manifest.embedding.column))
+    return IndexSettings(embedding=embedding_name(manifest.embedding.column), neighbours=0)
 
 
-def _nothing(manifest: Manifest) -> Items:
+def nothing(manifest: Manifest) -> Items:
+    """No products, as an index of these would have them."""
     return Items(SCHEMA.empty_table(), np.zeros((0, manifest.dimension), np.float16), manifest.embedding)
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from modules.audit.record import Audits
 from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.examples import TAXONOMY_FILE
@@ -33,8 +34,10 @@ from pipeline.workflow_file import LoadedWorkflow
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from modules.predictions.acceptance import ModelAcceptance
     from modules.predictions.daily.files import DailyFiles
     from modules.predictions.read import PredictionFiles, Query
+    from modules.predictions.withdrawn import Withdrawn
     from modules.taxonomy import Taxonomy
 
 SHOWN = 20
@@ -139,7 +142,6 @@ class Published:
       run: the newest one that has them, or the one that a rollback went back to.
       model: fingerprint of the model that made them; empty where its folder is gone.
       neighbours: tables of neighbours of the same run, by the names of their indexes.
-      there: see :class:`modules.similarity.neighbour_table.NeighbourTable`.
       rollback: the one that stands. rows: see :meth:`pipeline.rollback.Earlier.missing`.
     """
 
@@ -150,7 +152,6 @@ class Published:
     neighbours: dict[str, Path]
     rollback: Rollback | None
     rows: str
-    there: Callable[[list[str]], set[str]] | None = None
 
 
 def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> Published:
@@ -162,7 +163,6 @@ def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = 
     Raises:
       InputError: there is no run, no model was blessed yet, a file is damaged, or the daily predictions are not whole.
     """
-    from modules.similarity.identity import fingerprint
     from modules.similarity.make import NEIGHBOURS
 
     run, rollback = published_run(loaded, going_back)
@@ -171,20 +171,44 @@ def published_predictions(loaded: LoadedWorkflow, going_back: Rollback | None = 
     daily = None if last is None else _daily(loaded, last)
     index = "similarity_index"
     tables = sorted((run.folder(index) / NEIGHBOURS).glob("*.parquet")) if index in run.outputs else []
-    served = _served(run)
-    # A retention may have deleted it.
-    made_by = fingerprint(served) if served is not None and served.is_dir() else ""
     neighbours = {table.stem: table for table in tables}
     rows = OF_RUN if last is None else repr(last.ended)
-    there = None if daily is None else daily.there
-    return Published(run, daily or files, taxonomy, made_by, neighbours, rollback, rows, there)
+    chosen = daily or files
+    chosen.withdrawn = _withdrawn(loaded, run)
+    return Published(run, chosen, taxonomy, _made_by(run), neighbours, rollback, rows)
 
 
 def published_version(loaded: LoadedWorkflow) -> str:
     """Another one whenever :func:`published_predictions` are others."""
     run, rollback = published_run(loaded)
     last = _last_pass(loaded, run, rollback)
-    return f"{run.id}-{run.outputs[PUBLISHED].id}" + ("" if last is None else f"-{last.ended}")
+    parts = [run.id, str(run.outputs[PUBLISHED].id), "" if last is None else str(last.ended)]
+    return "-".join(filter(None, [*parts, _withdrawn(loaded, run).version]))
+
+
+def published_acceptance(loaded: LoadedWorkflow, version: str | None) -> ModelAcceptance | None:
+    """What the published predictions are held to; None if that has this version, or nothing is published.
+
+    Raises:
+      InputError: the thresholds are gone or damaged.
+    """
+    from modules.predictions.acceptance import ModelAcceptance, thresholds_in
+
+    try:
+        run, _ = published_run(loaded)
+    except InputError:
+        # A server may stand where models are pushed to, and no run is known.
+        return None
+    withdrawn = _withdrawn(loaded, run)
+    newest = "-".join(filter(None, [str(run.outputs[PUBLISHED].id), withdrawn.version]))
+    if newest == version:
+        return None
+    return ModelAcceptance(newest, _made_by(run), thresholds_in(run.folder(PUBLISHED)), withdrawn)
+
+
+def _withdrawn(loaded: LoadedWorkflow, run: Run) -> Withdrawn:
+    """What audits of the model behind a run's published predictions have taken back."""
+    return Audits(RunFolder.of(loaded.workflow).audits).withdrawn(model_of(run.outputs[PUBLISHED]))
 
 
 def published_run(loaded: LoadedWorkflow, going_back: Rollback | None = None) -> tuple[Run, Rollback | None]:
@@ -222,6 +246,14 @@ def _served(run: Run) -> Path | None:
     """The folder of the model behind a run's published predictions, which need not be there any longer."""
     model = model_of(run.outputs[PUBLISHED])
     return folder_of(model) / SERVING if model else None
+
+
+def _made_by(run: Run) -> str:
+    """Fingerprint of that model; empty where a retention has deleted it."""
+    from modules.similarity.identity import fingerprint
+
+    served = _served(run)
+    return fingerprint(served) if served is not None and served.is_dir() else ""
 
 
 def _query(

@@ -70,6 +70,11 @@ class RunFolder:
         return self.path / "daily"
 
     @property
+    def audits(self) -> Path:
+        """The audits of what was accepted."""
+        return self.path / "audits"
+
+    @property
     def rollback(self) -> Path:
         """Which earlier model is published by in place of the newest one."""
         return self.path / "rollback.json"

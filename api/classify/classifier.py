@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,10 +22,11 @@ from modules.feeds.encoding import bytes_entry, example_of
 from modules.feeds.quarantine import REASONS
 from modules.objectives import kind_named
 from modules.predictions.columns import CATEGORY, CATEGORY_ID, PROBABILITY, SOURCE, objective_column
-from modules.predictions.documents import DIGITS, objective_answers
+from modules.predictions.documents import DIGITS, REVIEW, objective_answers
 from modules.predictions.guesses import NAMES, without_guesses
 
 if TYPE_CHECKING:
+    from modules.predictions.acceptance import ModelAcceptance
     from modules.predictions.live import LiveModel
 
 MAX_BATCH = 256
@@ -34,13 +35,19 @@ Answers = dict[str, dict[str, Any]]
 """Objective to what is said of a product."""
 Job = tuple[bytes, int]
 """A product as an example, and how many categories are asked for."""
+Held = Callable[[str | None], "ModelAcceptance | None"]
+"""Gives what the published predictions are held to; None if that is still what has the version of the argument."""
 
 
 class Model:
-    """A pushed model, loaded, as :class:`api.current.Current` holds it. ``version``: of the push."""
+    """A pushed model, loaded, as :class:`api.current.Current` holds it.
 
-    def __init__(self, live: LiveModel, version: str):
-        self.live, self.version = live, version
+    Attributes:
+      push: the version that it was pushed as. version: of the push, and of what its answers are held to.
+    """
+
+    def __init__(self, live: LiveModel, push: str, version: str):
+        self.live, self.push, self.version = live, push, version
 
     def answers(self, examples: Sequence[bytes], top: int) -> list[Answers | None]:
         """What the model says of each product, with ``top`` categories; None where it refuses the product."""
@@ -78,10 +85,11 @@ def _guesses(batch: pa.RecordBatch, objective: str) -> list[dict[str, Any] | Non
 
 
 class PushedModels:
-    """Opens the newest version in the folder where runs push blessed models."""
+    """Opens the newest version in the folder where runs push blessed models, with what its answers are held to."""
 
-    def __init__(self, folder: Path):
-        self._folder, self._broken = folder, Broken()
+    def __init__(self, folder: Path, held: Held):
+        self._folder, self._held, self._broken = folder, held, Broken()
+        self._acceptance: ModelAcceptance | None = None
 
     def __call__(self, version: str | None) -> Model | None:
         """See :class:`api.current.Current`."""
@@ -89,12 +97,15 @@ class PushedModels:
         if newest is None:
             hint = "run the workflow until a model is blessed: shelfmark run"
             raise InputError(Problem("", "expected a pushed model; no model was blessed yet", hint=hint))
-        if newest.name == version:
+        self._acceptance = self._held(self._acceptance.version if self._acceptance else None) or self._acceptance
+        acceptance = self._acceptance
+        current = newest.name if acceptance is None else f"{newest.name}-{acceptance.version}"
+        if current == version:
             return None
         with self._broken((newest.name, state_of(newest))):
             from modules.predictions.live import LiveModel
 
-            model = Model(LiveModel(newest), newest.name)
+            model = Model(LiveModel(newest, acceptance), newest.name, current)
             # What is done at the first need takes long; no request is to wait for it.
             model.answers([example_of([bytes_entry(ID, [b""])])], 1)
             return model
@@ -133,10 +144,10 @@ class Classifier:
             answers = iter(await self._predict(model, jobs) if jobs else ())
         except Full:
             raise Refused(503, "too many requests wait", "", "", "try again in a second") from None
-        facts = {"model": model.live.fingerprint, "version": model.version}
+        facts = {"model": model.live.fingerprint, "version": model.push}
         if asked.product is not None:
-            return {**_single(products[0], answers, asked.top), **facts}
-        results = [_result(product, answers, asked.top, row) for row, product in enumerate(products)]
+            return {**_single(products[0], answers, model, asked.top), **facts}
+        results = [_result(product, answers, model, asked.top, row) for row, product in enumerate(products)]
         return {"results": results, **facts}
 
 
@@ -146,14 +157,16 @@ def _predict(key: Hashable, jobs: list[Job]) -> list[Answers | None]:
     return key.answers(examples, max(tops))
 
 
-def _single(product: ReadProduct | Unusable, answers: Any, top: int) -> dict[str, Any]:
-    result = _result(product, answers, top)
+def _single(product: ReadProduct | Unusable, answers: Any, model: Model, top: int) -> dict[str, Any]:
+    result = _result(product, answers, model, top)
     if "error" in result:
         raise Refused(422, **{name: result["error"][name] for name in ("what", "where", "expected", "next")})
     return result
 
 
-def _result(product: ReadProduct | Unusable, answers: Any, top: int, row: int | None = None) -> dict[str, Any]:
+def _result(
+    product: ReadProduct | Unusable, answers: Any, model: Model, top: int, row: int | None = None
+) -> dict[str, Any]:
     where = "product" if row is None else f"products.{row}"
     if isinstance(product, Unusable):
         return {"error": _error(product.reason, product.detail, where)}
@@ -161,6 +174,9 @@ def _result(product: ReadProduct | Unusable, answers: Any, top: int, row: int | 
     if answer is None:
         return {"id": product.id, "error": _error("wrong_type", "the model cannot read a value of it", where)}
     cut = {name: {**said, "top": said["top"][:top]} for name, said in answer.items()}
+    for name, retailers in model.live.withdrawn.retailers.items():
+        if product.retailer in retailers and "decision" in cut.get(name, ()):
+            cut[name]["decision"] = REVIEW
     return {"id": product.id, "objectives": cut}
 
 

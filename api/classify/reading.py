@@ -10,6 +10,7 @@ import orjson
 
 from api.refusals import Refused
 from modules.errors import did_you_mean, shorten
+from modules.examples import RETAILER
 from modules.feeds.encoding import example_of
 from modules.feeds.mapping import Mapper
 from modules.feeds.plan import ExampleSettings
@@ -23,10 +24,11 @@ Head = Callable[[], Iterable[Any]]
 
 @dataclass(frozen=True)
 class ReadProduct:
-    """A product as the model takes it: a serialised tf.Example."""
+    """A product as the model takes it: a serialised tf.Example. ``retailer``: as predictions name it."""
 
     id: str
     example: bytes
+    retailer: str = ""
 
 
 @dataclass(frozen=True)
@@ -79,7 +81,9 @@ class ProductReader:
             if _length(record) > longest:
                 raise NotUsable("too_long", f"more than {longest:,} bytes (feed.max_record_bytes)")
             product = mapper.product(record)
-            return ReadProduct(product.id, example_of(self._features.entries(product, None)))
+            return ReadProduct(
+                product.id, example_of(self._features.entries(product, None)), product.text.get(RETAILER, "")
+            )
         except NotUsable as error:
             return Unusable(error.reason, error.detail)
 

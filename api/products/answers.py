@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from pydantic import BaseModel, Field
 
 from api.answers import Objective
@@ -16,20 +14,12 @@ class Similar(BaseModel):
     score: float
 
 
-class Predicted(Objective):
-    """What the run says of a product for one objective."""
-
-    decision: Literal["accept", "review"] | None = Field(
-        None, description="Whether the category needs no look; only where the workflow asks for a precision."
-    )
-
-
 class Product(BaseModel):
     """What the run says of a product: the document that `shelfmark publish` sends."""
 
     id: str
     retailer: str
-    objectives: dict[str, Predicted]
+    objectives: dict[str, Objective]
     neighbours: list[Similar] | None = Field(None, description="Where the run has a table of neighbours.")
     version: int
     run: str

@@ -13,6 +13,7 @@ from labelling.store.tables import neighbours, products
 from labelling.web.names import Names
 from labelling.web.words import picked_as
 from modules.examples import PRODUCT_FIELDS
+from modules.labels.model import AUDIT
 from modules.objectives import DEFAULT_KIND
 from modules.predictions.guesses import NAMES
 
@@ -110,7 +111,10 @@ def card(connection: Connection, item: int, names: Names, hosts: Sequence[str]) 
         fields=ordered(fields),
         options=beside(
             options(item_row.suggestions, names),
-            suggestions.of_product(connection, item_row.product_id, item_row.objective),
+            # Whoever judges what a model said is not to be led by what a model says.
+            []
+            if item_row.source == AUDIT
+            else suggestions.of_product(connection, item_row.product_id, item_row.objective),
             names,
         ),
         duplicates=near,

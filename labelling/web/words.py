@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 WORDS = {
+    "audit": "it is one of the accepted products whose precision is audited; the model's suggestions are left out",
     "random": "it is a random pick, so that accuracy can be measured without bias",
     "margin": "the model hesitates between its first two categories",
     "entropy": "the model spreads its belief over many categories",

@@ -15,6 +15,9 @@ from modules.taxonomy import Taxonomy
 
 VALUES = ("yes", "no", "none_of_these", "skip", "retracted")
 YES, NO, NONE_OF_THESE, SKIP, RETRACTED = range(5)
+AUDIT = "audit"
+"""Source of labels of accepted products that were drawn at random: of what was accepted alone, so that an evaluation,
+which stands on products drawn from all, passes over them."""
 MODEL = "model"
 """Source of what a language model or another classifier said: kept and counted, never equal to a person's answer."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)

@@ -48,7 +48,7 @@ class ModelSettings(Settings):
     needs_labels: ClassVar[bool] = True
     """Whether it learns nothing without a label."""
     penalties: ClassVar[tuple[float, ...]] = (1.0, 3.0)
-    """In closed form: values of C that cross-validation compares for its heads; of equal ones the first wins."""
+    """In closed form: values of C that cross-validation compares for its heads; of those as good the first wins."""
     chooses: ClassVar[bool] = False
     """Whether it stands for another kind, which Trainer finds by :meth:`chosen` when it has counted the labels."""
     knows_names: ClassVar[bool] = False

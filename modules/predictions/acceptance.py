@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +24,7 @@ from modules.metrics.intervals import Interval, wilson, z_of
 from modules.predictions.accepted_figures import ASKED, AUDITED, COVERAGE, LOWER, PICKED, POOL_LEVEL, THRESHOLD
 from modules.predictions.columns import ACCEPTED, CATEGORY_ID, objective_column
 from modules.predictions.read import PredictionFiles
+from modules.predictions.withdrawn import Withdrawn
 from modules.settings.acceptance import AcceptanceSettings
 
 ACCEPTANCE_FILE = "acceptance.json"
@@ -94,6 +95,33 @@ class Acceptance:
         return values
 
 
+@dataclass(frozen=True)
+class ModelAcceptance:
+    """The thresholds that a model's published predictions are held to.
+
+    Attributes:
+      version: another one for other thresholds. model: the model's fingerprint.
+      thresholds: objective to each class's threshold (:meth:`Acceptance.thresholds`), of those that have any.
+      withdrawn: what is not accepted whatever its probability.
+    """
+
+    version: str
+    model: str
+    thresholds: Mapping[str, Sequence[float]]
+    withdrawn: Withdrawn = field(default_factory=Withdrawn)
+
+    def of(self, model: str, classes: Mapping[str, Sequence[str]]) -> dict[str, Sequence[float]]:
+        """The thresholds for a model. Nothing is accepted of another one, whose predictions nobody has audited.
+
+        Args:
+          model: its fingerprint. classes: objective to the classes that it tells apart.
+        """
+        own = {name: values for name, values in self.thresholds.items() if name in classes}
+        if model != self.model:
+            return {name: [math.inf] * len(classes[name]) for name in own}
+        return dict(self.withdrawn.thresholds(own, classes))
+
+
 _FILE = TypeAdapter(dict[str, Acceptance])
 
 
@@ -151,6 +179,15 @@ def read_acceptance(folder: str | Path) -> dict[str, Acceptance]:
     except (OSError, ValidationError):
         hint = "predict again with `shelfmark run --from Predictor`"
         raise InputError(Problem(str(file), "expected thresholds as a run writes them", hint=hint)) from None
+
+
+def thresholds_in(folder: str | Path) -> dict[str, list[float]]:
+    """Objective to each class's threshold, as :class:`modules.predictions.predict.PredictionColumns` takes them.
+
+    Raises:
+      InputError: as :func:`read_acceptance`.
+    """
+    return {name: own.thresholds().tolist() for name, own in read_acceptance(folder).items()}
 
 
 def accepted_column(

@@ -13,8 +13,10 @@ import tensorflow as tf
 from modules.errors import InputError, Problem, reason
 from modules.examples import ID, TAXONOMY_FILE
 from modules.feeds.encoding import bytes_entry, example_of
-from modules.predictions.answering import guessed_classes, is_taught, settings_of, untaught_objectives
+from modules.predictions.acceptance import ModelAcceptance
+from modules.predictions.answering import classes_of, guessed_classes, is_taught, settings_of, untaught_objectives
 from modules.predictions.predict import PredictingModel, PredictionColumns, as_arrays, devices
+from modules.predictions.withdrawn import Withdrawn
 from modules.settings.workflow import Workflow
 from modules.similarity.identity import fingerprint
 from modules.taxonomy import Taxonomy
@@ -28,12 +30,16 @@ class LiveModel:
     Attributes:
       workflow: the sections that its answers depend on. taxonomy: that it was trained on.
       guessed: objective to the classes that it knows by their names alone. fingerprint: of its files.
+      withdrawn: what is not accepted; of its categories nothing is, of its retailers the caller says so.
+
+    Args:
+      acceptance: what the published predictions are held to; None: no run has published any.
 
     Raises:
       InputError: the folder has no model that can be loaded, or one that learnt nothing.
     """
 
-    def __init__(self, folder: Path):
+    def __init__(self, folder: Path, acceptance: ModelAcceptance | None = None):
         try:
             if not is_taught(str(folder)):
                 expected = "expected a model that had a label to learn from"
@@ -41,13 +47,15 @@ class LiveModel:
             self.workflow = Workflow.from_part(settings_of(str(folder)))
             self.taxonomy = Taxonomy.load(folder / TAXONOMY_FILE)
             self.guessed = {name: frozenset(own) for name, own in guessed_classes(str(folder)).items()}
-            untaught = untaught_objectives(str(folder))
+            untaught, classes = untaught_objectives(str(folder)), classes_of(str(folder))
             self._model = PredictingModel(str(folder), devices()[0])
         except (OSError, ValueError, KeyError, tf.errors.OpError) as error:
             expected = f"expected a model that this version pushed, with its facts and taxonomy ({reason(error, 200)})"
             raise InputError(Problem(str(folder), expected, hint="run the workflow again")) from None
         self.fingerprint = fingerprint(folder)
-        self._columns = PredictionColumns(self.workflow, self.taxonomy, None, untaught, self.guessed)
+        self.withdrawn = Withdrawn() if acceptance is None else acceptance.withdrawn
+        accepted = {} if acceptance is None else acceptance.of(self.fingerprint, classes)
+        self._columns = PredictionColumns(self.workflow, self.taxonomy, None, untaught, self.guessed, accepted)
         self._wanted = self._columns.answer_outputs()
         # What the table shows of a product itself, labels above all, is nothing here, and parsing it for each request
         # would take half as long as the model.

@@ -22,6 +22,7 @@ from modules.objectives import kind_by_columns, kind_named, single_label_names
 from modules.parquet import readable
 from modules.predictions.columns import ENTROPY, ID, MARGIN, SPLIT, objective_column, objectives_of
 from modules.predictions.guesses import guessed_classes, sources_beside, without_guesses
+from modules.predictions.withdrawn import Withdrawn
 from modules.taxonomy import Category, Taxonomy
 
 Uncertainty = Literal["entropy", "least_confidence", "margin"]
@@ -81,6 +82,7 @@ class PredictionFiles:
       schema: of the files.
       kinds: objective to the name of its kind, in the order of the columns.
       guessed: objective to the classes that the model knows by their names alone.
+      withdrawn: what is not accepted in what is read, whatever the files say.
     """
 
     def __init__(self, folder: str | Path):
@@ -99,6 +101,7 @@ class PredictionFiles:
             self.schema: pa.Schema = pq.read_schema(first)
         self.kinds = {name: kind_by_columns(name, self.schema.names) for name in objectives_of(self.schema.names)}
         self.guessed = guessed_classes(self.schema)
+        self.withdrawn = Withdrawn()
 
     def _find(self) -> dict[str, list[Path]]:
         order = {"train": 0, "eval": 1, "test": 2}
@@ -130,9 +133,11 @@ class PredictionFiles:
     def scan(self, columns: Sequence[str], split: str | None = None) -> Iterator[pa.RecordBatch]:
         """All products' ``columns``, batch by batch."""
         # Not as a dataset: that reads ahead, and holds the whole file.
+        read = self.withdrawn.beside(columns) if self.withdrawn else columns
         for name in [split] if split is not None else list(self.files):
             for file in self.files.get(name, []):
-                yield from self._read(file, columns)
+                for batch in self._read(file, read):
+                    yield self.withdrawn.applied(batch).select(list(columns)) if self.withdrawn else batch
 
     def _read(self, file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         with readable(file):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -60,7 +59,8 @@ def read_items(
         raise InputError(Problem("", expected, key="similarity.indexes.*.objective", value=settings.objective))
     objective = files.objective(settings.objective)
     table = _table(files, taxonomy, objective_column(objective, CATEGORY_ID))
-    groups, names = _partitions(np.asarray(column(table, "category")), taxonomy, settings.partition_level)
+    of_node, names = partition_of_nodes(taxonomy, settings.partition_level)
+    groups = of_node[np.asarray(column(table, "category"))]
     order = np.argsort(groups, kind="stable")
     place = np.empty(len(order), np.int64)
     place[order] = np.arange(len(order))
@@ -109,8 +109,9 @@ def _text(batch: pa.RecordBatch, name: str) -> pa.DictionaryArray:
     return pc.if_else(pc.equal(text, ""), pa.scalar(None, pa.string()), text).dictionary_encode()
 
 
-def _partitions(category: npt.NDArray[np.int32], taxonomy: Taxonomy, level: int) -> tuple[Int64Array, list[str]]:
-    """Each product's partition, and their names; a category above ``level`` is one of its own."""
+def partition_of_nodes(taxonomy: Taxonomy, level: int) -> tuple[Int64Array, list[str]]:
+    """int64 (nodes + 1,): number of each category's partition, and last that of products without a category; and the
+    partitions' names. A category above ``level`` is one of its own; with the level 0 all are in one."""
     names: list[str] = []
     number: dict[str, int] = {}
     of_node = np.zeros(len(taxonomy) + 1, np.int64)  # the last one stands for no category
@@ -125,7 +126,7 @@ def _partitions(category: npt.NDArray[np.int32], taxonomy: Taxonomy, level: int)
         number[NO_PARTITION] = len(names)
         names.append(NO_PARTITION)
     of_node[-1] = number[NO_PARTITION]
-    return of_node[category], names
+    return of_node, names
 
 
 def _write_vectors(files: PredictionFiles, name: str, place: Int64Array, path: Path) -> None:

@@ -8,8 +8,10 @@ from copy import copy
 import numpy as np
 import pyarrow as pa
 
+from modules.arrays import Float32Array, Int64Array
 from modules.settings.base import Settings
 from modules.similarity.exact import ExactIndex, ExactSettings
+from modules.similarity.float16_rows import to_float32
 from modules.similarity.items import Items
 from modules.similarity.loading import rows_of
 from modules.similarity.protocol import Index, Queries, SearchResult, Within
@@ -52,9 +54,23 @@ class LayeredIndex:
                 raise ValueError(f"a mask of shape {self.rows.alive.shape}, not {within.shape}")
             below, above = within[: self._start], within[self._start :]
         older = self._base.search(queries, k, below)
-        newer = self._newer.search(queries, k, above)
-        rows = np.where(newer.rows < 0, -1, newer.rows + self._start)
-        return merge([older, SearchResult(rows, newer.scores)], k)
+        return merge([older, self._among_newer(queries, k, above)], k)
+
+    def search_newer(self, queries: Queries, k: int, within: Within | None = None) -> SearchResult:
+        """The same among the newer products alone, which are compared one by one."""
+        return self._among_newer(queries, k, within[self._start :] if isinstance(within, np.ndarray) else within)
+
+    def _among_newer(self, queries: Queries, k: int, within: Within | None) -> SearchResult:
+        newer = self._newer.search(queries, k, within)
+        return SearchResult(np.where(newer.rows < 0, -1, newer.rows + self._start), newer.scores)
+
+    def vectors(self, rows: Int64Array) -> Float32Array:
+        """float32 (n, d): the vectors of some rows."""
+        is_newer = rows >= self._start
+        vectors = np.empty((len(rows), self.rows.base.dimension), np.float32)
+        vectors[~is_newer] = to_float32(self.rows.base.vectors[rows[~is_newer]])
+        vectors[is_newer] = to_float32(self.rows.added[rows[is_newer] - self._start])
+        return vectors
 
     @property
     def ids(self) -> pa.Array:

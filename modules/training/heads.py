@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 
 NEVER = -10.0
 """Bias of a class without any label, so that it never wins."""
+
+_Classes: TypeAlias = tuple[int, ...]
+_Solved: TypeAlias = dict[_Classes, tuple[Float32Array, float]]
+"""Classes to the weights (inputs,) and the bias of their products against all others."""
 
 
 def fit_exclusive(
@@ -52,18 +56,38 @@ def fit_exclusive(
     present = np.unique(labels)
     if len(present) == 0:
         return table, bias
-    table[:, present], bias[present] = _one_versus_rest(matrix, labels, objective, c, seed)
+    own, offsets = _one_versus_rest(matrix, labels, objective, c, seed)
+    table[:, present], bias[present] = own, offsets
+    # Branches of the same classes, on whichever level, are one problem: in a deep tree most are one class's own.
+    solved: _Solved = {(label,): (own[:, at], float(offsets[at])) for at, label in enumerate(present.tolist())}
     for level in map(np.asarray, ancestors if objective.ancestor_weight else ()):
-        # A class that ends above this level stands for itself, among the other branches.
-        groups = np.where(level >= 0, level, len(level) + int(level.max()) + np.arange(classes))
-        inside = present[level[present] >= 0]
-        if len(inside) == 0 or len(np.unique(groups[present])) < 2:
-            continue
-        weights, offsets = _one_versus_rest(matrix, groups[labels], objective, c, seed)
-        at = np.searchsorted(np.unique(groups[present]), groups[inside])
-        table[:, inside] += objective.ancestor_weight * weights[:, at]
-        bias[inside] += objective.ancestor_weight * offsets[at]
+        branches = [
+            tuple(present[level[present] == branch].tolist()) for branch in np.unique(level[present]) if branch >= 0
+        ]
+        _solve(matrix, labels, objective, c, seed, [b for b in branches if b not in solved], solved)
+        for branch in branches:
+            weights, offset = solved[branch]
+            table[:, branch] += objective.ancestor_weight * weights[:, None]
+            bias[list(branch)] += objective.ancestor_weight * offset
     return table, bias
+
+
+def _solve(
+    matrix: Matrix, labels: Int64Array, objective: ExclusiveObjective, c: float, seed: int, branches: list[_Classes],
+    solved: _Solved,
+) -> None:  # fmt: skip
+    """Adds the problems of branches that have no class in common."""
+    if not branches:
+        return
+    branch_of = np.full(int(labels.max()) + 1, -1)
+    for number, branch in enumerate(branches):
+        branch_of[list(branch)] = number
+    groups = branch_of[labels]
+    weights, offsets = _one_versus_rest(matrix, groups, objective, c, seed)
+    # The products of none of them, if there are any, are the first group.
+    first = int(groups.min() < 0)
+    for number, branch in enumerate(branches):
+        solved[branch] = weights[:, first + number], float(offsets[first + number])
 
 
 def _one_versus_rest(

@@ -21,6 +21,7 @@ import typer
 
 from modules.errors import InputError, reason
 from shelfmark.cli import (
+    audit,
     clean,
     demo,
     drift,
@@ -76,6 +77,7 @@ app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")
 app.add_typer(taxonomy.app, name="taxonomy")
 app.add_typer(label.app, name="label")
+app.add_typer(audit.app, name="audit")
 app.add_typer(similar.app, name="similar")
 app.add_typer(serve.app, name="serve")
 app.add_typer(experiment.app, name="experiment")

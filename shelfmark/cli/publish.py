@@ -163,7 +163,7 @@ def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
         version = 0 if request.dry_run else log.begin(
             predictions.run.id, model=predictions.model, rows=predictions.rows, back_to=back_to
         )  # fmt: skip
-        documents = _documents(predictions, request, version, stack)
+        documents = _documents(loaded, predictions, request, version, stack)
         tell = stack.enter_context(_progress(total))
         if request.dry_run:
             counts = compare(documents, log, tell)
@@ -183,11 +183,13 @@ def _publish(loaded: LoadedWorkflow, request: _Request) -> None:
         _tell(loaded, request, counts, log)
 
 
-def _documents(predictions: Published, request: _Request, version: int, stack: ExitStack) -> Documents:
+def _documents(
+    loaded: LoadedWorkflow, predictions: Published, request: _Request, version: int, stack: ExitStack
+) -> Documents:
     from modules.predictions.documents import Documents
     from modules.predictions.read import Query
     from modules.predictions.sinks.base import Delivery
-    from modules.similarity.neighbour_table import NeighbourTable
+    from pipeline.daily_neighbours import neighbours_of
 
     near_ones = None
     if request.neighbours is not None:
@@ -197,7 +199,7 @@ def _documents(predictions: Published, request: _Request, version: int, stack: E
             expected = f"expected an index with a table of neighbours: {', '.join(tables) or 'the run has none'}"
             hint = "" if tables else "set similarity.indexes.NAME.neighbours, and run"
             raise InputError(Problem("", expected, key="--index", value=request.index, hint=hint))
-        near_ones = stack.enter_context(NeighbourTable(tables[name], request.neighbours, predictions.there))
+        near_ones = stack.enter_context(neighbours_of(loaded, predictions, name, request.neighbours))
     delivery = Delivery(predictions.files, Query(), predictions.taxonomy)
     return Documents(delivery, predictions.run.id, predictions.model, version, request.top, near_ones)
 

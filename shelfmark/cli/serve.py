@@ -6,6 +6,7 @@ import os
 import shlex
 from collections import defaultdict
 from collections.abc import Iterable
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -90,12 +91,13 @@ def start(
     from api.classify.classifier import Classifier, PushedModels
     from api.classify.reading import ProductReader
     from api.current import Current
+    from pipeline.results import published_acceptance
     from pipeline.run_folder import RunFolder, pushed_models
     from shelfmark.cli.similar.source import source_of
 
     engine = engine_of(source_of(None, None, loaded.path, overrides), options)
     pushed = pushed_models(loaded.workflow) or RunFolder.of(loaded.workflow).pushed
-    models = Current(PushedModels(pushed), "no model was blessed yet")
+    models = Current(PushedModels(pushed, partial(published_acceptance, loaded)), "no model was blessed yet")
     classifier = Classifier(models, ProductReader(loaded.workflow, _heads(loaded)))
     products = Current(partial(_products, loaded), "no run has published predictions yet")
     serve_shop(Services(engine.metrics, engine, classifier, products), options, typer.echo)
@@ -149,7 +151,7 @@ def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | Non
     from modules.predictions.documents import Documents
     from modules.predictions.read import Query
     from modules.predictions.sinks.base import Delivery
-    from modules.similarity.neighbour_table import NeighbourTable
+    from pipeline.daily_neighbours import neighbours_of
     from pipeline.results import published_predictions, published_version
     from pipeline.runs import PUBLISHED
 
@@ -157,16 +159,12 @@ def _products(loaded: LoadedWorkflow, version: str | None) -> ProductTable | Non
     if newest == version:
         return None
     published = published_predictions(loaded)
-    near = next(iter(published.neighbours.values()), None)
-    table = NeighbourTable(near, NEIGHBOURS, published.there) if near is not None else None
+    index = next(iter(published.neighbours), None)
     number = published.run.outputs[PUBLISHED].id
     delivery = Delivery(published.files, Query(), published.taxonomy)
-    documents = Documents(delivery, published.run.id, published.model, number, neighbours=table)
-    try:
+    with neighbours_of(loaded, published, index, NEIGHBOURS) if index is not None else nullcontext() as near:
+        documents = Documents(delivery, published.run.id, published.model, number, neighbours=near)
         return ProductTable(newest, published.run.id, published.taxonomy, documents.batches(), _figures(loaded))
-    finally:
-        if table is not None:
-            table.close()
 
 
 def _figures(loaded: LoadedWorkflow) -> dict[str, list[dict[str, Any]]]:

@@ -6,23 +6,28 @@ import gzip
 import json
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import httpx
+import numpy as np
+import pyarrow.parquet as pq
 import pytest
 import tensorflow as tf
 from pydantic import ValidationError
 
 from api.app import Services
-from api.classify.classifier import Classifier, Model, PushedModels
+from api.classify.classifier import Classifier, Held, Model, PushedModels
 from api.classify.reading import ProductReader
 from api.classify.requests import MAX_PRODUCTS, Classify
 from api.current import Current
 from api.refusals import Refused
 from api.similarity.metrics import Metrics
 from modules.errors import InputError
+from modules.predictions.acceptance import ModelAcceptance
+from modules.predictions.predict import predict_file
+from modules.predictions.withdrawn import Withdrawn
 from modules.settings.workflow import Workflow
 from modules.similarity.identity import fingerprint
 from tests.api.shops import serving_all
@@ -46,9 +51,14 @@ def push(folder: Path, version: int, model: str, labels: dict[str, list[int]] | 
     return folder / str(version)
 
 
-def services(folder: Path, workflow: Workflow, load: bool = True) -> Services:
+def nothing_held(_version: str | None) -> ModelAcceptance | None:
+    """As of a workflow that asks for no precision."""
+    return None
+
+
+def services(folder: Path, workflow: Workflow, load: bool = True, held: Held = nothing_held) -> Services:
     """What classifies by the newest version in the folder."""
-    models: Current[Model] = Current(PushedModels(folder), "no model was blessed yet")
+    models: Current[Model] = Current(PushedModels(folder, held), "no model was blessed yet")
     if load:
         models.load()
     heads = [tuple for _ in workflow.sources]
@@ -90,7 +100,7 @@ def test_answers_are_those_of_the_exported_model(server: httpx.Client, exported:
             scores = outputs[f"{name}/probabilities"][row]
             assert said["category_id"] == ids[0] and said["category"] == catalogue.TREE[ids[0]].text
             assert said["probability"] == pytest.approx(float(scores[0]), abs=1e-4)
-            assert len(said["top"]) == 2 and said["guess"] is None
+            assert len(said["top"]) == 2 and said["guess"] is None and "decision" not in said
             for place, best in enumerate(said["top"]):
                 assert best["probability"] == pytest.approx(float(scores[place]), abs=1e-4)
         exclusive, multiple = result["objectives"]["exclusive"], result["objectives"]["rule_based"]
@@ -211,6 +221,67 @@ def test_a_category_known_by_its_name_alone_is_a_guess(exported: tuple[Workflow,
     assert tote["guess"]["category"] == GUESSED and tote["guess"]["probability"] > 0.4
     assert boot["category"] == "Shoes > Boots" and boot["is_answer"] and boot["guess"] is None
     assert GUESSED not in [best["category"] for best in boot["top"]]
+
+
+def table(
+    workflow: Workflow, model: str, rows: list[dict[str, Any]], folder: Path, thresholds: Mapping[str, Sequence[float]]
+) -> dict[str, dict[str, Any]]:
+    """Product to its row in the table that a run writes."""
+    source, tree, made = (folder / name for name in ("examples.gz", "tree.json", "table.parquet"))
+    with tf.io.TFRecordWriter(str(source), tf.io.TFRecordOptions(compression_type="GZIP")) as writer:
+        for row in rows:
+            writer.write(catalogue.raw_example({name: row.get(name) for name in FIELDS}))
+    catalogue.TREE.write(tree)
+    settings = workflow.model_dump_json()
+    predict_file(str(source), str(made), model=model, taxonomy=str(tree), workflow=settings, accepted=thresholds)
+    return {row["id"]: row for row in pq.read_table(made).to_pylist()}
+
+
+def test_what_is_accepted_is_what_the_runs_table_accepts(exported: tuple[Workflow, str], tmp_path: Path) -> None:  # noqa: F811
+    workflow, model = exported
+    rows = [row for row in catalogue.products(60, 11) if set(record(row)) - {"id"}]
+    classes = len(workflow.objectives["exclusive"].classes(catalogue.TREE))
+    scores = np.sort(oracle(model, rows)["exclusive/probabilities"][:, 0].astype(float))
+    between = float(scores[len(rows) // 2 - 1 : len(rows) // 2 + 1].mean())
+    # One class has no threshold, so that nothing of it is accepted.
+    thresholds = {"exclusive": [between] * (classes - 1) + [float("inf")]}
+    pushed = push(tmp_path, 1, model)
+    held = [ModelAcceptance("a", fingerprint(pushed), thresholds)]
+
+    def decisions(client: httpx.Client) -> dict[str, str]:
+        answer = client.post("/v1/classify", json={"products": [record(row) for row in rows]}).json()
+        assert answer["version"] == "1" and all(
+            "decision" not in r["objectives"]["rule_based"] for r in answer["results"]
+        )
+        return {result["id"]: result["objectives"]["exclusive"]["decision"] for result in answer["results"]}
+
+    served = services(tmp_path, workflow, held=lambda version: held[-1] if held[-1].version != version else None)
+    assert served.classifier is not None
+    with serving_all(served) as client:
+        said = decisions(client)
+        wanted = table(workflow, model, rows, tmp_path, thresholds)
+        assert said == {name: "accept" if row["exclusive/accepted"] else "review" for name, row in wanted.items()}
+        assert 5 < list(said.values()).count("accept") < len(rows) - 5
+        assert not served.classifier.models.load()
+        # Other thresholds are taken without another push; of a model that they are not of, nothing is accepted.
+        held.append(ModelAcceptance("b", fingerprint(pushed), {"exclusive": [0.0] * classes}))
+        assert served.classifier.models.load() and set(decisions(client).values()) == {"accept"}
+        # What an audit has taken back is for review: a category, and the products that come from a retailer.
+        first = exported[0].objectives["exclusive"].classes(catalogue.TREE)[0].id
+        taken = Withdrawn({"exclusive": frozenset({first})}, {})
+        held.append(ModelAcceptance("w", fingerprint(pushed), {"exclusive": [0.0] * classes}, taken))
+        assert served.classifier.models.load()
+        by_category = {name: row["exclusive/category_id"] for name, row in wanted.items()}
+        assert decisions(client) == {n: "review" if c == first else "accept" for n, c in by_category.items()}
+        assert first in by_category.values()
+        taken = Withdrawn({}, {"exclusive": frozenset({""})})
+        held.append(ModelAcceptance("v", fingerprint(pushed), {"exclusive": [0.0] * classes}, taken))
+        assert served.classifier.models.load() and set(decisions(client).values()) == {"review"}
+        held.append(ModelAcceptance("c", "another", {"exclusive": [0.0] * classes}))
+        assert served.classifier.models.load() and set(decisions(client).values()) == {"review"}
+        assert client.get("/readyz").json()["model"] == "1"
+        schemas = client.get("/openapi.json").json()["components"]["schemas"]
+        assert "accept" in json.dumps(schemas["Classified"]["properties"]["decision"])
 
 
 def test_before_a_model_is_blessed_nothing_is_answered(exported: tuple[Workflow, str], tmp_path: Path) -> None:  # noqa: F811

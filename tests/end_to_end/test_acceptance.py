@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,18 @@ import numpy as np
 import pyarrow.parquet as pq
 import pytest
 import yaml
+from sqlalchemy import select
 
-from pipeline.workflow_file import REPOSITORY
+from api.classify.classifier import MAX_BATCH, PushedModels
+from api.classify.reading import ProductReader, ReadProduct
+from labelling.store import Store
+from labelling.store.database import now
+from labelling.store.rows import Label, append
+from labelling.store.tables import batches, items
+from modules.taxonomy import Taxonomy
+from pipeline.results import published_acceptance
+from pipeline.run_folder import RunFolder
+from pipeline.workflow_file import REPOSITORY, load_workflow
 
 pytestmark = pytest.mark.slow
 
@@ -116,6 +127,105 @@ def test_the_next_days_feed_is_held_to_the_same_thresholds(shop: Shop) -> None:
     assert {row["id"]: row["exclusive"]["accepted"] for row in rows} == {
         product: is_accepted for product, (is_accepted, _) in accepted(shop).items()
     }
+
+
+def classified(shop: Shop) -> dict[str, bool]:
+    """Product to whether the API's model accepts it, of the records as the feed has them."""
+    loaded = load_workflow(Path("shop.yaml"))
+    # Apart from its queue this is all that `POST /v1/classify` does.
+    model = PushedModels(RunFolder.of(loaded.workflow).pushed, partial(published_acceptance, loaded))(None)
+    assert model is not None
+    records = [json.loads(line) for line in (shop.folder / "feed.jsonl").read_text().splitlines()]
+    products = ProductReader(loaded.workflow, [tuple]).read(records, None)
+    read = [product for product in products if isinstance(product, ReadProduct)]
+    said = [
+        answer for start in range(0, len(read), MAX_BATCH)
+        for answer in model.answers([product.example for product in read[start : start + MAX_BATCH]], 1)
+    ]  # fmt: skip
+    return {
+        product.id: answer["exclusive"]["decision"] == "accept"
+        for product, answer in zip(read, said, strict=True)
+        if answer is not None
+    }
+
+
+def test_the_api_accepts_what_the_runs_table_accepts(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shop.folder)
+    assert classified(shop) == {product: is_accepted for product, (is_accepted, _) in accepted(shop).items()}
+
+
+def answer(shop: Shop, batch: str, wrong: str = "") -> set[str]:
+    """Labels a batch by the truth, but for those of one category; returns its products."""
+    with Store(shop.folder / "labels.sqlite") as store:
+        with store.read() as connection:
+            row = connection.execute(select(items).join(batches).where(batches.c.id == batch)).all()
+        assert row and all(item.suggestions == [] and item.source == "audit" for item in row)
+        tree = load_taxonomy(shop)
+        labels = []
+        for item in row:
+            truth = shop.truth[item.product_id]
+            path = next(path for path in WORDS if path != truth) if truth == wrong else truth
+            probability = item.inclusion_probability
+            labels.append(
+                Label(
+                    item.product_id, "exclusive", tree.find(path).id, "yes", "ann", now(), "audit", batch, probability
+                )
+            )
+        with store.write() as connection:
+            append(connection, labels)
+    return {item.product_id for item in row}
+
+
+def load_taxonomy(shop: Shop) -> Taxonomy:
+    pushed = next((shop.folder / "runs" / "trusted" / "pipeline").glob("ProductExampleGen/taxonomy/*/taxonomy.json"))
+    return Taxonomy.load(pushed)
+
+
+def decisions(shop: Shop) -> dict[str, bool]:
+    """Product to whether what is published accepts it."""
+    shop.shelfmark("predictions", "-w", "shop.yaml", "--published", "--output", "now.jsonl")
+    rows = [json.loads(line) for line in (shop.folder / "now.jsonl").read_text().splitlines()]
+    return {row["id"]: row["exclusive"]["accepted"] for row in rows}
+
+
+def test_an_audit_takes_back_what_has_fallen_and_gives_it_again(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(shop.folder)
+    table = accepted(shop)
+    place = ("--store", "labels.sqlite", "-w", "shop.yaml")
+    said = shop.shelfmark("audit", "report", *place, code=2)
+    assert "audit draw" in said
+    said = shop.shelfmark("audit", "draw", "--size", "150", *place)
+    population = {product for product, (is_accepted, _) in table.items() if is_accepted}
+    assert "audit-1-exclusive: 150 products queued" in said and f"of {len(population):,} products" in said
+    first = answer(shop, "audit-1-exclusive")
+    assert first <= population
+    said = shop.shelfmark("audit", "report", *place)
+    assert "all accepted products: precision 100.0% (9" in said and "150 of 150 products are labelled" in said
+    assert decisions(shop) == {product: product in population for product in table}
+    # Nothing is new since.
+    assert "nothing was accepted since the last audit" in shop.shelfmark("audit", "draw", *place)
+    # Had people said that all boots are something else, nothing of that category would be accepted any longer.
+    (shop.folder / "labels.sqlite").rename(shop.folder / "before.sqlite")
+    audit = json.loads((shop.folder / "runs" / "trusted" / "audits" / "1.json").read_text())
+    audit_file = shop.folder / "runs" / "trusted" / "audits" / "1.json"
+    audit_file.write_text(json.dumps(audit | {"is_queued": False, "verdict": None}))
+    assert "audit-1-exclusive: 150 products queued" in shop.shelfmark("audit", "draw", *place)
+    assert answer(shop, "audit-1-exclusive", wrong="Shoes > Boots") == first
+    said = shop.shelfmark("audit", "report", *place, code=3)
+    assert "FALLEN  Shoes > Boots: precision 0.0%" in said and "for review until another audit" in said
+    wanted = decisions(shop)
+    left = {product for product in population if table[product][1] != "Shoes > Boots"}
+    fallen_overall = "FALLEN  all accepted products" in said
+    assert wanted == {product: product in left and not fallen_overall for product in table}
+    assert classified(shop) == wanted
+    shop.shelfmark("publish", "again/", "-w", "shop.yaml")
+    (documents,) = (shop.folder / "again").glob("*.jsonl")
+    said_of = {row["id"]: row["objectives"]["exclusive"] for row in map(json.loads, documents.read_text().splitlines())}
+    assert {name: own["decision"] == "accept" for name, own in said_of.items()} == wanted
+    # Other labels of the same audit give it again.
+    (shop.folder / "before.sqlite").replace(shop.folder / "labels.sqlite")
+    shop.shelfmark("audit", "report", *place)
+    assert decisions(shop) == {product: product in population for product in table}
 
 
 def test_a_higher_precision_trains_nothing_and_accepts_a_subset(shop: Shop) -> None:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from html import unescape
+from pathlib import Path
 
 import pytest
 
 from labelling.store import Store, rows
+from labelling.store.audits import asked_about, judged
 from labelling.store.rows import Label
+from modules.labels.model import AUDIT
 from tests.labelling import shop
 from tests.labelling.serving import Annotator, Server, serving
 from tests.labelling.shop import BOOTS, NOW, SANDALS, TOTES, WALLETS
@@ -88,3 +92,46 @@ def test_pages_count_people_alone(server: Server) -> None:
     assert product.status_code == 200 and "parrot" in product.text and "<script>alert" not in product.text
     wallets = annotator.http.get("/category", params={"id": WALLETS})
     assert wallets.status_code == 200 and "Title of p1" not in wallets.text
+
+
+def test_whoever_judges_what_was_accepted_sees_no_suggestion(tmp_path: Path) -> None:
+    place = str(tmp_path / "labels.sqlite")
+    items = [replace(shop.item(0), source=AUDIT, strategy=AUDIT, suggestions=())]
+    with Store(place) as store:
+        shop.fill(store, replace(shop.batch(1, name="audit-1-exclusive"), items=items))
+        with store.write() as connection:
+            rows.append(connection, [Label("p0", "exclusive", SANDALS, "yes", "parrot", NOW, "model", confidence=0.75)])
+    with serving(place, "--annotator", "ann") as running:
+        annotator = Annotator(running.url)
+        annotator.look()
+        html = annotator.http.get("/label").text
+        assert buttons(html) == [] and "parrot" not in html and "whose precision is audited" in html
+        card = annotator.next()
+        assert card is not None and card["product"] == "p0" and annotator.say(card, BOOTS).status_code == 200
+    with Store(place, create=False) as store, store.read() as connection:
+        assert judged(connection, {"p0": BOOTS}, "exclusive", "exclusive") == {"p0": True}
+        assert judged(connection, {"p0": SANDALS}, "exclusive", "exclusive") == {"p0": False}
+        (row,) = rows.standing(rows.read(connection))
+        assert (row.source, row.batch) == (AUDIT, "audit-1-exclusive")
+        assert asked_about(connection, "exclusive") == {"p0"} and asked_about(connection, "rule_based") == set()
+
+
+def test_the_majority_judges_and_a_tie_says_nothing(tmp_path: Path) -> None:
+    said = {
+        "right": [BOOTS, BOOTS, SANDALS], "wrong": [None, SANDALS, BOOTS], "tied": [BOOTS, SANDALS], "asked": [],
+    }  # fmt: skip
+    labels = [
+        Label(product, "exclusive", category, "yes" if category else "none_of_these", f"ann{i}", NOW + i, AUDIT)
+        for product, categories in said.items()
+        for i, category in enumerate(categories)
+    ]
+    with Store(str(tmp_path / "labels.sqlite")) as store:
+        shop.fill(store, shop.batch(1))
+        with store.write() as connection:
+            rows.append(connection, labels)
+            rows.append(connection, [Label("asked", "exclusive", BOOTS, "yes", "parrot", NOW, "model")])
+        with store.read() as connection:
+            verdicts = judged(connection, dict.fromkeys(said, BOOTS), "exclusive", "exclusive")
+            # Of what a model said nothing is known; p0 waits in the open batch.
+            assert asked_about(connection, "exclusive") == {"right", "wrong", "tied", "p0"}
+    assert verdicts == {"right": True, "wrong": False}

@@ -16,7 +16,7 @@ from modules.locks import lock
 from modules.paths import near
 from modules.predictions.daily.state import DAILY, THEN, WHAT, database_of, part_of
 from modules.predictions.read import PredictionFiles
-from modules.sqlite import usable
+from modules.sqlite import tables_of, usable
 
 _CHUNK = 500
 _SHOWN = (TITLE, AVAILABILITY, PRICE)
@@ -47,7 +47,7 @@ class DailyFiles(PredictionFiles):
         if self._lock is None and not is_held:
             expected = "expected predictions at rest; `shelfmark predict` is at work on them"
             raise InputError(Problem(near(place), expected, hint="wait for it"))
-        self._path = path
+        self.place, self._path = place, path
         with usable(path, WHAT, THEN):
             self._database = sqlite3.connect(path)
             numbers = self._database.execute("select distinct part from products order by part").fetchall()
@@ -72,6 +72,18 @@ class DailyFiles(PredictionFiles):
                 query = f"select id from products where id in ({marks})"  # noqa: S608 - of question marks alone
                 there.update(name for (name,) in self._database.execute(query, chunk))
         return there
+
+    def base(self) -> str | None:
+        """Name of the version of the indexes that :meth:`outdated` compares the products with; None: none yet."""
+        with usable(self._path, WHAT, THEN):
+            there = {"base", "outdated"} <= (tables_of(self._path) or set())
+            row = self._database.execute("select name from base").fetchone() if there else None
+        return row[0] if row else None
+
+    def outdated(self) -> list[str]:
+        """Ids of all products that came, changed or went since that version was made."""
+        with usable(self._path, WHAT, THEN):
+            return [name for (name,) in self._database.execute("select id from outdated order by id")]
 
     def _read(self, file: Path, columns: Sequence[str]) -> Iterator[pa.RecordBatch]:
         query = "select row, retailer, shown from products where part = ? and row >= ? and row < ? order by row"

@@ -15,7 +15,7 @@ from modules.examples import IMAGE, IMAGE_BYTES, TAXONOMY_FILE
 from modules.feeds.files import resolve
 from modules.feeds.mapping import Product
 from modules.feeds.plan import ExampleSettings
-from modules.predictions.acceptance import read_acceptance
+from modules.predictions.acceptance import thresholds_in
 from modules.predictions.answering import features_of, settings_of, taxonomy_of
 from modules.similarity.identity import fingerprint
 
@@ -59,7 +59,7 @@ class DailyModel:
             for name, encoding in sorted(settings.encodings.items())
             if name in features
         ]
-        accepted = {name: own.thresholds().tolist() for name, own in read_acceptance(published).items()}
+        accepted = thresholds_in(published)
         parts = [fingerprint(folder), encoders, *([repr(accepted)] if accepted else [])]
         key = hashlib.sha256(orjson.dumps(parts)).hexdigest()[:32]
         model, taxonomy = str(folder), taxonomy_of(str(folder), str(published / TAXONOMY_FILE))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from sklearn.svm import LinearSVC
@@ -10,6 +12,7 @@ from modules.objectives import ExclusiveObjective, ancestor_levels
 from modules.query_strategies import Pool
 from modules.query_strategies.taxonomy_aware import TaxonomyAware
 from modules.taxonomy import Taxonomy
+from modules.training import heads
 from modules.training.heads import fit_exclusive
 
 # Books and Books > Comics are exclusive though they have children: each means the rest of it.
@@ -59,6 +62,24 @@ def test_ancestor_weight_learns_a_branch_from_its_rest_too() -> None:
     levels = ancestor_levels(TREE.exclusive, TREE)
     table, bias = fit_exclusive(matrix, labels, 7, objective, c=1.0, seed=1, ancestors=levels)
     np.testing.assert_allclose(matrix @ table + bias, expected, atol=0.02)
+
+
+def test_branches_of_the_same_classes_are_one_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng = np.random.default_rng(0)
+    labels = np.repeat([DOLLS, TRAINS, VOUCHERS, NOVELS], 10)
+    matrix = rng.normal(size=(40, 7)).astype(np.float32)
+    problems = []
+    fit = heads._one_versus_rest
+
+    def counted(matrix: np.ndarray, labels: np.ndarray, *rest: Any) -> Any:
+        problems.append(np.unique(labels).tolist())
+        return fit(matrix, labels, *rest)
+
+    monkeypatch.setattr(heads, "_one_versus_rest", counted)
+    levels = ancestor_levels(TREE.exclusive, TREE)
+    fit_exclusive(matrix, labels, 7, ExclusiveObjective(ancestor_weight=0.5), c=1.0, seed=1, ancestors=levels)
+    # Toys against the rest: Books has labels of Novels alone, whose own problem is the same.
+    assert problems == [[NOVELS, DOLLS, TRAINS, VOUCHERS], [-1, 0]]
 
 
 def pool_of(probabilities: np.ndarray) -> Pool:

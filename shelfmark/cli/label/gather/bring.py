@@ -92,12 +92,24 @@ def bring(
 
 
 def bring_alone(
-    store: Store, loaded: LoadedWorkflow, batches: Sequence[Batch], *, wanted: int = 1
+    store: Store,
+    loaded: LoadedWorkflow,
+    batches: Sequence[Batch],
+    *,
+    wanted: int = 1,
+    shown: Mapping[str, Mapping[str, str]] | None = None,
 ) -> dict[str, Imported]:
     """The same for batches of a pipeline that ran elsewhere (in a cluster, say), of which nothing else is read here.
 
     What the pages show of their products comes from the workflow's feed. They show no neighbours, metrics or
     predictions of that run.
+
+    Args:
+      store: where the batches go.
+      loaded: the workflow whose feed has the products.
+      batches: as they were drawn.
+      wanted: how many annotators are to answer each.
+      shown: what is known of products that may be in another feed than the workflow's.
 
     Raises:
       InputError: taxonomy, rules or feed cannot be read, or the objectives are others than the store's.
@@ -107,6 +119,8 @@ def bring_alone(
     taxonomy = taxonomy_of(loaded)
     asked = {item.product_id for batch in batches for item in batch.items}
     products = list(_of_feed(loaded, _rules(loaded, taxonomy), asked))
+    missing = asked.difference(product.id for product in products)
+    products += [Product(name, fields) for name, fields in (shown or {}).items() if name in missing]
     kinds = kinds_of(loaded.workflow.objectives)
     time = now()
     with store.write() as connection:
