@@ -138,6 +138,8 @@ def _of_products(loaded: LoadedWorkflow, folder: RunFolder, product: str) -> Ite
             yield f"{status_of(log).target}, where it is published: {predicted}, then {published}"
     if folder.pushed_indexes.is_dir():
         yield f"{near(folder.pushed_indexes)}, similarity indexes: {predicted} hides it until a run pushes others"
+    if folder.audits.is_dir():
+        yield f"{near(folder.audits)}, the ids that audits drew from: no command deletes them, since audits need them"
     if folder.sources.is_dir():
         cleaned = loaded.command("clean", "--sources")
         yield f"{near(folder.sources)}, snapshots of feeds: after the next one, `{cleaned}`"

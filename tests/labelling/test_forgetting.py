@@ -356,7 +356,7 @@ def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "name: shop\nfeed: {files: [feed.csv]}\nlabels: {store: labels.sqlite, files: [more.csv]}\n"
     )
     _labelled("labels.sqlite")
-    for folder in ("labels/17", "pipeline/ActiveSampler", "sources", "reports", "publications", "daily"):
+    for folder in ("labels/17", "pipeline/ActiveSampler", "sources", "reports", "publications", "daily", "audits"):
         (tmp_path / "runs/shop" / folder).mkdir(parents=True)
     for name, product in (("first", "p1"), ("second", "p2")):
         with PublicationLog(tmp_path / f"runs/shop/publications/{name}.sqlite", f"the {name} table") as log:
@@ -384,6 +384,7 @@ def test_the_command(workflow: Path, capsys: pytest.CaptureFixture[str]) -> None
         "labels.sqlite.bak, a copy", "more.csv", "runs/shop/daily, daily predictions, which have it: without it in",
         "the first table, where it is published", "shelfmark predict --workflow w.yaml`, then `shelfmark publish",
         "shelfmark clean --sources", "shelfmark clean --keep-runs 1", "runs/shop/pipeline/ActiveSampler", "reports",
+        "runs/shop/audits",
     ):  # fmt: skip
         assert said in out
     assert "the second table" not in out
