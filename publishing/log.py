@@ -282,6 +282,13 @@ def publications_of(path: Path) -> list[Publication]:
         return _publications(database)
 
 
+def holds(path: Path, product: str) -> bool:
+    """Whether a target has, or may have, a product, or has refused it; as :func:`status_of`."""
+    query = "select 1 from products where id = :id union all select 1 from dead_letters where id = :id"
+    with _reading(path) as database:
+        return database.execute(query, {"id": product}).fetchone() is not None
+
+
 @contextmanager
 def _reading(path: Path) -> Iterator[sqlite3.Connection]:
     with said(path):

@@ -7,6 +7,7 @@ product, without a thought of isolation levels.
 
 from __future__ import annotations
 
+import glob
 import os
 import sqlite3
 import time
@@ -57,13 +58,16 @@ class Store:
       url: with its password. name: for people, without it.
     """
 
-    def __init__(self, place: str | Path, *, create: bool = True, patience: Patience = Patience()):
+    def __init__(
+        self, place: str | Path, *, create: bool = True, patience: Patience = Patience(), schema: str = "head"
+    ):
         """Opens the store and brings its tables up to date.
 
         Args:
           place: a file (SQLite), ``sqlite:///file`` or ``postgresql://user:password@host/database``.
           create: make a SQLite file that is not there yet.
           patience: how long reading and writing wait for other programs.
+          schema: the revision of a new store's tables; only one that a backup is restored into has an older one.
 
         Raises:
           InputError: there is no such store, it cannot be reached, or a newer version of Shelfmark made it.
@@ -77,7 +81,7 @@ class Store:
         self._identity = self._files()
         self.engine = self._engine()
         try:
-            upgrade(self.engine, self.name)
+            upgrade(self.engine, self.name, schema)
         except DBAPIError as error:
             self.engine.dispose()
             kind = outage_of(error, self._file)
@@ -185,6 +189,36 @@ class Store:
             fresh.unlink(missing_ok=True)
             raise InputError(Problem(str(copy), f"the copy cannot be written: {reason(error)}")) from None
         return copy
+
+    def copies(self) -> list[Path]:
+        """What :meth:`copy_beside` has written, the oldest first."""
+        if self._file is None:
+            return []
+        return sorted(
+            self._file.parent.glob(f"{glob.escape(self._file.name)}.bak*"), key=lambda copy: (len(copy.name), copy)
+        )
+
+    def scrub(self) -> None:
+        """Leaves nothing of deleted rows in the free space of SQLite's file and log; PostgreSQL sees to its own.
+
+        Raises:
+          InputError: others use the store, or the disk has no room for a second copy; the rows are gone all the same.
+        """
+        if self._file is None:
+            return
+        address = f"{self._file.as_uri()}?mode=rw"
+        try:
+            with closing(
+                sqlite3.connect(address, uri=True, timeout=self.patience.write, isolation_level=None)
+            ) as database:
+                database.execute("VACUUM")
+                busy, *_ = database.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+                why = "another program reads it" if busy else ""
+        except sqlite3.Error as error:
+            why = reason(error)
+        if why:
+            expected = f"the rows are gone, but the free space of the file may still have their text: {why}"
+            raise InputError(Problem(self.name, expected, hint="repeat the command when nobody uses the store"))
 
     def writable(self) -> None:
         """Whether writing is worth a try: at once as long as the last writer could, else by a short try.

@@ -24,7 +24,10 @@ SESSION, DEVICE = "shelfmark_session", "shelfmark_device"
 
 MAX_BODY = 64 << 10
 MAX_FIELDS = 200
-OPEN, OPEN_FOLDER = ("/sign-in", "/health"), "/static/"
+WATCHED = ("/health", "/healthz")
+"""What watches over the server asks for these."""
+
+OPEN, OPEN_FOLDER = ("/sign-in", *WATCHED), "/static/"
 """Paths that anybody may ask for, and what the others of them begin with."""
 
 
@@ -70,7 +73,7 @@ class Guard(Gate):
         is_open = path.startswith(OPEN_FOLDER) or path in OPEN
         session = None
         # What watches over the server is to hear of a store that cannot be read, not to wait for it.
-        if not path.startswith(OPEN_FOLDER) and path != "/health":
+        if not path.startswith(OPEN_FOLDER) and path not in WATCHED:
             session = await run_in_threadpool(self._session, request)
         request.state.session = session
         if request.method == "POST" and (refusal := await self._refused_form(request, session, is_open)) is not None:

@@ -28,6 +28,7 @@ from shelfmark.cli import (
     encoder,
     evaluation,
     experiment,
+    forget,
     init,
     kubeflow,
     label,
@@ -61,6 +62,7 @@ app.command("run")(run.run)
 app.command("compile")(kubeflow.compile)
 app.command("submit")(kubeflow.submit)
 app.command("clean")(clean.clean)
+app.command("forget")(forget.forget)
 app.command("validate")(validate.validate)
 app.command("migrate")(migrate.migrate)
 app.command("metrics")(metrics.metrics)

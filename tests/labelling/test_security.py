@@ -35,7 +35,7 @@ POLICY = (
 )
 PAGES = ["/", "/label", "/review", "/categories", "/runs", "/products?q=p", "/product?id=p0", "/batch?id=round-1",
          f"/category?id={BOOTS}", "/audit", "/similar", "/judge", "/nothing-here"]  # fmt: skip
-OPEN = {"/sign-in", "/health"}
+OPEN = {"/sign-in", "/health", "/healthz"}
 
 
 def put(store: Store, name: str, role: str | None = None, password: str | None = PASSWORD) -> None:

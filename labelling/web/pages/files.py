@@ -45,3 +45,9 @@ def health(web: SharedWeb) -> Response:
     if state == "ok":
         return JSONResponse({"ok": True, "store": state})
     return JSONResponse({"ok": False, "store": state}, 503, {"retry-after": str(RETRY)})
+
+
+@router.get("/healthz")
+async def alive() -> Response:
+    """Whether the process answers, whatever the label store does: a restart mends no store."""
+    return JSONResponse({"ok": True})

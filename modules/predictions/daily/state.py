@@ -15,7 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from modules.errors import InputError, Problem, reason
 from modules.examples import SPLIT_FOLDER
@@ -120,6 +120,21 @@ def last_pass(place: Path) -> LastPass | None:
     Raises:
       InputError: the file is damaged.
     """
+    row = _asked(place, "select run, ended from pass")
+    return LastPass(*row) if row else None
+
+
+def holds(place: Path, product: str) -> bool:
+    """Whether a product has a daily prediction.
+
+    Raises:
+      InputError: the file is damaged.
+    """
+    return _asked(place, "select 1 from products where id = ?", product) is not None
+
+
+def _asked(place: Path, query: str, *values: str) -> tuple[Any, ...] | None:
+    """The first row that a query gives, also while a pass is under way; None: there is none, or no state yet."""
     path = database_of(place)
     if not path.exists():
         return None
@@ -127,8 +142,8 @@ def last_pass(place: Path) -> LastPass | None:
         if not {"pass", "products", "parts"} <= (tables_of(path) or set()):
             raise InputError(damaged(path, WHAT, THEN))
         with closing(sqlite3.connect(path)) as database:
-            row = database.execute("select run, ended from pass").fetchone()
-    return LastPass(*row) if row else None
+            row: tuple[Any, ...] | None = database.execute(query, values).fetchone()
+    return row
 
 
 class DailyState:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from shelfmark.cli.commands import Commands, DefaultCommandGroup
-from shelfmark.cli.label import accounts, batches, files, serve, start, status, suggest, triplets
+from shelfmark.cli.label import accounts, backups, batches, files, serve, start, status, suggest, triplets
 
 
 class _StartByDefault(DefaultCommandGroup):
@@ -36,6 +36,8 @@ app.command("close")(batches.close)
 app.command("export")(files.export)
 app.command("import")(files.import_)
 app.command("snapshot")(files.snapshot)
+app.command("backup")(backups.backup)
+app.command("restore")(backups.restore)
 app.command("import-triplets")(triplets.import_triplets)
 app.command("export-triplets")(triplets.export_triplets)
 app.add_typer(accounts.app, name="account")
