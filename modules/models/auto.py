@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from modules.counting import counted
 from modules.errors import Problem
 from modules.features import image_feature
-from modules.models.base import ModelSettings, Width
-from modules.models.gaussian_process import MOST_LABELS, GaussianProcessModel
+from modules.models.base import MOST_LABELS, ModelSettings, Width
+from modules.models.gaussian_process import GaussianProcessModel
 from modules.models.linear import LinearModel
 from modules.models.lsa import LsaModel
 from modules.settings.base import contradiction

@@ -29,6 +29,9 @@ NotNegative = Annotated[float, Field(ge=0.0)]
 Width = Annotated[int, Field(ge=2, le=4096)]
 Widths = tuple[Annotated[int, Field(ge=1, le=65536)], ...]
 
+MOST_LABELS = 10_000
+"""With more labels products are not compared by their words: that takes a matrix of all pairs of labels."""
+
 
 class ModelSettings(Settings):
     """One kind of model: its hyperparameters, the layers they stand for, and what trains it."""

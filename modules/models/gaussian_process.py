@@ -15,10 +15,6 @@ if TYPE_CHECKING:
     from modules.settings.workflow import Workflow
 
 
-MOST_LABELS = 10_000
-"""With more labels words are not compared: that takes a matrix of all pairs of labels."""
-
-
 class GaussianProcessModel(LatentModelSettings):
     """As ``lsa``, but objectives of one category a product start from what categories' names say, and labels correct
     it: a name is read as a product of that text would be, by a pretrained encoder and by the words that the shop itself

@@ -36,7 +36,7 @@ import numpy as np
 from scipy import linalg, sparse
 
 from modules.arrays import Float32Array, Float64Array
-from modules.models.gaussian_process import MOST_LABELS
+from modules.models.base import MOST_LABELS
 from modules.models.name_prior import SHARPNESS, NamePrior, softmax_rows
 from modules.training.labelled import CONSTANT, Labelled, Named
 from modules.training.left_out import NOISE, TEMPERATURES, Smoother, log_likelihoods

@@ -9,7 +9,7 @@ import pytest
 from pydantic import ValidationError
 
 from modules.models.auto import FEW_LABELS, LABELS_PER_CATEGORY
-from modules.models.gaussian_process import MOST_LABELS
+from modules.models.base import MOST_LABELS
 from modules.objectives.exclusive import ExclusiveObjective
 from modules.settings.workflow import Workflow
 from modules.training.choice import with_chosen_model
