@@ -27,6 +27,9 @@ from modules.training.text_vectors import MissingVectors
 MEMBER_TOP = 16
 """The number of top categories for which each member's own probability is kept."""
 
+EXAMPLES = tf.TensorSpec([None], tf.string, name="examples")
+"""What every signature takes."""
+
 
 class ServingModule(tf.Module):
     """Encoders of texts, Transform's graph, the model's members, their consensus, calibration and top-k as one module.
@@ -62,9 +65,12 @@ class ServingModule(tf.Module):
         self.raw_spec = {name: spec for name, spec in raw_spec.items() if name in used}
         self.workflow, self.calibration = workflow, committee.calibration
         self.classes = {name: tf.constant(list(ids), tf.string) for name, ids in classes.items()}
+        # All signatures call it: an encoder and a vocabulary in the graph take seconds to trace. What a signature does
+        # not need of it, TensorFlow leaves out when it runs.
+        self._answers = tf.function(self._every_answer, input_signature=[EXAMPLES], autograph=False)
 
-    def _answers(self, serialised: tf.Tensor, embedding: bool) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
-        """Logits by objective (and the embedding), and each member's probabilities where there are several."""
+    def _every_answer(self, serialised: tf.Tensor) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
+        """Logits by objective and embeddings, and each member's probabilities where there are several."""
         raw = self.missing_vectors.filled(tf.io.parse_example(serialised, self.raw_spec))
         inputs = dense_inputs(self.transform(raw), self.workflow.features)
         outputs = [member(inputs, training=False) for member in self.committee.members]
@@ -76,11 +82,10 @@ class ServingModule(tf.Module):
                 stacked = tf.stack([tf.cast(output[name], tf.float32) for output in outputs])
                 members[name] = self.committee.probabilities(stacked, name, objective)
                 outputs_by_name[name] = self.committee.consensus(members[name], name, objective)
-        if embedding:
-            own = [o for o, m in zip(outputs, self.committee.members, strict=True) if m is self.committee.embedder]
-            output = own[0] if own else self.committee.embedder(inputs, training=False)
-            outputs_by_name |= {name: tf.cast(output[name], tf.float32) for name in embeddings_in(output)}
-            outputs_by_name |= self._searched(inputs)
+        own = [o for o, m in zip(outputs, self.committee.members, strict=True) if m is self.committee.embedder]
+        output = own[0] if own else self.committee.embedder(inputs, training=False)
+        outputs_by_name |= {name: tf.cast(output[name], tf.float32) for name in embeddings_in(output)}
+        outputs_by_name |= self._searched(inputs)
         return outputs_by_name, members
 
     def _searched(self, inputs: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -93,7 +98,7 @@ class ServingModule(tf.Module):
 
     def evaluate(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
         """All probabilities, shifted so that a category that has a threshold has it at 0.5."""
-        logits, _ = self._answers(serialised, embedding=False)
+        logits, _ = self._answers(serialised)
         return {
             objective_column(name, PROBABILITIES): objective.evaluated_probabilities(
                 logits[name], self.calibration.head(name)
@@ -121,7 +126,7 @@ class ServingModule(tf.Module):
         return self._predicted(serialised, ids=True)
 
     def _predicted(self, serialised: tf.Tensor, ids: bool) -> dict[str, tf.Tensor]:
-        logits, members = self._answers(serialised, embedding=True)
+        logits, members = self._answers(serialised)
         outputs: dict[str, tf.Tensor] = {name: logits[name] for name in embeddings_in(logits)}
         for name, objective in self.workflow.objectives.items():
             head = self.calibration.head(name)
@@ -159,8 +164,7 @@ def export_model(module: ServingModule, transform_layer: Any, output: str) -> No
     archive.track(transform_layer)
     for encoder in module.missing_vectors.encoders.values():
         archive.track(encoder.backbone)
-    signature = [tf.TensorSpec([None], tf.string, name="examples")]
-    archive.add_endpoint("serving_default", module.predict, input_signature=signature)
-    archive.add_endpoint(TABLE_SIGNATURE, module.table, input_signature=signature)
-    archive.add_endpoint("evaluate", module.evaluate, input_signature=signature)
+    archive.add_endpoint("serving_default", module.predict, input_signature=[EXAMPLES])
+    archive.add_endpoint(TABLE_SIGNATURE, module.table, input_signature=[EXAMPLES])
+    archive.add_endpoint("evaluate", module.evaluate, input_signature=[EXAMPLES])
     archive.write_out(output, verbose=False)

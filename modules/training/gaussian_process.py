@@ -30,7 +30,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from scipy import linalg, sparse
@@ -106,6 +106,15 @@ class Numbers(NamedTuple):
         """The prior's weight for categories with so many labels."""
         return self.weight * _share(self.fade, counts)
 
+    @classmethod
+    def of(cls, choices: Mapping[str, Any]) -> Self:
+        """From :meth:`choices`."""
+        return cls(**{**choices, "fade": np.inf if choices["fade"] is None else choices["fade"]})
+
+    def choices(self) -> dict[str, float | bool | None]:
+        """By name, for JSON: a prior that does not fade has ``None``."""
+        return self._asdict() | {"fade": None if np.isinf(self.fade) else self.fade}
+
     def steps(self) -> float:
         """How far they are from :data:`BEFORE_LABELS`: a step is a factor of two, a quarter of the prior, a place in
         :data:`FADES` or :data:`WORDS`, the other prior, or names that are read otherwise. Whether categories are
@@ -173,7 +182,7 @@ class Process:
 
 def fit_process(
     labelled: Labelled, known: Mapping[float, Named], *, spread: Float32Array, temperature: float, seed: int,
-    unlabelled: Float32Array | None = None,
+    unlabelled: Float32Array | None = None, numbers: Numbers | None = None,
 ) -> Process:  # fmt: skip
     """The process after the labels.
 
@@ -183,14 +192,11 @@ def fit_process(
       temperature: what the logits will be divided by before any calibration; they are scaled to suit it.
       seed: draws the labels that the free numbers are chosen by, where there are very many.
       unlabelled: float32 (m, width), products whose guessed categories are learnt as well; None: none.
+      numbers: what is free, as an earlier fit has chosen it; None: the labels choose.
     """
-    classes, count = len(spread), len(labelled.labels)
-    numbers, likelihood = BEFORE_LABELS._replace(lexical=next(iter(known))), float("nan")
-    if count >= LEAST_LABELS:
-        some = labelled.at(np.random.default_rng(seed).permutation(count)[: min(ROWS, CELLS // classes)])
-        numbers, likelihood = _chosen(some, known, spread)
-        if some.words is not None and count <= MOST_LABELS:
-            numbers, likelihood = _with_words(some.at(slice(WORD_ROWS)), known[numbers.lexical], spread, numbers)
+    classes, count, likelihood = len(spread), len(labelled.labels), float("nan")
+    if numbers is None:
+        numbers, likelihood = _numbers(labelled, known, spread, seed)
     named = known[numbers.lexical]
     prior, factors = named.priors[numbers.whitened], named.factors(numbers.loudness)
     weights, scale = numbers.faded(labelled.counts(classes)), temperature / numbers.temperature
@@ -215,6 +221,20 @@ def fit_process(
     if guessed is None:
         return taught
     return process(scale / OVERCONFIDENCE, _coefficients(rows.with_guesses(guessed), factors, prior, numbers, weights))
+
+
+def _numbers(
+    labelled: Labelled, known: Mapping[float, Named], spread: Float32Array, seed: int
+) -> tuple[Numbers, float]:
+    """What the labels choose, and their likelihood; nan where they are too few to choose."""
+    count = len(labelled.labels)
+    if count < LEAST_LABELS:
+        return BEFORE_LABELS._replace(lexical=next(iter(known))), float("nan")
+    some = labelled.at(np.random.default_rng(seed).permutation(count)[: min(ROWS, CELLS // len(spread))])
+    numbers, likelihood = _chosen(some, known, spread)
+    if some.words is not None and count <= MOST_LABELS:
+        return _with_words(some.at(slice(WORD_ROWS)), known[numbers.lexical], spread, numbers)
+    return numbers, likelihood
 
 
 def _guessed(process: Process, embeddings: Float32Array, temperature: float) -> Labelled | None:

@@ -22,8 +22,9 @@ from modules.models.name_prior import names_layer
 from modules.models.projection import EmbeddingColumns, embed, unit_rows
 from modules.objectives import ancestor_levels
 from modules.training.design import Design, columns_of, design_matrix
-from modules.training.gaussian_process import LEXICAL
+from modules.training.gaussian_process import LEXICAL, Numbers
 from modules.training.image_columns import embedder, shown_alone
+from modules.training.methods.base import Choices
 from modules.training.named_products import NamedProducts, NamesInEmbedding, process_of
 from modules.training.penalty import LinearHead, cross_validated_penalty
 from modules.training.task import TrainingTask
@@ -34,7 +35,9 @@ Targets: TypeAlias = dict[str, np.ndarray]
 _BATCH = 1024
 
 
-def fit_exact(model: keras.Model, task: TrainingTask, *, c: float | None) -> dict[str, float]:
+def fit_exact(
+    model: keras.Model, task: TrainingTask, *, c: float | None
+) -> tuple[dict[str, float], dict[str, Choices]]:
     """Sets the weights of a linear or LSA model to the optimum of each head's loss with an L2 penalty, in place.
 
     The embedding of an LSA model is found first, on labelled and unlabelled examples; of a large catalogue not all
@@ -45,20 +48,20 @@ def fit_exact(model: keras.Model, task: TrainingTask, *, c: float | None) -> dic
         earlier fit, else the one that cross-validation finds.
 
     Returns:
-      Objective to the C of its head.
+      Objective to the C of its head, and to what was chosen for its Gaussian process, of those that have one.
     """
-    penalties = {}
+    penalties, processes = {}, {}
     design, targets = _design(model, task)
     matrix = task.model.head_inputs(model, design, task.seed)
     matrix, targets, products = _with_towers_alone(matrix, targets, design, task)
     for name in task.objectives:
         labels = targets[name]
         if task.model.knows_names and name in task.sizes.names:
-            _fit_named_head(model, name, matrix, labels, products, task, design)
+            processes[name] = _fit_named_head(model, name, matrix, labels, products, task, design).choices()
             continue
         table, bias, penalties[name] = _fit_head(name, matrix, labels, task, c)
         task.model.set_head(model, name, table, bias, design)
-    return penalties
+    return penalties, processes
 
 
 def _design(model: keras.Model, task: TrainingTask) -> tuple[Design, Targets]:
@@ -115,8 +118,8 @@ def _fit_head(
 def _fit_named_head(
     model: keras.Model, name: str, matrix: Matrix, labels: np.ndarray, products: IntpArray, task: TrainingTask,
     design: Design,
-) -> None:  # fmt: skip
-    """The head of an objective that starts from categories' names."""
+) -> Numbers:  # fmt: skip
+    """The head of an objective that starts from categories' names; what was chosen for it."""
     objective, embeddings = task.objectives[name], np.asarray(matrix, np.float32)
     columns = EmbeddingColumns.of(design.columns, design.embeddings, design.text_columns)
     tables = [
@@ -133,6 +136,7 @@ def _fit_named_head(
     process = process_of(
         objective, known, objective.labelled(labels), labels,
         ancestor_levels(objective.classes(task.taxonomy), task.taxonomy), task.seed, products,
+        None if name not in task.processes else Numbers.of(task.processes[name]),
     )  # fmt: skip
     task.model.set_head(model, name, process.table, process.bias, design)
     layer = model.get_layer(names_layer(name))
@@ -144,6 +148,7 @@ def _fit_named_head(
             if feature not in design.embeddings:
                 part = words[slice(*np.searchsorted(compared, ends))]
                 model.get_layer(f"{words_layer(name)}_{feature}").set_weights([part])
+    return process.numbers
 
 
 def names_in_embedding(

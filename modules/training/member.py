@@ -61,8 +61,8 @@ def fit_member(
 
     Args:
       resample: learn from a bootstrap resample of the products, drawn by the workflow's seed.
-      first: of a fit on both splits, what the fit on the train split did, whose epochs and penalties are kept; None:
-        fit on the train split.
+      first: of a fit on both splits, what the fit on the train split did, whose epochs, penalties and other choices
+        are kept; None: fit on the train split.
     """
     both = first is not None
     train = Examples([*data.train, *data.eval], data.examples + data.eval_examples)
@@ -71,7 +71,8 @@ def fit_member(
         train=train if both else Examples(data.train, data.examples),
         evaluation=Examples(data.eval, data.eval_examples) if data.has_eval and not both else None,
         resample=resample, epochs=None if first is None else max(1, first.best_epoch), checkpoints=checkpoints,
-        logs=logs, penalties={} if first is None else first.penalties, report=report,
+        logs=logs, penalties={} if first is None else first.penalties,
+        processes={} if first is None else first.processes, report=report,
     )  # fmt: skip
     training = workflow.training
     with precision(training.mixed_precision):

@@ -12,7 +12,7 @@ from scipy import sparse
 from modules.arrays import BoolArray, Float32Array, IntpArray
 from modules.models.name_prior import name_prior
 from modules.training.fit import balanced_weights
-from modules.training.gaussian_process import Process, fit_process, spread_over
+from modules.training.gaussian_process import Numbers, Process, fit_process, spread_over
 from modules.training.labelled import Labelled, Named
 from modules.training.left_out import equal_rows
 from modules.training.self_training import MOST_GUESSED
@@ -71,7 +71,7 @@ class NamedProducts:
 
 def process_of(
     objective: ObjectiveSettings, known: NamedProducts, rows: IntpArray, labels: np.ndarray,
-    ancestors: Sequence[Sequence[int]], seed: int, products: IntpArray | None = None,
+    ancestors: Sequence[Sequence[int]], seed: int, products: IntpArray | None = None, numbers: Numbers | None = None,
 ) -> Process:  # fmt: skip
     """The Gaussian process of an objective with one category a product.
 
@@ -79,6 +79,7 @@ def process_of(
       known: all products of the train split, labelled or not, and the names.
       rows: those that have a label. labels: (n,), the classes.
       products: (n,), the row that each row shows, where some are copies; None: each its own.
+      numbers: what is free, as an earlier fit has chosen it; None: the labels choose.
     """
     classes = len(next(iter(known.named.values())).names)
     spread = spread_over(ancestors, classes, getattr(objective, "ancestor_weight", 0.0))
@@ -92,7 +93,7 @@ def process_of(
     words = None if known.words is None else known.words[rows]
     return fit_process(
         Labelled(known.embeddings[rows], own, groups, weights, words), known.named,
-        spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed,
+        spread=spread, temperature=1.0 if temperature is None else temperature, seed=seed, numbers=numbers,
         unlabelled=known.embeddings[_others(len(known.embeddings), np.union1d(rows, shown), seed)],
     )  # fmt: skip
 

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from modules.models.base import ModelSettings
     from modules.models.build import InputSizes
     from modules.training.image_columns import Embed
+    from modules.training.methods.base import Choices
 
 Report = Callable[[int, int, str], None]
 """Called with (epochs done, epochs in all, text)."""
@@ -49,6 +50,7 @@ class TrainingTask:
       checkpoints: a folder for this training alone, in which a killed one finds its last epoch.
       logs: folder for TensorBoard.
       penalties: objective to the C that an earlier fit of the same model found.
+      processes: objective to what such a fit chose for its Gaussian process.
       report: called after each epoch.
       embed_images: how the image feature's pictures are embedded for what learns from them; None: by the tower.
     """
@@ -67,6 +69,7 @@ class TrainingTask:
     checkpoints: Path | None = None
     logs: Path | None = None
     penalties: Mapping[str, float] = field(default_factory=dict)
+    processes: Mapping[str, Choices] = field(default_factory=dict)
     report: Report | None = None
     embed_images: Embed | None = None
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from modules.training.task import TrainingTask
 
 Positive = Annotated[float, Field(gt=0.0)]
+Choices: TypeAlias = dict[str, float | bool | None]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,7 @@ class FitResult:
       seconds: how long it took.
       history: the figures of each epoch by name.
       penalties: objective to the inverse strength of the L2 penalty (C) of its head, of ways that have one.
+      processes: objective to what its labels chose for its Gaussian process, by name (``gaussian_process.Numbers``).
     """
 
     epochs: int
@@ -44,6 +46,7 @@ class FitResult:
     seconds: float
     history: dict[str, list[float]]
     penalties: dict[str, float] = field(default_factory=dict)
+    processes: dict[str, Choices] = field(default_factory=dict)
 
 
 class TrainingSettings(Settings):

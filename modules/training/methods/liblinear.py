@@ -52,5 +52,5 @@ class LiblinearTraining(TrainingSettings):
         from modules.training.liblinear import fit_exact
 
         started = time.monotonic()
-        penalties = fit_exact(model, task, c=self.liblinear_c)
-        return FitResult(0, 0, time.monotonic() - started, {}, penalties)
+        penalties, processes = fit_exact(model, task, c=self.liblinear_c)
+        return FitResult(0, 0, time.monotonic() - started, {}, penalties, processes)
