@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import ops
 
 from modules.errors import InputError, Problem
+from modules.features.base import LayerSettings, ModelContext
 
 PADDING = -1
 """Id that fills a row of token ids up to its batch's longest."""
@@ -45,6 +46,14 @@ class EmbeddingBag(keras.layers.Layer):
         self.initializer = keras.initializers.get(initializer)
         self._drop = keras.layers.Dropout(dropout, seed=seed) if dropout else None
 
+    @classmethod
+    def of(cls, vocabulary: int, layer: LayerSettings, context: ModelContext) -> Self:
+        """The layer of a text feature."""
+        return cls(
+            vocabulary, layer.width, layer.initializer, context.input_dropout, context.next_seed(), name=layer.name,
+            trainable=layer.trainable,
+        )  # fmt: skip
+
     def build(self, ids_shape: Any = None, weights_shape: Any = None) -> None:
         self.table = self.add_weight(
             shape=(self.vocabulary, self.width), initializer=self.initializer, name="table", dtype="float32",
@@ -75,6 +84,10 @@ class EmbeddingBag(keras.layers.Layer):
         rows = ops.take(self.table, ops.maximum(ids, 0), axis=0)
         kept = ops.where(ids >= 0, weights, 0.0)
         return ops.cast(ops.einsum("bt,btw->bw", kept, rows), self.compute_dtype)
+
+    def leave_out(self, mask: np.ndarray) -> None:
+        """Drops tokens for good: multiplies their rows by ``mask``, (vocabulary,)."""
+        self.table.assign(self.table * mask[:, None])
 
     def compute_output_shape(self, ids_shape: Any, weights_shape: Any = None) -> tuple[int | None, ...]:
         return (ids_shape[0], self.width)
