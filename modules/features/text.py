@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -70,16 +71,20 @@ class TextFeature(FeatureSettings):
     """Length of each product's weight vector: how loud this column is beside the others."""
     encoder: TextEncoder = DEFAULT
     """How the words become one vector in the deep part of models with hidden layers."""
-    width: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Width of a word's vector in models with hidden layers."""
-    embedding: Literal["learned", "random_fixed", "pretrained"] = "learned"
+    width: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Width of a word's vector in models with hidden layers; null: 64, with ``embedding: random_fixed`` the binary
+    logarithm of ``vocabulary``, rounded up, and with ``pretrained`` as wide as the file's vectors."""
+    embedding: Literal["learned", "random_fixed", "pretrained", "pretrained_fixed"] = "learned"
+    """Where words' vectors come from: learnt from a random start; random, and never changed; or out of the file
+    ``pretrained``, from which they learn on, or which they stay as (``pretrained_fixed``)."""
     pretrained: str | None = None
-    """A text file of word vectors (word, then numbers, separated by spaces) for ``embedding: pretrained``."""
+    """A file of word vectors in the text form of word2vec, GloVe or fastText (a word, then its numbers, separated by
+    spaces), also compressed, for ``embedding: pretrained`` and ``pretrained_fixed``."""
 
     @model_validator(mode="after")
     def _check(self) -> TextFeature:
-        if (self.embedding == "pretrained") != (self.pretrained is not None):
-            raise ValueError("embedding: pretrained and the key pretrained (a file) go together")
+        if self.embedding.startswith("pretrained") != (self.pretrained is not None):
+            raise ValueError("embedding: pretrained or pretrained_fixed and the key pretrained (a file) go together")
         check_columns(self.column, self.columns)
         return self
 
@@ -127,6 +132,14 @@ class TextFeature(FeatureSettings):
     def weight_files(self) -> dict[str, str]:
         return {"pretrained": self.pretrained} if self.pretrained else {}
 
+    def with_weights(self, paths: Mapping[str, Path]) -> Self:
+        from modules.features.word_vectors import check_word_vectors
+
+        # Of a workflow that is compiled for Kubeflow, only the pods may have it.
+        if "pretrained" in paths and paths["pretrained"].is_file():
+            check_word_vectors(str(paths["pretrained"]), self.width)
+        return super().with_weights(paths)
+
     def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/ids`` (sparse int64, below :attr:`size`) and ``<name>/weights`` (sparse float32).
 
@@ -150,10 +163,10 @@ class TextFeature(FeatureSettings):
     def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
         if self.pretrained is None:
             return Learned(self.size)
-        from modules.graph_ops.layers import pretrained_table
+        from modules.features.word_vectors import read_word_vectors
 
         words = [word.decode() for word in transform_output.vocabulary_by_name(f"{name}_words")]
-        return Learned(self.size, pretrained_table(self.pretrained, words, self.width, self.size, seed))
+        return Learned(self.size, read_word_vectors(self.pretrained, words, self.width, seed))
 
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf
@@ -207,14 +220,22 @@ class TextFeature(FeatureSettings):
     def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
         from modules.graph_ops.layers import TableInitializer
 
-        start: Any = context.normal(self.width**-0.5)
         table = context.learned[name].table
+        width = self._width if table is None else table.shape[1]
+        start: Any = context.normal(width**-0.5)
         if table is not None:
-            start = TableInitializer(table)
-        layer = LayerSettings(f"{name}_embedding", self.width, start, self.embedding != "random_fixed")
+            start = TableInitializer(table, start)
+        layer = LayerSettings(f"{name}_embedding", width, start, not self.embedding.endswith("fixed"))
         ids, weights = inputs[transformed(name, TOKEN_IDS)], inputs[transformed(name, TOKEN_WEIGHTS)]
         tokens = inputs.get(transformed(name, TOKEN_SEQUENCE))
         return self.encoder.encoded(Text(name, ids, weights, tokens, self.size, self.vocabulary, layer, context))
+
+    @property
+    def _width(self) -> int:
+        """Of a word's vector that comes from no file."""
+        if self.width is not None:
+            return self.width
+        return max(1, (self.vocabulary - 1).bit_length()) if self.embedding == "random_fixed" else 64
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
         return inputs[transformed(name, TOKEN_IDS)] + 1  # padding is -1

@@ -9,7 +9,6 @@ import keras
 import numpy as np
 from keras import ops
 
-from modules.errors import InputError, Problem
 from modules.features.base import LayerSettings, ModelContext
 
 PADDING = -1
@@ -128,41 +127,14 @@ class UnitLength(keras.layers.Layer):
 
 
 class TableInitializer(keras.initializers.Initializer):
-    """Starts from given rows (pretrained vectors); rows beyond them are zeros."""
+    """Starts from given rows (pretrained vectors); ``rest`` fills the rows beyond them."""
 
-    def __init__(self, table: np.ndarray):
-        self.table = table
+    def __init__(self, table: np.ndarray, rest: keras.initializers.Initializer):
+        self.table, self.rest = table, rest
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        full = np.zeros(shape, np.float32)
-        full[: len(self.table)] = self.table
-        return keras.ops.convert_to_tensor(full, dtype=dtype)
-
-
-def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, seed: int) -> np.ndarray:
-    """Embedding rows from a word vector file (a word and its numbers per line); words it lacks are drawn small.
-
-    Returns:
-      float32 array of shape (rows, width); row i belongs to ``vocabulary[i]``.
-
-    Raises:
-      InputError: a known word's vector is not ``width`` numbers long.
-    """
-    table = np.random.default_rng(seed).normal(0.0, 0.05, (rows, width)).astype(np.float32)
-    index = {word: i for i, word in enumerate(vocabulary)}
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            word, _, numbers = line.rstrip().partition(" ")
-            if word not in index:
-                continue
-            try:
-                vector = np.array(numbers.split(), dtype=np.float32)
-            except ValueError:
-                vector = np.zeros(0, np.float32)
-            if vector.shape != (width,):
-                raise InputError(Problem(path, f"{width} numbers, as the feature's width says", number, word, numbers))
-            table[index[word]] = vector
-    return table
+        beyond = self.rest((shape[0] - len(self.table), *shape[1:]), dtype)
+        return ops.concatenate([ops.convert_to_tensor(self.table, dtype=dtype), beyond], axis=0)
 
 
 @keras.saving.register_keras_serializable("shelfmark")

@@ -17,7 +17,7 @@ class WordVectors(keras.layers.Layer):
     """The vector of each word, zeros where a text has ended.
 
     Args:
-      vocabulary: number of words; their rows stand behind those of padding and of :data:`UNKNOWN`.
+      vocabulary: number of words, which have the table's first rows; the last one is that of unknown words.
       width: of a vector.
       initializer: of the table.
       dropout: share of the words that training takes for unknown ones.
@@ -56,12 +56,14 @@ class WordVectors(keras.layers.Layer):
         if self._seeds is not None and training:
             kept = keras.random.uniform(ops.shape(tokens), seed=self._seeds) >= self.dropout
             tokens = ops.where(kept | (tokens == 0), tokens, UNKNOWN)
-        return ops.where(ops.expand_dims(tokens > 0, -1), ops.take(self.table, tokens, axis=0), 0.0)
+        # Padding and unknown words, which come before the words, come behind them.
+        rows = ops.mod(tokens - FIRST_WORD, self.vocabulary + FIRST_WORD)
+        return ops.where(ops.expand_dims(tokens > 0, -1), ops.take(self.table, rows, axis=0), 0.0)
 
     def leave_out(self, mask: np.ndarray) -> None:
         """Drops words for good: those where ``mask``, (vocabulary,), is zero are unknown ones from now on."""
         table = ops.convert_to_numpy(self.table).copy()
-        table[FIRST_WORD:][mask == 0] = table[UNKNOWN]
+        table[: self.vocabulary][mask == 0] = table[-1]
         self.table.assign(table)
 
     def compute_output_shape(self, tokens_shape: Any) -> tuple[int | None, ...]:
