@@ -77,7 +77,7 @@ def read_word_vectors(path: str, words: Sequence[str], width: int | None, seed: 
         if count % _REPORTED == 0:
             progress.report(count, 0, f"word vectors of {path}")
     if not vectors or width is None:
-        expected = f"expected {_FORM}, of some words of the products; none of their {len(words):,} words is in it"
+        expected = f"expected {_FORM}; it has none of the vocabulary, which is {counted(len(words), 'word')}"
         raise InputError(Problem(path, expected))
     _log.info("%s has vectors of %s of %s", path, f"{len(vectors):,}", counted(len(words), "word"))
     table = np.random.default_rng(seed).normal(0.0, 0.05, (len(words), width)).astype(np.float32)

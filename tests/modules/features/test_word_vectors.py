@@ -69,7 +69,7 @@ def test_what_is_no_such_file_is_said(tmp_path: Path, monkeypatch: pytest.Monkey
     for text, message in (("", "it is empty"), ("word zwei\n", "finite numbers")):
         with pytest.raises(InputError, match=message):
             check_word_vectors(write(tmp_path, text), None)
-    with pytest.raises(InputError, match="none of their 3 words is in it"):
+    with pytest.raises(InputError, match="none of the vocabulary, which is 3 words"):
         read_word_vectors(write(tmp_path, "wort 1 2\n"), WORDS, 2, seed=1)
     with pytest.raises(InputError, match="cannot be read"):
         read_word_vectors(str(tmp_path / "missing.txt"), WORDS, 2, seed=1)
