@@ -253,12 +253,9 @@ def _readers(key: str) -> str:
     """What reads a setting, as the end of a message."""
     if key in VECTORS:
         return "model.kind: deep and wide_deep do, with text_input: embedding_bag"
-    kinds = " and ".join(kind.model_fields["kind"].default for kind in KINDS if key in kind.reads)
-    if key in WEIGHTS:
-        return (
-            f"{kinds} does, and model.kind: wide_deep" if " " not in kinds else f"{kinds} do, and model.kind: wide_deep"
-        )
-    return f"encoders of kind {kinds} do, in model.kind: deep and wide_deep"
+    kinds = ", ".join(kind.model_fields["kind"].default for kind in KINDS if key in kind.reads)
+    wide = "; so does model.kind: wide_deep" if key in WEIGHTS else ", in model.kind: deep and wide_deep"
+    return f"encoders of these kinds do: {kinds}{wide}"
 
 
 @dataclass
