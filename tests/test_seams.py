@@ -12,6 +12,7 @@ import pytest
 from pydantic import BaseModel
 
 from modules.features import Feature
+from modules.features.text_encoders import KINDS as TEXT_ENCODERS
 from modules.feeds.formats import FORMATS
 from modules.feeds.sources import Source
 from modules.models import KINDS as MODELS
@@ -70,6 +71,7 @@ SEAMS = (
         "modules/training/image_data.py": _PICTURE, "modules/vision/networks.py": _PICTURE,
         "shelfmark/cli/init.py": "the kind that it asks for is that of a guess about the feed, not a feature's",
     }),
+    Seam("modules/features/text_encoders", "kind", by_tag("kind", TEXT_ENCODERS), {}),
     Seam("modules/objectives", "kind", dict(OBJECTIVES), {
         "modules/training/heads.py": "annotates LIBLINEAR's problems with the settings that they heed",
     }),

@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, model_validator
 
+from modules.errors import Problem
 from modules.examples import TOKEN_IDS, TOKEN_SEQUENCE, TOKEN_WEIGHTS, transformed
 from modules.features.base import FeatureSettings, LayerSettings, Learned, ModelContext, TransformStep, check_columns
-from modules.settings.base import Settings
+from modules.features.text_encoders import DEFAULT, KINDS, TextEncoder
+from modules.features.text_encoders.base import FIRST_WORD, SOME_READ, WEIGHTS, Text
+from modules.settings.base import Settings, contradiction
 
 if TYPE_CHECKING:
     import numpy as np
     import tensorflow as tf
     from scipy import sparse
+
+    from modules.settings.workflow import Workflow
+
+SEQUENCE = 64
+"""Words in their order, unless a feature says how many."""
+VECTORS = ("encoder", "embedding")
+"""Settings of word vectors, which a model without any does not read."""
 
 NgramRange = tuple[Annotated[int, Field(ge=1, le=8)], Annotated[int, Field(ge=1, le=8)]]
 
@@ -52,22 +63,28 @@ class TextFeature(FeatureSettings):
     characters: HashedNgrams | None = None
     """Runs of characters inside a word and its two borders, hashed."""
     sequence: Annotated[int, Field(ge=1, le=4096)] | None = None
-    """Length of the token sequence handed on to sequence models; None: no sequence."""
+    """How many words, from the text's beginning, an encoder gets that reads them in their order; null: 64."""
     weights: Literal["tfidf", "count", "binary"] = "tfidf"
     sublinear: bool = False
     """Use 1 + log(count) in place of count."""
     scale: Annotated[float, Field(gt=0.0)] = 1.0
     """Length of each product's weight vector: how loud this column is beside the others."""
-    width: Annotated[int, Field(ge=1, le=4096)] = 64
-    """Width of the embedding bag in deep models."""
-    embedding: Literal["learned", "random_fixed", "pretrained"] = "learned"
+    encoder: TextEncoder = DEFAULT
+    """How the words become one vector in the deep part of models with hidden layers."""
+    width: Annotated[int, Field(ge=1, le=4096)] | None = None
+    """Width of a word's vector in models with hidden layers; null: 64, with ``embedding: random_fixed`` the binary
+    logarithm of ``vocabulary``, rounded up, and with ``pretrained`` as wide as the file's vectors."""
+    embedding: Literal["learned", "random_fixed", "pretrained", "pretrained_fixed"] = "learned"
+    """Where words' vectors come from: learnt from a random start; random, and never changed; or out of the file
+    ``pretrained``, from which they learn on, or which they stay as (``pretrained_fixed``)."""
     pretrained: str | None = None
-    """A text file of word vectors (word, then numbers, separated by spaces) for ``embedding: pretrained``."""
+    """A file of word vectors in the text form of word2vec, GloVe or fastText (a word, then its numbers, separated by
+    spaces), also compressed, for ``embedding: pretrained`` and ``pretrained_fixed``."""
 
     @model_validator(mode="after")
     def _check(self) -> TextFeature:
-        if (self.embedding == "pretrained") != (self.pretrained is not None):
-            raise ValueError("embedding: pretrained and the key pretrained (a file) go together")
+        if self.embedding.startswith("pretrained") != (self.pretrained is not None):
+            raise ValueError("embedding: pretrained or pretrained_fixed and the key pretrained (a file) go together")
         check_columns(self.column, self.columns)
         return self
 
@@ -80,13 +97,54 @@ class TextFeature(FeatureSettings):
     def columns_of(self, name: str) -> tuple[str, ...]:
         return self.columns or super().columns_of(name)
 
+    @property
+    def ordered_words(self) -> int | None:
+        """How many words Transform writes in their order; None: the encoder reads none."""
+        return (self.sequence or SEQUENCE) if "sequence" in self.encoder.reads else None
+
+    def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
+        """Also settings that neither the encoder nor the model reads."""
+        yield from super().check(workflow, place)
+        others = workflow.committee.kinds if workflow.committee is not None else ()
+        models = [workflow.model, *(member.model for member in others)]
+        changed = {key: getattr(self, key) for key in (*VECTORS, *SOME_READ) if not self._is_default(key)}
+        if any(model.reads_word_vectors for model in models):
+            weighed = any(model.reads_weights for model in models)
+            unheeded = [key for key in SOME_READ if key not in self.encoder.reads and not (weighed and key in WEIGHTS)]
+            expected = f"no such key: encoder.kind: {self.encoder.kind} does not read it, {{}}"
+        else:
+            unheeded, expected = [*VECTORS, "sequence"], "no such key: this model makes no vectors of words; {}"
+        for key in unheeded:
+            if key in changed:
+                value = changed[key].model_dump() if isinstance(changed[key], Settings) else changed[key]
+                yield contradiction(f"{place}.{key}", value, expected.format(_readers(key)))
+
+    def _is_default(self, key: str) -> bool:
+        return bool(getattr(self, key) == type(self).model_fields[key].default)
+
+    def for_transform(self) -> TextFeature:
+        """Without what only the model reads."""
+        kept = DEFAULT if self.ordered_words is None else type(self.encoder)()
+        fields = type(self).model_fields
+        update = {key: fields[key].default for key in ("width", "embedding", "pretrained")}
+        return self.model_copy(update={**update, "encoder": kept})
+
     def weight_files(self) -> dict[str, str]:
         return {"pretrained": self.pretrained} if self.pretrained else {}
+
+    def with_weights(self, paths: Mapping[str, Path]) -> Self:
+        from modules.features.word_vectors import check_word_vectors
+
+        # Of a workflow that is compiled for Kubeflow, only the pods may have it.
+        if "pretrained" in paths and paths["pretrained"].is_file():
+            check_word_vectors(str(paths["pretrained"]), self.width)
+        return super().with_weights(paths)
 
     def transform(self, name: str, columns: Sequence[tf.SparseTensor]) -> TransformStep:
         """``<name>/ids`` (sparse int64, below :attr:`size`) and ``<name>/weights`` (sparse float32).
 
-        Also ``<name>/tokens`` (int64 of fixed length, 0 pads, 1 is out of vocabulary) where ``sequence`` is set.
+        Also ``<name>/tokens`` (sparse int64, in the text's order; 1 is out of vocabulary, word i is i + 2) where the
+        encoder reads them.
         """
         from modules.graph_ops import text as text_ops
 
@@ -105,59 +163,79 @@ class TextFeature(FeatureSettings):
     def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
         if self.pretrained is None:
             return Learned(self.size)
-        from modules.graph_ops.layers import pretrained_table
+        from modules.features.word_vectors import read_word_vectors
 
         words = [word.decode() for word in transform_output.vocabulary_by_name(f"{name}_words")]
-        return Learned(self.size, pretrained_table(self.pretrained, words, self.width, self.size, seed))
+        return Learned(self.size, read_word_vectors(self.pretrained, words, self.width, seed))
 
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf
 
+        types = {TOKEN_IDS: tf.int64, TOKEN_WEIGHTS: tf.float32}
+        if self.ordered_words is not None:
+            types[TOKEN_SEQUENCE] = tf.int64
         return {
-            transformed(name, TOKEN_IDS): tf.io.RaggedFeature(tf.int64, row_splits_dtype=tf.int64),
-            transformed(name, TOKEN_WEIGHTS): tf.io.RaggedFeature(tf.float32, row_splits_dtype=tf.int64),
+            transformed(name, part): tf.io.RaggedFeature(dtype, row_splits_dtype=tf.int64)
+            for part, dtype in types.items()
         }
 
     def to_inputs(self, name: str, parsed: Mapping[str, Any]) -> dict[str, Any]:
-        """Token ids, padded with -1 to the batch's longest row, and their weights, padded with 0."""
+        """Token ids, padded with -1 to the batch's longest row, and their weights, padded with 0.
+
+        Tokens in their order are padded with 0, to one at least: no layer has to know of a batch without a word.
+        """
         import tensorflow as tf
 
         from modules.graph_ops.layers import PADDING
 
-        ids, weights = parsed[transformed(name, TOKEN_IDS)], parsed[transformed(name, TOKEN_WEIGHTS)]
-        if isinstance(ids, tf.SparseTensor):
-            ids, weights = tf.RaggedTensor.from_sparse(ids), tf.RaggedTensor.from_sparse(weights)
-        return {
-            transformed(name, TOKEN_IDS): ids.to_tensor(tf.constant(PADDING, tf.int64)),
-            transformed(name, TOKEN_WEIGHTS): weights.to_tensor(0.0),
-        }
+        inputs = {}
+        for key in self.example_spec(name):
+            values = parsed[key]
+            if isinstance(values, tf.SparseTensor):
+                values = tf.RaggedTensor.from_sparse(values)
+            padding = PADDING if key == transformed(name, TOKEN_IDS) else 0
+            inputs[key] = values.to_tensor(tf.constant(padding, values.dtype))
+        if self.ordered_words is not None:
+            key = transformed(name, TOKEN_SEQUENCE)
+            inputs[key] = tf.pad(inputs[key], [[0, 0], [0, tf.maximum(0, 1 - tf.shape(inputs[key])[1])]])
+        return inputs
 
     def keras_inputs(self, name: str) -> dict[str, Any]:
         import keras
 
-        return {
+        inputs = {
             transformed(name, TOKEN_IDS): keras.Input((None,), dtype="int64", name=f"{name}_ids"),
             transformed(name, TOKEN_WEIGHTS): keras.Input((None,), dtype="float32", name=f"{name}_weights"),
         }
+        if self.ordered_words is not None:
+            inputs[transformed(name, TOKEN_SEQUENCE)] = keras.Input((None,), dtype="int64", name=f"{name}_tokens")
+        return inputs
 
     def linear_map(self, name: str, inputs: Mapping[str, Any], layer: LayerSettings, context: ModelContext) -> Any:
         from modules.graph_ops.layers import EmbeddingBag
 
-        bag = EmbeddingBag(
-            self.size, layer.width, layer.initializer, context.input_dropout, context.next_seed(),
-            name=layer.name, trainable=layer.trainable,
-        )  # fmt: skip
+        bag = EmbeddingBag.of(self.size, layer, context)
         return bag(inputs[transformed(name, TOKEN_IDS)], inputs[transformed(name, TOKEN_WEIGHTS)])
 
     def encoded(self, name: str, inputs: Mapping[str, Any], context: ModelContext) -> Any:
         from modules.graph_ops.layers import TableInitializer
 
-        start: Any = context.normal(self.width**-0.5)
         table = context.learned[name].table
+        width = self._width if table is None else table.shape[1]
+        start: Any = context.normal(width**-0.5)
         if table is not None:
-            start = TableInitializer(table)
-        layer = LayerSettings(f"{name}_embedding", self.width, start, self.embedding != "random_fixed")
-        return self.linear_map(name, inputs, layer, context)
+            start = TableInitializer(table, start)
+        layer = LayerSettings(f"{name}_embedding", width, start, not self.embedding.endswith("fixed"))
+        ids, weights = inputs[transformed(name, TOKEN_IDS)], inputs[transformed(name, TOKEN_WEIGHTS)]
+        tokens = inputs.get(transformed(name, TOKEN_SEQUENCE))
+        return self.encoder.encoded(Text(name, ids, weights, tokens, self.size, self.vocabulary, layer, context))
+
+    @property
+    def _width(self) -> int:
+        """Of a word's vector that comes from no file."""
+        if self.width is not None:
+            return self.width
+        return max(1, (self.vocabulary - 1).bit_length()) if self.embedding == "random_fixed" else 64
 
     def evidence(self, name: str, inputs: Mapping[str, Any]) -> Any:
         return inputs[transformed(name, TOKEN_IDS)] + 1  # padding is -1
@@ -169,6 +247,15 @@ class TextFeature(FeatureSettings):
         ids, weights = inputs[transformed(name, TOKEN_IDS)], inputs[transformed(name, TOKEN_WEIGHTS)]
         rows, at = np.nonzero(ids >= 0)
         return sparse.csr_matrix((weights[rows, at], (rows, ids[rows, at])), (len(ids), size))
+
+
+def _readers(key: str) -> str:
+    """What reads a setting, as the end of a message."""
+    if key in VECTORS:
+        return "model.kind: deep and wide_deep do, with text_input: embedding_bag"
+    kinds = ", ".join(kind.model_fields["kind"].default for kind in KINDS if key in kind.reads)
+    wide = "; so does model.kind: wide_deep" if key in WEIGHTS else ", in model.kind: deep and wide_deep"
+    return f"encoders of these kinds do: {kinds}{wide}"
 
 
 @dataclass
@@ -215,11 +302,9 @@ def _outputs(
         transformed(name, TOKEN_IDS): _two_dimensional(tf.concat(all_ids, axis=1).to_sparse()),
         transformed(name, TOKEN_WEIGHTS): _two_dimensional(tf.concat(all_weights, axis=1).to_sparse()),
     }
-    if feature.sequence is not None:
-        kept = tf.ragged.map_flat_values(tf.add, word_ids, tf.constant(2, tf.int64))  # 0 pads, 1 is out of vocabulary
-        outputs[transformed(name, TOKEN_SEQUENCE)] = kept[:, : feature.sequence].to_tensor(
-            0, shape=[None, feature.sequence]
-        )
+    if feature.ordered_words is not None:
+        kept = tf.ragged.map_flat_values(tf.add, word_ids, tf.constant(FIRST_WORD, tf.int64))
+        outputs[transformed(name, TOKEN_SEQUENCE)] = _two_dimensional(kept[:, : feature.ordered_words].to_sparse())
     return outputs
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import ops
 
-from modules.errors import InputError, Problem
+from modules.features.base import LayerSettings, ModelContext
 
 PADDING = -1
 """Id that fills a row of token ids up to its batch's longest."""
@@ -45,6 +45,14 @@ class EmbeddingBag(keras.layers.Layer):
         self.initializer = keras.initializers.get(initializer)
         self._drop = keras.layers.Dropout(dropout, seed=seed) if dropout else None
 
+    @classmethod
+    def of(cls, vocabulary: int, layer: LayerSettings, context: ModelContext) -> Self:
+        """The layer of a text feature."""
+        return cls(
+            vocabulary, layer.width, layer.initializer, context.input_dropout, context.next_seed(), name=layer.name,
+            trainable=layer.trainable,
+        )  # fmt: skip
+
     def build(self, ids_shape: Any = None, weights_shape: Any = None) -> None:
         self.table = self.add_weight(
             shape=(self.vocabulary, self.width), initializer=self.initializer, name="table", dtype="float32",
@@ -75,6 +83,10 @@ class EmbeddingBag(keras.layers.Layer):
         rows = ops.take(self.table, ops.maximum(ids, 0), axis=0)
         kept = ops.where(ids >= 0, weights, 0.0)
         return ops.cast(ops.einsum("bt,btw->bw", kept, rows), self.compute_dtype)
+
+    def leave_out(self, mask: np.ndarray) -> None:
+        """Drops tokens for good: multiplies their rows by ``mask``, (vocabulary,)."""
+        self.table.assign(self.table * mask[:, None])
 
     def compute_output_shape(self, ids_shape: Any, weights_shape: Any = None) -> tuple[int | None, ...]:
         return (ids_shape[0], self.width)
@@ -115,41 +127,14 @@ class UnitLength(keras.layers.Layer):
 
 
 class TableInitializer(keras.initializers.Initializer):
-    """Starts from given rows (pretrained vectors); rows beyond them are zeros."""
+    """Starts from given rows (pretrained vectors); ``rest`` fills the rows beyond them."""
 
-    def __init__(self, table: np.ndarray):
-        self.table = table
+    def __init__(self, table: np.ndarray, rest: keras.initializers.Initializer):
+        self.table, self.rest = table, rest
 
     def __call__(self, shape: Sequence[int], dtype: Any = None) -> Any:
-        full = np.zeros(shape, np.float32)
-        full[: len(self.table)] = self.table
-        return keras.ops.convert_to_tensor(full, dtype=dtype)
-
-
-def pretrained_table(path: str, vocabulary: list[str], width: int, rows: int, seed: int) -> np.ndarray:
-    """Embedding rows from a word vector file (a word and its numbers per line); words it lacks are drawn small.
-
-    Returns:
-      float32 array of shape (rows, width); row i belongs to ``vocabulary[i]``.
-
-    Raises:
-      InputError: a known word's vector is not ``width`` numbers long.
-    """
-    table = np.random.default_rng(seed).normal(0.0, 0.05, (rows, width)).astype(np.float32)
-    index = {word: i for i, word in enumerate(vocabulary)}
-    with open(path, encoding="utf-8") as lines:
-        for number, line in enumerate(lines, 1):
-            word, _, numbers = line.rstrip().partition(" ")
-            if word not in index:
-                continue
-            try:
-                vector = np.array(numbers.split(), dtype=np.float32)
-            except ValueError:
-                vector = np.zeros(0, np.float32)
-            if vector.shape != (width,):
-                raise InputError(Problem(path, f"{width} numbers, as the feature's width says", number, word, numbers))
-            table[index[word]] = vector
-    return table
+        beyond = self.rest((shape[0] - len(self.table), *shape[1:]), dtype)
+        return ops.concatenate([ops.convert_to_tensor(self.table, dtype=dtype), beyond], axis=0)
 
 
 @keras.saving.register_keras_serializable("shelfmark")

@@ -60,6 +60,16 @@ class ModelSettings(Settings):
     """Whether its heads read the embedding in unit length, in place of what it is scaled from."""
 
     @property
+    def reads_word_vectors(self) -> bool:
+        """Whether it reads what a text feature's encoder makes of word vectors."""
+        return False
+
+    @property
+    def reads_weights(self) -> bool:
+        """Whether it reads the weights of words and n-grams themselves."""
+        return True
+
+    @property
     def compares_words(self) -> bool:
         """Whether what it learns in closed form compares products by their words, too, beside the embedding."""
         return False

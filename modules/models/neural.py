@@ -19,8 +19,9 @@ class NeuralModelSettings(GradientModelSettings):
     """A kind with hidden layers, the last one of which is the embedding."""
 
     text_input: Literal["embedding_bag", "histogram"] = "embedding_bag"
-    """How text enters the deep part: the weighted sum of word embeddings, or the words' weights through a dense
-    layer of ``hidden[0]`` units (the same sum, but not bottlenecked by each feature's ``width``)."""
+    """How text enters the deep part: ``embedding_bag``: as what each feature's ``encoder`` makes of word vectors, by
+    default their weighted sum; ``histogram``: the words' weights through a dense layer of ``hidden[0]`` units (the same
+    sum, but not bottlenecked by each feature's ``width``)."""
     hidden: Widths = (256,)
     """Widths of the shared layers; the last one is the embedding."""
     activation: Literal["relu", "gelu", "tanh", "selu", "elu"] = "relu"
@@ -29,6 +30,18 @@ class NeuralModelSettings(GradientModelSettings):
     joint: Widths = (256,)
     """With an image feature: widths of the layers on top of both towers' embeddings; the last one is the joint
     embedding. Linear models and ``lsa``, which have none, take both embeddings side by side."""
+
+    @property
+    def reads_word_vectors(self) -> bool:
+        return not self._reads_histogram
+
+    @property
+    def reads_weights(self) -> bool:
+        return self._reads_histogram
+
+    @property
+    def _reads_histogram(self) -> bool:
+        return self.text_input == "histogram" and bool(self.hidden)
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         yield from super().check(workflow, place)
@@ -41,7 +54,7 @@ class NeuralModelSettings(GradientModelSettings):
         """The hidden layers; (batch, hidden[-1])."""
         from modules.graph_ops.layers import Bias
 
-        if self.text_input == "histogram" and self.hidden:
+        if self._reads_histogram:
             summed = builder.summed(inputs, self.hidden[0], "hidden_0")
             values = self._finished(builder, Bias(name="hidden_0_bias")(summed), 0)
             rest = list(enumerate(self.hidden))[1:]

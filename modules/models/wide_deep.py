@@ -17,6 +17,10 @@ class WideDeepModel(NeuralModelSettings):
 
     kind: Literal["wide_deep"] = "wide_deep"
 
+    @property
+    def reads_weights(self) -> bool:
+        return True
+
     def logits(
         self, builder: Builder, inputs: Mapping[str, Any], shared: Any, towers: Joined | None
     ) -> dict[str, list[Any]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from modules.arrays import FloatArray
 from modules.graph_ops.layers import EmbeddingBag
+from modules.graph_ops.word_sequences import WordVectors
 from modules.models.neural import NeuralModelSettings
 from modules.settings.workflow import Workflow
 
@@ -58,12 +59,11 @@ def dropout_members(
                 member.get_layer(reader).set_weights([kernel * mask[:, None], *rest])
         for feature in workflow.features if settings.input_dropout else ():
             names = (f"_{feature}", f"{feature}_embedding")
-            bags = [layer for layer in member.layers if isinstance(layer, EmbeddingBag) and layer.name.endswith(names)]
             masks: dict[int, FloatArray] = {}
-            for bag in bags:
-                (table,) = bag.get_weights()
-                mask = masks.setdefault(len(table), _mask(rng, len(table), settings.input_dropout))
-                bag.set_weights([table * mask[:, None]])
+            for layer in member.layers:
+                if isinstance(layer, EmbeddingBag | WordVectors) and layer.name.endswith(names):
+                    rows = layer.vocabulary
+                    layer.leave_out(masks.setdefault(rows, _mask(rng, rows, settings.input_dropout)))
         members.append(member)
     return members
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,11 +15,13 @@ from scipy.special import expit, logit, xlogy
 
 from modules import models
 from modules.examples import MODEL_FACTS
+from modules.features import text_encoders
 from modules.models.build import build_model
 from modules.settings.workflow import Workflow
 from modules.training.data import batches
 from modules.training.fit import compile_model
 from modules.training.run import input_sizes, train
+from tests.modules.training import shared
 from tests.modules.training.catalogue import TREE
 from tests.modules.training.shared import TRAINING, WIDE_DEEP, Built, class_counts, classes, heads_of
 
@@ -29,7 +32,16 @@ KINDS = {
     "deep bag": {"kind": "deep", "text_input": "embedding_bag", "hidden": [24, 12]},
     "wide & deep histogram": {"kind": "wide_deep", "text_input": "histogram", "hidden": [12], "normalization": "batch"},
 }
-SLOW = {"deep bag", "wide & deep histogram"}
+ENCODERS = {
+    "mean": {"kind": "mean"},
+    "tfidf_mean": {"kind": "tfidf_mean"},
+    "cnn": {"kind": "cnn", "widths": [1, 2, 4], "filters": 4},
+    "gru": {"kind": "gru", "units": 6, "bidirectional": True},
+    "lstm": {"kind": "lstm", "units": 6},
+}
+"""What reads the title's words in models of kind deep, named so."""
+KINDS |= {name: {"kind": "deep", "hidden": [12], "input_dropout": 0.1, "l2": 1e-4} for name in ENCODERS}
+SLOW = {"deep bag", "wide & deep histogram", "mean", "tfidf_mean", "lstm"}
 CASES = [pytest.param(name, marks=pytest.mark.slow if name in SLOW else ()) for name in KINDS]
 FEATURES = ("title", "brand", "price", "image")
 
@@ -39,6 +51,19 @@ def test_every_kind_is_tried() -> None:
     assert {case["kind"] for case in KINDS.values()} == {
         kind.model_fields["kind"].default for kind in models.KINDS if kind.by_gradient
     }
+    assert {"bag", *ENCODERS} == {kind.model_fields["kind"].default for kind in text_encoders.KINDS}
+
+
+def settings_of(built: Built, name: str, **changes: Any) -> Workflow:
+    """The workflow of a case."""
+    if name not in ENCODERS:
+        return built.settings(FEATURES, model=KINDS[name], **changes)
+    encoder = ENCODERS[name]
+    ordered = {**shared.FEATURES["ordered"], "encoder": encoder}
+    if encoder["kind"] == "tfidf_mean":
+        del ordered["sequence"]
+    features = {"ordered": ordered, **{other: shared.FEATURES[other] for other in FEATURES[1:]}}
+    return shared.tiny(FEATURES, features=features, model=KINDS[name], **changes)
 
 
 @dataclass
@@ -60,7 +85,7 @@ def trained(built: Built, exported, tmp_path_factory: pytest.TempPathFactory):
         if name not in known:
             workflow, output = exported
             if name != "wide & deep":
-                workflow = built.settings(FEATURES, model=KINDS[name], training={**TRAINING, "epochs": 1})
+                workflow = settings_of(built, name, training={**TRAINING, "epochs": 1})
                 output = str(tmp_path_factory.mktemp("model"))
                 train(workflow, TREE, built.transform, [built.files["train"]], [built.files["eval"]], output=output)
             loaded = tf.saved_model.load(output)
@@ -158,7 +183,8 @@ class TestEveryKind:
         assert model.facts["result"]["epochs"] == model.workflow.training.epochs
 
     def test_a_batch_without_labels_moves_no_parameter_of_the_head(self, built, name):
-        settings = built.settings(FEATURES, model={**KINDS[name], "l2": 0.01}, training=TRAINING)
+        settings = settings_of(built, name, training=TRAINING)
+        settings = settings.model_copy(update={"model": settings.model.model_copy(update={"l2": 0.01})})
         keras.utils.set_random_seed(1)
         model = build_model(settings, input_sizes(settings, built.transform, class_counts()))
         model = keras.Model(model.input, {head: model.output[head] for head in settings.objectives})

@@ -9,8 +9,7 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modules.errors import InputError
-from modules.graph_ops.layers import EmbeddingBag, UnitLength, pretrained_table
+from modules.graph_ops.layers import EmbeddingBag, UnitLength
 
 VOCABULARY, WIDTH = 6, 3
 
@@ -104,22 +103,3 @@ def test_unit_length_and_rows_of_zeros():
     found = UnitLength()(np.array([[3.0, 4.0], [0.0, 0.0], [1e-30, 0.0]], np.float32)).numpy()
     np.testing.assert_allclose(found[:2], [[0.6, 0.8], [0.0, 0.0]], atol=1e-6)
     assert np.isfinite(found).all()
-
-
-class TestPretrained:
-    def test_known_words_get_their_vectors(self, tmp_path):
-        path = tmp_path / "vectors.txt"
-        path.write_text("3 2\nboot 1 2\nother x y\nshoe 3.5 -4e-1\n", encoding="utf-8")
-        table = pretrained_table(str(path), ["shoe", "hat", "boot"], 2, 5, seed=1)
-        assert table.shape == (5, 2) and table.dtype == np.float32
-        np.testing.assert_allclose(table[[0, 2]], [[3.5, -0.4], [1, 2]], rtol=1e-6)
-        rest = table[[1, 3, 4]]
-        assert (rest != 0).all() and np.abs(rest).max() < 0.5
-        np.testing.assert_array_equal(table, pretrained_table(str(path), ["shoe", "hat", "boot"], 2, 5, seed=1))
-
-    @pytest.mark.parametrize("line", ["boot 1 2 3", "boot 1", "boot", "boot 1 zwei"])
-    def test_a_wrong_vector_names_file_line_and_word(self, tmp_path, line):
-        path = tmp_path / "vectors.txt"
-        path.write_text(f"shoe 1 2\n{line}\n", encoding="utf-8")
-        with pytest.raises(InputError, match=r"vectors\.txt:2.*boot.*2 numbers"):
-            pretrained_table(str(path), ["shoe", "boot"], 2, 2, seed=1)

@@ -22,7 +22,10 @@ from modules.training.task import Examples, TrainingTask
 from tests.modules.training import catalogue
 
 FEATURES: dict[str, dict[str, Any]] = {
-    "title": {"kind": "text", "vocabulary": 200, "width": 16, "characters": {"buckets": 4096}, "sequence": 3},
+    "title": {"kind": "text", "vocabulary": 200, "width": 16, "characters": {"buckets": 4096}},
+    "ordered": {
+        "kind": "text", "column": "title", "vocabulary": 200, "width": 8, "sequence": 3, "encoder": {"kind": "gru"},
+    },
     "grams": {
         "kind": "text", "column": "title", "vocabulary": 40, "sublinear": True, "scale": 3.0, "width": 8,
         "word_ngrams": {"ngrams": [2, 3], "buckets": 2**20},
@@ -76,7 +79,7 @@ def _values(feature: tf.train.Feature) -> np.ndarray:
     return np.array(getattr(feature, kind).value if kind else [])
 
 
-def tiny(features: tuple[str, ...], **changes: Any) -> Workflow:
+def tiny(features: tuple[str, ...], /, **changes: Any) -> Workflow:
     """The catalogue's workflow with these features."""
     fields = {"image_vector": "image_vector"}
     return catalogue.workflow(
