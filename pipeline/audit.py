@@ -59,7 +59,14 @@ class Report:
             several = len(row.members) > 1
             where = self.paths.get(row.name, row.name) if row.name else "all other categories"
             return f"{where} (categories with few labels together)" if several and row.name else where
-        return row.name or f"retailers with few labels together: {', '.join(map(_retailer, row.members))}"
+        retailers = ", ".join(map(_retailer, row.members))
+        return retailers if len(row.members) == 1 else f"retailers with few labels together: {retailers}"
+
+    def taken_back(self) -> list[str]:
+        """The categories and retailers of the objective that are for review by now, for people."""
+        objective = self.audit.objective
+        names = [self.paths.get(name, name) for name in sorted(self.withdrawn.categories.get(objective, ()))]
+        return names + [_retailer(name) for name in sorted(self.withdrawn.retailers.get(objective, ()))]
 
 
 def _retailer(name: str) -> str:
