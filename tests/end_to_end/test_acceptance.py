@@ -226,6 +226,12 @@ def test_an_audit_takes_back_what_has_fallen_and_gives_it_again(shop: Shop, monk
     (documents,) = (shop.folder / "again").glob("*.jsonl")
     said_of = {row["id"]: row["objectives"]["exclusive"] for row in map(json.loads, documents.read_text().splitlines())}
     assert {name: own["decision"] == "accept" for name, own in said_of.items()} == wanted
+    # A store without labels of the audit gives nothing again.
+    with Store(shop.folder / "empty.sqlite"):
+        pass
+    said = shop.shelfmark("audit", "report", "--store", "empty.sqlite", "-w", "shop.yaml")
+    assert "0 of 150 products are labelled" in said and "for review until another audit" in said
+    assert decisions(shop) == wanted
     # Other labels of the same audit give it again.
     (shop.folder / "before.sqlite").replace(shop.folder / "labels.sqlite")
     shop.shelfmark("audit", "report", *place)
