@@ -287,6 +287,8 @@ def _count_on(connection: Connection, table: Table) -> None:
 @contextmanager
 def _replaced(file: Path) -> Iterator[Path]:
     """A new file beside ``file``, for its owner alone, which takes its place when the block ends without an error."""
+    if file.exists() and not file.is_file():
+        raise InputError(Problem(str(file), "cannot be written: expected no folder or device, but a file"))
     try:
         handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}-")
         os.close(handle)

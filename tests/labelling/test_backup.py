@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import json
 import multiprocessing
+import os
 import signal
 import stat
 import subprocess
@@ -269,6 +270,18 @@ def test_a_store_is_not_replaced_by_its_own_backup(by: str, other: str, tmp_path
     with Store(other) as store, pytest.raises(InputError, match="another file than the label store's own"):
         back_up(store, file)
     assert rows_of(other) == before
+
+
+def test_a_device_or_folder_is_not_replaced(other: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with Store(other) as store:
+        for name in ("pipe", "folder"):
+            with pytest.raises(
+                InputError, match=f"{name}: cannot be written: expected no folder or device, but a file"
+            ):
+                back_up(store, tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo() and sorted(tmp_path.glob(".pipe*")) == []
 
 
 def test_long_rows_are_not_held_together(tmp_path: Path) -> None:
