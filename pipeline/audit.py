@@ -34,7 +34,8 @@ class Report:
     """What the labels of an audit say.
 
     Attributes:
-      audit: with its verdict. asked: what was asked for. judged: of its products.
+      audit: with its verdict, which is the last one's where nothing is judged.
+      asked: what was asked for. judged: of its products.
       rows: overall, per category and per retailer. paths: id of a category to its path.
       withdrawn: all that is for review by now.
     """
@@ -59,7 +60,14 @@ class Report:
             several = len(row.members) > 1
             where = self.paths.get(row.name, row.name) if row.name else "all other categories"
             return f"{where} (categories with few labels together)" if several and row.name else where
-        return row.name or f"retailers with few labels together: {', '.join(map(_retailer, row.members))}"
+        retailers = ", ".join(map(_retailer, row.members))
+        return retailers if len(row.members) == 1 else f"retailers with few labels together: {retailers}"
+
+    def taken_back(self) -> list[str]:
+        """The categories and retailers of the objective that are for review by now, for people."""
+        objective = self.audit.objective
+        names = [self.paths.get(name, name) for name in sorted(self.withdrawn.categories.get(objective, ()))]
+        return names + [_retailer(name) for name in sorted(self.withdrawn.retailers.get(objective, ()))]
 
 
 def _retailer(name: str) -> str:
@@ -157,8 +165,10 @@ class Auditing:
             fallen=dict(verdict_of(figures, asked.precision, Estimate.has_fallen)),
             passed=dict(verdict_of(figures, asked.precision, Estimate.has_passed)),
         )
-        judged = audit.model_copy(update={"verdict": verdict})
-        self.audits.write(judged)
+        # Without a label, in an empty store say, nothing is known that would change the last verdict.
+        judged = audit.model_copy(update={"verdict": verdict}) if rows else audit
+        if rows:
+            self.audits.write(judged)
         paths = {category.id: category.text for category in taxonomy}
         return Report(judged, asked, len(rows), figures, paths, self.audits.withdrawn(self.model))
 

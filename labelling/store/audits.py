@@ -22,12 +22,19 @@ def asked_about(connection: Connection, objective: str) -> set[str]:
 def judged(connection: Connection, accepted: Mapping[str, str], objective: str, kind: str) -> dict[str, bool]:
     """Product to whether its category is right, by the majority of the answers that stand; none where they are tied.
 
+    Whoever says that it is not in another category has said nothing of this one.
+
     Args:
       accepted: product to the id of its category.
     """
     verdicts = {}
     for product, rows in standing_of(connection, accepted, {objective: kind}).items():
-        votes = [row.value == "yes" and row.category == accepted[product] for row in rows if row.objective == objective]
+        category = accepted[product]
+        votes = [
+            row.value == "yes" and row.category == category
+            for row in rows
+            if row.objective == objective and (row.value != "no" or row.category == category)
+        ]
         right = sum(votes)
         if 2 * right != len(votes):
             verdicts[product] = 2 * right > len(votes)

@@ -33,6 +33,8 @@ from modules.progress import report
 
 FORMAT, VERSION = "shelfmark label store", 1
 CHUNK = 1000
+CHUNK_BYTES = 16 << 20
+"""Bytes of rows that are held at once while a backup is read, beyond those of one line."""
 LONGEST = 256 << 20
 """Bytes of a line; a taxonomy is the longest value."""
 
@@ -62,9 +64,12 @@ def back_up(store: Store, file: Path) -> Backup:
       file: replaced as a whole at the end; only its owner may read it, since it holds the hashes of passwords.
 
     Raises:
-      InputError: the file cannot be written, or its disk gives back something else.
+      InputError: the file is the store's own, cannot be written, or its disk gives back something else.
       Unavailable: the store cannot be read.
     """
+    if store.is_at(file):
+        expected = "expected another file than the label store's own, which the backup would replace"
+        raise InputError(Problem(str(file), expected, hint="name a file such as labels.jsonl.gz"))
     with _replaced(file) as part:
         with part.open("wb") as plain:
             # Neither a name nor a time goes into its header.
@@ -108,7 +113,8 @@ def restore(place: str, file: Path) -> Backup:
             with store.write() as connection:
                 _refuse_rows(connection, store, backup.schema)
                 _fill(connection, _Reader(file), backup.total)
-        except (DBAPIError, StatementError) as error:
+        # Drivers let pass as they are what comes of numbers beyond 64 bits, and of half surrogates.
+        except (DBAPIError, StatementError, OverflowError, UnicodeError) as error:
             raise InputError(Problem(str(file), f"does not fit a label store: {reason(error)}")) from None
         upgrade(store.engine, store.name)
     return backup
@@ -153,7 +159,7 @@ class _Reader:
     """
 
     def __init__(self, file: Path):
-        self._file, self._digest = file, hashlib.sha256()
+        self._file, self._digest, self._bytes = file, hashlib.sha256(), 0
         self.rows: dict[str, int] = {}
         self._lines = self._read()
         head = next(self._lines, None)
@@ -165,7 +171,7 @@ class _Reader:
         self.schema: str = head["schema"]
 
     def tables(self) -> Iterator[tuple[str, list[str], list[list[Any]]]]:
-        """(table, its columns, up to :data:`CHUNK` rows), an empty list of rows where a table begins.
+        """(table, its columns, up to :data:`CHUNK` rows of some :data:`CHUNK_BYTES`), no rows where a table begins.
 
         Raises:
           InputError: the file is cut short, or was changed.
@@ -177,9 +183,9 @@ class _Reader:
             if isinstance(line, list) and name and len(line) == len(columns):
                 rows.append(line)
                 self.rows[name] += 1
-                if len(rows) == CHUNK:
+                if len(rows) == CHUNK or self._bytes > CHUNK_BYTES:
                     yield name, columns, rows
-                    rows = []
+                    rows, self._bytes = [], 0
             elif isinstance(line, dict):
                 if rows:
                     yield name, columns, rows
@@ -199,6 +205,8 @@ class _Reader:
         name, columns = line.get("table"), line.get("columns")
         if not isinstance(name, str) or name in self.rows or not isinstance(columns, list) or not columns:
             raise self._wrong("the backup is damaged: a line names no table")
+        if not all(isinstance(column, str) for column in columns):
+            raise self._wrong("the backup is damaged: a column has no name")
         self.rows[name] = 0
         return name, columns
 
@@ -209,6 +217,7 @@ class _Reader:
                     if len(data) > LONGEST:
                         raise self._wrong(f"a line is longer than {LONGEST >> 20} MiB")
                     self._digest.update(data)
+                    self._bytes += len(data)
                     yield json.loads(data)
         except EOFError:
             raise self._wrong("the backup is cut short") from None
@@ -278,6 +287,8 @@ def _count_on(connection: Connection, table: Table) -> None:
 @contextmanager
 def _replaced(file: Path) -> Iterator[Path]:
     """A new file beside ``file``, for its owner alone, which takes its place when the block ends without an error."""
+    if file.exists() and not file.is_file():
+        raise InputError(Problem(str(file), "cannot be written: expected no folder or device, but a file"))
     try:
         handle, name = tempfile.mkstemp(dir=file.absolute().parent, prefix=f".{file.name}-")
         os.close(handle)

@@ -190,6 +190,13 @@ class Store:
             raise InputError(Problem(str(copy), f"the copy cannot be written: {reason(error)}")) from None
         return copy
 
+    def is_at(self, file: Path) -> bool:
+        """Whether the store is in this file, by whatever name or link; PostgreSQL's is in none."""
+        try:
+            return self._file is not None and self._file.samefile(file)
+        except OSError:
+            return False
+
     def copies(self) -> list[Path]:
         """What :meth:`copy_beside` has written, the oldest first."""
         if self._file is None:

@@ -21,6 +21,9 @@ from labelling.store import tables as t
 from labelling.store.database import Store, name_of, now
 from modules.errors import InputError, Problem
 
+LONGEST = 4000
+"""Characters of an id or a name: SQLite looks for a pattern of 50,000 bytes at most, and JSON may take 12 for each."""
+
 
 @dataclass(frozen=True)
 class Forgotten:
@@ -45,7 +48,7 @@ def forget_product(store: Store, product: str, *, dry_run: bool = False) -> Forg
       dry_run: count, and change nothing.
 
     Raises:
-      InputError: the id is no text that a store can hold.
+      InputError: the id is no text that a store can hold, or longer than :data:`LONGEST`.
       Unavailable: the store cannot be written to; nothing is changed.
     """
     return _forget(store, product, "product", dry_run)
@@ -58,7 +61,7 @@ def forget_annotator(store: Store, name: str, *, dry_run: bool = False) -> Forgo
       dry_run: count, and change nothing.
 
     Raises:
-      InputError: the name is no text that a store can hold.
+      InputError: the name is no text that a store can hold, or longer than :data:`LONGEST`.
       Unavailable: the store cannot be written to; nothing is changed.
     """
     return _forget(store, name, "annotator", dry_run)
@@ -68,6 +71,8 @@ def _forget(store: Store, text_: str, key: str, dry_run: bool) -> Forgotten:
     # Neither database takes anything else as text, and surrogates are what Python makes of other bytes.
     if not text_ or any(character == "\0" or "\ud800" <= character <= "\udfff" for character in text_):
         raise InputError(Problem("", "expected a text of Unicode characters", key=key, value=ascii(text_)))
+    if len(text_) > LONGEST:
+        raise InputError(Problem("", f"expected at most {LONGEST:,} characters", key=key, value=text_))
     work = _Work(text_)
     with store.write() as connection:
         attempt = connection.begin_nested()

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
 from modules.audit.estimate import CATEGORY, RETAILER
 from modules.errors import InputError, Problem, reason
+from modules.locks import lock
 from modules.parquet import readable
 from modules.paths import near
 from modules.predictions.columns import CATEGORY_ID, ID
@@ -21,6 +23,7 @@ from modules.predictions.withdrawn import Withdrawn
 POPULATION = pa.schema([(ID, pa.string()), (CATEGORY_ID, pa.string())])
 """What an audit knew to be accepted: products with their categories."""
 _ENDING = ".json"
+_MEND = "put a backup in its place, or move the audit's two files away: what it has taken back is then accepted again"
 
 
 class Drawn(BaseModel):
@@ -32,7 +35,7 @@ class Drawn(BaseModel):
     title: str
     retailer: str
     category: str
-    inclusion_probability: float
+    inclusion_probability: float = Field(gt=0.0, le=1.0)
 
 
 class Verdict(BaseModel):
@@ -54,7 +57,7 @@ class Audit(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    number: int
+    number: int = Field(ge=1)
     time: float
     run: str
     model: str
@@ -85,6 +88,23 @@ class Audits:
         files = self.folder.glob(f"*{_ENDING}") if self.folder.is_dir() else ()
         return sorted(map(self._read, files), key=lambda audit: audit.number)
 
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """Nobody else draws or reports meanwhile: two at once would take the same number, and one would be lost.
+
+        Raises:
+          InputError: another process does, or the folder cannot be written.
+        """
+        try:
+            held = lock(self.folder / ".lock")
+        except OSError as error:
+            raise self._unwritable(error) from None
+        if held is None:
+            expected = "expected audits at rest; another `shelfmark audit` is at work on them"
+            raise InputError(Problem(near(self.folder), expected, hint="wait for it"))
+        with held:
+            yield
+
     def write(self, audit: Audit, population: pa.Table | None = None) -> None:
         """Keeps an audit in place of what was known of it; its population first, without which there is no audit.
 
@@ -99,15 +119,17 @@ class Audits:
             part.write_text(audit.model_dump_json(indent=1) + "\n", "utf-8")
             os.replace(part, self.folder / f"{audit.number}{_ENDING}")
         except OSError as error:
-            raise InputError(
-                Problem(near(self.folder), f"expected a folder that can be written: {reason(error)}")
-            ) from None
+            raise self._unwritable(error) from None
 
     def seen(self, model: str, objective: str) -> Iterator[pa.Table]:
-        """What was accepted by a model when it was audited before, of :data:`POPULATION`."""
+        """What was accepted by a model when it was audited before, of :data:`POPULATION`.
+
+        Raises:
+          InputError: a file is damaged or gone.
+        """
         for audit in self.every():
             if (audit.model, audit.objective) == (model, objective):
-                with readable(self._population(audit)):
+                with readable(self._population(audit), _MEND):
                     yield pq.read_table(self._population(audit), schema=POPULATION)
 
     def withdrawn(self, model: str) -> Withdrawn:
@@ -128,12 +150,17 @@ class Audits:
     def _population(self, audit: Audit) -> Path:
         return self.folder / f"{audit.number}.parquet"
 
+    def _unwritable(self, error: OSError) -> InputError:
+        return InputError(Problem(near(self.folder), f"expected a folder that can be written: {reason(error)}"))
+
     def _read(self, file: Path) -> Audit:
         try:
-            return Audit.model_validate_json(file.read_bytes())
-        except (OSError, ValidationError) as error:
+            audit = Audit.model_validate_json(file.read_bytes())
+            if file.stem != str(audit.number):
+                raise ValueError
+            return audit
+        except (OSError, ValueError) as error:
             why = reason(error) if isinstance(error, OSError) else "it is damaged"
-            hint = "put a backup in its place, or move it away: what it has taken back is then accepted again"
             raise InputError(
-                Problem(near(file), f"expected an audit as this version writes it: {why}", hint=hint)
+                Problem(near(file), f"expected an audit as this version writes it: {why}", hint=_MEND)
             ) from None

@@ -7,12 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from modules.counting import counted
+from modules.errors import visible
 from shelfmark.cli.commands import Commands
 from shelfmark.cli.label.store import StoreOption, place_of
 from shelfmark.cli.options import JsonOption, SetOption, WorkflowOption, load
 from shelfmark.cli.predict import reading_progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from labelling.store import Store
     from modules.audit.record import Audit
     from pipeline.audit import Auditing, Report
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 FALLEN = 3
 """Exit code."""
+SHOWN = 20
+"""Categories and retailers for review that are named; where the whole has fallen these are all of the taxonomy's."""
 app = Commands(
     help="Audit what is accepted without a look: draw products, and report on their labels.", rich_markup_mode=None
 )
@@ -39,22 +44,28 @@ def draw(
 
     loaded = load(workflow, overrides, products=True)
     auditing = Auditing(loaded)
-    with Store(place_of(store, loaded)) as opened:
+    is_queued = False
+    with auditing.audits.alone(), Store(place_of(store, loaded)) as opened:
         waiting = [audit for audit in auditing.audits.every() if not audit.is_queued]
         for audit in waiting:
             # A kill came between; drawn anew, these products would be in no population.
             _queue(opened, loaded, auditing, audit)
+            is_queued = True
         for objective in auditing.asked if not waiting else ():
             with opened.read() as connection:
                 known = asked_about(connection, objective)
             with reading_progress():
                 audit, population = auditing.draw(objective, size, known)
             if not audit.drawn:
-                typer.echo(f"{objective}: nothing was accepted since the last audit that people do not know already")
+                typer.echo(f"{objective}: no accepted product is left to draw; audits or people know them all")
                 continue
             auditing.audits.write(audit, population)
             _queue(opened, loaded, auditing, audit)
-    typer.echo(f"next: {loaded.command('label', 'serve')}, then {loaded.command('audit', 'report')}")
+            is_queued = True
+    if is_queued:
+        typer.echo(f"next: {loaded.command('label', 'serve')}, then {loaded.command('audit', 'report')}")
+    else:
+        typer.echo(f"next, when more is accepted: {loaded.command('audit', 'draw')}")
 
 
 @app.command("report")
@@ -71,27 +82,33 @@ def report(
 
     loaded = load(workflow, overrides)
     auditing = Auditing(loaded)
-    newest = [audit for audit in map(auditing.newest, auditing.asked) if audit is not None]
-    if not newest:
-        expected = "expected an audit of the published model; there is none yet"
-        raise InputError(Problem("", expected, hint=f"draw one: {loaded.command('audit', 'draw')}"))
-    reports = []
-    with Store(place_of(store, loaded), create=False) as opened, opened.read() as connection:
-        for audit in newest:
-            accepted = {row.id: row.category for row in audit.drawn}
-            right = judged(connection, accepted, audit.objective, auditing.kind(audit.objective))
-            reports.append(auditing.report(audit, right))
+    with auditing.audits.alone():
+        newest = [audit for audit in map(auditing.newest, auditing.asked) if audit is not None]
+        if not newest:
+            expected = "expected an audit of the published model; there is none yet"
+            raise InputError(Problem("", expected, hint=f"draw one: {loaded.command('audit', 'draw')}"))
+        reports = []
+        with Store(place_of(store, loaded), create=False) as opened, opened.read() as connection:
+            for audit in newest:
+                accepted = {row.id: row.category for row in audit.drawn}
+                right = judged(connection, accepted, audit.objective, auditing.kind(audit.objective))
+                reports.append(auditing.report(audit, right))
     if as_json:
         typer.echo(json.dumps([_document(each) for each in reports], ensure_ascii=False, indent=2))
     else:
         for each in reports:
             _tell(each)
-        fallen = any(each.alarms for each in reports)
-        what = "publish what is for review by now" if fallen else "the next audit"
-        command = loaded.command("publish", "TARGET") if fallen else loaded.command("audit", "draw")
-        typer.echo(f"next, {what}: {command}")
+        typer.echo(f"next, {_next(loaded, reports)}")
     if any(each.alarms for each in reports):
         raise typer.Exit(FALLEN)
+
+
+def _next(loaded: LoadedWorkflow, reports: Sequence[Report]) -> str:
+    if any(each.alarms for each in reports):
+        return f"publish what is for review by now: {loaded.command('publish', 'TARGET')}"
+    if not any(each.judged for each in reports):
+        return f"label the products, and report again: {loaded.command('label', 'serve')}"
+    return f"the next audit: {loaded.command('audit', 'draw')}"
 
 
 def _queue(store: Store, loaded: LoadedWorkflow, auditing: Auditing, audit: Audit) -> None:
@@ -120,13 +137,14 @@ def _tell(each: Report) -> None:
     for row in each.rows:
         if row.judged:
             figures = f"precision {row.value:.1%} ({row.lower:.1%} to {row.upper:.1%}), {row.judged:,} judged"
-            typer.echo(f"{'FALLEN  ' if row.has_fallen(asked) else ''}{each.named(row)}: {figures}")
+            typer.echo(f"{'FALLEN  ' if row.has_fallen(asked) else ''}{visible(each.named(row))}: {figures}")
     if each.alarms:
         typer.echo(f"{counted(len(each.alarms), 'figure')} below the precision of {asked:.1%} that was asked for")
-    if each.withdrawn:
-        names = [each.paths.get(name, name) for name in sorted(each.withdrawn.categories.get(audit.objective, ()))]
-        names += sorted(each.withdrawn.retailers.get(audit.objective, ()))
-        typer.echo(f"for review until another audit or a new model: {'; '.join(names)}")
+    names = each.taken_back()
+    if names:
+        more = f"; and {len(names) - SHOWN:,} more (--json has all)" if len(names) > SHOWN else ""
+        shown = "; ".join(map(visible, names[:SHOWN]))
+        typer.echo(f"for review until another audit or a new model: {shown}{more}")
 
 
 def _document(each: Report) -> dict[str, Any]:

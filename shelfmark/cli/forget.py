@@ -139,7 +139,8 @@ def _of_products(loaded: LoadedWorkflow, folder: RunFolder, product: str) -> Ite
     if folder.pushed_indexes.is_dir():
         yield f"{near(folder.pushed_indexes)}, similarity indexes: {predicted} hides it until a run pushes others"
     if folder.audits.is_dir():
-        yield f"{near(folder.audits)}, the ids that audits drew from: no command deletes them, since audits need them"
+        kept = "the ids that audits drew from, and titles and retailers of what they drew"
+        yield f"{near(folder.audits)}, {kept}: no command deletes them, since audits need them"
     if folder.sources.is_dir():
         cleaned = loaded.command("clean", "--sources")
         yield f"{near(folder.sources)}, snapshots of feeds: after the next one, `{cleaned}`"

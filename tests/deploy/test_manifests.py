@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -20,6 +21,7 @@ from labelling.web.pages.files import router as label_routes
 from pipeline.workflow_file import REPOSITORY
 from shelfmark.cli import app
 from shelfmark.cli.label.store import VARIABLE
+from tests.cli.program import run
 from tests.labelling.serving import serving
 
 FOLDER = REPOSITORY / "deploy" / "kubernetes"
@@ -100,6 +102,16 @@ def test_compose_starts_the_same_servers() -> None:
         assert set(service.get("depends_on", ())) <= set(services)
     host = services["labelling"]["environment"][VARIABLE].partition("@")[2].partition("/")[0]
     assert host in services and services[host]["environment"]["POSTGRES_DB"] == "shelfmark"
+
+
+def test_the_pages_token_can_be_made(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = (REPOSITORY / "docs/how_to/deploy.md").read_text("utf-8")
+    (command,) = [line for line in page.splitlines() if line.startswith("shelfmark serve token")]
+    monkeypatch.chdir(tmp_path)
+    code, out, err = run(capsys, *shlex.split(command)[1:])
+    assert code == 0 and out.strip() and (tmp_path / "tokens.txt").is_file(), err
 
 
 @pytest.mark.slow

@@ -197,13 +197,17 @@ def test_an_audit_takes_back_what_has_fallen_and_gives_it_again(shop: Shop, monk
     said = shop.shelfmark("audit", "draw", "--size", "150", *place)
     population = {product for product, (is_accepted, _) in table.items() if is_accepted}
     assert "audit-1-exclusive: 150 products queued" in said and f"of {len(population):,} products" in said
+    said = shop.shelfmark("audit", "report", *place)
+    assert "0 of 150 products are labelled" in said and "next, label the products" in said
     first = answer(shop, "audit-1-exclusive")
     assert first <= population
     said = shop.shelfmark("audit", "report", *place)
+    assert "\nno retailer: precision 100.0%" in said
     assert "all accepted products: precision 100.0% (9" in said and "150 of 150 products are labelled" in said
     assert decisions(shop) == {product: product in population for product in table}
     # Nothing is new since.
-    assert "nothing was accepted since the last audit" in shop.shelfmark("audit", "draw", *place)
+    said = shop.shelfmark("audit", "draw", *place)
+    assert "exclusive: no accepted product is left to draw" in said and "next, when more is accepted: " in said
     # Had people said that all boots are something else, nothing of that category would be accepted any longer.
     (shop.folder / "labels.sqlite").rename(shop.folder / "before.sqlite")
     audit = json.loads((shop.folder / "runs" / "trusted" / "audits" / "1.json").read_text())
@@ -222,6 +226,12 @@ def test_an_audit_takes_back_what_has_fallen_and_gives_it_again(shop: Shop, monk
     (documents,) = (shop.folder / "again").glob("*.jsonl")
     said_of = {row["id"]: row["objectives"]["exclusive"] for row in map(json.loads, documents.read_text().splitlines())}
     assert {name: own["decision"] == "accept" for name, own in said_of.items()} == wanted
+    # A store without labels of the audit gives nothing again.
+    with Store(shop.folder / "empty.sqlite"):
+        pass
+    said = shop.shelfmark("audit", "report", "--store", "empty.sqlite", "-w", "shop.yaml")
+    assert "0 of 150 products are labelled" in said and "for review until another audit" in said
+    assert decisions(shop) == wanted
     # Other labels of the same audit give it again.
     (shop.folder / "before.sqlite").replace(shop.folder / "labels.sqlite")
     shop.shelfmark("audit", "report", *place)

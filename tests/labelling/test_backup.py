@@ -6,11 +6,13 @@ import gzip
 import hashlib
 import json
 import multiprocessing
+import os
 import signal
 import stat
 import subprocess
 import sys
 import threading
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -232,12 +234,18 @@ def test_one_of_an_older_version_is_brought_up_to_date(place: str, tmp_path: Pat
         assert connection.scalar(text("SELECT version_num FROM alembic_version")) == "0005"
 
 
+_RUN = ["id", "workflow", "time", "facts"]
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
         (_lines("0099", {}), "a newer version of Shelfmark made this backup"),
         (_lines("0005", {"labels": (["id", "colour"], [[1, "red"]])}), "expected a table of label stores"),
-        (_lines("0005", {"runs": (["id", "workflow", "time", "facts"], [[None, "w", 1, "{}"]])}), "does not fit"),
+        (_lines("0005", {"runs": (_RUN, [[None, "w", 1, "{}"]])}), "does not fit"),
+        (_lines("0005", {"runs": (_RUN, [["r", "w", 10**30, "{}"]])}), "does not fit"),
+        (_lines("0005", {"runs": (_RUN, [["\ud800", "w", 1, "{}"]])}), "does not fit"),
+        (_lines("0005", {"runs": ([{}], [])}), "a column has no name"),  # type: ignore[list-item]
     ],
 )
 def test_one_that_fits_no_store_leaves_it_empty(content: bytes, said: str, other: str, tmp_path: Path) -> None:
@@ -246,6 +254,47 @@ def test_one_that_fits_no_store_leaves_it_empty(content: bytes, said: str, other
         restore(other, tmp_path / "odd.gz")
     (tmp_path / "odd.gz").write_bytes(_lines("0005", {}))
     assert restore(other, tmp_path / "odd.gz").total == 0
+
+
+@pytest.mark.parametrize("by", ["its name", "a hard link", "a symbolic link"])
+def test_a_store_is_not_replaced_by_its_own_backup(by: str, other: str, tmp_path: Path) -> None:
+    _work(other)
+    file = Path(other)
+    if by == "a hard link":
+        file = tmp_path / "link"
+        file.hardlink_to(other)
+    elif by == "a symbolic link":
+        file = tmp_path / "link"
+        file.symlink_to(other)
+    before = rows_of(other)
+    with Store(other) as store, pytest.raises(InputError, match="another file than the label store's own"):
+        back_up(store, file)
+    assert rows_of(other) == before
+
+
+def test_a_device_or_folder_is_not_replaced(other: str, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "folder").mkdir()
+    with Store(other) as store:
+        for name in ("pipe", "folder"):
+            with pytest.raises(
+                InputError, match=f"{name}: cannot be written: expected no folder or device, but a file"
+            ):
+                back_up(store, tmp_path / name)
+    assert (tmp_path / "pipe").is_fifo() and sorted(tmp_path.glob(".pipe*")) == []
+
+
+def test_long_rows_are_not_held_together(tmp_path: Path) -> None:
+    """What a few megabytes are unpacked to is read a part at a time."""
+    facts = json.dumps("a" * (8 << 20))
+    (tmp_path / "bomb.gz").write_bytes(_lines("0005", {"runs": (_RUN, [[f"{n}", "w", 1, facts] for n in range(20)])}))
+    tracemalloc.start()
+    try:
+        assert check(tmp_path / "bomb.gz").total == 20
+        assert tracemalloc.get_traced_memory()[1] < 100 << 20
+    finally:
+        tracemalloc.stop()
+    assert restore(str(tmp_path / "new.sqlite"), tmp_path / "bomb.gz").rows == {"runs": 20}
 
 
 _KILLED = """
@@ -309,6 +358,9 @@ def test_the_commands(
         code, _, err = run(capsys, "label", *command)
         assert code == 0, err
     assert check(tmp_path / "new.gz").rows["labels"] == 3
+    (tmp_path / "none.gz").write_bytes(_lines("0005", {}))
+    code, out, err = run(capsys, "label", "restore", tmp_path / "none.gz", "--store", tmp_path / "none.sqlite")
+    assert code == 0 and "0 rows, 0 label rows among them" in out, err
     code, _, err = run(capsys, "label", "backup", tmp_path / "no folder" / "new.gz")
     assert code == 2 and "cannot be written" in err
 

@@ -19,7 +19,7 @@ from labelling.store import tables as t
 from labelling.store.agreement import agreement
 from labelling.store.answering import Answer, give
 from labelling.store.database import Patience, now
-from labelling.store.forgetting import forget_annotator, forget_product
+from labelling.store.forgetting import LONGEST, forget_annotator, forget_product
 from labelling.store.snapshot import write_snapshot
 from modules.errors import InputError
 from modules.labels import read_labels, resolve
@@ -347,6 +347,14 @@ def test_what_no_store_can_hold_is_refused(local: Store, held: str) -> None:
         forget_product(local, held)
 
 
+@pytest.mark.parametrize("character", ["a", "%", "\N{GRINNING FACE}"])
+@pytest.mark.parametrize("forget", [forget_product, forget_annotator])
+def test_a_name_is_as_long_as_the_database_can_look_for(local: Store, forget: Any, character: str) -> None:
+    assert forget(local, character * LONGEST).deleted == {}
+    with pytest.raises(InputError, match="expected at most 4,000 characters"):
+        forget(local, character * (LONGEST + 1))
+
+
 @pytest.fixture
 def workflow(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A workflow with a store, and traces of runs in its folder."""
@@ -384,7 +392,7 @@ def test_the_command(workflow: Path, capsys: pytest.CaptureFixture[str]) -> None
         "labels.sqlite.bak, a copy", "more.csv", "runs/shop/daily, daily predictions, which have it: without it in",
         "the first table, where it is published", "shelfmark predict --workflow w.yaml`, then `shelfmark publish",
         "shelfmark clean --sources", "shelfmark clean --keep-runs 1", "runs/shop/pipeline/ActiveSampler", "reports",
-        "runs/shop/audits",
+        "runs/shop/audits, the ids that audits drew from, and titles",
     ):  # fmt: skip
         assert said in out
     assert "the second table" not in out

@@ -130,8 +130,10 @@ def test_the_majority_judges_and_a_tie_says_nothing(tmp_path: Path) -> None:
         with store.write() as connection:
             rows.append(connection, labels)
             rows.append(connection, [Label("asked", "exclusive", BOOTS, "yes", "parrot", NOW, "model")])
+            denied = [("denied", BOOTS), ("another", SANDALS)]
+            rows.append(connection, [Label(product, "exclusive", c, "no", "ann", NOW, AUDIT) for product, c in denied])
         with store.read() as connection:
-            verdicts = judged(connection, dict.fromkeys(said, BOOTS), "exclusive", "exclusive")
+            verdicts = judged(connection, dict.fromkeys([*said, "denied", "another"], BOOTS), "exclusive", "exclusive")
             # Of what a model said nothing is known; p0 waits in the open batch.
-            assert asked_about(connection, "exclusive") == {"right", "wrong", "tied", "p0"}
-    assert verdicts == {"right": True, "wrong": False}
+            assert asked_about(connection, "exclusive") == {"right", "wrong", "tied", "denied", "another", "p0"}
+    assert verdicts == {"right": True, "wrong": False, "denied": False}

@@ -47,7 +47,8 @@ def restore(
     with _progress():
         restored = restore_backup(place, file)
     name = name_of(store_url(place))
-    typer.echo(f"{name}: {counted(restored.total, 'row')}, {counted(restored.rows['labels'], 'label row')} among them")
+    labels = counted(restored.rows.get("labels", 0), "label row")
+    typer.echo(f"{name}: {counted(restored.total, 'row')}, {labels} among them")
     typer.echo(f"next: shelfmark label status --store {shlex.quote(name)}")
 
 

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
 from fractions import Fraction
 from math import comb
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -17,6 +20,9 @@ from modules.audit.estimate import CATEGORY, LEAST, OVERALL, RETAILER, Estimate,
 from modules.audit.record import POPULATION, Audit, Audits, Drawn, Verdict
 from modules.errors import InputError
 from modules.predictions.withdrawn import Withdrawn
+from modules.settings.acceptance import AcceptanceSettings
+from pipeline.audit import Report
+from shelfmark.cli.audit import _tell
 
 LINEAGES = [["shoes", "boots"], ["shoes", "sandals"], ["bags", "totes"]]
 
@@ -123,6 +129,9 @@ def test_nothing_has_fallen_where_nothing_was_judged() -> None:
     assert [(row.lower, row.upper) for row in rows] == [(0.0, 1.0)] * len(rows)
 
 
+DRAWN = {"id": "p1", "title": "", "retailer": "", "category": "boots", "inclusion_probability": 0.5}
+
+
 def audit(number: int, model: str = "m", verdict: Verdict | None = None) -> Audit:
     row = Drawn(id=f"p{number}", title="a boot", retailer="acme", category="boots", inclusion_probability=0.5)
     return Audit(
@@ -151,9 +160,59 @@ def test_a_damaged_audit_is_named(tmp_path: Path) -> None:
     audits = Audits(tmp_path)
     audits.write(audit(1), pa.table({"id": ["p1"], "category_id": ["boots"]}, schema=POPULATION))
     assert [table.num_rows for table in audits.seen("m", "exclusive")] == [1]
+    (tmp_path / "1.parquet").write_text("PAR1")
+    with pytest.raises(InputError, match=r"1\.parquet: no whole Parquet file .*; put a backup in its place"):
+        list(audits.seen("m", "exclusive"))
+    (tmp_path / "1.parquet").unlink()
+    with pytest.raises(InputError, match=r"1\.parquet.*there is no such file.*; put a backup in its place"):
+        list(audits.seen("m", "exclusive"))
     (tmp_path / "1.json").write_text("{")
     with pytest.raises(InputError, match=r"1\.json.*damaged"):
         audits.withdrawn("m")
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"number": 2}, {"number": 0}, {"number": 10**40}, {"drawn": [{"id": "p1"}]}, {"verdict": {"fallen": []}},
+        *({"drawn": [DRAWN | {"inclusion_probability": odd}]} for odd in (0.0, -0.5, 1.5, float("nan"), float("inf"))),
+    ],
+)  # fmt: skip
+def test_an_audit_that_somebody_changed_is_refused(tmp_path: Path, changed: dict[str, Any]) -> None:
+    Audits(tmp_path).write(audit(1))
+    file = tmp_path / "1.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | changed))
+    with pytest.raises(InputError, match=r"1\.json.*damaged"):
+        Audits(tmp_path).every()
+
+
+def test_one_at_a_time_is_at_work_on_audits(tmp_path: Path) -> None:
+    audits = Audits(tmp_path / "audits")
+    with audits.alone():
+        with pytest.raises(InputError, match="another `shelfmark audit` is at work"), Audits(audits.folder).alone():
+            pass
+        audits.write(audit(1))
+        assert len(audits.every()) == 1
+    with audits.alone():
+        pass
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match="expected a folder that can be written"), Audits(tmp_path / "file").alone():
+        pass
+
+
+def test_people_are_told_of_what_was_taken_back_in_bounds(capsys: pytest.CaptureFixture[str]) -> None:
+    names = [f"c{number:02}" for number in range(30)]
+    withdrawn = Withdrawn({"exclusive": frozenset(names)}, {"exclusive": frozenset({"", "ac\x1b[2Jme"})})
+    rows = [Estimate(RETAILER, "", ("",), 30, 3, 0.1, 0.0, 0.2), Estimate(RETAILER, "", ("", "a"), 9, 9, 1.0, 0.7, 1.0)]
+    report = Report(audit(1), AcceptanceSettings(precision=0.9), 30, rows, {"c00": "Shoes > Boots"}, withdrawn)
+    assert report.taken_back() == ["Shoes > Boots", *names[1:], "no retailer", "ac\x1b[2Jme"]
+    _tell(report)
+    said = capsys.readouterr().out
+    assert "FALLEN  no retailer: precision 10.0%" in said and "with few labels together: no retailer, a: " in said
+    assert "Shoes > Boots; c01" in said and "c19; and 12 more (--json has all)" in said and "c20" not in said
+    _tell(replace(report, withdrawn=Withdrawn({}, withdrawn.retailers)))
+    said = capsys.readouterr().out
+    assert r"no retailer; ac\x1b[2Jme" in said and "more (" not in said
 
 
 def test_a_batch_is_accepted_without_what_is_withdrawn() -> None:
