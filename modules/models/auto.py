@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from modules.counting import counted
 from modules.errors import Problem
 from modules.features import image_feature
-from modules.models.base import MOST_LABELS, ModelSettings, Width
+from modules.models.base import ModelSettings, Width
 from modules.models.gaussian_process import GaussianProcessModel
 from modules.models.linear import LinearModel
 from modules.models.lsa import LsaModel
@@ -24,7 +24,10 @@ FEW_LABELS = 2000
 
 LABELS_PER_CATEGORY = 40
 """Where categories' names and words are compared, with fewer labels of each category on average that is as good or
-better even if all together are many, up to as many as words are compared for."""
+better even if all together are more than :data:`FEW_LABELS`."""
+
+MANY_LABELS = 4000
+"""From so many labels on heads on words are as good or better for any number of categories."""
 
 WORDS_FROM = 500
 """From so many labels on the Gaussian process compares words, too (docs/explanation/results/default_model.md)."""
@@ -61,7 +64,7 @@ class AutoModel(ModelSettings):
         are = counted(labels, "label is", "labels are")
         few, named = FEW_LABELS, workflow.reads_names
         if named and image_feature(workflow.features) is None:
-            few = max(few, min(LABELS_PER_CATEGORY * categories, MOST_LABELS))
+            few = max(few, min(LABELS_PER_CATEGORY * categories, MANY_LABELS))
         dropout, width = self.modality_dropout, self.embedding_width
         if labels < few and named:
             compares = labels >= WORDS_FROM

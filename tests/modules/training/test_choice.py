@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from modules.models.auto import FEW_LABELS, LABELS_PER_CATEGORY
-from modules.models.base import MOST_LABELS
+from modules.models.auto import FEW_LABELS, LABELS_PER_CATEGORY, MANY_LABELS
 from modules.objectives.exclusive import ExclusiveObjective
 from modules.settings.workflow import Workflow
 from modules.training.choice import with_chosen_model
@@ -48,8 +47,8 @@ def test_the_kind_follows_the_labels(labels: int, features: dict[str, Any], kind
     ("categories", "features", "most"),
     [
         (10, {}, FEW_LABELS),
-        (100, {}, 100 * LABELS_PER_CATEGORY),
-        (900, {}, MOST_LABELS),
+        (80, {}, 80 * LABELS_PER_CATEGORY),
+        (900, {}, MANY_LABELS),
         (100, {"brand": {"kind": "categorical"}}, FEW_LABELS),
         (100, {"title": {"kind": "text"}} | PICTURES, FEW_LABELS),
     ],
