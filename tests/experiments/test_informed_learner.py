@@ -116,6 +116,7 @@ def test_its_first_batch_sees_no_embedding_that_others_labels_made(
 ) -> None:
     # So that the campaign before ends with another kind of model than it began with.
     monkeypatch.setattr(auto, "FEW_LABELS", 15)
+    monkeypatch.setattr(auto, "MANY_LABELS", 15)
     pool, _ = catalogue.held_out(0.2, 1)
     learner = memory_learner(
         changed(features={"title": {"kind": "text", "vocabulary": 200}}, **KINDS[kind]), catalogue, pool
