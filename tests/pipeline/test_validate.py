@@ -142,7 +142,7 @@ def test_thresholds_name_categories_of_the_taxonomy(shop: Path) -> None:
 def test_other_files(shop: Path) -> None:
     (shop / "s.pbtxt").write_text("feature {")
     found = problems(
-        shop, "validation.schema_file=s.pbtxt",
+        shop, "validation.schema_file=s.pbtxt", "model={kind: wide_deep}",
         "features.title={kind: text, embedding: pretrained, pretrained: v.txt}",
     )  # fmt: skip
     assert len(found) == 2
