@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from modules.audit.draw import drawn, inclusion_probabilities
-from modules.audit.estimate import CATEGORY, OVERALL, Estimate, estimates, verdict_of
+from modules.audit.estimate import OVERALL, Estimate, estimates, verdict_of
 from modules.audit.record import POPULATION, Audit, Audits, Drawn, Verdict
 from modules.errors import InputError, Problem
 from modules.objectives import kind_named
 from modules.predictions.acceptance import read_acceptance
-from modules.predictions.columns import ACCEPTED, CATEGORY_ID, ID, RETAILER, TITLE, objective_column
+from modules.predictions.columns import ACCEPTED, CATEGORY, CATEGORY_ID, ID, RETAILER, TITLE, objective_column
 from modules.predictions.read import PredictionFiles
 from modules.predictions.withdrawn import Withdrawn
 from modules.settings.acceptance import AcceptanceSettings

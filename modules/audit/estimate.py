@@ -10,10 +10,11 @@ from scipy.stats import beta
 
 from modules.arrays import BoolArray, Float64Array, Int64Array
 from modules.metrics.acceptance import pools_of
+from modules.predictions.columns import CATEGORY, RETAILER
 
 LEAST = 20
 """Judged products of a category or a retailer; those with fewer are judged together."""
-OVERALL, CATEGORY, RETAILER = "overall", "category", "retailer"
+OVERALL = "overall"
 
 
 @dataclass(frozen=True)

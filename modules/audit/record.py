@@ -12,12 +12,11 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import BaseModel, ConfigDict, Field
 
-from modules.audit.estimate import CATEGORY, RETAILER
 from modules.errors import InputError, Problem, reason
 from modules.locks import lock
 from modules.parquet import readable
 from modules.paths import near
-from modules.predictions.columns import CATEGORY_ID, ID
+from modules.predictions.columns import CATEGORY, CATEGORY_ID, ID, RETAILER
 from modules.predictions.withdrawn import Withdrawn
 
 POPULATION = pa.schema([(ID, pa.string()), (CATEGORY_ID, pa.string())])

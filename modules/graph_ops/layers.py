@@ -15,19 +15,14 @@ PADDING = -1
 """Id that fills a row of token ids up to its batch's longest."""
 
 
-@keras.saving.register_keras_serializable("shelfmark")
-class EmbeddingBag(keras.layers.Layer):
-    """Weighted sum of token embeddings: the product of a sparse (batch, vocabulary) matrix with a dense one.
+class TokenTable(keras.layers.Layer):
+    """A layer with a row of numbers for each token.
 
     Args:
-      vocabulary: number of distinct ids.
-      width: width of the embedding; the number of outputs.
+      vocabulary: number of distinct tokens.
+      width: of a row.
       initializer: of the table.
-      trainable: False for an embedding that stays as it was drawn.
-      dropout: share of the tokens left out of each row in training.
-
-    Call with ``ids`` (int64, (batch, tokens), -1 pads) and ``weights`` (float32, the same shape); returns
-    (batch, width).
+      dropout: share of the tokens left out of each text in training.
     """
 
     def __init__(
@@ -39,11 +34,9 @@ class EmbeddingBag(keras.layers.Layer):
         seed: int = 0,
         **kwargs: Any,
     ):
-        # Weights come in full precision whatever the policy: 16 bits are too few for TF-IDF.
-        super().__init__(**{"autocast": False, **kwargs})
+        super().__init__(**kwargs)
         self.vocabulary, self.width, self.dropout, self.seed = vocabulary, width, dropout, seed
         self.initializer = keras.initializers.get(initializer)
-        self._drop = keras.layers.Dropout(dropout, seed=seed) if dropout else None
 
     @classmethod
     def of(cls, vocabulary: int, layer: LayerSettings, context: ModelContext) -> Self:
@@ -52,6 +45,30 @@ class EmbeddingBag(keras.layers.Layer):
             vocabulary, layer.width, layer.initializer, context.input_dropout, context.next_seed(), name=layer.name,
             trainable=layer.trainable,
         )  # fmt: skip
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "width": self.width,
+            "initializer": keras.initializers.serialize(self.initializer),
+            "dropout": self.dropout,
+            "seed": self.seed,
+        }
+
+
+@keras.saving.register_keras_serializable("shelfmark")
+class EmbeddingBag(TokenTable):
+    """Weighted sum of token embeddings: the product of a sparse (batch, vocabulary) matrix with a dense one.
+
+    Call with ``ids`` (int64, (batch, tokens), -1 pads) and ``weights`` (float32, the same shape); returns
+    (batch, width).
+    """
+
+    def __init__(self, *arguments: Any, **kwargs: Any):
+        # Weights come in full precision whatever the policy: 16 bits are too few for TF-IDF.
+        super().__init__(*arguments, **{"autocast": False, **kwargs})
+        self._drop = keras.layers.Dropout(self.dropout, seed=self.seed) if self.dropout else None
 
     def build(self, ids_shape: Any = None, weights_shape: Any = None) -> None:
         self.table = self.add_weight(
@@ -90,16 +107,6 @@ class EmbeddingBag(keras.layers.Layer):
 
     def compute_output_shape(self, ids_shape: Any, weights_shape: Any = None) -> tuple[int | None, ...]:
         return (ids_shape[0], self.width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary": self.vocabulary,
-            "width": self.width,
-            "initializer": keras.initializers.serialize(self.initializer),
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }
 
 
 @keras.saving.register_keras_serializable("shelfmark")

@@ -2,50 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from modules.features.base import LayerSettings, ModelContext
+from modules.features.base import ModelContext
 from modules.features.text_encoders.base import FIRST_WORD, UNKNOWN
+from modules.graph_ops.layers import TokenTable
 
 
 @keras.saving.register_keras_serializable("shelfmark")
-class WordVectors(keras.layers.Layer):
+class WordVectors(TokenTable):
     """The vector of each word, zeros where a text has ended.
 
-    Args:
-      vocabulary: number of words, which have the table's first rows; the last one is that of unknown words.
-      width: of a vector.
-      initializer: of the table.
-      dropout: share of the words that training takes for unknown ones.
+    The words have the table's first rows, and unknown words its last one: training takes the dropped ones for unknown.
 
     Call with int64 tokens, (batch, words); returns (batch, words, width).
     """
 
-    def __init__(
-        self,
-        vocabulary: int,
-        width: int,
-        initializer: str | keras.initializers.Initializer = "uniform",
-        dropout: float = 0.0,
-        seed: int = 0,
-        **kwargs: Any,
-    ):
-        super().__init__(**kwargs)
-        self.vocabulary, self.width, self.dropout, self.seed = vocabulary, width, dropout, seed
-        self.initializer = keras.initializers.get(initializer)
-        self._seeds = keras.random.SeedGenerator(seed) if dropout else None
-
-    @classmethod
-    def of(cls, vocabulary: int, layer: LayerSettings, context: ModelContext) -> Self:
-        """The layer of a text feature."""
-        return cls(
-            vocabulary, layer.width, layer.initializer, context.input_dropout, context.next_seed(), name=layer.name,
-            trainable=layer.trainable,
-        )  # fmt: skip
+    def __init__(self, *arguments: Any, **kwargs: Any):
+        super().__init__(*arguments, **kwargs)
+        self._seeds = keras.random.SeedGenerator(self.seed) if self.dropout else None
 
     def build(self, tokens_shape: Any = None) -> None:
         self.table = self.add_weight(
@@ -68,16 +47,6 @@ class WordVectors(keras.layers.Layer):
 
     def compute_output_shape(self, tokens_shape: Any) -> tuple[int | None, ...]:
         return (*tokens_shape, self.width)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "vocabulary": self.vocabulary,
-            "width": self.width,
-            "initializer": keras.initializers.serialize(self.initializer),
-            "dropout": self.dropout,
-            "seed": self.seed,
-        }
 
 
 @keras.saving.register_keras_serializable("shelfmark")

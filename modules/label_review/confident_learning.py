@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from modules.arrays import Float32Array, FloatArray, Int64Array
+from modules.arrays import Float32Array, FloatArray, Int64Array, IntpArray
 from modules.models.name_prior import softmax_rows
-from modules.training.labelled import CONSTANT
+from modules.training.labelled import Labelled
 from modules.training.left_out import NOISE, TEMPERATURES, Smoother, equal_rows, log_likelihoods
 
 MAX_LABELS = 20_000
@@ -29,25 +29,24 @@ class Suspects:
     score: FloatArray
 
 
-def out_of_sample(vectors: Float32Array, labels: Int64Array) -> tuple[Float32Array, Int64Array]:
+def out_of_sample(vectors: Float32Array, labels: Int64Array, groups: IntpArray) -> tuple[Float32Array, Int64Array]:
     """Probabilities of each labelled product by a regression that has not seen its label.
 
-    One linear regression per class on the targets 1 and 0, each product's answer without its own label and without
-    those of products with the same vector; their softmax at the temperature, with the noise, that the labels are
+    One linear regression per class on the targets 1 and 0, each product's answer without its own label and
+    without those of its group; their softmax at the temperature, with the noise, that the labels are
     likeliest by.
 
     Args:
       vectors: float32 (n, d), embeddings of unit length.
       labels: (n,).
+      groups: intp (n,), the same number for products with the same vector.
 
     Returns:
       Probabilities, float32 (n, present), and the classes (present,) that the columns stand for.
     """
     present, codes = np.unique(labels, return_inverse=True)
-    targets = np.zeros((len(codes), len(present)), np.float32)
-    targets[np.arange(len(codes)), codes] = 1.0
-    inputs = np.column_stack([vectors, np.full(len(vectors), CONSTANT**0.5)]).astype(np.float64)
-    groups = equal_rows(vectors, np.arange(len(vectors)))
+    rows = Labelled(vectors, codes, groups, np.ones(len(codes)))
+    inputs, targets = rows.inputs(np.ones(vectors.shape[1])), rows.targets(len(present)).astype(np.float32)
     best, most = targets, -np.inf
     for errors in Smoother.of(inputs).left_out(targets, NOISE, groups):
         scores = targets - errors
@@ -99,9 +98,9 @@ def suspected_labels(vectors: FloatArray, labels: Int64Array, seed: int) -> Susp
     shown = np.unique(np.column_stack([labels[rows], groups]), axis=0)[:, 0]
     classes, counts = np.unique(shown, return_counts=True)
     kept = np.isin(labels[rows], classes[counts >= 2])
-    rows, checked = rows[kept], checked[kept]
+    rows, checked, groups = rows[kept], checked[kept], groups[kept]
     if len(np.unique(labels[rows])) < 2:
         return Suspects(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0))
-    probabilities, present = out_of_sample(checked, labels[rows])
+    probabilities, present = out_of_sample(checked, labels[rows], groups)
     suspected = suspects(probabilities, np.searchsorted(present, labels[rows]))
     return Suspects(rows[suspected.rows], present[suspected.suggested], suspected.score)

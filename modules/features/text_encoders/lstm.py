@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import ClassVar, Literal
 
 from modules.features.text_encoders.recurrent import RecurrentEncoder
 
@@ -12,7 +12,4 @@ class LstmEncoder(RecurrentEncoder):
 
     kind: Literal["lstm"] = "lstm"
 
-    def cell(self) -> Any:
-        import keras
-
-        return keras.layers.LSTM
+    cell: ClassVar[str] = "LSTM"

@@ -21,10 +21,8 @@ class RecurrentEncoder(TextEncoderSettings):
     """Share of the encoding's numbers that training sets to zero."""
 
     reads: ClassVar[frozenset[str]] = frozenset({"sequence"})
-
-    def cell(self) -> Any:
-        """The class of the Keras layer."""
-        raise NotImplementedError
+    cell: ClassVar[str]
+    """The name of the Keras layer."""
 
     def encoded(self, text: Text) -> Any:
         import keras
@@ -43,7 +41,7 @@ class RecurrentEncoder(TextEncoderSettings):
         import keras
 
         # cuDNN's own layer would be a part of the exported graph, which then no machine without a GPU could run.
-        return self.cell()(
+        return getattr(keras.layers, self.cell)(
             self.units, name=name, use_cudnn=False,
             kernel_initializer=keras.initializers.GlorotUniform(text.context.next_seed()),
             recurrent_initializer=keras.initializers.Orthogonal(seed=text.context.next_seed()), **changes,

@@ -16,9 +16,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modules.audit.draw import drawn, inclusion_probabilities
-from modules.audit.estimate import CATEGORY, LEAST, OVERALL, RETAILER, Estimate, estimates, precision_of, verdict_of
+from modules.audit.estimate import LEAST, OVERALL, Estimate, estimates, precision_of, verdict_of
 from modules.audit.record import POPULATION, Audit, Audits, Drawn, Verdict
 from modules.errors import InputError
+from modules.predictions.columns import CATEGORY, RETAILER
 from modules.predictions.withdrawn import Withdrawn
 from modules.settings.acceptance import AcceptanceSettings
 from pipeline.audit import Report

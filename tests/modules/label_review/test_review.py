@@ -21,7 +21,7 @@ from modules.labels.model import LabelRow
 from modules.objectives import ExclusiveObjective
 from modules.predictions.read import PredictionFiles
 from modules.training.labelled import CONSTANT
-from modules.training.left_out import NOISE, TEMPERATURES
+from modules.training.left_out import NOISE, TEMPERATURES, equal_rows
 from tests.modules.sampling.shop import TREE, fixed
 
 CLASSES = list(ExclusiveObjective().classes(TREE))
@@ -62,7 +62,7 @@ class TestConfidentLearning:
         vectors, labels = rng.normal(size=(62, 8)).astype(np.float32), np.append(rng.integers(0, 3, 60), [9, 9])
         vectors[:30] += 2 * np.eye(3, 8, dtype=np.float32)[labels[:30]]
         vectors[31] = vectors[30]  # two of one product, neither of which vouches for the other
-        probabilities, present = out_of_sample(vectors, labels)
+        probabilities, present = out_of_sample(vectors, labels, equal_rows(vectors, np.arange(62)))
         assert present.tolist() == [0, 1, 2, 9]
         np.testing.assert_allclose(probabilities.sum(axis=1), 1.0, atol=1e-6)
         inputs, targets = (
