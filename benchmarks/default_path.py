@@ -29,11 +29,11 @@ from sklearn.svm import LinearSVC
 
 from experiments.catalogue import LabelledCatalogue
 from experiments.label_efficiency import memory_learner, simulated
+from modules.features.default import TEXTS
 from modules.feeds.splitting import Splitter
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from pipeline.init import detect, write_workflow
-from pipeline.init.output import TEXTS
 from pipeline.inputs import in_memory, taxonomy_of
 from pipeline.products import read_products, true_labels
 from pipeline.workflow_file import LoadedWorkflow, load_workflow

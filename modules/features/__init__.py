@@ -5,14 +5,15 @@ A kind is a file of this folder and a line of :data:`Feature`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Annotated
 
 from pydantic import Field
 
-from modules.examples import RAW_CATEGORY
+from modules.examples import DESCRIPTION, GENDER
 from modules.features.base import FeatureSettings
 from modules.features.categorical import CategoricalFeature
+from modules.features.default import TEXTS, text_features
 from modules.features.dense import DenseFeature
 from modules.features.encoded import EncodedFeature
 from modules.features.image import ImageFeature
@@ -28,17 +29,16 @@ Feature = Annotated[
 """Any kind, as the workflow file declares it."""
 
 
-def default_features() -> dict[str, Feature]:
-    """The thesis's configuration (its image vector, 2,048 or 1,280 wide, is added where the feed has one)."""
-    return {
-        "title": TextFeature(vocabulary=8000),
-        "brand": CategoricalFeature(vocabulary=5000, width=10),
-        "category": CategoricalFeature(column=RAW_CATEGORY, vocabulary=950, width=6),
-        "raw_category": TextFeature(vocabulary=1000),
-        "description": TextFeature(vocabulary=8000),
-        "gender": CategoricalFeature(),
-        "size": CategoricalFeature(vocabulary=100),
-    }
+OWN_FIELDS = (*TEXTS, GENDER)
+"""Fields that a feature reads where the workflow names no features."""
+
+
+def default_features(fields: Collection[str] = OWN_FIELDS) -> dict[str, Feature]:
+    """What reads products of which no more is known than the ``fields`` that they have."""
+    features: dict[str, Feature] = {**text_features(fields, long={DESCRIPTION})}
+    if GENDER in fields:
+        features[GENDER] = CategoricalFeature()
+    return features
 
 
 def without_towers(features: Mapping[str, Feature]) -> dict[str, FeatureSettings]:

@@ -9,7 +9,7 @@ from pydantic import Field, ValidationInfo, model_validator
 
 from modules.errors import Problem
 from modules.examples import AVAILABILITY, BRAND, GENDER, RETAILER, TOP_CATEGORY, Holds, ProductColumns
-from modules.features import Feature, default_features, image_feature
+from modules.features import OWN_FIELDS, Feature, default_features, image_feature
 from modules.models import Model, solver_problems
 from modules.models.auto import AutoModel
 from modules.models.wide_deep import WideDeepModel
@@ -346,11 +346,11 @@ class Workflow(Settings):
 
 
 def features_for(data: dict[str, Any]) -> dict[str, Feature]:
-    """The default features that a workflow's data has the columns for, in one of its feeds at least."""
+    """The default features, of the columns that a workflow's data has in one of its feeds at least."""
     feeds = data.get("feeds")
     sources = feeds if isinstance(feeds, list | tuple) and feeds else [data.get("feed")]
     missing = set.intersection(*map(_unmapped, sources))
-    return {name: f for name, f in default_features().items() if missing.isdisjoint(f.columns_of(name))}
+    return default_features([field for field in OWN_FIELDS if field not in missing])
 
 
 def _unmapped(feed: object) -> set[str]:

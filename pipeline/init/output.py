@@ -11,7 +11,8 @@ from pathlib import Path
 from modules.encoders.known import TEXT_ENCODERS
 from modules.encoders.places import is_installed
 from modules.errors import InputError, Problem, visible
-from modules.examples import BRAND, DESCRIPTION, GENDER, RAW_CATEGORY, RETAILER, TITLE
+from modules.examples import BRAND, DESCRIPTION, GENDER, RETAILER, TITLE
+from modules.features.default import TEXTS, text_features
 from modules.feeds.files import leaves
 from modules.feeds.identifiers import VARIANT_FIELDS
 from modules.objectives import DEFAULT_OBJECTIVE
@@ -266,9 +267,6 @@ def _features(guess: Guess, images: bool) -> list[str]:
     return lines
 
 
-TEXTS = (TITLE, DESCRIPTION, BRAND, RAW_CATEGORY)
-"""Fields that say what a product is, the most telling first."""
-
 LONG = 100
 """Characters, on average: runs of characters of longer texts cost more than they tell."""
 
@@ -284,26 +282,16 @@ SMALL = 5000
 
 
 def _texts(guess: Guess) -> list[str]:
-    """The text features: all fields as one text, and the words of each for itself at half the loudness.
-
-    One text weighs fields by their length, which is right where the title says little; fields for themselves keep apart
-    what a word in the title and in the description means (docs/explanation/results/default_model.md).
-    """
+    """The text features, one on each line."""
     fields = [field for field in TEXTS if guess.column(field)]
-    long = {field for field in fields if field != TITLE and guess.mean_characters(field) > LONG}
-    half = 2 if guess.products < SMALL else 1
-    pairs = f"word_ngrams: {{ngrams: [2, 2], buckets: {32768 // half}}}"
-    runs = f"characters: {{ngrams: [2, 5], buckets: {65536 // half}}}"
-    further = [attribute.name for attribute in guess.attributes if attribute.taken_as == TEXT]
-    if len(fields) < 2 and not further:
-        return [_text(field, 20000 // half, pairs, *([] if field in long else [runs])) for field in fields]
-    columns = f"columns: [{', '.join(fields + further)}]"
-    lines = [_text("text", 20000 // half, columns, pairs, *([] if long or further else [runs]))]
-    for field in fields:
-        # Without runs of characters in the one text, the short fields have their own.
-        own = [runs] if (long or further) and field not in long else []
-        lines.append(_text(field, 8000 // half, "scale: 0.5", *own))
-    return lines
+    features = text_features(
+        fields,
+        long={field for field in fields if field != TITLE and guess.mean_characters(field) > LONG},
+        further=[attribute.name for attribute in guess.attributes if attribute.taken_as == TEXT],
+        few=guess.products < SMALL,
+    )
+    settings = {name: feature.model_dump(exclude_unset=True) for name, feature in features.items()}
+    return [f"  {name}: {as_yaml({'kind': 'text', **own})}" for name, own in settings.items()]
 
 
 def _meaning(guess: Guess) -> list[str]:
@@ -324,11 +312,6 @@ def _meaning(guess: Guess) -> list[str]:
     if encoder is not None:
         return [f"  {line}"]
     return [f"  # For far fewer labels, after `shelfmark encoder add {name}` (English texts):", f"  # {line}"]
-
-
-def _text(name: str, vocabulary: int, *settings: str) -> str:
-    rest = "".join(f", {setting}" for setting in settings)
-    return f"  {name}: {{kind: text, vocabulary: {vocabulary}{rest}, sublinear: true}}"
 
 
 _KEYS_TOLD = (
