@@ -173,7 +173,8 @@ class ComponentResources(Settings):
     """What a component's pod asks for; what is left out is the ``defaults`` section's, or the cluster's."""
 
     cpu: Quantity | None = None
-    """Cores, as limit."""
+    """Cores, as limit. Libraries then start as many threads, unless ``environment`` sets OMP_NUM_THREADS,
+    TF_NUM_INTEROP_THREADS or TF_NUM_INTRAOP_THREADS itself."""
     memory: Quantity | None = None
     """As limit."""
     gpu: GpuSettings | None = None

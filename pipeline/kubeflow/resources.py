@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from modules.settings.kubeflow import ComponentResources, RetrySettings, seconds
@@ -24,10 +25,26 @@ def set_resources(package: Package, task: str, settings: ComponentResources) -> 
         resources["accelerator"] = {"type": kind, "count": count, "resourceType": kind, "resourceCount": count}
     if resources:
         container["resources"] = resources
-    if settings.environment:
-        container["env"] = [{"name": name, "value": value} for name, value in sorted(settings.environment.items())]
+    environment = {**threads_within(settings.cpu), **(settings.environment or {})}
+    if environment:
+        container["env"] = [{"name": name, "value": value} for name, value in sorted(environment.items())]
     if settings.retries is not None:
         package.tasks[task]["retryPolicy"] = retry_policy(settings.retries)
+
+
+def threads_within(cpu: str | None) -> dict[str, str]:
+    """Environment variables that keep libraries from starting more threads than a pod's limit of cores can run.
+
+    The limit is a quota of time: a pod still sees all cores of its node. OpenBLAS and TensorFlow would start a thread
+    for each, and of 64 threads that share the time of 2 cores most wait for one another.
+
+    Args:
+      cpu: the limit; None: there is none.
+    """
+    if cpu is None:
+        return {}
+    threads = str(max(1, math.ceil(number_of(cpu))))
+    return dict.fromkeys(("OMP_NUM_THREADS", "TF_NUM_INTEROP_THREADS", "TF_NUM_INTRAOP_THREADS"), threads)
 
 
 def number_of(quantity: str) -> float:

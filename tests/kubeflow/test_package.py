@@ -127,6 +127,8 @@ def test_caching_retries_and_limits(documents: list[dict[str, Any]]) -> None:
     assert trainer["resourceMemoryLimit"] == "4Gi" and trainer["memoryLimit"] == pytest.approx(4.294967296)
     assert trainer["accelerator"]["resourceType"] == "nvidia.com/gpu"
     assert executors["ProductExampleGen_executor"]["container"]["resources"]["cpuLimit"] == 2.0
+    threads = {entry["name"]: entry["value"] for entry in executors["ProductExampleGen_executor"]["container"]["env"]}
+    assert threads["OMP_NUM_THREADS"] == "2" and "env" not in executors["Trainer_executor"]["container"]
 
 
 def test_report_reads_what_the_run_made_and_no_examples(documents: list[dict[str, Any]]) -> None:

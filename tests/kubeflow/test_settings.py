@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +17,7 @@ from pydantic import ValidationError
 
 from modules.errors import InputError
 from modules.settings.kubeflow import ComponentResources, KubeflowSettings, RetrySettings, VolumeSettings, seconds
-from pipeline.kubeflow.resources import number_of
+from pipeline.kubeflow.resources import number_of, threads_within
 from pipeline.workflow_file import load_workflow
 from tests.kubeflow.emulator.argo import Attempt, GaveUp, Strategy
 from tests.kubeflow.emulator.kubernetes import InvalidPod, pod_of
@@ -27,6 +30,27 @@ from tests.kubeflow.emulator.kubernetes import InvalidPod, pod_of
 def test_quantities(text: str, number: float) -> None:
     assert number_of(text) == number
     assert ComponentResources(memory=text).memory == text
+
+
+@pytest.mark.parametrize(("cpu", "threads"), [("500m", "1"), ("2", "2"), ("2.5", "3"), ("1k", "1000")])
+def test_no_more_threads_than_cores_can_run(cpu: str, threads: str) -> None:
+    assert set(threads_within(cpu).values()) == {threads}
+    assert threads_within(None) == {}
+
+
+def test_libraries_obey_the_variables() -> None:
+    program = (
+        "import os, numpy, threadpoolctl as t; numpy.ones((400, 400)) @ numpy.ones((400, 400)); "
+        "print(*{library['num_threads'] for library in t.threadpool_info()}, len(os.listdir('/proc/self/task')))"
+    )  # fmt: skip
+    alone, several = (
+        subprocess.run(
+            [sys.executable, "-c", program], env={**os.environ, **threads_within(cpu)},
+            check=True, capture_output=True, text=True, timeout=60,
+        ).stdout.split()
+        for cpu in ("1", "3")
+    )  # fmt: skip
+    assert alone == ["1", "1"] and int(several[0]) > 1 and int(several[1]) > 1
 
 
 def test_durations() -> None:
