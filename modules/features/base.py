@@ -23,23 +23,39 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
+class Quantiles:
+    """Numbers whose quantiles are asked for.
+
+    Attributes:
+      values: float32 (n, 1), NaN for what is missing.
+      buckets: how many parts the boundaries divide them into.
+    """
+
+    values: Any
+    buckets: int
+
+
+@dataclass(frozen=True)
 class TransformStep:
     """A feature's part of TFX Transform's ``preprocessing_fn``.
 
-    One analyzer counts for all features: each analyzer more costs Transform a pass over the catalogue.
+    What is analysed, is analysed for all features at once: each analyzer more costs Transform a second.
 
     Attributes:
-      counts: int64 tensors of shape (1, n), which are to be summed over the batches of the analysed split.
-      outputs: called with those sums, int64 (n,) each; returns the transformed columns by name.
+      outputs: called with the sums, (n,) each, and the boundaries, float32 (buckets - 1,) each, of zeros where there is
+        no number; returns the transformed columns by name.
+      sums: int64 or float64 tensors of shape (1, n), which are to be summed over the batches of the analysed split.
+      quantiles: whose boundaries are asked for.
     """
 
-    counts: Sequence[Any]
-    outputs: Callable[[Sequence[Any]], dict[str, Any]]
+    outputs: Callable[[Sequence[Any], Sequence[Any]], dict[str, Any]]
+    sums: Sequence[Any] = ()
+    quantiles: Sequence[Quantiles] = ()
 
     @classmethod
-    def without_counts(cls, outputs: dict[str, Any]) -> TransformStep:
-        """A step that needs no sums."""
-        return cls((), lambda sums: outputs)
+    def of(cls, outputs: dict[str, Any]) -> TransformStep:
+        """A step for which nothing is analysed."""
+        return cls(lambda sums, boundaries: outputs)
 
 
 @dataclass(frozen=True)

@@ -51,9 +51,7 @@ class CategoricalFeature(FeatureSettings):
             vocab_filename=f"{name}_values",
         )
         shape = tf.shape(value, out_type=tf.int64)
-        return TransformStep.without_counts(
-            {transformed(name, VOCABULARY_INDEX): tf.scatter_nd(rows, index + FIRST_VALUE, shape)}
-        )
+        return TransformStep.of({transformed(name, VOCABULARY_INDEX): tf.scatter_nd(rows, index + FIRST_VALUE, shape)})
 
     def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
         return Learned(transform_output.vocabulary_size_by_name(f"{name}_values") + FIRST_VALUE)

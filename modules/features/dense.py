@@ -41,4 +41,4 @@ class DenseFeature(NumericFeature):
 
         vectors, present = rows_of_length(columns[0], self.dimension)
         shown = tf.concat([vectors, tf.cast(present, tf.float32)[:, None]], axis=1)
-        return TransformStep.without_counts({transformed(name, VECTOR): tf.ensure_shape(shown, [None, self.size])})
+        return TransformStep.of({transformed(name, VECTOR): tf.ensure_shape(shown, [None, self.size])})

@@ -107,7 +107,7 @@ class EncodedFeature(NumericFeature):
         total = tf.ensure_shape(tf.reduce_sum(parts, axis=0, keepdims=True), [1, self.size])
         count = tf.reshape(tf.reduce_sum(tf.cast(present, tf.int64)), [1, 1])
 
-        def outputs(sums: Sequence[tf.Tensor]) -> dict[str, Any]:
+        def outputs(sums: Sequence[tf.Tensor], boundaries: Sequence[tf.Tensor]) -> dict[str, Any]:
             whole, products = (tf.cast(number, tf.float64) for number in sums)
             mean = tf.cast(whole / _ONE / tf.maximum(products, 1.0), tf.float32)
             centred = tf.where(present[:, None], vectors - mean, 0.0)
@@ -115,7 +115,7 @@ class EncodedFeature(NumericFeature):
             unit = tf.where(length > _LEAST, centred / tf.maximum(length, _LEAST), 0.0)
             return {transformed(name, VECTOR): tf.ensure_shape(self.scale * unit, [None, self.size])}
 
-        return TransformStep([total, count], outputs)
+        return TransformStep(outputs, [total, count])
 
     def name_vectors(self, categories: Sequence[Sequence[str]], kept: EncodingSettings) -> np.ndarray:
         """As :meth:`transform` has it, with the paths' own mean: names lie in a corner of their own.

@@ -170,7 +170,7 @@ class ImageFeature(FeatureSettings):
         """``<name>/bytes`` as they came, "" if there are none; decoded later: pixels are many times their size."""
         from modules.graph_ops.text import one_per_row
 
-        return TransformStep.without_counts({transformed(name, PICTURE_BYTES): one_per_row(columns[0])})
+        return TransformStep.of({transformed(name, PICTURE_BYTES): one_per_row(columns[0])})
 
     def example_spec(self, name: str) -> dict[str, Any]:
         import tensorflow as tf

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from modules.examples import NUMBER, Holds, transformed
-from modules.features.base import TransformStep
+from modules.features.base import Quantiles, TransformStep
 from modules.features.numeric import NumericFeature
 
 if TYPE_CHECKING:
@@ -41,25 +41,23 @@ class NumberFeature(NumericFeature):
         """``<name>/number``: standardised value and one-hot bucket, both times ``scale``, then a presence flag; zeros
         for a missing number."""
         import tensorflow as tf
-        import tensorflow_transform as tft
 
+        from modules.graph_ops.numbers import mean_and_deviation, moments
         from modules.graph_ops.text import one_per_row
 
         value = one_per_row(columns[0], missing=float("nan"))
         # Whoever asks the served model may send any number.
         valid = tf.math.is_finite(value)
-        known = tf.boolean_mask(value, valid)
-        mean, deviation = tft.mean(known), tf.sqrt(tft.var(known))
-        # Of a column without any number, mean and variance are NaN.
-        mean = tf.where(tf.math.is_finite(mean), mean, 0.0)
-        safe = tf.where(tf.math.is_finite(deviation) & (deviation > 1e-6), deviation, 1.0)
-        safe_value = tf.where(valid, value, mean)
-        centred = tf.clip_by_value((safe_value - mean) / safe, -FARTHEST, FARTHEST)
-        bounds = tf.reshape(tft.quantiles(known, self.buckets, epsilon=0.01), [1, -1])
-        bucket = tf.reduce_sum(tf.cast(safe_value[:, None] >= bounds, tf.int32), axis=1)
-        flag = tf.cast(valid, tf.float32)[:, None]
-        loud = self.scale * flag
-        parts = [centred[:, None] * loud, tf.one_hot(bucket, self.buckets) * loud, flag]
-        return TransformStep.without_counts(
-            {transformed(name, NUMBER): tf.ensure_shape(tf.concat(parts, axis=1), [None, self.size])}
-        )
+        known = tf.where(valid, value, float("nan"))[:, None]
+
+        def outputs(sums: Sequence[tf.Tensor], boundaries: Sequence[tf.Tensor]) -> dict[str, Any]:
+            mean, deviation = mean_and_deviation(sums[0])
+            safe_value = tf.where(valid, value, mean)
+            centred = tf.clip_by_value((safe_value - mean) / deviation, -FARTHEST, FARTHEST)
+            bucket = tf.reduce_sum(tf.cast(safe_value[:, None] >= boundaries[0][None, :], tf.int32), axis=1)
+            flag = tf.cast(valid, tf.float32)[:, None]
+            loud = self.scale * flag
+            parts = [centred[:, None] * loud, tf.one_hot(bucket, self.buckets) * loud, flag]
+            return {transformed(name, NUMBER): tf.ensure_shape(tf.concat(parts, axis=1), [None, self.size])}
+
+        return TransformStep(outputs, [moments(value, valid)], [Quantiles(known, self.buckets)])

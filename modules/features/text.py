@@ -150,15 +150,15 @@ class TextFeature(FeatureSettings):
 
         word_ids, parts = _parts(name, self, text_ops.joined(columns))
         if self.weights != "tfidf":
-            return TransformStep.without_counts(_outputs(name, self, word_ids, parts, ()))
+            return TransformStep.of(_outputs(name, self, word_ids, parts, ()))
 
-        def outputs(sums: Sequence[tf.Tensor]) -> dict[str, Any]:
+        def outputs(sums: Sequence[tf.Tensor], boundaries: Sequence[tf.Tensor]) -> dict[str, Any]:
             *frequencies, products = sums
             idf = [text_ops.inverse_document_frequency(frequency, products) for frequency in frequencies]
             return _outputs(name, self, word_ids, parts, idf)
 
         frequencies = [text_ops.document_frequencies(part.distinct, part.size) for part in parts]
-        return TransformStep([*frequencies, text_ops.rows_of(word_ids)], outputs)
+        return TransformStep(outputs, [*frequencies, text_ops.rows_of(word_ids)])
 
     def learned(self, name: str, transform_output: Any, seed: int) -> Learned:
         if self.pretrained is None:
