@@ -14,7 +14,6 @@ from modules.settings.base import contradiction
 from modules.settings.recipe import ArmSettings, Recipe
 from modules.settings.workflow import Workflow
 from modules.training.methods.gradient import GradientTraining
-from modules.training.methods.liblinear import LiblinearTraining
 
 
 @dataclass(frozen=True)
@@ -70,13 +69,10 @@ def with_rules(workflow: Workflow) -> Workflow:
 
     Raises:
       InputError: an objective takes its labels from something else, or the way of training lets it teach the exclusive
-        one nothing; or experiments do not know the way of training. Each problem's key is the setting's.
+        one nothing. Each problem's key is the setting's.
     """
     exclusive = simulated(workflow).objectives
     problems = []
-    if not isinstance(workflow.training, LiblinearTraining | GradientTraining):
-        known = workflow.solvers(lambda way: issubclass(way, LiblinearTraining | GradientTraining))
-        problems.append(contradiction("training.solver", workflow.training.solver, f"{known}, in an experiment"))
     for name, objective in workflow.objectives.items():
         place = f"objectives.{name}"
         if name in exclusive:
