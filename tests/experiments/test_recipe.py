@@ -98,7 +98,7 @@ def workers_of(process: subprocess.Popen[str]) -> list[int]:
 @pytest.fixture(scope="module")
 def whole(folder: Path) -> Path:
     process = started(folder, folder / "whole", "--jobs", "2")
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=900)
     assert process.returncode == 0, printed
     assert "labels needed for accuracy 0.5 by half" in printed
     return folder / "whole"
@@ -136,7 +136,7 @@ def test_a_killed_worker_is_named_and_a_killed_program_goes_on(whole: Path, fold
     line = until(process, lambda line: "10 labels" in line)
     (worker,) = workers_of(process)
     os.kill(worker, signal.SIGKILL)
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=900)
     assert process.returncode == 2
     arm, seed = line.split(" seed ")[0], int(line.split(" seed ")[1].partition(":")[0])
     assert f"{arm} seed {seed}: its process was killed by SIGKILL" in printed
@@ -151,7 +151,7 @@ def test_a_killed_worker_is_named_and_a_killed_program_goes_on(whole: Path, fold
         process.kill()
         process.wait(60)
     process = started(folder, tmp_path, "--jobs", "1")
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=900)
     assert process.returncode == 0, printed
     assert rows(tmp_path) == rows(whole)
 
@@ -159,7 +159,7 @@ def test_a_killed_worker_is_named_and_a_killed_program_goes_on(whole: Path, fold
 @pytest.mark.slow
 def test_a_dry_run_measures_every_arm_and_keeps_nothing(folder: Path, tmp_path: Path) -> None:
     process = started(folder, tmp_path, "--dry-run", "--jobs", "2")
-    printed, _ = process.communicate(timeout=300)
+    printed, _ = process.communicate(timeout=900)
     assert process.returncode == 0, printed
     assert all(any(line.split()[:1] == [arm] for line in printed.splitlines()) for _, arm in RUNS)
     assert "6 runs:" in printed and "next: shelfmark experiment run recipe.yaml" in printed
