@@ -27,8 +27,9 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.metrics import accuracy_score, f1_score
 from sklearn.svm import LinearSVC
 
+from experiments.arms import simulated
 from experiments.catalogue import LabelledCatalogue
-from experiments.label_efficiency import memory_learner, simulated
+from experiments.learners import memory_learner
 from modules.features.default import TEXTS
 from modules.feeds.splitting import Splitter
 from modules.settings.workflow import Workflow

@@ -8,11 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
+from scipy import sparse
 
 from modules.arrays import Int64Array
 from modules.errors import InputError, Problem
 from modules.feeds.mapping import Product
 from modules.feeds.splitting import Splitter
+from modules.rules import RuleSet
+from modules.rules.engine import RuleEngine
 from modules.settings.feed import SplitSettings
 from modules.taxonomy import Taxonomy
 
@@ -101,3 +104,21 @@ def catalogue_of(products: Iterable[Product], *, minimum: int, described: Taxono
         taxonomy = taxonomy.described_as(described)
     index = {category.path: i for i, category in enumerate(taxonomy.exclusive)}
     return LabelledCatalogue(kept, taxonomy, np.array([index[product.truth] for product in kept], np.int64))
+
+
+def rule_labels(catalogue: LabelledCatalogue, rules: RuleSet) -> sparse.csr_matrix:
+    """What rules say: bool matrix (products, categories of the catalogue's taxonomy), with their ancestors.
+
+    Categories that no product of the catalogue has are left out, as the catalogue's taxonomy has none of them.
+    """
+    engine = RuleEngine(rules)
+    index = {tuple(category.path): number for number, category in enumerate(catalogue.taxonomy)}
+    rows, columns = [], []
+    for row, product in enumerate(catalogue.products):
+        for name in engine.categories(product.text):
+            number = index.get(tuple(rules.taxonomy[name].path))
+            if number is not None:
+                rows.append(row)
+                columns.append(number)
+    shape = (len(catalogue.products), len(catalogue.taxonomy))
+    return sparse.csr_matrix((np.ones(len(rows), bool), (rows, columns)), shape)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -11,6 +14,7 @@ import tensorflow as tf
 from scipy import sparse
 
 from experiments.catalogue import LabelledCatalogue
+from experiments.features import analysed, model_inputs
 from modules.arrays import Float32Array, Int64Array
 from modules.errors import InputError
 from modules.examples import TOKEN_IDS, TOKEN_WEIGHTS, is_transformed, sibling
@@ -25,6 +29,7 @@ from modules.objectives.base import ObjectiveSettings
 from modules.predictions.columns import EMBEDDING
 from modules.settings.base import contradiction
 from modules.settings.workflow import Workflow
+from modules.training.category_names import name_inputs
 from modules.training.design import columns_of, design_matrix
 from modules.training.fit import Heads, balanced_weights, fit, losses_of
 from modules.training.gaussian_process import Process
@@ -33,6 +38,7 @@ from modules.training.methods.gradient import GradientTraining
 from modules.training.methods.liblinear import LiblinearTraining
 from modules.training.named_products import NamedProducts, process_of
 from modules.training.penalty import LinearHead, cross_validated_penalty
+from modules.training.run import input_sizes
 
 OBJECTIVE = DEFAULT_OBJECTIVE
 _BATCH = 1024
@@ -60,16 +66,19 @@ class Learner(Protocol):
 
 
 def learner_of(
-    workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array
-) -> Learner:
+    workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array,
+    rules: sparse.csr_matrix | None = None,
+) -> Learner:  # fmt: skip
     """The learner for the workflow's model.
 
     Args:
-      workflow: the simulated workflow, with one objective.
+      workflow: the simulated workflow: its exclusive objective, and those that learn from rules.
       catalogue: the products and their true classes.
       inputs: the model's inputs of all products, in batches, in the catalogue's order.
       sizes: widths of the model's inputs.
       pool: the rows that training may look at, labelled or not.
+      rules: what rules say of each product (:func:`experiments.catalogue.rule_labels`), for a model whose objectives
+        share layers.
 
     Raises:
       InputError: experiments do not know the workflow's way of training.
@@ -77,9 +86,23 @@ def learner_of(
     if isinstance(workflow.training, LiblinearTraining):
         return ExactLearner(workflow, catalogue, inputs, sizes, pool)
     if isinstance(workflow.training, GradientTraining):
-        return GradientLearner(workflow, catalogue, inputs, sizes)
+        return GradientLearner(workflow, catalogue, inputs, sizes, pool, rules)
     known = workflow.solvers(lambda way: issubclass(way, LiblinearTraining | GradientTraining))
     raise InputError(contradiction("training.solver", workflow.training.solver, f"{known}, in an experiment"))
+
+
+def memory_learner(
+    workflow: Workflow, catalogue: LabelledCatalogue, pool: Int64Array, rules: sparse.csr_matrix | None = None
+) -> Learner:
+    """The learner over all products, whose vocabularies and frequencies are those of ``pool``."""
+    with tempfile.TemporaryDirectory() as folder:
+        graph = analysed([catalogue.products[row] for row in pool], workflow, Path(folder))
+        inputs = model_inputs(catalogue.products, workflow, graph)
+        classes = {name: len(objective.classes(catalogue.taxonomy)) for name, objective in workflow.objectives.items()}
+        sizes = input_sizes(workflow, graph, classes)
+        names = name_inputs(workflow, catalogue.taxonomy, graph, sizes.features)
+        sizes = dataclasses.replace(sizes, names=names)
+    return learner_of(workflow, catalogue, inputs, sizes, pool, rules)
 
 
 class ExactLearner:
@@ -174,12 +197,23 @@ class ExactLearner:
 
 
 class GradientLearner:
-    """Models that are trained by gradient descent, drawn anew for each fit; for all epochs, without an eval split."""
+    """Models that are trained by gradient descent, drawn anew for each fit; for all epochs, without an eval split.
+
+    Objectives that learn from rules learn from all products of the pool that rules say something of.
+    """
 
     informed = False
 
-    def __init__(self, workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes) -> None:
-        self.workflow, self.sizes, self.classes = workflow, sizes, catalogue.classes
+    def __init__(
+        self, workflow: Workflow, catalogue: LabelledCatalogue, inputs: Batches, sizes: InputSizes, pool: Int64Array,
+        rules: sparse.csr_matrix | None,
+    ) -> None:  # fmt: skip
+        self.workflow, self.sizes, self.classes, self.rules = workflow, sizes, catalogue.classes, rules
+        self.taught = [name for name in workflow.objectives if name != OBJECTIVE]
+        self.reached = np.zeros(0, np.int64)
+        if rules is not None and self.taught:
+            says_no = any(workflow.objectives[name].unreached_weight for name in self.taught)
+            self.reached = pool if says_no else pool[rules.getnnz(axis=1)[pool] > 0]
         self.inputs = _joined(inputs)
         self.model = build_model(workflow, sizes)
 
@@ -191,17 +225,48 @@ class GradientLearner:
         self.model = build_model(workflow, self.sizes)
         training = workflow.training
         assert isinstance(training, GradientTraining)
-        size = min(training.batch_size, len(rows))
-        data = tf.data.Dataset.from_tensor_slices((self._some(rows), {OBJECTIVE: labels}))
-        data = data.shuffle(len(rows), seed=seed).batch(size)
-        weights = {}
-        if workflow.objectives[OBJECTIVE].class_weights == "balanced":
-            weights[OBJECTIVE] = balanced_weights(np.bincount(labels, minlength=self.classes))
-        heads = Heads(workflow.objectives, losses_of(workflow.objectives, weights), workflow.model.weight_penalty)
+        learnt = np.concatenate([rows, np.setdiff1d(self.reached, rows)])
+        size = min(training.batch_size, len(learnt))
+        data = tf.data.Dataset.from_tensor_slices((self._some(learnt), self._targets(learnt, labels)))
+        data = data.shuffle(len(learnt), seed=seed).batch(size).map(self._dense)
+        heads = Heads(
+            workflow.objectives, losses_of(workflow.objectives, self._weights(labels)), workflow.model.weight_penalty
+        )
         fit(
             self.model, training, heads, data, None,
-            steps_per_epoch=-(-len(rows) // size), epochs=training.epochs,
+            steps_per_epoch=-(-len(learnt) // size), epochs=training.epochs,
         )  # fmt: skip
+
+    def _targets(self, rows: Int64Array, labels: Int64Array) -> dict[str, npt.NDArray[Any]]:
+        """The labels of the first rows, -1 of the others; of rules the categories' numbers, with -1 at the end."""
+        targets = {OBJECTIVE: np.concatenate([labels, np.full(len(rows) - len(labels), -1)])}
+        if self.rules is not None:
+            some = self.rules[rows]
+            lengths = np.diff(some.indptr)
+            padded = np.full((len(rows), max(1, int(lengths.max(initial=0)))), -1)
+            padded[np.arange(padded.shape[1]) < lengths[:, None]] = some.indices
+            targets |= dict.fromkeys(self.taught, padded)
+        return targets
+
+    def _dense(self, inputs: Any, targets: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """The numbers of a batch's categories as 1 for yes, 0 for no and -1 for unknown."""
+        dense = {OBJECTIVE: targets[OBJECTIVE]}
+        for name in self.taught:
+            yes = tf.reduce_max(tf.one_hot(targets[name], self.sizes.classes[name]), axis=1)
+            reached = tf.reduce_any(yes > 0.0, axis=1, keepdims=True)
+            unreached = 0.0 if self.workflow.objectives[name].unreached_weight else -1.0
+            dense[name] = tf.where(reached, yes, unreached)
+        return inputs, dense
+
+    def _weights(self, labels: Int64Array) -> dict[str, list[float] | None]:
+        weights: dict[str, list[float] | None] = {}
+        for name, objective in self.workflow.objectives.items():
+            if objective.class_weights == "balanced":
+                counts = np.bincount(labels, minlength=self.classes)
+                if name != OBJECTIVE and self.rules is not None:
+                    counts = np.asarray(self.rules[self.reached].sum(axis=0, dtype=np.int64)).ravel()
+                weights[name] = balanced_weights(counts)
+        return weights
 
     def logits(self, rows: Int64Array) -> Float32Array:
         return self._outputs(rows, OBJECTIVE)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar, overload
 
 from pydantic import ValidationError
 
 from modules.errors import Problem
 from modules.plugins import UNKNOWN_KIND
-from modules.settings.base import as_yaml
+from modules.settings.base import Settings, as_yaml
 from modules.settings.workflow import ContradictionError, Workflow
 from modules.taxonomy.documents import dotted
 from pipeline.yaml_tree import KeyPath
@@ -45,27 +45,43 @@ class Finding:
     """What to take out of the data to see what else is wrong; empty: nothing."""
 
 
-def validate_data(data: dict[str, Any], place: Place) -> tuple[Workflow | None, list[Problem]]:
-    """The workflow, or every problem there is: wrong types and values first, then contradictions in the rest."""
+SettingsT = TypeVar("SettingsT", bound=Settings)
+
+
+@overload
+def validate_data(data: dict[str, Any], place: Place) -> tuple[Workflow | None, list[Problem]]: ...
+
+
+@overload
+def validate_data(
+    data: dict[str, Any], place: Place, settings: type[SettingsT]
+) -> tuple[SettingsT | None, list[Problem]]: ...
+
+
+def validate_data(
+    data: dict[str, Any], place: Place, settings: type[Settings] = Workflow
+) -> tuple[Settings | None, list[Problem]]:
+    """The settings, a workflow unless another class is named, or every problem there is: wrong types and values first,
+    then contradictions in the rest."""
     findings: list[Finding] = []
-    workflow: Workflow | None = None
+    validated: Settings | None = None
     current = data
     for _ in range(3):
         try:
-            workflow = Workflow.model_validate(current, strict=True)
+            validated = settings.model_validate(current, strict=True)
             break
         except ValidationError as error:
-            new = list(_findings(error, current))
+            new = list(_findings(error, current, settings.model_json_schema()))
         wrong = [finding.prune or finding.path for finding in findings]
         findings += [finding for finding in new if finding not in findings and _independent(finding, wrong)]
         pruned = _without(current, [finding.prune for finding in new if finding.prune])
-        if "name" not in pruned:
+        if "name" not in pruned and "name" in settings.model_fields:
             pruned = {"name": "workflow", **pruned}
         if pruned == current:
             break
         current = pruned
     if not findings:
-        return workflow, []
+        return validated, []
     problems = [_problem(finding, place) for finding in findings]
     return None, sorted(problems, key=lambda problem: (problem.file, problem.line or 0))
 
@@ -87,8 +103,7 @@ def _problem(finding: Finding, place: Place) -> Problem:
     return Problem(file, finding.expected, line=line, key=dotted(finding.path), value=value, hint=finding.hint)
 
 
-def _findings(error: ValidationError, data: dict[str, Any]) -> Iterator[Finding]:
-    schema = Workflow.model_json_schema()
+def _findings(error: ValidationError, data: dict[str, Any], schema: dict[str, Any]) -> Iterator[Finding]:
     for item in error.errors(include_url=False):
         path = data_path(item["loc"], data) or tuple(item["loc"])
         kind, value = item["type"], item["input"]

@@ -13,7 +13,7 @@ from __future__ import annotations
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,8 +130,23 @@ class LoadedWorkflow:
         return None if self.snapshot is None else self.snapshot / "queued.jsonl"
 
 
+@dataclass(frozen=True)
+class Changes:
+    """Settings of a workflow that another file has.
+
+    Attributes:
+      data: as a workflow file has them. place: file and line of a key of ``data``.
+    """
+
+    data: Mapping[str, Any]
+    place: Callable[[KeyPath], tuple[str, int | None]]
+
+
 def load_workflow(
-    path: str | Path, overrides: Sequence[str] = (), feed_folder: str | Path | None = None
+    path: str | Path,
+    overrides: Sequence[str] = (),
+    feed_folder: str | Path | None = None,
+    changes: Sequence[Changes] = (),
 ) -> LoadedWorkflow:
     """Reads a workflow file.
 
@@ -139,6 +154,7 @@ def load_workflow(
       path: the YAML file.
       overrides: ``key.path=value`` texts, the value in YAML; later ones win.
       feed_folder: the base folder, in place of the one that the file names.
+      changes: merged into the file's settings one after the other, and overridden by ``overrides``.
 
     Raises:
       InputError: with every problem found, each with its file, line and key.
@@ -151,14 +167,19 @@ def load_workflow(
         raise InputError(Problem(str(path), "expected a mapping of settings (name: ..., feed: ..., ...)", line=1))
     lines: dict[KeyPath, int | None] = dict(tree.lines)
     problems = list(tree.problems)
+    changed: dict[KeyPath, tuple[str, int | None]] = {}
+    for change in changes:
+        _merge(data, change, changed)
     for override in _in_order(overrides):
         problems += _override(data, lines, override)
 
     def place(key: KeyPath) -> tuple[str, int | None]:
-        while key and key not in lines:
+        while key and key not in lines and key not in changed:
             key = key[:-1]
         if not key:
             return str(path), None
+        if key in changed and lines.get(key, 0) is not None:
+            return changed[key]
         return (OVERRIDE, None) if lines[key] is None else (str(path), lines[key])
 
     workflow, workflow_problems = validate_data(data, place)
@@ -274,6 +295,50 @@ def _override(data: dict[str, Any], lines: dict[KeyPath, int | None], text: str)
         del lines[known]
     lines[path] = None
     return []
+
+
+def _merge(data: dict[str, Any], change: Changes, changed: dict[KeyPath, tuple[str, int | None]]) -> None:
+    """Puts a file's changes into ``data``, and where each of their keys stands into ``changed``."""
+    for section, value in change.data.items():
+        if section not in data and isinstance(value, dict):
+            _fill_default(data, section)
+    pending: list[tuple[dict[str, Any], Mapping[str, Any], KeyPath]] = [(data, change.data, ())]
+    while pending:
+        target, source, above = pending.pop()
+        for key, value in source.items():
+            path = (*above, key)
+            before = target.get(key)
+            if value is None and above in (("features",), ("objectives",)):
+                target.pop(key, None)
+                if above == ("objectives",):
+                    _forget_thresholds(data, key)
+            elif not isinstance(value, dict) or not isinstance(before, dict) or _of_another_kind(before, value):
+                target[key] = value
+            else:
+                # A copy: settings that were merged before may be another arm's, too.
+                target[key] = dict(before)
+                pending.append((target[key], value, path))
+    deeper: list[tuple[Any, KeyPath]] = [(change.data, ())]
+    while deeper:
+        value, above = deeper.pop()
+        entries = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, tuple) else ()
+        for part, item in entries:
+            changed[*above, part] = change.place((*above, part))
+            deeper.append((item, (*above, part)))
+
+
+def _forget_thresholds(data: dict[str, Any], objective: str) -> None:
+    """What an objective that is taken out would have had to reach."""
+    evaluation = data.get("evaluation")
+    thresholds = evaluation.get("thresholds") if isinstance(evaluation, dict) else None
+    if isinstance(evaluation, dict) and isinstance(thresholds, dict):
+        kept = {name: value for name, value in thresholds.items() if name != objective}
+        data["evaluation"] = {**evaluation, "thresholds": kept}
+
+
+def _of_another_kind(before: Mapping[str, Any], value: Mapping[str, Any]) -> bool:
+    """Whether a mapping names another kind, whose settings are others."""
+    return any(tag in value and value[tag] != before.get(tag) for tag in ("kind", "solver"))
 
 
 def _fill_default(data: dict[str, Any], section: str) -> None:

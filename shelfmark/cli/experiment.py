@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from shelfmark.cli import similarity_experiment
+from shelfmark.cli import experiment_recipe, similarity_experiment
 from shelfmark.cli.commands import Commands
-from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, console, load
+from shelfmark.cli.experiment_recipe import JobsOption
+from shelfmark.cli.options import FeedOption, SetOption, WorkflowOption, load
 
 if TYPE_CHECKING:
-    from experiments.label_efficiency import Settings
     from modules.settings.workflow import Workflow
-    from pipeline.workflow_file import LoadedWorkflow
 
 app = Commands(
     help="Compare strategies and models by playing the labelling, and embeddings by their neighbours.",
     no_args_is_help=True,
 )
+app.command("run")(experiment_recipe.run_recipe)
 app.command("similarity")(similarity_experiment.similarity)
 
 
@@ -58,51 +57,32 @@ def label_efficiency(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", metavar="DIR", help="Default: in the workflow's run folder.")
     ] = None,
+    jobs: JobsOption = None,
     overrides: SetOption = None,
 ) -> None:
     """How many labels a strategy needs. Stopped, it goes on where it was when started again."""
+    from experiments.arms import simulated
+    from experiments.results import describe, digest
     from modules.query_strategies import strategy
+    from modules.settings.recipe import ArmSettings, Recipe
+    from pipeline.run_folder import RunFolder
 
     names = tuple(dict.fromkeys(strategies or ("default", "random")))
     for name in names:
         strategy(name)
+    targets = _targets(target or [])
     loaded = load(workflow, overrides, feed, products=True)
     base = loaded.workflow if model is None else _with_model(loaded.workflow, model)
-    targets = _targets(target or [])
-
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    from experiments.label_efficiency import Settings
-
-    settings = Settings(
-        names, tuple(range(first_seed, first_seed + seeds)), budget, batch, held_out, held_out_seed, minimum, targets,
-        stop_at_target,
+    recipe = Recipe(
+        description="label efficiency", arms={name: ArmSettings(strategy=name) for name in names}, seeds=seeds,
+        first_seed=first_seed, budget=budget, batch=min(batch, budget), first_batch="strategy", held_out=held_out,
+        held_out_seed=held_out_seed, minimum=minimum, targets=targets, stop_at_target=stop_at_target,
     )  # fmt: skip
-    _simulate(loaded, base, settings, output)
-
-
-def _simulate(loaded: LoadedWorkflow, workflow: Workflow, settings: Settings, output: Path | None) -> None:
-    """Runs the experiment on the products of ``loaded``, and prints what each strategy needs."""
-    from experiments.catalogue import catalogue_of
-    from experiments.label_efficiency import PAGE_FILE, describe, digest, run, simulated
-    from modules.reporting.learning_curves import needed
-    from pipeline.inputs import in_memory, taxonomy_of
-    from pipeline.products import read_products
-    from pipeline.quiet import everything_else_to
-    from pipeline.run_folder import RunFolder
-
-    played = simulated(in_memory(replace(loaded, workflow=workflow)))
-    said = console()
-    described = None if workflow.taxonomy.from_truth else taxonomy_of(loaded)
-    catalogue = catalogue_of(read_products(loaded), minimum=settings.minimum, described=described)
-    facts = describe(played.name, played, catalogue, settings)
-    folder = output or RunFolder.of(played).path / "experiments" / f"label-efficiency-{digest(facts)}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "log.txt").open("a", encoding="utf-8") as log, everything_else_to(log, said):
-        page = run(played.name, played, catalogue, settings, folder, said.print)
-    said.print()
-    for row in needed(page.curves, settings.targets or {}):
-        said.print(f"labels needed for {row.figure} {row.target:g} by {row.strategy}: {row}")
-    said.print(f"page: {folder / PAGE_FILE}", soft_wrap=True)
+    alone = replace(loaded, workflow=simulated(base))
+    experiment = experiment_recipe.experiment_of("Label efficiency", recipe, dict.fromkeys(names, alone))
+    run_folder = RunFolder.of(base).path / "experiments"
+    folder = output or run_folder / f"label-efficiency-{digest(describe(experiment))}"
+    experiment_recipe.play(experiment, folder, jobs)
 
 
 def _with_model(workflow: Workflow, kind: str) -> Workflow:
@@ -133,13 +113,14 @@ def _with_model(workflow: Workflow, kind: str) -> Workflow:
 def _targets(given: list[str]) -> dict[str, float]:
     from modules.errors import InputError, Problem
 
-    found = {}
+    targets: dict[str, float] = {}
     for text in given:
         name, _, value = text.partition("=")
         try:
-            found[name] = float(value)
+            number = float(value)
         except ValueError:
-            found[name] = -1.0
-        if name not in ("accuracy", "macro_f1") or not 0.0 < found[name] <= 1.0:
+            number = -1.0
+        if name not in ("accuracy", "macro_f1") or not 0.0 < number <= 1.0:
             raise InputError(Problem("--target", "accuracy=VALUE or macro_f1=VALUE, above 0 and at most 1", value=text))
-    return found
+        targets[name] = number
+    return targets

@@ -2,26 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 
+from experiments.campaigns import run
 from experiments.catalogue import LabelledCatalogue, catalogue_of
-from experiments.label_efficiency import Settings, memory_learner, run
-from experiments.learners import ExactLearner, Learner
+from experiments.learners import ExactLearner, Learner, memory_learner
 from experiments.play import Game
 from modules.models import auto
 from modules.query_strategies import Pool, strategy
 from modules.settings.workflow import Workflow
 from tests.encoders import tiny_encoder
-from tests.experiments.test_label_efficiency import WORKFLOW, feed, rows
+from tests.experiments.test_label_efficiency import WORKFLOW, feed, of_strategies, rows
 
 pytestmark = pytest.mark.slow
 
-SETTINGS = Settings(("margin",), (3,), budget=20, batch=10)
+SETTINGS: dict[str, Any] = {"seeds": 1, "budget": 20, "targets": {}}
 
 
 @pytest.fixture(scope="module")
@@ -90,13 +89,12 @@ def test_the_first_batch_is_picked_by_what_names_say(catalogue: LabelledCatalogu
 def test_a_campaign_knows_nothing_of_the_one_before(
     catalogue: LabelledCatalogue, workflow: Workflow, tmp_path: Path
 ) -> None:
-    both = replace(SETTINGS, strategies=("random", "margin"))
-    run("tiny", workflow, catalogue, both, tmp_path / "both")
-    run("tiny", workflow, catalogue, SETTINGS, tmp_path / "alone")
+    run(of_strategies(catalogue, ["random", "margin"], workflow, **SETTINGS), tmp_path / "both")
+    run(of_strategies(catalogue, ["margin"], workflow, **SETTINGS), tmp_path / "alone")
     after = [row for row in rows(tmp_path / "both") if row["strategy"] == "margin"]
     assert after == rows(tmp_path / "alone") and [row["labels"] for row in after] == [0, 10, 20]
     # The first round says what is known before any label.
-    pool, held_out = catalogue.held_out(SETTINGS.held_out, SETTINGS.held_out_seed or 0)
+    pool, held_out = catalogue.held_out(0.2, 1)
     ranked = memory_learner(workflow, catalogue, pool).logits(held_out).argsort(axis=1)[:, ::-1]
     right = ranked == catalogue.truth[held_out][:, None]
     assert after[0]["accuracy"] == pytest.approx(right[:, 0].mean()) and after[0]["picked"] == []

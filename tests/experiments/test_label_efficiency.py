@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
+from experiments.arms import Arm, Experiment
+from experiments.campaigns import run
 from experiments.catalogue import LabelledCatalogue, catalogue_of
-from experiments.label_efficiency import PAGE_FILE, RESULTS_FILE, Settings, run
+from experiments.results import PAGE_FILE, RESULTS_FILE
 from modules.errors import InputError
 from modules.feeds.mapping import Product
+from modules.settings.recipe import ArmSettings, Recipe
 from modules.settings.workflow import Workflow
 from modules.taxonomy import Taxonomy
 from shelfmark.cli import app
@@ -32,7 +37,21 @@ WORKFLOW = Workflow.model_validate(
         "training": {"solver": "liblinear"},
     }
 )  # fmt: skip
-SETTINGS = Settings(("default", "random"), (3, 4), budget=30, batch=10, targets={"accuracy": 0.5})
+SETTINGS: dict[str, Any] = {"first_seed": 3, "seeds": 2, "budget": 30, "batch": 10, "held_out_seed": 1,
+                            "first_batch": "strategy", "targets": {"accuracy": 0.5}}  # fmt: skip
+
+
+def of_strategies(
+    catalogue: LabelledCatalogue,
+    names: Sequence[str] = ("default", "random"),
+    workflow: Workflow = WORKFLOW,
+    **own: Any,
+) -> Experiment:
+    """What ``label-efficiency`` plays: an arm for each strategy."""
+    arms = {name: ArmSettings(strategy=name) for name in names}
+    recipe = Recipe(description="strategies", arms=arms, **{**SETTINGS, **own})
+    made = {name: Arm(settings, workflow, catalogue) for name, settings in arms.items()}
+    return Experiment("Label efficiency", "tiny", recipe, made)
 
 
 def feed(n: int = 240) -> list[Product]:
@@ -55,7 +74,7 @@ def catalogue() -> LabelledCatalogue:
 @pytest.fixture(scope="module")
 def whole(catalogue: LabelledCatalogue, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("whole")
-    run("tiny", WORKFLOW, catalogue, SETTINGS, folder)
+    run(of_strategies(catalogue), folder)
     return folder
 
 
@@ -120,8 +139,8 @@ def test_a_row_per_round_with_the_exact_settings(whole: Path, catalogue: Labelle
     # Four words a category: thirty labels are plenty, and a guess would be right a quarter of the time.
     assert min(r["accuracy"] for r in found if r["labels"] == 30) > 0.6  # type: ignore[type-var]
     kept = json.loads(pq.read_schema(whole / RESULTS_FILE).metadata[b"shelfmark"])
-    assert kept["settings"]["budget"] == 30 and kept["workflow"]["model"]["kind"] == "lsa"
-    assert kept["strategies"]["default"]["kind"] == "schedule" and kept["fingerprint"] == catalogue.fingerprint()
+    assert kept["settings"]["budget"] == 30 and kept["arms"]["random"]["workflow"]["model"]["kind"] == "lsa"
+    assert kept["arms"]["default"]["strategy"]["kind"] == "schedule" and kept["fingerprint"] == catalogue.fingerprint()
     page = (whole / PAGE_FILE).read_text()
     assert "<svg" in page and "default" in page
     assert not any(part in page for part in ('src="http', 'href="http', "<link", "@import"))
@@ -142,22 +161,22 @@ def test_a_stopped_one_goes_on_where_it_was(whole: Path, catalogue: LabelledCata
                 raise Stopped
 
         with pytest.raises(Stopped):
-            run("tiny", WORKFLOW, catalogue, SETTINGS, tmp_path, report)
-    run("tiny", WORKFLOW, catalogue, SETTINGS, tmp_path)
+            run(of_strategies(catalogue), tmp_path, report=report)
+    run(of_strategies(catalogue), tmp_path)
     assert rows(tmp_path) == rows(whole)
 
 
 def test_it_ends_where_the_target_is_reached_and_refuses_what_cannot_be(
     whole: Path, catalogue: LabelledCatalogue, tmp_path: Path
 ) -> None:
-    short = replace(SETTINGS, strategies=("random",), seeds=(3,), targets={"accuracy": 0.3}, stop_at_target=True)
-    page = run("tiny", WORKFLOW, catalogue, short, tmp_path)
+    short = of_strategies(catalogue, ["random"], seeds=1, targets={"accuracy": 0.3}, stop_at_target=True)
+    page = run(short, tmp_path)
     (curve,) = page.curves
     assert max(curve.values["accuracy"]) >= 0.3 and all(value < 0.3 for value in curve.values["accuracy"][:-1])
     with pytest.raises(InputError, match="other settings"):
-        run("tiny", WORKFLOW, catalogue, replace(SETTINGS, batch=5), whole)
+        run(of_strategies(catalogue, batch=5), whole)
     with pytest.raises(InputError, match="at most the pool's 192 products"):
-        run("tiny", WORKFLOW, catalogue, replace(SETTINGS, budget=500), tmp_path / "x")
+        run(of_strategies(catalogue, budget=500), tmp_path / "x")
 
 
 @pytest.mark.parametrize(
