@@ -156,7 +156,9 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_kind_is_tried_here() -> None:
-    assert {FolderTarget, ParquetTarget, DatabaseTarget, WebhookTarget, RabbitTarget, OpenSearchTarget} == set(TARGETS)
+    assert {FolderTarget, ParquetTarget, DatabaseTarget, WebhookTarget, RabbitTarget, OpenSearchTarget} == set(
+        TARGETS.builtin.values()
+    )
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
