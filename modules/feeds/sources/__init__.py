@@ -9,11 +9,13 @@ from typing import Annotated, TypeAlias, get_args
 from pydantic import Field
 
 from modules.feeds.sources.base import SourceSettings
+from modules.feeds.sources.elasticsearch import ElasticsearchSource
 from modules.feeds.sources.http import HttpSource
+from modules.feeds.sources.opensearch import OpenSearchSource
 from modules.feeds.sources.sql import SqlSource
 from modules.plugins import EntryPoints, WithEntryPoints
 
-_Builtin: TypeAlias = HttpSource | SqlSource
+_Builtin: TypeAlias = HttpSource | SqlSource | OpenSearchSource | ElasticsearchSource
 
 SOURCES: EntryPoints[SourceSettings] = EntryPoints(
     "shelfmark.feed_sources",
