@@ -8,6 +8,7 @@ from modules.secrets import text_behind
 from publishing.targets.base import Options, Target
 from publishing.targets.database import DatabaseTarget
 from publishing.targets.folder import FolderTarget
+from publishing.targets.kafka import KafkaTarget
 from publishing.targets.opensearch import OpenSearchTarget
 from publishing.targets.parquet import ParquetTarget
 from publishing.targets.rabbitmq import RabbitTarget
@@ -20,6 +21,7 @@ _BUILTIN: tuple[type[Target], ...] = (
     WebhookTarget,
     RabbitTarget,
     OpenSearchTarget,
+    KafkaTarget,
 )
 
 TARGETS: Kinds[Target] = Kinds(
