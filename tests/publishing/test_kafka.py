@@ -155,7 +155,7 @@ def test_a_full_queue_slows_the_sender_and_loses_nothing(kafka: KafkaBroker, mon
             sender.start()
         for sender in senders:
             sender.join(60)
-    assert waits and set(state_of(kafka.messages(topic))) == {one.id for one in made}
+    assert waits and set(state_of(kafka.messages(topic))) == {sent.id for sent in made}
     assert len(kafka.messages(topic)) == 300
 
 

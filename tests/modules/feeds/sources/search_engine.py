@@ -39,7 +39,7 @@ class Engine:
 
     Attributes:
       documents: id to source, in the order of their shards. points: those that are open.
-      asked: every request. script: number and request to a failure. forget: whether points end after a page.
+      asked: every request. script: number and request to a failure.
     """
 
     def __init__(self, kind: str, documents: Documents):
