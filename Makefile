@@ -40,7 +40,7 @@ run: $(READY) ## the main job on the demo catalogue; with a pretrained text enco
 test: $(READY) ## the tests that need no server and no browser
 	@$(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
-test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB, RabbitMQ, buildah, debootstrap (Debian packages), Label Studio (into .label-studio) Flink's job server and OpenSearch if absent, then runs every test
+test-full: $(READY) ## installs Chromium, PostgreSQL, MariaDB, RabbitMQ, buildah, debootstrap (Debian packages), Label Studio (into .label-studio) Flink's job server, OpenSearch and Kafka if absent, then runs every test
 	@bash tests/install_servers.sh
 	@SHELFMARK_TEST_FULL=1 $(BIN)/python -m pytest -m "$(TESTS)" -n 2 --dist loadfile --no-loadscope-reorder
 
@@ -64,4 +64,4 @@ image: ## the container image for Kubeflow: make image IMAGE=registry/shelfmark:
 	@docker build --build-arg VARIANT=$(VARIANT) --build-arg VERSION="$$($(BIN)/python -m setuptools_scm 2>/dev/null)" --tag $(IMAGE) .
 
 clean: ## removes the environment; runs/ stays
-	@rm -rf .venv .uv .label-studio .flink .opensearch build site *.egg-info
+	@rm -rf .venv .uv .label-studio .flink .opensearch .kafka build site *.egg-info

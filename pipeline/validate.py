@@ -16,6 +16,7 @@ from modules.feeds.identifiers import VARIANT_FIELDS
 from modules.feeds.opening import size_of
 from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.feeds.readers import notes_of
+from modules.feeds.sources import SOURCES
 from modules.images.cells import first_picture
 from modules.object_stores import is_remote
 from modules.objectives import kinds_of
@@ -59,7 +60,7 @@ def validate_workflow(loaded: LoadedWorkflow) -> list[Problem]:
 def check(loaded: LoadedWorkflow) -> ValidationReport:
     """Checks that files exist and parse, that rules and labels fit the taxonomy, and that the feed has the columns."""
     report = ValidationReport()
-    report.problems += collisions([FORMATS, QUERY_STRATEGIES])
+    report.problems += collisions([FORMATS, SOURCES, QUERY_STRATEGIES])
     _check_metadata(loaded, report)
     if loaded.workflow.feed.demo is not None and not loaded.folder.exists():
         report.notes.append(f"the demo catalogue is written to {loaded.folder} by the first run; it is not there yet")

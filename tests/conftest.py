@@ -16,6 +16,7 @@ NEEDS = {
     "mysql": "a MariaDB server",
     "rabbitmq": "a RabbitMQ broker",
     "opensearch": "an OpenSearch server",
+    "kafka": "a Kafka broker",
     "job_server": "Beam's job service in a process of its own",
     "flink": "Beam's Flink job server",
     "label_studio": "a Label Studio server",

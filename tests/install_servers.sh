@@ -62,8 +62,21 @@ opensearch() {
   echo "could not fetch the libraries of tests/opensearch_server/pom.xml with Maven: the tests with OpenSearch will be skipped"
 }
 
+# Apache Kafka's broker as libraries (60 jars, 80 MB).
+kafka() {
+  [ -f .kafka/.complete ] && return
+  if command -v mvn >/dev/null && command -v java >/dev/null &&
+    mvn -B -q -f tests/kafka_server/pom.xml dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory="$PWD/.kafka" >/dev/null; then
+    touch .kafka/.complete
+    return
+  fi
+  rm -rf .kafka
+  echo "could not fetch the libraries of tests/kafka_server/pom.xml with Maven: the tests with Kafka will be skipped"
+}
+
 debian
 label_studio
 opensearch
+kafka
 flink
 exit 0

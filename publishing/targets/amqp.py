@@ -20,6 +20,7 @@ import pika.exceptions as errors
 
 from modules.errors import reason, shorten
 from publishing.targets.base import MAX_REASON, Busy, Refused, Unusable
+from publishing.targets.messages import Message
 
 _CONNECT = 10.0
 _GOODBYE = 5.0
@@ -45,16 +46,6 @@ class Route:
     exchange: str
     exchange_type: str | None
     routing_key: str
-
-
-@dataclass(frozen=True)
-class Message:
-    """A JSON document: the product's id, the message's id (unique among what is under way), seconds since 1970."""
-
-    product: str
-    message_id: str
-    timestamp: int
-    body: bytes
 
 
 @dataclass(eq=False)
@@ -228,7 +219,7 @@ class Link:
             self._tags[message.message_id] = self._last_tag
             properties = pika.BasicProperties(
                 content_type="application/json", content_encoding="utf-8", delivery_mode=2, app_id="shelfmark",
-                message_id=message.message_id, timestamp=message.timestamp,
+                message_id=message.message_id, timestamp=message.version // 1_000_000,
             )  # fmt: skip
             self._channel.basic_publish(route.exchange, route.routing_key, message.body, properties, mandatory=True)
 

@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
 from collections.abc import Sequence
-from datetime import UTC, datetime
 from typing import TYPE_CHECKING, ClassVar
 from urllib.parse import parse_qsl, unquote
-
-import orjson
 
 from modules.errors import InputError, Problem, did_you_mean
 from modules.predictions.documents import Document
 from publishing.targets.addresses import authority, split_address
 from publishing.targets.base import Options, PartlyRefused, Refused, Target
+from publishing.targets.messages import message_of
 
 if TYPE_CHECKING:
-    from publishing.targets.amqp import Link, Message, Route
+    from publishing.targets.amqp import Link, Route
 
 _PORTS = {"amqp": 5672, "amqps": 5671}
 _KEYS = ("exchange", "declare", "routing_key")
@@ -53,7 +50,7 @@ class RabbitTarget(Target):
         self._connected()
 
     def send(self, documents: Sequence[Document]) -> None:
-        refused = self._connected().publish([_message(document) for document in documents])
+        refused = self._connected().publish([message_of(document) for document in documents])
         if refused:
             raise PartlyRefused({product: Refused(why) for product, why in refused.items()})
 
@@ -70,20 +67,6 @@ class RabbitTarget(Target):
             if self._link is None or self._link.failure is not None:
                 self._link = Link(self._route, self.name, self._timeout)
             return self._link
-
-
-def _message(document: Document) -> Message:
-    """The document in the form of Logstash's events.
-
-    A repeat has the same ``message_id``, also after a kill, when the publication is another one.
-    """
-    from publishing.targets.amqp import Message
-
-    seconds, microseconds = divmod(document.values["version"], 1_000_000)
-    moment = datetime.fromtimestamp(seconds, UTC).replace(microsecond=microseconds)
-    event = {"@timestamp": moment.isoformat(timespec="milliseconds").replace("+00:00", "Z"), "@version": "1"}
-    identity = hashlib.sha256(document.id.encode() + b"\n" + (document.digest or b"")).hexdigest()[:32]
-    return Message(document.id, identity, seconds, orjson.dumps({**event, **document.values}))
 
 
 def _parsed(address: str, is_hidden: bool) -> Route:

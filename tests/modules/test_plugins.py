@@ -18,16 +18,20 @@ from tests.distributions import install
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 ACME = '''
-"""A feed format, a sink and a strategy of a shop's own."""
+"""A feed format, a source of feeds, a sink, a target of publications and a strategy of a shop's own."""
+from pathlib import Path
 from typing import Literal
 
 import numpy as np
+import orjson
 
 from modules.feeds.formats.base import FeedFormat, Record, Sniffed
 from modules.feeds.opening import open_text
 from modules.feeds.quarantine import BadRecord
+from modules.feeds.sources.base import Away, Fetched, SourceSettings
 from modules.predictions.sinks.base import Sink
 from modules.query_strategies import ScoreStrategy
+from publishing.targets.base import Target
 
 
 class Pairs(FeedFormat):
@@ -67,6 +71,41 @@ class Memo(Sink):
     abort = finish
 
 
+class Shelf(SourceSettings):
+    kind: Literal["shelf"] = "shelf"
+    path: str
+    copies: int = 1
+
+    def title(self):
+        return f"the shelf {Path(self.path).name}"
+
+    def fetch(self, file, validators):
+        rows = Path(self.path)
+        if not rows.exists():
+            raise Away(f"{self.title()} is empty", "put something there")
+        size = str(rows.stat().st_size)
+        if validators.get("size") == size:
+            return None
+        file.write_bytes(rows.read_bytes())
+        return Fetched(".pairs", {"size": size})
+
+
+class Inbox(Target):
+    def __init__(self, address, options, is_hidden):
+        self.file = address.partition("://")[2]
+        self.name = self.identity = f"inbox {self.file}"
+
+    def start(self, version):
+        self.stream = open(self.file, "ab")
+
+    def send(self, documents):
+        self.stream.writelines(orjson.dumps(document.values) + b"\\n" for document in documents)
+        self.stream.flush()
+
+    def finish(self):
+        self.stream.close()
+
+
 class LastFirst(ScoreStrategy):
     kind: Literal["last_first"] = "last_first"
     weight: float = 1.0
@@ -77,6 +116,8 @@ class LastFirst(ScoreStrategy):
 
 POINTS = {
     "shelfmark.feed_formats": {"pairs": "acme_shelf:Pairs"},
+    "shelfmark.feed_sources": {"shelf": "acme_shelf:Shelf"},
+    "shelfmark.targets": {"inbox": "acme_shelf:Inbox"},
     "shelfmark.sinks": {"memo": "acme_shelf:Memo"},
     "shelfmark.query_strategies": {"last_first": "acme_shelf:LastFirst"},
 }
@@ -136,6 +177,92 @@ def test_a_feed_format_of_a_distribution(site: Path, tmp_path: Path) -> None:
     # No format that cannot be split is read by several workers, and none is read twice.
     assert answer["tasks"] == [[[str(tmp_path / "feed.pairs"), 0, 1]]]
     assert answer["parts"] == [41, 0, 0]
+
+
+SOURCE = """
+import json, sys
+from pathlib import Path
+from rich.console import Console
+from modules.errors import InputError
+from modules.settings.workflow import Workflow
+from pipeline.products import read_products
+from pipeline.settings_errors import validate_data
+from pipeline.sources import snapshot_files, take_sources
+from pipeline.validate import check
+from pipeline.workflow_file import load_workflow
+from pipeline.workflow_schema import workflow_schema
+from tests.pipeline.test_workflow_schema import fits
+
+loaded = load_workflow(Path(sys.argv[1]))
+source = loaded.workflow.feed.source
+assert Workflow.model_validate_json(loaded.workflow.model_dump_json()) == loaded.workflow
+data = {"name": "x", "feed": {"source": {"kind": "shelf", "path": "x"}}}
+schema = workflow_schema()
+assert fits(data, schema, schema)
+for bad in ({"kind": "shelv", "path": "x"}, {"kind": "shelf"}, {"kind": "shelf", "path": "x", "pth": "y"}):
+    print(*validate_data({"name": "x", "feed": {"source": bad}}, lambda key: ("w.yaml", 3))[1])
+console = Console(width=200)
+try:
+    take_sources(loaded, console)
+except InputError as error:
+    print(error)
+Path(source.path).write_text("sku=P1&name=boot&category=Shoes\\nsku=P2&name=bag&category=Bags\\n")
+take_sources(loaded, console)
+take_sources(loaded, console)
+print(json.dumps([product.id for product in read_products(loaded)]))
+"""
+
+
+@pytest.mark.slow
+def test_a_source_of_a_distribution(site: Path, tmp_path: Path) -> None:
+    workflow = tmp_path / "w.yaml"
+    workflow.write_text(
+        "name: x\nfeed:\n"
+        f"  source: {{kind: shelf, path: {tmp_path}/rows}}\n"
+        "  fields: {id: sku, title: name, raw_category: category}\n"
+        f"runners: {{local: {{folder: {tmp_path}/runs}}}}\n"
+    )
+    done = python(site, SOURCE, workflow)
+    assert done.returncode == 0, done.stderr
+    unknown, missing, extra, away, first, again, ids = done.stdout.splitlines()
+    assert "feed.source.kind = 'shelv'" in unknown and "http, sql, shelf; did you mean 'shelf'?" in unknown
+    assert "w.yaml:3: feed.source.path: " in missing and "(this key is required)" in missing
+    assert "feed.source.pth" in extra and "unknown key" in extra
+    assert "feed.source: the shelf rows is empty; put something there" in away
+    assert first.endswith("from the shelf rows") and again.endswith("from the shelf rows, unchanged")
+    assert json.loads(ids) == ["P1", "P2"]
+
+
+TARGET = """
+import json, sys
+from pathlib import Path
+from modules.errors import InputError
+from publishing.targets import target_for
+from publishing.targets.base import Options
+from tests.publishing.shop import answers, apply, expected, predict, publish_to, rounded
+
+folder = Path(sys.argv[1])
+rows = predict(folder / "p", {"train": 30})
+assert "acme_shelf" not in sys.modules
+target = target_for(f"inbox://{folder}/inbox", Options())
+print(publish_to(target, folder / "p", folder / "log").sent, publish_to(target, folder / "p", folder / "log").sent)
+state = {}
+apply(state, [json.loads(line) for line in (folder / "inbox").read_text().splitlines()])
+assert answers(state) == rounded(expected(rows))
+try:
+    target_for("inbx://hunter22", Options())
+except InputError as error:
+    print(error)
+"""
+
+
+@pytest.mark.slow
+def test_a_target_of_a_distribution(site: Path, tmp_path: Path) -> None:
+    done = python(site, TARGET, tmp_path)
+    assert done.returncode == 0, done.stderr
+    counts, unknown = done.stdout.splitlines()
+    assert counts == "30 0"
+    assert "inbox://; did you mean 'inbox'?" in unknown and "hunter22" not in unknown
 
 
 STRATEGY = """

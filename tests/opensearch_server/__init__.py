@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import tempfile
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,8 +31,16 @@ class SearchServer:
         return f"opensearch+http://127.0.0.1:{self.port}/{index}"
 
     def ask(self, path: str, method: str = "GET", body: Any = None) -> Any:
-        data = None if body is None else json.dumps(body).encode()
-        headers = {"Content-Type": "application/json"}
+        return self._send(path, method, None if body is None else json.dumps(body).encode(), "application/json")
+
+    def bulk(self, index: str, lines: Iterable[Any]) -> None:
+        """Actions and documents in turn, which are there to be searched afterwards."""
+        data = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+        answer = self._send(f"{index}/_bulk?refresh=true", "POST", data, "application/x-ndjson")
+        assert not answer["errors"], answer
+
+    def _send(self, path: str, method: str, data: bytes | None, content_type: str) -> Any:
+        headers = {"Content-Type": content_type}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/{path}", data, headers, method=method)
         with urllib.request.urlopen(request, timeout=60) as response:
             return json.load(response)

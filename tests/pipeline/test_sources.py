@@ -13,7 +13,7 @@ from rich.console import Console
 
 from modules.errors import InputError
 from modules.feeds.plan import ExampleSettings
-from modules.feeds.sources import download
+from modules.feeds.sources import asking
 from modules.settings.workflow import Workflow
 from pipeline.inputs import example_settings
 from pipeline.sources import take_sources
@@ -43,7 +43,7 @@ feed:
 @pytest.fixture(autouse=True)
 def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(download, "PAUSE", 0.01)
+    monkeypatch.setattr(asking, "PAUSE", 0.01)
 
 
 def write(folder: Path, text: str, **values: object) -> Path:

@@ -1,4 +1,4 @@
-"""One broker and one search server for all tests of this folder, as they take seconds to start."""
+"""One broker of each kind and one search server for all tests of this folder, as they take seconds to start."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.kafka_server import KafkaBroker, kafka_broker
 from tests.opensearch_server import SearchServer, opensearch_server
 from tests.rabbitmq import Broker, rabbitmq_broker
 
@@ -19,4 +20,10 @@ def broker() -> Iterator[Broker]:
 @pytest.fixture(scope="session")
 def search_server() -> Iterator[SearchServer]:
     with opensearch_server() as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def kafka() -> Iterator[KafkaBroker]:
+    with kafka_broker() as started:
         yield started

@@ -26,10 +26,12 @@ from publishing.targets import database as databases
 from publishing.targets.base import Options, Refused, Target
 from publishing.targets.database import DatabaseTarget
 from publishing.targets.folder import FolderTarget
+from publishing.targets.kafka import KafkaTarget
 from publishing.targets.opensearch import OpenSearchTarget
 from publishing.targets.parquet import ParquetTarget
 from publishing.targets.rabbitmq import RabbitTarget
 from publishing.targets.webhook import WebhookTarget
+from tests.kafka_server import KafkaBroker
 from tests.opensearch_server import SearchServer
 from tests.publishing import shop
 from tests.publishing.shop import State, answers, expected, predict, publish_to, rounded
@@ -116,9 +118,26 @@ class Consumer:
         return self._state
 
 
+@dataclass
+class Reader:
+    """What a reader of a topic keeps of its messages."""
+
+    broker: KafkaBroker
+    topic: str
+
+    @property
+    def state(self) -> State:
+        state: State = {}
+        shop.apply(state, [json.loads(message.value()) for message in self.broker.messages(self.topic)])
+        for document in state.values():
+            document.pop("@timestamp"), document.pop("@version")
+        return state
+
+
 SERVERS = {
     "rabbitmq": pytest.mark.rabbitmq,
     "opensearch": pytest.mark.opensearch,
+    "kafka": pytest.mark.kafka,
     "postgresql": pytest.mark.postgres,
     "mysql": pytest.mark.mysql,
 }
@@ -140,6 +159,10 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
     elif request.param == "opensearch":
         server, index = request.getfixturevalue("search_server"), tmp_path.name.lower()
         yield Place(OpenSearchTarget, server.address(index), Options(), Index(server, index))
+    elif request.param == "kafka":
+        kafka = request.getfixturevalue("kafka")
+        topic = kafka.topic(tmp_path.name)
+        yield Place(KafkaTarget, kafka.address(topic), Options(), Reader(kafka, topic))
     elif request.param == "webhook":
         with shop.receiver() as receiver:
             options = Options(secret=shop.SECRET.encode(), allow_private=True)
@@ -156,7 +179,15 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mo
 
 
 def test_every_kind_is_tried_here() -> None:
-    assert {FolderTarget, ParquetTarget, DatabaseTarget, WebhookTarget, RabbitTarget, OpenSearchTarget} == set(TARGETS)
+    assert {
+        FolderTarget,
+        ParquetTarget,
+        DatabaseTarget,
+        WebhookTarget,
+        RabbitTarget,
+        OpenSearchTarget,
+        KafkaTarget,
+    } == set(TARGETS.builtin.values())
 
 
 @pytest.mark.parametrize("parallel", [1, 3])
@@ -226,7 +257,7 @@ def _document(name: str, version: int = 1) -> Document:
         ("postgresql://shop:hunter22@db/shop", "no password or parameter on the command line"),
         ("mysql://db/shop?ssl_key=hunter22", "no password or parameter on the command line"),
         ("postgres://shop@db", "expected an address like"),
-        ("kafka://hunter22", r"kafka://…: expected a folder, or an address that begins with parquet://"),
+        ("carrier://hunter22", r"carrier://…: expected a folder, or an address that begins with parquet://"),
         ("https://user:hunter22@shop.example/", "without a user's name in it"),
         ("http://hunter22.example/x", "would travel unencrypted"),
         ("https://shop.example/hunter22", "expected a secret that signs"),
@@ -311,7 +342,11 @@ def test_a_refusal_is_told_from_an_outage(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("package", "address", "extra"),
-    [("pika", "amqps://host/?routing_key=q", "rabbitmq"), ("opensearchpy", "opensearch://host/index", "opensearch")],
+    [
+        ("pika", "amqps://host/?routing_key=q", "rabbitmq"),
+        ("opensearchpy", "opensearch://host/index", "opensearch"),
+        ("confluent_kafka", "kafka://host/topic", "kafka"),
+    ],
 )
 def test_a_client_library_that_is_not_there_is_named(
     package: str, address: str, extra: str, monkeypatch: pytest.MonkeyPatch

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import base64
 import datetime
-import gzip
 import math
-import os
 import sqlite3
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -14,7 +12,7 @@ from contextlib import contextmanager, suppress
 from decimal import Decimal
 from functools import partial
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import orjson
 from sqlalchemy import Connection, Engine, create_engine
@@ -24,7 +22,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from modules.counting import counted
 from modules.databases import said_by, title_of
 from modules.errors import InputError, Problem
-from modules.feeds.sources.base import Away, write_to
+from modules.feeds.sources.base import Away
+from modules.feeds.sources.packed import write_packed
 from modules.progress import report
 
 if TYPE_CHECKING:
@@ -57,7 +56,7 @@ def write_rows(settings: SqlSource, url: URL, file: Path) -> None:
             if not result.returns_rows:
                 raise InputError(Problem("", "expected a query that gives rows", key="source.query"))
             try:
-                _pack(result, raw, settings, deadline, file)
+                write_packed(_lines(result), raw, settings, deadline, file)
             except BaseException:
                 _abandon(engine, connection, result)
                 raise
@@ -67,21 +66,6 @@ def write_rows(settings: SqlSource, url: URL, file: Path) -> None:
         raise Away(f"{title_of(url)}: {said_by(error, url, _MOST_SAID)}") from None
     finally:
         engine.dispose()
-
-
-def _pack(result: CursorResult[Any], raw: IO[bytes], settings: SqlSource, deadline: float, file: Path) -> None:
-    # Neither a name nor a time in the file's header: they would make another snapshot of the same rows.
-    with gzip.GzipFile("", "wb", 6, raw, mtime=0) as packed:
-        for lines in _lines(result):
-            if time.monotonic() >= deadline:
-                raise settings.too_late()
-            write_to(packed, lines, file)
-            if raw.tell() > settings.max_bytes:
-                raise settings.too_large()
-    raw.flush()
-    os.fsync(raw.fileno())
-    if raw.tell() > settings.max_bytes:
-        raise settings.too_large()
 
 
 def _abandon(engine: Engine, connection: Connection, result: CursorResult[Any]) -> None:

@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from modules.errors import InputError
-from modules.feeds.sources import download
+from modules.feeds.sources import asking
 from modules.feeds.sources.base import Away
 from modules.feeds.sources.download import Download, request
 from modules.feeds.sources.http import HttpSource
@@ -29,7 +29,7 @@ SECRET = "wood-7c1d0a9e55"
 
 @pytest.fixture(autouse=True)
 def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(download, "PAUSE", 0.01)
+    monkeypatch.setattr(asking, "PAUSE", 0.01)
 
 
 def source(server: Server, path: str = "/feed.csv", **more: Any) -> HttpSource:
@@ -238,7 +238,7 @@ def test_private_hosts_need_to_be_meant_at_each_hop(tmp_path: Path) -> None:
             eyes = {"resolve": lambda host, port: places[host], "public": lambda ip: ip == "127.0.0.2" or is_public(ip)}
             with (
                 pytest.raises(Away, match=r"inner\.example has an address"),
-                Download(settings, request(url, None, False), **eyes) as transfer,  # type: ignore[arg-type]
+                Download(settings, request(url, None, False, HttpSource.example), **eyes) as transfer,  # type: ignore[arg-type]
             ):
                 transfer.fetch(tmp_path / "feed", {})
             assert len(outer.seen) == 1 and inner.seen == []
