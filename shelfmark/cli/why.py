@@ -47,7 +47,8 @@ def why(
         return
     out = console()
     _show(out, explained)
-    typer.echo(f"next: {loaded.command('similar', product)}" if product.isprintable() else "")
+    if product.isprintable() and loaded.workflow.similarity is not None:
+        typer.echo(f"next: {loaded.command('similar', product)}")
 
 
 def _show(out: Console, explained: Explained) -> None:
