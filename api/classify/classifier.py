@@ -27,10 +27,17 @@ from modules.predictions.guesses import NAMES, without_guesses
 
 if TYPE_CHECKING:
     from modules.predictions.acceptance import ModelAcceptance
+    from modules.predictions.evidence import Evidence
     from modules.predictions.live import LiveModel
 
 MAX_BATCH = 256
 MAX_WAITING = 4096
+MAX_EXPLAINING = 32
+"""Products that may wait for what spoke for their categories."""
+EXPLAINED_WORDS = 64
+"""Words of a product that are tried, at most."""
+EXPLAINED_PARTS = 10
+"""Words and attributes that are named of each category, at most."""
 Answers = dict[str, dict[str, Any]]
 """Objective to what is said of a product."""
 Job = tuple[bytes, int]
@@ -123,6 +130,10 @@ class Classifier:
         self._predict: Batcher[Job, Answers | None] = Batcher(
             _predict, self._predicting, max_jobs=MAX_BATCH, max_waiting=MAX_WAITING
         )
+        # One product a call: who asks for categories alone waits for one of them at most.
+        self._explain: Batcher[bytes, Evidence | None] = Batcher(
+            _explain, self._predicting, max_jobs=1, max_wait=0.0, max_waiting=MAX_EXPLAINING
+        )
 
     def close(self) -> None:
         """Lets go of the threads."""
@@ -140,21 +151,46 @@ class Classifier:
         loop = asyncio.get_running_loop()
         products = await loop.run_in_executor(self._reading, self._reader.read, records, asked.retailer)
         jobs = [(product.example, asked.top) for product in products if isinstance(product, ReadProduct)]
+        explained: list[Evidence | None] = [None] * len(jobs)
         try:
             answers = iter(await self._predict(model, jobs) if jobs else ())
+            if asked.why:
+                calls = [self._explain(model, [example]) for example, _ in jobs]
+                explained = [evidence for (evidence,) in await asyncio.gather(*calls)]
         except Full:
             raise Refused(503, "too many requests wait", "", "", "try again in a second") from None
-        facts = {"model": model.live.fingerprint, "version": model.push}
         if asked.product is not None:
-            return {**_single(products[0], answers, model, asked.top), **facts}
-        results = [_result(product, answers, model, asked.top, row) for row, product in enumerate(products)]
-        return {"results": results, **facts}
+            results = [_single(products[0], answers, model, asked.top)]
+        else:
+            results = [_result(product, answers, model, asked.top, row) for row, product in enumerate(products)]
+        if asked.why:
+            read = [
+                result for product, result in zip(products, results, strict=True) if isinstance(product, ReadProduct)
+            ]
+            for result, evidence in zip(read, explained, strict=True):
+                _add_reasons(result, evidence)
+        facts = {"model": model.live.fingerprint, "version": model.push}
+        return {**(results[0] if asked.product is not None else {"results": results}), **facts}
 
 
 def _predict(key: Hashable, jobs: list[Job]) -> list[Answers | None]:
     assert isinstance(key, Model)
     examples, tops = zip(*jobs, strict=True)
     return key.answers(examples, max(tops))
+
+
+def _explain(key: Hashable, jobs: list[bytes]) -> list[Evidence | None]:
+    from modules.predictions.evidence import evidence_of
+
+    assert isinstance(key, Model)
+    return [evidence_of(key.live, example, max_words=EXPLAINED_WORDS) for example in jobs]
+
+
+def _add_reasons(result: dict[str, Any], evidence: Evidence | None) -> None:
+    if evidence is not None and "objectives" in result:
+        result["untried_words"] = evidence.untried
+        for name, said in result["objectives"].items():
+            said["why"] = evidence.values(name, EXPLAINED_PARTS)
 
 
 def _single(product: ReadProduct | Unusable, answers: Any, model: Model, top: int) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from api.refusals import Refused
 
 MAX_PRODUCTS = 256
 MAX_TOP = 100
+MAX_EXPLAINED = 4
+"""Products of a request that asks why: each costs as much as a hundred that are classified."""
 
 
 class Classify(Asked):
@@ -28,6 +30,18 @@ class Classify(Asked):
         None, description="Whose feed the records are like, where the workflow has several."
     )
     top: Annotated[int, Field(ge=1, le=MAX_TOP)] = Field(5, description="Categories per objective, best first.")
+
+    why: bool = Field(
+        False,
+        description="Also say which words and attributes spoke for the categories; then up to "
+        f"{MAX_EXPLAINED} products, since each word of a product asks the model again.",
+    )
+
+    @model_validator(mode="after")
+    def _few(self) -> Classify:
+        if self.why and self.products is not None and len(self.products) > MAX_EXPLAINED:
+            raise ValueError(f"{MAX_EXPLAINED} products at most, where why is asked for")
+        return self
 
     @model_validator(mode="after")
     def _some(self) -> Classify:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -35,7 +35,7 @@ def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: S
     place = {name.encode(): row for row, name in enumerate(ids)}
     probabilities: Float32Array | None = None
     left = len(ids)
-    for names, examples in _wanted(sources, place):
+    for names, examples in wanted_examples(sources, place):
         values = evaluate(examples=tf.constant(examples))[objective_column(objective, PROBABILITIES)].numpy()
         if probabilities is None:
             probabilities = np.empty((len(ids), values.shape[1]), np.float32)
@@ -48,8 +48,8 @@ def all_probabilities(model: str, sources: Sequence[str], objective: str, ids: S
     return probabilities
 
 
-def _wanted(sources: Sequence[str], place: dict[bytes, int]) -> Iterator[tuple[list[bytes], list[bytes]]]:
-    """The ids and examples of the products in ``place``, in batches."""
+def wanted_examples(sources: Sequence[str], wanted: Collection[bytes]) -> Iterator[tuple[list[bytes], list[bytes]]]:
+    """The ids and examples of some products, in batches; reads no further than to the last of them."""
     records = tf.data.TFRecordDataset(list(sources), compression_type="GZIP", buffer_size=2**20)
     spec = {ID: tf.io.FixedLenFeature([], tf.string)}
 
@@ -58,13 +58,17 @@ def _wanted(sources: Sequence[str], place: dict[bytes, int]) -> Iterator[tuple[l
 
     names: list[bytes] = []
     examples: list[bytes] = []
+    left = len(wanted)
     for serialised, known in records.batch(BATCH).map(load, num_parallel_calls=2).prefetch(2):
-        here = [i for i, name in enumerate(known.numpy().tolist()) if name in place]
+        here = [i for i, name in enumerate(known.numpy().tolist()) if name in wanted]
         if here:
             names += known.numpy()[here].tolist()
             examples += serialised.numpy()[here].tolist()
-        if len(names) >= BATCH:
+            left -= len(here)
+        if len(names) >= BATCH or (names and not left):
             yield names, examples
             names, examples = [], []
+        if not left:
+            return
     if names:
         yield names, examples

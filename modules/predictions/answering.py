@@ -50,6 +50,12 @@ def guessed_classes(model: str) -> dict[str, list[int]]:
     }
 
 
+def thresholds_of(model: str) -> dict[str, list[float]]:
+    """Objective to the probabilities from which on its categories are assigned, of kinds that assign several."""
+    thresholds: dict[str, list[float]] = _facts(model).get("calibration", {}).get("thresholds", {})
+    return thresholds
+
+
 def is_taught(model: str) -> bool:
     """Whether the model had a label to learn from, for any objective; also of a model that does not say."""
     counts = _training_labels(model)

@@ -78,6 +78,12 @@ class PredictingModel:
             outputs: dict[str, tf.Tensor] = self._signature(examples=serialised)
         return outputs
 
+    def all_probabilities(self, serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Of every class, by column (:meth:`modules.training.export.ServingModule.evaluate`)."""
+        with tf.device(self.device):
+            outputs: dict[str, tf.Tensor] = self._loaded.signatures["evaluate"](examples=serialised)
+        return outputs
+
 
 @functools.lru_cache(maxsize=1)
 def models_of(folder: str) -> list[PredictingModel]:

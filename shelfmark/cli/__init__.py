@@ -45,6 +45,7 @@ from shelfmark.cli import (
     statistics,
     taxonomy,
     validate,
+    why,
 )
 from shelfmark.cli.commands import Commands
 
@@ -72,6 +73,7 @@ app.command("statistics")(statistics.statistics)
 app.command("predict")(predict.predict)
 app.command("drift")(drift.drift)
 app.command("predictions")(predictions.predictions)
+app.command("why")(why.why)
 app.command("publish")(publish.publish)
 app.command("demo")(demo.demo)
 app.add_typer(rules.app, name="rules")

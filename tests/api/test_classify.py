@@ -18,9 +18,9 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from api.app import Services
-from api.classify.classifier import Classifier, Held, Model, PushedModels
+from api.classify.classifier import EXPLAINED_WORDS, Classifier, Held, Model, PushedModels
 from api.classify.reading import ProductReader
-from api.classify.requests import MAX_PRODUCTS, Classify
+from api.classify.requests import MAX_EXPLAINED, MAX_PRODUCTS, Classify
 from api.current import Current
 from api.refusals import Refused
 from api.similarity.metrics import Metrics
@@ -123,6 +123,27 @@ def test_one_product_is_answered_as_in_a_list(server: httpx.Client) -> None:
     assert single == several["results"][0] and single["id"] == "p 1"
     cleaned = server.post("/v1/classify", json={"product": {**product, "title": "Leather boot"}}).json()
     assert cleaned["objectives"] == single["objectives"]
+
+
+def test_a_request_may_ask_why(server: httpx.Client) -> None:
+    boot, bare = {"id": "1", "title": "leather boot ankle"}, {"id": "2", "title": "boot"}
+    asked = {"products": [boot, [1], bare], "why": True}
+    first, bad, second = server.post("/v1/classify", json=asked).json()["results"]
+    for result in (first, second):
+        for said in result["objectives"].values():
+            assert said["why"][0]["category_id"] == said["top"][0]["category_id"]
+            assert 0 < len(said["why"][0]["parts"]) <= 10
+    own = first["objectives"]["exclusive"]
+    assert own["why"][0]["against"]["category_id"] == own["top"][1]["category_id"]
+    assert own["why"][0]["parts"][0]["text"] in boot["title"].split() and first["untried_words"] == 0
+    assert [part["text"] for part in second["objectives"]["exclusive"]["why"][0]["parts"]] == ["boot"]
+    assert bad["error"]["reason"] == "not_a_product" and "untried_words" not in bad
+    long = {"id": "3", "title": " ".join(f"w{number}" for number in range(70))}
+    single = server.post("/v1/classify", json={"product": long, "why": True}).json()
+    assert single["untried_words"] == 70 - EXPLAINED_WORDS
+    assert "why" not in server.post("/v1/classify", json={"product": boot}).json()["objectives"]["exclusive"]
+    refused = server.post("/v1/classify", json={"products": [boot] * (MAX_EXPLAINED + 1), "why": True})
+    assert refused.status_code == 422 and f"{MAX_EXPLAINED} products" in refused.json()["error"]["expected"]
 
 
 def deep(levels: int) -> Any:
