@@ -98,7 +98,7 @@ _SWITCH = _words("true false yes no y n ja nein oui non si sí da nie tak on off
 _SAY_LITTLE = _words("value values amount unit avg average mean min max number text content data")
 """Last parts of dotted names that need the others: two feeds' ``height.value`` and ``weight.value`` differ."""
 
-_FEATURES = ("text", "meaning", "picture")
+_FEATURES = ("text", "meaning", "further_meaning", "picture")
 """Features that `init` writes, whose names are no column's."""
 
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}(?: .*)?|\d{4}/\d\d?/\d\d?.*")

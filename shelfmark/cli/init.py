@@ -111,8 +111,8 @@ def _say_next(workflow: Path) -> None:
     commands = [(shlex.join(["shelfmark", command, str(workflow)]), does) for command, does in steps]
     width = max(len(command) for command, _ in commands)
     if not any(map(is_installed, TEXT_ENCODERS)):
-        first = next(iter(TEXT_ENCODERS))
-        _say(f"an encoder that knows English needs far fewer labels: shelfmark encoder add {first}, then")
+        first, second, *_ = TEXT_ENCODERS
+        _say(f"encoders that know English need far fewer labels: shelfmark encoder add {first} {second}, then")
         _say("this command again, with --force")
     _say("next:")
     for command, does in commands:

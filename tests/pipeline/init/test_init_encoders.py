@@ -22,8 +22,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path / "store"
 
 
-def meaning(folder: Path) -> EncodedFeature | None:
-    feature = load_workflow(folder / "mine.yaml").workflow.features.get("meaning")
+def meaning(folder: Path, name: str = "meaning") -> EncodedFeature | None:
+    feature = load_workflow(folder / "mine.yaml").workflow.features.get(name)
     assert feature is None or isinstance(feature, EncodedFeature)
     return feature
 
@@ -37,28 +37,37 @@ def test_without_an_encoder_a_comment_says_what_to_do(store: Path, tmp_path: Pat
     assert "meaning" not in loaded.workflow.features
     text = (tmp_path / "out" / "mine.yaml").read_text()
     assert f"`{HINT}`" in text
-    # What the comment shows is what the workflow needs, once there is an encoder.
-    tiny_encoder(store / "bge-small", name="bge-small")
-    (tmp_path / "out" / "mine.yaml").write_text(text.replace("# meaning:", "meaning:"))
-    feature = meaning(tmp_path / "out")
-    assert feature is not None and feature.columns == ("title", "brand", "description")
+    # What the comments show is what the workflow needs, once there are encoders.
+    for name in ("bge-small", "minilm"):
+        tiny_encoder(store / name, name=name)
+    shown = text.replace("# meaning:", "meaning:").replace("# further_meaning:", "further_meaning:")
+    (tmp_path / "out" / "mine.yaml").write_text(shown)
+    for feature in (meaning(tmp_path / "out"), meaning(tmp_path / "out", "further_meaning")):
+        assert feature is not None and feature.columns == ("title", "brand", "description")
 
 
 @pytest.mark.parametrize(
-    ("there", "taken"), [(["bge-small"], "bge-small"), (["minilm"], "minilm"), (["minilm", "bge-small"], "bge-small")]
+    ("there", "taken"),
+    [
+        (["bge-small"], ["bge-small"]),
+        (["minilm"], ["minilm"]),
+        (["minilm", "bge-small"], ["bge-small", "minilm"]),
+        (["e5-small", "minilm", "bge-small"], ["bge-small", "minilm"]),
+    ],
 )
-def test_the_first_known_encoder_of_the_store_is_taken(
-    store: Path, tmp_path: Path, there: list[str], taken: str
+def test_the_first_two_known_encoders_of_the_store_are_taken(
+    store: Path, tmp_path: Path, there: list[str], taken: list[str]
 ) -> None:
     for name in there:
         tiny_encoder(store / name, name=name)
     loaded = init(tmp_path / "out", write_csv(tmp_path / "a.csv", branded()))
-    feature = meaning(tmp_path / "out")
-    assert feature is not None and feature.columns == ("title", "brand", "description")
-    assert feature.encoder == taken
+    features = [meaning(tmp_path / "out", name) for name in ("meaning", "further_meaning")]
+    encoded = [feature for feature in features if feature is not None]
+    assert [feature.encoder for feature in encoded] == taken
+    assert all(feature.columns == ("title", "brand", "description") for feature in encoded)
     assert loaded.workflow.reads_names
     text = (tmp_path / "out" / "mine.yaml").read_text()
-    assert f"encoder: {taken}" in text and "encoder add" not in text
+    assert text.count("encoder add") == 2 - len(taken)
 
 
 @pytest.mark.parametrize(
