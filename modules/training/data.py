@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import tensorflow as tf
 
@@ -12,6 +12,9 @@ from modules.features import Feature, image_feature, without_towers
 from modules.features.base import FeatureSettings
 from modules.objectives import Objective
 from modules.training.image_data import augmented_inputs, decoder, fits_in_memory
+
+_P = ParamSpec("_P")
+_T = TypeVar("_T")
 
 CACHE_BYTES = 256 * 2**20
 """Files below this size in all are kept in memory (uncompressed, as serialised examples) after the first epoch."""
@@ -45,15 +48,24 @@ def targets(
     return {name: objective.targets(name, parsed, classes[name]) for name, objective in objectives.items()}
 
 
+def _as_it_is(function: Callable[_P, _T]) -> Callable[_P, _T]:
+    """Of a function that does not branch on tensors: to rewrite it, and all that it calls, takes a second or two."""
+    unchanged: Callable[_P, _T] = tf.autograph.experimental.do_not_convert(function)
+    return unchanged
+
+
 def label_batches(
     files: Sequence[str], objectives: Mapping[str, Objective], classes: Mapping[str, int], *, batch_size: int = 4096
 ) -> tf.data.Dataset:
     """The targets of :func:`batches` alone, without the cost of its inputs."""
     spec = label_spec(objectives)
     records = tf.data.TFRecordDataset(tf.constant(sorted(files), tf.string), compression_type="GZIP", buffer_size=2**20)
-    return records.batch(batch_size).map(
-        lambda serialised: targets(tf.io.parse_example(serialised, spec), objectives, classes), num_parallel_calls=2
-    )
+
+    @_as_it_is
+    def parse(serialised: tf.Tensor) -> dict[str, tf.Tensor]:
+        return targets(tf.io.parse_example(serialised, spec), objectives, classes)
+
+    return records.batch(batch_size).map(parse, num_parallel_calls=2)
 
 
 def _records(
@@ -64,6 +76,7 @@ def _records(
     if not ordered:
         return tf.data.Dataset.from_tensor_slices(tf.constant([], tf.string))
 
+    @_as_it_is
     def read(name: tf.Tensor) -> Any:
         records = tf.data.TFRecordDataset(name, compression_type="GZIP", buffer_size=2**20)
         if resample_seed is None:
@@ -133,6 +146,7 @@ def batches(
     if shuffled:
         records = records.shuffle(buffer, seed=shuffle_seed)
 
+    @_as_it_is
     def parse(serialised: tf.Tensor, pixels: Any) -> Any:
         parsed = tf.io.parse_example(serialised, spec)
         return {**dense_inputs(parsed, columns), **pixels}, targets(parsed, objectives, classes)

@@ -161,10 +161,13 @@ def export_model(module: ServingModule, transform_layer: Any, output: str) -> No
     archive = keras.export.ExportArchive()
     for model in module.models:
         archive.track(model)
-    archive.track(transform_layer)
+    for part in tf.train.TrackableView(transform_layer).children(transform_layer).values():
+        # The layer's vocabularies, without the layer: Keras 2 traces a layer of its own once more to save it.
+        archive.track(part)
     for encoder in module.missing_vectors.encoders.values():
         archive.track(encoder.backbone)
-    archive.add_endpoint("serving_default", module.predict, input_signature=[EXAMPLES])
-    archive.add_endpoint(TABLE_SIGNATURE, module.table, input_signature=[EXAMPLES])
-    archive.add_endpoint("evaluate", module.evaluate, input_signature=[EXAMPLES])
+    endpoints = {"serving_default": module.predict, TABLE_SIGNATURE: module.table, "evaluate": module.evaluate}
+    for name, function in endpoints.items():
+        # None branches on a tensor, and rewriting them takes seconds.
+        archive.add_endpoint(name, tf.autograph.experimental.do_not_convert(function), input_signature=[EXAMPLES])
     archive.write_out(output, verbose=False)

@@ -138,6 +138,7 @@ def eval_logits(
             for name in workflow.objectives
         },
         reduce_retracing=True,
+        autograph=False,
     )
     logits: dict[str, list[np.ndarray]] = {name: [] for name in workflow.objectives}
     targets: dict[str, list[np.ndarray]] = {name: [] for name in workflow.objectives}

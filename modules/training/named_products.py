@@ -11,6 +11,7 @@ from scipy import sparse
 
 from modules.arrays import BoolArray, Float32Array, IntpArray
 from modules.models.name_prior import name_prior
+from modules.threads import one_blas_thread
 from modules.training.fit import balanced_weights
 from modules.training.gaussian_process import Numbers, Process, fit_process, spread_over
 from modules.training.labelled import Labelled, Named
@@ -69,6 +70,7 @@ class NamedProducts:
         return cls(embeddings, named, words)
 
 
+@one_blas_thread()
 def process_of(
     objective: ObjectiveSettings, known: NamedProducts, rows: IntpArray, labels: np.ndarray,
     ancestors: Sequence[Sequence[int]], seed: int, products: IntpArray | None = None, numbers: Numbers | None = None,

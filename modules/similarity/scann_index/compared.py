@@ -13,7 +13,7 @@ from modules.similarity.exact import blocks, brute_force
 from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.library import native
 from modules.similarity.scann_index.results import merge, nothing, pad
-from modules.similarity.scann_index.threads import one_blas_thread, threads
+from modules.threads import one_blas_thread, threads
 
 MANY = 64
 """Queries, from which on handing the vectors over pays."""

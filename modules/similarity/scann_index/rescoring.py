@@ -20,8 +20,8 @@ from modules.similarity.float16_rows import to_float32
 from modules.similarity.protocol import SearchResult
 from modules.similarity.scann_index.results import pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
-from modules.similarity.scann_index.threads import one_blas_thread
 from modules.similarity.top_k import top_k
+from modules.threads import one_blas_thread
 
 _VALUES = "int8.npy"
 _SCALES = "scales.npy"

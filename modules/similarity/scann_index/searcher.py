@@ -23,7 +23,7 @@ from modules.similarity.scann_index.rescoring import Rescoring
 from modules.similarity.scann_index.results import nothing, pad
 from modules.similarity.scann_index.rotation import random_rotation, rotate
 from modules.similarity.scann_index.settings import Effort, ScannSettings, effort_of, leaves_of
-from modules.similarity.scann_index.threads import one_blas_thread, threads
+from modules.threads import one_blas_thread, threads
 
 _ASSETS = "scann_assets.pbtxt"
 _ASSET = re.compile(r'assets \{\n  asset_type: [A-Z0-9_]+\n  asset_path: "([A-Za-z0-9_]+\.[a-z]+)"\n\}\n')

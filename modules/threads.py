@@ -1,4 +1,4 @@
-"""How many threads a search may use."""
+"""How many threads a computation may use."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ def one_blas_thread() -> Iterator[None]:
     After a product, OpenBLAS' threads wait for the next one without leaving their cores, which other threads then lack,
     and products of several threads wait for each other. The number of threads is the process', so products elsewhere
     take one thread too meanwhile. Whoever comes first sets it, and sets it back; for others within that time it is as
-    it is: theirs may end with more threads, which costs time alone.
+    it is: theirs may end with more threads, which costs time alone. On a machine that does something else as well, the
+    waiting makes several threads many times as slow as one.
     """
     if not _limited.acquire(blocking=False):
         yield

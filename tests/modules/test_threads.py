@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from threadpoolctl import ThreadpoolController, threadpool_info, threadpool_limits
 
-from modules.similarity.scann_index.threads import one_blas_thread
+from modules.threads import one_blas_thread
 
 
 def blas_threads() -> set[int]:
