@@ -17,10 +17,12 @@ import numpy as np
 import tensorflow as tf
 
 from modules.arrays import Float32Array, Float64Array
+from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.examples import ID
 from modules.features import Feature
 from modules.graph_ops.word_spans import word_spans
+from modules.predictions.columns import CATEGORY, CATEGORY_ID, PROBABILITY
 from modules.taxonomy import Category
 
 if TYPE_CHECKING:
@@ -157,7 +159,7 @@ def evidence_of(
 
 
 def _said(category: Category, probability: float) -> dict[str, Any]:
-    return {"category_id": category.id, "category": category.text, "probability": round(probability, 4)}
+    return {CATEGORY_ID: category.id, CATEGORY: category.text, PROBABILITY: round(probability, 4)}
 
 
 def _of_one(
@@ -247,7 +249,7 @@ def _value(feature: Any) -> str:
     numbers = feature.float_list.value
     if len(numbers) == 1:
         return str(np.format_float_positional(np.float32(numbers[0]), trim="-"))
-    return f"{len(numbers)} numbers" if numbers else ""
+    return counted(len(numbers), "number") if numbers else ""
 
 
 def _without(product: Any, part: Part) -> bytes:

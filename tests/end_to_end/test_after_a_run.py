@@ -132,3 +132,37 @@ def test_the_api_serves_the_run_until_it_is_stopped(shop: Shop, code: signal.Sig
         assert client.get("/v1/products/nobody").status_code == 404
         categories = client.get("/v1/categories").json()["categories"]
         assert sum(category["products"] for category in categories if category["parent"] is None) <= len(run)
+
+
+def test_why_says_what_spoke_for_a_category(shop: Shop) -> None:
+    rows = rows_of(shop.published())
+    product = min(rows)
+    table = shop.shelfmark("why", product)
+    said = json.loads(shop.shelfmark("why", product, "--json"))
+    row, (reasons, *_) = rows[product], said["objectives"]["exclusive"]
+    assert said["id"] == product and said["is_published"]
+    assert reasons["category_id"] == row["exclusive/category_id"] and row["exclusive/category"] in table
+    np.testing.assert_allclose(reasons["probability"], row["exclusive/probability"], atol=1e-3)
+    effects = [part["effect"] for part in reasons["parts"]]
+    assert effects and effects == sorted(effects, reverse=True)
+    other = next(own["exclusive/category"] for own in rows.values() if own["exclusive/category"] not in table)
+    against = json.loads(shop.shelfmark("why", product, "--category", other, "--objective", "exclusive", "--json"))
+    assert list(against["objectives"]) == ["exclusive"]
+    assert against["objectives"]["exclusive"][0]["against"]["category"] == other
+
+
+@pytest.mark.parametrize(
+    ("arguments", "named"),
+    [
+        (("no-such-product",), "no-such-product"),
+        (("no\x1b[31msuch",), "PRODUCT"),
+        (("ID", "--category", "No such category"), "No such category"),
+        (("ID", "--objective", "exclusiv"), "exclusive"),
+    ],
+)
+def test_why_of_nothing_that_is_there(shop: Shop, arguments: tuple[str, ...], named: str) -> None:
+    product = min(rows_of(shop.published()))
+    given = [product if argument == "ID" else argument for argument in arguments]
+    done = subprocess.run(**shop.command("why", *given), capture_output=True, timeout=300, check=False)
+    assert done.returncode == 2 and named in done.stderr, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr and "\x1b" not in done.stderr and not done.stdout
