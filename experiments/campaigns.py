@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from experiments.arms import Experiment
 from experiments.play import SimulatedRound
 from experiments.results import (
+    COMPARISON_FILE,
     PAGE_FILE,
     ROUNDS_FOLDER,
     checkpoint,
@@ -18,6 +19,7 @@ from experiments.results import (
     describe,
     page_of,
     read_rounds,
+    write_atomically,
     write_results,
     write_rounds,
 )
@@ -25,6 +27,7 @@ from experiments.workers import Task, Timing, finished, play_all
 from modules.counting import counted
 from modules.errors import InputError, Problem
 from modules.locks import lock
+from modules.reporting.comparison import compare, markdown
 from modules.reporting.learning_curves import LearningCurves, write_learning_curves
 from modules.reporting.page import duration_text
 
@@ -78,6 +81,9 @@ def run(experiment: Experiment, folder: Path, jobs: int = 1, report: Report = la
         page = page_of(experiment, described, played)
         if page.curves:
             write_learning_curves(page, folder / PAGE_FILE)
+            compared = compare(page.curves, page.baseline)
+            if compared:
+                write_atomically(folder / COMPARISON_FILE, markdown(compared).encode())
     if failed:
         hint = "start the same command again: it goes on where these runs stopped"
         raise InputError(

@@ -27,6 +27,7 @@ from modules.reporting.learning_curves import FIGURES, Curve, LearningCurves
 SETTINGS_FILE = "settings.json"
 RESULTS_FILE = "results.parquet"
 PAGE_FILE = "learning_curves.html"
+COMPARISON_FILE = "comparison.md"
 ROUNDS_FOLDER = "rounds"
 
 Played = Mapping[tuple[str, int], Sequence[SimulatedRound]]
@@ -156,4 +157,5 @@ def page_of(experiment: Experiment, described: Mapping[str, Any], played: Played
         "the truth answers in people's place",
     ]
     shown = [(key, value if isinstance(value, str) else json.dumps(value)) for key, value in described.items()]
-    return LearningCurves(f"{experiment.title} on {experiment.catalogue}", curves, dict(recipe.targets), shown, facts)
+    title, targets = f"{experiment.title} on {experiment.catalogue}", dict(recipe.targets)
+    return LearningCurves(title, curves, targets, shown, facts, recipe.compared_with)

@@ -10,6 +10,7 @@ import numpy as np
 from markupsafe import Markup
 
 from modules.counting import counted
+from modules.reporting.comparison import chance, compare, shown
 from modules.reporting.page import duration_text, render, write_page
 from modules.reporting.svg import Series, line_chart
 
@@ -40,6 +41,7 @@ class LearningCurves:
       targets: figure to the value that is looked for.
       settings: name and text, as the experiment ran.
       facts: what stands under the title.
+      baseline: the one that the others are compared with; None: none are.
     """
 
     title: str
@@ -47,6 +49,7 @@ class LearningCurves:
     targets: Mapping[str, float] = field(default_factory=dict)
     settings: Sequence[tuple[str, str]] = ()
     facts: Sequence[str] = ()
+    baseline: str | None = None
 
     @property
     def strategies(self) -> list[str]:
@@ -118,6 +121,9 @@ def render_learning_curves(page: LearningCurves) -> str:
         page=page,
         plots=[plot for figure in FIGURES if (plot := _plot(page, figure)) is not None],
         needed=[(FIGURES.get(row.figure, row.figure), row) for row in needed(page.curves, page.targets)],
+        compared=compare(page.curves, page.baseline),
+        shown=shown,
+        chance=chance,
         points=_points(page.curves),
         figures=FIGURES,
         duration=duration_text(sum(sum(curve.seconds) for curve in page.curves)),

@@ -77,6 +77,7 @@ def label_efficiency(
         description="label efficiency", arms={name: ArmSettings(strategy=name) for name in names}, seeds=seeds,
         first_seed=first_seed, budget=budget, batch=min(batch, budget), first_batch="strategy", held_out=held_out,
         held_out_seed=held_out_seed, minimum=minimum, targets=targets, stop_at_target=stop_at_target,
+        baseline="random" if "random" in names else None,
     )  # fmt: skip
     alone = replace(loaded, workflow=simulated(base))
     experiment = experiment_recipe.experiment_of("Label efficiency", recipe, dict.fromkeys(names, alone))

@@ -107,6 +107,7 @@ def play(experiment: Experiment, folder: Path, jobs: int | None) -> None:
     from experiments.campaigns import run
     from experiments.results import PAGE_FILE, RESULTS_FILE
     from experiments.workers import cores
+    from modules.reporting.comparison import compare
     from modules.reporting.learning_curves import needed
     from pipeline.quiet import everything_else_to
 
@@ -118,6 +119,8 @@ def play(experiment: Experiment, folder: Path, jobs: int | None) -> None:
     said.print()
     for row in needed(page.curves, experiment.recipe.targets):
         said.print(f"labels needed for {row.figure} {row.target:g} by {row.strategy}: {row}")
+    for compared in compare(page.curves, page.baseline):
+        said.print(compared.verdict, soft_wrap=True)
     said.print(f"results: {folder / RESULTS_FILE}", soft_wrap=True)
     said.print(f"page: {folder / PAGE_FILE}", soft_wrap=True)
 

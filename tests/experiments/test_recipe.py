@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from experiments.catalogue import catalogue_of, rule_labels
 from experiments.play import answers_of
-from experiments.results import RESULTS_FILE
+from experiments.results import COMPARISON_FILE, RESULTS_FILE
 from modules.errors import InputError
 from modules.feeds.plan import load_rule_set
 from pipeline.inputs import example_settings, taxonomy_of
@@ -101,6 +101,8 @@ def whole(folder: Path) -> Path:
     printed, _ = process.communicate(timeout=900)
     assert process.returncode == 0, printed
     assert "labels needed for accuracy 0.5 by half" in printed
+    assert "half: ahead in" in printed and "of 2 seeds, too few to tell it from chance" in printed
+    assert "| half | plain | " in (folder / "whole" / COMPARISON_FILE).read_text()
     return folder / "whole"
 
 
