@@ -16,6 +16,7 @@ def workflow_schema() -> dict[str, Any]:
     schema = Workflow.model_json_schema()
     schema["title"] = "Shelfmark workflow"
     _tighten(schema, schema)
+    _describe_tags(schema)
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
@@ -34,6 +35,14 @@ def _tighten(schema: dict[str, Any], node: Any) -> None:
     elif isinstance(node, list):
         for child in node:
             _tighten(schema, child)
+
+
+def _describe_tags(schema: dict[str, Any]) -> None:
+    """What a union's member is for is shown at its tag as well, where an editor asks."""
+    for node in schema["$defs"].values():
+        for own in node.get("properties", {}).values():
+            if "const" in own and "description" in node:
+                own.setdefault("description", node["description"])
 
 
 def schema_text() -> str:

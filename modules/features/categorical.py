@@ -26,10 +26,13 @@ class CategoricalFeature(FeatureSettings):
 
     kind: Literal["categorical"] = "categorical"
     column: str | None = None
+    """The product field or attribute; null takes the one that the feature is named after."""
     vocabulary: Annotated[int, Field(ge=1)] | None = None
     """Most frequent values kept; None keeps all."""
     width: Annotated[int, Field(ge=1, le=4096)] = 10
+    """Width of the vector of a value in models with hidden layers."""
     embedding: Literal["learned", "random_fixed"] = "learned"
+    """Whether models with hidden layers learn the vectors of values, or keep random ones as they are."""
     scale: Annotated[float, Field(gt=0.0)] = 1.0
     """In linear and LSA models: the input that stands for the product's value, how loud this column is beside the
     others; a text has a length of 1 unless its own ``scale`` says another."""

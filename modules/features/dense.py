@@ -23,7 +23,9 @@ class DenseFeature(NumericFeature):
 
     kind: Literal["dense"] = "dense"
     column: str | None = None
+    """The product field or attribute; null takes the one that the feature is named after."""
     dimension: Annotated[int, Field(ge=1, le=65536)] = 2048
+    """How many numbers the feed's vectors have; one of another length counts as missing."""
 
     @property
     def vector_length(self) -> int:

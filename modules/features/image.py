@@ -53,7 +53,7 @@ class ImageFeature(FeatureSettings):
     channels: tuple[Annotated[int, Field(ge=1, le=4096)], ...] = (24, 48, 96, 192)
     """Of ``small_cnn``: channels of its stem and of each stage, which halves height and width; 2 to 7 of them."""
     patches: PatchSettings = PatchSettings()
-    """Of ``patches``."""
+    """Settings of ``backbone: patches``, which other backbones do not read."""
     weights: str = "none"
     """What it starts from: ``none`` (random), ``imagenet`` (downloaded by Keras, for networks of
     ``keras.applications``), or a file: ``.weights.h5`` of this network, the ``.keras`` file, the SavedModel folder; of

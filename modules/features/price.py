@@ -14,13 +14,14 @@ if TYPE_CHECKING:
 
 
 class PriceFeature(NumericFeature):
-    """log(1 + price), standardised, and a flag for a missing one."""
+    """The logarithm of 1 + price, standardised, and a flag for a missing price."""
 
     suffix: ClassVar[str] = PRICE
     reads: ClassVar[Holds] = "price"
 
     kind: Literal["price"] = "price"
     column: str | None = PRICE
+    """The product field or attribute with the price; null takes the one that the feature is named after."""
 
     @property
     def size(self) -> int:

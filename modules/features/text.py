@@ -37,6 +37,7 @@ class HashedNgrams(Settings):
     ngrams: NgramRange = (2, 5)
     """Smallest and largest n."""
     buckets: Annotated[int, Field(ge=256, le=2**24)] = 65536
+    """How many buckets the n-grams are hashed into. In fewer, more n-grams share one."""
 
     @model_validator(mode="after")
     def _check(self) -> HashedNgrams:
@@ -65,6 +66,8 @@ class TextFeature(FeatureSettings):
     sequence: Annotated[int, Field(ge=1, le=4096)] | None = None
     """How many words, from the text's beginning, an encoder gets that reads them in their order; null: 64."""
     weights: Literal["tfidf", "count", "binary"] = "tfidf"
+    """How much a word counts: ``tfidf`` more where few products have it, ``count`` as often as it occurs, ``binary``
+    once."""
     sublinear: bool = False
     """Use 1 + log(count) in place of count."""
     scale: Annotated[float, Field(gt=0.0)] = 1.0

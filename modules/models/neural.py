@@ -25,8 +25,11 @@ class NeuralModelSettings(GradientModelSettings):
     hidden: Widths = (256,)
     """Widths of the shared layers; the last one is the embedding."""
     activation: Literal["relu", "gelu", "tanh", "selu", "elu"] = "relu"
+    """The function behind each hidden layer."""
     dropout: Probability = 0.2
+    """Share of a hidden layer's outputs that training leaves out at random, against overfitting."""
     normalization: Literal["none", "batch", "layer"] = "none"
+    """What brings a hidden layer's outputs to one scale: ``batch`` over the batch, ``layer`` over the layer."""
     joint: Widths = (256,)
     """With an image feature: widths of the layers on top of both towers' embeddings; the last one is the joint
     embedding. Linear models and ``lsa``, which have none, take both embeddings side by side."""

@@ -44,7 +44,9 @@ class ExclusiveObjective(ObjectiveSettings):
     loss: Annotated[str, LossName(single_label=True)] = "cross_entropy"
     """``squared_hinge``: one-versus-rest, as in a linear SVC; strong with few labels per category."""
     class_weights: Literal["none", "balanced"] = "none"
+    """``balanced`` lets the labels of rare categories count for more, so that all categories count alike."""
     label_smoothing: Probability = 0.0
+    """Share of each label that is spread over all categories, so that the model is less sure of itself."""
     ancestor_weight: NotNegative = 0.0
     """``liblinear`` only: each ancestor in the taxonomy gets a score of its own, learnt from the labels of all
     categories below it, and adds this much of it to theirs. Worth a try (0.2) with few labels per category."""

@@ -39,6 +39,7 @@ class MultiLabelObjective(ObjectiveSettings):
     kind: Literal["multi_label"] = "multi_label"
     labels: Literal["rules", "people"] | LabelSources = "rules"
     weight: Positive = 1.0
+    """Weight of this objective's loss in the sum of all objectives' losses."""
     loss: Annotated[str, LossName(single_label=False)] = "binary_cross_entropy"
     negative_weight: NotNegative = 1.0
     """Weight of a no: of the categories that no rule (no assignment) gave to a product that it reached, and of those
@@ -48,6 +49,7 @@ class MultiLabelObjective(ObjectiveSettings):
     unlabelled, in training and in the evaluation, and the head is free to find what the rules missed. ``no``: none of
     the categories; the head then copies the rules, their gaps included."""
     class_weights: Literal["none", "balanced"] = "none"
+    """``balanced`` lets the labels of rare categories count for more, so that all categories count alike."""
 
     single_label: ClassVar[bool] = False
     main_metric: ClassVar[str] = "micro_f1"

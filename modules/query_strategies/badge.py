@@ -14,7 +14,7 @@ from modules.query_strategies.uncertainty import Uncertainty, uncertainty_of
 
 
 class BADGE(QueryStrategy):
-    """k-means++ seeding over the gradients that the predicted labels would cause (Ash et al. 2020).
+    """Picks by k-means++ over the gradients that the predicted labels would cause (Ash et al. 2020).
 
     A gradient of the last layer is (p - e) h^T. Its inner products are products of inner products, which saves a factor
     of classes x width / (classes + width) over gradients that are written down.
@@ -24,6 +24,7 @@ class BADGE(QueryStrategy):
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities", "embeddings"})
 
     score: Uncertainty = "margin"
+    """The uncertainty by which the ``candidates`` are chosen."""
     candidates: Annotated[int, Field(ge=1)] = 20_000
     """The most uncertain products, of which the batch is picked."""
     draws: Annotated[int, Field(ge=1, le=100)] = 4

@@ -20,8 +20,9 @@ class ClusteredMargin(QueryStrategy):
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities", "embeddings"})
 
     prefilter: Annotated[float, Field(ge=1.0, le=100.0)] = 10.0
+    """This many times the batch's size are clustered, the products of least margin."""
     clusters: Annotated[float, Field(gt=0.0, le=10.0)] = 1.25
-    """Times n."""
+    """There are this many times as many clusters as products in the batch."""
     largest: Annotated[int, Field(ge=100, le=20_000)] = 10_000
     """No more products are clustered: the linkage takes memory by their square."""
 

@@ -22,9 +22,11 @@ class Combined(QueryStrategy):
     needs: ClassVar[frozenset[str]] = frozenset()
 
     score: Score = Margin()
+    """The strategy that scores all products."""
     prefilter: Annotated[int, Field(ge=1)] = 1500
     """So many of the highest score are left to the second one."""
     diversify: Diverse = KCenter()
+    """The strategy that picks the batch among those of the highest score."""
 
     def all_needs(self) -> frozenset[str]:
         """Of both."""

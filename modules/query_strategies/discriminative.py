@@ -20,6 +20,8 @@ class Discriminative(QueryStrategy):
     needs: ClassVar[frozenset[str]] = frozenset({"embeddings", "labels"})
 
     turns: Annotated[int, Field(ge=1, le=100)] = 10
+    """How many times the regression is fitted anew within a batch. More turns make picks more diverse, and cost
+    more."""
     sample: Annotated[int, Field(ge=100, le=1_000_000)] = 20_000
     """Random unlabelled products that the regression learns from."""
 

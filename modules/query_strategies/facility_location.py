@@ -28,6 +28,7 @@ class FacilityLocation(QueryStrategy):
     score: Uncertainty = "margin"
     """What weighs the products and filters the candidates."""
     weight_power: Annotated[float, Field(ge=0.0, le=10.0)] = 1.0
+    """The power of the uncertainty by which a product weighs; 0 lets all products weigh the same."""
     similarity_power: Annotated[float, Field(gt=0.0, le=20.0)] = 3.0
     """The higher, the nearer a product must be to a labelled one to count as covered."""
     candidates: Annotated[int, Field(ge=1, le=20_000)] = 1500

@@ -20,7 +20,9 @@ class InformationDensity(ScoreStrategy):
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities", "embeddings"})
 
     score: Uncertainty = "entropy"
+    """The uncertainty that is multiplied by the density."""
     beta: Annotated[float, Field(ge=0.0, le=100.0)] = 1.0
+    """The power of the density; the higher, the fewer outliers are picked. 0 leaves the uncertainty alone."""
     similarity: Literal["cosine", "euclidean", "gaussian"] = "cosine"
     """Of unit vectors at distance d: (1 + cosine) / 2; 1 / (1 + d); exp(-d^2 / 2)."""
     sample: Annotated[int, Field(ge=100)] = 20_000

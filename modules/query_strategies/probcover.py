@@ -24,7 +24,9 @@ class ProbCover(QueryStrategy):
     needs: ClassVar[frozenset[str]] = frozenset({"embeddings"})
 
     radius: Annotated[float, Field(gt=0.0, le=2.0)] | None = None
+    """Distance of unit vectors within which a labelled product covers others; null derives it from ``purity``."""
     purity: Annotated[float, Field(gt=0.0, le=1.0)] = 0.95
+    """Share of the balls that may hold one cluster alone, which decides the radius where none is given."""
     sample: Annotated[int, Field(ge=100, le=50_000)] = 10_000
     """Random products that are covered, and picked from, in a larger pool."""
 

@@ -26,6 +26,7 @@ class Step(Settings):
     below: Annotated[int, Field(ge=1)] | None = None
     """As long as the pool has fewer labels than this; none: from here on."""
     strategy: Plain
+    """How products are picked as long as this step lasts."""
 
 
 class Schedule(QueryStrategy):
@@ -36,6 +37,7 @@ class Schedule(QueryStrategy):
         Step(below=1, strategy=FacilityLocation(score="margin")),
         Step(strategy=FacilityLocation()),
     )
+    """Strategies in the order in which they are used, as labels come in."""
 
     @model_validator(mode="after")
     def _ascending(self) -> Schedule:

@@ -20,8 +20,9 @@ class TypiClust(QueryStrategy):
     needs: ClassVar[frozenset[str]] = frozenset({"embeddings"})
 
     neighbours: Annotated[int, Field(ge=1, le=200)] = 20
+    """A product is the more typical, the nearer its this many nearest neighbours are."""
     largest: Annotated[int, Field(ge=1, le=10_000)] = 500
-    """Clusters at most."""
+    """There are no more clusters than this."""
     sample: Annotated[int, Field(ge=100, le=50_000)] = 5000
     """Random members that are looked at in a larger cluster."""
 

@@ -20,6 +20,7 @@ class ValueWeighted(ScoreStrategy):
     needs: ClassVar[frozenset[str]] = frozenset({"probabilities"})
 
     score: Uncertainty = "margin"
+    """The uncertainty that is multiplied by the expected value."""
     values: dict[str, Annotated[float, Field(ge=0.0)]] = Field(default_factory=dict)
     """Category (path or id; one with children: all below it) to how much it matters; of all others 1."""
 

@@ -44,42 +44,54 @@ class SparkSettings(Settings):
     job_server_jar: str | None = None
     """Path of Beam's job server for Spark (``beam-runners-spark-3-job-server``)."""
     job_endpoint: str | None = None
+    """A job server that already runs, as ``host:port``, in place of ``job_server_jar``."""
 
 
 class DataflowSettings(Settings):
-    """Google Cloud Dataflow."""
+    """Google Cloud Dataflow, which starts the workers itself."""
 
     project: str | None = None
+    """The Google Cloud project that runs the jobs."""
     region: str | None = None
+    """The region in which Dataflow starts its workers, such as ``europe-west4``."""
     temp_location: Annotated[str, Field(pattern=r"^gs://.+")] | None = None
+    """A folder of Cloud Storage (``gs://...``) for files that a job leaves for its next step."""
     machine_type: str | None = None
+    """The workers' machine type; null takes Dataflow's default."""
     max_workers: Annotated[int, Field(ge=1)] | None = None
+    """Dataflow starts no more workers than this; null leaves it to Dataflow."""
     service_account: str | None = None
+    """The account that the workers run as; null takes the project's default."""
     subnetwork: str | None = None
+    """The subnetwork of the workers; null takes the project's default."""
     public_ips: bool = True
+    """Whether workers have public addresses. Without them the subnetwork needs private access to Google."""
 
 
 class PortableSettings(Settings):
     """Any other runner that speaks Beam's job API."""
 
     job_endpoint: str | None = None
-    """``host:port``."""
+    """Where the runner's job service listens, as ``host:port``."""
 
 
 class EnvironmentSettings(Settings):
     """Where the workers of a runner beyond this process run Python."""
 
     kind: Literal["loopback", "docker", "process", "external"] = "loopback"
-    """loopback: in the process that submits (the cluster must reach it); docker: in ``image``; process: ``command``
-    on each worker machine; external: worker pools that run already at ``address``."""
+    """``loopback``: in the process that submits, which the cluster must reach; ``docker``: in ``image``; ``process``:
+    by ``command`` on each worker's machine; ``external``: by worker pools that already run at ``address``."""
     image: str | None = None
     """A container image with this package; Dataflow always takes it."""
     command: str | None = None
+    """The program that each worker's machine starts for ``kind: process``."""
     address: str | None = None
+    """Where the worker pools of ``kind: external`` listen, as ``host:port``."""
 
 
 class BeamRunnerSettings(Settings):
     runner: Literal["in_process", "multi_process", "flink", "spark", "dataflow", "portable"] = "in_process"
+    """What runs Beam's pipelines: this process, several processes of this machine, or a cluster."""
     workers: Annotated[int, Field(ge=0)] = 0
     """Processes of ``multi_process``, parallelism of Flink, first number of workers of Dataflow; 0: one per core, or
     what the runner's own configuration says."""

@@ -25,6 +25,7 @@ class MemberSettings(Settings):
     """One member of a committee of different kinds."""
 
     model: Model
+    """The kind of model that this member is."""
     training: Training | None = None
     """None: the workflow's own."""
 

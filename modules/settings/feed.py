@@ -40,24 +40,39 @@ class FieldSettings(Settings):
     """Product field to feed column. A dotted name reaches into nested JSON objects (``extra.url``)."""
 
     id: str = "id"
+    """The column with the product's id, which must differ between all products of a feed."""
     title: str | None = "title"
+    """The column with the product's title; null where the feed has none."""
     description: str | None = "description"
+    """The column with the description; null where the feed has none."""
     brand: str | None = "brand"
+    """The column with the brand or maker; null where the feed has none."""
     raw_category: str | None = "raw_category"
+    """The column with the retailer's own category text, which the model reads; null where the feed has none."""
     gender: str | None = "gender"
+    """The column with the gender that a product is made for; null where the feed has none."""
     size: str | None = "size"
+    """The column with the size, by which variants are recognised; null where the feed has none."""
     color: str | None = "color"
+    """The column with the colour, by which variants are recognised; null where the feed has none."""
     price: str | None = "price"
+    """The column with the price, as a number or as shops write it; null where the feed has none."""
     currency: str | None = "currency"
+    """The column with the price's currency; null where the feed has none."""
     availability: str | None = "availability"
+    """The column that says whether a product is in stock; null where the feed has none."""
     image: str | None = "image"
+    """The column with the picture's address or path; null where the feed has none."""
     retailer: str | None = "retailer"
+    """The column with the retailer's name; null where the feed has none."""
     url: str | None = "url"
+    """The column with the address of the product's page; null where the feed has none."""
     item_group_id: str | None = "item_group_id"
     """What variants of one article share, within a retailer: the parent's id or number. For the split alone."""
     gtin: str | None = "gtin"
     """The EAN, UPC or ISBN-13; one with a wrong check digit counts as none. For the split alone."""
     image_vector: str | None = None
+    """The column with a vector of the picture, for a feature of kind ``dense``; null where the feed has none."""
     truth: str | None = None
     """The column with the true category (text or a list of names), for feeds that carry one; see ``labels.truth``."""
 
@@ -71,6 +86,7 @@ class SplitSettings(Settings):
     values: dict[str, Split] = {"train": "train", "eval": "eval", "test": "test"}
     """The column's value to a split; any other value is split by hash."""
     eval_share: Share = 0.1
+    """Share of the products by which training is stopped and calibrated, of those that are split by hash."""
     test_share: Share = 0.2
     """Shares of the hashed products. With a split column, ``eval_share`` is also cut out of the column's train
     products (by hash of the title) if the column has no value for eval."""
@@ -96,8 +112,11 @@ class DemoSettings(Settings):
     """The generated catalogue: written into the feed's folder when it is not there yet."""
 
     products: Annotated[int, Field(ge=50)] = 4000
+    """How many products are generated."""
     seed: int = 7
+    """The same seed generates the same catalogue."""
     images: bool = True
+    """Whether the products have pictures, which take longer to generate."""
 
 
 RetailerName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$")]
@@ -208,6 +227,7 @@ class FeedSettings(FileSettings):
     folder, and with ``demo`` the folder ``<name>-catalogue`` in ``runners.local.folder``. ``--feed DIR`` or the
     environment variable named by ``folder_env`` overrides it."""
     folder_env: str | None = None
+    """An environment variable that names the folder, in place of ``folder``."""
     outside: bool = False
     """Files outside of the folder may be read: by patterns with ``..`` or full paths, and by links that lead out."""
     label_columns: tuple[str, ...] = ()
@@ -217,6 +237,7 @@ class FeedSettings(FileSettings):
     join. With several ``feeds`` ids are always ``retailer:id``."""
     split: SplitSettings = SplitSettings()
     quarantine: QuarantineSettings = QuarantineSettings()
+    """What happens to records that cannot be read."""
     demo: DemoSettings | None = None
     images: ImageSettings | None = None
     """Images as bytes in the examples; null: only if a feature needs them, with the defaults."""

@@ -27,8 +27,11 @@ class AugmentationSettings(Settings):
     rotation: Annotated[float, Field(ge=0.0, le=180.0)] = 0.0
     """Degrees, at most, to either side."""
     brightness: Share = 0.1
+    """Brightness is changed by at most this share of its range, up or down."""
     contrast: Share = 0.2
+    """Contrast is changed by at most this share, up or down."""
     saturation: Share = 0.2
+    """Saturation of colours is changed by at most this share, up or down."""
 
 
 class DepthSettings(Settings):
@@ -90,10 +93,13 @@ class SelfSupervisedSettings(Settings):
     """Two random changes of one picture are to be closer than pictures of other products (SimCLR: Chen et al. 2020)."""
 
     epochs: Annotated[int, Field(ge=1)] = 20
+    """Passes over the pictures of the train split."""
     batch_size: Annotated[int, Field(ge=2)] = 128
     """Each picture is told from ``2 * (batch_size - 1)`` others."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 2e-3
+    """Step size of the training at its start."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.2
+    """A lower temperature looks more at the pictures that are most alike."""
     projection: Annotated[int, Field(ge=2, le=4096)] = 128
     """Width of the two layers on top of the embedding, which are thrown away afterwards."""
     augmentation: AugmentationSettings = AugmentationSettings(
@@ -112,9 +118,13 @@ class ImageStartSettings(Settings):
     """Of these, so many first ones see pictures of 5/8 of the height and width, at less than half of the cost. Only
     with small_cnn: other networks compute by the size that they are built for."""
     batch_size: Annotated[int, Field(ge=2)] = 64
+    """Pictures in each step of the training."""
     learning_rate: Annotated[float, Field(gt=0.0)] = 3e-3
+    """Step size of the training at its start."""
     weight_decay: Annotated[float, Field(ge=0.0)] = 0.02
+    """How much each step draws the weights towards zero, against overfitting."""
     label_smoothing: Share = 0.1
+    """Share of each label that is spread over all categories, so that the network is less sure of itself."""
 
 
 class MetricLearningSettings(Settings):
@@ -126,6 +136,6 @@ class MetricLearningSettings(Settings):
     weight: Annotated[float, Field(gt=0.0)] = 0.2
     """Of this loss beside the heads'."""
     temperature: Annotated[float, Field(gt=0.0)] = 0.1
-    """Of ``supervised_contrastive``."""
+    """The temperature of ``supervised_contrastive``; a lower one looks more at the nearest products."""
     margin: Annotated[float, Field(gt=0.0)] = 0.2
-    """Of ``triplet``."""
+    """How much farther than a product of the same category ``triplet`` wants one of another to be."""

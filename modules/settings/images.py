@@ -27,6 +27,7 @@ class ImageSettings(Settings):
     schemes: tuple[str, ...] = ("https", "http")
     """``https``, ``http``, and those of object stores: ``s3``, ``gs``, ``minio``."""
     ports: tuple[Annotated[int, Field(ge=1, le=65535)], ...] = (80, 443)
+    """Ports that images may be fetched from."""
     allow_private: bool = False
     """Allows hosts with loopback, private, link-local and other addresses that are not public."""
     max_bytes: Annotated[int, Field(ge=1024, le=2**30)] = 10 * 2**20
@@ -35,6 +36,7 @@ class ImageSettings(Settings):
     """An image of more is not decoded, nor a JPEG of more than 500 scans, or with more than 24 times as many pixels in
     all of them."""
     connect_timeout: Seconds = 5.0
+    """Seconds that a host may take to answer a connection."""
     read_timeout: Seconds = 10.0
     """How long a host may say nothing."""
     deadline: Seconds = 30.0

@@ -74,13 +74,18 @@ class GpuSettings(Settings):
     type: str = "nvidia.com/gpu"
     """Kubernetes' name of the resource; on Vertex AI the accelerator's (``NVIDIA_TESLA_T4``)."""
     count: Annotated[int, Field(ge=1)] = 1
+    """How many GPUs the pod asks for."""
 
 
 class TolerationSettings(Settings):
     key: str
+    """The key of the taint that is tolerated."""
     operator: Literal["Exists", "Equal"] = "Exists"
+    """``Exists`` tolerates the taint whatever its value is, ``Equal`` only with ``value``."""
     value: str | None = None
+    """The taint's value, for ``operator: Equal`` alone."""
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+    """The taint's effect; null tolerates all effects."""
 
     @model_validator(mode="after")
     def _value(self) -> TolerationSettings:
@@ -93,10 +98,13 @@ class VolumeSettings(Settings):
     """One of ``claim``, ``secret``, ``config_map`` and ``empty`` at a path in the pod."""
 
     path: MountPath
+    """Where it is mounted in the pod."""
     claim: VolumeName | None = None
     """Name of a PersistentVolumeClaim."""
     secret: VolumeName | None = None
+    """The name of a Kubernetes secret, whose keys become files."""
     config_map: VolumeName | None = None
+    """The name of a config map, whose keys become files."""
     empty: Quantity | None = None
     """Size limit of an empty folder that lives as long as the pod."""
 
@@ -109,7 +117,9 @@ class VolumeSettings(Settings):
 
 class SecretKeySettings(Settings):
     secret: ObjectName
+    """The name of the Kubernetes secret."""
     key: str
+    """The key within the secret whose value is taken."""
 
 
 class RetrySettings(Settings):
@@ -146,8 +156,11 @@ class NodeRequirementSettings(Settings):
     """What one label of a node has to be."""
 
     key: LabelKey
+    """The name of the node's label."""
     operator: Literal["In", "NotIn", "Exists", "DoesNotExist", "Gt", "Lt"] = "In"
+    """How the label is compared with ``values``, in Kubernetes' words."""
     values: tuple[LabelValue, ...] = ()
+    """Values that the label is compared with; none for ``Exists`` and ``DoesNotExist``."""
 
     @model_validator(mode="after")
     def _values(self) -> NodeRequirementSettings:
@@ -176,17 +189,21 @@ class ComponentResources(Settings):
     """Cores, as limit. Libraries then start as many threads, unless ``environment`` sets OMP_NUM_THREADS,
     TF_NUM_INTEROP_THREADS or TF_NUM_INTRAOP_THREADS itself."""
     memory: Quantity | None = None
-    """As limit."""
+    """The pod's limit of memory; a container that exceeds it is ended."""
     gpu: GpuSettings | None = None
+    """GPUs that the pod asks for; null asks for none."""
     node_selector: dict[LabelKey, LabelValue] | None = None
     """Labels that the node must have."""
     node_affinity: tuple[NodeAffinitySettings, ...] | None = None
     """Kinds of nodes that are required or preferred."""
     tolerations: tuple[TolerationSettings, ...] | None = None
+    """Taints of nodes that the pod tolerates, and so may run on."""
     shared_memory: Quantity | None = None
-    """Size of /dev/shm."""
+    """The size of /dev/shm in the pod; null leaves the node's default."""
     volumes: tuple[VolumeSettings, ...] | None = None
+    """What is mounted into the pod: claims, secrets, config maps and empty folders."""
     environment: dict[EnvironmentName, str] | None = None
+    """Environment variables of the pod, by name."""
     secret_environment: dict[EnvironmentName, SecretKeySettings] | None = None
     """Environment variables that are keys of secrets."""
     retries: RetrySettings | None = None
@@ -222,6 +239,7 @@ _HEAVY = ("cpu", "memory", "gpu", "shared_memory", "node_selector", "node_affini
 
 class KubeflowSettings(Settings):
     image: Annotated[str, Field(min_length=1)] = "shelfmark:latest"
+    """The container image with this package that all steps run in."""
     pipeline_root: Annotated[str, Field(pattern=r"^(gs|s3|minio)://[^/]+(/.*)?$")] | None = None
     """Where artifacts go: gs://, s3:// or minio://; null: the cluster's default."""
     feed: Annotated[str, Field(pattern=r"^([a-z0-9]+://|/)")] | None = None
@@ -235,7 +253,7 @@ class KubeflowSettings(Settings):
     """Settings that a run can be given another value of; ``training.epochs`` becomes the parameter
     ``training_epochs``. ``feed`` and ``label_snapshot`` are parameters of every package."""
     defaults: ComponentResources = ComponentResources()
-    """Of all components."""
+    """What all components ask of the cluster, where ``components`` says nothing else."""
     components: dict[str, ComponentResources] = Field(default_factory=dict)
     """Component to its own; the steps that only Kubeflow has (Report, LastBlessedModel, ``<component>-fingerprint``)
     are components here. Tuner, which trains as Trainer does, has Trainer's where it is not named."""

@@ -22,9 +22,9 @@ class StoppingSettings(Settings):
     """When labelling on is not worth it."""
 
     kappa: Fraction = 0.99
-    """Predictions are stable if each round agrees with the one before by at least this (Cohen's kappa) ..."""
+    """Predictions count as stable where a round agrees with the one before by at least this (Cohen's kappa)."""
     rounds: Annotated[int, Field(ge=1, le=20)] = 3
-    """... so many times in a row (Bloodgood, Vijay-Shanker 2009)."""
+    """How many rounds in a row have to agree so (Bloodgood and Vijay-Shanker 2009)."""
     min_gain: Fraction = 0.002
     """Accuracy that a batch must be expected to add, by the learning curve."""
     min_support: Annotated[int, Field(ge=1)] = 30
@@ -37,11 +37,13 @@ class SamplingSettings(Settings):
     size: Annotated[int, Field(ge=1, le=10_000)] = 100
     """Questions per objective and batch."""
     strategy: Strategy = Schedule()
+    """How the products of a batch are picked, but for those that are drawn at random."""
     random_share: Fraction = 0.1
     """Of a batch, drawn at random over all splits: what the evaluation stands on."""
     first_random_share: Fraction = 0.2
     """The same, as long as an objective has fewer than ``first_labels`` random labels."""
     first_labels: Annotated[int, Field(ge=0)] = 100
+    """Random labels that an objective needs before ``random_share`` takes the place of ``first_random_share``."""
     objectives: tuple[str, ...] = ()
     """Whose products are asked about; none named: the exclusive ones. Of a multi-label objective yes or no is asked
     about a product and a category."""

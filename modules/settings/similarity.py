@@ -108,6 +108,7 @@ class SimilaritySettings(Settings):
     indexes: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]{0,62}$")], IndexSettings], Field(min_length=1)
     ] = Field(default_factory=lambda: {"joint": IndexSettings()})
+    """The indexes that a run builds, each by a name of your own."""
 
     @property
     def features(self) -> list[str]:

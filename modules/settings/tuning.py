@@ -58,10 +58,13 @@ class SearchSettings(Settings):
     ``choices``."""
 
     low: float | None = None
+    """The least value that is tried; it goes with ``high``."""
     high: float | None = None
+    """The largest value that is tried; it goes with ``low``."""
     log: bool = False
     """Each order of magnitude between ``low`` and ``high`` is as likely as any other."""
     choices: tuple[Any, ...] | None = None
+    """The values that are tried, in place of ``low`` and ``high``."""
 
     @property
     def tried(self) -> dict[str, Any]:
@@ -92,6 +95,7 @@ class TuningSettings(Settings):
     """Trainings with other settings, compared on the eval split; the best one's settings are the Trainer's."""
 
     trials: Annotated[int, Field(ge=1, le=10_000)] = 12
+    """How many settings are tried; each costs a training."""
     method: Literal["random", "bayesian"] = "random"
     """``bayesian``: after some random trials, where a Gaussian process over the trials so far expects the most."""
     objective: str | None = None

@@ -39,6 +39,7 @@ Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 
 class TaxonomySettings(Settings):
     file: str | None = "taxonomy.yaml"
+    """The file with the categories, relative to the feed's folder; null only with ``from_truth``."""
     from_truth: bool = False
     """In place of a file: the categories are the distinct true paths of the feed (``feed.fields.truth``) with their
     ancestors, sorted; every path that some product has is exclusive. Built when the run starts."""
@@ -62,6 +63,7 @@ class TaxonomySettings(Settings):
 
 class RulesSettings(Settings):
     file: str | None = None
+    """The file with the rules, relative to the feed's folder; null: there are none."""
 
 
 class TruthSettings(Settings):
@@ -73,6 +75,7 @@ class TruthSettings(Settings):
     """A multi-label objective with ``labels: people`` that learns all true categories of each product and those above
     them; every other category counts as no. null: none."""
     splits: tuple[Split, ...] = ("train", "eval", "test")
+    """The splits whose products get these labels."""
     evaluate: bool = False
     """Marks these labels as drawn without a choice, so that metrics may stand on them: only where every product of
     the test split has one."""
@@ -95,6 +98,7 @@ class TruthSettings(Settings):
 
 class LabelsSettings(Settings):
     files: tuple[str, ...] = ()
+    """Files with people's labels, relative to the feed's folder."""
     store: str | None = None
     """The label store whose labels come on top of ``files``: a SQLite file, relative to the workflow file, or
     ``postgresql://user@host/database``. A run takes a snapshot of it."""
@@ -107,8 +111,11 @@ class ThresholdSettings(Settings):
     """What the model must reach to be blessed; a key that is left out is not looked at."""
 
     accuracy: Fraction | None = None
+    """The accuracy on the test split that a model must reach; of an exclusive objective."""
     macro_f1: Fraction | None = None
+    """The mean of the categories' F1 that a model must reach."""
     micro_f1: Fraction | None = None
+    """The F1 over all pairs of product and category that a model must reach; of a multi-label objective."""
     max_drop: NotNegative | None = None
     """How much accuracy (exclusive) or micro-F1 (multi-label) may fall below the last blessed model's."""
     category_f1: dict[str, Fraction] = Field(default_factory=dict)
@@ -129,12 +136,15 @@ SLICES = (RETAILER, TOP_CATEGORY, BRAND, GENDER, AVAILABILITY)
 
 class EvaluationSettings(Settings):
     slices: tuple[str, ...] = (RETAILER, TOP_CATEGORY)
+    """Columns by whose values metrics are also computed, each value for itself."""
     disparity: tuple[str, ...] = ()
     """Columns whose slices are compared by the p% rule: smallest over greatest rate. They are sliced by as well."""
     top_k: Annotated[int, Field(ge=1, le=100)] = 5
+    """A label counts as a hit of the top-k accuracy where it is among this many likeliest categories."""
     thresholds: dict[str, ThresholdSettings] = Field(default_factory=dict)
     """Objective to its thresholds."""
     confidence: Annotated[float, Field(gt=0.5, lt=1.0)] = 0.95
+    """How sure the intervals of all figures are; 0.95 gives 95% intervals."""
 
     def check(self, workflow: Workflow, place: str) -> Iterator[Problem]:
         for name in self.thresholds:
@@ -150,11 +160,14 @@ class ValidationSettings(Settings):
     schema_file: str | None = None
     """A curated TensorFlow Metadata schema (pbtxt); default: the product schema that comes with the package."""
     stop_on_anomalies: bool = True
+    """Whether a run stops where a feed's statistics break the schema; else it reports that and goes on."""
 
 
 class PredictionSettings(Settings):
     batch_size: Annotated[int, Field(ge=1)] = 2048
+    """Products that are predicted at a time. Larger batches are faster and take more memory."""
     top_k: Annotated[int, Field(ge=1, le=1000)] = 32
+    """How many of a product's likeliest categories are kept with their probabilities."""
 
 
 class PushSettings(Settings):
@@ -176,7 +189,9 @@ class LocalSettings(Settings):
 
 class RunnerSettings(Settings):
     local: LocalSettings = LocalSettings()
+    """How a run on this machine keeps its files."""
     kubeflow: KubeflowSettings = KubeflowSettings()
+    """How the package for Kubeflow Pipelines is compiled, and what its pods ask for."""
 
 
 class Workflow(Settings):
@@ -185,15 +200,23 @@ class Workflow(Settings):
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9-]{0,62}$")]
     """Also the pipeline's name in ML Metadata."""
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 7
+    """The seed of everything that is drawn at random; the same seed and inputs give the same results."""
     feed: FeedSettings = FeedSettings()
+    """Where products come from, and what their columns are."""
     feeds: tuple[RetailerFeed, ...] = ()
     """The feeds of several retailers; ``feed`` then has what is common to all. Without: ``feed`` is the only one."""
     taxonomy: TaxonomySettings = TaxonomySettings()
+    """The categories that products are put into."""
     rules: RulesSettings = RulesSettings()
+    """Rules that label products by their texts."""
     labels: LabelsSettings = LabelsSettings()
+    """Labels by people, from files, the label store or the feed itself."""
     features: dict[str, Feature] = Field(default_factory=default_features)
+    """What the model reads of a product, by names of your own; left out, the texts and the gender as far as the feed
+    has them."""
     encodings: EncodingSettings = EncodingSettings()
     objectives: dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")], Objective] = default_objectives()
+    """What the model learns, by names of your own."""
     model: Model = AutoModel()
     """Left out, with a training.solver that descends a gradient: wide_deep."""
     training: Training = LiblinearTraining(liblinear_c=None, refit_on_eval=True)
@@ -203,9 +226,13 @@ class Workflow(Settings):
     committee: CommitteeSettings | None = None
     """Several models that answer as one; null: a single model."""
     evaluation: EvaluationSettings = EvaluationSettings()
+    """What is measured on the test split, and what a model must reach to be blessed."""
     validation: ValidationSettings = ValidationSettings()
+    """What is checked of a feed's statistics before anything is learnt."""
     prediction: PredictionSettings = PredictionSettings()
+    """How all products are predicted after the training."""
     push: PushSettings = PushSettings()
+    """Where blessed models and indexes go."""
     drift: DriftSettings = DriftSettings()
     """When `shelfmark drift` warns of a day's feed."""
     sampling: SamplingSettings | None = SamplingSettings()
@@ -213,6 +240,7 @@ class Workflow(Settings):
     similarity: SimilaritySettings | None = None
     """Indexes of similar products; null: none."""
     runners: RunnerSettings = RunnerSettings()
+    """Settings of the runs on this machine and on Kubeflow."""
     beam: BeamSettings = BeamSettings()
     """Where the components that are Beam pipelines do their work."""
 

@@ -87,3 +87,27 @@ def test_it_takes_the_shipped_workflows(path: Any) -> None:
 def test_it_refuses_what_the_settings_refuse(wrong: dict[str, Any]) -> None:
     schema = workflow_schema.workflow_schema()
     assert not fits(wrong, schema, schema)
+
+
+def described(schema: dict[str, Any], node: dict[str, Any]) -> bool:
+    """Whether an editor has a sentence to show at a key: its own, or those of all settings that it may hold."""
+    text = node.get("description", "")
+    if text:
+        return text[0] in "`0123456789" or (text[0].isupper() and text.rstrip().endswith(".") and len(text.split()) > 3)
+    references = [own["$ref"] for own in (node, *node.get("anyOf", ())) if "$ref" in own]
+    return bool(references) and all(
+        described(schema, {"description": schema["$defs"][reference.rsplit("/", 1)[-1]].get("description", "")})
+        for reference in references
+    )
+
+
+def test_every_setting_says_what_it_is() -> None:
+    schema = workflow_schema.workflow_schema()
+    nodes = {"workflow": schema, **schema["$defs"]}
+    silent = [
+        f"{name}.{key}"
+        for name, node in nodes.items()
+        for key, own in node.get("properties", {}).items()
+        if not described(schema, own)
+    ]
+    assert len(nodes) > 50 and not silent, "write a sentence under each: " + ", ".join(silent)

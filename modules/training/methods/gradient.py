@@ -22,14 +22,19 @@ class GradientTraining(TrainingSettings):
     """Supervised training on batches of products, of any model with layers to train."""
 
     batch_size: Annotated[int, Field(ge=1)] = 128
+    """Products in each step. Larger batches are faster and take fewer, steadier steps."""
     epochs: Annotated[int, Field(ge=1)] = 30
+    """Passes over the train split, at most."""
     learning_rate: Positive = 2e-3
+    """Step size of Adam at the start. Too large a value does not settle; too small a one learns little."""
     learning_rate_decay: Literal["none", "cosine"] = "cosine"
+    """How the step size falls: ``cosine`` lets it reach zero with the last step, ``none`` keeps it."""
     patience: Annotated[int, Field(ge=0)] = 5
     """Epochs without a better eval loss before training stops; 0: never stops early."""
     monitor: Literal["loss", "accuracy"] = "loss"
     """What early stopping watches on the eval split (accuracy: the exclusive objective's)."""
     clip_norm: Positive | None = 1.0
+    """Gradients that are longer than this are shortened to it; null leaves them as they are."""
 
     def optimizer(self, learning_rate: Any, l2: float) -> keras.optimizers.Optimizer:
         """The Keras optimizer, which clips gradients to ``clip_norm``.
