@@ -29,7 +29,7 @@ ALIASES: dict[str, str] = {
     "price": "price search_price sale_price selling_price current_price final_price discounted_price variant_price "
     "unit_price amount "
     "retail_price list_price regular_price preis verkaufspreis prix prix_ttc tarif precio prezzo preco prijs "
-    "cena pris цена 价格",
+    "cena pris цена 价格 uvp rrp msrp",
     "currency": "currency currency_code price_currency waehrung wahrung devise moneda valuta moeda waluta валюта",
     "gender": "gender sex target_gender ideal_for geschlecht genre sexe genero genere sesso geslacht plec kon пол 性别",
     "size": "size sizes product_size variant_size groesse grosse taille pointure talla tamano taglia misura tamanho "

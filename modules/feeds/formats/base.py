@@ -14,6 +14,9 @@ from modules.feeds.quarantine import BadRecord
 BLANK = "blank"
 """A line, or a row of a table, with nothing in it."""
 
+TITLE = "above_the_header"
+"""A row with one cell above the header: a sheet's title, or the date of the export."""
+
 
 class Record(NamedTuple):
     """One record as the file has it.

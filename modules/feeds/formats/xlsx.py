@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import datetime
+import itertools
 import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 from modules.errors import InputError, Problem, reason
-from modules.feeds.formats.base import BLANK, FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
+from modules.feeds.formats.base import BLANK, TITLE, FeedFormat, Head, ReadOptions, Record, Sniffed, check_required
 from modules.feeds.formats.csv_dialect import Header, fits, header_of
 from modules.feeds.opening import UNREADABLE, seekable
 from modules.feeds.quarantine import BadRecord, raw_text
@@ -23,6 +25,8 @@ _HELD = re.compile(
 _MAX_SHEET = 16 << 30
 _ZEROS = re.compile(r"0{2,}")
 _MAX_COLUMNS = 2000
+_MOST_ABOVE = 20
+"""Rows above a header, at most."""
 _WORKBOOK = b"PK\x03\x04"
 
 
@@ -36,7 +40,10 @@ class Xlsx(FeedFormat):
     def read(self, path: str, options: ReadOptions) -> Iterator[Record | BadRecord]:
         with _rows(path) as rows:
             header: Header | None = None
-            for number, row in rows:
+            titles, table = _table(rows)
+            if titles:
+                options.passed_over[TITLE] += len(titles)
+            for number, row in table:
                 texts = [str(value) if value is not None else "" for value in row]
                 if not any(text.strip() for text in texts):
                     options.passed_over[BLANK] += 1
@@ -60,10 +67,33 @@ class Xlsx(FeedFormat):
 
 def _header(path: str) -> Header:
     with _rows(path) as rows:
-        for _, row in rows:
-            if any(value is not None and str(value).strip() for value in row):
-                return header_of([str(value) if value is not None else "" for value in row])
+        titles, table = _table(rows)
+        for _, row in table:
+            if _filled(row):
+                header = header_of([str(value) if value is not None else "" for value in row])
+                shown = ", ".join(repr(raw_text(title)) for title in titles)
+                above = (f"what stands above the header is left out: {shown}",) if titles else ()
+                return replace(header, notes=(*above, *header.notes))
     return Header((), 0)
+
+
+def _table(rows: Iterator[tuple[int, list[Any]]]) -> tuple[list[str], Iterator[tuple[int, list[Any]]]]:
+    """The texts of rows with one cell alone that stand above a row with several, and the rows without those."""
+    first: list[tuple[int, list[Any]]] = []
+    for number, row in rows:
+        first.append((number, row))
+        if len(_filled(row)) > 1:
+            titles = [text for _, above in first[:-1] for text in _filled(above)]
+            kept = [(own, cells) for own, cells in first if len(_filled(cells)) != 1]
+            return titles, itertools.chain(kept, rows)
+        if len(first) > _MOST_ABOVE:
+            break
+    return [], itertools.chain(first, rows)
+
+
+def _filled(row: list[Any]) -> list[str]:
+    """The texts of cells that are not blank."""
+    return [text for text in (str(value) for value in row if value is not None) if text.strip()]
 
 
 def _record(path: str, number: int, row: list[Any], texts: list[str], header: Header, limit: int) -> Record | BadRecord:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import tracemalloc
 import zipfile
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,9 @@ import pytest
 import zstandard
 
 from modules.errors import InputError
+from modules.feeds.formats.base import ReadOptions
 from modules.feeds.formats.csv_dialect import header_of
+from modules.feeds.formats.xlsx import Xlsx
 from modules.feeds.quarantine import BadRecord
 from modules.feeds.readers import read_records
 from modules.settings.feed import FeedSettings
@@ -217,6 +220,28 @@ def test_cells_are_what_a_sheet_shows(tmp_path: Path) -> None:
         {"id": 8, "title": "c", "price": None, "since": None, "column 5": None, "title (2)": None},
         (7, "broken_csv"),
     ]
+
+
+@pytest.mark.parametrize(
+    "above", [[], [["Our catalogue"]], [[None, "Our catalogue"], [], [datetime.date(2024, 3, 1)], [0]]]
+)
+def test_what_stands_above_a_header_is_no_header(tmp_path: Path, above: list[list[Any]]) -> None:
+    rows = [*above, ["id", "title"], [1, "a"], ["only an id"], [None, None], [2, "b"]]
+    path, passed = workbook(tmp_path / "a.xlsx", rows), Counter[str]()
+    records = list(read_records(str(path), "xlsx", SETTINGS, columns="all", passed_over=passed))
+    assert [record.data for record in records if not isinstance(record, BadRecord)] == [
+        {"id": 1, "title": "a"}, {"id": "only an id", "title": None}, {"id": 2, "title": "b"},
+    ]  # fmt: skip
+    alone = sum(len(row) > 0 for row in above)
+    # Every row of the sheet, the header apart, is counted somewhere; the workbook begins with a blank one.
+    assert (passed["above_the_header"], passed["blank"]) == (alone, 2 + len(above) - alone)
+    notes = Xlsx().notes(str(path), ReadOptions(5000))
+    assert len(notes) == (alone > 0) and all("Our catalogue" in note for note in notes)
+
+
+def test_a_sheet_with_one_column_has_nothing_above_its_header(tmp_path: Path) -> None:
+    path = workbook(tmp_path / "a.xlsx", [["id"], [1], [2]])
+    assert outcome(path, "xlsx") == [{"id": 1}, {"id": 2}]
 
 
 def test_a_workbook_that_unpacks_to_too_much_is_refused(tmp_path: Path) -> None:
