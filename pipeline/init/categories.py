@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from modules.category_separators import SeparatorGuess, guess_paths_separator, guess_separator, is_numbered
 from modules.category_text import NUMBER, CategoryCells, Names
 from pipeline.init.columns import SampledColumn
-from pipeline.init.fields import CATEGORY_ALIASES, name_score, tells_categories
+from pipeline.init.fields import CATEGORY_ALIASES, name_score, normalise, tells_categories
+
+LEAST_SHARED = 5
+"""Products for each value, on average, of a finer level of the tree."""
 
 NO_SEPARATOR = ">"
 """Written where values are lists or single names; splits nothing that is not meant to be."""
@@ -78,15 +81,50 @@ def cells_of(
     return CategoryCells(separators[0].separator, separators[0].paths_separator, numbered), separators
 
 
-def guess_category(columns: dict[str, SampledColumn]) -> CategoryGuess | None:
-    """The column to learn categories from; None where no column looks like one."""
-    best: CategoryGuess | None = None
+def guess_category(
+    columns: dict[str, SampledColumn], records: Sequence[Mapping[str, object]] = ()
+) -> CategoryGuess | None:
+    """The column to learn categories from; None where no column looks like one.
+
+    Of columns that are the levels of one tree the finest.
+
+    Args:
+      records: what the columns were summarised from.
+    """
+    guesses: dict[str, CategoryGuess] = {}
     for name, column in columns.items():
         by_name = name_score(name, CATEGORY_ALIASES)
         guess = judge_category(column, by_name) if by_name and tells_categories(column) else None
-        if guess is not None and (best is None or guess.confidence > best.confidence):
+        if guess is not None:
+            guesses[name] = guess
+    if not guesses:
+        return None
+    best = max(guesses.values(), key=lambda guess: guess.confidence)
+    levels = [guess for guess in guesses.values() if guess.kind == best.kind == "flat" and _alike(guess, best)]
+    for guess in sorted(levels, key=lambda guess: len(columns[guess.column].distinct)):
+        if _refines(records, guess.column, best.column):
             best = guess
     return best
+
+
+def _alike(guess: CategoryGuess, other: CategoryGuess) -> bool:
+    """Whether the columns' names have a word in common, as ``cat_l1`` and ``cat_l2`` do."""
+    return guess is not other and bool(set(normalise(guess.column)) & set(normalise(other.column)))
+
+
+def _refines(records: Sequence[Mapping[str, object]], fine: str, coarse: str) -> bool:
+    """Whether most products have a value of ``fine``, which divides the values of ``coarse`` and is shared by some."""
+    pairs = Counter(
+        (str(own), str(above)) for record in records if (own := record.get(fine)) and (above := record.get(coarse))
+    )
+    both = pairs.total()
+    if not both or 2 * both < sum(bool(record.get(coarse)) for record in records):
+        return False
+    largest: Counter[str] = Counter()
+    for (own, _), count in pairs.items():
+        largest[own] = max(largest[own], count)
+    divided = len(largest) > len({above for _, above in pairs})
+    return divided and largest.total() >= 0.98 * both and both >= LEAST_SHARED * len(largest)
 
 
 def judge_category(

@@ -154,7 +154,7 @@ def _detect(
             "set the feed's encoding if the files have another one"
         )
     named = None if shared is not None and category not in columns else category
-    chosen = _category(columns, named, separator)
+    chosen = _category(columns, sample, named, separator)
     taken = {chosen.column} if chosen else set()
     fields, others = _fields(columns, sample, chosen, taken, notes)
     if "id" not in {guess.field for guess in fields}:
@@ -265,9 +265,11 @@ def _images(
     return image_guess
 
 
-def _category(columns: dict[str, SampledColumn], name: str | None, separator: str | None) -> CategoryGuess | None:
+def _category(
+    columns: dict[str, SampledColumn], sample: list[dict[str, Any]], name: str | None, separator: str | None
+) -> CategoryGuess | None:
     if name is None:
-        guess = guess_category(columns)
+        guess = guess_category(columns, sample)
     elif name not in columns:
         known = ", ".join(list(columns)[:30])
         raise InputError(Problem("--category", f"expected one of the feed's columns: {known}", value=name))

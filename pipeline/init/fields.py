@@ -52,7 +52,7 @@ ALIASES: dict[str, str] = {
 
 CATEGORY_ALIASES = (
     "category_path product_category_tree category_tree google_product_category categories category product_type "
-    "product_category breadcrumb breadcrumbs category_name item_category taxonomy merchant_category "
+    "product_category breadcrumb breadcrumbs category_name item_category taxonomy cats cat merchant_category "
     "merchant_product_category_path "
     "product_types sub_category subcategory main_category raw_category department article_type kategorie "
     "kategorien produktkategorie warengruppe sortiment categorie categorie_produit rubrique rayon categoria "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import unicodedata
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -357,3 +358,29 @@ def test_numbers_are_categories_of_googles_taxonomy(tmp_path: Path) -> None:
         "b": "187",
         "c": "187",
     }
+
+
+LEAVES = ["Lamps", "Chairs", "Tables", "Boots", "Dresses"]
+
+
+@pytest.mark.parametrize(
+    ("level", "expected"),
+    [
+        # Each leaf in one branch: the leaves are the finer level.
+        (lambda i: ("Home" if i % 5 < 3 else "Fashion", LEAVES[i % 5]), "cat_l2"),
+        # What cuts across the branches is no level of them.
+        (lambda i: ("Home" if i % 5 < 3 else "Fashion", f"Season {i % 7}"), "cat_l1"),
+        # Most products have no second level.
+        (lambda i: ("Home" if i % 5 < 3 else "Fashion", LEAVES[i % 5] if i % 10 == 0 else ""), "cat_l1"),
+        # A name for each product is no level.
+        (lambda i: ("Home" if i % 5 < 3 else "Fashion", f"{LEAVES[i % 5]} {i // 10}"), "cat_l1"),
+    ],
+    ids=["levels", "crossing", "sparse", "names"],
+)
+def test_of_levels_in_columns_of_their_own_the_finest_is_taken(
+    level: Callable[[int], tuple[str, str]], expected: str
+) -> None:
+    sample = [{"id": str(i), "cat_l1": level(i)[0], "cat_l2": level(i)[1], "cat_l3": ""} for i in range(200)]
+    for records in (sample, sample[::-1]):
+        category = guess_category(summarise(records)[0], records)
+        assert category is not None and category.column == expected
