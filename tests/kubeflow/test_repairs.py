@@ -11,6 +11,7 @@ import pytest
 import yaml
 
 from modules.errors import InputError
+from pipeline.kubeflow.resources import threads_within
 from tests.kubeflow.refusals import Compile, refused
 
 if TYPE_CHECKING:
@@ -307,7 +308,7 @@ def test_resources(cluster: Cluster, stock: Compile, ours: Compile) -> None:
         ("claim", "feeds", "/feeds"),
         ("empty", "volume-1", "/scratch"),
     }
-    assert pod.environment == {"LUCKY": "yes"} and pod.deadline == 7200
+    assert pod.environment == {"LUCKY": "yes", **threads_within("4")} and pod.deadline == 7200
     assert pod.secret_environment == {"AWS_SECRET_ACCESS_KEY": ("mlpipeline-minio-artifact", "secretkey")}
     with pytest.raises(InputError, match="components = 'Flakey': one of: Flaky; did you mean 'Flaky'"):
         ours(toy.pipeline(toy.Flaky()), components={"Flakey": RESOURCES})
@@ -361,7 +362,8 @@ def test_steps_that_only_kubeflow_has(cluster: Cluster, ours: Compile, tmp_path:
     read, light = steps["Read"].pod, steps["Read-fingerprint"].pod
     assert read is not None and light is not None
     assert (read.limits, light.limits) == ({"cpu": "2", "memory": "32Gi"}, {"cpu": "2", "memory": "1Gi"})
-    assert light.environment == read.environment == {"A": "b"} and (light.deadline, read.deadline) == (3600, None)
+    assert light.environment == read.environment == {"A": "b", **threads_within("2")}
+    assert (light.deadline, read.deadline) == (3600, None)
     with pytest.raises(InputError, match="one of: Read, Read-fingerprint; did you mean 'Read-fingerprint'"):
         ours(toy.pipeline(toy.Read("x")), components={"Read-fingerprints": {}})
 

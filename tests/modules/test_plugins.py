@@ -225,7 +225,7 @@ def test_a_source_of_a_distribution(site: Path, tmp_path: Path) -> None:
     done = python(site, SOURCE, workflow)
     assert done.returncode == 0, done.stderr
     unknown, missing, extra, away, first, again, ids = done.stdout.splitlines()
-    assert "feed.source.kind = 'shelv'" in unknown and "http, sql, shelf; did you mean 'shelf'?" in unknown
+    assert "feed.source.kind = 'shelv'" in unknown and "elasticsearch, shelf; did you mean 'shelf'?" in unknown
     assert "w.yaml:3: feed.source.path: " in missing and "(this key is required)" in missing
     assert "feed.source.pth" in extra and "unknown key" in extra
     assert "feed.source: the shelf rows is empty; put something there" in away
