@@ -14,6 +14,8 @@ from scipy import stats
 
 CONFIDENCE = 0.95
 
+_ROUNDING = 1e-9
+
 LEAST_SEEDS = 3
 """With fewer an interval says nothing."""
 
@@ -45,6 +47,8 @@ class Difference:
         if not seeds:
             return None
         differences = np.array([values[seed] - others[seed] for seed in seeds])
+        # What two sums in another order differ by is no difference, and would be the same one in all seeds.
+        differences[np.abs(differences) < _ROUNDING] = 0.0
         mean, ahead = float(differences.mean()), int((differences > 0).sum())
         if len(seeds) < LEAST_SEEDS:
             return cls(mean, len(seeds), ahead, None, None)
