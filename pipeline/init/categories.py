@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 from modules.category_separators import SeparatorGuess, guess_paths_separator, guess_separator, is_numbered
 from modules.category_text import NUMBER, CategoryCells, Names
+from modules.feeds.values import says_none
 from pipeline.init.columns import SampledColumn
 from pipeline.init.fields import CATEGORY_ALIASES, name_score, normalise, tells_categories
 
 LEAST_SHARED = 5
 """Products for each value, on average, of a finer level of the tree."""
+
+UNNAMED_SCORE, UNNAMED_SEPARATORS = 0.6, frozenset((">", ">>", ">>>", "»", "→", "›"))
+"""How well a separator has to make a tree of a column that is called after nothing, and which ones names never have."""
 
 NO_SEPARATOR = ">"
 """Written where values are lists or single names; splits nothing that is not meant to be."""
@@ -86,7 +90,8 @@ def guess_category(
 ) -> CategoryGuess | None:
     """The column to learn categories from; None where no column looks like one.
 
-    Of columns that are the levels of one tree the finest.
+    Of columns that are the levels of one tree the finest. Where no column is called after categories, one whose values
+    are paths beyond doubt.
 
     Args:
       records: what the columns were summarised from.
@@ -98,13 +103,19 @@ def guess_category(
         if guess is not None:
             guesses[name] = guess
     if not guesses:
-        return None
+        unnamed = filter(None, (judge_category(column, 0.0) for column in columns.values()))
+        return max(filter(_is_tree, unnamed), key=lambda guess: guess.confidence, default=None)
     best = max(guesses.values(), key=lambda guess: guess.confidence)
     levels = [guess for guess in guesses.values() if guess.kind == best.kind == "flat" and _alike(guess, best)]
     for guess in sorted(levels, key=lambda guess: len(columns[guess.column].distinct)):
         if _refines(records, guess.column, best.column):
             best = guess
     return best
+
+
+def _is_tree(guess: CategoryGuess) -> bool:
+    best = next(iter(guess.separators), None)
+    return best is not None and best.separator in UNNAMED_SEPARATORS and best.score >= UNNAMED_SCORE
 
 
 def _alike(guess: CategoryGuess, other: CategoryGuess) -> bool:
@@ -147,7 +158,9 @@ def judge_category(
         kind = "text" if separators else "flat"
         tree = min(1.0, 0.4 + separators[0].score) if separators else 0.3
     confidence = round((0.5 * by_name + 0.5 * tree) * min(1.0, 0.5 + column.fill / 2), 2)
-    examples = tuple((text, cells.names(text)) for text in list(values)[:3])
+    examples = tuple(
+        (text, names) for text in list(values)[:20] if (names := cells.names(text)) and without_none(names) == names
+    )[:3]
     return CategoryGuess(column.name, kind, cells, confidence, separators, examples)
 
 
@@ -178,6 +191,13 @@ def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, ce
 def nearest(path: Names, kept: Collection[Names]) -> Names:
     """The longest beginning of ``path`` that is in ``kept``; empty if there is none."""
     return next((path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in kept), ())
+
+
+def without_none(path: Names) -> Names:
+    """The path without last names that only say that there is none, such as ``n/a`` or ``TODO``."""
+    while path and says_none(path[-1]):
+        path = path[:-1]
+    return path
 
 
 def build_taxonomy(paths: Mapping[Names, int], minimum: int) -> list[PathNode]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.feeds.sources import Source
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
-from pipeline.init.attributes import AttributeGuess, common_attributes, guess_attributes, vector_column
+from pipeline.init.attributes import AttributeGuess, common_attributes, follows, guess_attributes, vector_column
 from pipeline.init.categories import (
     CategoryGuess,
     PathNode,
@@ -27,11 +27,14 @@ from pipeline.init.categories import (
     judge_category,
     minimum_for,
     nearest,
+    without_none,
 )
 from pipeline.init.columns import SampledColumn, summarise
 from pipeline.init.fields import (
+    ALIASES,
     CATEGORY_ALIASES,
     FieldGuess,
+    counts_rows,
     guess_fields,
     name_score,
     split_column,
@@ -159,8 +162,9 @@ def _detect(
     fields, others = _fields(columns, sample, chosen, taken, notes)
     if "id" not in {guess.field for guess in fields}:
         expected = "expected a column with another value for each product, to be its id"
-        hint = f"the columns are: {', '.join(list(columns)[:30])}"
+        hint = f"add one, such as the shop's article numbers; the columns are: {', '.join(list(columns)[:30])}"
         raise InputError(Problem(str(files.paths[0]), expected, hint=hint))
+    notes += _id_notes(columns, fields)
     if "title" not in {guess.field for guess in fields}:
         notes.append("no title column was found: there is little to learn from")
     vector = vector_column(columns, sample)
@@ -193,6 +197,20 @@ def _detect(
         files, tuple(fields), chosen, nodes, minimum, sampled, (vector.name, vector.vector_length) if vector else None,
         split, images, unused, tuple(notes + others), dict(counts), attributes=attributes,
     )  # fmt: skip
+
+
+def _id_notes(columns: Mapping[str, SampledColumn], fields: Sequence[FieldGuess]) -> Iterator[str]:
+    """What somebody should know of ids that stand in no column of ids: labels belong to them."""
+    for guess in fields:
+        if guess.field != "id" or name_score(guess.column, ALIASES["id"]):
+            continue
+        if counts_rows(columns[guess.column]):
+            yield (
+                f"column {guess.column!r}, the ids, only numbers the rows: labels go to other products as soon as a "
+                "row is added or moved; add a column of ids that stay, and name it under fields.id"
+            )
+        elif any(other.field == "url" and other.column == guess.column for other in fields):
+            yield f"there is no column of ids: the addresses in column {guess.column!r} tell products apart"
 
 
 def _telling_note(columns: Sequence[str]) -> str:
@@ -301,6 +319,11 @@ def _fields(
             others.append(
                 f"column {name!r} is not used: it names the category to learn for {share:.0%} of the products"
             )
+        elif chosen and follows(name, sample, chosen):
+            taken.add(name)
+            others.append(
+                f"column {name!r} is not used: it follows from the category to learn, as a level or a code of it"
+            )
         elif raw is None and not column.lists:
             raw = FieldGuess("raw_category", name, round(score, 2), tuple(column.examples()), column.mean_characters)
     if raw is not None:
@@ -323,8 +346,8 @@ def _count_paths(
         paths = chosen.cells.paths(record.get(chosen.column))
         total += 1
         several += len(paths) > 1
-        if paths:
-            counts[paths[0]] += 1
+        if paths and (path := without_none(paths[0])):
+            counts[path] += 1
         if total >= MAX_COUNTED:
             break
     return counts, total, several
