@@ -266,7 +266,8 @@ def _measures(column: SampledColumn, numbers: Mapping[float, int]) -> bool:
     Whole numbers without a unit, also in the column's name, are taken only where they are few and small, such as a
     rating or a number of pieces: larger ones may be codes of anything.
     """
-    if len(numbers) < 5:
+    # Another number for each product, each above the last, is a row's number or its time.
+    if len(numbers) < 5 or (len(numbers) == column.filled and list(numbers) == sorted(numbers)):
         return False
     if _names_unit(column.name):
         return True

@@ -96,12 +96,7 @@ def guess_category(
     Args:
       records: what the columns were summarised from.
     """
-    guesses: dict[str, CategoryGuess] = {}
-    for name, column in columns.items():
-        by_name = name_score(name, CATEGORY_ALIASES)
-        guess = judge_category(column, by_name) if by_name and tells_categories(column) else None
-        if guess is not None:
-            guesses[name] = guess
+    guesses = _named(columns) or _named(columns, breadcrumbs=True)
     if not guesses:
         unnamed = filter(None, (judge_category(column, 0.0) for column in columns.values()))
         return max(filter(_is_tree, unnamed), key=lambda guess: guess.confidence, default=None)
@@ -111,6 +106,18 @@ def guess_category(
         if _refines(records, guess.column, best.column):
             best = guess
     return best
+
+
+def _named(columns: Mapping[str, SampledColumn], breadcrumbs: bool = False) -> dict[str, CategoryGuess]:
+    """What the columns would be that are called after categories, by name."""
+    guesses: dict[str, CategoryGuess] = {}
+    for name, column in columns.items():
+        by_name = name_score(name, CATEGORY_ALIASES)
+        possible = by_name and tells_categories(column)
+        guess = judge_category(column, by_name, breadcrumbs=breadcrumbs) if possible else None
+        if guess is not None:
+            guesses[name] = guess
+    return guesses
 
 
 def _is_tree(guess: CategoryGuess) -> bool:
@@ -139,10 +146,14 @@ def _refines(records: Sequence[Mapping[str, object]], fine: str, coarse: str) ->
 
 
 def judge_category(
-    column: SampledColumn, by_name: float, named: bool = False, separator: str | None = None
+    column: SampledColumn, by_name: float, named: bool = False, separator: str | None = None, breadcrumbs: bool = False
 ) -> CategoryGuess | None:
-    """The column as one with categories; None where its values rule that out, unless somebody ``named`` it."""
-    if not named and not _may_be_category(column):
+    """The column as one with categories; None where its values rule that out, unless somebody ``named`` it.
+
+    Args:
+      breadcrumbs: it has to have paths that end with a name of the product, rather than values that repeat.
+    """
+    if not named and not _may_be_category(column, breadcrumbs):
         return None
     values = column.distinct
     texts, listed = _inner_texts(values) if not column.lists else ({}, column.filled)
@@ -164,14 +175,31 @@ def judge_category(
     return CategoryGuess(column.name, kind, cells, confidence, separators, examples)
 
 
-def _may_be_category(column: SampledColumn) -> bool:
+def _may_be_category(column: SampledColumn, breadcrumbs: bool) -> bool:
     if column.fill < 0.2 or column.share(column.urls) > 0.1 or column.nested > column.filled / 2:
         return False
     if column.numbers > column.filled / 2 or column.mean_characters > 400:
         return False
     digits = sum(count for text, count in column.distinct.items() if text.replace(".", "").isdigit())
-    repeats = len(column.distinct) <= max(0.6 * column.filled, 12)
-    return digits <= column.filled / 2 and repeats and len(column.distinct) >= 2
+    if digits > column.filled / 2 or len(column.distinct) < 2:
+        return False
+    return (_branches_repeat if breadcrumbs else _are_few)(column)
+
+
+def _are_few(column: SampledColumn, values: Collection[object] | None = None) -> bool:
+    return len(column.distinct if values is None else values) <= max(0.6 * column.filled, 12)
+
+
+def _branches_repeat(column: SampledColumn) -> bool:
+    """Whether values are paths that end with a name of the product, as breadcrumbs of its page do."""
+    marked = sum(any(mark in text for mark in ">»→›|/") for text in column.distinct)
+    if marked < 0.9 * len(column.distinct):
+        return False
+    cells, separators = cells_of(column.distinct)
+    if not separators or separators[0].score < UNNAMED_SCORE:
+        return False
+    branches = {cells.names(text)[:-1] for text in column.distinct}
+    return len(branches) >= 2 and _are_few(column, branches)
 
 
 def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, cells: CategoryCells) -> float:

@@ -11,7 +11,7 @@ from typing import Any
 from modules.category_text import Names
 from modules.counting import counted
 from modules.errors import InputError, Problem
-from modules.examples import NUMBER_FIELDS
+from modules.examples import NUMBER_FIELDS, PRICE
 from modules.feeds.identifiers import ITEM_GROUP
 from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.feeds.sources import Source
@@ -36,6 +36,7 @@ from pipeline.init.fields import (
     FieldGuess,
     counts_rows,
     guess_fields,
+    in_hundredths,
     name_score,
     split_column,
     tells_categories,
@@ -50,6 +51,9 @@ MAX_COUNTED = 1_000_000
 LEAK = 0.5
 PRICED = 2000
 """Products whose prices are read."""
+APART, TREE = 0.02, 0.9
+"""Share of the products below which a category without others above or below it may be a mistake, and of those that are
+in deeper ones then."""
 NO_CATEGORY = "no category column was found"
 WRITE_TREE = "write your categories into the taxonomy file, or name a file of them by --taxonomy, then label products"
 
@@ -231,6 +235,7 @@ def unite(guesses: Sequence[Guess]) -> Guess:
     else:
         taught = "label some of its products, which teaches and measures the other feeds' categories there"
         notes += [f"{name}: {NO_CATEGORY}: {taught}" for name in unlabelled]
+    notes += _split_notes(guesses)
     fields = {field.field: field for guess in guesses for field in guess.fields}
     lengths = {guess.vector[1] for guess in guesses if guess.vector}
     if len(lengths) > 1:
@@ -261,6 +266,24 @@ def unite(guesses: Sequence[Guess]) -> Guess:
         feeds=tuple(guesses),
         attributes=tuple(attributes.values()),
     )
+
+
+def _split_notes(guesses: Sequence[Guess]) -> Iterator[str]:
+    """Feeds whose categories are names alone that end other feeds' paths: a thing would have two categories."""
+    for guess in guesses:
+        flat = {path[0] for path in guess.paths}
+        if any(len(path) > 1 for path in guess.paths):
+            continue
+        others = (path for other in guesses if other is not guess for path in other.paths if len(path) > 1)
+        longer = {path[-1]: path for path in others if path[-1] in flat}
+        if longer and 2 * len(longer) >= len(flat):
+            name, path = min(longer.items())
+            yield (
+                f"{guess.retailer}: {len(longer)} of its {counted(len(flat), 'category', 'categories')} would stand "
+                f"beside another feed's of the same name ({name!r} beside {' > '.join(path)!r}), and the model could "
+                "not tell the two apart: with --category name the column of whole paths, or set this feed's "
+                "fields.truth to null, and take these categories out of the taxonomy file"
+            )
 
 
 def _images(
@@ -367,7 +390,15 @@ def _note_numbers(columns: dict[str, SampledColumn], chosen: CategoryGuess | Non
 
 
 def _note_prices(sample: list[dict[str, Any]], fields: list[FieldGuess], notes: list[str]) -> None:
-    """How many prices the run will count as missing, as far as the first products tell."""
+    """How many prices the run will count as missing, as far as the first products tell; and prices in cents, if there
+    are no others."""
+    if PRICE not in {guess.field for guess in fields}:
+        notes += [
+            f"column {name!r} is not used: its name says that its prices are in hundredths; a column of whole ones "
+            "can be named under fields.price"
+            for name in sample[0]
+            if in_hundredths(name) and name_score(name, ALIASES[PRICE])
+        ]
     for guess in fields:
         if guess.field in NUMBER_FIELDS:
             values = [record.get(guess.column) for record in sample[:PRICED]]
@@ -417,6 +448,13 @@ def _note_categories(
                 f"product is in a category of fewer than {minimum} products: it is unlabelled",
                 f"products are in categories of fewer than {minimum} products: they are unlabelled",
             )
+        )
+    apart = [node for node in nodes if node.exclusive and len(node.path) == 1 and node.total < APART * sampled]
+    if apart and sum(count for path, count in counts.items() if len(path) > 1) >= TREE * counts.total():
+        names = ", ".join(repr(node.path[0]) for node in apart[:5]) + (", ..." if len(apart) > 5 else "")
+        notes.append(
+            f"{counted(len(apart), 'category of few products stands', 'categories of few products stand')} beside the "
+            f"tree: {names}; take what is no category out of the taxonomy file"
         )
     if len(exclusive) < 2:
         notes.append("fewer than 2 categories have enough products: there is nothing to tell apart")

@@ -76,6 +76,7 @@ _KINDS = _words(
     "|",
 )
 """What shop systems write into a column called type: how a product is sold, not what it is."""
+_HUNDREDTHS = _words("cent cents penny pence centimes centimos centesimi minor")
 _STOCK = _words(
     "0|1|auf lager|available|backorder|disponibile|disponible|en stock|false|in stock|in_stock|instock|"
     "ja|lieferbar|n|nein|nicht lieferbar|nicht verfügbar|no|out of stock|out_of_stock|outofstock|preorder|"
@@ -158,6 +159,11 @@ def _short(c: SampledColumn) -> float:
     return 1.0 if c.uniqueness < 0.9 or c.rows < 100 else 0.5
 
 
+def in_hundredths(name: str) -> bool:
+    """Whether a column's name says that its prices are whole numbers of a currency's smaller unit."""
+    return not _HUNDREDTHS.isdisjoint(normalise(name))
+
+
 def _currency(c: SampledColumn) -> float:
     return c.share(sum(count for text, count in c.distinct.items() if re.fullmatch(r"[A-Za-z]{3}|[^\w\s]", text)))
 
@@ -167,7 +173,7 @@ VALUE_SCORES: dict[str, Callable[[SampledColumn], float]] = {
     "title": _title,
     "description": _description,
     "brand": _short,
-    "price": lambda c: c.prices,
+    "price": lambda c: 0.0 if in_hundredths(c.name) else c.prices,
     "currency": _currency,
     "gender": lambda c: max(_in_set(c, _GENDERS), 0.3 * _short(c)),
     "size": lambda c: 0.0 if c.mean_characters > 60 else 1.0,

@@ -97,6 +97,57 @@ def test_other_words_with_a_mark_between_are_no_categories(tmp_path: Path) -> No
     assert guess.category is None
 
 
+def test_breadcrumbs_that_end_with_the_product_are_categories_above_it(tmp_path: Path) -> None:
+    guess = guess_of(tmp_path, products(breadcrumbs=lambda i: f"{path_of(i)} > Nordwind no {i}"))
+    assert guess.category is not None and guess.category.column == "breadcrumbs"
+    assert {node.path[-1]: node.total for node in guess.nodes if node.exclusive} == dict.fromkeys(LEAVES, 50)
+
+
+def test_columns_that_repeat_come_before_breadcrumbs(tmp_path: Path) -> None:
+    rows = products(breadcrumbs=lambda i: f"{path_of(i)} > Nordwind no {i}", type=path_of)
+    category = guess_of(tmp_path, rows).category
+    assert category is not None and category.column == "type"
+
+
+def test_names_that_end_another_feeds_paths_are_told(tmp_path: Path) -> None:
+    files = []
+    for shop, category in {
+        "north": path_of,
+        "south": lambda i: LEAVES[i % 4],
+        "east": lambda i: f"Toy {i % 5}",
+    }.items():
+        (tmp_path / shop).mkdir()
+        guess_of(tmp_path / shop, products(**{"category": category, f"{shop}_note": lambda i: "x"}))
+        files.append((tmp_path / shop / "feed.csv").rename(tmp_path / f"{shop}.csv"))
+    guess = detect(files)
+    assert [feed.retailer for feed in guess.feeds] == ["east", "north", "south"]
+    told = [note for note in guess.notes if "would stand beside" in note]
+    assert len(told) == 1 and told[0].startswith("south: 4 of its 4 categories")
+    assert "('Boots' beside 'All > Shoes > Boots')" in told[0]
+
+
+def test_categories_beside_the_tree_are_named(tmp_path: Path) -> None:
+    guess = guess_of(tmp_path, products(category=lambda i: "asdf" if i in (3, 77) else path_of(i)))
+    assert any("beside the tree: 'asdf'" in note for note in guess.notes), guess.notes
+    # What many products are in is no mistake, nor what is as flat as the others.
+    many = guess_of(tmp_path, products(category=lambda i: "Gifts" if i % 10 == 0 else path_of(i)))
+    flat = guess_of(tmp_path, products(category=lambda i: "Gifts" if i in (3, 77) else LEAVES[i % 4]))
+    assert not any("beside the tree" in note for note in many.notes + flat.notes)
+
+
+def test_prices_in_cents_are_not_read_as_a_hundredfold(tmp_path: Path) -> None:
+    rows = products(price_cents=lambda i: 1999 + 7 * i, price_eur=lambda i: f"{19.99 + 0.07 * i:.2f}")
+    assert guess_of(tmp_path, rows).column("price") == "price_eur"
+    guess = guess_of(tmp_path, without(rows, "price_eur"))
+    assert guess.column("price") is None
+    assert any("'price_cents' is not used" in note for note in guess.notes)
+
+
+def test_numbers_that_only_rise_are_no_attribute(tmp_path: Path) -> None:
+    rows = products(seq=lambda i: f"{i}.5", depth_mm=lambda i: i * 37 % 211)
+    assert [attribute.column for attribute in guess_of(tmp_path, rows).attributes] == ["depth_mm"]
+
+
 def test_short_sentences_are_the_description_and_no_title(tmp_path: Path) -> None:
     guess = guess_of(tmp_path, products(words_on_it=lambda i: SHORT.format(i)))
     assert (guess.column("title"), guess.column("description")) == ("title", "words_on_it")
