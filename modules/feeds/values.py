@@ -10,7 +10,24 @@ from collections.abc import Callable
 from typing import Any
 
 _NONE = frozenset(
-    {"n/a", "na", "n.a.", "n.v.", "k.a.", "nan", "#n/a", "null", "nil", "none", "unknown", "undefined", "unbekannt"}
+    {
+        "n/a",
+        "na",
+        "n.a.",
+        "n.v.",
+        "k.a.",
+        "nan",
+        "#n/a",
+        "null",
+        "nil",
+        "none",
+        "unknown",
+        "undefined",
+        "unbekannt",
+        "todo",
+        "tbd",
+        "tba",
+    }
 )
 _ONLY_MARKS = re.compile(r"[-–—\u2010\u2011\u2212_.…?/\s]*")
 

@@ -101,6 +101,9 @@ _SAY_LITTLE = _words("value values amount unit avg average mean min max number t
 _FEATURES = ("text", "meaning", "further_meaning", "picture")
 """Features that `init` writes, whose names are no column's."""
 
+_OTHER_IN_YAML = _words("true false null yes no on off y n")
+"""Names that are no text where a workflow lists an attribute's name without quotes."""
+
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:[T ].*)?|\d\d?[./-]\d\d?[./-]\d{2,4}(?: .*)?|\d{4}/\d\d?/\d\d?.*")
 _ENCLOSED = re.compile(r"[(\[]([^()\[\]]+)[)\]]\s*$")
 _CODE = re.compile(r"[\d\W_]{6,}|[0-9a-fA-F-]{16,}")
@@ -145,7 +148,7 @@ def guess_attributes(
         articles = [group or number for number, group in enumerate(groups)]
     guesses: list[AttributeGuess] = []
     telling: list[str] = []
-    names = {*RESERVED, *FieldSettings.model_fields, *_FEATURES}
+    names = {*RESERVED, *FieldSettings.model_fields, *_FEATURES, *_OTHER_IN_YAML}
     for column in map(_without_none, columns.values()):
         taken_as = None if column.name in used else _taken_as(column, sample)
         if taken_as is None:
@@ -263,7 +266,8 @@ def _measures(column: SampledColumn, numbers: Mapping[float, int]) -> bool:
     Whole numbers without a unit, also in the column's name, are taken only where they are few and small, such as a
     rating or a number of pieces: larger ones may be codes of anything.
     """
-    if len(numbers) < 5:
+    # Another number for each product, each above the last, is a row's number or its time.
+    if len(numbers) < 5 or (len(numbers) == column.filled and list(numbers) == sorted(numbers)):
         return False
     if _names_unit(column.name):
         return True
@@ -315,6 +319,17 @@ def _knows_category(
         if _told_by(level) >= KNOWS:
             return True
     return _told_by([(names, value) for value, names in pairs]) >= FOLLOWS
+
+
+def follows(column: str, sample: Sequence[Mapping[str, Any]], category: CategoryGuess) -> bool:
+    """Whether a column follows from the category to learn: a level above it, or a code of it, and no clue to it."""
+    pairs = [
+        (names, _key(value))
+        for record in sample
+        if (names := category.cells.names(record.get(category.column)))
+        and (value := record.get(column)) not in (None, "", [], ())
+    ]
+    return _told_by(pairs) >= FOLLOWS
 
 
 def _key(value: Any) -> str:

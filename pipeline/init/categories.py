@@ -8,11 +8,15 @@ from dataclasses import dataclass
 
 from modules.category_separators import SeparatorGuess, guess_paths_separator, guess_separator, is_numbered
 from modules.category_text import NUMBER, CategoryCells, Names
+from modules.feeds.values import says_none
 from pipeline.init.columns import SampledColumn
 from pipeline.init.fields import CATEGORY_ALIASES, name_score, normalise, tells_categories
 
 LEAST_SHARED = 5
 """Products for each value, on average, of a finer level of the tree."""
+
+UNNAMED_SCORE, UNNAMED_SEPARATORS = 0.6, frozenset((">", ">>", ">>>", "»", "→", "›"))
+"""How well a separator has to make a tree of a column that is called after nothing, and which ones names never have."""
 
 NO_SEPARATOR = ">"
 """Written where values are lists or single names; splits nothing that is not meant to be."""
@@ -86,25 +90,39 @@ def guess_category(
 ) -> CategoryGuess | None:
     """The column to learn categories from; None where no column looks like one.
 
-    Of columns that are the levels of one tree the finest.
+    Of columns that are the levels of one tree the finest. Where no column is called after categories, one whose values
+    are paths beyond doubt.
 
     Args:
       records: what the columns were summarised from.
     """
-    guesses: dict[str, CategoryGuess] = {}
-    for name, column in columns.items():
-        by_name = name_score(name, CATEGORY_ALIASES)
-        guess = judge_category(column, by_name) if by_name and tells_categories(column) else None
-        if guess is not None:
-            guesses[name] = guess
+    guesses = _named(columns) or _named(columns, breadcrumbs=True)
     if not guesses:
-        return None
+        unnamed = filter(None, (judge_category(column, 0.0) for column in columns.values()))
+        return max(filter(_is_tree, unnamed), key=lambda guess: guess.confidence, default=None)
     best = max(guesses.values(), key=lambda guess: guess.confidence)
     levels = [guess for guess in guesses.values() if guess.kind == best.kind == "flat" and _alike(guess, best)]
     for guess in sorted(levels, key=lambda guess: len(columns[guess.column].distinct)):
         if _refines(records, guess.column, best.column):
             best = guess
     return best
+
+
+def _named(columns: Mapping[str, SampledColumn], breadcrumbs: bool = False) -> dict[str, CategoryGuess]:
+    """What the columns would be that are called after categories, by name."""
+    guesses: dict[str, CategoryGuess] = {}
+    for name, column in columns.items():
+        by_name = name_score(name, CATEGORY_ALIASES)
+        possible = by_name and tells_categories(column)
+        guess = judge_category(column, by_name, breadcrumbs=breadcrumbs) if possible else None
+        if guess is not None:
+            guesses[name] = guess
+    return guesses
+
+
+def _is_tree(guess: CategoryGuess) -> bool:
+    best = next(iter(guess.separators), None)
+    return best is not None and best.separator in UNNAMED_SEPARATORS and best.score >= UNNAMED_SCORE
 
 
 def _alike(guess: CategoryGuess, other: CategoryGuess) -> bool:
@@ -128,10 +146,14 @@ def _refines(records: Sequence[Mapping[str, object]], fine: str, coarse: str) ->
 
 
 def judge_category(
-    column: SampledColumn, by_name: float, named: bool = False, separator: str | None = None
+    column: SampledColumn, by_name: float, named: bool = False, separator: str | None = None, breadcrumbs: bool = False
 ) -> CategoryGuess | None:
-    """The column as one with categories; None where its values rule that out, unless somebody ``named`` it."""
-    if not named and not _may_be_category(column):
+    """The column as one with categories; None where its values rule that out, unless somebody ``named`` it.
+
+    Args:
+      breadcrumbs: it has to have paths that end with a name of the product, rather than values that repeat.
+    """
+    if not named and not _may_be_category(column, breadcrumbs):
         return None
     values = column.distinct
     texts, listed = _inner_texts(values) if not column.lists else ({}, column.filled)
@@ -147,18 +169,37 @@ def judge_category(
         kind = "text" if separators else "flat"
         tree = min(1.0, 0.4 + separators[0].score) if separators else 0.3
     confidence = round((0.5 * by_name + 0.5 * tree) * min(1.0, 0.5 + column.fill / 2), 2)
-    examples = tuple((text, cells.names(text)) for text in list(values)[:3])
+    examples = tuple(
+        (text, names) for text in list(values)[:20] if (names := cells.names(text)) and without_none(names) == names
+    )[:3]
     return CategoryGuess(column.name, kind, cells, confidence, separators, examples)
 
 
-def _may_be_category(column: SampledColumn) -> bool:
+def _may_be_category(column: SampledColumn, breadcrumbs: bool) -> bool:
     if column.fill < 0.2 or column.share(column.urls) > 0.1 or column.nested > column.filled / 2:
         return False
     if column.numbers > column.filled / 2 or column.mean_characters > 400:
         return False
     digits = sum(count for text, count in column.distinct.items() if text.replace(".", "").isdigit())
-    repeats = len(column.distinct) <= max(0.6 * column.filled, 12)
-    return digits <= column.filled / 2 and repeats and len(column.distinct) >= 2
+    if digits > column.filled / 2 or len(column.distinct) < 2:
+        return False
+    return (_branches_repeat if breadcrumbs else _are_few)(column)
+
+
+def _are_few(column: SampledColumn, values: Collection[object] | None = None) -> bool:
+    return len(column.distinct if values is None else values) <= max(0.6 * column.filled, 12)
+
+
+def _branches_repeat(column: SampledColumn) -> bool:
+    """Whether values are paths that end with a name of the product, as breadcrumbs of its page do."""
+    marked = sum(any(mark in text for mark in ">»→›|/") for text in column.distinct)
+    if marked < 0.9 * len(column.distinct):
+        return False
+    cells, separators = cells_of(column.distinct)
+    if not separators or separators[0].score < UNNAMED_SCORE:
+        return False
+    branches = {cells.names(text)[:-1] for text in column.distinct}
+    return len(branches) >= 2 and _are_few(column, branches)
 
 
 def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, cells: CategoryCells) -> float:
@@ -178,6 +219,13 @@ def gives_away(records: Iterable[dict[str, object]], column: str, truth: str, ce
 def nearest(path: Names, kept: Collection[Names]) -> Names:
     """The longest beginning of ``path`` that is in ``kept``; empty if there is none."""
     return next((path[:depth] for depth in range(len(path), 0, -1) if path[:depth] in kept), ())
+
+
+def without_none(path: Names) -> Names:
+    """The path without last names that only say that there is none, such as ``n/a`` or ``TODO``."""
+    while path and says_none(path[-1]):
+        path = path[:-1]
+    return path
 
 
 def build_taxonomy(paths: Mapping[Names, int], minimum: int) -> list[PathNode]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,13 +11,13 @@ from typing import Any
 from modules.category_text import Names
 from modules.counting import counted
 from modules.errors import InputError, Problem
-from modules.examples import NUMBER_FIELDS
+from modules.examples import NUMBER_FIELDS, PRICE
 from modules.feeds.identifiers import ITEM_GROUP
 from modules.feeds.prices.reader import count_untold, untold_notes
 from modules.feeds.sources import Source
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
-from pipeline.init.attributes import AttributeGuess, common_attributes, guess_attributes, vector_column
+from pipeline.init.attributes import AttributeGuess, common_attributes, follows, guess_attributes, vector_column
 from pipeline.init.categories import (
     CategoryGuess,
     PathNode,
@@ -27,12 +27,16 @@ from pipeline.init.categories import (
     judge_category,
     minimum_for,
     nearest,
+    without_none,
 )
 from pipeline.init.columns import SampledColumn, summarise
 from pipeline.init.fields import (
+    ALIASES,
     CATEGORY_ALIASES,
     FieldGuess,
+    counts_rows,
     guess_fields,
+    in_hundredths,
     name_score,
     split_column,
     tells_categories,
@@ -47,6 +51,9 @@ MAX_COUNTED = 1_000_000
 LEAK = 0.5
 PRICED = 2000
 """Products whose prices are read."""
+APART, TREE = 0.02, 0.9
+"""Share of the products below which a category without others above or below it may be a mistake, and of those that are
+in deeper ones then."""
 NO_CATEGORY = "no category column was found"
 WRITE_TREE = "write your categories into the taxonomy file, or name a file of them by --taxonomy, then label products"
 
@@ -159,8 +166,9 @@ def _detect(
     fields, others = _fields(columns, sample, chosen, taken, notes)
     if "id" not in {guess.field for guess in fields}:
         expected = "expected a column with another value for each product, to be its id"
-        hint = f"the columns are: {', '.join(list(columns)[:30])}"
+        hint = f"add one, such as the shop's article numbers; the columns are: {', '.join(list(columns)[:30])}"
         raise InputError(Problem(str(files.paths[0]), expected, hint=hint))
+    notes += _id_notes(columns, fields)
     if "title" not in {guess.field for guess in fields}:
         notes.append("no title column was found: there is little to learn from")
     vector = vector_column(columns, sample)
@@ -195,6 +203,20 @@ def _detect(
     )  # fmt: skip
 
 
+def _id_notes(columns: Mapping[str, SampledColumn], fields: Sequence[FieldGuess]) -> Iterator[str]:
+    """What somebody should know of ids that stand in no column of ids: labels belong to them."""
+    for guess in fields:
+        if guess.field != "id" or name_score(guess.column, ALIASES["id"]):
+            continue
+        if counts_rows(columns[guess.column]):
+            yield (
+                f"column {guess.column!r}, the ids, only numbers the rows: labels go to other products as soon as a "
+                "row is added or moved; add a column of ids that stay, and name it under fields.id"
+            )
+        elif any(other.field == "url" and other.column == guess.column for other in fields):
+            yield f"there is no column of ids: the addresses in column {guess.column!r} tell products apart"
+
+
 def _telling_note(columns: Sequence[str]) -> str:
     names = f"{', '.join(map(repr, columns[:5]))}{', ...' if len(columns) > 5 else ''}"
     use = "name under attributes what is known before the category is"
@@ -213,6 +235,7 @@ def unite(guesses: Sequence[Guess]) -> Guess:
     else:
         taught = "label some of its products, which teaches and measures the other feeds' categories there"
         notes += [f"{name}: {NO_CATEGORY}: {taught}" for name in unlabelled]
+    notes += _split_notes(guesses)
     fields = {field.field: field for guess in guesses for field in guess.fields}
     lengths = {guess.vector[1] for guess in guesses if guess.vector}
     if len(lengths) > 1:
@@ -243,6 +266,24 @@ def unite(guesses: Sequence[Guess]) -> Guess:
         feeds=tuple(guesses),
         attributes=tuple(attributes.values()),
     )
+
+
+def _split_notes(guesses: Sequence[Guess]) -> Iterator[str]:
+    """Feeds whose categories are names alone that end other feeds' paths: a thing would have two categories."""
+    for guess in guesses:
+        flat = {path[0] for path in guess.paths}
+        if any(len(path) > 1 for path in guess.paths):
+            continue
+        others = (path for other in guesses if other is not guess for path in other.paths if len(path) > 1)
+        longer = {path[-1]: path for path in others if path[-1] in flat}
+        if longer and 2 * len(longer) >= len(flat):
+            name, path = min(longer.items())
+            yield (
+                f"{guess.retailer}: {len(longer)} of its {counted(len(flat), 'category', 'categories')} would stand "
+                f"beside another feed's of the same name ({name!r} beside {' > '.join(path)!r}), and the model could "
+                "not tell the two apart: with --category name the column of whole paths, or set this feed's "
+                "fields.truth to null, and take these categories out of the taxonomy file"
+            )
 
 
 def _images(
@@ -301,6 +342,11 @@ def _fields(
             others.append(
                 f"column {name!r} is not used: it names the category to learn for {share:.0%} of the products"
             )
+        elif chosen and follows(name, sample, chosen):
+            taken.add(name)
+            others.append(
+                f"column {name!r} is not used: it follows from the category to learn, as a level or a code of it"
+            )
         elif raw is None and not column.lists:
             raw = FieldGuess("raw_category", name, round(score, 2), tuple(column.examples()), column.mean_characters)
     if raw is not None:
@@ -323,8 +369,8 @@ def _count_paths(
         paths = chosen.cells.paths(record.get(chosen.column))
         total += 1
         several += len(paths) > 1
-        if paths:
-            counts[paths[0]] += 1
+        if paths and (path := without_none(paths[0])):
+            counts[path] += 1
         if total >= MAX_COUNTED:
             break
     return counts, total, several
@@ -344,7 +390,15 @@ def _note_numbers(columns: dict[str, SampledColumn], chosen: CategoryGuess | Non
 
 
 def _note_prices(sample: list[dict[str, Any]], fields: list[FieldGuess], notes: list[str]) -> None:
-    """How many prices the run will count as missing, as far as the first products tell."""
+    """How many prices the run will count as missing, as far as the first products tell; and prices in cents, if there
+    are no others."""
+    if PRICE not in {guess.field for guess in fields}:
+        notes += [
+            f"column {name!r} is not used: its name says that its prices are in hundredths; a column of whole ones "
+            "can be named under fields.price"
+            for name in sample[0]
+            if in_hundredths(name) and name_score(name, ALIASES[PRICE])
+        ]
     for guess in fields:
         if guess.field in NUMBER_FIELDS:
             values = [record.get(guess.column) for record in sample[:PRICED]]
@@ -394,6 +448,13 @@ def _note_categories(
                 f"product is in a category of fewer than {minimum} products: it is unlabelled",
                 f"products are in categories of fewer than {minimum} products: they are unlabelled",
             )
+        )
+    apart = [node for node in nodes if node.exclusive and len(node.path) == 1 and node.total < APART * sampled]
+    if apart and sum(count for path, count in counts.items() if len(path) > 1) >= TREE * counts.total():
+        names = ", ".join(repr(node.path[0]) for node in apart[:5]) + (", ..." if len(apart) > 5 else "")
+        notes.append(
+            f"{counted(len(apart), 'category of few products stands', 'categories of few products stand')} beside the "
+            f"tree: {names}; take what is no category out of the taxonomy file"
         )
     if len(exclusive) < 2:
         notes.append("fewer than 2 categories have enough products: there is nothing to tell apart")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from modules.settings.feed import Split
 from pipeline.init.columns import SampledColumn
@@ -21,7 +21,7 @@ ALIASES: dict[str, str] = {
     "tytul navn namn название наименование 商品名 名称",
     "description": "description product_description long_description body_html body body_text details product_details "
     "about_product overview summary short_description beschreibung produktbeschreibung artikelbeschreibung "
-    "langtext descriptif description_produit descripcion descrizione descricao omschrijving opis beskrivning "
+    "langtext long_text descriptif description_produit descripcion descrizione descricao omschrijving opis beskrivning "
     "beskrivelse описание 说明",
     "brand": "brand brand_name brands manufacturer vendor maker producer marke hersteller markenname marque "
     "fabricant marca "
@@ -38,7 +38,8 @@ ALIASES: dict[str, str] = {
     "kolor farg цвет 颜色",
     "availability": "availability in_stock stock stock_status is_in_stock inventory_status "
     "verfuegbarkeit verfugbarkeit "
-    "lagerbestand disponibilite disponibilidad disponibilita beschikbaarheid dostepnosc наличие",
+    "lagerbestand verfugbar verfuegbar lieferbar disponibilite disponibilidad disponibilita beschikbaarheid "
+    "dostepnosc наличие",
     "image": "image image_link image_url images merchant_image_url base_image image_src img img_url picture "
     "picture_url thumbnail main_image photo bild "
     "bild_url image_principale imagen immagine imagem afbeelding zdjecie obrazek картинка",
@@ -75,9 +76,11 @@ _KINDS = _words(
     "|",
 )
 """What shop systems write into a column called type: how a product is sold, not what it is."""
+_HUNDREDTHS = _words("cent cents penny pence centimes centimos centesimi minor")
 _STOCK = _words(
-    "0|1|auf lager|available|backorder|disponibile|disponible|en stock|false|in stock|in_stock|instock|li"
-    "eferbar|n|no|out of stock|out_of_stock|outofstock|preorder|true|unavailable|y|yes",
+    "0|1|auf lager|available|backorder|disponibile|disponible|en stock|false|in stock|in_stock|instock|"
+    "ja|lieferbar|n|nein|nicht lieferbar|nicht verfügbar|no|out of stock|out_of_stock|outofstock|preorder|"
+    "true|unavailable|verfügbar|y|yes",
     "|",
 )
 
@@ -115,6 +118,9 @@ def name_score(column: str, aliases: str) -> float:
     for own, factor in ((words, 1.0), (last, 0.9)):
         if "".join(own) in joined:
             return factor * (1.0 - 0.3 * joined.index("".join(own)) / len(joined))
+    unnumbered = "".join(words).rstrip("0123456789")
+    if unnumbered in joined:
+        return 0.85 * (1.0 - 0.3 * joined.index(unnumbered) / len(joined))
     for name in names:
         if len("".join(name)) > 2 and set(name) <= set(last):
             return 0.5
@@ -153,6 +159,11 @@ def _short(c: SampledColumn) -> float:
     return 1.0 if c.uniqueness < 0.9 or c.rows < 100 else 0.5
 
 
+def in_hundredths(name: str) -> bool:
+    """Whether a column's name says that its prices are whole numbers of a currency's smaller unit."""
+    return not _HUNDREDTHS.isdisjoint(normalise(name))
+
+
 def _currency(c: SampledColumn) -> float:
     return c.share(sum(count for text, count in c.distinct.items() if re.fullmatch(r"[A-Za-z]{3}|[^\w\s]", text)))
 
@@ -162,7 +173,7 @@ VALUE_SCORES: dict[str, Callable[[SampledColumn], float]] = {
     "title": _title,
     "description": _description,
     "brand": _short,
-    "price": lambda c: c.prices,
+    "price": lambda c: 0.0 if in_hundredths(c.name) else c.prices,
     "currency": _currency,
     "gender": lambda c: max(_in_set(c, _GENDERS), 0.3 * _short(c)),
     "size": lambda c: 0.0 if c.mean_characters > 60 else 1.0,
@@ -173,11 +184,26 @@ VALUE_SCORES: dict[str, Callable[[SampledColumn], float]] = {
     "url": lambda c: max(0.0, c.share(c.urls) - 0.6 * c.share(c.images)),
 }
 
+
+def counts_rows(column: SampledColumn) -> bool:
+    """Whether a column only numbers the records, from 0 or 1 on."""
+    first = next(iter(column.distinct), "")
+    numbers = map(str, range(int(first), int(first) + len(column.distinct))) if first in ("0", "1") else ()
+    return column.fill == 1.0 and column.uniqueness == 1.0 and list(column.distinct) == list(numbers)
+
+
+def _sentences(c: SampledColumn) -> float:
+    if c.share(c.urls) >= 0.05 or c.lists:
+        return 0.0
+    # Below a title's 0.45: where a feed has one text alone, it is the title.
+    return 0.45 if c.mean_characters > 150 else 0.43 if c.mean_characters > 80 and c.mean_words >= 10 else 0.0
+
+
 # Without a telling name, only values that can hardly be anything else count.
 _BY_VALUES: dict[str, Callable[[SampledColumn], float]] = {
-    "id": lambda c: 0.45 if _id(c) == 1.0 and c.mean_words < 1.2 and not c.urls else 0.0,
+    "id": lambda c: 0.45 if _id(c) == 1.0 and c.mean_words < 1.2 and not c.urls and not counts_rows(c) else 0.0,
     "title": lambda c: 0.45 * _title(c) if c.mean_words >= 3 and c.mean_characters <= 150 and not c.html else 0.0,
-    "description": lambda c: 0.45 if c.mean_characters > 150 and c.share(c.urls) < 0.05 else 0.0,
+    "description": _sentences,
     "url": lambda c: 0.45 if c.share(c.urls) > 0.9 and c.share(c.images) < 0.1 else 0.0,
     "image": lambda c: 0.45 if c.share(c.images) > 0.9 else 0.0,
 }
@@ -210,7 +236,17 @@ def guess_fields(columns: dict[str, SampledColumn], taken: set[str]) -> list[Fie
                 field, name, round(min(score, 1.0), 2), tuple(columns[name].examples()), columns[name].mean_characters
             )
             used.add(name)
+    if "id" not in guesses_by_field and (substitute := _substitute_id(columns, guesses_by_field.get("url"))):
+        guesses_by_field["id"] = substitute
     return [guesses_by_field[field] for field in ALIASES if field in guesses_by_field]
+
+
+def _substitute_id(columns: dict[str, SampledColumn], url: FieldGuess | None) -> FieldGuess | None:
+    """What tells products apart where there is no id: their pages' addresses, else the numbers of the rows."""
+    if url is not None and _id(columns[url.column]) == 1.0:
+        return replace(url, field="id", confidence=ACCEPT)
+    name = next((name for name, column in columns.items() if counts_rows(column)), None)
+    return None if name is None else FieldGuess("id", name, ACCEPT, tuple(columns[name].examples()))
 
 
 _SPLITS: dict[str, Split] = {

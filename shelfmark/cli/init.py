@@ -76,7 +76,7 @@ def init(
     for note in guess.notes:
         _say(f"note: {note if taxonomy is None else note.replace(WRITE_TREE, 'label products')}")
     _say("wrote " + ", ".join(str(path) for path in files))
-    _say_next(files[0])
+    _say_next(files[0], None if guess.nodes or taxonomy is not None else files[1])
 
 
 def _is_address(feed: str) -> bool:
@@ -98,8 +98,8 @@ def _stem_of_address(feeds: list[str]) -> str:
     return path.rpartition("/")[2].partition(".")[0] or host.rpartition("@")[2].partition(":")[0]
 
 
-def _say_next(workflow: Path) -> None:
-    """Prints the commands to come, as a shell takes them."""
+def _say_next(workflow: Path, empty_taxonomy: Path | None) -> None:
+    """Prints the commands to come, as a shell takes them, after what has to be written before them."""
     from modules.encoders.known import TEXT_ENCODERS
     from modules.encoders.places import is_installed
 
@@ -114,6 +114,8 @@ def _say_next(workflow: Path) -> None:
         first, second, *_ = TEXT_ENCODERS
         _say(f"encoders that know English need far fewer labels: shelfmark encoder add {first} {second}, then")
         _say("this command again, with --force")
+    if empty_taxonomy is not None:
+        _say(f"first write two categories or more into {empty_taxonomy}; without them nothing runs")
     _say("next:")
     for command, does in commands:
         _say(f"  {command:<{width}}  # {does}")
