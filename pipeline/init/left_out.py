@@ -58,6 +58,6 @@ def _cut_notes(column: str, sample: Sequence[Mapping[str, Any]], limit: int) -> 
     cut = sum(len(clean(text, len(text))) > limit for text in long)
     if cut:
         yield (
-            f"column {column!r}: {counted(cut, 'text is', 'texts are')} longer than {limit:,} characters, after "
-            "which a run cuts them (feed.max_field_chars)"
+            f"column {column!r}: {counted(cut, 'text is', 'texts are')} longer than {counted(limit, 'character')}, "
+            "after which a run cuts them (feed.max_field_chars)"
         )
