@@ -11,6 +11,7 @@ from typing import Any
 from modules.errors import InputError, Problem
 from modules.feeds.formats import format_named
 from modules.feeds.formats.sniffing import read_head
+from modules.feeds.quarantine import BadRecord, Tally
 from modules.feeds.readers import Columns, Record, columns_of, read_records
 from modules.feeds.values import flatten
 from modules.settings.feed import FeedSettings
@@ -29,11 +30,14 @@ class Peek:
     records: tuple[dict[str, Any], ...]
 
 
-def flat_records(path: Path, kind: str, settings: FeedSettings, columns: Columns = "all") -> Iterator[dict[str, Any]]:
+def flat_records(
+    path: Path, kind: str, settings: FeedSettings, columns: Columns = "all", tally: Tally | None = None
+) -> Iterator[dict[str, Any]]:
     """Streams the records that a run with these settings could read, flat; bad ones are left out.
 
     Args:
       columns: as of :func:`modules.feeds.readers.read_records`.
+      tally: gets the bad ones.
 
     Raises:
       InputError: the file cannot be read to its end, or is not of this format at all.
@@ -41,6 +45,8 @@ def flat_records(path: Path, kind: str, settings: FeedSettings, columns: Columns
     for record in read_records(str(path), kind, settings, columns=columns):
         if isinstance(record, Record) and isinstance(record.data, dict):
             yield flatten(record.data)
+        elif tally is not None and isinstance(record, BadRecord):
+            tally.add(record)
 
 
 def peek(path: Path, kind: str, settings: FeedSettings, limit: int = 200) -> Peek:

@@ -14,6 +14,7 @@ from modules.errors import InputError, Problem
 from modules.examples import NUMBER_FIELDS, PRICE
 from modules.feeds.identifiers import ITEM_GROUP
 from modules.feeds.prices.reader import count_untold, untold_notes
+from modules.feeds.quarantine import Tally
 from modules.feeds.sources import Source
 from modules.settings.feed import Split
 from modules.taxonomy.merging import merge_trees
@@ -43,6 +44,7 @@ from pipeline.init.fields import (
 )
 from pipeline.init.files import FeedFiles, feed_paths, find_files
 from pipeline.init.images import ImageGuess, feed_folder, guess_images, unite_images
+from pipeline.init.left_out import left_out_notes
 from pipeline.init.retailers import group_files
 from pipeline.init.variants import guess_variants
 
@@ -151,7 +153,8 @@ def _detect(
     """The guess of one feed. Of several it need not have the category column that was named; ``shared`` is then the
     folder that all of them are in."""
     files = find_files(paths)
-    columns, sample = summarise(files.records(-(-SAMPLE // len(files.paths))))
+    tally = Tally(limit=1)
+    columns, sample = summarise(files.records(-(-SAMPLE // len(files.paths)), tally))
     if not sample:
         raise InputError(Problem(str(files.paths[0]), "expected products, found no record that can be read"))
     notes = list(files.notes())
@@ -169,6 +172,7 @@ def _detect(
         hint = f"add one, such as the shop's article numbers; the columns are: {', '.join(list(columns)[:30])}"
         raise InputError(Problem(str(files.paths[0]), expected, hint=hint))
     notes += _id_notes(columns, fields)
+    notes += left_out_notes(tally, columns, sample, fields, files.settings)
     if "title" not in {guess.field for guess in fields}:
         notes.append("no title column was found: there is little to learn from")
     vector = vector_column(columns, sample)

@@ -12,6 +12,7 @@ from modules.errors import InputError, Problem
 from modules.feeds.formats import FORMATS, format_by_suffix
 from modules.feeds.formats.base import Head
 from modules.feeds.formats.sniffing import sniff
+from modules.feeds.quarantine import Tally
 from modules.feeds.readers import notes_of
 from modules.settings.feed import FeedSettings
 from pipeline.peek import flat_records
@@ -33,10 +34,10 @@ class FeedFiles:
     kinds: tuple[str, ...]
     undecodable: float
 
-    def records(self, per_file: int | None = None) -> Iterator[dict[str, Any]]:
-        """Streams the readable records of all files, flat, at most ``per_file`` of each."""
+    def records(self, per_file: int | None = None, tally: Tally | None = None) -> Iterator[dict[str, Any]]:
+        """Streams the readable records of all files, flat, at most ``per_file`` of each; ``tally`` gets the others."""
         for path, kind in zip(self.paths, self.kinds, strict=True):
-            yield from islice(flat_records(path, kind, self.settings), per_file)
+            yield from islice(flat_records(path, kind, self.settings, tally=tally), per_file)
 
     def notes(self) -> tuple[str, ...]:
         """What somebody should know of how the files are read."""

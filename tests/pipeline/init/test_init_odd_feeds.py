@@ -198,3 +198,27 @@ def test_without_categories_the_taxonomy_comes_before_the_run(tmp_path: Path) ->
     first = next(number for number, line in enumerate(lines) if line.startswith("first write two categories"))
     assert "shop.taxonomy.yaml" in "".join(lines[first : first + 3])
     assert first < lines.index("next:")
+
+
+@pytest.mark.parametrize(("copies", "then"), [(4, "a run leaves them out"), (13, "a run stops at more than 5%")])
+def test_records_that_a_run_would_leave_out_are_counted(tmp_path: Path, copies: int, then: str) -> None:
+    rows = products(category=path_of)
+    rows += rows[:copies]
+    rows[7] = {**rows[7], "id": ""}
+    guess_of(tmp_path, rows)
+    path = tmp_path / "feed.csv"
+    path.write_text(path.read_text() + "P900,too,many,fields,here\n")
+    notes = [note for note in detect([path]).notes if "quarantine" in note]
+    bad = copies + 2 - (copies > 7)
+    assert len(notes) == 1 and notes[0].startswith(f"{bad} records of {PRODUCTS + copies + 1} would go to quarantine")
+    assert f"duplicate_id {copies - (copies > 7)}, no_id 1)" in notes[0] and then in notes[0]
+    assert f"feed.csv:{PRODUCTS + copies + 2}: 5 fields where the header has 3" in notes[0]
+
+
+def test_texts_that_a_run_would_cut_are_counted(tmp_path: Path) -> None:
+    texts = {3: "long " * 5000, 4: f"<p>{' ' * 30_000}short</p>"}
+    guess = guess_of(tmp_path, products(description=lambda i: texts.get(i, SHORT), category=path_of))
+    assert [note for note in guess.notes if "longer than" in note] == [
+        "column 'description': 1 text is longer than 20,000 characters, after which a run cuts them "
+        "(feed.max_field_chars)"
+    ]
