@@ -191,7 +191,7 @@ class ComponentResources(Settings):
     memory: Quantity | None = None
     """The pod's limit of memory; a container that exceeds it is ended."""
     gpu: GpuSettings | None = None
-    """GPUs that the pod asks for; null asks for none."""
+    """GPUs that the pod asks for; null takes what ``defaults`` says."""
     node_selector: dict[LabelKey, LabelValue] | None = None
     """Labels that the node must have."""
     node_affinity: tuple[NodeAffinitySettings, ...] | None = None
@@ -199,7 +199,7 @@ class ComponentResources(Settings):
     tolerations: tuple[TolerationSettings, ...] | None = None
     """Taints of nodes that the pod tolerates, and so may run on."""
     shared_memory: Quantity | None = None
-    """The size of /dev/shm in the pod; null leaves the node's default."""
+    """The size of /dev/shm in the pod; null takes what ``defaults`` says."""
     volumes: tuple[VolumeSettings, ...] | None = None
     """What is mounted into the pod: claims, secrets, config maps and empty folders."""
     environment: dict[EnvironmentName, str] | None = None
